@@ -1,0 +1,42 @@
+# Everything a clone can do. Each target sets up what it needs: Python 3.11 or newer is enough.
+
+BIN := .venv/bin
+ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: help demo test lint format bench
+help: ## what there is (this list)
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+demo: $(BIN)/.installed ## one mock event from alert to summary page, with a small background
+	@$(ACTIVE) llama demo
+
+test: $(BIN)/.installed ## all tests
+	@$(ACTIVE) pytest -q -n 2
+
+lint: $(BIN)/.installed ## form, types, layers, workflow
+	@$(ACTIVE) ruff format --check .
+	@$(ACTIVE) ruff check .
+	@$(ACTIVE) mypy
+	@$(ACTIVE) lint-imports
+	@$(ACTIVE) snakefmt --check Snakefile rules
+	@$(ACTIVE) snakemake --lint
+
+format: $(BIN)/.installed ## put all files into form
+	@$(ACTIVE) ruff format .
+	@$(ACTIVE) ruff check --fix .
+	@$(ACTIVE) snakefmt Snakefile rules
+
+bench: $(BIN)/.installed ## measure, print a table, write bench.json
+	@$(ACTIVE) python tests/bench/run.py
+
+# The virtual environment, made anew when the dependencies change.
+$(BIN)/.installed: pyproject.toml
+	@for python in python3 python3.13 python3.12 python3.11; do \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	  python=; \
+	done; \
+	test -n "$$python" || { echo "LLAMA needs Python 3.11 or newer; install it first" >&2; exit 1; }; \
+	$$python -m venv .venv || { echo "install Python's venv module, such as the package python3-venv" >&2; exit 1; }
+	@echo "installing into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,121 @@
+"""What the archived alerts of an event say: its sky map, its data, its p_astro."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llama.alerts.gwalert import parse_alert
+from llama.alerts.record import Alert
+from llama.errors import LlamaError
+
+_CLASSES = ("BNS", "NSBH", "BBH")
+# The odds need Q = p / (1 - p) finite, and alerts do print Terrestrial = 0. At this p the
+# odds differ from those at p = 1 by 1e-9 of their value.
+_P_ASTRO_MAX = 1 - 1e-9
+
+
+def skymap_bytes(event_dir: Path, info: Mapping[str, Any]) -> bytes:
+    """Return the raw FITS bytes (perhaps gzip) of the event's present sky map."""
+    if info["skymap_file"]:
+        return _read(event_dir / info["skymap_file"])
+    if info["skymap_alert_file"]:
+        content = _alert(event_dir, info["skymap_alert_file"]).skymap
+        if content is not None:
+            return content
+    raise LlamaError(
+        f"{info['graceid']} has no sky map yet; give it with the same skymap_info command and "
+        "--skymap FILE, or fetch it with skymap_info --graceid"
+    )
+
+
+def classification(event_dir: Path, info: Mapping[str, Any]) -> dict[str, float]:
+    """Return the class probabilities of the event's newest alert, empty where it has none."""
+    alert = _event_alert(event_dir, info)
+    return {} if alert is None else dict(alert.classification)
+
+
+def event_data(event_dir: Path, info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of lvc_gracedb_event_data.json: the event as its newest alert has it.
+
+    Keys as in a GraceDB superevent where it has them; `far` in Hz, `gpstime` in s. The data of
+    a retracted event are those of the last alert before it.
+    """
+    alert = _event_alert(event_dir, info)
+    extra = dict(alert.extra) if alert else {}
+    urls = {"gracedb": alert.gracedb_url} if alert and alert.gracedb_url else {}
+    return {
+        "graceid": info["graceid"],
+        "notice": info["notice"],
+        "retracted": info["retracted"],
+        "significant": info["significant"],
+        "far": info["far"],
+        "gpstime": info["gps_time"],
+        "instruments": info["instruments"],
+        "pipeline": info["pipeline"],
+        "group": info["group"],
+        "search": info["search"],
+        "labels": extra.pop("labels", []),
+        "properties": dict(alert.properties) if alert else {},
+        "classification": dict(alert.classification) if alert else {},
+        "external_coinc": dict(alert.external_coinc or {}) or None if alert else None,
+        "urls": {**urls, **extra.pop("urls", {})},
+        "extra": extra,
+    }
+
+
+def p_astro(
+    classification: Mapping[str, float],
+    far_hz: float | None,
+    signal_rate_hz: float,
+    group: str = "",
+) -> dict[str, Any]:
+    """Return the content of p_astro.json: the probability that the trigger is astrophysical.
+
+    From the alert (1 - Terrestrial) where it has a classification, else from the false-alarm
+    rate `far_hz`: Q = signal_rate_hz / far_hz, p = Q / (1 + Q). Both are recorded. The
+    `population` (bns, nsbh, bbh; cbc if unknown; burst for group Burst) chooses the background.
+    """
+    from_alert = 1 - classification.get("Terrestrial", 0.0) if classification else None
+    from_far = None if far_hz is None else signal_rate_hz / (signal_rate_hz + far_hz)
+    value = from_far if from_alert is None else from_alert
+    if value is None:
+        raise LlamaError(
+            "the alert has neither a classification nor a false-alarm rate; "
+            "give a complete alert with skymap_info"
+        )
+    return {
+        **{name: classification.get(name) for name in (*_CLASSES, "Terrestrial")},
+        **classification,
+        "p_astro": min(value, _P_ASTRO_MAX),
+        "source": "far" if from_alert is None else "alert",
+        "p_astro_alert": from_alert,
+        "p_astro_far": from_far,
+        "population": _population(classification, group),
+    }
+
+
+def _population(classification: Mapping[str, float], group: str) -> str:
+    if group.lower() == "burst":
+        return "burst"
+    probability, name = max((classification.get(name, 0.0), name) for name in _CLASSES)
+    return name.lower() if probability > 0 else "cbc"
+
+
+def _event_alert(event_dir: Path, info: Mapping[str, Any]) -> Alert | None:
+    name = info["event_alert_file"]
+    return _alert(event_dir, name) if name else None
+
+
+def _alert(event_dir: Path, name: str) -> Alert:
+    path = event_dir / name
+    return parse_alert(_read(path), str(path))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LlamaError(
+            f"cannot read {path} ({error.strerror}); give the alert or the map again "
+            "with skymap_info --force"
+        ) from error

@@ -1,0 +1,51 @@
+"""One writer at a time in an event directory."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from llama.errors import LlamaError
+
+TIMEOUT_S = 30.0
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Make `directory` and hold its lock; a directory that stays empty is removed again."""
+    made = not directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise LlamaError(
+            f"cannot write {directory} ({error.strerror}); correct the permissions or choose "
+            "another directory with --rundir DIR"
+        ) from error
+    try:
+        _wait_for_lock(handle, directory)
+        yield
+    finally:
+        if made:
+            with contextlib.suppress(OSError):
+                (directory / "alerts").rmdir()
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+        os.close(handle)
+
+
+def _wait_for_lock(handle: int, directory: Path) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise LlamaError(
+                    f"another command is writing {directory}; try again when it has ended"
+                ) from error
+            time.sleep(0.05)
+        else:
+            return

@@ -1,0 +1,188 @@
+"""VOEvent notices of LVK, as sent in O2, O3 and O4 (by LVK itself or passed on by GCN)."""
+
+import re
+from typing import Any, NoReturn
+
+from llama.alerts.record import Alert, number
+from llama.errors import LlamaError
+from llama.event.skymap_info import KINDS
+
+MAX_BYTES = 1_000_000
+_KIND_OF_PACKET = {
+    "150": "Preliminary",
+    "151": "Initial",
+    "152": "Update",
+    "163": "EarlyWarning",
+    "164": "Retraction",
+}
+_KIND_OF_NAME = {kind.lower(): kind for kind in KINDS}
+# Params that become fields of Alert; every other one is kept in `extra`.
+_FIELDS = {
+    "packet_type", "pkt_ser_num", "graceid", "alerttype", "retraction", "hardwareinj", "internal",
+    "eventpage", "instruments", "far", "group", "pipeline", "search", "significant",
+    "probhasns", "probhasremnant",
+}  # fmt: skip
+
+_Params = dict[tuple[str, str], str]
+
+
+def parse_voevent(content: bytes) -> Alert:
+    """Return the alert in a VOEvent; `LlamaError` if it is not a valid VOEvent of LVK."""
+    root = _parse_xml(content)
+    params = _params(root)
+    top = {name.lower(): value for (group, name), value in params.items() if not group}
+    if not top.get("graceid"):
+        raise LlamaError(
+            f"the VOEvent {root.get('ivorn', 'without ivorn')[:80]} is not an LVK "
+            "gravitational-wave alert (it has no GraceID); give one of LVK's notices"
+        )
+    kind = _kind(top)
+    far = top.get("far")
+    return Alert(
+        graceid=top["graceid"],
+        kind=kind,
+        alert_type="gcn",
+        notice_time=_text(root, "{*}Who/{*}Date") or _lacks("Who/Date"),
+        event_time_iso=_text(root, "{*}WhereWhen//{*}ISOTime"),
+        far_hz=None if far is None else number(far, "FAR"),
+        pipeline=top.get("pipeline", ""),
+        group=top.get("group", ""),
+        search=top.get("search", ""),
+        instruments=tuple(re.findall(r"[^,\s]+", top.get("instruments", ""))),
+        significant=_flag(top, "significant", default=True),
+        classification=_group(params, "Classification"),
+        properties=_group(params, "Properties") or _o2_properties(top),
+        serial=_serial(top.get("pkt_ser_num")),
+        role="observation" if root.get("role") == "observation" else "test",
+        gracedb_url=top.get("eventpage") or None,
+        skymap_filename=_skymap_filename(params),
+        external_coinc=_external(params),
+        hardware_injection=_flag(top, "hardwareinj"),
+        internal=_flag(top, "internal"),
+        extra={
+            "ivorn": root.get("ivorn", ""),
+            **{
+                name: value
+                for (group, name), value in params.items()
+                if not group and name.lower() not in _FIELDS
+            },
+        },
+    )
+
+
+def _parse_xml(content: bytes) -> Any:
+    from lxml import etree
+
+    if len(content) > MAX_BYTES:
+        raise LlamaError(
+            f"the VOEvent has {len(content):,} bytes, more than the {MAX_BYTES:,} of any real "
+            "notice; give the notice itself"
+        )
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        recover=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(content, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise LlamaError(
+            f"this is not well-formed XML ({str(error)[:100]}); give the VOEvent as it was sent"
+        ) from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise LlamaError(
+            "the VOEvent has a DTD or entities, which no real notice has; "
+            "give the notice as it was sent"
+        )
+    if etree.QName(root).localname != "VOEvent":
+        raise LlamaError(
+            f"the XML is a {etree.QName(root).localname[:40]!r}, not a VOEvent; give the notice"
+        )
+    return root
+
+
+def _params(root: Any) -> _Params:
+    """Return {(type or name of the group, name of the Param): value}; the first one wins."""
+    found: _Params = {}
+    for param in root.iterfind("{*}What//{*}Param"):
+        parent = param.getparent()
+        in_group = parent.tag.rpartition("}")[2] == "Group"
+        group = (parent.get("type") or parent.get("name") or "?") if in_group else ""
+        found.setdefault((group, param.get("name", "")), param.get("value", "").strip())
+    return found
+
+
+def _text(root: Any, path: str) -> str | None:
+    text = root.findtext(path)
+    return text.strip() or None if text else None
+
+
+def _lacks(what: str) -> NoReturn:
+    raise LlamaError(f"the VOEvent has no {what}; give the notice as it was sent")
+
+
+def _kind(top: dict[str, str]) -> str:
+    if _flag(top, "retraction"):
+        return "Retraction"
+    name = top.get("alerttype", "").lower().replace("_", "").replace(" ", "")
+    kind = _KIND_OF_NAME.get(name) or _KIND_OF_PACKET.get(top.get("packet_type", ""))
+    if kind is None:
+        raise LlamaError(
+            f"the VOEvent has AlertType {top.get('alerttype', '')[:40]!r} and Packet_Type "
+            f"{top.get('packet_type', '')[:10]!r}, which is no alert about a candidate; "
+            f"give one of {', '.join(KINDS)}"
+        )
+    return kind
+
+
+def _flag(top: dict[str, str], name: str, default: bool = False) -> bool:
+    text = top.get(name, "").lower()
+    if text in ("", "0", "1", "true", "false"):
+        return text in ("1", "true") if text else default
+    raise LlamaError(f"the VOEvent has {name} {text[:40]!r}; it must be 0 or 1")
+
+
+def _serial(text: str | None) -> int | None:
+    if not text:
+        return None
+    if re.fullmatch("[0-9]{1,6}", text):
+        return int(text) or None
+    raise LlamaError(f"the VOEvent has Pkt_Ser_Num {text[:40]!r}; it must be a number from 1")
+
+
+def _group(params: _Params, wanted: str) -> dict[str, float]:
+    return {
+        name: number(value, f"{wanted} {name}")
+        for (group, name), value in params.items()
+        if group == wanted
+    }
+
+
+def _o2_properties(top: dict[str, str]) -> dict[str, float]:
+    """O2 gave these outside any group, with empty values for burst candidates."""
+    names = {"probhasns": "HasNS", "probhasremnant": "HasRemnant"}
+    return {new: number(top[old], new) for old, new in names.items() if top.get(old)}
+
+
+def _skymap_filename(params: _Params) -> str | None:
+    """Return the name of the map the notice points to: the end of its URL, e.g. `x.fits.gz,0`."""
+    for (_, name), value in params.items():
+        # O3 and O4: skymap_fits; O2: skymap_fits_basic and others; GCN: SKYMAP_URL_FITS_BASIC
+        if value and re.match("skymap_(url_)?fits", name, re.IGNORECASE):
+            return value.rstrip("/").rpartition("/")[2] or None
+    return None
+
+
+def _external(params: _Params) -> dict[str, str | float] | None:
+    """Return RAVEN's coincidence with a burst, keys and numbers as in `igwn.gwalert`."""
+    found: dict[str, str | float] = {}
+    for (group, name), value in params.items():
+        if group == "External Coincidence":
+            key = name.lower().removeprefix("external_")
+            found[key] = number(value, name) if key.startswith("time_") else value
+    return found or None

@@ -1,0 +1,64 @@
+"""What every command shares: how it ends, where its tracebacks go, how it reads a file."""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from llama.errors import LlamaError
+
+
+def run_command(func: Callable[[], int | None], prog: str) -> int:
+    """Call `func` and return the exit code of the command `prog`.
+
+    A `LlamaError` is printed as one sentence (exit 1), Ctrl-C is quiet (130), and so is a
+    reader of stdout that has gone away (1). Every other exception is a defect and goes on to
+    Python. Tracebacks are appended to `logs/<prog>.log` in the output directory.
+    """
+    try:
+        code = func() or 0
+        sys.stdout.flush()
+    except LlamaError as error:
+        _log_traceback(prog)
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit; there it must not meet the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception:
+        _log_traceback(prog)
+        raise
+    return code
+
+
+def read_file(path: Path, max_bytes: int, option: str) -> bytes:
+    """Return the content of a file given as `option`, of at most `max_bytes`; else `LlamaError`."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise LlamaError(f"cannot read {path} ({error.strerror}); correct {option}") from error
+    if len(content) > max_bytes:
+        raise LlamaError(
+            f"{path} is larger than {max_bytes / 1e6:,.0f} MB, more than any file of its kind; "
+            f"correct {option}"
+        )
+    return content
+
+
+def _log_traceback(prog: str) -> None:
+    """Append the present traceback to the log; a log that cannot be written is no new error."""
+    with contextlib.suppress(OSError, LlamaError):
+        from llama.settings import load
+
+        path = load().output_dir / "logs" / f"{prog.replace(' ', '_')}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {' '.join(sys.argv)}\n")
+            log.write(traceback.format_exc() + "\n")

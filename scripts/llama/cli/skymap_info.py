@@ -1,0 +1,232 @@
+# PYTHON_ARGCOMPLETE_OK
+"""The command `skymap_info`: an event directory from an alert, a notice or a GraceDB id."""
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llama.cli.common import read_file, run_command
+from llama.cli.parsers import add_version
+from llama.errors import LlamaError
+
+if TYPE_CHECKING:
+    from llama.alerts.gracedb import GraceDBClient
+    from llama.alerts.record import Alert
+    from llama.settings import Settings
+
+PROG = "skymap_info"
+_MAX_SKYMAP_BYTES = 2_000_000_000
+_MAX_NEUTRINO_BYTES = 20_000_000
+_EXAMPLES = """\
+examples:
+  skymap_info --voevent S190425z-2-Initial.xml --skymap bayestar.fits.gz --role test
+  skymap_info --alert S230518h-Update_alert.json --neutrinos neutrinos.csv --role test
+  skymap_info --graceid S190425z --skymap LALInference.fits.gz,0
+
+The event directory and the next command are printed. An event that exists gets a new
+revision, and only if its alert, map or neutrinos differ."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command with `argv` (default: the command line) and return its exit code."""
+    parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    args = parser.parse_args(argv)
+    return run_command(lambda: run(args), PROG)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog=PROG,
+        description="Create the directory of a gravitational-wave event, or a new revision of it.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_version(parser)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--voevent", metavar="FILE", type=Path, help="VOEvent notice (XML)")
+    source.add_argument("--alert", metavar="FILE", type=Path, help="igwn.gwalert record (JSON)")
+    source.add_argument("--graceid", metavar="ID", help="fetch the event from GraceDB")
+    parser.add_argument(
+        "--skymap",
+        metavar="FILE|NAME[,VERSION]",
+        help="sky map: a file, or with --graceid the name of one on GraceDB "
+        "(default: the one in the alert, or the newest and best on GraceDB)",
+    )
+    parser.add_argument(
+        "--neutrinos",
+        metavar="FILE",
+        type=Path,
+        help="neutrinos (JSON list, or CSV with mjd, ra, dec, sigma, energy) "
+        "instead of the archive's",
+    )
+    parser.add_argument(
+        "--role",
+        choices=("test", "observation"),
+        help="whether a new event is a test or real; asked if not given",
+    )
+    parser.add_argument("--yes", action="store_true", help="confirm that the event is real")
+    parser.add_argument(
+        "--rundir",
+        metavar="DIR",
+        type=Path,
+        help="directory of the event directories (default: current_run in the output directory)",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="use a notice although a newer one is there"
+    )
+    return parser
+
+
+def run(args: argparse.Namespace) -> None:
+    """Create or revise the event directory; print it and the next command."""
+    from llama.alerts.intake import create_event
+    from llama.settings import load
+
+    settings = load()
+    run_dir = args.rundir or settings.output_dir / "current_run"
+    alert, content, suffix, client = _alert(args, settings)
+    skymap = _skymap(args.skymap, alert, client)
+    neutrinos = None
+    if args.neutrinos is not None:
+        neutrinos = (
+            args.neutrinos.name,
+            read_file(args.neutrinos, _MAX_NEUTRINO_BYTES, "--neutrinos"),
+        )
+    result = create_event(
+        run_dir,
+        alert,
+        alert_content=content,
+        alert_suffix=suffix,
+        skymap=skymap,
+        neutrinos=neutrinos,
+        role=_role(args, alert, run_dir / alert.graceid),
+        force=args.force,
+    )
+    for note in result.notes:
+        _say(f"note: {note}")
+    if result.changed:
+        retracted = " (RETRACTED)" if alert.kind == "Retraction" else ""
+        _say(f"{alert.graceid}: revision {result.revision}, {alert.kind}{retracted}")
+    else:
+        _say(f"{alert.graceid}: nothing new, revision {result.revision} stays")
+    print(result.event_dir)
+    command = next_command(result.event_dir, settings.output_dir)
+    if command:
+        print(command)
+    else:
+        _say(
+            "note: the workflow makes events of current_run and past_runs/<run> of an output "
+            "directory only; this directory is in neither"
+        )
+
+
+def next_command(event_dir: Path, output_dir: Path) -> str | None:
+    """Return the snakemake command that makes the event, None if no command can."""
+    run_dir = event_dir.resolve().parent
+    if run_dir.name in ("current_run", "events"):
+        base, target = run_dir.parent, f"events/{event_dir.name}/all"
+    elif run_dir.parent.name == "past_runs":
+        base, target = run_dir.parents[1], f"past_runs/{run_dir.name}/{event_dir.name}/all"
+    else:
+        return None
+    if base == output_dir.resolve():
+        return f"snakemake {target}"
+    return shlex.join(["snakemake", target, "--config", f"output_dir={base}"])
+
+
+def _alert(
+    args: argparse.Namespace, settings: "Settings"
+) -> "tuple[Alert, bytes, str, GraceDBClient | None]":
+    """Return the alert, its raw content, the suffix to archive it with, and GraceDB if asked."""
+    from llama.alerts import gracedb, gwalert, voevent
+
+    if args.graceid is not None:
+        client = gracedb.connect(settings.gracedb.service_url)
+        content = gracedb.fetch_record(client, args.graceid)
+        alert = gwalert.parse_alert(content, f"GraceDB's record of {args.graceid}")
+        return alert, content, "json", client
+    if args.voevent is not None:
+        content = read_file(args.voevent, voevent.MAX_BYTES, "--voevent")
+        try:
+            return voevent.parse_voevent(content), content, "xml", None
+        except LlamaError as error:
+            raise LlamaError(f"{args.voevent}: {error}") from error
+    content = read_file(args.alert, gwalert.MAX_BYTES, "--alert")
+    alert = gwalert.parse_alert(content, str(args.alert))
+    return alert, content, "xml" if alert.alert_type == "gcn" else "json", None
+
+
+def _skymap(
+    given: str | None, alert: "Alert", client: "GraceDBClient | None"
+) -> tuple[str, bytes] | None:
+    """Return name and content of the map that is given as a file or fetched from GraceDB."""
+    if given is not None and Path(given).exists():
+        return Path(given).name, read_file(Path(given), _MAX_SKYMAP_BYTES, "--skymap")
+    if client is None:
+        if given is not None:
+            raise LlamaError(
+                f"there is no file {given}; correct --skymap (a name on GraceDB needs --graceid)"
+            )
+        return None
+    name = given or alert.skymap_filename
+    return (name, client.file(alert.graceid, name)) if name else None
+
+
+def _role(args: argparse.Namespace, alert: "Alert", event_dir: Path) -> str:
+    """Return test or observation, from the existing flags, the options or the user."""
+    reason = alert.test_reason
+    if args.role == "observation" and reason:
+        raise LlamaError(f"{alert.graceid} can only be a test: {reason}; use --role test")
+    if (event_dir / "flags.json").exists():
+        from llama.event.flags import read_flags
+
+        role = str(read_flags(event_dir)["ROLE"])
+        if args.role not in (None, role):
+            _say(f"note: the event exists with ROLE={role}; --role does not change it")
+        return "test" if reason else role
+    if reason:
+        _say(f"{alert.graceid} is a test: {reason}")
+        return "test"
+    role = args.role or _ask_role(alert.graceid)
+    if role == "observation" and not args.yes:
+        _confirm(alert.graceid)
+    return role
+
+
+def _ask_role(graceid: str) -> str:
+    if not sys.stdin.isatty():
+        raise LlamaError(
+            f"say whether {graceid} is real or a test with --role observation or --role test"
+        )
+    for _ in range(3):
+        answer = _ask(
+            f"Is {graceid} a real event, whose results may go out to collaborators, or a test? "
+            "[real/test] "
+        )
+        if answer.lower() in ("real", "test", "observation"):
+            return "test" if answer.lower() == "test" else "observation"
+    raise LlamaError("the answer was neither real nor test; start again, nothing was written")
+
+
+def _confirm(graceid: str) -> None:
+    if not sys.stdin.isatty():
+        raise LlamaError(f"confirm with --yes that {graceid} is a real event; nothing was written")
+    if _ask(f"{graceid} will be treated as REAL. Type YES to confirm: ") != "YES":
+        raise LlamaError("not confirmed with YES; start again, nothing was written")
+
+
+def _ask(question: str) -> str:
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,97 @@
+"""Names: which ids become directories, which files an event has, which run it belongs to."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from typing import Any
+
+from llama.errors import LlamaError
+
+# Event ids of GraceDB (G real, M mock, T test, E external) and superevent ids. Lower-case
+# letters only: two ids must never share a directory on a file system that ignores case.
+GRACEID_PATTERN = r"(?:[GMTE][0-9]{1,10}|[MT]?S[0-9]{6}[a-z]{1,8})"
+_SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+# The value of Snakemake's wildcard {event}: the directory of one event, as a target names it.
+EVENT_DIR_PATTERN = (
+    rf"(?:events/{GRACEID_PATTERN}"
+    rf"|past_runs/{_SAFE_NAME}/{GRACEID_PATTERN}"
+    rf"|studies/{_SAFE_NAME}/shard-[0-9]+/injection-[0-9]+)"
+)
+
+# First GPS second of each run. O3 and O4 dates are LVK's observing plan; O4 includes its
+# engineering run ER15, whose alerts (S230518h) are counted with O4a.
+_RUN_STARTS = (
+    (1126051217.0, "o1"),  # 2015-09-12T00:00
+    (1164556817.0, "o2"),  # 2016-11-30T16:00
+    (1238166018.0, "o3"),  # 2019-04-01T15:00
+    (1366556418.0, "o4"),  # 2023-04-26T15:00, ER15; O4a from 2023-05-24T15:00
+    (1474848018.0, "ir1"),  # 2026-10-01T00:00, provisional: LVK has announced autumn 2026
+)
+
+
+def check_graceid(text: str) -> str:
+    """Return `text` when it is a GraceDB id that may name a directory; `LlamaError` otherwise."""
+    if isinstance(text, str) and re.fullmatch(GRACEID_PATTERN, text):
+        return text
+    shown = str(text)
+    shown = repr(shown[:40]) + ("..." if len(shown) > 40 else "")
+    raise LlamaError(f"{shown} is not a GraceDB id; give one like S190425z, MS181101ab or G268562")
+
+
+def is_mock(graceid: str) -> bool:
+    """Tell whether an id belongs to a mock (M, MS) or test (T, TS) event."""
+    return graceid[:1] in ("M", "T")
+
+
+def run_name(gps: float) -> str:
+    """Return the LVK run of a GPS time in seconds: `o1` to `o4`, or `ir1`.
+
+    A time between two runs belongs to the run before it, a time before O1 to `o1`.
+    """
+    index = bisect_right([start for start, _ in _RUN_STARTS], gps)
+    return _RUN_STARTS[max(index - 1, 0)][1]
+
+
+def significance_name(info: Mapping[str, Any]) -> str:
+    """Return the name of the event's significance file (low-significance alerts have their own)."""
+    stem = "significance" if info["significant"] else "significance_subthresh"
+    return f"{stem}_lvc-i3.json"
+
+
+def skymap_name(info: Mapping[str, Any]) -> str:
+    """Return the name of the event's copy of the sky map, compressed if the given map is."""
+    compressed = (info["skymap_file"] or "").endswith(".gz")
+    return "lvc_skymap.fits.gz" if compressed else "lvc_skymap.fits"
+
+
+def has_skymap(info: Mapping[str, Any]) -> bool:
+    """Tell whether the event has a sky map, as a file or inside an alert."""
+    return bool(info["skymap_file"] or info["skymap_alert_file"])
+
+
+def products(info: Mapping[str, Any]) -> list[str]:
+    """Return the name of every file of an event, in the order they are made.
+
+    A retracted event whose map never came has only what its alerts say; every other event
+    has everything, and a retraction that comes later only marks its summary.
+    """
+    alert = ["skymap_info.json", "flags.json"]
+    gracedb = ["p_astro.json", "lvc_gracedb_event_data.json"]
+    if info["retracted"] and not has_skymap(info):
+        # A retraction that came first names neither a class nor a false-alarm rate.
+        return [*alert, *gracedb[0 if info["far"] is not None else 1 :], "manifest.json"]
+    skymap = [skymap_name(info), "lvc_skymap.hdf5", "lvc_skymap_distances.json"]
+    figures = ["coinc_skymap_lvc-i3", "coinc_scatter_lvc-i3"]
+    return [
+        *alert,
+        *skymap,
+        *gracedb,
+        "icecube_neutrino_list.json",
+        significance_name(info),
+        *(f"{figure}.{kind}" for figure in figures for kind in ("png", "pdf")),
+        "coinc_summary_i3_lvc.html",
+        "coinc_summary_i3_lvc.pdf",
+        "gcn_circular_draft.txt",
+        "gcn_notice.json",
+        "manifest.json",
+    ]

@@ -1,0 +1,54 @@
+"""Where a product comes from: code, settings and inputs, as hashes."""
+
+import functools
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import llama
+from llama.files import dump_json, sha256_file
+
+
+def provenance(
+    inputs: Mapping[str, str | os.PathLike[str]],
+    settings: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Return the block `provenance` of a derived JSON file; equal inputs give equal bytes.
+
+    inputs: name to path of every file read; settings: the values that were used.
+    """
+    return {
+        "software": software(),
+        "inputs": {name: sha256_file(path) for name, path in sorted(inputs.items())},
+        "settings_sha256": settings_hash(settings) if settings is not None else None,
+        "seed": seed,
+    }
+
+
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """Return the sha256 of settings, independent of their order."""
+    return hashlib.sha256(dump_json(dict(settings)).encode()).hexdigest()
+
+
+@functools.cache
+def software() -> str:
+    """Return name, version and, in a clone, the commit: `llama 0.1.0+g1a2b3c4d`."""
+    commit = _commit(Path(__file__).resolve().parents[3] / ".git")
+    return f"llama {llama.__version__}" + (f"+g{commit[:8]}" if commit else "")
+
+
+def _commit(git: Path) -> str:
+    try:
+        head = (git / "HEAD").read_text().strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        if (git / name).exists():
+            return (git / name).read_text().strip()
+        packed = (git / "packed-refs").read_text().splitlines()
+        return next((line.split()[0] for line in packed if line.endswith(f" {name}")), "")
+    except OSError:
+        return ""

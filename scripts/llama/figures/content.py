@@ -1,0 +1,263 @@
+"""What the summary page says: headings, rows and tables, the same for HTML and PDF."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llama.errors import LlamaError
+from llama.figures import text
+from llama.figures.text import MISSING, clean, finite, number, p_text
+from llama.times import gps_to_iso, mjd_to_gps
+
+_YEAR_S = 365.25 * 86400
+Rows = list[tuple[str, str]]
+Record = Mapping[str, Any]
+
+TABLE_HEADER = [
+    "#",
+    "Id",
+    "Time (UTC)",
+    "dt (s)",
+    "RA (deg)",
+    "Dec (deg)",
+    "σ (deg)",
+    "90 % radius (deg)",
+    "Energy (GeV)",
+    "Odds ratio",
+    "p",
+    "Type",
+    "In window",
+]
+
+
+def summary_content(
+    info: Record,
+    flags: Record,
+    p_astro: Record,
+    distances: Record,
+    neutrinos: Record,
+    significance: Record,
+    event_dir: str,
+) -> dict[str, Any]:
+    """Return the page as plain lists and strings; what came from outside is cleaned.
+
+    Keys: title, marks, lead, and sections, each with a heading and any of text (list of
+    sentences), rows (label, value), table (caption, header, rows).
+    """
+    events = neutrinos["events"]
+    if flags.get("ROLE") != "observation":
+        info = {**info, "role": "test"}
+    return {
+        "title": f"{clean(info['graceid'], 30)}: gravitational wave and high-energy neutrinos",
+        "marks": text.marks(info, events) + (["VETOED"] if flags.get("VETOED") else []),
+        "lead": _lead(info, significance),
+        "event": {"heading": "Gravitational-wave event", "rows": _event(info, p_astro, distances)},
+        "result": {"heading": "Result", "rows": _result(significance)},
+        "neutrinos": {
+            "heading": "Neutrinos",
+            "text": [_completeness(neutrinos), _explanation(neutrinos)],
+            "table": {
+                "caption": f"{len(events)} neutrinos of {clean(info['graceid'], 30)}",
+                "header": TABLE_HEADER,
+                "rows": _table(info, events, significance),
+            },
+        },
+        "provenance": {
+            "heading": "Provenance",
+            "rows": [
+                *_provenance(significance.get("provenance") or {}),
+                ("Make it again", f"snakemake {clean(event_dir.rstrip('/'), 200)}/all"),
+            ],
+        },
+    }
+
+
+def _lead(info: Record, significance: Record) -> str:
+    if info.get("retracted"):
+        return "The gravitational-wave alert was retracted; what follows is kept for the record."
+    p_value = finite(significance.get("p_value"))
+    if p_value is None:
+        return f"No p-value. {text.reason_text(significance)}"
+    if not finite(significance.get("odds_ratio")):
+        return (
+            "No neutrino is compatible with this event in time and direction: odds ratio 0, p = 1."
+        )
+    return (
+        f"p = {p_text(p_value)}: chance coincidences at least as convincing as this one happen in "
+        f"{_percent(p_value)} of background triggers of the same class."
+    )
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.3g} %"
+
+
+def _event(info: Record, p_astro: Record, distances: Record) -> Rows:
+    name = clean(info.get("notice") or MISSING)
+    revision = finite(info.get("revision"))
+    search = [clean(info[key]) for key in ("group", "search") if info.get(key)]
+    return [
+        ("GraceID", clean(info["graceid"], 30)),
+        ("Time", text.utc_text(info.get("event_time"))),
+        ("Notice", name if revision is None else f"{name}, revision {revision:.0f}"),
+        ("Notice time", text.utc_text(info.get("notice_time"))),
+        ("False-alarm rate", _rate(info.get("far"))),
+        ("Instruments", ", ".join(clean(i, 10) for i in info.get("instruments") or []) or MISSING),
+        ("Pipeline", clean(info.get("pipeline") or MISSING)),
+        ("Group and search", ", ".join(search) or MISSING),
+        ("Significance of the alert", "significant" if info.get("significant") else "low"),
+        ("Classification", _classification(p_astro)),
+        ("Distance", _distance(distances)),
+        ("50 % area", text.area_text(distances.get("area_50_deg2"))),
+        ("90 % area", text.area_text(distances.get("area_90_deg2"))),
+        ("Sky map", clean(info.get("skymap_filename") or MISSING)),
+    ]
+
+
+def _rate(far_hz: object) -> str:
+    rate = finite(far_hz)
+    if rate is None:
+        return MISSING
+    per_year = rate * _YEAR_S
+    words = f"{rate:.3g} Hz, {per_year:.3g} per year"
+    return words + (f", one in {1 / per_year:.3g} years" if 0 < per_year < 1 else "")
+
+
+def _classification(p_astro: Record) -> str:
+    classes = [(name, finite(p_astro.get(name))) for name in ("BNS", "NSBH", "BBH", "Terrestrial")]
+    words = [f"{name} {_percent(p)}" for name, p in classes if p is not None]
+    source = {"alert": "as in the alert", "far": "from the false-alarm rate"}
+    astro = finite(p_astro.get("p_astro"))
+    if astro is not None:
+        note = source.get(str(p_astro.get("source")), "")
+        words.append(f"p_astro {astro:.4g}" + (f" ({note})" if note else ""))
+    return ", ".join(words) or MISSING
+
+
+def _distance(distances: Record) -> str:
+    mean, std = finite(distances.get("distmean_mpc")), finite(distances.get("diststd_mpc"))
+    if mean is None:
+        return MISSING
+    words = f"{mean:.0f} Mpc" if std is None else f"{mean:.0f} ± {std:.0f} Mpc"
+    assumed = distances.get("distance") == "assumed"
+    return words + (" (assumed: the sky map has no distance)" if assumed else "")
+
+
+def _result(significance: Record) -> Rows:
+    p_value = finite(significance.get("p_value"))
+    background = text.background_text(significance)
+    if p_value is None:
+        shown = text.reason_text(significance)
+    else:
+        shown = p_text(p_value) + (f" (background {background})" if background else "")
+    rows = [
+        ("Odds ratio, common source or not", number(significance.get("odds_ratio"), ".4g")),
+        ("p-value (this map, no trials correction)", shown),
+        *_posterior(significance),
+        ("p_astro with the neutrinos", number(significance.get("p_astro_joint"), ".4g")),
+    ]
+    best = text.best_direction(significance)
+    if best:
+        place = f"RA {best[0]:.2f} deg, Dec {best[1]:+.2f} deg"
+        rows.append(("Most probable common direction", place))
+    return rows
+
+
+_HYPOTHESES = {
+    "coincidence": "P(one source of wave and neutrinos)",
+    "gw_only": "P(real wave, background neutrinos)",
+    "neutrino_only": "P(no wave, astrophysical neutrino)",
+    "noise": "P(all noise)",
+}
+
+
+def _posterior(significance: Record) -> Rows:
+    known = significance.get("posterior") or {}
+    return [(label, _share(known.get(name))) for name, label in _HYPOTHESES.items()]
+
+
+def _share(posterior: object) -> str:
+    probability = finite(posterior)
+    if probability is None:
+        return MISSING
+    if 0 < probability < 1e-12:
+        return "below 1e-12"
+    if 0.9999995 < probability < 1:
+        return "above 0.999999"
+    return f"{probability:.6f}" if probability > 0.99 else f"{probability:.3g}"
+
+
+def _completeness(neutrinos: Record) -> str:
+    window = neutrinos.get("window")
+    times = window if isinstance(window, Mapping) else {}
+    span = ""
+    if times.get("start") and times.get("stop"):
+        span = f" ({text.utc_text(times['start'])} to {text.utc_text(times['stop'])})"
+    if neutrinos.get("complete"):
+        return f"The list is complete for the time window{span}."
+    return (
+        f"The list is provisional{span}: it was made before the window had closed or before all "
+        "its neutrinos had arrived, and is made again by a later run."
+    )
+
+
+def _explanation(neutrinos: Record) -> str:
+    if not neutrinos["events"]:
+        return "It holds no neutrino."
+    return (
+        "dt is the time of the neutrino minus the time of the wave. σ is the radius of the 39 % "
+        "error circle, 1 σ of a two-dimensional Gaussian; the 90 % radius is 2.146 σ. Odds ratio "
+        "and p-value are those of the neutrino alone."
+    )
+
+
+def _table(info: Record, events: list[Record], significance: Record) -> list[list[str]]:
+    singles = {text.single_id(s): s for s in significance.get("single_neutrino") or []}
+    return [
+        _table_row(count, event, singles.get(str(event.get("id"))) or {}, info)
+        for count, event in enumerate(events, start=1)
+    ]
+
+
+def _table_row(count: int, event: Record, single: Record, info: Record) -> list[str]:
+    gps, mjd = finite(event.get("gps")), finite(event.get("mjd"))
+    if gps is None and mjd is not None:
+        gps = float(mjd_to_gps(mjd))
+    sigma = finite(event.get("sigma"))
+    if sigma is None or sigma <= 0:
+        raise LlamaError(f"neutrino {count} has no error radius; make the neutrino list again")
+    return [
+        str(count),
+        clean(event.get("id") or MISSING, 40),
+        MISSING if gps is None else gps_to_iso(gps, 3).replace("T", " ").removesuffix("Z"),
+        number(text.time_difference(event, info), "+.2f"),
+        number(event.get("ra"), ".2f"),
+        number(event.get("dec"), "+.2f"),
+        number(sigma, ".2f"),
+        number(sigma * text.R90_PER_SIGMA, ".2f"),
+        number(event.get("energy"), ".4g"),
+        number(single.get("odds_ratio")),
+        p_text(single.get("p_value")),
+        clean(event.get("type") or MISSING, 20),
+        "yes" if text.in_window(event, info) else "no",
+    ]
+
+
+def _provenance(record: Record) -> Rows:
+    rows = [(_label(name), value) for name, value in _flat(record)]
+    return rows or [("Software", MISSING)]
+
+
+def _flat(record: Record, prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in record.items():
+        name = f"{prefix}{clean(key, 60)}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}: ")
+        elif isinstance(value, list | tuple):
+            yield name, ", ".join(clean(item, 100) for item in value) or MISSING
+        else:
+            yield name, MISSING if value is None else clean(value, 100)
+
+
+def _label(name: str) -> str:
+    shown = name.replace("_", " ") if "." not in name else name
+    return shown[:1].upper() + shown[1:]

@@ -1,0 +1,140 @@
+"""What is drawn on the sky map: neutrinos with error circles, the best direction, the legend."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from llama.figures.geometry import Floats, circle
+from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches
+from llama.figures.text import R90_PER_SIGMA, area_text, best_direction, in_window
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# From RA and Dec in degrees to the coordinates of a panel, NaN where a line is cut.
+Project = Callable[[Floats, Floats], tuple[Floats, Floats]]
+
+_IN: dict[str, Any] = {
+    "marker": "o",
+    "ms": 4.5,
+    "mfc": NEUTRINO,
+    "mec": "white",
+    "mew": 0.6,
+    "ls": "none",
+}
+_OUT: dict[str, Any] = {
+    "marker": "s",
+    "ms": 4,
+    "mfc": "white",
+    "mec": ASIDE,
+    "mew": 0.9,
+    "ls": "none",
+}
+_BEST: dict[str, Any] = {"marker": "+", "ms": 11, "mec": INK, "mew": 1.6, "ls": "none"}
+
+
+def halo(width: float = 2.2) -> list[Any]:
+    """Return the white border, `width` points in all, that keeps marks legible on the map."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=width, foreground="white")]
+
+
+def draw_neutrinos(
+    axes: "Axes", project: Project, events: list[Mapping[str, Any]], info: Mapping[str, Any]
+) -> None:
+    """Draw numbered neutrinos with their 90 % error circles on one panel."""
+    for count, event in enumerate(events, start=1):
+        ra, dec = float(event["ra"]), float(event["dec"])
+        x, y = project(np.array([ra]), np.array([dec]))
+        takes_part = in_window(event, info)
+        colour = NEUTRINO if takes_part else ASIDE
+        radius = min(R90_PER_SIGMA * float(event["sigma"]), 180.0)
+        outline = project(*circle(ra, dec, radius))
+        width = 1.1 if takes_part else 0.8
+        axes.plot(*outline, color=colour, lw=width, path_effects=halo(width + 1.0), zorder=3)
+        if not _is_inside(axes, x[0], y[0]):
+            continue
+        # Whole marks at the rim of the map too: it is clipped here, not by the axes.
+        mark = _IN if takes_part else _OUT
+        axes.plot(x, y, **mark, clip_on=False, zorder=4 + takes_part)
+        axes.annotate(
+            str(count),
+            (x[0], y[0]),
+            (4, 3),
+            textcoords="offset points",
+            size=8,
+            weight="bold" if takes_part else "normal",
+            color=colour,
+            path_effects=halo(),
+            zorder=6,
+        )
+
+
+def _is_inside(axes: "Axes", x: float, y: float) -> bool:
+    (left, right), (low, high) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
+    return bool(left <= x <= right and low <= y <= high)  # NaN is outside
+
+
+def draw_best(axes: "Axes", project: Project, significance: Mapping[str, Any]) -> None:
+    """Draw the most probable direction of a common source, if the result has one."""
+    best = best_direction(significance)
+    if best:
+        x, y = project(np.array([best[0]]), np.array([best[1]]))
+        axes.plot(x, y, **_BEST, path_effects=halo(), zorder=7)
+
+
+def draw_legend(
+    figure: "Figure",
+    regions: list[tuple[float, float, str]],
+    events: list[Mapping[str, Any]],
+    info: Mapping[str, Any],
+    significance: Mapping[str, Any],
+    zoom_share: float | None,
+) -> None:
+    """Explain the marks: `regions` holds level, area [deg^2] and line style of each contour.
+
+    `zoom_share` is the part of the 90 % region's probability in the zoomed panel, if any.
+    """
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=INK,
+            lw=1,
+            ls=line,
+            label=f"{100 * level:.0f} % credible region, {area_text(area)}",
+        )
+        for level, area, line in regions
+    ]
+    taking_part = [in_window(event, info) for event in events]
+    notes = ["Numbers: rows of the neutrino table." if events else "No neutrino in the list."]
+    if any(taking_part):
+        handles.append(Line2D([], [], **_IN, label="neutrino, less than 500 s from the wave"))
+    if not all(taking_part):
+        handles.append(Line2D([], [], **_OUT, label="neutrino outside of the time window"))
+    if events:
+        handles.append(Line2D([], [], color=NEUTRINO, lw=1.1, label="90 % error circle (2.146 σ)"))
+    if best_direction(significance):
+        handles.append(Line2D([], [], **_BEST, label="most probable direction of a common source"))
+    if zoom_share is None:
+        place, columns, spacing, below = (0.3, 0.77), 2, 0.4, (0.35, 0.08)
+    else:
+        place, columns, spacing, below = (3.5, 3.1), 1, 0.6, (3.6, 0.45)
+        notes.insert(0, "Black box on the map: the panel on the left.")
+        if zoom_share < 0.995:
+            notes.insert(1, f"It holds {100 * zoom_share:.0f} % of the 90 % region's probability.")
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=at_inches(figure, *place),
+        ncols=columns,
+        borderaxespad=0,
+        columnspacing=2.5,
+        labelspacing=spacing,
+    )
+    figure.text(*at_inches(figure, *below), "\n".join(notes), size=8, color=ASIDE)

@@ -1,0 +1,159 @@
+"""The significance figure: the event's odds ratio against its background."""
+
+import os
+import textwrap
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llama.errors import LlamaError
+from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches, box, drawing, power_of_ten, title
+from llama.figures.text import (
+    background_text,
+    finite,
+    number,
+    p_text,
+    plain,
+    reason_text,
+    single_id,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_CURVE_POINTS = 3000
+
+
+def draw_scatter(
+    significance: Mapping[str, Any],
+    background_odds: NDArray[np.float64] | None,
+    png: str | os.PathLike[str],
+    pdf: str | os.PathLike[str],
+) -> None:
+    """Draw how often the background reaches an odds ratio, and where the event stands.
+
+    `significance` is the result file's content; `background_odds` its background class,
+    ascending, zeros included, or None. `LlamaError` for odds that are negative or not finite.
+    """
+    if background_odds is not None and len(background_odds):
+        background = np.asarray(background_odds, dtype=float)
+        if not (np.isfinite(background).all() and (background >= 0).all()):
+            raise LlamaError(
+                "the background holds odds ratios that are negative or not finite; "
+                "make its table again"
+            )
+        background = np.sort(background)
+    else:
+        background = np.empty(0)
+    inputs = significance.get("inputs") or {}
+    info, neutrinos = inputs.get("gw_skymap_info") or {}, inputs.get("neutrino_info") or []
+    with drawing(4.0, png, pdf) as figure:
+        subtitle = f"background: {background_text(significance)}" if background.size else ""
+        title(figure, info, neutrinos, subtitle)
+        axes = figure.add_axes(box(figure, 0.75, 0.5, 5.75, 2.85))
+        if background.size:
+            notes = _draw_background(axes, background, significance, neutrinos)
+            figure.text(*at_inches(figure, 0.75, 3.42), plain(notes, 200), size=8, color=ASIDE)
+        else:
+            _draw_absence(axes, significance)
+
+
+def _draw_background(
+    axes: "Axes",
+    background: NDArray[np.float64],
+    significance: Mapping[str, Any],
+    neutrinos: list[Mapping[str, Any]],
+) -> str:
+    """Draw curve, event and single neutrinos; return the sentence about what a log axis hides."""
+    from matplotlib.ticker import NullFormatter
+
+    n = len(background)
+    positive = background[background > 0]
+    # Ranks from the top, dense where the curve has few events: the drawn curve is exact there.
+    ranks = np.unique(np.geomspace(1, max(len(positive), 1), _CURVE_POINTS).astype(int))
+    ranks = ranks[ranks <= len(positive)]
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="odds ratio",
+        ylabel="p-value: fraction of the background\nwith at least this odds ratio",
+    )
+    odds, p_value = finite(significance.get("odds_ratio")), finite(significance.get("p_value"))
+    # A background is made at one p_astro; the event is compared as a trigger of that p_astro.
+    there = finite(significance.get("p_value_odds"))
+    there = odds if there is None else there
+    scale = there / odds if there and odds else 1.0
+    singles = _singles(significance, neutrinos, scale)
+    shown = [x for x in (there, *(x for x, _, _ in singles), *positive[:1], *positive[-1:]) if x]
+    _set_limits(axes, shown or [1.0], min([1 / (n + 1), *(y for _, y, _ in singles)]))
+    axes.step(
+        np.r_[axes.get_xlim()[1], positive[-ranks], axes.get_xlim()[0]],
+        np.r_[1, 1 + ranks, 1 + len(positive)] / (1 + n),
+        where="post",
+        color=INK,
+        lw=1.3,
+        label="background (neutrinos scrambled)",
+    )
+    if singles:
+        axes.plot(
+            [x for x, _, _ in singles],
+            [y for _, y, _ in singles],
+            marker="o",
+            ms=4,
+            mfc="white",
+            mec=NEUTRINO,
+            ls="none",
+            label="one neutrino alone (p from its own background)",
+            zorder=4,
+        )
+        for x, y, name in singles:
+            axes.annotate(name, (x, y), (4, 3), textcoords="offset points", size=8, color=NEUTRINO)
+    if there:
+        label = f"this event: odds {number(odds)}, p = {p_text(p_value)}"
+        if not 0.99 < scale < 1.01:
+            label += f"\n(drawn at the background's p_astro: odds {number(there)})"
+        axes.axvline(there, color=NEUTRINO, lw=1.6, label=label)
+        if p_value is not None:
+            axes.plot(there, p_value, marker="D", ms=6, mfc=NEUTRINO, mec="white", zorder=5)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(power_of_ten)
+        axis.set_minor_formatter(NullFormatter())
+    axes.grid(color=ASIDE, lw=0.3, alpha=0.5)
+    axes.legend(loc="lower left", frameon=True, framealpha=0.9, edgecolor="none")
+    zeros = n - len(positive)
+    notes = f"{100 * zeros / n:.3g} % of {n} background triggers have odds 0, left of this axis"
+    if odds == 0:
+        notes += "; so has this event: odds 0, p = 1"
+    return notes + "." if zeros or odds == 0 else ""
+
+
+def _singles(
+    significance: Mapping[str, Any], neutrinos: list[Mapping[str, Any]], scale: float
+) -> list[tuple[float, float, str]]:
+    """Return odds, p-value and row number of the single neutrinos that a log axis can show."""
+    rows = {str(event.get("id")): str(k) for k, event in enumerate(neutrinos, start=1)}
+    found = []
+    for single in significance.get("single_neutrino") or []:
+        odds, p_value = finite(single.get("odds_ratio")), finite(single.get("p_value"))
+        if odds and p_value:
+            found.append((odds * scale, p_value, rows.get(single_id(single), "")))
+    return found
+
+
+def _set_limits(axes: "Axes", odds: list[float], lowest: float) -> None:
+    low, high = np.log10(min(odds)), np.log10(max(odds))
+    margin = max(0.04 * (high - low), 0.3)
+    # Logarithmic axes place ticks well beyond their limits, which must still be doubles.
+    axes.set_xlim(10.0 ** max(low - margin, -200), 10.0 ** min(high + margin, 200))
+    axes.set_ylim(lowest / 2, 1.6)
+
+
+def _draw_absence(axes: "Axes", significance: Mapping[str, Any]) -> None:
+    """Say that there is no background, why, and how to get one."""
+    axes.set_axis_off()
+    odds = f"Odds ratio of this event: {number(significance.get('odds_ratio'))}"
+    reason = textwrap.fill(plain(reason_text(significance), 600), 84)
+    axes.text(0.0, 0.9, "No background to compare with", size=11, weight="bold", va="top")
+    axes.text(0.0, 0.76, f"{odds}\n\n{reason}", va="top", linespacing=1.5)

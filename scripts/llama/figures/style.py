@@ -1,0 +1,96 @@
+"""One look for all figures: an A4 text width, letters of 8 points, the same bytes every time."""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from llama.figures.text import marks, plain, utc_text
+from llama.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH_IN = 6.7  # text width of an A4 page, so that 8 pt in the file are 8 pt on paper
+DPI = 200
+# Okabe and Ito's vermilion and its neighbours: told apart by all eyes, and as greys.
+INK, NEUTRINO, ASIDE = "#111111", "#B34700", "#5A5A5A"
+
+_SETTINGS = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same on every machine
+    "font.size": 8.5,
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "text.parse_math": False,  # a dollar sign in an alert is a dollar sign
+    "pdf.fonttype": 42,
+    "axes.unicode_minus": True,
+}
+
+
+@contextlib.contextmanager
+def drawing(
+    height_in: float, png: str | os.PathLike[str], pdf: str | os.PathLike[str]
+) -> Iterator["Figure"]:
+    """Yield an empty figure of page width; when the block ends it is in `png` and `pdf`."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS, "backend": "agg"}):
+        figure = Figure(figsize=(WIDTH_IN, height_in), facecolor="white")
+        yield figure
+        # No date and no version in the files: equal inputs give equal bytes.
+        with atomic_path(png) as path:
+            figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+        with atomic_path(pdf) as path:
+            figure.savefig(
+                path, format="pdf", dpi=DPI, metadata={"CreationDate": None, "Producer": None}
+            )
+
+
+def box(
+    figure: "Figure", left: float, bottom: float, width: float, height: float
+) -> tuple[float, float, float, float]:
+    """Return an axes rectangle, given in inches from the lower left corner, for `add_axes`."""
+    across, up = figure.get_size_inches()
+    return left / across, bottom / up, width / across, height / up
+
+
+def at_inches(figure: "Figure", x: float, y: float) -> tuple[float, float]:
+    """Return figure coordinates of a point in inches from the lower left corner."""
+    across, up = figure.get_size_inches()
+    return x / across, y / up
+
+
+def title(
+    figure: "Figure",
+    info: Mapping[str, Any],
+    neutrinos: Iterable[Mapping[str, Any]],
+    subtitle: str,
+) -> None:
+    """Write name and time of the event, the marks that say what it is, and a second line."""
+    up = figure.get_size_inches()[1]
+    name = f"{plain(info.get('graceid', ''), 24)}   {utc_text(info.get('event_time'))}"
+    figure.text(*at_inches(figure, 0.1, up - 0.1), name, size=11, weight="bold", va="top")
+    figure.text(*at_inches(figure, 0.1, up - 0.32), subtitle, va="top")
+    words = [word for word in marks(info, neutrinos) if word != "REAL"]
+    if words:
+        figure.text(
+            *at_inches(figure, WIDTH_IN - 0.17, up - 0.17),
+            ", ".join(words),
+            weight="bold",
+            color="white",
+            ha="right",
+            va="center",
+            bbox={"boxstyle": "square,pad=0.35", "facecolor": INK, "edgecolor": "none"},
+        )
+
+
+def power_of_ten(value: float, _: object = None) -> str:
+    """Return a tick label such as 10⁻⁴ without Matplotlib's formula language."""
+    exponent = f"{round(math.log10(value))}" if value > 0 else "0"
+    return "10" + exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

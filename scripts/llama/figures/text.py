@@ -1,0 +1,151 @@
+"""Words and numbers of the figures and the summary page.
+
+Alerts are written by others: every text of theirs passes through `clean` before it is shown.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llama.event.names import is_mock
+
+MISSING = "–"
+R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 90 % radius of a 2-D Gaussian, 2.145966
+WINDOW_S = 500.0
+
+
+def clean(text: object, limit: int = 80) -> str:
+    """Return `text` on one line, without invisible characters, at most about `limit` long.
+
+    Control, format (text direction among them), surrogate and private characters go.
+    """
+    words = "".join(
+        character if unicodedata.category(character)[0] != "C" else " "
+        for character in str(text)[: 4 * limit]
+    ).split()
+    shown = " ".join(words)
+    return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
+
+
+def plain(text: object, limit: int = 80) -> str:
+    """Return `text` as `clean` does, with `?` for what the fonts of the figures do not have."""
+    return clean(text, limit).encode("ascii", "replace").decode()
+
+
+def finite(value: object) -> float | None:
+    """Return `value` as a float, None when it is missing, not a number or not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def number(value: object, style: str = ".3g") -> str:
+    """Return a number in the given format, a dash when there is none."""
+    known = finite(value)
+    return MISSING if known is None else format(known, style)
+
+
+def area_text(area_deg2: object) -> str:
+    """Return an area with its unit: whole square degrees, three digits below 100."""
+    known = finite(area_deg2)
+    return (
+        MISSING if known is None else f"{known:.0f} deg²" if known >= 100 else f"{known:.3g} deg²"
+    )
+
+
+def p_text(p_value: object) -> str:
+    """Return a p-value as IceCube rounds it: four decimals, below 1e-4 one significant decimal."""
+    known = finite(p_value)
+    if known is None:
+        return MISSING
+    return f"{known:.1e}" if known < 1e-4 else f"{known:.4f}"
+
+
+def utc_text(iso: object) -> str:
+    """Return an ISO time as `2019-04-25 08:18:05.017 UTC`, milliseconds at most."""
+    if not iso:
+        return MISSING
+    shown = clean(str(iso).strip().removesuffix("Z").replace("T", " "), 30)
+    return re.sub(r"(\.\d{3})\d+$", r"\1", shown) + " UTC"
+
+
+def is_observation(info: Mapping[str, Any]) -> bool:
+    """Return whether every sign in `skymap_info.json` says that the event is real."""
+    return (
+        info.get("role") == "observation"
+        and not is_mock(str(info.get("graceid", "")))
+        and info.get("search") != "MDC"
+    )
+
+
+def marks(info: Mapping[str, Any], neutrinos: Iterable[Mapping[str, Any]] = ()) -> list[str]:
+    """Return the words that must stand beside the event's name: what it is and what it is not."""
+    kinds = {event.get("type") for event in neutrinos}
+    return [
+        *(["RETRACTED"] if info.get("retracted") else []),
+        "REAL" if is_observation(info) else "TEST",
+        *(["BLINDED NEUTRINOS"] if "blinded" in kinds else []),
+        *(["SIMULATED NEUTRINOS"] if "simulated" in kinds else []),
+    ]
+
+
+def background_text(significance: Mapping[str, Any]) -> str:
+    """Return the background class and its size, e.g. `bns-o3-H1L1, n = 20000`; empty if none."""
+    background = significance.get("background") or {}
+    name = background.get("class") or significance.get("p_value_population")
+    n = finite(background.get("n", significance.get("n_background")))
+    if not name or n is None:
+        return ""
+    return f"{plain(name, 60)}, n = {n:.0f}"
+
+
+def reason_text(significance: Mapping[str, Any]) -> str:
+    """Return why there is no p-value, as a sentence."""
+    reason = clean(
+        significance.get("p_value_reason") or "no background for this class of event", 400
+    )
+    return reason[:1].upper() + reason[1:].rstrip(".") + "."
+
+
+def result_line(significance: Mapping[str, Any]) -> str:
+    """Return odds ratio and p-value in one line."""
+    odds = f"odds ratio {number(significance.get('odds_ratio'))}"
+    if finite(significance.get("p_value")) is None:
+        return f"{odds}, no p-value"
+    background = background_text(significance)
+    return f"{odds}, p = {p_text(significance['p_value'])}" + (
+        f" ({background})" if background else ""
+    )
+
+
+def in_window(event: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
+    """Return whether a neutrino of the list takes part: less than 500 s from the trigger."""
+    if "in_window" in event:
+        return bool(event["in_window"])
+    dt = time_difference(event, info)
+    return dt is not None and abs(dt) < WINDOW_S
+
+
+def time_difference(event: Mapping[str, Any], info: Mapping[str, Any]) -> float | None:
+    """Return dt = t_nu - t_gw in seconds, None when one of the times is missing."""
+    known = finite(event.get("dt"))
+    gps, trigger = finite(event.get("gps")), finite(info.get("gps_time"))
+    if known is None and gps is not None and trigger is not None:
+        return gps - trigger
+    return known
+
+
+def single_id(single: Mapping[str, Any]) -> str:
+    """Return the id that ties a row of `single_neutrino` to the neutrino list."""
+    return str(single.get("id", single.get("i3event")))
+
+
+def best_direction(significance: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return RA and Dec [deg] of the most probable common source, None without a coincidence."""
+    place = significance.get("most_probable_direction") or {}
+    ra, dec = finite(place.get("ra")), finite(place.get("dec"))
+    if ra is None or dec is None or not finite(significance.get("odds_ratio")):
+        return None
+    return ra, dec

@@ -1,0 +1,87 @@
+"""Reading and writing files so that a reader never sees half of one."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llama.errors import LlamaError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that replaces it when the block succeeds.
+
+    The bytes are on disk before the name changes; on any error the temporary file is
+    removed and an earlier `path` stays as it was. `LlamaError` for a full or read-only disk.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(0o664 & ~_umask())
+        os.replace(temporary, target)
+    except OSError as error:
+        if error.filename is None or Path(error.filename) in {target, temporary, target.parent}:
+            raise LlamaError(
+                f"cannot write {target}: {error.strerror or error}; "
+                "free some space or correct the permissions, then run the same command again"
+            ) from error
+        raise
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write `content` to `path` all at once or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def dump_json(value: Any) -> str:
+    """Return `value` as the project's JSON: sorted keys, UTF-8, no NaN (ValueError)."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write `value` as JSON (see `dump_json`) all at once or not at all."""
+    write_bytes(path, dump_json(value).encode())
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Return the JSON content of `path`; `LlamaError` when it is missing or not JSON."""
+    try:
+        with open(path, "rb") as stream:
+            return json.load(stream)
+    except FileNotFoundError as error:
+        raise LlamaError(f"{path} does not exist; check the path") from error
+    except (ValueError, RecursionError) as error:
+        raise LlamaError(f"{path} is not valid JSON ({error}); replace the file") from error
+
+
+def sha256_bytes(content: bytes) -> str:
+    """Return the sha256 of `content` as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """Return the sha256 of the file's bytes as 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

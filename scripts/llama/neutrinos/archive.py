@@ -1,0 +1,221 @@
+"""The neutrino archive: a public release in the internal form, checked once, then only read.
+
+`<archive_dir>/<name>/` holds `events.hdf5` (groups events, uptime, effective_areas),
+`response.hdf5` (see `Response`) and `archive.json` (where it came from, what was rejected).
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from llama import __version__
+from llama.errors import LlamaError
+from llama.files import read_json, sha256_file, write_json
+from llama.neutrinos.release import MOCK_SEASON, Release, read_release
+from llama.neutrinos.response import Response, build_response
+from llama.times import gps_to_iso
+
+COLUMNS = (
+    *("mjd", "gps", "ra_deg", "dec_deg", "sigma_deg", "energy_gev", "zenith_deg", "azimuth_deg"),
+    *("run", "event", "subevent"),
+)
+
+Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An imported archive; opening it reads `archive.json` only."""
+
+    directory: Path
+    about: dict[str, Any]
+
+    @classmethod
+    def open(cls, directory: str | os.PathLike[str]) -> "Archive":
+        """Open `<archive_dir>/<name>`; `LlamaError` when nothing has been imported there."""
+        path = Path(directory)
+        if not (path / "archive.json").is_file():
+            raise LlamaError(
+                f"there is no neutrino archive in {path}; "
+                "make one with `llama neutrinos import PATH`"
+            )
+        return cls(path, read_json(path / "archive.json"))
+
+    @property
+    def name(self) -> str:
+        """The name given at import."""
+        return str(self.about["name"])
+
+    @property
+    def identity(self) -> str:
+        """Twelve hexadecimal digits that change when any number in the archive changes."""
+        return str(self.about["identity"])
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the events come from a toy release (see `mock.py`)."""
+        return bool(self.about["simulated"])
+
+    def events(self) -> Columns:
+        """Return all events: one array per name of `COLUMNS`, ascending gps (s), angles in deg."""
+        with self._open() as file:
+            return {name: file["events"][name][()] for name in COLUMNS}
+
+    def query(self, start_gps: float, stop_gps: float) -> Columns:
+        """Return the events with start_gps <= gps <= stop_gps, like `events`."""
+        with self._open() as file:
+            gps = file["events/gps"][()]
+            first = int(np.searchsorted(gps, start_gps, "left"))
+            last = int(np.searchsorted(gps, stop_gps, "right"))
+            return {name: file["events"][name][first:last] for name in COLUMNS}
+
+    def livetime_s(self, start_gps: float, stop_gps: float) -> float:
+        """Return the seconds of good detector uptime between two times."""
+        with self._open() as file:
+            runs = file["uptime"][()]
+        overlap = np.minimum(runs[:, 1], stop_gps) - np.maximum(runs[:, 0], start_gps)
+        return float(np.maximum(overlap, 0.0).sum())
+
+    def covers(self, start_gps: float, stop_gps: float) -> bool:
+        """Say whether the detector was taking good data all the time between two times."""
+        return self.livetime_s(start_gps, stop_gps) >= stop_gps - start_gps - 0.01
+
+    def has_event_after(self, gps: float) -> bool:
+        """Say whether the archive goes on after a time, so that nothing before it is to come."""
+        return float(self.about["last_gps"]) > gps
+
+    def response(self) -> Response:
+        """Return the detector and background tables made at import."""
+        return Response.load(self.directory / "response.hdf5")
+
+    def _open(self) -> Any:
+        try:
+            return h5py.File(self.directory / "events.hdf5", "r")
+        except OSError as error:
+            raise LlamaError(
+                f"{self.directory / 'events.hdf5'} cannot be read; "
+                "import the archive again with `llama neutrinos import PATH`"
+            ) from error
+
+
+def import_release(
+    directory: str | os.PathLike[str],
+    archive_dir: str | os.PathLike[str],
+    name: str,
+    season: str | None = None,
+) -> dict[str, Any]:
+    """Write a release directory to `<archive_dir>/<name>` and return its `archive.json`.
+
+    `season` chooses the effective area of the response (default: the newest). An archive of that
+    name is replaced only after the new one is complete.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        raise LlamaError(
+            f"{name[:40]!r} cannot name an archive; use letters, digits, '.', '_' and '-'"
+        )
+    release = read_release(Path(directory))
+    areas = {area.season: area for area in release.areas}
+    area = areas.get(season or release.areas[-1].season)
+    if area is None:
+        raise LlamaError(f"there is no effective area {season!r}; choose one of {', '.join(areas)}")
+    response = build_response(area, release.events["energy_gev"], release.events["dec_deg"])
+    about = _describe(release, response, Path(directory), name)
+    target = Path(archive_dir) / name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=target.parent))
+        try:
+            _write_events(temporary / "events.hdf5", release)
+            response.save(temporary / "response.hdf5")
+            write_json(temporary / "archive.json", about)
+            temporary.chmod(0o755)
+            _replace_directory(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise LlamaError(
+            f"cannot write the archive {target}: {error.strerror or error}; "
+            "free some space or correct the permissions, then import again"
+        ) from error
+    return about
+
+
+def summary(archive_dir: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    """Return what each archive in `archive_dir` holds, by name: `archive.json` and derived rates.
+
+    Added keys: first and last (UTC), livetime_days, rate_hz. Empty when nothing was imported.
+    """
+    archives = {}
+    for path in sorted(Path(archive_dir).glob("[!.]*/archive.json")):
+        about = Archive.open(path.parent).about
+        archives[about["name"]] = about | {
+            "first": gps_to_iso(about["first_gps"], 0),
+            "last": gps_to_iso(about["last_gps"], 0),
+            "livetime_days": about["livetime_s"] / 86400.0,
+            "rate_hz": about["events"] / about["livetime_s"],
+        }
+    return archives
+
+
+def _describe(release: Release, response: Response, directory: Path, name: str) -> dict[str, Any]:
+    gps = release.events["gps"]
+    return {
+        "name": name,
+        "source": str(directory.resolve()),
+        "software_version": __version__,
+        "identity": _identity(release, response),
+        "events": len(gps),
+        "first_gps": float(gps[0]),
+        "last_gps": float(gps[-1]),
+        "livetime_s": float(np.diff(release.uptime_gps, axis=1).sum()),
+        "effective_area_season": response.season,
+        "simulated": any(area.season == MOCK_SEASON for area in release.areas),
+        "seasons": [area.season for area in release.areas],
+        "counts": release.counts,
+        "inputs": {str(p.relative_to(directory)): sha256_file(p) for p in release.files},
+    }
+
+
+def _identity(release: Release, response: Response) -> str:
+    digest = hashlib.sha256()
+    tables = {name: release.events[name] for name in COLUMNS} | {"uptime": release.uptime_gps}
+    for name, table in (tables | response.tables).items():
+        digest.update(f"{name} {table.dtype.str} {table.shape};".encode())
+        digest.update(np.ascontiguousarray(table).data)
+    return digest.hexdigest()[:12]
+
+
+def _write_events(path: Path, release: Release) -> None:
+    with h5py.File(path, "w") as file:
+        for name in COLUMNS:
+            file[f"events/{name}"] = release.events[name]
+        file["uptime"] = release.uptime_gps
+        for area in release.areas:
+            group = file.create_group(f"effective_areas/{area.season}")
+            group["log10_energy_edges"] = area.log10_energy
+            group["dec_edges_deg"] = area.dec_deg
+            group["area_cm2"] = area.area_cm2
+
+
+def _replace_directory(new: Path, target: Path) -> None:
+    """Put `new` at `target`; what was there comes back on error."""
+    if not target.exists():
+        new.rename(target)
+        return
+    old = new.with_name(f"{new.name}.old")
+    target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,143 @@
+"""Neutrino lists that people give: JSON or CSV, every number checked before it is believed."""
+
+import csv
+import json
+import math
+from typing import Any
+
+from llama.errors import LlamaError
+from llama.neutrinos.release import SIGMA_FLOOR_DEG
+from llama.times import mjd_to_gps
+
+TYPES = ("observation", "blinded", "simulated", "alert")
+
+_MAX_BYTES = 20_000_000
+_ABOVE_0 = math.ulp(0.0)
+_REQUIRED = ("mjd", "ra", "dec", "sigma", "energy")
+_RANGES = {  # least, greatest, what to do
+    "mjd": (40000.0, 90000.0, "give MJD (UTC), e.g. 58598.3459"),
+    "ra": (0.0, 360.0, "give right ascension in degrees from 0 to 360"),
+    "dec": (-90.0, 90.0, "give declination in degrees from -90 to 90"),
+    "sigma": (_ABOVE_0, 180.0, "give the 1-sigma error radius in degrees, above 0"),
+    "energy": (_ABOVE_0, 1e12, "give the energy in GeV, above 0"),
+    "zenith": (0.0, 180.0, "give the zenith in degrees from 0 to 180 or leave it out"),
+    "azimuth": (0.0, 360.0, "give the azimuth in degrees from 0 to 360 or leave it out"),
+    "gps": (0.0, 1e10, "give GPS seconds or leave them out"),
+}
+_FORMS = "give a JSON list, or a CSV whose header names mjd, ra, dec, sigma, energy"
+
+
+def read_given(content: bytes, name: str) -> list[dict[str, Any]]:
+    """Return the neutrinos of a JSON list, a JSON object with `events`, or a CSV with a header.
+
+    Each has mjd (UTC), ra, dec, sigma (deg, 1 sigma) and energy (GeV) as finite numbers in range;
+    sigma is raised to 0.2 deg (`sigma_given` keeps the value given); other keys are kept. An
+    empty list is valid. `LlamaError` names `name` and the row (counted from 1) that is wrong.
+    """
+    if len(content) > _MAX_BYTES:
+        raise LlamaError(f"{name} is larger than 20 MB; give only the neutrinos around the event")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LlamaError(f"{name} is not UTF-8 text; {_FORMS}") from error
+    rows = _read_json(text, name) if text.lstrip()[:1] in ("[", "{") else _read_csv(text, name)
+    neutrinos = [_check(row, f"{name}, row {k}") for k, row in enumerate(rows, 1)]
+    seen: dict[tuple[float, ...], int] = {}
+    for k, neutrino in enumerate(neutrinos, 1):
+        first = seen.setdefault(tuple(neutrino[key] for key in _REQUIRED), k)
+        if first != k:
+            raise LlamaError(f"{name}, row {k} repeats row {first}; delete one of them")
+    return neutrinos
+
+
+def _read_json(text: str, name: str) -> list[Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise LlamaError(f"{name} is not valid JSON ({error}); {_FORMS}") from error
+    rows = value.get("events") if isinstance(value, dict) else value
+    if not isinstance(rows, list):
+        raise LlamaError(f"{name} is a JSON object without a list 'events'; {_FORMS}")
+    return rows
+
+
+def _read_csv(text: str, name: str) -> list[Any]:
+    lines = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
+    try:
+        header, *rows = csv.reader(lines, skipinitialspace=True, strict=True)
+    except (ValueError, csv.Error) as error:  # ValueError: no line at all
+        raise LlamaError(f"{name} is not a CSV table; {_FORMS}") from error
+    header = [title.strip().lower() for title in header]
+    missing = [title for title in _REQUIRED if title not in header]
+    if missing:
+        raise LlamaError(f"{name} has no column {', '.join(missing)}; {_FORMS}")
+    if len(set(header)) < len(header):
+        raise LlamaError(f"{name} has two columns of the same name; rename or delete one")
+    for k, row in enumerate(rows, 1):
+        if len(row) != len(header):
+            raise LlamaError(
+                f"{name}, row {k} has {len(row)} values for {len(header)} columns; correct the row"
+            )
+    cells = ([cell.strip() or None for cell in row] for row in rows)
+    return [dict(zip(header, row, strict=True)) for row in cells]
+
+
+def _check(row: Any, where: str) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise LlamaError(f"{where} is {_show(row)}, not an object with mjd, ra, dec, sigma, energy")
+    neutrino = {key: value for key, value in row.items() if value is not None}
+    for key in _REQUIRED:
+        if key not in neutrino:
+            raise LlamaError(f"{where} has no {key}; {_RANGES[key][2]}")
+    for key in _RANGES.keys() & neutrino.keys():
+        neutrino[key] = _number(neutrino[key], key, where)
+    for key in {"run", "event", "subevent"} & neutrino.keys():
+        neutrino[key] = _integer(neutrino[key], key, where)
+    if neutrino.get("type", TYPES[0]) not in TYPES:
+        raise LlamaError(
+            f"{where}: type {_show(neutrino['type'])} is none of {', '.join(TYPES)}; "
+            "correct it or leave it out"
+        )
+    if "gps" in neutrino and abs(neutrino["gps"] - mjd_to_gps(neutrino["mjd"])) > 1.0:
+        raise LlamaError(
+            f"{where}: gps and mjd are more than 1 s apart; correct one (mind the leap seconds) "
+            "or leave gps out"
+        )
+    if neutrino["sigma"] < SIGMA_FLOOR_DEG:
+        neutrino["sigma_given"] = neutrino["sigma"]
+        neutrino["sigma"] = SIGMA_FLOOR_DEG
+    try:
+        json.dumps(neutrino, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError as error:  # NaN, or half of a surrogate pair
+        raise LlamaError(f"{where} has a value that is no valid JSON; delete it") from error
+    return neutrino
+
+
+def _number(value: Any, key: str, where: str) -> float:
+    least, greatest, remedy = _RANGES[key]
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if key == "mjd" and number > 1e8:
+        raise LlamaError(f"{where}: mjd {number:.15g} looks like GPS seconds; {remedy}")
+    if not math.isfinite(number):
+        raise LlamaError(f"{where}: {key} {_show(value)} is not a finite number; {remedy}")
+    if not least <= number <= greatest:
+        raise LlamaError(f"{where}: {key} {number:.15g} is out of range; {remedy}")
+    return number
+
+
+def _integer(value: Any, key: str, where: str) -> int:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+        if number == int(number):
+            return value if isinstance(value, int) else int(number)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise LlamaError(f"{where}: {key} {_show(value)} is not a whole number; correct or delete it")
+
+
+def _show(value: Any) -> str:
+    text = str(value) if isinstance(value, int | float) else repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."

@@ -1,0 +1,171 @@
+"""The neutrino list of one event: who may be in it, and whether more can still come."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from llama.errors import LlamaError
+from llama.neutrinos.archive import Archive, Columns
+from llama.neutrinos.given import read_given
+from llama.neutrinos.scramble import generator, scramble, seed_from, simulate
+from llama.times import gps_to_iso, gps_to_mjd, mjd_to_gps
+
+__all__ = ["make_list", "read_given", "scramble", "simulate", "window_state"]
+
+HALF_WIDTH_S = 500.0
+BACKGROUND_RATE_HZ = 0.0064
+
+Rows = list[dict[str, Any]]
+
+
+def window_state(event_gps: float, now_gps: float, half_width_s: float = HALF_WIDTH_S) -> str:
+    """Return "open" while neutrinos of the window can still happen, then "closed"."""
+    return "open" if now_gps < event_gps + half_width_s else "closed"
+
+
+def make_list(
+    graceid: str,
+    event_gps: float,
+    *,
+    now_gps: float,
+    given: Sequence[dict[str, Any]] | None = None,
+    given_name: str = "",
+    archive: Archive | None = None,
+    blinded: bool = False,
+    half_width_s: float = HALF_WIDTH_S,
+    rate_hz: float = BACKGROUND_RATE_HZ,
+) -> dict[str, Any]:
+    """Return the content of `icecube_neutrino_list.json`, without its provenance.
+
+    The neutrinos are the `given` ones (see `read_given`; also those outside the window, marked);
+    else, for a mock event (M...), a Poisson number at `rate_hz` scrambled from the archive; else
+    the archive's. `blinded` replaces right ascension and time by random ones. The list is
+    complete only when the window is closed and the source says that nothing is to come.
+    `LlamaError` when no source covers the window.
+    """
+    start, stop = event_gps - half_width_s, event_gps + half_width_s
+    state = window_state(event_gps, now_gps, half_width_s)
+    complete = state == "closed"
+    seed, livetime_s = None, None
+    rows: Rows
+    if given is not None:
+        source = {"kind": "file", "name": given_name}
+        rows = [{"type": "observation", **row} for row in given]
+    elif archive is None:
+        raise _no_source(graceid, event_gps, half_width_s)
+    elif graceid.startswith("M"):
+        source = {"kind": "simulation", "name": archive.name, "identity": archive.identity}
+        seed = seed_from(graceid)
+        drawn = simulate(archive.events(), seed, event_gps, half_width_s, rate_hz)
+        rows = _rows(drawn, "simulated")
+    else:
+        source = {"kind": "archive", "name": archive.name, "identity": archive.identity}
+        livetime_s = archive.livetime_s(start, stop)
+        if not livetime_s:
+            raise _no_source(graceid, event_gps, half_width_s)
+        rows = _rows(
+            archive.query(start, stop), "simulated" if archive.simulated else "observation"
+        )
+        complete &= archive.has_event_after(stop) or archive.covers(start, stop)
+    for row in rows:
+        row["gps"] = row.get("gps") or float(mjd_to_gps(row["mjd"]))
+    if blinded:
+        seed = seed_from(f"{graceid} blinded")
+        rows = _blind(rows, seed, event_gps, half_width_s)
+    return {
+        "window": {
+            "centre_gps": event_gps,
+            "half_width_s": half_width_s,
+            "start": gps_to_iso(start),
+            "start_gps": start,
+            "stop": gps_to_iso(stop),
+            "stop_gps": stop,
+        },
+        "window_state": state,
+        "complete": complete,
+        "livetime_s": livetime_s,
+        "retrieved_at": gps_to_iso(now_gps, 0),
+        "source": source,
+        "seed": seed,
+        "events": _finish(rows, event_gps, half_width_s),
+    }
+
+
+def _rows(columns: Columns, kind: str) -> Rows:
+    """Return columns of the archive or of `scramble` as rows with the names of the list."""
+    mjd = columns["mjd"] if "mjd" in columns else gps_to_mjd(columns["gps"])
+    named: Columns = {"gps": columns["gps"], "mjd": mjd, "energy": columns["energy_gev"]}
+    for name in ("ra", "dec", "sigma", "zenith", "azimuth"):
+        if f"{name}_deg" in columns:
+            named[name] = columns[f"{name}_deg"]
+    for name in ("run", "event", "subevent"):
+        if name in columns:
+            named[name] = columns[name]
+    values = zip(*(column.tolist() for column in named.values()), strict=True)
+    return [{**dict(zip(named, row, strict=True)), "type": kind} for row in values]
+
+
+def _blind(rows: Rows, seed: int, event_gps: float, half_width_s: float) -> Rows:
+    """Return the rows with random RA, and random time for those in the window.
+
+    Nothing else than declination, sigma and energy survives: an id or an unknown key could be
+    used to find the event again.
+    """
+    rng = generator(seed)
+    gps = np.array([row["gps"] for row in rows])
+    inside = np.abs(gps - event_gps) < half_width_s
+    drawn = event_gps + rng.uniform(-half_width_s, half_width_s, len(rows))
+    gps = np.where(inside, drawn, gps)
+    ra = rng.uniform(0.0, 360.0, len(rows))
+    kept = ("dec", "sigma", "sigma_given", "energy")
+    return [
+        {
+            **{key: rows[k][key] for key in kept if key in rows[k]},
+            "gps": float(gps[k]),
+            "mjd": float(gps_to_mjd(gps[k])),
+            "ra": float(ra[k]),
+            "type": "blinded",
+            "id": f"blinded-{place}",
+        }
+        for place, k in enumerate(np.argsort(gps, kind="stable"), 1)
+    ]
+
+
+def _finish(rows: Rows, event_gps: float, half_width_s: float) -> Rows:
+    """Sort by time and add what every row must have: local direction, id, dt, in_window."""
+    rows = sorted(rows, key=lambda row: row["gps"])
+    bare = [row for row in rows if "zenith" not in row or "azimuth" not in row]
+    if bare:
+        from llama.neutrinos.coordinates import to_zenith_azimuth
+
+        zenith, azimuth = to_zenith_azimuth(
+            *(np.array([row[key] for row in bare]) for key in ("ra", "dec", "mjd"))
+        )
+        for row, row_zenith, row_azimuth in zip(bare, zenith, azimuth, strict=True):
+            row |= {"zenith": float(row_zenith), "azimuth": float(row_azimuth)}
+    ids: Counter[str] = Counter()
+    for row in rows:
+        for key in ("run", "event", "subevent"):
+            row[key] = None if row.get(key, -1) == -1 else row[key]
+        identity = str(row.get("id") or _identity(row))[:64]
+        ids[identity] += 1
+        row["id"] = identity if ids[identity] == 1 else f"{identity}-{ids[identity]}"
+        row["dt"] = row["gps"] - event_gps
+        row["in_window"] = abs(row["dt"]) < half_width_s
+    return rows
+
+
+def _identity(row: dict[str, Any]) -> str:
+    if row["run"] is None or row["event"] is None:
+        return f"MJD{row['mjd']:.8f}"
+    return f"{row['run']}_{row['event']}" + (f"_{row['subevent']}" if row["subevent"] else "")
+
+
+def _no_source(graceid: str, event_gps: float, half_width_s: float) -> LlamaError:
+    return LlamaError(
+        f"no neutrino source covers {graceid} ({gps_to_iso(event_gps, 0)} +- {half_width_s:g} s); "
+        "give its neutrinos with `skymap_info --neutrinos FILE` or an archive of that time with "
+        "`llama neutrinos import PATH`"
+    )

@@ -1,0 +1,128 @@
+"""What the statistic needs to know of the detector and its background, tabulated on one grid."""
+
+import os
+from dataclasses import dataclass, fields
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from llama.errors import LlamaError
+from llama.files import atomic_path
+from llama.neutrinos.release import EffectiveArea
+
+LOG10_ENERGY = np.round(1.0 + 0.02 * np.arange(351), 10)  # 10 GeV to 1e8 GeV
+SIN_DEC = np.round(-1.0 + 0.01 * np.arange(201), 10)
+
+_SMOOTHING = (0.1 / 0.02, 0.04 / 0.01)  # 0.1 dex and 0.04 in sin(dec), in steps of the grid
+
+
+@dataclass(frozen=True)
+class Response:
+    """Tables over x = log10(E/GeV) (rows) and s = sin(dec) (columns), float64.
+
+    `signal_per_dex` [x, s]: density in x of A_eff E^-2, integral over x is 1 at each s (0 where
+    the detector is blind). `background_per_dex` [x, s]: density of the archive's events in x and
+    s, integral 1, never 0. `effective_area_cm2` [x, s]. `flux_area_cm2_gev` [s]:
+    A(dec) = int A_eff E^-2 dE in cm^2 GeV^-1; `area_relative` [s]: A(dec) over its sky average.
+    All integrals are trapezoids on the grid.
+    """
+
+    season: str
+    log10_energy: NDArray[np.float64]
+    sin_dec: NDArray[np.float64]
+    effective_area_cm2: NDArray[np.float64]
+    flux_area_cm2_gev: NDArray[np.float64]
+    area_relative: NDArray[np.float64]
+    signal_per_dex: NDArray[np.float64]
+    background_per_dex: NDArray[np.float64]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all tables to one HDF5 file."""
+        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+            file.attrs["season"] = self.season
+            for name, table in self.tables.items():
+                file[name] = table
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Response":
+        """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
+        try:
+            with h5py.File(path, "r") as file:
+                tables: dict[str, Any] = {
+                    field.name: file[field.name][()] for field in fields(cls)[1:]
+                }
+                return cls(season=str(file.attrs["season"]), **tables)
+        except (OSError, KeyError) as error:
+            raise LlamaError(
+                f"{path} is missing or not a response table; "
+                "make it again with `llama neutrinos import PATH`"
+            ) from error
+
+    @property
+    def tables(self) -> dict[str, NDArray[np.float64]]:
+        """The arrays by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+
+
+def build_response(
+    area: EffectiveArea, energies_gev: NDArray[np.float64], dec_deg: NDArray[np.float64]
+) -> Response:
+    """Return the tables for one season's effective area and the events of an archive."""
+    effective_area = _on_grid(area)
+    per_dex = effective_area * (np.log(10.0) * 10.0**-LOG10_ENERGY)[:, np.newaxis]
+    flux_area = np.trapezoid(per_dex, LOG10_ENERGY, axis=0)
+    if not flux_area.any():
+        raise LlamaError(
+            f"the effective area of {area.season} is zero from 10 GeV to 1e8 GeV; "
+            "its table must be in cm^2 with log10 energies in GeV"
+        )
+    return Response(
+        season=area.season,
+        log10_energy=LOG10_ENERGY,
+        sin_dec=SIN_DEC,
+        effective_area_cm2=effective_area,
+        flux_area_cm2_gev=flux_area,
+        area_relative=flux_area / (np.trapezoid(flux_area, SIN_DEC) / 2.0),
+        signal_per_dex=per_dex / np.where(flux_area > 0, flux_area, 1.0),
+        background_per_dex=_background(np.log10(energies_gev), np.sin(np.radians(dec_deg))),
+    )
+
+
+def _on_grid(area: EffectiveArea) -> NDArray[np.float64]:
+    """Interpolate linearly between bin centres; beyond the outermost ones the edge bins hold.
+
+    Outside the energies of the table the area is zero.
+    """
+    x, s = LOG10_ENERGY, SIN_DEC
+    edges_x, edges_s = area.log10_energy, np.sin(np.radians(area.dec_deg))
+    rows = [np.interp(s, _centres(edges_s), row) for row in area.area_cm2]
+    columns = [np.interp(x, _centres(edges_x), column) for column in np.array(rows).T]
+    outside = (x < edges_x[0] - 1e-9) | (x > edges_x[-1] + 1e-9)
+    return np.where(outside[:, np.newaxis], 0.0, np.array(columns).T)
+
+
+def _background(
+    log10_energy: NDArray[np.float64], sin_dec: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the smoothed density of events; one event is spread evenly so that it is never 0."""
+    from scipy.ndimage import gaussian_filter
+
+    # Cells around the nodes. Those at the edges of the grid are half as wide: it is the density
+    # that is smoothed, not the counts, so that a flat density stays flat up to the edge.
+    x_edges, s_edges = _cells(LOG10_ENERGY), _cells(SIN_DEC)
+    counts, _, _ = np.histogram2d(log10_energy, sin_dec, bins=(x_edges, s_edges))
+    density = counts / np.outer(np.diff(x_edges), np.diff(s_edges))
+    density = np.asarray(gaussian_filter(density, _SMOOTHING, mode="nearest"))
+    density += 1.0 / ((x_edges[-1] - x_edges[0]) * (s_edges[-1] - s_edges[0]))
+    total = np.trapezoid(np.trapezoid(density, SIN_DEC, axis=1), LOG10_ENERGY)
+    return np.asarray(density / total)
+
+
+def _cells(nodes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([nodes[:1], _centres(nodes), nodes[-1:]])
+
+
+def _centres(edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (edges[1:] + edges[:-1]) / 2

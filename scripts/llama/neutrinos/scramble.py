@@ -1,0 +1,54 @@
+"""Neutrinos that never were: the archive's events at random times and right ascensions.
+
+Declination, energy and sigma of an event stay together, because the detector ties them; right
+ascension and time are what a source would correlate, so they are drawn anew.
+"""
+
+import hashlib
+
+import numpy as np
+
+from llama.neutrinos.archive import Columns
+
+
+def seed_from(text: str) -> int:
+    """Return a seed (48 bits: exact in JSON everywhere) that depends on nothing but `text`."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)
+
+
+def generator(seed: int) -> np.random.Generator:
+    """Return the project's random generator (Philox) for a seed."""
+    return np.random.Generator(np.random.Philox(seed))
+
+
+def scramble(
+    archive_events: Columns,
+    n: int,
+    rng: np.random.Generator,
+    centre_gps: float,
+    half_width_s: float,
+) -> Columns:
+    """Return `n` background neutrinos in the window, ascending gps.
+
+    Columns gps (s), ra_deg, dec_deg, sigma_deg, energy_gev. (dec, sigma, energy) are drawn
+    together, with replacement, from `archive_events`; RA and time are uniform.
+    """
+    drawn = rng.integers(len(archive_events["dec_deg"]), size=n)
+    return {
+        "gps": centre_gps + np.sort(rng.uniform(-half_width_s, half_width_s, n)),
+        "ra_deg": rng.uniform(0.0, 360.0, n),
+        **{name: archive_events[name][drawn] for name in ("dec_deg", "sigma_deg", "energy_gev")},
+    }
+
+
+def simulate(
+    archive_events: Columns,
+    seed: int,
+    centre_gps: float,
+    half_width_s: float,
+    rate_hz: float,
+) -> Columns:
+    """Return a background window as `scramble` does, with a Poisson number at `rate_hz`."""
+    rng = generator(seed)
+    n = int(rng.poisson(rate_hz * 2.0 * half_width_s))
+    return scramble(archive_events, n, rng, centre_gps, half_width_s)

@@ -1,0 +1,231 @@
+"""The one source of every setting: name, type, range, default, and the text the user reads.
+
+The docstring under a field is its comment in `config.yaml` and its row in `docs/settings.md`:
+meaning, unit in brackets, when to change it. `python -m llama.settings --write` renews both.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+
+def data_home() -> Path:
+    """Return the standard output directory: `$XDG_DATA_HOME/llama`, else `~/.local/share/llama`."""
+    given = Path(os.environ.get("XDG_DATA_HOME", ""))
+    # the XDG standard: a relative value is to be ignored
+    return (given if given.is_absolute() else Path.home() / ".local" / "share") / "llama"
+
+
+def _not_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("should be a number")
+    return value
+
+
+def _absolute(value: Any) -> Path:
+    if not isinstance(value, str | Path) or not Path(value).expanduser().is_absolute():
+        # a relative path would mean another place for each directory a command is typed in
+        raise ValueError("should be an absolute path or start with ~")
+    return Path(value).expanduser()
+
+
+Number = Annotated[float, BeforeValidator(_not_bool)]
+Count = Annotated[int, BeforeValidator(_not_bool)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
+OutputDirectory = Annotated[
+    Path,
+    BeforeValidator(lambda value: data_home() if value is None else _absolute(value)),
+    PlainSerializer(lambda path: None if path == data_home() else str(path)),
+    WithJsonSchema({"type": ["string", "null"], "default": None}),
+]
+StudyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*-([A-Z][0-9])+$")]
+
+
+def _all_required(schema: dict[str, Any]) -> None:
+    schema["required"] = list(schema["properties"])
+
+
+class Block(BaseModel):
+    """What all blocks share: unknown keys and numbers that are not finite are refused."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        json_schema_extra=_all_required,
+    )
+
+
+class Events(Block):
+    """Which events are kept up to date."""
+
+    tracked_newest: Count = Field(default=40, ge=0, le=10_000)
+    """How many of the newest event directories plain `snakemake` keeps up to date. Raise it to have
+    older events remade; each one makes every run a little longer."""
+
+
+class AssumedHorizon(Block):
+    """Farthest distance assumed when a map tells none, by class [Mpc]. The source is then taken to
+    be anywhere within it, uniform in volume, and the result says that its distance is assumed.
+    Change with the detectors' sensitivity."""
+
+    bns: Number = Field(default=200.0, gt=0, le=1e5)
+    """Two neutron stars [Mpc]."""
+    nsbh: Number = Field(default=400.0, gt=0, le=1e5)
+    """Neutron star and black hole [Mpc]."""
+    bbh: Number = Field(default=2000.0, gt=0, le=1e5)
+    """Two black holes [Mpc]."""
+    burst: Number = Field(default=100.0, gt=0, le=1e5)
+    """Unmodelled burst [Mpc]."""
+    cbc: Number = Field(default=500.0, gt=0, le=1e5)
+    """Binary of unknown class [Mpc]."""
+
+
+LOWER_END = {
+    "Enumax": "Enumin",
+    "tgwplus": "tgwminus",
+    "tnuplus": "tnuminus",
+    "epsilon_max_gev": "epsilon_min_gev",
+}
+
+
+class Search(Block):
+    """The astrophysical model behind the odds ratio, names as published. A change here outdates
+    significances and backgrounds, not maps."""
+
+    fb: Number = Field(default=10.0, ge=1, le=1e6)
+    """Beaming factor: one source in fb points its neutrinos at us. 1 means isotropic emission."""
+    nu_51_100: Number = Field(default=1.1, gt=0, le=1e6)
+    """Neutrinos expected from 1e51 erg (isotropic-equivalent) at 100 Mpc, averaged over the sky.
+    Change together with the neutrino archive: it belongs to the detector's effective area."""
+    Enumin: Number = Field(default=1e-6, gt=0, le=1e6)
+    """Smallest energy a source emits in neutrinos [1e51 erg], true energy, that is before fb."""
+    Enumax: Number = Field(default=0.1, gt=0, le=1e6)
+    """Largest energy a source emits in neutrinos [1e51 erg], true energy, that is before fb."""
+    ratebgnu: Number = Field(default=0.0064, gt=0, le=1e3)
+    """All-sky rate of background neutrinos [Hz]. 0.0064 is the real-time track stream; the
+    10-year point-source sample has 0.0035."""
+    ndotgwnu_gpc3_yr: Number = Field(default=23.9, gt=0, le=1e9)
+    """Rate density of sources of both messengers [Gpc^-3 yr^-1]. Counts only for neutrinos whose
+    gravitational wave was missed, a small term; 23.9 is GWTC-2's rate of binary black holes."""
+    tgwminus: Number = Field(default=-250.0, ge=-1e5, le=1e5)
+    """Earliest gravitational-wave emission, relative to the source's time [s]."""
+    tgwplus: Number = Field(default=250.0, ge=-1e5, le=1e5)
+    """Latest gravitational-wave emission, relative to the source's time [s]."""
+    tnuminus: Number = Field(default=-250.0, ge=-1e5, le=1e5)
+    """Earliest neutrino emission, relative to the source's time [s]."""
+    tnuplus: Number = Field(default=250.0, ge=-1e5, le=1e5)
+    """Latest neutrino emission, relative to the source's time [s]."""
+    epsilon_min_gev: Number = Field(default=10.0, gt=0, le=1e12)
+    """Lowest neutrino energy of the E^-2 spectrum [GeV]."""
+    epsilon_max_gev: Number = Field(default=1e8, gt=0, le=1e12)
+    """Highest neutrino energy of the E^-2 spectrum [GeV]."""
+    sigma_floor_deg: Number = Field(default=0.2, gt=0, le=10)
+    """Smallest angular error believed of any neutrino [deg]: the detector's systematic error."""
+    far_signal_rate_hz: Number = Field(default=6.5e-8, gt=0, le=1)
+    """Rate of true gravitational-wave triggers [Hz]; p_astro = rate / (rate + FAR) for alerts that
+    carry no classification. 6.5e-8 reproduces the published O4 output."""
+    max_set_size: Count = Field(default=4, ge=1, le=4)
+    """Most neutrinos that one source may explain together. Lower it only to compare methods."""
+    cnu_horizon_mpc: Number = Field(default=3000.0, gt=0, le=1e5)
+    """Farthest neutrino source that counts when the gravitational-wave trigger is noise [Mpc]."""
+    assumed_horizon_mpc: AssumedHorizon = Field(default_factory=AssumedHorizon)
+
+    @field_validator(*LOWER_END)
+    @classmethod
+    def _above_its_lower_end(cls, value: float, info: ValidationInfo) -> float:
+        lower = LOWER_END[info.field_name or ""]
+        if value <= info.data.get(lower, float("-inf")):
+            raise ValueError(f"should be greater than {lower} = {info.data[lower]:g}")
+        return value
+
+
+class Neutrinos(Block):
+    """Where neutrinos come from."""
+
+    archive: Name = "icecube_10year_ps"
+    """Name of the archive that gives neutrinos, their background and the effective area; made by
+    `llama neutrinos import PATH --name NAME`, listed by `llama neutrinos show`."""
+    effective_area_season: Name | None = Field(default=None, examples=["IC86_II"])
+    """Season of the release whose effective area is used, such as "IC86_II"; null takes the newest.
+    Takes effect when an archive is imported."""
+    latency_s: Number = Field(default=120.0, ge=0, le=1e6)
+    """How long after the search window the neutrino list is expected to be complete [s]. Raise it
+    when lists stay provisional because the source delivers later."""
+
+
+class GraceDB(Block):
+    """The data base of gravitational-wave candidates."""
+
+    service_url: str = Field(
+        default="https://gracedb.ligo.org/api/",
+        pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])\S*/$",
+    )
+    """Root of the API, with the final slash. The playground, for tests, is
+    https://gracedb-playground.ligo.org/api/."""
+
+
+class Study(Block):
+    """One class of gravitational-wave triggers."""
+
+    skymaps: AbsolutePath = Field(json_schema_extra={"type": "string"})
+    """List of sky maps, one path per line, or a directory of them."""
+
+
+class Background(Block):
+    """Simulated triggers that turn odds into p-values."""
+
+    run: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9]*$", examples=["o3"])
+    """Observing run whose background is used, such as o3; null takes the run of the event's date.
+    Set it while the running observing run has no background of its own."""
+    seed: Count = Field(default=20261122, ge=0, lt=2**63)
+    """Seed of all injections. A new value makes an independent background."""
+    injections: Count = Field(default=20_000, ge=1, le=10**10)
+    """Background injections per study; the smallest p-value that can come out is about
+    1/injections. More can be added later, those already made stay."""
+    shard_size: Count = Field(default=10_000, ge=1, le=10**8)
+    """Injections per job. Raise it when jobs take less than a minute."""
+    studies: dict[StudyName, Study] = Field(
+        default_factory=dict,
+        examples=[{"bns-o3-H1L1V1": {"skymaps": "/data/bns.csv"}}],
+    )
+    """Studies to make, named population-run-detectors, each with its sky maps: a file with one path
+    per line, or a directory. Each is a line like bns-o3-H1L1V1: {skymaps: /data/bns.csv}."""
+
+
+class Settings(Block):
+    """Every setting of LLAMA."""
+
+    output_dir: OutputDirectory = Field(default_factory=data_home)
+    """Where events, studies, archives and logs live: an absolute path, or one that starts with ~.
+    null means $XDG_DATA_HOME/llama, else ~/.local/share/llama. Change it to use another disk."""
+    events: Events = Field(default_factory=Events)
+    search: Search = Field(default_factory=Search)
+    neutrinos: Neutrinos = Field(default_factory=Neutrinos)
+    gracedb: GraceDB = Field(default_factory=GraceDB)
+    background: Background = Field(default_factory=Background)
+
+    def search_parameters(self) -> dict[str, Any]:
+        """Return the block `search` as a plain dict of numbers, for `params` and outputs."""
+        return self.search.model_dump(mode="json")
+
+
+def block_of(model: type[Block], name: str) -> type[Block] | None:
+    """Return the block class behind field `name` of `model`, or None for a plain value."""
+    annotation = model.model_fields[name].annotation
+    if isinstance(annotation, type) and issubclass(annotation, Block):
+        return annotation
+    return None

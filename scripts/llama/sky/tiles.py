@@ -1,0 +1,147 @@
+"""The internal form of a sky map: disjoint HEALPix tiles, and what follows from them."""
+
+import math
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llama.errors import LlamaError
+from llama.files import atomic_path
+
+Floats = NDArray[np.float64]
+
+_QUADRATURE = 48  # Gauss-Legendre nodes of the distance moments; relative error below 1e-9
+_CHUNK = 200_000  # tiles at a time, so that memory stays below 200 MB for any map
+
+
+@dataclass(frozen=True)
+class SkyTiles:
+    """A sky map as tiles along the NESTED curve.
+
+    order (int8) and ipix (int64, NESTED); prob sums to 1; distmu, distsigma [Mpc] and distnorm
+    [Mpc^-2], or None for a map without distance (a tile without has distmu = inf and
+    distnorm = 0); meta: creator, instruments, object, date_obs, distmean_mpc, diststd_mpc
+    and prob_sum of the file, where it has them.
+    """
+
+    order: NDArray[np.int8]
+    ipix: NDArray[np.int64]
+    prob: Floats
+    distmu: Floats | None = None
+    distsigma: Floats | None = None
+    distnorm: Floats | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def area_deg2(self) -> Floats:
+        """Area of each tile [deg^2]."""
+        return (180 / math.pi) ** 2 * math.pi / 3 * 4.0 ** -self.order.astype(float)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the tiles as `lvc_skymap.hdf5`: contiguous datasets that can be memory-mapped."""
+        import h5py
+
+        with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+            for name in _COLUMNS:
+                column = getattr(self, name)
+                if column is not None:
+                    file.create_dataset(name, data=column, track_times=False)
+            for key, value in self.meta.items():
+                file.attrs[key] = value
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "SkyTiles":
+        """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
+        import h5py
+
+        try:
+            with h5py.File(path, "r") as file:
+                columns = {name: file[name][()] for name in _COLUMNS if name in file}
+                return cls(**columns, meta=dict(file.attrs))
+        except (OSError, TypeError) as error:
+            raise LlamaError(
+                f"{path} is missing or no sky map; delete it and run snakemake again"
+            ) from error
+
+    def credible_area_deg2(self, level: float) -> float:
+        """Return the area [deg^2] of the smallest region that holds `level` of the probability."""
+        along = np.argsort(-self.prob / self.area_deg2, kind="stable")
+        held, area = np.cumsum(self.prob[along]), np.cumsum(self.area_deg2[along])
+        return float(np.interp(level, np.concatenate([[0], held]), np.concatenate([[0], area])))
+
+    def distance_moments_mpc(self) -> tuple[float, float] | None:
+        """Return mean and standard deviation of the all-sky distance [Mpc], None without distance.
+
+        Marginal over the tiles that have a distance, r^2 N(r; distmu, distsigma) in each
+        (Singer et al. 2016, ApJL 829, L15, eq. 1).
+        """
+        if self.distmu is None or self.distsigma is None:
+            return None
+        known = np.isfinite(self.distmu) & (self.prob > 0)
+        if not known.any():
+            return None
+        sums = np.zeros(3)
+        mu, sigma, prob = self.distmu[known], self.distsigma[known], self.prob[known]
+        for start in range(0, prob.size, _CHUNK):
+            part = slice(start, start + _CHUNK)
+            sums += _conditional_moments(mu[part], sigma[part]) @ prob[part]
+        mean = sums[1] / sums[0]
+        return float(mean), float(math.sqrt(max(0.0, sums[2] / sums[0] - mean**2)))
+
+
+_COLUMNS = ("order", "ipix", "prob", "distmu", "distsigma", "distnorm")
+
+
+def _conditional_moments(mu: Floats, sigma: Floats) -> Floats:
+    """Return 1, <r> and <r^2> of r^2 N(r; mu, sigma), shape (3, n)."""
+    nodes, weights = np.polynomial.legendre.leggauss(_QUADRATURE)
+    mode = 0.5 * (mu + np.sqrt(mu**2 + 8 * sigma**2))
+    width = 1 / np.sqrt(1 / sigma**2 + 2 / mode**2)
+    low = np.maximum(0, mode - 9 * width)
+    high = np.minimum(mode + 9 * sigma, mode + 20 * width)
+    r = low[:, None] + 0.5 * (high - low)[:, None] * (nodes + 1)
+    exponent = ((mode - mu) ** 2)[:, None] - (r - mu[:, None]) ** 2
+    density = weights * (r / mode[:, None]) ** 2 * np.exp(exponent / (2 * sigma[:, None] ** 2))
+    density /= density.sum(axis=1, keepdims=True)
+    return np.stack([density.sum(axis=1), (density * r).sum(axis=1), (density * r**2).sum(axis=1)])
+
+
+def merge_equal_siblings(
+    columns: dict[str, NDArray[Any]], order: int
+) -> tuple[NDArray[np.int8], NDArray[np.int64], dict[str, NDArray[Any]]]:
+    """Return order, ipix and columns of a full flat NESTED map with equal siblings merged.
+
+    columns: densities and distances of all 12 * 4**order pixels. Flattened multi-order maps
+    come back to their tiles, without any loss; other maps stay as they are.
+    """
+    orders, pixels = [], []
+    kept: dict[str, list[NDArray[Any]]] = {name: [] for name in columns}
+    ipix = np.arange(columns["density"].size, dtype=np.int64)
+    for level in range(order, -1, -1):
+        whole = np.zeros(ipix.size, dtype=bool)
+        if level > 0 and ipix.size >= 4:
+            first = np.flatnonzero((ipix[:-3] & 3 == 0) & (ipix[3:] == ipix[:-3] + 3))
+            same = np.ones(first.size, dtype=bool)
+            for column in columns.values():
+                for sibling in (1, 2, 3):
+                    same &= column[first] == column[first + sibling]
+            first = first[same]
+            for sibling in range(4):
+                whole[first + sibling] = True
+        orders.append(np.full(int((~whole).sum()), level, dtype=np.int8))
+        pixels.append(ipix[~whole])
+        for name, column in columns.items():
+            kept[name].append(column[~whole])
+        parents = whole & (ipix & 3 == 0)
+        columns = {name: column[parents] for name, column in columns.items()}
+        ipix = ipix[parents] >> 2
+        if ipix.size == 0:
+            break
+    return (
+        np.concatenate(orders),
+        np.concatenate(pixels),
+        {n: np.concatenate(c) for n, c in kept.items()},
+    )

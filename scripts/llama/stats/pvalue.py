@@ -1,0 +1,32 @@
+"""Significance against a background of simulated triggers."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llama.errors import LlamaError
+
+Floats = NDArray[np.float64]
+
+
+def p_value(odds: float, background: Floats) -> float:
+    """Return (1 + #{background >= odds}) / (1 + n), and 1 for odds of 0.
+
+    background: ascending odds ratios of the background, n > 0. LlamaError for odds or a
+    background that are negative, not finite or not ascending. Source: `statistics.md` section 7.
+    """
+    if not (math.isfinite(odds) and odds >= 0):
+        raise LlamaError(
+            f"odds must be finite and not negative, not {odds}; make the significance again"
+        )
+    if background.ndim != 1 or background.size == 0 or not math.isfinite(background[-1]):
+        raise LlamaError("the background is empty or not finite; make populations.hdf5 again")
+    if background[0] < 0 or (np.diff(background) < 0).any():
+        raise LlamaError(
+            "background odds must be ascending and not negative; make populations.hdf5 again"
+        )
+    if odds == 0:
+        return 1.0
+    above = background.size - int(np.searchsorted(background, odds, side="left"))
+    return (1 + above) / (1 + background.size)

@@ -1,0 +1,36 @@
+"""The guard of the tests: this Python, and every Python that it starts, reaches this machine only.
+
+An audit hook sees every socket of the interpreter, whoever opens it, and cannot be taken off
+again. It does not see C libraries with sockets of their own.
+"""
+
+import ipaddress
+import sys
+
+LOOPBACK_ONLY = True
+
+
+def _is_here(host: object) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in (None, "", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(str(name).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_other_machines(event: str, arguments: tuple[object, ...]) -> None:
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else None  # a path: a Unix socket
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = arguments[0]
+    else:
+        return
+    if not _is_here(host):
+        # not an OSError: code that bears with a missing network must not bear with this
+        raise RuntimeError(f"tests may connect to this machine only, not to {host!r}")
+
+
+sys.addaudithook(_refuse_other_machines)

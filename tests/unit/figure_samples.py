@@ -1,0 +1,149 @@
+"""One event as the figures and payloads see it, and sky maps to draw."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import healpy
+import numpy as np
+
+DATA = Path(__file__).parents[2].resolve().parent / "shared/data"
+GPS = 1240215503.017
+HOSTILE = (
+    '<script>alert(1)</script> #let x = read("/etc/passwd") $x^2$ {{7*7}} \\( '
+    "\u202ertl\u2066 \x00\x1b[31m שלום 漢字 *_`@"
+)
+
+
+def info(**changes):
+    return {
+        "graceid": "S190425z",
+        "event_time": "2019-04-25T08:18:05.017Z",
+        "gps_time": GPS,
+        "far": 4.5e-13,
+        "pipeline": "GSTLAL",
+        "group": "CBC",
+        "search": "AllSky",
+        "instruments": ["L1", "V1"],
+        "significant": True,
+        "role": "observation",
+        "retracted": False,
+        "notice": "S190425z-2-Initial",
+        "notice_time": "2019-04-25T09:00:59Z",
+        "revision": 2,
+        "skymap_filename": "bayestar.fits.gz,0",
+    } | changes
+
+
+def neutrino(k, ra, dec, sigma=1.0, dt=0.0, **changes):
+    return {
+        "id": f"{124551 + k}_214972",
+        "ra": ra,
+        "dec": dec,
+        "sigma": sigma,
+        "energy": 1234.5,
+        "gps": GPS + dt,
+        "mjd": 58598.345891 + dt / 86400,
+        "dt": dt,
+        "in_window": abs(dt) < 500,
+        "type": "observation",
+        "run": 124551 + k,
+        "event": 214972,
+        "subevent": None,
+    } | changes
+
+
+def neutrino_list(events=None, **changes):
+    if events is None:
+        events = [
+            neutrino(0, 240.5, 36.1, 1.8, -225.8),
+            neutrino(1, 0.4, -12.0, 4.0, 45.77),
+            neutrino(2, 100.9, 88.5, 2.0, 510.0),
+        ]
+    window = {"start": "2019-04-25T08:09:45.017000Z", "stop": "2019-04-25T08:26:25.017000Z"}
+    return {"events": events, "complete": True, "window": window} | changes
+
+
+def singles(neutrinos, p_values):
+    return [
+        {key: event[key] for key in ("id", "dt", "ra", "dec", "sigma")}
+        | {"i3event": event["event"], "p_value": p, "odds_ratio": 1e-4 / p}
+        for event, p in zip(neutrinos["events"], p_values, strict=True)
+    ]
+
+
+def significance(neutrinos=None, event=None, **changes):
+    neutrinos = neutrinos or neutrino_list()
+    count = len(neutrinos["events"])
+    return {
+        "odds_ratio": 0.0321,
+        "p_value": 0.0056,
+        "p_value_population": "bns-o3-L1V1",
+        "p_value_reason": None,
+        "n_background": 20000,
+        "posterior": {
+            "coincidence": 0.0311,
+            "gw_only": 0.9988,
+            "neutrino_only": 1e-15,
+            "noise": 0.0,
+        },
+        "p_astro_joint": 0.9998,
+        "most_probable_direction": {"ra": 240.4, "dec": 36.2},
+        "single_neutrino": singles(neutrinos, [5.05e-5, 0.0915, 1.0][:count]),
+        "inputs": {"gw_skymap_info": event or info(), "neutrino_info": neutrinos["events"]},
+        "provenance": {
+            "software": "llama 0.1.0",
+            "settings_sha256": "ab" * 32,
+            "seed": None,
+            "inputs": {"lvc_skymap.hdf5": "cd" * 32},
+        },
+    } | changes
+
+
+SENSITIVITY = {"flux_sensitivity": [0.02771, 0.647], "sensitive_energy_range": [542.0, 2.3e7]}
+
+
+def tiles(order, ipix, prob):
+    order, ipix, prob = (np.asarray(column) for column in (order, ipix, prob))
+    along = np.argsort(ipix << 2 * (29 - order.astype(np.int64)))
+    return SimpleNamespace(
+        order=order[along].astype(np.int8),
+        ipix=ipix[along].astype(np.int64),
+        prob=prob[along] / prob.sum(),
+        distmu=None,
+    )
+
+
+def gaussian_map(ra, dec, sigma_deg, order=5):
+    """A flat map with a round spot."""
+    ipix = np.arange(12 * 4**order)
+    centre = healpy.ang2vec(ra, dec, lonlat=True)
+    vectors = np.stack(healpy.pix2vec(2**order, ipix, nest=True), axis=1)
+    prob = np.exp((vectors @ centre - 1) / math.radians(sigma_deg) ** 2)
+    return tiles(np.full(len(ipix), order), ipix, prob)
+
+
+def refined_map(seed=1):
+    """A multi-order map: order 2, some tiles split once or twice, uneven probabilities."""
+    rng = np.random.default_rng(seed)
+    order, ipix = np.full(192, 2), np.arange(192)
+    for _ in range(2):
+        split = rng.random(len(ipix)) < 0.3
+        children = (4 * ipix[split][:, None] + np.arange(4)).ravel()
+        ipix = np.r_[ipix[~split], children]
+        order = np.r_[order[~split], np.repeat(order[split] + 1, 4)]
+    return tiles(order, ipix, rng.exponential(size=len(ipix)) ** 2)
+
+
+def published_map(name):
+    """A real multi-order map of the shared data, None when it is not there."""
+    path = DATA / name
+    if not path.exists():
+        return None
+    from astropy.io import fits
+
+    with fits.open(path) as file:
+        uniq = np.asarray(file[1].data["UNIQ"]).astype(np.int64)
+        density = np.asarray(file[1].data["PROBDENSITY"]).astype(float)
+    order = (np.log2(uniq // 4).astype(np.int64)) // 2
+    return tiles(order, uniq - (4 << 2 * order), density / 4.0**order)

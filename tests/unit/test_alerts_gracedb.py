@@ -1,0 +1,184 @@
+"""GraceDB through its real client, against a small server on loopback and a closed port."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alert_samples import outcome, skymap_fits
+from gracedb_server import EVENT, SUPEREVENT, gracedb_server
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llama.alerts.gracedb import (
+    connect,
+    fetch_record,
+    preferred_skymap,
+    record_to_alert,
+    superevent_to_alert,
+)
+from llama.alerts.gwalert import parse_alert
+from llama.errors import LlamaError
+
+FILES = {
+    "S240101ab": {
+        "bayestar.multiorder.fits": b"newest",
+        "bayestar.multiorder.fits,0": b"first",
+        "bayestar.multiorder.fits,1": skymap_fits(),
+        "gstlal.p_astro.json,0": b'{"BNS": 0.9, "NSBH": 0.0, "BBH": 0.0, "Terrestrial": 0.1}',
+        "em_bright.json": b'{"HasNS": 1.0, "HasRemnant": 0.5}',
+        "S240101ab-1-Preliminary.xml": b"<x/>",
+        "S240101ab-2-Initial.xml,0": b"<x/>",
+        "empty.fits": b"",
+    },
+    "G268562": {"cwb.fits.gz,0": b"map"},
+}
+
+
+def test_a_superevent_becomes_an_alert() -> None:
+    with gracedb_server({"S240101ab": SUPEREVENT}, FILES) as url:
+        client = connect(url)
+        content = fetch_record(client, "S240101ab")
+        alert = parse_alert(content, "record")
+        assert alert.skymap_filename == "bayestar.multiorder.fits,1"
+        assert client.file("S240101ab", alert.skymap_filename) == skymap_fits()
+        assert fetch_record(client, "S240101ab") == content
+    assert (alert.graceid, alert.kind, alert.serial) == ("S240101ab", "Initial", 2)
+    assert alert.gps_time == SUPEREVENT["t_0"]
+    assert alert.notice_time == "2024-01-01T00:01:30.000000Z"
+    assert alert.classification["Terrestrial"] == 0.1
+    assert alert.properties == {"HasNS": 1.0, "HasRemnant": 0.5}
+    assert (alert.pipeline, alert.instruments) == ("GSTLAL", ("H1", "L1"))
+    assert alert.gracedb_url == "https://gracedb.ligo.org/superevents/S240101ab/view/"
+    assert alert.extra["labels"] == SUPEREVENT["labels"]
+    assert alert.test_reason is None
+
+
+def test_a_single_event_becomes_an_alert() -> None:
+    with gracedb_server({"G268562": EVENT}, FILES) as url:
+        alert = parse_alert(fetch_record(connect(url), "G268562"), "record")
+    assert (alert.graceid, alert.group, alert.pipeline) == ("G268562", "Burst", "CWB")
+    assert alert.gps_time == EVENT["gpstime"]
+    assert alert.skymap_filename == "cwb.fits.gz,0"
+
+
+def test_both_forms_of_the_file_list_are_understood() -> None:
+    for api_v2 in (False, True):
+        with gracedb_server({"S240101ab": SUPEREVENT}, FILES, api_v2=api_v2) as url:
+            assert sorted(connect(url).files("S240101ab")) == sorted(FILES["S240101ab"])
+
+
+def _closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def test_no_server_is_one_sentence() -> None:
+    client = connect(f"http://127.0.0.1:{_closed_port()}/api/")
+    with pytest.raises(LlamaError, match=r"cannot be reached .* give the alert itself") as error:
+        client.superevent("S240101ab")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("faults", "says"),
+    [
+        ({"/api/": 404}, "404"),
+        ({"/api/": 503}, "answered 503"),
+        ({"S240101ab/": 500}, "answered 500"),
+        ({"S240101ab/": 404}, "no public S240101ab"),
+        ({"files/": 403}, "answered 403"),
+        ({"em_bright.json": "short"}, "no usable answer"),
+        ({"S240101ab/": "short"}, "no usable answer"),
+    ],
+)
+def test_a_server_in_trouble_is_one_sentence(faults: dict[str, int | str], says: str) -> None:
+    with gracedb_server({"S240101ab": SUPEREVENT}, FILES, faults) as url:
+        result = outcome(fetch_record, connect(url), "S240101ab")
+    assert isinstance(result, str)
+    assert says in result or "no public" in result
+    assert "\n" not in result
+
+
+def test_unknown_ids_and_files_and_empty_files() -> None:
+    with gracedb_server({"S240101ab": SUPEREVENT}, FILES) as url:
+        client = connect(url)
+        with pytest.raises(LlamaError, match="no public S240101zz"):
+            client.superevent("S240101zz")
+        with pytest.raises(LlamaError, match=r"no public file x\.fits of S240101ab"):
+            client.file("S240101ab", "x.fits")
+        with pytest.raises(LlamaError, match="0 bytes"):
+            client.file("S240101ab", "empty.fits")
+        with pytest.raises(LlamaError, match="not a GraceDB id"):
+            client.superevent("../../x")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "gracedb.ligo.org", "ftp://x/api/", "https://a b/", "https://"]
+)
+def test_a_wrong_address_is_one_sentence(url: str) -> None:
+    with pytest.raises(LlamaError, match=r"set gracedb\.service_url"):
+        connect(url)
+
+
+@pytest.mark.parametrize(
+    ("files", "best"),
+    [
+        ([], None),
+        (["p_astro.json", "bayestar.png", "bayestar.volume.fits"], None),
+        (["bayestar.fits.gz", "bayestar.fits.gz,0"], "bayestar.fits.gz,0"),
+        (["bayestar.multiorder.fits,9", "bayestar.multiorder.fits,10"], None),
+        (["bayestar.fits.gz,0", "LALInference.fits.gz,0"], "LALInference.fits.gz,0"),
+        (["cwb.fits.gz,0", "bayestar.multiorder.fits"], "bayestar.multiorder.fits"),
+        (["bayestar.multiorder.fits,0", "Bilby.multiorder.fits,1"], "Bilby.multiorder.fits,1"),
+    ],
+)
+def test_the_newest_and_best_map(files: list[str], best: str | None) -> None:
+    best = "bayestar.multiorder.fits,10" if "bayestar.multiorder.fits,10" in files else best
+    assert preferred_skymap(files) == best
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "significant"),
+    [
+        ([], "Preliminary", True),
+        (["ADVOK", "SIGNIF_LOCKED"], "Initial", True),
+        (["ADVNO", "GCN_PRELIM_SENT"], "Retraction", True),
+        (["EARLY_WARNING"], "EarlyWarning", True),
+        (["LOW_SIGNIF_LOCKED"], "Preliminary", False),
+        (["LOW_SIGNIF_LOCKED", "SIGNIF_LOCKED"], "Preliminary", True),
+    ],
+)
+def test_labels(labels: list[str], kind: str, significant: bool) -> None:
+    alert = superevent_to_alert(SUPEREVENT | {"labels": labels})
+    assert (alert.kind, alert.significant) == (kind, significant)
+
+
+@pytest.mark.parametrize("change", [{"category": "MDC"}, {"category": "Test"}, {"labels": ["INJ"]}])
+def test_what_can_only_be_a_test(change: dict[str, Any]) -> None:
+    assert superevent_to_alert(SUPEREVENT | change).test_reason
+
+
+def test_the_real_record(shared_data: Path) -> None:
+    record = json.loads((shared_data / "bad/gwcelery_MS220722v.xml").read_bytes())
+    alert = superevent_to_alert(record)
+    assert (alert.graceid, alert.far_hz) == ("MS220722v", 9.110699364861297e-14)
+    assert alert.gps_time == pytest.approx(record["t_0"], abs=1e-6)
+    assert alert.test_reason
+
+
+_JSON = st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.lists(st.text())
+
+
+@settings(max_examples=200)
+@given(
+    st.dictionaries(st.sampled_from(sorted(SUPEREVENT)), _JSON, max_size=3),
+    st.dictionaries(st.sampled_from(["files", "p_astro", "em_bright"]), _JSON, max_size=2),
+)
+def test_any_record_gives_an_alert_or_a_sentence(
+    superevent: dict[str, Any], record: dict[str, Any]
+) -> None:
+    result = outcome(record_to_alert, {"superevent": {**SUPEREVENT, **superevent}, **record})
+    assert len(result) < 400 if isinstance(result, str) else result.graceid == "S240101ab"

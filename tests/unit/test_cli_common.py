@@ -1,0 +1,64 @@
+"""How every command ends, and how it reads a file it is given."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llama.cli.common import read_file, run_command
+from llama.errors import LlamaError
+
+
+def test_how_commands_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    def wrong() -> None:
+        raise LlamaError("too many moons; remove one")
+
+    def defective() -> None:
+        raise ZeroDivisionError
+
+    assert run_command(lambda: None, "x") == 0
+    assert run_command(lambda: 3, "x") == 3
+    assert run_command(interrupted, "x") == 130
+    assert capsys.readouterr() == ("", "")
+    assert run_command(wrong, "llama x") == 1
+    assert capsys.readouterr().err == "llama x: too many moons; remove one\n"
+    with pytest.raises(ZeroDivisionError):
+        run_command(defective, "llama x")
+    log = (tmp_path / "llama/logs/llama_x.log").read_text()
+    assert log.count("Traceback") == 2
+
+
+def test_a_reader_that_has_gone_away() -> None:
+    line = (
+        "from llama.cli.common import run_command\n"
+        "raise SystemExit(run_command(lambda: print('x' * 10**6), 'x'))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", line], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr as stream:
+        assert stream.read() == b""
+    assert process.wait() == 1
+
+
+def test_read_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    assert read_file(tmp_path / "a", 5, "--alert") == b"12345"
+    with pytest.raises(LlamaError, match=r"larger than .* correct --alert"):
+        read_file(tmp_path / "a", 4, "--alert")
+    with pytest.raises(LlamaError, match=r"larger than 1 MB"):
+        read_file(Path("/dev/zero"), 1_000_000, "--alert")
+    for path in (tmp_path, tmp_path / "b", tmp_path / "a/b"):
+        with pytest.raises(LlamaError, match=r"cannot read .* correct --alert"):
+            read_file(path, 4, "--alert")

@@ -1,0 +1,82 @@
+import figure_samples as sample
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llama.figures import text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=600), st.integers(2, 80))
+def test_cleaned_text_is_short_visible_and_on_one_line(words, limit):
+    shown = text.clean(words, limit)
+    assert len(shown) <= limit
+    assert shown == " ".join(shown.split())
+    assert shown.replace("…", "").isprintable()
+    assert text.plain(words, limit).isascii()
+
+
+def test_marks_that_turn_text_round_are_removed():
+    assert text.clean("a\u202eb\u2066c\u200fd\x00e") == "a b c d e"
+    assert text.clean("A" * 10240) == "A" * 79 + "…"
+
+
+@pytest.mark.parametrize(
+    ("p_value", "shown"),
+    [
+        (0.0123456, "0.0123"),
+        (1.0, "1.0000"),
+        (1e-4, "0.0001"),
+        (9.99e-5, "1.0e-04"),
+        (5.05e-5, "5.1e-05"),
+        (None, "–"),
+        (float("nan"), "–"),
+        (float("inf"), "–"),
+        ("0.1", "–"),
+        (True, "–"),
+    ],
+)
+def test_p_values_are_rounded_as_icecube_does(p_value, shown):
+    assert text.p_text(p_value) == shown
+
+
+def test_times_and_areas():
+    assert text.utc_text("2019-04-25T08:18:05.017123Z") == "2019-04-25 08:18:05.017 UTC"
+    assert text.utc_text("2019-04-25T08:18:05") == "2019-04-25 08:18:05 UTC"
+    assert text.utc_text(None) == "–"
+    assert [text.area_text(a) for a in (10183.2, 36.81, None)] == ["10183 deg²", "36.8 deg²", "–"]
+
+
+def test_only_an_event_with_every_sign_of_being_real_is_real():
+    assert text.marks(sample.info()) == ["REAL"]
+    for change in (
+        {"role": "test"},
+        {"role": None},
+        {"graceid": "MS190425z"},
+        {"graceid": "TS190425z"},
+        {"search": "MDC"},
+    ):
+        assert text.marks(sample.info(**change)) == ["TEST"], change
+
+
+def test_marks_name_retraction_and_scrambled_neutrinos():
+    events = [{"type": "blinded"}, {"type": "simulated"}]
+    assert text.marks(sample.info(retracted=True), events) == [
+        "RETRACTED",
+        "REAL",
+        "BLINDED NEUTRINOS",
+        "SIMULATED NEUTRINOS",
+    ]
+
+
+def test_the_best_direction_needs_a_coincidence():
+    assert text.best_direction(sample.significance()) == (240.4, 36.2)
+    assert text.best_direction(sample.significance(odds_ratio=0.0)) is None
+    assert text.best_direction({"odds_ratio": 1.0}) is None
+
+
+def test_the_window_is_open_at_500_s():
+    event = {"gps": sample.GPS + 499.9}
+    assert text.in_window(event, sample.info())
+    assert not text.in_window({"gps": sample.GPS + 500.0}, sample.info())
+    assert not text.in_window({}, sample.info())

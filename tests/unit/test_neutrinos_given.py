@@ -1,0 +1,116 @@
+"""Neutrino lists given by people: what is read, what is refused and how it is said."""
+
+import contextlib
+import json
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from llama.errors import LlamaError
+from llama.files import dump_json
+from llama.neutrinos.lists import read_given
+from llama.times import gps_to_mjd, iso_to_gps
+
+GPS = iso_to_gps("2019-04-25T08:18:05.017")
+MJD = float(gps_to_mjd(GPS))
+ROW = {"mjd": MJD, "ra": 10.0, "dec": 20.0, "sigma": 0.5, "energy": 1000.0}
+HEADER = "mjd,ra,dec,sigma,energy"
+
+
+def read(value, name="nu.json"):
+    return read_given(json.dumps(value).encode(), name)
+
+
+def test_all_forms_give_the_same():
+    csv = f"# from the pole\n\n mjd, RA,dec,sigma,energy,type\n{MJD!r},10,20.0,.5,1e3,\n".encode()
+    assert read([ROW]) == read({"events": [ROW], "author": "x"}) == read_given(csv, "nu.csv")
+    assert read([ROW]) == [ROW]
+    assert read_given(b"\xef\xbb\xbf" + csv.replace(b"\n", b"\r\n"), "nu.csv") == [ROW]
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"events": []}', b"mjd,ra,dec,sigma,energy\n"])
+def test_an_empty_list_is_valid(content):
+    assert read_given(content, "nu") == []
+
+
+def test_small_sigma_is_raised_and_said():
+    (neutrino,) = read([ROW | {"sigma": 0.05}])
+    assert (neutrino["sigma"], neutrino["sigma_given"]) == (0.2, 0.05)
+    assert "sigma_given" not in read([ROW | {"sigma": 0.2}])[0]
+
+
+def test_other_columns_are_kept():
+    extra = {"run": "137892", "event": 58644007.0, "subevent": None, "colour": ["red", 1]}
+    (neutrino,) = read([ROW | extra])
+    assert neutrino == ROW | {"run": 137892, "event": 58644007, "colour": ["red", 1]}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"mjd": 1240215503}, r"mjd 1240215503 looks like GPS seconds; give MJD \(UTC\), e\.g\. "),
+        ({"mjd": 2458598.8}, r"mjd 2458598\.8 is out of range; give MJD"),
+        ({"mjd": math.nan}, r"mjd nan is not a finite number"),
+        ({"mjd": None}, r"has no mjd; give MJD"),
+        ({"ra": -10}, r"ra -10 is out of range"),
+        ({"ra": 360.1}, r"ra 360\.1 is out of range"),
+        ({"dec": 95}, r"dec 95 is out of range; give declination in degrees"),
+        ({"sigma": 0}, r"sigma 0 is out of range"),
+        ({"sigma": -1}, r"sigma -1 is out of range"),
+        ({"sigma": math.inf}, r"sigma inf is not a finite number"),
+        ({"energy": "abc"}, r"energy 'abc' is not a finite number; give the energy in GeV"),
+        ({"energy": True}, r"energy True is not"),
+        ({"energy": [1]}, r"energy \[1\] is not"),
+        ({"energy": 0}, r"energy 0 is out of range"),
+        ({"energy": 10**400}, r"energy 1000.*\.\.\. is not a finite number"),
+        ({"zenith": 190}, r"zenith 190 is out of range"),
+        ({"type": "guess"}, r"type 'guess' is none of observation, blinded"),
+        ({"run": "x"}, r"run 'x' is not a whole number"),
+        ({"event": 1.5}, r"event 1\.5 is not a whole number"),
+        ({"gps": GPS - 18}, r"gps and mjd are more than 1 s apart"),
+        ({"note": math.nan}, r"has a value that is no valid JSON"),
+        ({"note": "\ud800"}, r"has a value that is no valid JSON"),
+    ],
+)
+def test_wrong_values_name_the_row(change, sentence):
+    with pytest.raises(LlamaError, match=rf"nu\.json, row 2:? {sentence}") as error:
+        read([ROW, ROW | change])
+    assert len(str(error.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "not a CSV table"),
+        (b"# only a comment", "not a CSV table"),
+        (b"<html><body>", "no column mjd, ra, dec, sigma, energy"),
+        (b"mjd,ra,dec,sigma\n1,2,3,4", "no column energy"),
+        (b"mjd,ra,dec,sigma,energy,ra\n", "two columns of the same name"),
+        (b"mjd,ra,dec,sigma,energy\n58598,1,2,3\n", "row 1 has 4 values for 5 columns"),
+        (b"mjd,ra,dec,sigma,energy\n58598,1,2,3,\n", "row 1 has no energy"),
+        (b"\x89HDF\r\n", "is not UTF-8 text"),
+        (b"[{", "is not valid JSON"),
+        (b"[" * 100_000, "is not valid JSON"),
+        (b'{"neutrinos": []}', "without a list 'events'"),
+        (b'{"events": {}}', "without a list 'events'"),
+        (b"[1]", "row 1 is 1, not an object"),
+        (b" " * 20_000_001, "larger than 20 MB"),
+    ],
+)
+def test_wrong_files_are_refused(content, sentence):
+    with pytest.raises(LlamaError, match=sentence) as error:
+        read_given(content, "nu")
+    assert "\n" not in str(error.value)
+
+
+def test_a_neutrino_given_twice_is_refused():
+    with pytest.raises(LlamaError, match="row 3 repeats row 1"):
+        read([ROW, ROW | {"ra": 11.0}, ROW])
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda t: (HEADER + "\n" + t).encode()))
+def test_any_bytes_give_a_list_or_a_sentence(content):
+    with contextlib.suppress(LlamaError):
+        dump_json(read_given(content, "nu"))
