@@ -147,3 +147,25 @@ def published_map(name):
         density = np.asarray(file[1].data["PROBDENSITY"]).astype(float)
     order = (np.log2(uniq // 4).astype(np.int64)) // 2
     return tiles(order, uniq - (4 << 2 * order), density / 4.0**order)
+
+
+def record_figures(monkeypatch):
+    """Return a list to which every figure is added when it is saved, once per format."""
+    from matplotlib.figure import Figure
+
+    drawn = []
+    original = Figure.savefig
+
+    def savefig(self, *args, **kwargs):
+        drawn.append(self)
+        original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    return drawn
+
+
+def words(figure):
+    """Return every text of a figure."""
+    from matplotlib.text import Text
+
+    return [item.get_text() for item in figure.findobj(Text) if item.get_text()]

@@ -1,6 +1,5 @@
 """Reading populations.hdf5, the background that p-values are taken from."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,19 @@ from llama.errors import LlamaError
 from llama.files import read_json
 
 
-def population_version(path: Path, name: str) -> str | None:
-    """Return what changes when the background of class `name` does, or None if it has none.
+def class_versions(path: Path, suffix: str) -> dict[str, str]:
+    """Return {class: sha256 of its numbers} of the classes whose name ends in `suffix`.
 
     Reads only the index beside populations.hdf5, so that a dry run stays fast.
     """
     index = path.with_suffix(".json")
     if not (path.exists() and index.exists()):
-        return None
-    entry = read_json(index).get(name)
-    return None if entry is None else str(entry["sha256"])
+        return {}
+    return {
+        name: str(entry["sha256"])
+        for name, entry in sorted(read_json(index).items())
+        if name.endswith(suffix)
+    }
 
 
 def read_background(path: Path | None, name: str) -> dict[str, Any]:
@@ -46,8 +48,3 @@ def read_background(path: Path | None, name: str) -> dict[str, Any]:
         raise LlamaError(
             f"{path} is broken; delete it and run: snakemake populations.hdf5"
         ) from error
-
-
-def tracked(entries: Mapping[str, float], newest: int) -> list[str]:
-    """Return the names of the `newest` event directories, newest first; entries: name to mtime."""
-    return sorted(entries, key=lambda name: (-entries[name], name))[:newest]

@@ -193,6 +193,9 @@ class Background(Block):
     Set it while the running observing run has no background of its own."""
     seed: Count = Field(default=20261122, ge=0, lt=2**63)
     """Seed of all injections. A new value makes an independent background."""
+    p_astro: Number = Field(default=0.99, gt=0, lt=1)
+    """Probability of being astrophysical given to every background trigger. An event's odds are
+    taken to the same value before they are compared, so that it need not be changed."""
     injections: Count = Field(default=20_000, ge=1, le=10**10)
     """Background injections per study; the smallest p-value that can come out is about
     1/injections. More can be added later, those already made stay."""

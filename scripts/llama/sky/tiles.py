@@ -60,7 +60,9 @@ class SkyTiles:
         try:
             with h5py.File(path, "r") as file:
                 columns = {name: file[name][()] for name in _COLUMNS if name in file}
-                return cls(**columns, meta=dict(file.attrs))
+                # NumPy scalars back to what JSON and figures expect
+                meta = {k: v.item() if hasattr(v, "item") else v for k, v in file.attrs.items()}
+                return cls(**columns, meta=meta)
         except (OSError, TypeError) as error:
             raise LlamaError(
                 f"{path} is missing or no sky map; delete it and run snakemake again"
@@ -71,6 +73,26 @@ class SkyTiles:
         along = np.argsort(-self.prob / self.area_deg2, kind="stable")
         held, area = np.cumsum(self.prob[along]), np.cumsum(self.area_deg2[along])
         return float(np.interp(level, np.concatenate([[0], held]), np.concatenate([[0], area])))
+
+    def summary(self) -> dict[str, Any]:
+        """Return the content of lvc_skymap_distances.json, without its provenance.
+
+        distmean_mpc and diststd_mpc are the publisher's, who knows the posterior itself, where
+        the file has them, else those of the tiles; tiles_* are always computed; null without
+        distance. area_50_deg2, area_90_deg2: credible areas.
+        """
+        moments = self.distance_moments_mpc()
+        mean, std = moments or (None, None)
+        return {
+            "distance": "map" if moments else "assumed",
+            "distmean_mpc": self.meta.get("distmean_mpc", mean) if moments else None,
+            "diststd_mpc": self.meta.get("diststd_mpc", std) if moments else None,
+            "tiles_distmean_mpc": mean,
+            "tiles_diststd_mpc": std,
+            "area_50_deg2": self.credible_area_deg2(0.5),
+            "area_90_deg2": self.credible_area_deg2(0.9),
+            "tiles": int(self.order.size),
+        }
 
     def distance_moments_mpc(self) -> tuple[float, float] | None:
         """Return mean and standard deviation of the all-sky distance [Mpc], None without distance.

@@ -1,0 +1,53 @@
+"""LLAMA: from gravitational-wave alerts to the significance of coincident neutrinos.
+
+snakemake events/S190425z/all    one event
+snakemake                        the newest events, what cron runs
+snakemake populations.hdf5       the background studies named in config.yaml
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: workflow.source_path("config.yaml")
+
+
+include: "rules/common.smk"
+
+
+workdir: OUTPUT_DIR
+
+
+wildcard_constraints:
+    event=EVENT_DIR_PATTERN,
+    study=STUDY_PATTERN,
+
+
+rule all:
+    input:
+        tracked_products(),
+
+
+include: "rules/intake.smk"
+include: "rules/skymap.smk"
+include: "rules/neutrinos.smk"
+include: "rules/significance.smk"
+include: "rules/figures.smk"
+include: "rules/publish.smk"
+include: "rules/study.smk"
+
+
+# `events/S190425z/all` and `events/S190425z` are rules without output, not files: they list every
+# product, so that a deleted or failed one is always found.
+for alias, directory in requested_events().items():
+
+    rule:
+        name:
+            alias
+        input:
+            event_products(directory),
+
+
+onstart:
+    lock_events()

@@ -1,0 +1,272 @@
+"""Settings, events, studies and locks, as all other files here use them."""
+
+import fcntl
+import functools
+import os
+import re
+import sys
+from pathlib import Path
+
+from llama import __version__, settings as llama_settings
+from llama.errors import LlamaError
+from llama.event.flags import read_flags
+from llama.event.names import (
+    EVENT_DIR_PATTERN,
+    check_graceid,
+    has_skymap,
+    products,
+    run_name,
+    significance_name,
+    skymap_name,
+)
+from llama.event.populations import class_versions
+from llama.event.skymap_info import read_info
+from llama.files import sha256_file
+from llama.neutrinos.archive import Archive
+from llama.neutrinos.lists import window_state
+from llama.study.bank import list_skymaps
+from llama.times import now_gps
+from snakemake.exceptions import WorkflowError
+
+STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
+
+
+def checked(function, *arguments):
+    """Call a function of the package; its one-sentence errors become Snakemake's."""
+    try:
+        return function(*arguments)
+    except LlamaError as error:
+        raise WorkflowError(str(error)) from error
+
+
+SETTINGS = checked(llama_settings.from_dict, config)
+OUTPUT_DIR = str(SETTINGS.output_dir)
+SEARCH = SETTINGS.search_parameters()
+ARCHIVE = f"archive/{SETTINGS.neutrinos.archive}"
+POPULATIONS = "populations.hdf5"
+
+
+def prepare_output_dir():
+    """Make the output directory, with `events` in it and in the clone as links to `current_run`."""
+    (SETTINGS.output_dir / "current_run").mkdir(parents=True, exist_ok=True)
+    links = [(SETTINGS.output_dir / "events", Path("current_run"))]
+    if (
+        str(llama_settings.load(Path(workflow.basedir) / "config.yaml").output_dir)
+        == OUTPUT_DIR
+    ):
+        clone_link = Path(workflow.basedir) / "events"
+        links.append((clone_link, SETTINGS.output_dir / "current_run"))
+    for link, target in links:
+        if link.is_symlink() and Path(os.readlink(link)) != target:
+            link.unlink()
+        if not os.path.lexists(link):
+            os.symlink(target, link)
+
+
+try:
+    prepare_output_dir()
+except OSError as error:
+    raise WorkflowError(
+        f"cannot use the output directory {OUTPUT_DIR} ({error.strerror}); correct output_dir in config.yaml"
+    ) from error
+
+
+def code(script):
+    """Return what changes when a script or the package does, wherever the clone is."""
+    return f"{__version__}-{sha256_file(Path(workflow.basedir) / 'scripts' / f'{script}.py')[:12]}"
+
+
+# -- events ----
+
+
+@functools.cache
+def event_info(directory):
+    """Return the event's skymap_info.json, checked."""
+    return checked(read_info, SETTINGS.output_dir / directory)
+
+
+def event_products(directory):
+    """Return the path of every product of an event."""
+    return [f"{directory}/{name}" for name in products(event_info(directory))]
+
+
+def requested_events():
+    """Return {target as typed: event directory} of the events named on the command line."""
+    found = {}
+    for target in sys.argv[1:]:
+        match = re.fullmatch(
+            r"(?:\./)?(events|current_run|past_runs/[^/]+)/([^/]+)/?(.*)", target
+        )
+        if not match:
+            continue
+        directory = f"{match[1].replace('current_run', 'events')}/{checked(check_graceid, match[2])}"
+        if match[3] in ("", "all"):
+            event_info(directory)
+            found[target] = directory
+    return found
+
+
+def tracked_products():
+    """Return every product of the newest events that have a sky map."""
+    entries = {}
+    with os.scandir(SETTINGS.output_dir / "current_run") as directories:
+        for entry in directories:
+            alert = Path(entry.path) / "skymap_info.json"
+            if (
+                re.fullmatch(EVENT_DIR_PATTERN, f"events/{entry.name}")
+                and alert.exists()
+            ):
+                entries[f"events/{entry.name}"] = alert.stat().st_mtime
+    newest = sorted(entries, key=lambda event: -entries[event])[
+        : SETTINGS.events.tracked_newest
+    ]
+    return [
+        path
+        for event in newest
+        if has_skymap(event_info(event))
+        for path in event_products(event)
+    ]
+
+
+def event_significance(wildcards):
+    return f"{wildcards.event}/{significance_name(event_info(wildcards.event))}"
+
+
+def manifest_products(wildcards):
+    """Return every product but the manifest, and the alerts as received."""
+    directory = SETTINGS.output_dir / wildcards.event
+    received = sorted(
+        f"{wildcards.event}/alerts/{path.name}"
+        for path in directory.glob("alerts/[0-9]*")
+    )
+    made = [
+        path
+        for path in event_products(wildcards.event)
+        if not path.endswith("manifest.json")
+    ]
+    return made + received
+
+
+def event_skymap(wildcards):
+    return f"{wildcards.event}/{skymap_name(event_info(wildcards.event))}"
+
+
+def event_alert(wildcards):
+    """Return the archived alerts that an event's data come from."""
+    info = event_info(wildcards.event)
+    return [f"{wildcards.event}/{name}" for name in {info["event_alert_file"]} if name]
+
+
+def event_map_source(wildcards):
+    info = event_info(wildcards.event)
+    return f"{wildcards.event}/{info['skymap_file'] or info['skymap_alert_file'] or info['alert_file']}"
+
+
+def event_flag(name):
+    """Return a params function for one flag, so that it outdates only what depends on it."""
+
+    def flag(wildcards):
+        return checked(read_flags, SETTINGS.output_dir / wildcards.event)[name]
+
+    return flag
+
+
+@functools.cache
+def archive_identity():
+    """Return what changes when the configured archive does, or None if there is none."""
+    directory = SETTINGS.output_dir / ARCHIVE
+    return (
+        Archive.open(directory).identity
+        if (directory / "archive.json").exists()
+        else None
+    )
+
+
+def window_version(wildcards):
+    """Return what outdates the list: the window has closed, or its source has changed."""
+    info = event_info(wildcards.event)
+    given = info["neutrino_file"]
+    return [window_state(info["gps_time"], now_gps()), given or archive_identity()]
+
+
+def given_neutrinos(wildcards):
+    name = event_info(wildcards.event)["neutrino_file"]
+    return [f"{wildcards.event}/{name}"] if name else []
+
+
+def event_response(wildcards):
+    """Return the detector's tables, or say how to get them."""
+    if archive_identity() is None:
+        raise WorkflowError(
+            f"there is no neutrino archive {SETTINGS.neutrinos.archive}; make it with: llama neutrinos import PATH"
+        )
+    return f"{ARCHIVE}/response.hdf5"
+
+
+def background_versions(wildcards):
+    """Return what changes when a background that may serve the event does."""
+    info = event_info(wildcards.event)
+    run = SETTINGS.background.run or run_name(info["gps_time"])
+    detectors = "".join(sorted(info["instruments"]))
+    return checked(
+        class_versions, SETTINGS.output_dir / POPULATIONS, f"-{run}-{detectors}"
+    )
+
+
+# -- studies ----
+
+STUDIES = {
+    name: str(study.skymaps) for name, study in SETTINGS.background.studies.items()
+}
+
+
+def study_skymaps(wildcards):
+    """Return the list or directory of the study's sky maps, and every map of it."""
+    if wildcards.study not in STUDIES:
+        raise WorkflowError(
+            f"{wildcards.study} is not in background.studies of config.yaml; add it with its sky maps"
+        )
+    return [str(path) for path in checked(list_skymaps, Path(STUDIES[wildcards.study]))]
+
+
+def study_shards(study):
+    """Return the shards of a study; the last one is shorter when sizes do not divide."""
+    count = -(-SETTINGS.background.injections // SETTINGS.background.shard_size)
+    return [
+        f"studies/{study}/background/shard-{index:04d}.hdf5" for index in range(count)
+    ]
+
+
+def shard_numbers(wildcards):
+    """Return first and last-but-one injection number of a shard."""
+    size = SETTINGS.background.shard_size
+    first = int(wildcards.shard) * size
+    return [first, min(first + size, SETTINGS.background.injections)]
+
+
+# -- locks ----
+
+_LOCKS = []
+
+
+def lock_events():
+    """Take a lock on every event that this run will write, or refuse with a sentence.
+
+    The kernel frees the locks when the process ends, however it ends.
+    """
+    events = {
+        job.wildcards.event
+        for job in workflow.dag.needrun_jobs()
+        if "event" in job.wildcards.keys()
+    }
+    for event in sorted(events):
+        path = SETTINGS.output_dir / event / ".lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(path, "a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkflowError(
+                f"{event} is being processed by another run of snakemake; wait until it has ended"
+            )
+        _LOCKS.append(lock)

@@ -1,0 +1,25 @@
+"""The neutrinos around an event."""
+
+
+rule list_neutrinos:
+    input:
+        info="{event}/skymap_info.json",
+        given=given_neutrinos,
+    output:
+        "{event}/icecube_neutrino_list.json",
+    log:
+        "logs/{event}/list_neutrinos.log",
+    priority: 20
+    conda:
+        "../envs/llama.yaml"
+    params:
+        window=window_version,
+        blinded=event_flag("BLINDED_NEUTRINOS"),
+        rate_hz=SEARCH["ratebgnu"],
+        half_width_s=(SEARCH["tnuplus"] - SEARCH["tgwminus"]),
+        archive=ARCHIVE,
+        code=code("list_neutrinos"),
+    message:
+        "Listing the neutrinos around {wildcards.event}"
+    script:
+        "../scripts/list_neutrinos.py"

@@ -1,0 +1,16 @@
+"""The event's odds against the background, coinc_scatter_lvc-i3.png and .pdf."""
+
+from pathlib import Path
+
+from llama.event.populations import read_background
+from llama.figures.scatter import draw_scatter
+from llama.files import read_json
+from llama.script import logged
+
+with logged(snakemake.log[0]):
+    significance = read_json(snakemake.input.significance)
+    background = None
+    if significance["p_value"] is not None:
+        populations = Path(snakemake.params.populations)
+        background = read_background(populations, significance["p_value_population"])["odds"]
+    draw_scatter(significance, background, snakemake.output.png, snakemake.output.pdf)

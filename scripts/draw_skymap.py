@@ -1,0 +1,15 @@
+"""The sky map with the neutrinos on it, coinc_skymap_lvc-i3.png and .pdf."""
+
+from pathlib import Path
+
+from llama.event.skymap_info import read_info
+from llama.figures.skymap import draw_skymap
+from llama.files import read_json
+from llama.script import logged
+from llama.sky.tiles import SkyTiles
+
+with logged(snakemake.log[0]):
+    source, out = snakemake.input, snakemake.output
+    info = read_info(Path(source.info).parent) | {"role": snakemake.params.role}
+    tiles, neutrinos = SkyTiles.load(source.skymap), read_json(source.neutrinos)
+    draw_skymap(tiles, neutrinos, info, read_json(source.significance), out.png, out.pdf)

@@ -1,0 +1,30 @@
+"""The neutrinos around the event, icecube_neutrino_list.json."""
+
+from pathlib import Path
+
+from llama.event.provenance import provenance
+from llama.event.skymap_info import read_info
+from llama.files import write_json
+from llama.neutrinos.archive import Archive
+from llama.neutrinos.given import read_given
+from llama.neutrinos.lists import make_list
+from llama.script import logged
+from llama.times import now_gps
+
+with logged(snakemake.log[0]):
+    info = read_info(Path(snakemake.input.info).parent)
+    given = [read_given(Path(path).read_bytes(), str(path)) for path in snakemake.input.given]
+    archive = Path(snakemake.params.archive)
+    settings = {key: snakemake.params[key] for key in ("blinded", "rate_hz", "half_width_s")}
+    neutrinos = make_list(
+        info["graceid"],
+        info["gps_time"],
+        now_gps=now_gps(),
+        given=given[0] if given else None,
+        given_name=info["neutrino_file"] or "",
+        archive=Archive.open(archive) if (archive / "archive.json").exists() else None,
+        **settings,
+    )
+    made_from = {Path(path).name: path for path in snakemake.input}
+    neutrinos["provenance"] = provenance(made_from, settings, neutrinos["seed"])
+    write_json(snakemake.output[0], neutrinos)

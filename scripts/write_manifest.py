@@ -1,0 +1,13 @@
+"""What the event consists of, manifest.json."""
+
+from pathlib import Path
+
+from llama.event.manifest import build_manifest
+from llama.files import write_json
+from llama.script import logged
+
+with logged(snakemake.log[0]):
+    event = snakemake.wildcards.event
+    products = {path.removeprefix(f"{event}/"): Path(path) for path in snakemake.input}
+    command = f"snakemake {event}/all"
+    write_json(snakemake.output[0], build_manifest(products, snakemake.params.settings, command))

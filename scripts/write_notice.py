@@ -1,0 +1,22 @@
+"""What would go out: gcn_notice.json, checked, and gcn_circular_draft.txt."""
+
+from pathlib import Path
+
+from llama.event.skymap_info import read_info
+from llama.files import read_json, write_bytes, write_json
+from llama.publish.circular import draft_circular
+from llama.publish.notice import build_notice, check_notice
+from llama.script import logged
+
+with logged(snakemake.log[0]):
+    source, out = snakemake.input, snakemake.output
+    info = read_info(Path(source.info).parent) | {"role": snakemake.params.role}
+    significance, neutrinos = read_json(source.significance), read_json(source.neutrinos)
+    sensitivity = significance["neutrino_flux_sensitivity_range"]
+    # when the neutrinos were taken: equal inputs give equal bytes
+    heard = neutrinos["retrieved_at"]
+    notice = build_notice(info, significance, neutrinos, sensitivity, alert_datetime=heard)
+    check_notice(notice)
+    write_json(out.notice, notice)
+    circular = draft_circular(info, significance, neutrinos, sensitivity)
+    write_bytes(out.circular, circular.encode())
