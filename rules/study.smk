@@ -28,7 +28,7 @@ rule inject_background:
     log:
         "logs/studies/{study}/inject_background-{shard}.log",
     wildcard_constraints:
-        shard="[0-9]{4,}",
+        shard=r"\d+",
     conda:
         "../envs/llama.yaml"
     params:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from llama.files import sha256_file
 from llama.event.provenance import software
+from llama.files import sha256_file
 from llama.script import logged
 from llama.sky import read_skymap
 

@@ -27,7 +27,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        with open(temporary, "rb") as stream:
+        with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.chmod(0o664 & ~_umask())
         os.replace(temporary, target)
@@ -68,7 +68,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Return the JSON content of `path`; `LlamaError` when it is missing or not JSON."""
     try:
-        with open(path, "rb") as stream:
+        with Path(path).open("rb") as stream:
             return json.load(stream)
     except FileNotFoundError as error:
         raise LlamaError(f"{path} does not exist; check the path") from error
@@ -83,5 +83,5 @@ def sha256_bytes(content: bytes) -> str:
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
     """Return the sha256 of the file's bytes as 64 hexadecimal digits."""
-    with open(path, "rb") as stream:
+    with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -21,7 +21,7 @@ _ISO = re.compile(
 
 
 def iso_to_gps(text: str) -> float:
-    """Return GPS seconds of an ISO 8601 UTC time, with or without `Z`; `LlamaError` if it is none."""
+    """Return GPS seconds of an ISO 8601 UTC time, with or without `Z`; else `LlamaError`."""
     match = _ISO.fullmatch(str(text).strip())
     if match:
         year, month, day, hour, minute = (int(part) for part in match.groups()[:5])

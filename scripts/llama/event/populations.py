@@ -26,8 +26,8 @@ def read_background(path: Path | None, name: str) -> dict[str, Any]:
     """Return {"class", "odds", "single", "p_astro"} of class `name`, or {"class", "reason"}."""
     missing = {
         "class": name,
-        "reason": f"no background for {name}; name its sky maps under background.studies in config.yaml "
-        "and run: snakemake populations.hdf5",
+        "reason": f"no background for {name}; name its sky maps under background.studies "
+        "in config.yaml and run: snakemake populations.hdf5",
     }
     if path is None or not path.exists():
         return missing

@@ -37,13 +37,14 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
     header, columns = _read_table(_decompress(content, name), name)
     if str(header.get("COORDSYS", "C")).strip().upper()[:1] not in ("C", "Q", "I", ""):
         raise LlamaError(
-            f"{name} has COORDSYS {header['COORDSYS']!r}; LLAMA needs equatorial coordinates (C), rotate the map"
+            f"{name} has COORDSYS {header['COORDSYS']!r}; "
+            "LLAMA needs equatorial coordinates (C), rotate the map"
         )
     found = [key for key in _PROBABILITY if key in columns]
     if not found:
         raise LlamaError(
-            f"{name} has no probability column (PROB or PROBDENSITY), only {', '.join(columns)[:80]}; "
-            "give a sky map"
+            f"{name} has no probability column (PROB or PROBDENSITY), "
+            f"only {', '.join(columns)[:80]}; give a sky map"
         )
     ordering = str(header.get("ORDERING", "")).strip().upper()
     if "UNIQ" in columns and ordering in ("NUNIQ", "UNIQ"):
@@ -56,7 +57,8 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
         order, ipix, values = _from_flat(header, columns, found[0], ordering, name)
     else:
         raise LlamaError(
-            f"{name} has ORDERING {ordering!r}; it must be NUNIQ, NESTED or RING, correct the header"
+            f"{name} has ORDERING {ordering!r}; "
+            "it must be NUNIQ, NESTED or RING, correct the header"
         )
     return _assemble(order, ipix, values, header, name)
 
@@ -107,7 +109,7 @@ def _read_table(content: bytes, name: str) -> tuple[Any, dict[str, NDArray[Any]]
                 }
     except LlamaError:
         raise
-    except Exception as error:  # noqa: BLE001  astropy raises anything for a broken file
+    except Exception as error:
         reason = " ".join(str(error).split())[:120]
         raise LlamaError(
             f"{name} is a broken or truncated FITS file ({reason}); download the map again"
@@ -144,7 +146,8 @@ def _from_flat(
     order = nside.bit_length() - 1
     if explicit is None and values["density"].size != pixels:
         raise LlamaError(
-            f"{name} has {values['density'].size} pixels where NSIDE {nside} needs {pixels}; download it again"
+            f"{name} has {values['density'].size} pixels where NSIDE {nside} needs {pixels}; "
+            "download the map again"
         )
     if explicit is not None and (
         explicit.size == 0 or explicit.min() < 0 or explicit.max() >= pixels

@@ -1,4 +1,4 @@
-"""HEALPix tiles as the statistic needs them: centre, shape and extent, compiled.
+"""HEALPix tiles as the statistic needs them: points, centres and extents, compiled.
 
 The equations are those of Gorski et al. 2005 (ApJ 622, 759), section 5, in the face
 coordinates x, y in [0, 1] in which the projection has equal area.
@@ -29,63 +29,46 @@ def _even_bits(v):  # type: ignore[no-untyped-def]
     return (v | (v >> 16)) & 0x00000000FFFFFFFF
 
 
-@njit()
-def tile(order, ipix):  # type: ignore[no-untyped-def]
-    """Return centre and shape of one NESTED tile: x, y, z, east_x, east_y, north, polar.
+@njit(inline="always")
+def tile_position(order, ipix):  # type: ignore[no-untyped-def]
+    """Return face, x, y of the centre of one NESTED tile; its side is 2**-order."""
+    inside = ipix & ((1 << (2 * order)) - 1)
+    side = 1.0 / (1 << order)
+    x, y = (_even_bits(inside) + 0.5) * side, (_even_bits(inside >> 1) + 0.5) * side
+    return ipix >> (2 * order), x, y
 
-    x, y, z is the unit vector of the centre. The tile is, to first order, the parallelogram
-    of the edges (east_x, north) and (east_y, north) [rad] along east and north. polar is the
-    distance to the nearest pole in tile sides (2**order outside the polar caps).
-    """
-    nside = 1 << order
-    face = ipix >> (2 * order)
-    inside = ipix & (nside * nside - 1)
-    h = 1.0 / nside
-    x = (_even_bits(inside) + 0.5) * h
-    y = (_even_bits(inside >> 1) + 0.5) * h
+
+@njit()
+def sphere_point(face, x, y):  # type: ignore[no-untyped-def]
+    """Return the unit vector, as three numbers, of the point x, y of a face."""
     ring = _RING[face] - x - y
     if ring < 1.0 or ring > 3.0:  # polar caps
-        north = ring < 1.0
-        r = ring if north else 4.0 - ring
+        r = ring if ring < 1.0 else 4.0 - ring
         t = r * r / 3.0
-        z = 1.0 - t if north else t - 1.0
+        z = math.copysign(1.0 - t, 2.0 - ring)
         s = math.sqrt(t * (2.0 - t))
-        phi = 0.25 * math.pi * (_MERIDIAN[face] + (x - y) / r)
-        slope = (x - y) / (r * r) if north else -(x - y) / (r * r)
-        phi_x = 0.25 * math.pi * (1.0 / r + slope)
-        phi_y = 0.25 * math.pi * (-1.0 / r + slope)
-        z_xy = 2.0 * r / 3.0
-        polar = r * nside
+        phi = 0.25 * math.pi * (_MERIDIAN[face] + (x - y) / max(r, 1e-300))
     else:
         z = (2.0 - ring) * 2.0 / 3.0
         s = math.sqrt((1.0 - z) * (1.0 + z))
         phi = 0.25 * math.pi * (_MERIDIAN[face] + x - y)
-        phi_x = 0.25 * math.pi
-        phi_y = -phi_x
-        z_xy = 2.0 / 3.0
-        polar = float(nside)
-    return (
-        s * math.cos(phi),
-        s * math.sin(phi),
-        z,
-        h * s * phi_x,
-        h * s * phi_y,
-        h * z_xy / s,
-        polar,
-    )
+    return s * math.cos(phi), s * math.sin(phi), z
 
 
 @njit()
-def tiles_geometry(order, ipix):  # type: ignore[no-untyped-def]
-    """Return unit vectors (n, 3) and edges (n, 3; east_x, east_y, north in rad) of tiles."""
-    n = order.size
-    vectors = np.empty((n, 3))
-    edges = np.empty((n, 3))
-    for k in range(n):
-        x, y, z, east_x, east_y, north, _ = tile(np.int64(order[k]), ipix[k])
-        vectors[k, 0], vectors[k, 1], vectors[k, 2] = x, y, z
-        edges[k, 0], edges[k, 1], edges[k, 2] = east_x, east_y, north
-    return vectors, edges
+def _centres(order, ipix):  # type: ignore[no-untyped-def]
+    vectors = np.empty((order.size, 3))
+    for k in range(order.size):
+        face, x, y = tile_position(np.int64(order[k]), ipix[k])
+        vectors[k] = sphere_point(face, x, y)
+    return vectors
+
+
+def tiles_geometry(
+    order: NDArray[np.int8], ipix: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return unit vectors (n, 3) of the centres of NESTED tiles, and their areas (n,) [sr]."""
+    return _centres(order, ipix), math.pi / 3 * 4.0 ** -order.astype(float)
 
 
 def unit_vectors(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float64]:

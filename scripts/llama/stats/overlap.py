@@ -1,9 +1,11 @@
 """Overlap of neutrino point-spread functions with a sky map, as exact tile averages.
 
-Tiles can be far wider or far finer than a point-spread function. A tile that is wider than
-sigma is divided in the integral; the average over the rest is taken with the
-tile's cumulants, exact to the sixth order in tile side over sigma. Whole blocks of
-tiles that cannot contribute are passed over by a bound, not by a fixed radius, so that the
+Tiles can be far wider or far finer than a point-spread function. The tiles hang on a tree of
+HEALPix cells. exp(kappa v.Omega) is the exponential of a linear function in space, so that a
+cell of many fine tiles is evaluated as a whole, with the mean and the covariance of the weight
+in it; where that would not do, the walk goes down to the tiles, and divides those that are
+wide or steep. A tile is integrated by Gauss-Legendre points in HEALPix's own equal-area
+coordinates. Cells that cannot contribute are passed over by a bound, not by a fixed radius: the
 relative accuracy also holds for neutrinos far from the bulk of the map.
 """
 
@@ -15,44 +17,55 @@ from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.stats.compiled import njit
-from llama.stats.healpix import RADIUS, tile, tiles_geometry
+from llama.stats.healpix import RADIUS, sphere_point, tile_position, tiles_geometry
+from llama.stats.tree import build_tree
 
 Floats = NDArray[np.float64]
 
-_BLOCK = 64  # tiles per bounding cap
-_WIDEST = 1.0  # (tile side / sigma)^2 up to which the cumulants of a tile suffice
-_WIDEST_POLAR = 1.0 / 64.0  # the same near a pole, where tiles are no parallelograms
-_POLAR = 5.0  # within so many tile sides of a pole
-_STEEP = 4.0  # squared change of the exponent across a tile, up to which cumulants suffice
-_COARSEST = 5  # order at which curvature and detector response across a tile are negligible
-_NEAR = 12.5  # exponent of 5 sigma: everything nearer is summed
-_RELATIVE = 1e-5  # what may be left out beyond, relative to the sum
+_RELATIVE = 1e-6  # what may be left out with one cell, relative to the sum
+_SKEWED = 0.01  # variance times range of the exponent in a cell that is taken as a whole
+_SKEWED_SUM = 1e-3  # the same, times the cell's share of the sum
+_COARSEST = 4  # order at which the detector's response hardly varies across a tile
+_WIDE = 4.0  # (side / sigma)^2 up to which three points along a side suffice
+_STEEP = 9.0  # squared change of the exponent along a side, likewise
+_STACK = 512  # 29 levels of at most 12 parts and 3 left over
+_FLAT = 0.7  # both, up to which two points suffice
+_GAUSS = np.array(
+    [
+        [-0.28867513459481287, 0.28867513459481287, 0.0],
+        [-0.3872983346207417, 0.0, 0.3872983346207417],
+    ]
+)
+_SHARES = np.array([[0.5, 0.5, 0.0], [5 / 18, 8 / 18, 5 / 18]])
 
 
 class PreparedMap(NamedTuple):
-    """A sky map made ready for overlaps: tiles along the NESTED curve, with bounding caps.
+    """A sky map made ready for overlaps: tiles along the NESTED curve, and a tree of cells.
 
-    order, ipix: NESTED tiles; weights: (5, n), w_{n,k}; vectors, edges: centres (n, 3) and
-    edges (n, 3) [rad]; caps: (blocks, 4), centre and angular radius [rad] of each run
-    of 64 tiles; cap_weights: (blocks, 5).
+    order, ipix: NESTED tiles; weights: (5, n), w_{n,k}; vectors: centres (n, 3). Cells are
+    HEALPix cells that hold tiles first..last-1: cells (m, 5) = order, first, last, first child,
+    children; cell_vectors (m, 3); moments (5, m, 10) = weight, mean (3) and covariance (xx, yy,
+    zz, xy, xz, yz) of the weight's position in space.
     """
 
     order: NDArray[np.int8]
     ipix: NDArray[np.int64]
     weights: Floats
     vectors: Floats
-    edges: Floats
-    caps: Floats
-    cap_weights: Floats
+    cells: NDArray[np.int64]
+    faces: int
+    cell_vectors: Floats
+    moments: Floats
 
 
 def prepare_map(order: NDArray[np.int8], ipix: NDArray[np.int64], weights: Floats) -> PreparedMap:
     """Return the map of NESTED tiles with their weights (5, n), ready for `overlap`.
 
     Tiles are sorted along the NESTED curve. LlamaError for wrong shapes, orders outside
-    0..29, indices outside the sphere, weights that are negative or not finite.
+    0..29, indices outside the sphere, tiles that overlap, weights that are negative or not
+    finite.
     """
-    order, ipix = np.asarray(order, dtype=np.int8), np.asarray(ipix, dtype=np.int64)
+    order, ipix = np.asarray(order), np.asarray(ipix)
     weights = np.asarray(weights, dtype=float)
     if (
         order.ndim != 1
@@ -63,53 +76,29 @@ def prepare_map(order: NDArray[np.int8], ipix: NDArray[np.int64], weights: Float
         raise LlamaError(
             "a prepared map needs order, ipix and five weights per tile; check the shapes"
         )
-    if (
-        order.min() < 0
-        or order.max() > 29
-        or (ipix < 0).any()
-        or (ipix >> (2 * order.astype(np.int64)) > 11).any()
-    ):
+    if not (np.issubdtype(order.dtype, np.integer) and np.issubdtype(ipix.dtype, np.integer)):
+        raise LlamaError("orders and indices of tiles must be integers; check the sky map")
+    if not (order.min() >= 0 and order.max() <= 29 and ipix.min() >= 0):
+        raise LlamaError(
+            "tiles must have orders 0 to 29 and indices on the sphere; check the sky map"
+        )
+    order, ipix = order.astype(np.int8), ipix.astype(np.int64)
+    finest = 2 * (29 - order.astype(np.int64))
+    if (ipix >> (58 - finest) > 11).any():
         raise LlamaError(
             "tiles must have orders 0 to 29 and indices on the sphere; check the sky map"
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise LlamaError("tile weights must be finite and not negative; check the sky map")
-    along = np.argsort(ipix << (2 * (29 - order.astype(np.int64))), kind="stable")
+    start = ipix << finest
+    along = np.argsort(start, kind="stable")
+    if (np.diff(start[along]) < (np.int64(1) << finest[along[:-1]])).any():
+        raise LlamaError("tiles of a sky map must not overlap each other; check the sky map")
     order, ipix, weights = order[along], ipix[along], np.ascontiguousarray(weights[:, along])
-    vectors, edges = tiles_geometry(order, ipix)
-    return PreparedMap(order, ipix, weights, vectors, edges, *_caps(order, vectors, weights))
-
-
-@njit()
-def _caps(order, vectors, weights):  # type: ignore[no-untyped-def]
-    n = order.size
-    blocks = (n + _BLOCK - 1) // _BLOCK
-    caps = np.zeros((blocks, 4))
-    cap_weights = np.zeros((blocks, weights.shape[0]))
-    for b in range(blocks):
-        start, stop = b * _BLOCK, min((b + 1) * _BLOCK, n)
-        for k in range(start, stop):
-            area = 4.0 ** -float(order[k])
-            for i in range(3):
-                caps[b, i] += area * vectors[k, i]
-            for m in range(weights.shape[0]):
-                cap_weights[b, m] += weights[m, k]
-        norm = math.sqrt(caps[b, 0] ** 2 + caps[b, 1] ** 2 + caps[b, 2] ** 2)
-        if norm < 1e-6:  # tiles all around the sphere
-            caps[b, 0], caps[b, 1], caps[b, 2], caps[b, 3] = 0.0, 0.0, 1.0, math.pi
-            continue
-        for i in range(3):
-            caps[b, i] /= norm
-        radius = 0.0
-        for k in range(start, stop):
-            radius = max(radius, _angle(caps[b], vectors[k]) + RADIUS / (1 << order[k]))
-        caps[b, 3] = min(radius, math.pi)
-    return caps, cap_weights
-
-
-@njit(inline="always")
-def _angle(a, b):  # type: ignore[no-untyped-def]
-    return math.acos(min(1.0, max(-1.0, a[0] * b[0] + a[1] * b[1] + a[2] * b[2])))
+    vectors, _ = tiles_geometry(order, ipix)
+    return PreparedMap(
+        order, ipix, weights, vectors, *build_tree(order, ipix, start[along], weights)
+    )
 
 
 @njit(inline="always")
@@ -120,53 +109,6 @@ def _response(table, sin_dec):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _average(kappa, v, table, x, y, z, east_x, east_y, north, away):  # type: ignore[no-untyped-def]
-    """Average of exp(kappa (v.Omega - 1)) R(dec) over a tile with centre (x, y, z).
-
-    The tile is a parallelogram, centre + a e_x + b e_y with a, b in +-1/2, on which the
-    exponent is linear with slopes p, q, and bent by the sphere. R is taken at the centroid of
-    the exponential over the tile.
-    """
-    s = math.sqrt(max(1e-300, x * x + y * y))
-    to_east = (v[1] * x - v[0] * y) / s
-    to_north = v[2] * s - z * (v[0] * x + v[1] * y) / s
-    p = kappa * (to_east * east_x + to_north * north)
-    q = kappa * (to_east * east_y + to_north * north)
-    pp, qq = p * p, q * q
-    bend = kappa * (1.0 - away)
-    xx, yy = bend * (east_x * east_x + north * north), bend * (east_y * east_y + north * north)
-    xy = bend * (east_x * east_y + north * north)
-    if pp + qq < _STEEP:  # cumulants up to the fourth order in side over sigma
-        mean_a, mean_b = p * (1.0 / 12.0), q * (1.0 / 12.0)
-        exponent = (
-            (pp + qq - xx - yy) * (1.0 / 24.0)
-            - (pp * pp + qq * qq) * (1.0 / 2880.0)
-            - (pp * xx + qq * yy) * (1.0 / 720.0)
-            - p * q * xy * (1.0 / 144.0)
-            + (xx * xx + yy * yy) * (1.0 / 1440.0)
-            + xy * xy * (1.0 / 288.0)
-        )
-    else:  # the linear term exactly, the bend at the moments that it leaves
-        log_a, mean_a, square_a = _tilted(p)
-        log_b, mean_b, square_b = _tilted(q)
-        exponent = log_a + log_b - 0.5 * (xx * square_a + yy * square_b) - xy * mean_a * mean_b
-    return _response(table, z + s * north * (mean_a + mean_b)) * math.exp(exponent - kappa * away)
-
-
-@njit()
-def _tilted(p):  # type: ignore[no-untyped-def]
-    """Return ln <exp(p a)>, <a> and <a^2> under exp(p a), for a uniform in +-1/2."""
-    if abs(p) < 0.1:
-        return p * p / 24.0, p / 12.0, 1.0 / 12.0 + p * p / 360.0
-    positive = abs(p)
-    fall = math.exp(-positive)
-    coth = (1.0 + fall) / (1.0 - fall)
-    mean = 0.5 * coth - 1.0 / positive
-    logarithm = 0.5 * positive + math.log((1.0 - fall) / positive)
-    return logarithm, math.copysign(mean, p), 0.25 - coth / positive + 2.0 / (positive * positive)
-
-
-@njit(inline="always")
 def _away(v, x, y, z):  # type: ignore[no-untyped-def]
     """Return 1 - cos of the angle between two unit vectors, exact for small angles."""
     dx, dy, dz = v[0] - x, v[1] - y, v[2] - z
@@ -174,90 +116,77 @@ def _away(v, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _nearest(away, radius):  # type: ignore[no-untyped-def]
-    """Return a lower bound on 1 - cos to any point within `radius` [rad] of a centre."""
-    chord = max(0.0, math.sqrt(2.0 * away) - radius)
-    return 0.5 * chord * chord
+def _bound(kappa, away, order):  # type: ignore[no-untyped-def]
+    """Return an upper bound on exp(kappa (v.Omega - 1)) in a tile whose centre is `away`."""
+    chord = max(0.0, math.sqrt(2.0 * away) - RADIUS / (1 << order))
+    return math.exp(-0.5 * kappa * chord * chord)
+
+
+@njit()
+def _points(kappa, order, away):  # type: ignore[no-untyped-def]
+    """Return how many Gauss-Legendre points a tile needs along its side; 0: divide it."""
+    wide = kappa * math.pi / 3.0 * 4.0 ** -float(order)  # (side / sigma)^2
+    steep = kappa * wide * away * (2.0 - away)  # (change of the exponent along a side)^2
+    if order == 29:
+        return 2
+    if order < _COARSEST or wide > _WIDE or steep > _STEEP:
+        return 0
+    return 2 if wide < _FLAT and steep < _FLAT else 3
+
+
+@njit()
+def _tile_average(kappa, v, table, order, ipix, points):  # type: ignore[no-untyped-def]
+    """Average of exp(kappa (v.Omega - 1)) R(dec) over a tile, by points^2 points."""
+    face, x, y = tile_position(order, ipix)
+    side = 1.0 / (1 << order)
+    total = 0.0
+    for i in range(points):
+        for j in range(points):
+            px, py, pz = sphere_point(
+                face, x + side * _GAUSS[points - 2, i], y + side * _GAUSS[points - 2, j]
+            )
+            total += (
+                _SHARES[points - 2, i]
+                * _SHARES[points - 2, j]
+                * _response(table, pz)
+                * math.exp(-kappa * _away(v, px, py, pz))
+            )
+    return total
+
+
+@njit()
+def _cell_average(kappa, v, table, m, size, share):  # type: ignore[no-untyped-def]
+    """Return the weighted mean of exp(kappa (v.Omega - 1)) R(dec) over a cell, or -1.
+
+    m: its moments; size: its diameter [rad]; share: largest part of the sum it may be. -1
+    where mean and covariance do not suffice: the third cumulant of the exponent is at most its
+    variance times its range.
+    """
+    ux = m[4] * v[0] + m[7] * v[1] + m[8] * v[2]
+    uy = m[7] * v[0] + m[5] * v[1] + m[9] * v[2]
+    uz = m[8] * v[0] + m[9] * v[1] + m[6] * v[2]
+    cos = m[1] * v[0] + m[2] * v[1] + m[3] * v[2]
+    variance = kappa * kappa * (ux * v[0] + uy * v[1] + uz * v[2])
+    spread = kappa * size * (math.sqrt(max(0.0, 1.0 - cos * cos)) + 0.5 * size)
+    skewed = variance * spread
+    if skewed > _SKEWED and skewed * share > _SKEWED_SUM:
+        return -1.0
+    z, dz = m[3] + kappa * uz, math.sqrt(max(0.0, m[6]))
+    response = 0.5 * (_response(table, z - dz) + _response(table, z + dz))
+    return response * math.exp(kappa * (cos - 1.0) + 0.5 * variance)
 
 
 @njit(inline="always")
-def _is_fine(order, polar, kappa):  # type: ignore[no-untyped-def]
-    """Whether a tile is small enough against sigma to be averaged as a parallelogram."""
-    widest = _WIDEST if polar > _POLAR else _WIDEST_POLAR
-    return order >= _COARSEST and kappa * (math.pi / 3.0) * 4.0 ** -float(order) < widest
-
-
-@njit()
-def _least_away(order, ipix, kappa, v):  # type: ignore[no-untyped-def]
-    """Return 1 - cos to a point of the tile that is nearly the nearest: greedy descent."""
-    x, y, z, _, _, _, _ = tile(order, ipix)
-    best = _away(v, x, y, z)
-    while order < 29 and kappa * 4.0 ** -float(order) > 0.25:
-        order += 1
-        ipix *= 4
-        nearest = ipix
-        least = 4.0
-        for child in range(4):
-            x, y, z, _, _, _, _ = tile(order, ipix + child)
-            away = _away(v, x, y, z)
-            if away < least:
-                least, nearest = away, ipix + child
-        ipix = nearest
-        best = min(best, least)
-    return best
-
-
-@njit()
-def _divided(order, ipix, kappa, v, table):  # type: ignore[no-untyped-def]
-    """Average over one tile that is wide against sigma: a walk down its children."""
-    orders = np.empty(128, dtype=np.int64)
-    pixels = np.empty(128, dtype=np.int64)
-    orders[0], pixels[0] = order, ipix
-    depth = 1
-    limit = kappa * _least_away(order, ipix, kappa, v) + _NEAR
-    total = 0.0
-    while depth > 0:
-        depth -= 1
-        o, pixel = orders[depth], pixels[depth]
-        x, y, z, east_x, east_y, north, polar = tile(o, pixel)
-        away = _away(v, x, y, z)
-        if kappa * _nearest(away, RADIUS / (1 << o)) > limit:
-            continue
-        if o == 29 or _is_fine(o, polar, kappa):
-            average = _average(kappa, v, table, x, y, z, east_x, east_y, north, away)
-            total += 4.0 ** -float(o - order) * average
-            continue
-        for child in range(4):
-            orders[depth], pixels[depth] = o + 1, 4 * pixel + child
-            depth += 1
-    return total
-
-
-@njit()
-def _block_sum(prepared, block, n, kappa, v, table, near, least):  # type: ignore[no-untyped-def]
-    """Sum over one block: tiles nearer than 5 sigma, or the others that reach `least`."""
-    total = 0.0
-    largest = 1.0 if near else table.max()
-    for k in range(block * _BLOCK, min((block + 1) * _BLOCK, prepared.order.size)):
-        weight = prepared.weights[n, k]
-        if weight == 0.0:
-            continue
-        order = np.int64(prepared.order[k])
-        x, y, z = prepared.vectors[k, 0], prepared.vectors[k, 1], prepared.vectors[k, 2]
-        away = _away(v, x, y, z)
-        nearest = kappa * _nearest(away, RADIUS / (1 << order))
-        if (nearest <= _NEAR) != near or (
-            not near and weight * largest * math.exp(-nearest) < least
-        ):
-            continue
-        # distance to the nearest pole in tile sides, exact only where it matters
-        polar = math.sqrt(1.5 * (x * x + y * y)) * (1 << order)
-        if _is_fine(order, polar, kappa):
-            edge = prepared.edges[k]
-            total += weight * _average(kappa, v, table, x, y, z, edge[0], edge[1], edge[2], away)
-        else:
-            total += weight * _divided(order, prepared.ipix[k], kappa, v, table)
-    return total
+def _push(stack, depth, bottom, index, order, ipix, away, bound):  # type: ignore[no-untyped-def]
+    """Put a part of the sky on the stack, so that above `bottom` the nearest is on top."""
+    places, numbers = stack
+    i = depth
+    while i > bottom and numbers[i - 1, 0] < away:
+        places[i], numbers[i] = places[i - 1], numbers[i - 1]
+        i -= 1
+    places[i, 0], places[i, 1], places[i, 2] = index, order, ipix
+    numbers[i, 0], numbers[i, 1] = away, bound
+    return depth + 1
 
 
 @njit()
@@ -268,27 +197,68 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]
     and centre of the set's von Mises-Fisher product; table: response R on uniform nodes of
     sin(dec). Relative error below 0.5 % (tests). Source: `statistics.md` sections 3 and 6.
     """
-    blocks = prepared.caps.shape[0]
-    exponents = np.empty(blocks)  # then upper bounds
-    total = 0.0
-    for b in range(blocks):
-        cap = prepared.caps[b]
-        exponents[b] = kappa * _nearest(_away(v, cap[0], cap[1], cap[2]), cap[3])
-        if exponents[b] <= _NEAR:
-            total += _block_sum(prepared, b, n, kappa, v, table, True, 0.0)
-    # beyond 5 sigma: the block that could give most first, then all that are not negligible
+    # Parts of the sky still to be summed, the nearest on top: the cell, or -1 - k for (a part
+    # of) tile k, with order and NESTED index; 1 - cos to its centre, and the most it can give.
+    stack = np.empty((_STACK, 3), dtype=np.int64), np.empty((_STACK, 2))
+    places, numbers = stack
     largest = table.max()
-    first, most = 0, -1.0
-    for b in range(blocks):
-        exponents[b] = largest * prepared.cap_weights[b, n] * math.exp(-max(_NEAR, exponents[b]))
-        if exponents[b] > most:
-            first, most = b, exponents[b]
-    for step in range(blocks):
-        b = first if step == 0 else step - 1 if step <= first else step
-        if exponents[b] > _RELATIVE * total:
-            least = _RELATIVE * total / _BLOCK
-            total += _block_sum(prepared, b, n, kappa, v, table, False, least)
+    total = 0.0
+    depth = _push_cells(stack, 0, prepared, n, kappa, v, 0, prepared.faces, largest, total)
+    while depth > 0:
+        depth -= 1
+        bottom = depth
+        index, order, ipix = places[depth]
+        away, bound = numbers[depth]
+        if bound <= _RELATIVE * total:
+            continue
+        if index < 0:  # a tile or a part of it
+            k = -1 - index
+            weight = prepared.weights[n, k] * 4.0 ** -float(order - prepared.order[k])
+            points = _points(kappa, order, away)
+            if points > 0:
+                total += weight * _tile_average(kappa, v, table, order, ipix, points)
+                continue
+            for part in range(4 * ipix, 4 * ipix + 4):
+                face, x, y = tile_position(order + 1, part)
+                x, y, z = sphere_point(face, x, y)
+                away = _away(v, x, y, z)
+                bound = 0.25 * weight * largest * _bound(kappa, away, order + 1)
+                if bound > _RELATIVE * total:
+                    depth = _push(stack, depth, bottom, index, order + 1, part, away, bound)
+            continue
+        order, first, last, child, children = prepared.cells[index]
+        if order >= _COARSEST:
+            share = bound / (total + bound)
+            size = 2.0 * RADIUS / (1 << order)
+            value = _cell_average(kappa, v, table, prepared.moments[n, index], size, share)
+            if value >= 0.0:
+                total += prepared.moments[n, index, 0] * value
+                continue
+        if children > 0:
+            depth = _push_cells(
+                stack, depth, prepared, n, kappa, v, child, child + children, largest, total
+            )
+            continue
+        for k in range(first, last):
+            order = np.int64(prepared.order[k])
+            t = prepared.vectors[k]
+            away = _away(v, t[0], t[1], t[2])
+            bound = prepared.weights[n, k] * largest * _bound(kappa, away, order)
+            if bound > _RELATIVE * total:
+                depth = _push(stack, depth, bottom, -1 - k, order, prepared.ipix[k], away, bound)
     return total
+
+
+@njit()
+def _push_cells(stack, depth, prepared, n, kappa, v, first, last, largest, total):  # type: ignore[no-untyped-def]
+    bottom = depth
+    for c in range(first, last):
+        t = prepared.cell_vectors[c]
+        away = _away(v, t[0], t[1], t[2])
+        bound = prepared.moments[n, c, 0] * largest * _bound(kappa, away, prepared.cells[c, 0])
+        if bound > _RELATIVE * total:
+            depth = _push(stack, depth, bottom, c, 0, 0, away, bound)
+    return depth
 
 
 @njit()

@@ -51,7 +51,7 @@ def draw(
     )
 
 
-def run_shard(  # noqa: PLR0913
+def run_shard(
     bank: Bank,
     events: Columns,
     response: Response,
@@ -96,7 +96,7 @@ def run_shard(  # noqa: PLR0913
     return rows, np.concatenate([*single, np.empty(0)])
 
 
-def write_shard(  # noqa: PLR0913
+def write_shard(
     path: str | os.PathLike[str],
     rows: NDArray[Any],
     single: Floats,

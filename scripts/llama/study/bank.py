@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -32,7 +33,8 @@ def list_skymaps(source: Path) -> list[Path]:
     if missing:
         shown = ", ".join(str(path) for path in missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise LlamaError(
-            f"{len(missing)} of {len(maps)} sky maps of {source} do not exist: {shown}; correct the list"
+            f"{len(missing)} of {len(maps)} sky maps of {source} do not exist: {shown}; "
+            "correct the list"
         )
     if not maps:
         raise LlamaError(f"{source} lists no sky maps; put one path per line")
@@ -73,5 +75,7 @@ class Bank:
     def tiles(self, index: int) -> SkyTiles:
         """Return map `index` of the list."""
         group = self._file[f"maps/{index}"]
-        columns = {name: np.asarray(group[name]) for name in _COLUMNS if name in group}
+        columns: dict[str, Any] = {
+            name: np.asarray(group[name]) for name in _COLUMNS if name in group
+        }
         return SkyTiles(**columns)

@@ -33,7 +33,8 @@ def collate(shards: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
         numbers.add(int(attributes["first"]))
     if len(made) != 1 or len(numbers) != len(odds):
         raise LlamaError(
-            "the shards were made with different settings or twice; delete them and run snakemake again"
+            "the shards were made with different settings or twice; "
+            "delete them and run snakemake again"
         )
     p_astro, seed, settings = made.pop()
     return {
