@@ -26,17 +26,16 @@ from llama.neutrinos.archive import Archive
 from llama.neutrinos.lists import window_state
 from llama.study.bank import list_skymaps
 from llama.times import now_gps
-from snakemake.exceptions import WorkflowError
 
 STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
 
 
 def checked(function, *arguments):
-    """Call a function of the package; its one-sentence errors become Snakemake's."""
+    """Call a function of the package; its error ends Snakemake with just that sentence."""
     try:
         return function(*arguments)
     except LlamaError as error:
-        raise WorkflowError(str(error)) from error
+        sys.exit(f"llama: {error}")
 
 
 SETTINGS = checked(llama_settings.from_dict, config)
@@ -66,9 +65,9 @@ def prepare_output_dir():
 try:
     prepare_output_dir()
 except OSError as error:
-    raise WorkflowError(
-        f"cannot use the output directory {OUTPUT_DIR} ({error.strerror}); correct output_dir in config.yaml"
-    ) from error
+    sys.exit(
+        f"llama: cannot use the output directory {OUTPUT_DIR} ({error.strerror}); correct output_dir in config.yaml"
+    )
 
 
 def code(script):
@@ -197,8 +196,8 @@ def given_neutrinos(wildcards):
 def event_response(wildcards):
     """Return the detector's tables, or say how to get them."""
     if archive_identity() is None:
-        raise WorkflowError(
-            f"there is no neutrino archive {SETTINGS.neutrinos.archive}; make it with: llama neutrinos import PATH"
+        sys.exit(
+            f"llama: there is no neutrino archive {SETTINGS.neutrinos.archive}; make it with: llama neutrinos import PATH"
         )
     return f"{ARCHIVE}/response.hdf5"
 
@@ -223,8 +222,8 @@ STUDIES = {
 def study_skymaps(wildcards):
     """Return the list or directory of the study's sky maps, and every map of it."""
     if wildcards.study not in STUDIES:
-        raise WorkflowError(
-            f"{wildcards.study} is not in background.studies of config.yaml; add it with its sky maps"
+        sys.exit(
+            f"llama: {wildcards.study} is not in background.studies of config.yaml; add it with its sky maps"
         )
     return [str(path) for path in checked(list_skymaps, Path(STUDIES[wildcards.study]))]
 
@@ -266,7 +265,7 @@ def lock_events():
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise WorkflowError(
-                f"{event} is being processed by another run of snakemake; wait until it has ended"
+            sys.exit(
+                f"llama: {event} is being processed by another run of snakemake; wait until it has ended"
             )
         _LOCKS.append(lock)

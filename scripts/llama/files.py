@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from llama.errors import LlamaError
 
@@ -20,27 +20,32 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     removed and an earlier `path` stays as it was. `LlamaError` for a full or read-only disk.
     """
     target = Path(path)
-    temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
-        temporary = Path(name)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    temporary = Path(name)
+    try:
         yield temporary
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.chmod(0o664 & ~_umask())
         os.replace(temporary, target)
     except OSError as error:
-        if error.filename is None or Path(error.filename) in {target, temporary, target.parent}:
-            raise LlamaError(
-                f"cannot write {target}: {error.strerror or error}; "
-                "free some space or correct the permissions, then run the same command again"
-            ) from error
+        if error.filename is None or Path(error.filename) in {target, temporary}:
+            raise _cannot_write(target, error) from error
         raise
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def _cannot_write(target: Path, error: OSError) -> LlamaError:
+    return LlamaError(
+        f"cannot write {target}: {error.strerror or error}; "
+        "free some space or correct the permissions, then run the same command again"
+    )
 
 
 def _umask() -> int:
@@ -66,14 +71,22 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Return the JSON content of `path`; `LlamaError` when it is missing or not JSON."""
+    """Return the JSON content of `path`; `LlamaError` when it is missing, not JSON or has NaN."""
     try:
         with Path(path).open("rb") as stream:
-            return json.load(stream)
+            return json.load(stream, parse_constant=_refuse)
     except FileNotFoundError as error:
         raise LlamaError(f"{path} does not exist; check the path") from error
+    except OSError as error:
+        raise LlamaError(
+            f"{path} cannot be read: {error.strerror or error}; check the path and its permissions"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise LlamaError(f"{path} is not valid JSON ({error}); replace the file") from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
 
 
 def sha256_bytes(content: bytes) -> str:

@@ -27,11 +27,13 @@ def iso_to_gps(text: str) -> float:
         year, month, day, hour, minute = (int(part) for part in match.groups()[:5])
         try:
             datetime(year, month, day, hour, minute)
-            with warnings.catch_warnings():  # years beyond the table of leap seconds
-                warnings.simplefilter("ignore", erfa.ErfaWarning)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", erfa.ErfaWarning)  # such as second 60 in any minute
+                # beyond the table of leap seconds
+                warnings.filterwarnings("ignore", ".*dubious year", erfa.ErfaWarning)
                 utc = erfa.dtf2d("UTC", year, month, day, hour, minute, float(match[6] or 0))
             return float(_utc_to_gps(*utc))
-        except (ValueError, erfa.ErfaError):
+        except (ValueError, erfa.ErfaError, erfa.ErfaWarning):
             pass
     raise LlamaError(f"{str(text)[:40]!r} is not a UTC time; write it like 2019-04-25T08:18:05.017")
 

@@ -36,7 +36,7 @@ def read_background(path: Path | None, name: str) -> dict[str, Any]:
     try:
         with h5py.File(path, "r") as file:
             key = name.replace("-", "/")
-            if key not in file:
+            if not isinstance(file.get(key), h5py.Dataset):
                 return missing
             return {
                 "class": name,

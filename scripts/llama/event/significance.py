@@ -91,7 +91,7 @@ def compute_significance(
         "posterior": odds.posterior(),
         "p_astro": p,
         "p_astro_joint": joint_p_astro(p, ratio),
-        "distance": "map" if tiles.distmu is not None else "assumed",
+        "distance": "map" if tiles.has_distance else "assumed",
         "most_probable_direction": {"ra": ra, "dec": dec},
         "neutrino_flux_sensitivity_range": flux_sensitivity(
             response.sin_dec,
@@ -126,9 +126,13 @@ def at_p_astro(odds: Odds, p_astro: float, reference: float) -> tuple[float, Flo
     if p_astro == 0:
         return 0.0, np.zeros_like(odds.single_odds)
     scale = reference / (1 - reference) * (1 - p_astro) / p_astro
-    noise = 1 + odds.lambda_cgw
-    single = odds.single_odds * noise * scale / (1 + odds.lambda_cgw * scale)
-    return odds.lambda_s * scale / (1 + odds.lambda_cgw * scale + odds.lambda_cnu), single
+    value = np.array([odds.sets.get((i,), 0.0) for i in range(odds.single_odds.size)])
+    # Q appears in Lambda_cgw only; the rest of the denominator stays
+    denominator = np.full_like(value, 1 + odds.lambda_cgw)
+    np.divide(value, odds.single_odds, out=denominator, where=odds.single_odds > 0)
+    denominator += odds.lambda_cgw * (scale - 1)
+    event = odds.lambda_s * scale / (1 + odds.lambda_cgw * scale + odds.lambda_cnu)
+    return event, value * scale / denominator
 
 
 def _p_values(

@@ -8,6 +8,7 @@ import io
 import math
 import warnings
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,24 @@ MAX_BYTES = 1 << 31  # NSIDE 2048 with four double columns is 1.6 GB
 SUM_TOLERANCE = 1e-3  # published maps sum to 1 within 1e-6; single precision needs more
 
 _PROBABILITY = ("PROB", "PROBABILITY", "PROBDENSITY")
+_LAYERS = 2  # of gzip; maps gzipped twice are seen in the wild
+_MAX_ORDER = 29
+_FARTHEST_MPC = 1e8  # numbers beyond are no distances; published ones stay below 1e6
+
+_INDEX = ("UNIQ", "PIXEL", "IPIX")
+_DISTANCE = ("DISTMU", "DISTSIGMA", "DISTNORM")
 _META = {
     "CREATOR": "creator",
     "INSTRUME": "instruments",
     "OBJECT": "object",
     "DATE-OBS": "date_obs",
 }
+_MOMENTS = {"DISTMEAN": "distmean_mpc", "DISTSTD": "diststd_mpc"}
+
+Columns = dict[str, NDArray[Any]]
 
 
+@np.errstate(over="ignore")  # absurd numbers make the sum infinite, and that is refused
 def read_skymap(content: bytes, name: str) -> SkyTiles:
     """Return the sky map in the bytes of a FITS file.
 
@@ -40,21 +51,19 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
             f"{name} has COORDSYS {header['COORDSYS']!r}; "
             "LLAMA needs equatorial coordinates (C), rotate the map"
         )
-    found = [key for key in _PROBABILITY if key in columns]
-    if not found:
-        raise LlamaError(
-            f"{name} has no probability column (PROB or PROBDENSITY), "
-            f"only {', '.join(columns)[:80]}; give a sky map"
-        )
+    probability = next(key for key in _PROBABILITY if key in columns)
+    values = _values(columns, probability, name)
     ordering = str(header.get("ORDERING", "")).strip().upper()
     if "UNIQ" in columns and ordering in ("NUNIQ", "UNIQ"):
         order, ipix = _from_uniq(columns["UNIQ"], name)
-        area = math.pi / 3 * 4.0 ** -order.astype(float)
-        values = _values(columns, found[0], name)
-        if found[0] != "PROBDENSITY":
-            values["density"] = values["density"] / area
+        if probability != "PROBDENSITY":
+            values["density"] /= _area(order)
     elif ordering in ("NESTED", "NEST", "RING"):
-        order, ipix, values = _from_flat(header, columns, found[0], ordering, name)
+        explicit = next((columns[key] for key in ("PIXEL", "IPIX") if key in columns), None)
+        nside = _nside(header, explicit, values["density"].size, name)
+        if probability != "PROBDENSITY":
+            values["density"] *= 12 * nside**2 / (4 * math.pi)
+        order, ipix, values = _from_flat(nside, explicit, values, ring=ordering == "RING")
     else:
         raise LlamaError(
             f"{name} has ORDERING {ordering!r}; "
@@ -64,7 +73,7 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
 
 
 def _decompress(content: bytes, name: str) -> bytes:
-    for _ in range(3):  # maps gzipped twice are seen in the wild
+    for _ in range(_LAYERS):
         if content[:2] != b"\x1f\x8b":
             break
         try:
@@ -80,6 +89,8 @@ def _decompress(content: bytes, name: str) -> bytes:
             )
         if not unzip.eof:
             raise LlamaError(f"{name} is a gzip file cut short; download the map again")
+    if content[:2] == b"\x1f\x8b":
+        raise LlamaError(f"{name} is gzipped more than {_LAYERS} times; unpack it with gunzip")
     if content[:9] != b"SIMPLE  =":
         start = content[:200].lstrip().lower()
         kind = (
@@ -89,7 +100,8 @@ def _decompress(content: bytes, name: str) -> bytes:
     return content
 
 
-def _read_table(content: bytes, name: str) -> tuple[Any, dict[str, NDArray[Any]]]:
+def _read_table(content: bytes, name: str) -> tuple[dict[str, Any], Columns]:
+    """Return the keys and columns of the first table with probabilities, as far as they matter."""
     from astropy.io import fits  # imports slowly
 
     try:
@@ -99,13 +111,17 @@ def _read_table(content: bytes, name: str) -> tuple[Any, dict[str, NDArray[Any]]
                 tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
                 if not tables:
                     raise LlamaError(f"{name} has no binary table; give a HEALPix sky map")
-                table = next(
-                    (t for t in tables if set(_PROBABILITY) & {c.upper() for c in t.columns.names}),
-                    tables[0],
+                names = [{str(n).upper(): n for n in table.columns.names} for table in tables]
+                which = next(
+                    (i for i, found in enumerate(names) if found.keys() & {*_PROBABILITY}), 0
                 )
-                data = table.data
-                return table.header, {
-                    column.name.upper(): np.asarray(data[column.name]) for column in table.columns
+                header, data = tables[which].header, tables[which].data
+                wanted = ("COORDSYS", "ORDERING", "NSIDE", *_META, *_MOMENTS)
+                keys = {key: header[key] for key in wanted if key in header}
+                columns = {
+                    key: np.asarray(data[names[which][key]])
+                    for key in (*_PROBABILITY, *_INDEX, *_DISTANCE)
+                    if key in names[which]
                 }
     except LlamaError:
         raise
@@ -114,50 +130,88 @@ def _read_table(content: bytes, name: str) -> tuple[Any, dict[str, NDArray[Any]]
         raise LlamaError(
             f"{name} is a broken or truncated FITS file ({reason}); download the map again"
         ) from error
+    if not columns.keys() & {*_PROBABILITY}:
+        raise LlamaError(
+            f"{name} has no probability column (PROB or PROBDENSITY), "
+            f"only {', '.join(names[which])[:80]}; give a sky map"
+        )
+    return keys, _checked(columns, name)
 
 
-def _from_uniq(uniq: NDArray[Any], name: str) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    uniq = np.asarray(uniq).astype(np.int64).ravel()  # O3 maps store it unsigned
-    if uniq.size == 0 or (uniq < 4).any():
+def _checked(columns: Columns, name: str) -> Columns:
+    """Return the columns one pixel a row; indices are int64, all others float64."""
+    checked: Columns = {}
+    for key, column in columns.items():
+        if column.dtype.kind not in ("iu" if key in _INDEX else "iuf"):
+            raise LlamaError(f"{name} has no numbers in column {key}; download the map again")
+        # O3 maps store UNIQ unsigned
+        checked[key] = column.astype(np.int64 if key in _INDEX else float).ravel()
+    sizes = {column.size for column in checked.values()}
+    if len(sizes) != 1:
+        raise LlamaError(f"{name} has columns of different length; download the map again")
+    if sizes == {0}:
+        raise LlamaError(f"{name} has an empty table; download the map again")
+    return checked
+
+
+def _values(columns: Columns, probability: str, name: str) -> Columns:
+    values = {"density": columns[probability]}
+    if not np.isfinite(values["density"]).all():
+        raise LlamaError(f"{name} has probabilities that are not finite; download the map again")
+    if (values["density"] < 0).any():
+        raise LlamaError(f"{name} has negative probabilities; download the map again")
+    if all(key in columns for key in _DISTANCE):
+        mu, sigma, norm = (columns[key] for key in _DISTANCE)
+        # a tile without a distance has distmu = inf, distnorm = 0; NaN compares false
+        known = (abs(mu) < _FARTHEST_MPC) & (sigma > 1e-3) & (sigma < _FARTHEST_MPC)
+        known &= (mu > -1e4 * sigma) & (norm > 0) & (norm < math.inf)
+        values["distmu"] = np.where(known, mu, np.inf)
+        values["distsigma"] = np.where(known, sigma, 1.0)
+        values["distnorm"] = np.where(known, norm, 0.0)
+    return values
+
+
+def _from_uniq(uniq: NDArray[np.int64], name: str) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    if (uniq < 4).any():
         raise LlamaError(f"{name} has UNIQ indices below 4; download the map again")
     order = (np.frexp(uniq.astype(float))[1] - 3) // 2
     order -= uniq < (np.int64(4) << (2 * order))  # where rounding to double lifted the index
     ipix = uniq - (np.int64(4) << (2 * order))
-    if (order > 29).any() or (ipix >> (2 * order) > 11).any():
+    if (order > _MAX_ORDER).any() or (ipix >> (2 * order) > 11).any():
         raise LlamaError(f"{name} has UNIQ indices outside the sphere; download the map again")
     return order.astype(np.int8), ipix
 
 
-def _from_flat(
-    header: Any, columns: dict[str, NDArray[Any]], probability: str, ordering: str, name: str
-) -> tuple[NDArray[np.int8], NDArray[np.int64], dict[str, NDArray[Any]]]:
-    values = _values(columns, probability, name)
-    explicit = next(
-        (columns[key].ravel().astype(np.int64) for key in ("PIXEL", "IPIX") if key in columns), None
-    )
-    nside = int(header.get("NSIDE", math.isqrt(max(values["density"].size // 12, 0))))
-    if nside < 1 or nside & (nside - 1):
+def _nside(
+    header: Mapping[str, Any], explicit: NDArray[np.int64] | None, size: int, name: str
+) -> int:
+    """Return NSIDE of a flat map; where the header lacks it, a full sky tells it."""
+    if "NSIDE" not in header and explicit is not None:
+        raise LlamaError(f"{name} has a list of pixels and no NSIDE; add it to the header")
+    nside = header.get("NSIDE", math.isqrt(size // 12))
+    if not isinstance(nside, int) or not 1 <= nside <= 1 << _MAX_ORDER or nside & (nside - 1):
         raise LlamaError(
-            f"{name} has NSIDE {nside}, which is no power of 2; download the map again"
+            f"{name} has NSIDE {nside!r}, which is no power of 2; download the map again"
         )
-    pixels = 12 * nside * nside
-    if probability != "PROBDENSITY":
-        values["density"] = values["density"] * (pixels / (4 * math.pi))
-    order = nside.bit_length() - 1
-    if explicit is None and values["density"].size != pixels:
+    pixels = 12 * nside**2
+    if explicit is None and size != pixels:
         raise LlamaError(
-            f"{name} has {values['density'].size} pixels where NSIDE {nside} needs {pixels}; "
-            "download the map again"
+            f"{name} has {size} pixels where NSIDE {nside} needs {pixels}; download the map again"
         )
-    if explicit is not None and (
-        explicit.size == 0 or explicit.min() < 0 or explicit.max() >= pixels
-    ):
+    if explicit is not None and (explicit.min() < 0 or explicit.max() >= pixels):
         raise LlamaError(f"{name} has pixel numbers outside NSIDE {nside}; download the map again")
-    if ordering == "RING":
+    return nside
+
+
+def _from_flat(
+    nside: int, explicit: NDArray[np.int64] | None, values: Columns, *, ring: bool
+) -> tuple[NDArray[np.int8], NDArray[np.int64], Columns]:
+    order = nside.bit_length() - 1
+    if ring:
         import healpy  # imports slowly
 
         if explicit is None:
-            along = healpy.nest2ring(nside, np.arange(pixels))
+            along = healpy.nest2ring(nside, np.arange(12 * nside**2))
             values = {key: column[along] for key, column in values.items()}
         else:
             explicit = healpy.ring2nest(nside, explicit)
@@ -166,34 +220,16 @@ def _from_flat(
     return np.full(explicit.size, order, dtype=np.int8), explicit, values
 
 
-def _values(
-    columns: dict[str, NDArray[Any]], probability: str, name: str
-) -> dict[str, NDArray[Any]]:
-    values = {"density": np.asarray(columns[probability], dtype=float).ravel()}
-    if not np.isfinite(values["density"]).all():
-        raise LlamaError(f"{name} has probabilities that are not finite; download the map again")
-    if (values["density"] < 0).any():
-        raise LlamaError(f"{name} has negative probabilities; download the map again")
-    distance = ("DISTMU", "DISTSIGMA", "DISTNORM")
-    if all(key in columns for key in distance):
-        mu, sigma, norm = (np.asarray(columns[key], dtype=float).ravel() for key in distance)
-        with np.errstate(invalid="ignore"):
-            known = (
-                np.isfinite(mu) & np.isfinite(sigma) & (sigma > 0) & np.isfinite(norm) & (norm > 0)
-            )
-        values["distmu"] = np.where(known, mu, np.inf)
-        values["distsigma"] = np.where(known, sigma, 1.0)
-        values["distnorm"] = np.where(known, norm, 0.0)
-    if len({column.size for column in values.values()}) != 1:
-        raise LlamaError(f"{name} has columns of different length; download the map again")
-    return values
+def _area(order: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Return the area of tiles [sr]."""
+    return np.asarray(math.pi / 3 * 4.0 ** -order.astype(float))
 
 
 def _assemble(
     order: NDArray[np.int8],
     ipix: NDArray[np.int64],
-    values: dict[str, NDArray[Any]],
-    header: Any,
+    values: Columns,
+    header: Mapping[str, Any],
     name: str,
 ) -> SkyTiles:
     first = ipix << (2 * (29 - order.astype(np.int64)))
@@ -203,9 +239,9 @@ def _assemble(
     ends = first + (np.int64(1) << (2 * (29 - order.astype(np.int64))))
     if (ends[:-1] > first[1:]).any():
         raise LlamaError(f"{name} has tiles that overlap each other; download the map again")
-    prob = values.pop("density") * (math.pi / 3 * 4.0 ** -order.astype(float))
-    total = math.fsum(prob)
-    if abs(total - 1) > SUM_TOLERANCE:
+    prob = values.pop("density") * _area(order)
+    total = float(prob.sum())
+    if not abs(total - 1) <= SUM_TOLERANCE:
         raise LlamaError(
             f"{name} has probabilities that sum to {total:.4g}, not to 1; download the map again"
         )
@@ -213,7 +249,7 @@ def _assemble(
     meta |= {
         short: str(header[key]) for key, short in _META.items() if header.get(key) not in (None, "")
     }
-    for key, short in (("DISTMEAN", "distmean_mpc"), ("DISTSTD", "diststd_mpc")):
+    for key, short in _MOMENTS.items():
         if isinstance(header.get(key), float) and math.isfinite(header[key]):
             meta[short] = float(header[key])
     return SkyTiles(order, ipix, prob / total, meta=meta, **values)

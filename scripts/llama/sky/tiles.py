@@ -40,6 +40,11 @@ class SkyTiles:
         """Area of each tile [deg^2]."""
         return (180 / math.pi) ** 2 * math.pi / 3 * 4.0 ** -self.order.astype(float)
 
+    @property
+    def has_distance(self) -> bool:
+        """Whether any tile that holds probability has a distance."""
+        return self.distmu is not None and bool((np.isfinite(self.distmu) & (self.prob > 0)).any())
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tiles as `lvc_skymap.hdf5`: contiguous datasets that can be memory-mapped."""
         import h5py
@@ -63,7 +68,7 @@ class SkyTiles:
                 # NumPy scalars back to what JSON and figures expect
                 meta = {k: v.item() if hasattr(v, "item") else v for k, v in file.attrs.items()}
                 return cls(**columns, meta=meta)
-        except (OSError, TypeError) as error:
+        except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise LlamaError(
                 f"{path} is missing or no sky map; delete it and run snakemake again"
             ) from error
@@ -100,11 +105,9 @@ class SkyTiles:
         Marginal over the tiles that have a distance, r^2 N(r; distmu, distsigma) in each
         (Singer et al. 2016, ApJL 829, L15, eq. 1).
         """
-        if self.distmu is None or self.distsigma is None:
+        if not self.has_distance or self.distmu is None or self.distsigma is None:
             return None
         known = np.isfinite(self.distmu) & (self.prob > 0)
-        if not known.any():
-            return None
         sums = np.zeros(3)
         mu, sigma, prob = self.distmu[known], self.distsigma[known], self.prob[known]
         for start in range(0, prob.size, _CHUNK):
@@ -125,7 +128,8 @@ def _conditional_moments(mu: Floats, sigma: Floats) -> Floats:
     low = np.maximum(0, mode - 9 * width)
     high = np.minimum(mode + 9 * sigma, mode + 20 * width)
     r = low[:, None] + 0.5 * (high - low)[:, None] * (nodes + 1)
-    exponent = ((mode - mu) ** 2)[:, None] - (r - mu[:, None]) ** 2
+    # (mode - mu)^2 - (r - mu)^2, without the cancellation of very negative mu
+    exponent = (mode[:, None] - r) * (mode[:, None] + r - 2 * mu[:, None])
     density = weights * (r / mode[:, None]) ** 2 * np.exp(exponent / (2 * sigma[:, None] ** 2))
     density /= density.sum(axis=1, keepdims=True)
     return np.stack([density.sum(axis=1), (density * r).sum(axis=1), (density * r**2).sum(axis=1)])

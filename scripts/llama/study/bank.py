@@ -23,15 +23,20 @@ def list_skymaps(source: Path) -> list[Path]:
     if source.is_dir():
         maps = sorted(path for path in source.iterdir() if path.name.endswith(_SUFFIXES))
     elif source.is_file():
-        lines = [line.strip() for line in source.read_text().splitlines()]
+        try:
+            lines = [line.strip() for line in source.read_text().splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise LlamaError(
+                f"{source} cannot be read as a list of sky maps; put one path per line"
+            ) from error
         maps = [source.parent / line for line in lines if line and not line.startswith("#")]
     else:
         raise LlamaError(
             f"{source} is neither a list of sky maps nor a directory; correct background.studies"
         )
-    missing = [path for path in maps if not path.is_file()]
+    missing = [path for path in maps if not os.path.isfile(path)]  # noqa: PTH113  too long a name is not there either
     if missing:
-        shown = ", ".join(str(path) for path in missing[:5]) + (", ..." if len(missing) > 5 else "")
+        shown = ", ".join(str(path)[:200] for path in missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise LlamaError(
             f"{len(missing)} of {len(maps)} sky maps of {source} do not exist: {shown}; "
             "correct the list"
@@ -74,8 +79,13 @@ class Bank:
 
     def tiles(self, index: int) -> SkyTiles:
         """Return map `index` of the list."""
-        group = self._file[f"maps/{index}"]
-        columns: dict[str, Any] = {
-            name: np.asarray(group[name]) for name in _COLUMNS if name in group
-        }
-        return SkyTiles(**columns)
+        try:
+            group = self._file[f"maps/{index}"]
+            columns: dict[str, Any] = {
+                name: np.asarray(group[name]) for name in _COLUMNS if name in group
+            }
+            return SkyTiles(**columns)
+        except (OSError, KeyError, TypeError) as error:
+            raise LlamaError(
+                f"{self._file.filename} lacks map {index}; delete it and run snakemake again"
+            ) from error

@@ -1,5 +1,6 @@
 """populations.hdf5: the background odds of every class, ascending, ready for p-values."""
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,12 +18,15 @@ def collate(shards: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
 
     LlamaError when shards were made with different settings, seeds or p_astro, or overlap.
     """
-    odds, single, made, numbers = [], [], set(), set()
+    odds, single, made, numbers = [], [], set(), []
     for path in shards:
-        with h5py.File(path, "r") as file:
-            attributes = dict(file.attrs)
-            odds.append(file["injections"]["odds"])
-            single.append(file["single"][()])
+        try:
+            with h5py.File(path, "r") as file:
+                attributes = dict(file.attrs)
+                odds.append(file["injections"]["odds"])
+                single.append(file["single"][()])
+        except (OSError, KeyError, ValueError) as error:
+            raise LlamaError(f"{path} is broken; delete it and run snakemake again") from error
         made.add(
             (
                 float(attributes["p_astro"]),
@@ -30,8 +34,10 @@ def collate(shards: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
                 str(attributes["settings_sha256"]),
             )
         )
-        numbers.add(int(attributes["first"]))
-    if len(made) != 1 or len(numbers) != len(odds):
+        numbers.append((int(attributes["first"]), int(attributes["first"]) + odds[-1].size))
+    numbers.sort()
+    overlap = any(stop > first for (_, stop), (first, _) in itertools.pairwise(numbers))
+    if len(made) != 1 or overlap:
         raise LlamaError(
             "the shards were made with different settings or twice; "
             "delete them and run snakemake again"
