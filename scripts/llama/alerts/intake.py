@@ -10,7 +10,7 @@ from llama.alerts.lock import locked
 from llama.alerts.record import Alert
 from llama.errors import LlamaError
 from llama.event.flags import read_flags, write_flags
-from llama.event.names import has_skymap, skymap_name
+from llama.event.names import has_skymap, products
 from llama.event.skymap_info import FILE_NAME, check_info, read_info
 from llama.files import sha256_bytes, sha256_file, write_bytes, write_json
 
@@ -168,8 +168,9 @@ class _Intake:
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
             raise
-        if self.old is not None and skymap_name(self.old) != skymap_name(info):
-            (self.event_dir / skymap_name(self.old)).unlink(missing_ok=True)
+        # What no rule will renew any more must not lie about: another form of map or search.
+        for name in set(products(self.old or info)) - set(products(info)):
+            (self.event_dir / name).unlink(missing_ok=True)
         return IntakeResult(self.event_dir, self.revision, True, self._notes(info, skymap))
 
     def _info(self) -> dict[str, Any]:

@@ -43,6 +43,15 @@ def is_mock(graceid: str) -> bool:
     return graceid[:1] in ("M", "T")
 
 
+def is_real(info: Mapping[str, Any]) -> bool:
+    """Tell whether every sign in skymap_info.json says that the event is real."""
+    return (
+        info.get("role") == "observation"
+        and not is_mock(str(info.get("graceid", "")))
+        and info.get("search") != "MDC"
+    )
+
+
 def run_name(gps: float) -> str:
     """Return the LVK run of a GPS time in seconds: `o1` to `o4`, or `ir1`.
 

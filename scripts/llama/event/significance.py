@@ -52,10 +52,10 @@ def neutrinos_of(
     events: list[Mapping[str, Any]], gps: float, response: Response, params: SearchParameters
 ) -> Neutrinos:
     """Return the neutrinos of a list as the statistic takes them; dt = t_nu - t_gw."""
-    columns = [
+    times, ra, dec, sigma, energy = (
         np.array([float(e[key]) for e in events]) for key in ("gps", "ra", "dec", "sigma", "energy")
-    ]
-    return prepare_neutrinos(columns[0] - gps, *columns[1:], response, params)
+    )
+    return prepare_neutrinos(times - gps, ra, dec, sigma, energy, response, params)
 
 
 def compute_significance(

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llama.event.names import is_mock
+from llama.event.names import is_real
 
 MISSING = "–"
 R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 90 % radius of a 2-D Gaussian, 2.145966
@@ -71,21 +71,12 @@ def utc_text(iso: object) -> str:
     return re.sub(r"(\.\d{3})\d+$", r"\1", shown) + " UTC"
 
 
-def is_observation(info: Mapping[str, Any]) -> bool:
-    """Return whether every sign in `skymap_info.json` says that the event is real."""
-    return (
-        info.get("role") == "observation"
-        and not is_mock(str(info.get("graceid", "")))
-        and info.get("search") != "MDC"
-    )
-
-
 def marks(info: Mapping[str, Any], neutrinos: Iterable[Mapping[str, Any]] = ()) -> list[str]:
     """Return the words that must stand beside the event's name: what it is and what it is not."""
     kinds = {event.get("type") for event in neutrinos}
     return [
         *(["RETRACTED"] if info.get("retracted") else []),
-        "REAL" if is_observation(info) else "TEST",
+        "REAL" if is_real(info) else "TEST",
         *(["BLINDED NEUTRINOS"] if "blinded" in kinds else []),
         *(["SIMULATED NEUTRINOS"] if "simulated" in kinds else []),
     ]

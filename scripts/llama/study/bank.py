@@ -34,9 +34,11 @@ def list_skymaps(source: Path) -> list[Path]:
         raise LlamaError(
             f"{source} is neither a list of sky maps nor a directory; correct background.studies"
         )
-    missing = [path for path in maps if not os.path.isfile(path)]  # noqa: PTH113  too long a name is not there either
+    # os.path: a name that is too long is not there either
+    missing = [path for path in maps if not os.path.isfile(path)]
     if missing:
-        shown = ", ".join(str(path)[:200] for path in missing[:5]) + (", ..." if len(missing) > 5 else "")
+        shown = ", ".join(str(path)[:200] for path in missing[:5])
+        shown += ", ..." if len(missing) > 5 else ""
         raise LlamaError(
             f"{len(missing)} of {len(maps)} sky maps of {source} do not exist: {shown}; "
             "correct the list"
