@@ -29,7 +29,7 @@ wildcard_constraints:
 
 rule all:
     input:
-        tracked_products(),
+        tracked_products,
 
 
 include: "rules/intake.smk"
@@ -49,7 +49,7 @@ for alias, directory in requested_events().items():
         name:
             alias
         input:
-            event_products(directory),
+            requested_products(directory),
 
 
 onstart:

@@ -43,6 +43,8 @@ OUTPUT_DIR = str(SETTINGS.output_dir)
 SEARCH = SETTINGS.search_parameters()
 ARCHIVE = f"archive/{SETTINGS.neutrinos.archive}"
 POPULATIONS = "populations.hdf5"
+# a neutrino that comes last from a source whose wave came first, and the other way round
+HALF_WIDTH_S = SEARCH["tnuplus"] - SEARCH["tgwminus"]
 
 
 def prepare_output_dir():
@@ -85,8 +87,20 @@ def event_info(directory):
 
 
 def event_products(directory):
-    """Return the path of every product of an event."""
-    return [f"{directory}/{name}" for name in products(event_info(directory))]
+    """Return the path of every product of an event whose own files are good."""
+    names = products(event_info(directory))
+    checked(read_flags, SETTINGS.output_dir / directory)
+    return [f"{directory}/{name}" for name in names]
+
+
+def requested_products(directory):
+    """Return the input function of an event named on the command line, which this run locks."""
+
+    def locked_products(wildcards):
+        lock_or_refuse(directory)
+        return event_products(directory)
+
+    return locked_products
 
 
 def requested_events():
@@ -100,13 +114,16 @@ def requested_events():
             continue
         directory = f"{match[1].replace('current_run', 'events')}/{checked(check_graceid, match[2])}"
         if match[3] in ("", "all"):
-            event_info(directory)
+            event_products(directory)
             found[target] = directory
     return found
 
 
-def tracked_products():
-    """Return every product of the newest events that have a sky map."""
+def tracked_products(wildcards):
+    """Return every product of the newest events that have a sky map.
+
+    An event that is broken or in another run's hands is named and does not stop the others.
+    """
     entries = {}
     with os.scandir(SETTINGS.output_dir / "current_run") as directories:
         for entry in directories:
@@ -119,12 +136,19 @@ def tracked_products():
     newest = sorted(entries, key=lambda event: -entries[event])[
         : SETTINGS.events.tracked_newest
     ]
-    return [
-        path
-        for event in newest
-        if has_skymap(event_info(event))
-        for path in event_products(event)
-    ]
+    tracked = []
+    for event in newest:
+        try:
+            read_flags(SETTINGS.output_dir / event)
+            if not has_skymap(read_info(SETTINGS.output_dir / event)):
+                continue
+            if is_busy(event):
+                raise LlamaError("it is being processed by another run of snakemake")
+        except LlamaError as error:
+            logger.warning(f"{event} is left alone: {error}")
+        else:
+            tracked += event_products(event)
+    return tracked
 
 
 def event_significance(wildcards):
@@ -185,7 +209,8 @@ def window_version(wildcards):
     """Return what outdates the list: the window has closed, or its source has changed."""
     info = event_info(wildcards.event)
     given = info["neutrino_file"]
-    return [window_state(info["gps_time"], now_gps()), given or archive_identity()]
+    state = window_state(info["gps_time"], now_gps(), HALF_WIDTH_S)
+    return [state, given or archive_identity()]
 
 
 def given_neutrinos(wildcards):
@@ -245,13 +270,42 @@ def shard_numbers(wildcards):
 
 # -- locks ----
 
-_LOCKS = []
+_LOCKS = {}
+
+
+def is_busy(event):
+    """Return whether another run has locked an event."""
+    path = SETTINGS.output_dir / event / ".lock"
+    if event in _LOCKS or not path.exists():
+        return False
+    with open(path) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def lock_or_refuse(event):
+    """Lock an event, or end this run with a sentence; the kernel unlocks it when the run ends."""
+    if workflow.dryrun or event in _LOCKS:
+        return
+    path = SETTINGS.output_dir / event / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = _LOCKS[event] = open(path, "a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(
+            f"llama: {event} is being processed by another run of snakemake; wait until it has ended"
+        )
 
 
 def lock_events():
-    """Take a lock on every event that this run will write, or refuse with a sentence.
+    """Lock every event that this run will write.
 
-    The kernel frees the locks when the process ends, however it ends.
+    An event named on the command line is locked before, when its files are looked at: while
+    another run replaces them, Snakemake takes the missing ones for write-protected.
     """
     events = {
         job.wildcards.event
@@ -259,13 +313,4 @@ def lock_events():
         if "event" in job.wildcards.keys()
     }
     for event in sorted(events):
-        path = SETTINGS.output_dir / event / ".lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path, "a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.exit(
-                f"llama: {event} is being processed by another run of snakemake; wait until it has ended"
-            )
-        _LOCKS.append(lock)
+        lock_or_refuse(event)

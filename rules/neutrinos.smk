@@ -16,7 +16,7 @@ rule list_neutrinos:
         window=window_version,
         blinded=event_flag("BLINDED_NEUTRINOS"),
         rate_hz=SEARCH["ratebgnu"],
-        half_width_s=(SEARCH["tnuplus"] - SEARCH["tgwminus"]),
+        half_width_s=HALF_WIDTH_S,
         archive=ARCHIVE,
         code=code("list_neutrinos"),
     message:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -54,10 +55,24 @@ def _umask() -> int:
     return mask
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
     """Write `content` to `path` all at once or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Yield an h5py file that is written to `path`, all at once, when the block succeeds.
+
+    It is made in memory: on a full disk the HDF5 library (2.0) ends the process.
+    """
+    import h5py
+
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        yield file
+    write_bytes(path, image.getbuffer())
 
 
 def dump_json(value: Any) -> str:

@@ -67,9 +67,7 @@ def flat_columns(tiles, ring=False):
     finest = int(tiles["order"].max())
     repeat = 4 ** (finest - tiles["order"])
     columns = {
-        name: np.repeat(tiles[name], repeat)
-        for name in ("PROBDENSITY", *DISTANCE)
-        if name in tiles
+        name: np.repeat(tiles[name], repeat) for name in ("PROBDENSITY", *DISTANCE) if name in tiles
     }
     if ring:
         nside = 1 << finest

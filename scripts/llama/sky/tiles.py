@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_path
+from llama.files import atomic_hdf5
 
 Floats = NDArray[np.float64]
 
@@ -47,9 +47,7 @@ class SkyTiles:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tiles as `lvc_skymap.hdf5`: contiguous datasets that can be memory-mapped."""
-        import h5py
-
-        with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        with atomic_hdf5(path) as file:
             for name in _COLUMNS:
                 column = getattr(self, name)
                 if column is not None:
@@ -128,8 +126,7 @@ def _conditional_moments(mu: Floats, sigma: Floats) -> Floats:
     low = np.maximum(0, mode - 9 * width)
     high = np.minimum(mode + 9 * sigma, mode + 20 * width)
     r = low[:, None] + 0.5 * (high - low)[:, None] * (nodes + 1)
-    # (mode - mu)^2 - (r - mu)^2, without the cancellation of very negative mu
-    exponent = (mode[:, None] - r) * (mode[:, None] + r - 2 * mu[:, None])
+    exponent = ((mode - mu) ** 2)[:, None] - (r - mu[:, None]) ** 2
     density = weights * (r / mode[:, None]) ** 2 * np.exp(exponent / (2 * sigma[:, None] ** 2))
     density /= density.sum(axis=1, keepdims=True)
     return np.stack([density.sum(axis=1), (density * r).sum(axis=1), (density * r**2).sum(axis=1)])

@@ -1,0 +1,168 @@
+"""Background injections: the same numbers however they are divided, and uniform p-values."""
+
+import h5py
+import numpy as np
+import pytest
+from event_samples import toy_archive
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, kstest
+from sky_samples import multiorder, random_tiles
+
+from llama.event.provenance import settings_hash, software
+from llama.event.significance import at_p_astro, prepare_skymap
+from llama.settings import from_dict
+from llama.settings.render import defaults
+from llama.stats.odds import event_odds, prepare_neutrinos
+from llama.stats.parameters import SearchParameters
+from llama.stats.pvalue import p_value
+from llama.study.background import DTYPE, draw, run_shard, shard_search, write_shard
+from llama.study.bank import Bank, build_bank
+
+PARAMS = SearchParameters(assumed_horizon_mpc=200.0)
+P_ASTRO, SEED = 0.99, 20261122
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return toy_archive(tmp_path_factory.mktemp("neutrinos"))
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("bank")
+    maps = [directory / f"{k}.fits" for k in range(4)]
+    for k, path in enumerate(maps):
+        path.write_bytes(multiorder(random_tiles(k, distance=k != 2)))
+    build_bank(maps, directory / "skymaps.hdf5")
+    with Bank(directory / "skymaps.hdf5") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shard(archive, bank):
+    events, response = archive.events(), archive.response()
+
+    def run(numbers, seed=SEED, params=PARAMS, **more):
+        return run_shard(bank, events, response, params, P_ASTRO, seed, numbers, **more)
+
+    return run
+
+
+NUMBERS = range(300)
+
+
+@pytest.fixture(scope="module")
+def whole(shard):
+    return shard(NUMBERS)
+
+
+def test_a_row_for_every_injection(whole, bank, archive):
+    rows, single = whole
+    assert rows.dtype == DTYPE
+    assert rows.size == len(NUMBERS)
+    assert single.size == rows["neutrinos"].sum()
+    for name in ("odds", "lambda_s", "lambda_cgw"):
+        assert np.isfinite(rows[name]).all()
+        assert (rows[name] >= 0).all()
+    assert set(rows["skymap"]) == set(range(len(bank.names)))
+    # Poisson at 0.0064 Hz in 1000 s: the mean of 300 is 6.4 +- 0.15
+    assert rows["neutrinos"].mean() == pytest.approx(6.4, abs=5 * np.sqrt(6.4 / 300))
+    drawn = [draw(SEED, k, len(bank.names), archive.events(), PARAMS) for k in NUMBERS]
+    assert [index for index, _ in drawn] == rows["skymap"].tolist()
+    assert [columns["gps"].size for _, columns in drawn] == rows["neutrinos"].tolist()
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 299])
+def test_the_division_into_shards_changes_nothing(shard, whole, size):
+    numbers = NUMBERS[:40] if size == 1 else NUMBERS
+    parts = [shard(numbers[k : k + size]) for k in range(0, len(numbers), size)]
+    rows = np.concatenate([part[0] for part in parts])
+    single = np.concatenate([part[1] for part in parts])
+    assert rows.tobytes() == whole[0][: rows.size].tobytes()
+    assert single.tobytes() == whole[1][: single.size].tobytes()
+
+
+def test_the_order_changes_nothing(shard, whole):
+    rows, single = whole
+    turned, turned_single = shard(range(299, -1, -1))
+    assert turned[::-1].tobytes() == rows.tobytes()
+    ends = np.cumsum(turned["neutrinos"])
+    pieces = np.split(turned_single, ends[:-1])[::-1]
+    assert np.concatenate(pieces).tobytes() == single.tobytes()
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 299))
+def test_any_single_injection_can_be_made_again(archive, bank, whole, k):
+    index, columns = draw(SEED, k, len(bank.names), archive.events(), PARAMS)
+    response = archive.response()
+    prepared = prepare_skymap(bank.tiles(index), response.area_relative, PARAMS)
+    names = ("gps", "ra_deg", "dec_deg", "sigma_deg", "energy_gev")
+    neutrinos = prepare_neutrinos(*(columns[name] for name in names), response, PARAMS)
+    odds = event_odds(prepared, neutrinos, P_ASTRO, PARAMS, response.area_relative)
+    rows, single = whole
+    assert (odds.odds_ratio, odds.lambda_s, odds.lambda_cgw) == tuple(
+        rows[["odds", "lambda_s", "lambda_cgw"]][k]
+    )
+    first = rows["neutrinos"][:k].sum()
+    assert odds.single_odds.tobytes() == single[first : first + rows["neutrinos"][k]].tobytes()
+    # and is a trigger of its own p_astro
+    assert at_p_astro(odds, P_ASTRO, P_ASTRO)[0] == pytest.approx(odds.odds_ratio, rel=1e-13)
+
+
+def test_injections_are_independent(archive, bank, whole, shard):
+    times = [draw(SEED, k, 4, archive.events(), PARAMS)[1]["gps"] for k in range(50)]
+    times += [draw(SEED + 1, k, 4, archive.events(), PARAMS)[1]["gps"] for k in range(50)]
+    every = np.concatenate(times)
+    assert np.unique(every).size == every.size
+    assert np.abs(every).max() <= 500
+    assert kstest(every, "uniform", (-500, 1000)).pvalue > 1e-3
+    assert shard(range(20), seed=SEED + 1)[0].tobytes() != whole[0][:20].tobytes()
+
+
+def test_progress_is_told_for_every_injection(shard):
+    told = []
+    shard(range(10, 25), tick=lambda: told.append(1))
+    assert len(told) == 15
+
+
+def test_no_injections_give_no_rows(shard):
+    rows, single = shard(range(0))
+    assert (rows.size, single.size, rows.dtype) == (0, 0, DTYPE)
+
+
+def test_a_shard_is_written_with_what_made_it(whole, bank, tmp_path):
+    search = {"fb": 10.0}
+    for name in ("a.hdf5", "b.hdf5"):
+        write_shard(tmp_path / name, *whole, bank.names, 0, SEED, P_ASTRO, search)
+    assert (tmp_path / "a.hdf5").read_bytes() == (tmp_path / "b.hdf5").read_bytes()
+    with h5py.File(tmp_path / "a.hdf5") as file:
+        assert file["injections"][()].tobytes() == whole[0].tobytes()
+        np.testing.assert_array_equal(file["single"][()], whole[1])
+        assert [name.decode() for name in file["skymaps"]] == bank.names
+        assert dict(file.attrs) == {
+            "first": 0, "seed": SEED, "p_astro": P_ASTRO, "software": software(),
+            "settings_sha256": settings_hash(search),
+        }  # fmt: skip
+
+
+def test_the_class_of_a_study_chooses_its_parameters():
+    search = from_dict(defaults(), "defaults").search_parameters()
+    assert shard_search(search, "bns-o3-H1L1V1").assumed_horizon_mpc == 200.0
+    assert shard_search(search, "bbh-o3-H1L1V1").assumed_horizon_mpc == 2000.0
+
+
+def test_p_values_of_held_out_background_are_uniform(shard):
+    background, held_out = shard(range(1000, 3000)), shard(range(5000, 5600))
+    for made, new in ((background[0]["odds"], held_out[0]["odds"]), (background[1], held_out[1])):
+        ascending = np.sort(made)
+        p = np.array([p_value(odds, ascending) for odds in new])
+        # odds of 0 have p = 1, which holds the rest of the probability
+        zeros = (made == 0).mean()
+        assert binomtest(int((new == 0).sum()), new.size, max(zeros, 1e-3)).pvalue > 1e-3
+        spread = np.random.default_rng(1).uniform(1 - zeros, 1, p.size)
+        assert kstest(np.where(new == 0, spread, p), "uniform").pvalue > 1e-3
+        # the test can fail: odds that are a few times larger than they should be
+        inflated = np.array([p_value(odds * 5, ascending) for odds in new])
+        assert kstest(np.where(new == 0, spread, inflated), "uniform").pvalue < 1e-3

@@ -1,0 +1,138 @@
+"""The bank of a study: which maps it takes, what it refuses, and that nothing changes in it."""
+
+import h5py
+import numpy as np
+import pytest
+from sky_samples import flat, multiorder, random_tiles
+
+from llama.errors import LlamaError
+from llama.sky import read_skymap
+from llama.study.bank import Bank, build_bank, list_skymaps
+
+CONTENTS = {
+    "a.fits": multiorder(random_tiles(1)),
+    "b.fits.gz": flat(random_tiles(2, distance=False), ring=True),
+    "c.fits": multiorder(random_tiles(3)),
+}
+
+
+@pytest.fixture
+def maps(tmp_path):
+    (tmp_path / "maps").mkdir()
+    for name, content in CONTENTS.items():
+        (tmp_path / "maps" / name).write_bytes(content)
+    return tmp_path / "maps"
+
+
+def test_a_directory_is_listed_in_order(maps):
+    (maps / "readme.txt").write_text("")
+    (maps / "posterior.hdf5").write_text("")
+    assert list_skymaps(maps) == [maps / name for name in CONTENTS]
+
+
+def test_a_list_keeps_its_order_and_starts_where_it_is(maps, tmp_path):
+    listed = tmp_path / "maps.csv"
+    listed.write_text(f"# class: bns\nmaps/c.fits\n\n  {maps}/a.fits  \r\nmaps/b.fits.gz")
+    assert list_skymaps(listed) == [maps / "c.fits", maps / "a.fits", maps / "b.fits.gz"]
+
+
+def test_missing_maps_are_named(maps, tmp_path):
+    listed = tmp_path / "maps.csv"
+    listed.write_text("maps/a.fits\nmaps/x.fits\nmaps/y.fits\n")
+    with pytest.raises(LlamaError) as caught:
+        list_skymaps(listed)
+    assert str(caught.value) == (
+        f"2 of 3 sky maps of {listed} do not exist: {maps}/x.fits, {maps}/y.fits; correct the list"
+    )
+    listed.write_text("".join(f"{k}.fits\n" for k in range(10_000)))
+    with pytest.raises(LlamaError, match=r"10000 of 10000 .*/4\.fits, \.\.\.; correct") as caught:
+        list_skymaps(listed)
+    assert len(str(caught.value)) < 1500
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "lists no sky maps; put one path per line"),
+        (b"# only a comment\n\n", "lists no sky maps"),
+        (CONTENTS["a.fits"], "cannot be read as a list of sky maps|do not exist"),
+        (bytes(range(128, 256)), "cannot be read as a list of sky maps; put one path per line"),
+        (b"x" * 100_000, "1 of 1 sky maps of .* do not exist"),
+    ],
+    ids=["empty", "comment", "a sky map", "binary", "one long line"],
+)
+def test_what_is_no_list_is_a_sentence(tmp_path, content, says):
+    (tmp_path / "list").write_bytes(content)
+    with pytest.raises(LlamaError, match=says) as caught:
+        list_skymaps(tmp_path / "list")
+    assert len(str(caught.value)) < 700
+
+
+def test_neither_list_nor_directory(tmp_path):
+    with pytest.raises(LlamaError, match="neither a list of sky maps nor a directory; correct b"):
+        list_skymaps(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LlamaError, match="lists no sky maps"):
+        list_skymaps(tmp_path / "empty")
+
+
+def test_the_bank_returns_the_tiles_of_every_map(maps, tmp_path):
+    listed = list_skymaps(maps)
+    build_bank(listed, tmp_path / "skymaps.hdf5")
+    with Bank(tmp_path / "skymaps.hdf5") as bank:
+        assert bank.names == [str(path) for path in listed]
+        for index, (name, content) in enumerate(CONTENTS.items()):
+            expected, tiles = read_skymap(content, name), bank.tiles(index)
+            for column in ("order", "ipix", "prob", "distmu", "distsigma", "distnorm"):
+                one, other = getattr(tiles, column), getattr(expected, column)
+                if other is None:
+                    assert one is None
+                else:
+                    assert one.dtype == other.dtype
+                    np.testing.assert_array_equal(one, other)
+
+
+def test_the_bank_can_be_memory_mapped(maps, tmp_path):
+    build_bank(list_skymaps(maps), tmp_path / "skymaps.hdf5")
+    offsets = []
+    with h5py.File(tmp_path / "skymaps.hdf5") as file:
+        for group in file["maps"].values():
+            offsets += [column.id.get_offset() for column in group.values()]
+    assert len(offsets) == 6 + 3 + 6
+    assert None not in offsets
+
+
+def test_a_broken_map_is_named_and_the_old_bank_stays(maps, tmp_path):
+    bank = tmp_path / "skymaps.hdf5"
+    build_bank(list_skymaps(maps), bank)
+    before = bank.read_bytes()
+    (maps / "b.fits.gz").write_bytes(b"<html>")
+    with pytest.raises(LlamaError, match=rf"{maps}/b\.fits\.gz is an HTML page"):
+        build_bank(list_skymaps(maps), bank)
+    assert bank.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["maps", "skymaps.hdf5"]
+
+
+def test_what_is_no_bank_is_a_sentence(maps, tmp_path):
+    path = tmp_path / "skymaps.hdf5"
+    again = "is missing or no bank of sky maps; delete it and run snakemake again"
+    with pytest.raises(LlamaError, match=again):
+        Bank(path)
+    build_bank(list_skymaps(maps), path)
+    whole = path.read_bytes()
+    for broken in (b"", b"no HDF5", whole[: len(whole) // 2]):
+        path.write_bytes(broken)
+        with pytest.raises(LlamaError, match=again):
+            Bank(path)
+    with h5py.File(path, "w") as file:
+        file["other"] = [1.0]
+    with pytest.raises(LlamaError, match=again):
+        Bank(path)
+    path.write_bytes(whole)
+    with h5py.File(path, "a") as file:
+        del file["maps/1"]
+    with Bank(path) as bank:
+        assert bank.tiles(0).order.size == random_tiles(1)["order"].size
+        for missing in (1, 3):
+            with pytest.raises(LlamaError, match=f"lacks map {missing}; delete it and run snake"):
+                bank.tiles(missing)
