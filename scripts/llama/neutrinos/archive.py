@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from llama import __version__
 from llama.errors import LlamaError
-from llama.files import read_json, sha256_file, write_json
+from llama.files import atomic_hdf5, read_json, sha256_file, write_json
 from llama.neutrinos.release import MOCK_SEASON, Release, read_release
 from llama.neutrinos.response import Response, build_response
 from llama.times import gps_to_iso
@@ -195,7 +195,7 @@ def _identity(release: Release, response: Response) -> str:
 
 
 def _write_events(path: Path, release: Release) -> None:
-    with h5py.File(path, "w") as file:
+    with atomic_hdf5(path) as file:
         for name in COLUMNS:
             file[f"events/{name}"] = release.events[name]
         file["uptime"] = release.uptime_gps

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_path
+from llama.files import atomic_hdf5
 from llama.neutrinos.release import EffectiveArea
 
 LOG10_ENERGY = np.round(1.0 + 0.02 * np.arange(351), 10)  # 10 GeV to 1e8 GeV
@@ -40,7 +40,7 @@ class Response:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all tables to one HDF5 file."""
-        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        with atomic_hdf5(path) as file:
             file.attrs["season"] = self.season
             for name, table in self.tables.items():
                 file[name] = table
