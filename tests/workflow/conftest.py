@@ -1,0 +1,72 @@
+"""One machine with one finished event, made once for all workers; every test gets a copy."""
+
+import fcntl
+from pathlib import Path
+
+import pytest
+from workspace import EVENT_MJD, NEUTRINOS, Workspace, alert, skymap_fits
+
+from llama.neutrinos.mock import write_mock_release
+
+
+@pytest.fixture(scope="session")
+def shared_tmp(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A directory that all workers of a run see."""
+    base = tmp_path_factory.getbasetemp()
+    directory = (base if worker_id == "master" else base.parent) / "workflow"
+    directory.mkdir(exist_ok=True)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def machine(shared_tmp: Path) -> Workspace:
+    """A machine with a clone and an imported neutrino archive; no event. Read-only: copy it."""
+    with (shared_tmp / "machine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        home, root = shared_tmp / "home", shared_tmp / "machine"
+        if root.exists():
+            return Workspace(root, home)
+        home.mkdir()
+        release = shared_tmp / "release"
+        write_mock_release(
+            release, n_events=3000, mjd_start=EVENT_MJD - 10, mjd_stop=EVENT_MJD + 10
+        )
+        made = Workspace.make(shared_tmp / "machine-in-the-making", home)
+        made.run("llama", "neutrinos", "import", str(release))
+        made.root.rename(root)
+        return Workspace(root, home)
+
+
+@pytest.fixture(scope="session")
+def finished(machine: Workspace, shared_tmp: Path) -> Workspace:
+    """A machine with one finished event and its background. Read-only: copy it."""
+    with (shared_tmp / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        root = shared_tmp / "finished"
+        if not root.exists():
+            made = machine.copy(shared_tmp / "finished-in-the-making")
+            made.write_background()
+            neutrinos = made.root / "neutrinos.csv"
+            neutrinos.write_text(NEUTRINOS)
+            made.take(alert(skymap=skymap_fits()), "--neutrinos", str(neutrinos))
+            made.snakemake("events/S240101ab/all")
+            made.root.rename(root)
+        return Workspace(root, machine.home)
+
+
+@pytest.fixture
+def fresh(machine: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the machine without events."""
+    return machine.copy(tmp_path / "fresh")
+
+
+@pytest.fixture
+def event(finished: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the machine with the finished event."""
+    return finished.copy(tmp_path / "event")
+
+
+@pytest.fixture(scope="module")
+def copied(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """One copy for tests that put back what they change."""
+    return finished.copy(tmp_path_factory.mktemp("copied"))
