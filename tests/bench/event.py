@@ -49,7 +49,14 @@ def rows() -> Iterator[dict[str, Any]]:
 
 
 def _row(name: str, value: float, unit: str, goal: float) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "goal": goal, "peer": None, "peer_value": None}
+    return {
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "goal": goal,
+        "peer": None,
+        "peer_value": None,
+    }
 
 
 def _intake(output: Path) -> Path:
@@ -75,7 +82,16 @@ def _copies(event: Path) -> None:
 
 def _snakemake(config: Path, *arguments: str) -> tuple[float, float]:
     """Return wall time [s] and peak memory [MiB] of a run and all its children."""
-    command = [sys.executable, "-m", "snakemake", *arguments, "--quiet", "all", "--configfile", str(config)]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        *arguments,
+        "--quiet",
+        "all",
+        "--configfile",
+        str(config),
+    ]
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=CLONE, env=_environment(), stderr=subprocess.PIPE)
     peak = [0.0]

@@ -26,7 +26,10 @@ def main() -> None:
             rows.append(row)
             goal = "" if row["goal"] is None else f"{row['goal']:g}"
             peer = f"{row['peer']}: {row['peer_value']:.4g}" if row.get("peer") else ""
-            print(f"{row['name']:34} {row['value']:12.4g} {row['unit']:6} {goal:>10}  {peer}", flush=True)
+            print(
+                f"{row['name']:34} {row['value']:12.4g} {row['unit']:6} {goal:>10}  {peer}",
+                flush=True,
+            )
     Path("bench.json").write_text(json.dumps(rows, indent=2) + "\n")
     print("written: bench.json")
 

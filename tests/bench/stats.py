@@ -1,0 +1,145 @@
+"""The numeric core on one core: overlap, injection, weights, reading, import, and how they grow.
+
+Times are the best of several repeats: the machine's other work only ever adds. The map is
+S190425z's where the shared data are there, else a mock one of like size.
+"""
+
+import gc
+import io
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llama.event.significance import prepare_skymap
+from llama.neutrinos.archive import Archive, import_release
+from llama.neutrinos.mock import write_mock_release
+from llama.neutrinos.scramble import scramble
+from llama.sky import SkyTiles, read_skymap
+from llama.sky.mock import mock_skymap, to_fits
+from llama.stats.healpix import unit_vectors
+from llama.stats.odds import event_odds, prepare_neutrinos
+from llama.stats.overlap import overlap
+from llama.stats.parameters import SearchParameters
+
+PUBLISHED = Path(__file__).parents[3] / "shared/data/events/S190425z/bayestar.multiorder.fits"
+PARAMS = SearchParameters()
+
+
+def rows() -> Iterator[dict[str, Any]]:
+    """Yield the rows of the statistic."""
+    content = PUBLISHED.read_bytes() if PUBLISHED.exists() else to_fits(_mock(9), "2019-04-25")
+    tiles = read_skymap(content, "map")
+    yield _row("read_multiorder_ms", 1e3 * _best(lambda: read_skymap(content, "map")), "ms", 10)
+    flat = _flat_gzip(tiles)
+    yield _row("read_flat_1024_s", _best(lambda: read_skymap(flat, "map"), 2), "s", 2.5)
+    with tempfile.TemporaryDirectory() as directory:
+        write_mock_release(Path(directory) / "release", 1)
+        import_release(Path(directory) / "release", directory, "mock")
+        archive = Archive.open(Path(directory) / "mock")
+        response, events = archive.response(), archive.events()
+    prepared = prepare_skymap(tiles, response.area_relative, PARAMS)  # compiles or loads
+    seconds = _best(lambda: prepare_skymap(tiles, response.area_relative, PARAMS))
+    yield _row("map_weights_s", seconds, "s", 0.3)
+    yield _row("map_tiles", tiles.order.size, "tiles", None)
+    for sigma_deg, goal in ((1.0, 0.06), (0.2, None), (5.0, None), (30.0, None)):
+        name = "overlap_one_neutrino_ms" + ("" if goal else f"_sigma_{sigma_deg:g}")
+        yield _row(name, 1e3 * _overlap(prepared, sigma_deg), "ms", goal)
+    drawn = [_draw(events, PARAMS.ratebgnu * 1000, k) for k in range(200)]
+
+    def inject() -> None:
+        for columns in drawn:
+            neutrinos = prepare_neutrinos(*columns, response, PARAMS)
+            event_odds(prepared, neutrinos, 0.99, PARAMS, response.area_relative)
+
+    inject()
+    yield _row("injection_ms", 1e3 * _best(inject) / len(drawn), "ms", 0.5)
+    yield _row("import_stats_s", _best(_import_stats), "s", 0.8)
+    for finest in (7, 9, 10):  # cost as maps grow
+        wide = _mock(finest)
+        grown = prepare_skymap(wide, response.area_relative, PARAMS)
+        _overlap(grown, 1.0)
+        name = f"overlap_{wide.order.size}_tiles_ms"
+        yield _row(name, 1e3 * _overlap(grown, 1.0), "ms", None)
+    for number in (1, 10, 50, 200):  # cost as the window fills
+        busy = [_draw(events, number, k, exactly=True) for k in range(5)]
+
+        def inject_busy(busy: list[Any] = busy) -> None:
+            for columns in busy:
+                neutrinos = prepare_neutrinos(*columns, response, PARAMS)
+                event_odds(prepared, neutrinos, 0.99, PARAMS, response.area_relative)
+
+        yield _row(f"injection_{number}_neutrinos_ms", 1e3 * _best(inject_busy) / 5, "ms", None)
+
+
+def _row(name: str, value: float, unit: str, goal: float | None) -> dict[str, Any]:
+    return {"name": name, "value": value, "unit": unit, "goal": goal, "peer": None, "peer_value": None}
+
+
+def _best(work: Callable[[], object], repeats: int = 5) -> float:
+    seconds = []
+    gc.disable()
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    gc.enable()
+    return min(seconds)
+
+
+def _overlap(prepared: Any, sigma_deg: float) -> float:
+    """Return the seconds per overlap, over neutrinos drawn from the sky and from the map."""
+    rng = np.random.default_rng(1)
+    sky = unit_vectors(rng.uniform(0, 360, 200), np.degrees(np.arcsin(rng.uniform(-1, 1, 200))))
+    likely = prepared.weights[0] / prepared.weights[0].sum()
+    vectors = np.concatenate([sky, prepared.vectors[rng.choice(likely.size, 200, p=likely)]])
+    kappa, table = 1 / np.radians(sigma_deg) ** 2, np.ones(201)
+
+    def work() -> None:
+        for vector in vectors:
+            overlap(prepared, 1, kappa, vector, table)
+
+    work()
+    return _best(work) / len(vectors)
+
+
+def _draw(events: Any, mean: float, seed: int, exactly: bool = False) -> list[Any]:
+    rng = np.random.Generator(np.random.Philox(seed))
+    drawn = scramble(events, int(mean) if exactly else rng.poisson(mean), rng, 0.0, 500.0)
+    return [drawn[name] for name in ("gps", "ra_deg", "dec_deg", "sigma_deg", "energy_gev")]
+
+
+def _mock(finest: int) -> SkyTiles:
+    import llama.sky.mock as mock
+
+    mock._FINEST, kept = finest, mock._FINEST
+    try:
+        return mock_skymap(130.0, 20.0, (20.0, 0.7 * 2.0 ** (9 - finest)), (150.0, 40.0))
+    finally:
+        mock._FINEST = kept
+
+
+def _flat_gzip(tiles: SkyTiles) -> bytes:
+    """Return the map flattened to NSIDE 1024 and compressed, as GraceDB used to give it."""
+    import gzip
+
+    from astropy.io import fits
+
+    repeats = 4 ** (10 - tiles.order.astype(int))
+    names = {"PROB": tiles.prob / repeats, "DISTMU": tiles.distmu}
+    names |= {"DISTSIGMA": tiles.distsigma, "DISTNORM": tiles.distnorm}
+    columns = [fits.Column(n, "D", array=np.repeat(a, repeats)) for n, a in names.items()]
+    table = fits.BinTableHDU.from_columns(columns)
+    table.header.update({"PIXTYPE": "HEALPIX", "ORDERING": "NESTED", "NSIDE": 1024})
+    stream = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(stream)
+    return gzip.compress(stream.getvalue(), 6)
+
+
+def _import_stats() -> None:
+    subprocess.run([sys.executable, "-c", "import llama.stats.odds"], check=True)
