@@ -78,7 +78,8 @@ def rows() -> Iterator[dict[str, Any]]:
 
 
 def _row(name: str, value: float, unit: str, goal: float | None) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "goal": goal, "peer": None, "peer_value": None}
+    row = {"name": name, "value": value, "unit": unit, "goal": goal}
+    return row | {"peer": None, "peer_value": None}
 
 
 def _best(work: Callable[[], object], repeats: int = 5) -> float:

@@ -7,23 +7,25 @@ in another file does. The cache therefore lives in a directory named after all s
 import functools
 import hashlib
 import os
-from pathlib import Path
 
 import numba
+import numpy as np
 
-_SOURCES = Path(__file__).parent
+_SOURCES = os.path.dirname(__file__)
 
 
-def cache_directory() -> Path:
-    """Return where compiled code is kept: beside the sources, or for read-only installs in the user's cache."""
+def cache_directory() -> str:
+    """Return where compiled code is kept: beside the sources; if read-only, in the user's cache."""
     digest = hashlib.sha256()
-    for source in sorted(_SOURCES.glob("*.py")):
-        digest.update(source.read_bytes())
-    beside = _SOURCES / "__pycache__"
-    if not os.access(beside if beside.exists() else _SOURCES, os.W_OK):
-        beside = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llama"
-    return beside / f"numba-{digest.hexdigest()[:16]}"
+    for source in sorted(os.listdir(_SOURCES)):
+        if source.endswith(".py"):
+            digest.update(np.fromfile(os.path.join(_SOURCES, source), dtype=np.uint8).tobytes())
+    beside = os.path.join(_SOURCES, "__pycache__")
+    if not os.access(beside if os.path.exists(beside) else _SOURCES, os.W_OK):
+        user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        beside = os.path.join(user, "llama")
+    return os.path.join(beside, f"numba-{digest.hexdigest()[:16]}")
 
 
-numba.config.CACHE_DIR = str(cache_directory())
+numba.config.CACHE_DIR = cache_directory()
 njit = functools.partial(numba.njit, cache=True)

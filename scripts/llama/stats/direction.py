@@ -6,8 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.errors import LlamaError
 from llama.stats.odds import Neutrinos
-from llama.stats.overlap import PreparedMap, log_vmf_norm
+from llama.stats.overlap import PreparedMap
 
 Floats = NDArray[np.float64]
 
@@ -24,10 +25,13 @@ def most_probable_direction(
     set's centre and on a grid of a tenth sigma around it. Without a set: the densest tile.
     """
     area = math.pi / 3 * 4.0 ** -prepared.order.astype(float)
+    n = neutrinos.sigma_rad.size
+    if any(not which or min(which) < 0 or max(which) >= n for which in sets):
+        raise LlamaError("a set names a neutrino that is not there; make the significance again")
     if not sets:
         vector = prepared.vectors[np.argmax((prepared.weights[0] + prepared.weights[1]) / area)]
         return _ra_dec(vector)
-    members = list(max(sets, key=lambda key: sets[key]))
+    members = list(max(sets.items(), key=lambda item: item[1])[0])
     kappas = 1 / neutrinos.sigma_rad[members] ** 2
     centre = kappas @ neutrinos.vectors[members]
     kappa = float(np.linalg.norm(centre))
@@ -59,6 +63,17 @@ def flux_sensitivity(
     2.3 expected events (90 % upper limit without background) in the region;
     sensitive_energy_range [GeV]: central 90 % of those events, averaged over the region.
     """
+    tables = (sin_dec, flux_area_cm2_gev, signal_per_dex, log10_energy, region_sin_dec)
+    if not all(np.isfinite(table).all() for table in tables) or (
+        signal_per_dex.shape != (log10_energy.size, sin_dec.size)
+        or flux_area_cm2_gev.shape != sin_dec.shape
+        or (flux_area_cm2_gev < 0).any()
+        or (signal_per_dex < 0).any()
+    ):
+        raise LlamaError(
+            "the detector's response must be finite, not negative and of one shape; "
+            "import the archive again"
+        )
     areas = np.interp(region_sin_dec, sin_dec, flux_area_cm2_gev)
     seen = areas[areas > 0]
     if seen.size == 0:
@@ -77,19 +92,19 @@ def flux_sensitivity(
 
 
 def joint_p_astro(p_astro: float, likelihood_ratio: float) -> float:
-    """Return p_astro of the GW trigger given the neutrinos (`science.md` eq. 7.1)."""
-    return p_astro * likelihood_ratio / (p_astro * likelihood_ratio + 1 - p_astro)
+    """Return p_astro of the GW trigger given the neutrinos (`science.md` eq. 7.1).
 
-
-def combined_density(neutrinos: Neutrinos, members: tuple[int, ...], points: Floats) -> Floats:
-    """Return the product of the members' point-spread functions at unit vectors (n, 3) [sr^-|S|]."""
-    value = np.zeros(points.shape[0])
-    for i in members:
-        kappa = 1 / neutrinos.sigma_rad[i] ** 2
-        value += log_vmf_norm(kappa) - 0.5 * kappa * ((points - neutrinos.vectors[i]) ** 2).sum(
-            axis=1
+    likelihood_ratio: (Lambda_cgw + Lambda_s) / Q. LlamaError for p_astro outside [0, 1] or a
+    ratio that is negative or not finite.
+    """
+    if not (0 <= p_astro <= 1 and 0 <= likelihood_ratio < math.inf):
+        raise LlamaError(
+            f"p_astro must be from 0 to 1 and its likelihood ratio finite, not {p_astro} and "
+            f"{likelihood_ratio}; make the significance again"
         )
-    return np.asarray(np.exp(value))
+    if p_astro == 1:
+        return 1.0
+    return p_astro * likelihood_ratio / (p_astro * likelihood_ratio + 1 - p_astro)
 
 
 def _grid(centre: Floats, sigma: float) -> Floats:

@@ -38,9 +38,9 @@ def tile_position(order, ipix):  # type: ignore[no-untyped-def]
     return ipix >> (2 * order), x, y
 
 
-@njit()
-def sphere_point(face, x, y):  # type: ignore[no-untyped-def]
-    """Return the unit vector, as three numbers, of the point x, y of a face."""
+@njit(inline="always")
+def sphere_angles(face, x, y):  # type: ignore[no-untyped-def]
+    """Return sin(dec), cos(dec) and right ascension [rad] of the point x, y of a face."""
     ring = _RING[face] - x - y
     if ring < 1.0 or ring > 3.0:  # polar caps
         r = ring if ring < 1.0 else 4.0 - ring
@@ -52,6 +52,13 @@ def sphere_point(face, x, y):  # type: ignore[no-untyped-def]
         z = (2.0 - ring) * 2.0 / 3.0
         s = math.sqrt((1.0 - z) * (1.0 + z))
         phi = 0.25 * math.pi * (_MERIDIAN[face] + x - y)
+    return z, s, phi
+
+
+@njit()
+def sphere_point(face, x, y):  # type: ignore[no-untyped-def]
+    """Return the unit vector, as three numbers, of the point x, y of a face."""
+    z, s, phi = sphere_angles(face, x, y)
     return s * math.cos(phi), s * math.sin(phi), z
 
 

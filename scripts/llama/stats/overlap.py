@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.stats.compiled import njit
-from llama.stats.healpix import RADIUS, sphere_point, tile_position, tiles_geometry
+from llama.stats.healpix import RADIUS, sphere_angles, sphere_point, tile_position, tiles_geometry
 from llama.stats.tree import build_tree
 
 Floats = NDArray[np.float64]
@@ -25,11 +25,12 @@ Floats = NDArray[np.float64]
 _RELATIVE = 1e-6  # what may be left out with one cell, relative to the sum
 _SKEWED = 0.01  # variance times range of the exponent in a cell that is taken as a whole
 _SKEWED_SUM = 1e-3  # the same, times the cell's share of the sum
-_COARSEST = 4  # order at which the detector's response hardly varies across a tile
-_WIDE = 4.0  # (side / sigma)^2 up to which three points along a side suffice
-_STEEP = 9.0  # squared change of the exponent along a side, likewise
+_SKEWED_MOST = 0.3  # the same, at most
+_COARSEST = 4  # order from which two points along a side follow the detector's response
+_WIDE_1, _WIDE_2, _WIDE_3 = 0.1, 1.4, 6.25  # (side / sigma)^2 for one, two, three points a side
+_STEEP_1, _STEEP_2, _STEEP_3 = 0.1, 1.5, 10.0  # squared change of the exponent, likewise
+_MANY = 10.0  # tiles of the same share whose errors may add up
 _STACK = 512  # 29 levels of at most 12 parts and 3 left over
-_FLAT = 0.7  # both, up to which two points suffice
 _GAUSS = np.array(
     [
         [-0.28867513459481287, 0.28867513459481287, 0.0],
@@ -122,58 +123,70 @@ def _bound(kappa, away, order):  # type: ignore[no-untyped-def]
     return math.exp(-0.5 * kappa * chord * chord)
 
 
+@njit(inline="always")
+def _extent(kappa, order, away):  # type: ignore[no-untyped-def]
+    """Return (side / sigma)^2 of a tile and the squared change of the exponent along its side."""
+    wide = kappa * (math.pi / 3.0) / (1 << (2 * order))
+    return wide, kappa * wide * away * (2.0 - away)
+
+
 @njit()
-def _points(kappa, order, away):  # type: ignore[no-untyped-def]
-    """Return how many Gauss-Legendre points a tile needs along its side; 0: divide it."""
-    wide = kappa * math.pi / 3.0 * 4.0 ** -float(order)  # (side / sigma)^2
-    steep = kappa * wide * away * (2.0 - away)  # (change of the exponent along a side)^2
+def _points(kappa, order, away, share):  # type: ignore[no-untyped-def]
+    """Return how many Gauss-Legendre points a tile needs along its side; 0: divide it.
+
+    share: the largest part of the sum that the tile may be. The relative error grows like the
+    fourth power of the exponent's slope with two points, like the sixth with three.
+    """
     if order == 29:
         return 2
-    if order < _COARSEST or wide > _WIDE or steep > _STEEP:
+    wide, steep = _extent(kappa, order, away)
+    share = min(1.0, _MANY * share)
+    if order < _COARSEST or wide > _WIDE_3 or share * steep**3 > _STEEP_3**3:
         return 0
-    return 2 if wide < _FLAT and steep < _FLAT else 3
+    return 2 if wide < _WIDE_2 and share * steep**2 < _STEEP_2**2 else 3
 
 
 @njit()
-def _tile_average(kappa, v, table, order, ipix, points):  # type: ignore[no-untyped-def]
+def _tile_average(kappa, v_phi, v_s, v_z, table, order, ipix, points):  # type: ignore[no-untyped-def]
     """Average of exp(kappa (v.Omega - 1)) R(dec) over a tile, by points^2 points."""
     face, x, y = tile_position(order, ipix)
     side = 1.0 / (1 << order)
     total = 0.0
     for i in range(points):
         for j in range(points):
-            px, py, pz = sphere_point(
+            z, s, phi = sphere_angles(
                 face, x + side * _GAUSS[points - 2, i], y + side * _GAUSS[points - 2, j]
             )
-            total += (
-                _SHARES[points - 2, i]
-                * _SHARES[points - 2, j]
-                * _response(table, pz)
-                * math.exp(-kappa * _away(v, px, py, pz))
-            )
+            cos = s * v_s * math.cos(phi - v_phi) + z * v_z
+            share = _SHARES[points - 2, i] * _SHARES[points - 2, j]
+            total += share * _response(table, z) * math.exp(kappa * (cos - 1.0))
     return total
 
 
 @njit()
-def _cell_average(kappa, v, table, m, size, share):  # type: ignore[no-untyped-def]
-    """Return the weighted mean of exp(kappa (v.Omega - 1)) R(dec) over a cell, or -1.
+def _cell_sum(kappa, v, table, m, size, total):  # type: ignore[no-untyped-def]
+    """Return the sum of weight times exp(kappa (v.Omega - 1)) R(dec) over a cell, or -1.
 
-    m: its moments; size: its diameter [rad]; share: largest part of the sum it may be. -1
-    where mean and covariance do not suffice: the third cumulant of the exponent is at most its
-    variance times its range.
+    m: its moments; size: its diameter [rad]; total: the sum so far. -1 where mean and
+    covariance do not suffice: the third cumulant of the exponent is at most its variance times
+    its range, and R must not change much within a standard deviation.
     """
     ux = m[4] * v[0] + m[7] * v[1] + m[8] * v[2]
     uy = m[7] * v[0] + m[5] * v[1] + m[9] * v[2]
     uz = m[8] * v[0] + m[9] * v[1] + m[6] * v[2]
     cos = m[1] * v[0] + m[2] * v[1] + m[3] * v[2]
     variance = kappa * kappa * (ux * v[0] + uy * v[1] + uz * v[2])
-    spread = kappa * size * (math.sqrt(max(0.0, 1.0 - cos * cos)) + 0.5 * size)
-    skewed = variance * spread
-    if skewed > _SKEWED and skewed * share > _SKEWED_SUM:
+    skewed = variance * kappa * size * (math.sqrt(max(0.0, 1.0 - cos * cos)) + 0.5 * size)
+    if skewed > _SKEWED_MOST:
         return -1.0
     z, dz = m[3] + kappa * uz, math.sqrt(max(0.0, m[6]))
-    response = 0.5 * (_response(table, z - dz) + _response(table, z + dz))
-    return response * math.exp(kappa * (cos - 1.0) + 0.5 * variance)
+    above, below = _response(table, z + dz), _response(table, z - dz)
+    value = m[0] * math.exp(kappa * (cos - 1.0) + 0.5 * variance) * 0.5 * (above + below)
+    if skewed > _SKEWED and skewed * value > _SKEWED_SUM * (total + value):
+        return -1.0
+    if abs(above - below) > 0.5 * (above + below) and value > _SKEWED_SUM * (total + value):
+        return -1.0
+    return value
 
 
 @njit(inline="always")
@@ -202,6 +215,7 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]
     stack = np.empty((_STACK, 3), dtype=np.int64), np.empty((_STACK, 2))
     places, numbers = stack
     largest = table.max()
+    v_phi, v_s = math.atan2(v[1], v[0]), math.hypot(v[0], v[1])
     total = 0.0
     depth = _push_cells(stack, 0, prepared, n, kappa, v, 0, prepared.faces, largest, total)
     while depth > 0:
@@ -213,10 +227,10 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]
             continue
         if index < 0:  # a tile or a part of it
             k = -1 - index
-            weight = prepared.weights[n, k] * 4.0 ** -float(order - prepared.order[k])
-            points = _points(kappa, order, away)
+            weight = prepared.weights[n, k] / (1 << (2 * (order - prepared.order[k])))
+            points = _points(kappa, order, away, bound / (total + bound))
             if points > 0:
-                total += weight * _tile_average(kappa, v, table, order, ipix, points)
+                total += weight * _tile_average(kappa, v_phi, v_s, v[2], table, order, ipix, points)
                 continue
             for part in range(4 * ipix, 4 * ipix + 4):
                 face, x, y = tile_position(order + 1, part)
@@ -228,11 +242,10 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]
             continue
         order, first, last, child, children = prepared.cells[index]
         if order >= _COARSEST:
-            share = bound / (total + bound)
             size = 2.0 * RADIUS / (1 << order)
-            value = _cell_average(kappa, v, table, prepared.moments[n, index], size, share)
+            value = _cell_sum(kappa, v, table, prepared.moments[n, index], size, total)
             if value >= 0.0:
-                total += prepared.moments[n, index, 0] * value
+                total += value
                 continue
         if children > 0:
             depth = _push_cells(
@@ -243,6 +256,13 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]
             order = np.int64(prepared.order[k])
             t = prepared.vectors[k]
             away = _away(v, t[0], t[1], t[2])
+            wide, steep = _extent(kappa, order, away)
+            if order > _COARSEST and wide < _WIDE_1 and steep < _STEEP_1:
+                average = (1.0 + (steep - 2.0 * wide * (1.0 - away)) / 24.0) * _response(
+                    table, t[2]
+                )
+                total += prepared.weights[n, k] * average * math.exp(-kappa * away)
+                continue
             bound = prepared.weights[n, k] * largest * _bound(kappa, away, order)
             if bound > _RELATIVE * total:
                 depth = _push(stack, depth, bottom, -1 - k, order, prepared.ipix[k], away, bound)

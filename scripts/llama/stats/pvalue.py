@@ -20,7 +20,7 @@ def p_value(odds: float, background: Floats) -> float:
         raise LlamaError(
             f"odds must be finite and not negative, not {odds}; make the significance again"
         )
-    if background.ndim != 1 or background.size == 0 or not math.isfinite(background[-1]):
+    if background.ndim != 1 or background.size == 0 or not np.isfinite(background).all():
         raise LlamaError("the background is empty or not finite; make populations.hdf5 again")
     if background[0] < 0 or (np.diff(background) < 0).any():
         raise LlamaError(

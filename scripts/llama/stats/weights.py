@@ -41,7 +41,7 @@ def moment_table(params: SearchParameters) -> Floats:
     return count_moments(np.exp(log_a), params)
 
 
-def tile_weights(  # noqa: PLR0913
+def tile_weights(
     prob: Floats,
     sin_dec: Floats,
     distmu: Floats | None,
@@ -61,7 +61,7 @@ def tile_weights(  # noqa: PLR0913
         raise LlamaError(
             "a sky map needs one probability and one declination per tile; check its columns"
         )
-    if not (np.isfinite(prob).all() and (prob >= 0).all() and 0 < prob.sum() < 1.01):
+    if not (np.isfinite(prob).all() and (prob >= 0).all() and abs(prob.sum() - 1) < 0.01):
         raise LlamaError(
             "tile probabilities must be finite, not negative and sum to 1; check the sky map"
         )
@@ -72,9 +72,15 @@ def tile_weights(  # noqa: PLR0913
     known = np.isfinite(distmu)
     if not (np.isfinite(distsigma[known]).all() and (distsigma[known] > 0).all()):
         raise LlamaError("distsigma must be positive where distmu is finite; check the sky map")
-    if not (np.isfinite(area_relative).all() and (area_relative >= 0).all()):
+    if not (np.abs(sin_dec) <= 1).all():
+        raise LlamaError("sin(dec) of tiles must be from -1 to 1; check the sky map")
+    if (
+        area_relative.ndim != 1
+        or area_relative.size < 2
+        or not (np.isfinite(area_relative).all() and (area_relative >= 0).all())
+    ):
         raise LlamaError(
-            "relative effective areas must be finite and not negative; import the archive again"
+            "relative effective areas must be two or more, finite and not negative; import the archive again"
         )
     nodes, quadrature = np.polynomial.legendre.leggauss(_NODES)
     return _tile_weights(
@@ -116,7 +122,11 @@ def _tile_weights(prob, sin_dec, distmu, distsigma, area, table, nodes, quadratu
             width = 1.0 / math.sqrt(1.0 / (sigma * sigma) + 2.0 / (mode * mode))
             low = max(0.0, mode - 9.0 * width)
             high = min(mode + 9.0 * sigma, mode + 20.0 * width)
-        count = math.log(max(nu * _interpolate(area, sin_dec[k]) * 1e4, 1e-300))
+        relative = _interpolate(area, sin_dec[k])
+        if relative <= 0.0:  # the detector is blind there
+            weights[0, k] = prob[k]
+            continue
+        count = math.log(nu * relative * 1e4)
         norm = 0.0
         moments[:] = 0.0
         for j in range(nodes.size):
@@ -144,5 +154,6 @@ def _tile_weights(prob, sin_dec, distmu, distsigma, area, table, nodes, quadratu
                     + c3 * table[n, i + 2]
                 )
         for n in range(table.shape[0]):
-            weights[n, k] = prob[k] * moments[n] / norm
+            # interpolation may undershoot where the moments fall below 1e-200
+            weights[n, k] = prob[k] * max(0.0, moments[n]) / norm
     return weights

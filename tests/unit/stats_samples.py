@@ -1,0 +1,240 @@
+"""Maps, a detector and neutrinos for the tests of the statistic, and slow exact integrals."""
+
+from dataclasses import dataclass
+
+import healpy
+import numpy as np
+
+from llama.stats.healpix import tiles_geometry, unit_vectors
+
+FINEST = 600_000  # pixels that one brute-force integral may take
+
+
+@dataclass(frozen=True)
+class ToyResponse:
+    """Tables as `llama.neutrinos.response` makes them."""
+
+    log10_energy: np.ndarray
+    sin_dec: np.ndarray
+    signal_per_dex: np.ndarray
+    background_per_dex: np.ndarray
+    area_relative: np.ndarray
+
+
+def flat_response():
+    """Isotropic, with signal and background of one energy spectrum."""
+    x, s = np.linspace(1, 8, 71), np.linspace(-1, 1, 21)
+    flat = np.ones((x.size, s.size)) / 7
+    return ToyResponse(x, s, flat, flat / 2, np.ones(s.size))
+
+
+def steep_response():
+    """A hard signal on a soft background, and a detector that sees the north better."""
+    x, s = np.linspace(2, 7, 51), np.linspace(-1, 1, 21)
+    signal = np.exp(-0.5 * ((x[:, None] - 4.3 - 0.8 * (s < 0)) / 0.9) ** 2) + 0 * s
+    background = np.exp(-0.5 * ((x[:, None] - 3.2) / 0.7) ** 2) * (1.2 + 0.5 * s) + 1e-4
+    area = 1 / (1 + np.exp(-4 * s)) + 0.1
+    return ToyResponse(
+        x,
+        s,
+        signal / np.trapezoid(signal, x, axis=0),
+        background / np.trapezoid(np.trapezoid(background, s, axis=1), x),
+        area / (np.trapezoid(area, s) / 2),
+    )
+
+
+def blob_map(ra_deg, dec_deg, sigma_deg, coarsest=3, finest=9, floor=1e-7, fineness=3):
+    """Tiles of a Gaussian blob, refined where it is steep, on a faint floor: order, ipix, prob."""
+    centre = unit_vectors(np.array(ra_deg), np.array(dec_deg))
+    ipix = np.arange(12 * 4**coarsest)
+    orders, pixels, densities = [], [], []
+    for order in range(coarsest, finest + 1):
+        vectors, area = tiles_geometry(np.full(ipix.size, order, np.int8), ipix)
+        psi = np.arccos(np.clip(vectors @ centre, -1, 1))
+        side = np.sqrt(area)
+        split = (side > np.radians(sigma_deg) / fineness) & (psi < np.radians(5 * sigma_deg) + side)
+        if order == finest:
+            split[:] = False
+        orders.append(np.full((~split).sum(), order))
+        pixels.append(ipix[~split])
+        blob = np.exp(-0.5 * (psi[~split] / np.radians(sigma_deg)) ** 2)
+        densities.append((blob + floor) * area[~split])
+        ipix = (4 * ipix[split][:, None] + np.arange(4)).ravel()
+    prob = np.concatenate(densities)
+    return np.concatenate(orders).astype(np.int8), np.concatenate(pixels), prob / prob.sum()
+
+
+def contrast_map(seed=1):
+    """Tiles of orders 3 and 4 only, whose densities differ by many powers of ten."""
+    rng = np.random.default_rng(seed)
+    split = rng.random(768) < 0.5
+    coarse = np.flatnonzero(~split)
+    fine = (4 * np.flatnonzero(split)[:, None] + np.arange(4)).ravel()
+    order = np.concatenate([np.full(coarse.size, 3), np.full(fine.size, 4)]).astype(np.int8)
+    prob = np.exp(rng.normal(0, 6, order.size)) * 4.0**-order
+    return order, np.concatenate([coarse, fine]), prob / prob.sum()
+
+
+def brute_force(order, ipix, weight, log_density, response, nside):
+    """Sum weight times the mean of exp(log_density) R over healpy's pixel centres in each tile.
+
+    log_density(vectors) and response(z) are functions. Tiles are taken by what they can give
+    until the rest is below 3e-4. Returns the sum and the change of the exponent across a pixel
+    where it matters most, or None if it would need too many pixels.
+    """
+    finest = int(np.log2(nside))
+    order = order.astype(int)
+    ok = weight > 0
+    order, ipix, weight = order[ok], ipix[ok], weight[ok]
+    peak = np.empty(order.size)
+    for o in np.unique(order):
+        of = order == o
+        vectors = np.array(healpy.pix2vec(2**o, ipix[of], nest=True)).T
+        # highest over the tile: at the centre, plus the slope over its radius
+        peak[of] = log_density(vectors, healpy.max_pixrad(2**o))
+    along = np.argsort(-(np.log(weight) + peak))
+    bound = (np.log(weight) + peak)[along]
+    rest = np.logaddexp.accumulate(bound[::-1])[::-1]
+    total, slope, used, i = 0.0, 0.0, 0, 0
+    while i < along.size and (total == 0 or rest[i] > np.log(total) - np.log(3e3)):
+        if rest[i] < -690:
+            break
+        o = order[along[i]]
+        j = i
+        depth = max(0, finest - o)
+        while j < along.size and order[along[j]] == o and (j - i) * 4**depth < 300_000:
+            j += 1
+        k = along[i:j]
+        used += k.size * 4**depth
+        if used > FINEST:
+            return None
+        pixels = (ipix[k][:, None] << (2 * depth)) + np.arange(4**depth)
+        x = np.stack(healpy.pix2vec(2 ** (o + depth), pixels, nest=True), axis=-1)
+        exponent = log_density(x, 0.0)
+        value = weight[k][:, None] * np.exp(exponent) * response(x[..., 2]) / 4**depth
+        total += value.sum()
+        best = x.reshape(-1, 3)[np.argmax(value)][None]
+        side = np.sqrt(np.pi / 3) / 2 ** (o + depth)
+        slope += value.sum() * (log_density(best, side) - log_density(best, 0.0))[0]
+        i = j
+    return total, slope / max(total, 1e-300)
+
+
+def vmf_exponent(kappa, centre):
+    """Log density of a von Mises-Fisher PDF relative to its centre; `reach` rad nearer at most."""
+
+    def log_density(vectors, reach):
+        chord = np.sqrt(((vectors - centre) ** 2).sum(axis=-1))
+        return -0.5 * kappa * np.maximum(chord - reach, 0) ** 2
+
+    return log_density
+
+
+def random_point(rng, kind, order, ipix, prob):
+    """A unit vector drawn from the map or the sky, at a tile's corner, a pole, or RA 0."""
+    if kind == "map":
+        k = rng.choice(prob.size, p=prob / prob.sum())
+        depth = 20 - int(order[k])
+        v = healpy.pix2vec(2**20, (int(ipix[k]) << (2 * depth)) + rng.integers(4**depth), nest=True)
+    elif kind == "sky":
+        v = rng.normal(size=3)
+    elif kind == "corner":
+        k = rng.integers(prob.size)
+        v = healpy.boundaries(2 ** int(order[k]), int(ipix[k]), nest=True)[:, rng.integers(4)]
+    elif kind == "pole":
+        v = [rng.normal(0, 0.002), rng.normal(0, 0.002), rng.choice([-1, 1])]
+    else:
+        v = [1, rng.normal(0, 0.003), rng.normal(0, 0.7)]
+    v = np.array(v, dtype=float)
+    return v / np.linalg.norm(v)
+
+
+KINDS = ("map", "sky", "corner", "pole", "ra0")
+
+
+def simulate(params, response, maps, p_astro, rng, sigma_range_deg=(0.8, 3.0)):
+    """Draw one trigger per entry of p_astro from the model of `statistics.md` section 2.
+
+    maps: [(order, ipix, prob, distmu, distsigma)]. Returns the map of each trigger, whether it
+    is a true coincidence, and its neutrinos: trigger, dt_s, ra, dec, sigma [deg], energy [GeV].
+    """
+    n = p_astro.size
+    which = rng.integers(len(maps), size=n)
+    window = params.dt_max_s - params.dt_min_s
+    source = np.zeros((n, 3))
+    counts = np.zeros(n, dtype=int)
+    for m, (order, ipix, prob, distmu, distsigma) in enumerate(maps):
+        of = np.flatnonzero(which == m)
+        k = rng.choice(prob.size, size=of.size, p=prob / prob.sum())
+        depth = 20 - order[k].astype(np.int64)
+        pixel = (ipix[k] << (2 * depth)) + rng.integers(0, 4**depth)
+        source[of] = np.stack(healpy.pix2vec(2**20, pixel, nest=True), axis=-1)
+        r = np.linspace(0, distmu.max() + 9 * distsigma.max(), 20_001)[1:]
+        cdf = np.cumsum(r**2 * np.exp(-0.5 * ((r - distmu[0]) / distsigma[0]) ** 2))
+        r = np.interp(rng.random(of.size), cdf / cdf[-1], r)
+        energy = np.exp(rng.uniform(*np.log([params.Enumin, params.Enumax]), of.size)) * params.fb
+        centre = tiles_geometry(order, ipix)[0][k, 2]
+        area = np.interp(centre, response.sin_dec, response.area_relative)
+        counts[of] = rng.poisson(params.nu_51_100 * energy * (100 / r) ** 2 * area)
+    real = rng.random(n) < p_astro
+    counts *= real & (rng.random(n) < 1 / params.fb)
+    signal = np.repeat(np.arange(n), counts)
+    noise = np.repeat(np.arange(n), rng.poisson(params.ratebgnu * window, n))
+    from_source = source[signal]
+    t_gw = rng.uniform(params.tgwminus, params.tgwplus, n)
+    times = rng.uniform(params.tnuminus, params.tnuplus, signal.size) - t_gw[signal]
+    sigma = rng.uniform(*sigma_range_deg, signal.size + noise.size)
+    vectors = np.concatenate(
+        [_scatter(from_source, sigma[: signal.size], rng), _isotropic(noise, rng)]
+    )
+    cell = response.signal_per_dex / response.signal_per_dex.max()
+    x_signal = _accept(rng, signal.size, response, cell, from_source[:, 2])[0]
+    cell = response.background_per_dex / response.background_per_dex.max()
+    x_noise, z_noise = _accept(rng, noise.size, response, cell, None)
+    dec = np.degrees(np.arcsin(np.concatenate([vectors[: signal.size, 2], z_noise])))
+    return (
+        which,
+        counts > 0,
+        np.concatenate([signal, noise]),
+        np.concatenate([times, rng.uniform(params.dt_min_s, params.dt_max_s, noise.size)]),
+        np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])) % 360,
+        dec,
+        sigma,
+        10 ** np.concatenate([x_signal, x_noise]),
+    )
+
+
+def _isotropic(trigger, rng):
+    vectors = rng.normal(size=(trigger.size, 3))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _scatter(centre, sigma_deg, rng):
+    """Draw from a von Mises-Fisher PDF about each centre (Ulrich 1984; Wood 1994)."""
+    kappa = 1 / np.radians(sigma_deg) ** 2
+    cos = 1 + np.log1p(-rng.random(kappa.size) * -np.expm1(-2 * kappa)) / kappa
+    tangent = np.cross(centre, rng.normal(size=centre.shape))
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    return cos[:, None] * centre + np.sqrt(1 - cos**2)[:, None] * tangent
+
+
+def _accept(rng, n, response, density, sin_dec):
+    """Draw log10 energy (and sin dec, unless given) from a density of maximum 1 on the grid."""
+    x, z = np.empty(n), np.empty(n) if sin_dec is None else sin_dec.copy()
+    left = np.arange(n)
+    grid = (response.log10_energy, response.sin_dec)
+    while left.size:
+        x[left] = rng.uniform(grid[0][0], grid[0][-1], left.size)
+        if sin_dec is None:
+            z[left] = rng.uniform(-1, 1, left.size)
+        at = []
+        for value, nodes in zip((x[left], z[left]), grid, strict=True):
+            position = (value - nodes[0]) / (nodes[1] - nodes[0])
+            low = np.clip(position.astype(int), 0, nodes.size - 2)
+            at.append((low, position - low))
+        (i, f), (j, g) = at
+        height = (1 - f) * ((1 - g) * density[i, j] + g * density[i, j + 1]) + f * (
+            (1 - g) * density[i + 1, j] + g * density[i + 1, j + 1]
+        )
+        left = left[rng.random(left.size) > height]
+    return x, z
