@@ -1,46 +1,87 @@
-"""Background studies: sky maps of one class with scrambled neutrinos, and their p-values."""
+"""Studies: sky maps of one class with scrambled neutrinos, their tables and their p-values."""
 
 
 rule build_bank:
     input:
-        study_skymaps,
+        response=event_response,
+        maps=part_skymaps,
     output:
-        "studies/{study}/skymaps.hdf5",
+        "studies/{study}/skymaps/part-{part}.hdf5",
     log:
-        "logs/studies/{study}/build_bank.log",
+        "logs/studies/{study}/build_bank-{part}.log",
+    wildcard_constraints:
+        part=r"\d+",
     conda:
         "../envs/llama.yaml"
     params:
+        search=weight_search,
         code=code("build_bank"),
     message:
-        "Reading the sky maps of {wildcards.study}"
+        "Reading the sky maps of {wildcards.study}, part {wildcards.part}"
     script:
         "../scripts/build_bank.py"
 
 
-rule inject_background:
+rule link_bank:
+    input:
+        bank_parts,
+    output:
+        "studies/{study}/skymaps.hdf5",
+    log:
+        "logs/studies/{study}/link_bank.log",
+    conda:
+        "../envs/llama.yaml"
+    params:
+        # not broken_maps: what it says changes no number, only whether there are any
+        code=code("link_bank"),
+    message:
+        "Checking the sky maps of {wildcards.study}"
+    script:
+        "../scripts/link_bank.py"
+
+
+rule inject:
     input:
         bank="studies/{study}/skymaps.hdf5",
+        parts=bank_parts,
         response=event_response,
         events=f"{ARCHIVE}/events.hdf5",
     output:
-        "studies/{study}/background/shard-{shard}.hdf5",
+        "studies/{study}/{kind}/shard-{shard}.hdf5",
     log:
-        "logs/studies/{study}/inject_background-{shard}.log",
+        "logs/studies/{study}/inject-{kind}-{shard}.log",
     wildcard_constraints:
+        kind="background|signal|doublet",
         shard=r"\d+",
     conda:
         "../envs/llama.yaml"
     params:
-        search=SEARCH,
+        search=study_search,
         numbers=shard_numbers,
         seed=SETTINGS.background.seed,
         p_astro=SETTINGS.background.p_astro,
-        code=code("inject_background"),
+        code=code("inject"),
     message:
-        "Injections of {wildcards.study}, shard {wildcards.shard}"
+        "Injections of {wildcards.study}, {wildcards.kind} shard {wildcards.shard}"
     script:
-        "../scripts/inject_background.py"
+        "../scripts/inject.py"
+
+
+rule collate_table:
+    input:
+        lambda wildcards: study_shards(wildcards.study),
+    output:
+        "studies/{study}.txt",
+    log:
+        "logs/studies/{study}/collate_table.log",
+    conda:
+        "../envs/llama.yaml"
+    params:
+        code=code("collate_table"),
+    message:
+        "Collating the table of {wildcards.study}"
+    script:
+        "../scripts/collate_table.py"
 
 
 rule collate_populations:

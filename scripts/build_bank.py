@@ -1,9 +1,16 @@
-"""The sky maps of a study in one file, skymaps.hdf5."""
+"""A part of the sky maps of a study with their weights."""
 
+import sys
 from pathlib import Path
 
+from llama.neutrinos.response import Response
 from llama.script import logged
+from llama.stats.parameters import SearchParameters
 from llama.study.bank import build_bank
 
 with logged(snakemake.log[0]):
-    build_bank([Path(path) for path in snakemake.input], snakemake.output[0])
+    maps = [Path(path) for path in snakemake.input.maps]
+    area_relative = Response.load(snakemake.input.response).area_relative
+    params = SearchParameters(**snakemake.params.search)
+    for problem in build_bank(maps, snakemake.output[0], area_relative, params):
+        sys.stderr.write(f"broken: {problem}\n")

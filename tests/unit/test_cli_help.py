@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+
 from llama import __version__
 from llama.cli.main import build_parser, main
 from llama.settings import default_yaml

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+
 from llama.errors import LlamaError
 from llama.neutrinos import archive as room
 from llama.neutrinos.archive import COLUMNS, Archive, import_release, summary

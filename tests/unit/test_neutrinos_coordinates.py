@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from llama.neutrinos.coordinates import to_radec, to_zenith_azimuth
 from llama.neutrinos.release import read_events
 from llama.times import gps_to_mjd, iso_to_gps

@@ -7,6 +7,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from llama.errors import LlamaError
 from llama.files import dump_json
 from llama.neutrinos.lists import read_given

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+
 from llama.neutrinos.coordinates import to_radec
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.release import read_release

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from llama.errors import LlamaError
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.release import EffectiveArea, read_area, read_release

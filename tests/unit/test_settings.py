@@ -12,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from llama.errors import LlamaError
 from llama.settings import Settings, default_yaml, from_dict, load, schema
 from llama.settings.__main__ import generated, main

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest
 from sky_samples import multiorder, random_tiles
 
+from llama.errors import LlamaError
 from llama.event.provenance import settings_hash, software
 from llama.event.significance import at_p_astro, prepare_skymap
 from llama.settings import from_dict
@@ -16,8 +17,9 @@ from llama.settings.render import defaults
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.parameters import SearchParameters
 from llama.stats.pvalue import p_value
-from llama.study.background import DTYPE, draw, run_shard, shard_search, write_shard
+from llama.study.background import DTYPE, SIGNAL_DTYPE, run_shard, shard_search, write_shard
 from llama.study.bank import Bank, build_bank
+from llama.study.draws import draw_background, draw_skymaps
 
 PARAMS = SearchParameters(assumed_horizon_mpc=200.0)
 P_ASTRO, SEED = 0.99, 20261122
@@ -29,12 +31,12 @@ def archive(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory):
+def bank(tmp_path_factory, archive):
     directory = tmp_path_factory.mktemp("bank")
     maps = [directory / f"{k}.fits" for k in range(4)]
     for k, path in enumerate(maps):
         path.write_bytes(multiorder(random_tiles(k, distance=k != 2)))
-    build_bank(maps, directory / "skymaps.hdf5")
+    build_bank(maps, directory / "skymaps.hdf5", archive.response().area_relative, PARAMS)
     with Bank(directory / "skymaps.hdf5") as opened:
         yield opened
 
@@ -47,6 +49,16 @@ def shard(archive, bank):
         return run_shard(bank, events, response, params, P_ASTRO, seed, numbers, **more)
 
     return run
+
+
+def draw(seed, k, n_maps, events, params):
+    """Return the map and the neutrinos of one background injection."""
+    numbers = np.array([k])
+    counts, columns = draw_background(seed, 0, numbers, events, params)
+    along = np.argsort(columns["dt_s"], kind="stable")
+    assert counts.tolist() == [along.size]
+    index = int(draw_skymaps(seed, 0, numbers, n_maps)[0])
+    return index, {name: column[along] for name, column in columns.items()}
 
 
 NUMBERS = range(300)
@@ -62,7 +74,7 @@ def test_a_row_for_every_injection(whole, bank, archive):
     assert rows.dtype == DTYPE
     assert rows.size == len(NUMBERS)
     assert single.size == rows["neutrinos"].sum()
-    for name in ("odds", "lambda_s", "lambda_cgw"):
+    for name in ("odds", "lambda_s", "lambda_cgw", "lambda_cnu"):
         assert np.isfinite(rows[name]).all()
         assert (rows[name] >= 0).all()
     assert set(rows["skymap"]) == set(range(len(bank.names)))
@@ -70,7 +82,7 @@ def test_a_row_for_every_injection(whole, bank, archive):
     assert rows["neutrinos"].mean() == pytest.approx(6.4, abs=5 * np.sqrt(6.4 / 300))
     drawn = [draw(SEED, k, len(bank.names), archive.events(), PARAMS) for k in NUMBERS]
     assert [index for index, _ in drawn] == rows["skymap"].tolist()
-    assert [columns["gps"].size for _, columns in drawn] == rows["neutrinos"].tolist()
+    assert [columns["dt_s"].size for _, columns in drawn] == rows["neutrinos"].tolist()
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 299])
@@ -98,7 +110,7 @@ def test_any_single_injection_can_be_made_again(archive, bank, whole, k):
     index, columns = draw(SEED, k, len(bank.names), archive.events(), PARAMS)
     response = archive.response()
     prepared = prepare_skymap(bank.tiles(index), response.area_relative, PARAMS)
-    names = ("gps", "ra_deg", "dec_deg", "sigma_deg", "energy_gev")
+    names = ("dt_s", "ra_deg", "dec_deg", "sigma_deg", "energy_gev")
     neutrinos = prepare_neutrinos(*(columns[name] for name in names), response, PARAMS)
     odds = event_odds(prepared, neutrinos, P_ASTRO, PARAMS, response.area_relative)
     rows, single = whole
@@ -112,8 +124,8 @@ def test_any_single_injection_can_be_made_again(archive, bank, whole, k):
 
 
 def test_injections_are_independent(archive, bank, whole, shard):
-    times = [draw(SEED, k, 4, archive.events(), PARAMS)[1]["gps"] for k in range(50)]
-    times += [draw(SEED + 1, k, 4, archive.events(), PARAMS)[1]["gps"] for k in range(50)]
+    times = [draw(SEED, k, 4, archive.events(), PARAMS)[1]["dt_s"] for k in range(50)]
+    times += [draw(SEED + 1, k, 4, archive.events(), PARAMS)[1]["dt_s"] for k in range(50)]
     every = np.concatenate(times)
     assert np.unique(every).size == every.size
     assert np.abs(every).max() <= 500
@@ -142,9 +154,58 @@ def test_a_shard_is_written_with_what_made_it(whole, bank, tmp_path):
         np.testing.assert_array_equal(file["single"][()], whole[1])
         assert [name.decode() for name in file["skymaps"]] == bank.names
         assert dict(file.attrs) == {
-            "first": 0, "seed": SEED, "p_astro": P_ASTRO, "software": software(),
-            "settings_sha256": settings_hash(search),
+            "kind": "background", "first": 0, "seed": SEED, "p_astro": P_ASTRO,
+            "software": software(), "settings_sha256": settings_hash(search),
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["signal", "doublet"])
+def test_signals_do_not_depend_on_the_division_either(shard, kind):
+    whole, single = shard(range(40), kind=kind)
+    parts = [shard(range(k, min(k + 7, 40)), kind=kind) for k in range(0, 40, 7)]
+    assert np.concatenate([part[0] for part in parts]).tobytes() == whole.tobytes()
+    assert np.concatenate([part[1] for part in parts]).tobytes() == single.tobytes()
+    assert whole.dtype == SIGNAL_DTYPE
+    assert (whole["expected"] > 0).all()
+    assert (np.abs(whole["dec_deg"]) <= 90).all()
+
+
+def test_a_second_neutrino_of_the_source_is_seen_better(shard):
+    made = [shard(range(400), kind=kind)[0] for kind in ("background", "signal", "doublet")]
+    medians = [np.median(np.log10(rows["odds"] + 1e-30)) for rows in made]
+    assert medians[0] + 1 < medians[1]
+    assert medians[1] + 0.5 < medians[2]
+    # in more injections than not, two neutrinos of a source beat the best background of 400
+    best = made[0]["odds"].max()
+    assert (made[2]["odds"] > best).mean() > (made[1]["odds"] > best).mean()
+
+
+def test_a_broken_map_changes_no_injection_of_another_map(bank, shard, whole):
+    bank.broken = frozenset({1})
+    try:
+        rows, _ = shard(NUMBERS)
+    finally:
+        bank.broken = frozenset()
+    same = whole[0]["skymap"] != 1
+    assert 0 < same.sum() < same.size
+    assert rows[same].tobytes() == whole[0][same].tobytes()
+    assert not (rows["skymap"] == 1).any()
+
+
+def test_a_bank_without_weights_gives_the_same_rows(bank, shard, whole):
+    kept, bank.weights = bank.weights, ""
+    try:
+        rows, single = shard(range(60))
+    finally:
+        bank.weights = kept
+    assert rows.tobytes() == whole[0][:60].tobytes()
+    assert single.tobytes() == whole[1][: single.size].tobytes()
+
+
+def test_a_class_that_no_event_has_is_a_sentence():
+    search = from_dict(defaults(), "defaults").search_parameters()
+    with pytest.raises(LlamaError, match=r"grb-o3-H1L1 is of population grb, .* name it after one"):
+        shard_search(search, "grb-o3-H1L1")
 
 
 def test_the_class_of_a_study_chooses_its_parameters():

@@ -6,8 +6,11 @@ import pytest
 from sky_samples import flat, multiorder, random_tiles
 
 from llama.errors import LlamaError
+from llama.event.significance import prepare_skymap
 from llama.sky import read_skymap
-from llama.study.bank import Bank, build_bank, list_skymaps
+from llama.stats.parameters import SearchParameters
+from llama.study.bank import Bank, build_bank, link_banks
+from llama.study.lists import list_skymaps
 
 CONTENTS = {
     "a.fits": multiorder(random_tiles(1)),
@@ -102,15 +105,92 @@ def test_the_bank_can_be_memory_mapped(maps, tmp_path):
     assert None not in offsets
 
 
-def test_a_broken_map_is_named_and_the_old_bank_stays(maps, tmp_path):
-    bank = tmp_path / "skymaps.hdf5"
-    build_bank(list_skymaps(maps), bank)
-    before = bank.read_bytes()
-    (maps / "b.fits.gz").write_bytes(b"<html>")
-    with pytest.raises(LlamaError, match=rf"{maps}/b\.fits\.gz is an HTML page"):
-        build_bank(list_skymaps(maps), bank)
-    assert bank.read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["maps", "skymaps.hdf5"]
+def linked(maps, directory, size=2, broken_maps="fail", **model):
+    """Build the bank of a directory of maps in parts of `size`; return its path and problems."""
+    listed, parts = list_skymaps(maps), []
+    for first in range(0, len(listed), size):
+        parts.append(directory / "skymaps" / f"part-{first // size:04d}.hdf5")
+        build_bank(listed[first : first + size], parts[-1], **model)
+    return directory / "skymaps.hdf5", link_banks(parts, directory / "skymaps.hdf5", broken_maps)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_bank_of_parts_is_the_bank(maps, tmp_path, size):
+    build_bank(list_skymaps(maps), tmp_path / "whole.hdf5")
+    path, problems = linked(maps, tmp_path, size)
+    assert problems == []
+    with Bank(tmp_path / "whole.hdf5") as whole, Bank(path) as bank:
+        assert (bank.names, bank.broken) == (whole.names, frozenset())
+        for index in range(3):
+            np.testing.assert_array_equal(bank.tiles(index).prob, whole.tiles(index).prob)
+    moved = (tmp_path / "elsewhere").resolve()
+    moved.mkdir()
+    (tmp_path / "skymaps").rename(moved / "skymaps")
+    path.rename(moved / "skymaps.hdf5")
+    with Bank(moved / "skymaps.hdf5") as bank:
+        assert bank.tiles(2).order.size == random_tiles(3)["order"].size
+    (moved / "skymaps" / f"part-{2 // size:04d}.hdf5").unlink()
+    with (
+        Bank(moved / "skymaps.hdf5") as bank,
+        pytest.raises(LlamaError, match="lacks map 2; delete it and run snakemake again"),
+    ):
+        bank.tiles(2)
+
+
+def test_weights_are_those_of_an_event_to_the_last_bit(maps, tmp_path):
+    nodes = np.linspace(-1, 1, 201)
+    area, params = 1 + 0.5 * nodes - 0.3 * nodes**2, SearchParameters(assumed_horizon_mpc=200.0)
+    path, _ = linked(maps, tmp_path, area_relative=area, params=params)
+    other = SearchParameters(assumed_horizon_mpc=200.0, fb=20.0)
+    far = SearchParameters(assumed_horizon_mpc=300.0, ratebgnu=0.1)
+    with Bank(path) as bank:
+        for index, (name, content) in enumerate(CONTENTS.items()):
+            for model in (params, other, far):
+                # of a model that the bank was not made for, the weights are computed
+                made = bank.prepared(index, area, model)
+                fresh = prepare_skymap(read_skymap(content, name), area, model)
+                for one, two in zip(made, fresh, strict=True):
+                    assert np.asarray(one).tobytes() == np.asarray(two).tobytes()
+
+
+@pytest.mark.parametrize("broken", [b"<html>", CONTENTS["a.fits"][:3000], b""])
+def test_broken_maps_are_named_and_stop_the_study_or_are_left_out(maps, tmp_path, broken):
+    (maps / "b.fits.gz").write_bytes(broken)
+    with pytest.raises(
+        LlamaError, match=rf"1 of 3 sky maps are broken: {maps}/b\.fits\.gz .*"
+    ) as e:
+        linked(maps, tmp_path)
+    assert str(e.value).endswith("background.broken_maps: skip in config.yaml")
+    assert not (tmp_path / "skymaps.hdf5").exists()
+    path, problems = linked(maps, tmp_path, broken_maps="skip")
+    assert len(problems) == 1
+    assert problems[0].startswith(str(maps / "b.fits.gz"))
+    with Bank(path) as bank:
+        assert (bank.broken, bank.problems, len(bank.names)) == ({1}, problems, 3)
+        assert bank.tiles(2).order.size == random_tiles(3)["order"].size
+        with pytest.raises(LlamaError, match="lacks map 1"):
+            bank.tiles(1)
+    with h5py.File(path) as file:
+        assert (file.attrs["maps"], file.attrs["broken_maps"]) == (3, 1)
+    for name in CONTENTS:
+        (maps / name).write_bytes(broken)
+    with pytest.raises(LlamaError, match="3 of 3 sky maps are broken"):
+        linked(maps, tmp_path, broken_maps="skip")
+
+
+def test_a_map_that_has_gone_is_broken(maps, tmp_path):
+    listed = list_skymaps(maps)
+    (maps / "c.fits").unlink()
+    problems = build_bank(listed, tmp_path / "part.hdf5")
+    assert problems == [f"{maps}/c.fits cannot be read (No such file or directory); replace it"]
+
+
+def test_parts_of_different_models_are_refused(maps, tmp_path):
+    listed, parts = list_skymaps(maps), [tmp_path / "0.hdf5", tmp_path / "1.hdf5"]
+    build_bank(listed[:1], parts[0])
+    build_bank(listed[1:], parts[1], np.ones(5), SearchParameters())
+    with pytest.raises(LlamaError, match="made with different settings; delete them and run snake"):
+        link_banks(parts, tmp_path / "skymaps.hdf5")
 
 
 def test_what_is_no_bank_is_a_sentence(maps, tmp_path):

@@ -6,7 +6,7 @@ meaning, unit in brackets, when to change it. `python -m llama.settings --write`
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -162,9 +162,6 @@ class Neutrinos(Block):
     effective_area_season: Name | None = Field(default=None, examples=["IC86_II"])
     """Season of the release whose effective area is used, such as "IC86_II"; null takes the newest.
     Takes effect when an archive is imported."""
-    latency_s: Number = Field(default=120.0, ge=0, le=1e6)
-    """How long after the search window the neutrino list is expected to be complete [s]. Raise it
-    when lists stay provisional because the source delivers later."""
 
 
 class GraceDB(Block):
@@ -199,8 +196,15 @@ class Background(Block):
     injections: Count = Field(default=20_000, ge=1, le=10**10)
     """Background injections per study; the smallest p-value that can come out is about
     1/injections. More can be added later, those already made stay."""
-    shard_size: Count = Field(default=10_000, ge=1, le=10**8)
-    """Injections per job. Raise it when jobs take less than a minute."""
+    signal_injections: Count = Field(default=10_000, ge=1, le=10**10)
+    """Injections per study with one, and as many with two, neutrinos of the source, for detection
+    efficiencies. Every energy is a weight on the same ones."""
+    shard_size: Count = Field(default=10_000, ge=1, le=10**7)
+    """Injections per job. Raise it when jobs take less than a minute, and for long lists to some
+    times their number of sky maps: a job takes each map that it draws once."""
+    broken_maps: Literal["fail", "skip"] = "fail"
+    """What to do when sky maps of a study cannot be read: "fail" names them and stops the study,
+    "skip" goes on without them; their number is in skymaps.hdf5 and in the log."""
     studies: dict[StudyName, Study] = Field(
         default_factory=dict,
         examples=[{"bns-o3-H1L1V1": {"skymaps": "/data/bns.csv"}}],

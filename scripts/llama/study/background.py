@@ -1,28 +1,32 @@
-"""Background injections: sky maps of one class with scrambled neutrinos.
+"""Injections: sky maps of one class with scrambled neutrinos, and some with a source's as well.
 
-Injection k draws from a counter-based generator keyed by (seed, k), so that its result does not
-depend on shard size, order, machine or number of cores.
+The result of an injection depends on seed, kind and its number only: not on shard size, order,
+machine or number of cores.
 """
 
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.errors import LlamaError
 from llama.event.provenance import settings_hash, software
-from llama.event.significance import prepare_skymap, search_parameters
-from llama.files import atomic_path
+from llama.event.significance import search_parameters
+from llama.files import atomic_hdf5
 from llama.neutrinos.archive import Columns
 from llama.neutrinos.response import Response
-from llama.neutrinos.scramble import scramble
-from llama.stats.odds import event_odds, prepare_neutrinos
+from llama.sky import SkyTiles
+from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
 from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank
+from llama.study.draws import KINDS, Integers, draw_background, draw_skymaps, join
+from llama.study.signal import Sources, directions, draw_signal, draw_sources
 
 Floats = NDArray[np.float64]
+
+_BLOCK = 64  # injections prepared together: their tables stay in the processor's cache
 
 DTYPE = np.dtype(
     [
@@ -31,24 +35,42 @@ DTYPE = np.dtype(
         ("skymap", "<i4"),
         ("lambda_s", "<f8"),
         ("lambda_cgw", "<f8"),
+        ("lambda_cnu", "<f8"),
+    ]
+)
+# the true source of a signal, and the count of neutrinos expected from 1e51 erg (isotropic)
+SIGNAL_DTYPE = np.dtype(
+    [
+        *DTYPE.descr,
+        ("ra_deg", "<f8"),
+        ("dec_deg", "<f8"),
+        ("distance_mpc", "<f8"),
+        ("expected", "<f8"),
     ]
 )
 
 
-def draw(
-    seed: int, k: int, n_maps: int, events: Columns, params: SearchParameters
-) -> tuple[int, Columns]:
-    """Return the map index and the neutrinos of injection k (times relative to the GW, seconds).
+def draw_neutrinos(
+    seed: int,
+    kind: str,
+    numbers: Integers,
+    tiles: SkyTiles | None,
+    events: Columns,
+    response: Response,
+    params: SearchParameters,
+) -> tuple[Integers, Columns, Sources | None]:
+    """Return the number of neutrinos of injections that share a sky map, all these, and sources.
 
-    The number is Poisson at `ratebgnu` in the time that one source can explain (1000 s).
+    Neutrinos ascend in time within an injection; columns as `draw_background`. Background has
+    no sources and needs no `tiles` of the map.
     """
-    rng = np.random.Generator(np.random.Philox(key=[seed, k]))
-    half_width_s = (params.dt_max_s - params.dt_min_s) / 2
-    index = int(rng.integers(n_maps))
-    number = int(rng.poisson(params.ratebgnu * 2 * half_width_s))
-    return index, scramble(
-        events, number, rng, (params.dt_max_s + params.dt_min_s) / 2, half_width_s
-    )
+    code = KINDS[kind]
+    background = draw_background(seed, code, numbers, events, params)
+    if not code or tiles is None:
+        return *join([background]), None
+    sources = draw_sources(seed, code, numbers, tiles, response, params)
+    signal = draw_signal(seed, code, numbers, sources, response, events, params)
+    return *join([background, signal]), sources
 
 
 def run_shard(
@@ -60,22 +82,38 @@ def run_shard(
     seed: int,
     numbers: range,
     tick: Callable[[], object] = lambda: None,
+    kind: str = "background",
 ) -> tuple[NDArray[Any], Floats]:
-    """Return one row (DTYPE) per injection number, and all single-neutrino odds in that order.
+    """Return one row per injection number, and all single-neutrino odds in that order.
 
-    p_astro is given to every trigger. Maps are taken one after the other, so that only one is
-    in memory; the rows come back in the order of `numbers`.
+    Rows are of DTYPE, or SIGNAL_DTYPE for the kinds signal and doublet (one and two neutrinos
+    of the source). p_astro is given to every trigger. Maps are taken one after the other, so
+    that only one is in memory; `tick` is called after each injection.
     """
-    drawn = [draw(seed, k, len(bank.names), events, params) for k in numbers]
-    rows = np.zeros(len(drawn), dtype=DTYPE)
-    single: list[Floats] = [np.empty(0)] * len(drawn)
-    by_map = np.array([index for index, _ in drawn], dtype=np.int64)
-    for index in np.unique(by_map):
-        prepared = prepare_skymap(bank.tiles(int(index)), response.area_relative, params)
-        for row in np.flatnonzero(by_map == index):
-            columns = drawn[row][1]
+    every = np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
+    by_map = draw_skymaps(seed, KINDS[kind], every, len(bank.names), bank.broken)
+    rows = np.zeros(every.size, dtype=SIGNAL_DTYPE if KINDS[kind] else DTYPE)
+    single: list[Floats] = [np.empty(0)] * every.size
+    rows["skymap"] = by_map
+    along = np.argsort(by_map, kind="stable")
+    for of_map in np.split(along, np.flatnonzero(np.diff(by_map[along])) + 1):
+        if of_map.size == 0:
+            continue
+        index = int(by_map[of_map[0]])
+        prepared = bank.prepared(index, response.area_relative, params)
+        tiles = bank.tiles(index) if KINDS[kind] else None
+        for start in range(0, of_map.size, _BLOCK):
+            block = of_map[start : start + _BLOCK]
+            counts, columns, sources = draw_neutrinos(
+                seed, kind, every[block], tiles, events, response, params
+            )
+            if sources is not None:
+                for name, values in directions(sources.vectors).items():
+                    rows[name][block] = values
+                rows["distance_mpc"][block] = sources.distance_mpc
+                rows["expected"][block] = sources.expected
             neutrinos = prepare_neutrinos(
-                columns["gps"],
+                columns["dt_s"],
                 columns["ra_deg"],
                 columns["dec_deg"],
                 columns["sigma_deg"],
@@ -83,16 +121,16 @@ def run_shard(
                 response,
                 params,
             )
-            odds = event_odds(prepared, neutrinos, p_astro, params, response.area_relative)
-            rows[row] = (
-                odds.odds_ratio,
-                neutrinos.dt_s.size,
-                index,
-                odds.lambda_s,
-                odds.lambda_cgw,
-            )
-            single[row] = odds.single_odds
-            tick()
+            stops = np.cumsum(counts).tolist()
+            for row, first, stop in zip(block.tolist(), [0, *stops], stops, strict=False):
+                mine = Neutrinos(*(column[first:stop] for column in neutrinos))
+                odds = event_odds(prepared, mine, p_astro, params, response.area_relative)
+                record = rows[row]
+                record["neutrinos"] = stop - first
+                record["odds"], record["lambda_s"] = odds.odds_ratio, odds.lambda_s
+                record["lambda_cgw"], record["lambda_cnu"] = odds.lambda_cgw, odds.lambda_cnu
+                single[row] = odds.single_odds
+                tick()
     return rows, np.concatenate([*single, np.empty(0)])
 
 
@@ -105,16 +143,25 @@ def write_shard(
     seed: int,
     p_astro: float,
     settings: Mapping[str, Any],
+    kind: str = "background",
 ) -> None:
     """Write one shard: rows, single-neutrino odds, the maps' names, and what made it."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_hdf5(path) as file:
         file.create_dataset("injections", data=rows, track_times=False)
         file.create_dataset("single", data=single, track_times=False)
         file.create_dataset("skymaps", data=names, track_times=False)
-        attributes = {"first": first, "seed": seed, "p_astro": p_astro, "software": software()}
-        file.attrs.update(attributes | {"settings_sha256": settings_hash(settings)})
+        attributes = {"kind": kind, "first": first, "seed": seed, "p_astro": p_astro}
+        attributes |= {"software": software(), "settings_sha256": settings_hash(settings)}
+        file.attrs.update(attributes)
 
 
 def shard_search(search: Mapping[str, Any], study: str) -> SearchParameters:
     """Return the statistic's parameters for a study named population-run-detectors."""
-    return search_parameters(search, study.split("-")[0])
+    population = study.split("-")[0]
+    if population not in search["assumed_horizon_mpc"]:
+        known = ", ".join(sorted(search["assumed_horizon_mpc"]))
+        raise LlamaError(
+            f"{study} is of population {population}, which events never have; "
+            f"name it after one of {known} in background.studies"
+        )
+    return search_parameters(search, population)

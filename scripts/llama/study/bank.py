@@ -1,73 +1,124 @@
-"""The bank of a study: every sky map of its list once, as tiles, in one file."""
+"""The bank of a study: every sky map of its list once, as tiles with their weights.
 
+It is made in parts, files of some maps each, that a small file links together. Only the map in
+use is in memory, however long the list is.
+"""
+
+import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_path
+from llama.event.significance import prepare_skymap
+from llama.files import atomic_hdf5
 from llama.sky import SkyTiles, read_skymap
+from llama.stats.overlap import PreparedMap, prepare_map
+from llama.stats.parameters import SearchParameters
+from llama.study.lists import some
+
+Floats = NDArray[np.float64]
+
+# All that the weights of a map depend on, besides the map and the detector's A(dec).
+WEIGHT_SETTINGS = ("fb", "nu_51_100", "Enumin", "Enumax", "assumed_horizon_mpc")
 
 _COLUMNS = ("order", "ipix", "prob", "distmu", "distsigma", "distnorm")
-_SUFFIXES = (".fits", ".fits.gz")
 
 
-def list_skymaps(source: Path) -> list[Path]:
-    """Return the sky maps of a list file (one path per line) or of a directory, in order.
+def build_bank(
+    maps: Sequence[Path],
+    path: str | os.PathLike[str],
+    area_relative: Floats | None = None,
+    params: SearchParameters | None = None,
+) -> list[str]:
+    """Write the tiles of maps to one HDF5 file; return what is wrong with each broken one.
 
-    Relative paths in a list start at the list's directory. LlamaError that names what is missing.
+    With A(dec)/<A> and the model, the weights w_{n,k} too. A broken map is marked and the rest
+    goes on; `link_banks` decides what becomes of it.
     """
-    if source.is_dir():
-        maps = sorted(path for path in source.iterdir() if path.name.endswith(_SUFFIXES))
-    elif source.is_file():
-        try:
-            lines = [line.strip() for line in source.read_text().splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise LlamaError(
-                f"{source} cannot be read as a list of sky maps; put one path per line"
-            ) from error
-        maps = [source.parent / line for line in lines if line and not line.startswith("#")]
-    else:
-        raise LlamaError(
-            f"{source} is neither a list of sky maps nor a directory; correct background.studies"
-        )
-    # os.path: a name that is too long is not there either
-    missing = [path for path in maps if not os.path.isfile(path)]
-    if missing:
-        shown = ", ".join(str(path)[:200] for path in missing[:5])
-        shown += ", ..." if len(missing) > 5 else ""
-        raise LlamaError(
-            f"{len(missing)} of {len(maps)} sky maps of {source} do not exist: {shown}; "
-            "correct the list"
-        )
-    if not maps:
-        raise LlamaError(f"{source} lists no sky maps; put one path per line")
-    return maps
-
-
-def build_bank(maps: list[Path], path: str | os.PathLike[str]) -> None:
-    """Write the tiles of all maps to one HDF5 file; LlamaError that names the first broken map."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file["names"] = [str(name) for name in maps]
+    broken = {}
+    digest = hashlib.sha256()
+    with atomic_hdf5(path) as file:
         for index, name in enumerate(maps):
-            tiles = read_skymap(name.read_bytes(), str(name))
+            try:
+                columns = _columns(name, area_relative, params)
+            except LlamaError as error:
+                broken[index] = str(error)
+                continue
             group = file.create_group(f"maps/{index}")
-            for column in _COLUMNS:
-                values = getattr(tiles, column)
-                if values is not None:
-                    group.create_dataset(column, data=values, track_times=False)
+            for column, values in columns.items():
+                group.create_dataset(column, data=values, track_times=False)
+                digest.update(f"{index} {column}".encode() + np.ascontiguousarray(values).data)
+        file["names"] = [str(name) for name in maps]
+        file["broken"] = np.array(list(broken), dtype=np.int64)
+        file["problems"] = list(broken.values()) or np.empty(0, dtype="S1")
+        file.attrs["sha256"] = digest.hexdigest()
+        file.attrs["weights"] = _identity(area_relative, params)
+    return list(broken.values())
+
+
+def link_banks(
+    parts: Sequence[Path], path: str | os.PathLike[str], broken_maps: str = "fail"
+) -> list[str]:
+    """Write the bank that consists of all maps of `parts`, in order, by links to them.
+
+    broken_maps: "fail" raises LlamaError that names them, "skip" leaves them out of every
+    draw. Returns what is wrong with each broken map. Links are relative to the bank.
+    """
+    names: list[str] = []
+    broken: list[int] = []
+    problems: list[str] = []
+    with atomic_hdf5(path) as file:
+        digests, made = [], set()
+        for part in parts:
+            with Bank(part) as bank:
+                for index in sorted(set(range(len(bank.names))) - bank.broken):
+                    file[f"maps/{len(names) + index}"] = h5py.ExternalLink(
+                        os.path.relpath(part, Path(path).parent), f"/maps/{index}"
+                    )
+                broken += [len(names) + index for index in sorted(bank.broken)]
+                names += bank.names
+                problems += bank.problems
+                digests.append(bank.sha256)
+                made.add(bank.weights)
+        if len(made) > 1:
+            raise LlamaError(
+                f"the parts of {path} were made with different settings; "
+                "delete them and run snakemake again"
+            )
+        if len(broken) == len(names) or (broken and broken_maps == "fail"):
+            raise LlamaError(
+                f"{len(broken)} of {len(names)} sky maps are broken: {some(problems, 5)}; replace "
+                "them, or leave them out with background.broken_maps: skip in config.yaml"
+            )
+        file["names"], file["broken"] = names, np.array(broken, dtype=np.int64)
+        file["problems"] = problems or np.empty(0, dtype="S1")
+        file.attrs["sha256"] = hashlib.sha256(" ".join(digests).encode()).hexdigest()
+        file.attrs["weights"] = made.pop() if made else ""
+        file.attrs["maps"], file.attrs["broken_maps"] = len(names), len(broken)
+    return problems
 
 
 class Bank:
-    """A bank opened for reading; maps are read one at a time."""
+    """A bank, or a part of one, opened for reading; maps are read one at a time.
+
+    names: paths of all maps; broken: indices of those that cannot be used; problems: what is
+    wrong with these.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
             self._file = h5py.File(path, "r")
             self.names = [name.decode() for name in self._file["names"][()]]
+            self.broken = frozenset(self._file["broken"][()].tolist())
+            self.problems = [text.decode() for text in self._file["problems"][()]]
+            self.sha256 = str(self._file.attrs["sha256"])
+            self.weights = str(self._file.attrs["weights"])
         except (OSError, KeyError) as error:
             raise LlamaError(
                 f"{path} is missing or no bank of sky maps; delete it and run snakemake again"
@@ -81,13 +132,49 @@ class Bank:
 
     def tiles(self, index: int) -> SkyTiles:
         """Return map `index` of the list."""
+        return SkyTiles(**self._columns(index, _COLUMNS))
+
+    def prepared(self, index: int, area_relative: Floats, params: SearchParameters) -> PreparedMap:
+        """Return map `index` ready for the statistic, as `prepare_skymap` does, bit for bit.
+
+        The weights are those of the bank when it was made with this A(dec)/<A> and this model.
+        """
+        if self.weights != _identity(area_relative, params):
+            return prepare_skymap(self.tiles(index), area_relative, params)
+        columns = self._columns(index, ("order", "ipix", "weights"))
+        return prepare_map(columns["order"], columns["ipix"], columns["weights"])
+
+    def _columns(self, index: int, names: tuple[str, ...]) -> dict[str, Any]:
         try:
             group = self._file[f"maps/{index}"]
-            columns: dict[str, Any] = {
-                name: np.asarray(group[name]) for name in _COLUMNS if name in group
-            }
-            return SkyTiles(**columns)
-        except (OSError, KeyError, TypeError) as error:
+            columns = {name: np.asarray(group[name]) for name in names if name in group}
+            if not {"order", "ipix", names[2]} <= columns.keys():
+                raise KeyError(names[2])
+        except (OSError, KeyError) as error:
             raise LlamaError(
                 f"{self._file.filename} lacks map {index}; delete it and run snakemake again"
             ) from error
+        return columns
+
+
+def _columns(
+    path: Path, area_relative: Floats | None, params: SearchParameters | None
+) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise LlamaError(f"{path} cannot be read ({error.strerror}); replace it") from error
+    tiles = read_skymap(content, str(path))
+    columns = {name: getattr(tiles, name) for name in _COLUMNS}
+    if area_relative is not None and params is not None:
+        prepared = prepare_skymap(tiles, area_relative, params)
+        columns["weights"] = prepared.weights
+    return {name: values for name, values in columns.items() if values is not None}
+
+
+def _identity(area_relative: Floats | None, params: SearchParameters | None) -> str:
+    """Return what changes when any weight does; empty without weights."""
+    if area_relative is None or params is None:
+        return ""
+    model = " ".join(repr(float(getattr(params, name))) for name in WEIGHT_SETTINGS)
+    return hashlib.sha256(model.encode() + np.ascontiguousarray(area_relative).data).hexdigest()

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from llama.errors import LlamaError
-from llama.files import atomic_path, sha256_bytes, write_json
+from llama.files import atomic_hdf5, sha256_bytes, write_json
 
 
 def collate(shards: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
@@ -25,24 +25,26 @@ def collate(shards: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
                 attributes = dict(file.attrs)
                 odds.append(file["injections"]["odds"])
                 single.append(file["single"][()])
+            made.add(
+                (
+                    str(attributes["kind"]),
+                    float(attributes["p_astro"]),
+                    int(attributes["seed"]),
+                    str(attributes["settings_sha256"]),
+                )
+            )
+            first = int(attributes["first"])
+            numbers.append((first, first + odds[-1].size))
         except (OSError, KeyError, ValueError) as error:
             raise LlamaError(f"{path} is broken; delete it and run snakemake again") from error
-        made.add(
-            (
-                float(attributes["p_astro"]),
-                int(attributes["seed"]),
-                str(attributes["settings_sha256"]),
-            )
-        )
-        numbers.append((int(attributes["first"]), int(attributes["first"]) + odds[-1].size))
     numbers.sort()
-    overlap = any(stop > first for (_, stop), (first, _) in itertools.pairwise(numbers))
+    overlap = any(stop > begin for (_, stop), (begin, _) in itertools.pairwise(numbers))
     if len(made) != 1 or overlap:
         raise LlamaError(
             "the shards were made with different settings or twice; "
             "delete them and run snakemake again"
         )
-    p_astro, seed, settings = made.pop()
+    _, p_astro, seed, settings = made.pop()
     return {
         "odds": np.sort(np.concatenate(odds)),
         "single": np.sort(np.concatenate(single)),
@@ -61,7 +63,7 @@ def write_populations(
     `populations.json` beside it tells, for each class, n and the sha256 of its numbers.
     """
     index = {}
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_hdf5(path) as file:
         for name, content in sorted(classes.items()):
             key = name.replace("-", "/")
             file.create_dataset(key, data=content["odds"], track_times=False)

@@ -1,0 +1,33 @@
+"""One shard of injections."""
+
+from pathlib import Path
+
+from llama.neutrinos.archive import Archive
+from llama.script import logged
+from llama.stats.parameters import SearchParameters
+from llama.study.background import run_shard, write_shard
+from llama.study.bank import Bank
+from llama.study.opening import trigger_p_astro
+from llama.study.progress import Progress
+
+with logged(snakemake.log[0]):
+    params, kind, output = snakemake.params, snakemake.wildcards.kind, snakemake.output[0]
+    archive = Archive.open(Path(snakemake.input.events).parent)
+    p_astro = trigger_p_astro(snakemake.wildcards.study, params.p_astro)
+    numbers = range(*params.numbers)
+    with Bank(snakemake.input.bank) as bank, Progress(output, len(numbers)) as progress:
+        rows, single = run_shard(
+            bank,
+            archive.events(),
+            archive.response(),
+            SearchParameters(**params.search),
+            p_astro,
+            params.seed,
+            numbers,
+            progress.tick,
+            kind,
+        )
+        made_by = {"search": params.search, "archive": archive.identity, "skymaps": bank.sha256}
+        write_shard(
+            output, rows, single, bank.names, numbers.start, params.seed, p_astro, made_by, kind
+        )

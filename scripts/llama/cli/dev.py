@@ -1,0 +1,138 @@
+"""`llama dev`: background studies, their tables, lists of sky maps, and how far they are."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from llama.cli.parsers import Subparsers, add_command, add_group
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `llama dev` with its commands."""
+    group = add_group(subparsers, "dev", "background studies: progress, tables, sky-map lists")
+    droplets = add_group(group, "dv", "studies at work")
+    done = add_command(droplets, "done", "tell injections done, rate and time left", _done)
+    done.add_argument("what", choices=["bg"], help="bg: background and signal injections")
+
+    background = add_group(group, "background", "tables of background odds and their p-values")
+    table = add_command(background, "table", "collate the injections of a study in a table", _table)
+    table.add_argument(
+        "file", metavar="FILE.txt", type=Path, help="table to write, such as bns-o3-H1L1V1.txt"
+    )
+    table.add_argument(
+        "study", metavar="STUDY", nargs="?", help="study to collate (default: the name of FILE.txt)"
+    )
+    add_command(
+        background,
+        "pvalue",
+        "make populations.hdf5 from all tables in the current directory",
+        _pvalue,
+    )
+
+    skymaps = add_group(group, "skymaps", "lists of simulated sky maps")
+    lists = add_command(
+        skymaps, "lists", "list the sky maps of a simulation by their detectors", _lists
+    )
+    lists.add_argument("coincs", metavar="COINCS.DAT", type=Path, help="table of coincidences")
+    lists.add_argument("--out", type=Path, required=True, help="directory for the lists")
+    lists.add_argument(
+        "--maps", type=Path, help="directory of the maps (default: that of COINCS.DAT)"
+    )
+    pack = add_command(skymaps, "pack", "compress sky maps into one archive, DIR.tar.gz", _pack)
+    pack.add_argument("directory", metavar="DIR", type=Path, help="directory of the maps")
+
+
+def _done(options: argparse.Namespace) -> None:
+    from llama.settings import load
+    from llama.study.progress import study_progress
+
+    settings = load()
+    counts = {
+        "background": settings.background.injections,
+        "signal": settings.background.signal_injections,
+        "doublet": settings.background.signal_injections,
+    }
+    studies = settings.output_dir / "studies"
+    wanted = {
+        (study, kind): count
+        for study in sorted(settings.background.studies)
+        for kind, count in counts.items()
+        # signal is made on request only
+        if kind == "background" or (studies / study / kind).is_dir()
+    }
+    if not wanted:
+        sys.stderr.write("no studies: name their sky maps under background.studies\n")
+        return
+    print(f"{'study':28} {'injections':10} {'done':>13} {'of':>13}      {'rate':>9}  left")
+    for row in study_progress(studies, wanted, settings.background.shard_size):
+        rate = f"{row.rate_hz:,.0f} Hz" if row.rate_hz else "-"
+        left = "done" if row.done == row.wanted else _duration(row.left_s)
+        print(
+            f"{row.study:28} {row.kind:10} {row.done:13,} {row.wanted:13,} "
+            f"{row.done / row.wanted:4.0%} {rate:>9}  {left}"
+        )
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "not at work"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _table(options: argparse.Namespace) -> None:
+    from llama.study.tables import study_shards, write_table
+
+    shards = study_shards(_studies() / (options.study or options.file.stem))
+    print(f"{options.file}: {write_table(shards, options.file):,} injections")
+
+
+def _pvalue(options: argparse.Namespace) -> None:
+    from llama.settings import load
+    from llama.study.populations import write_populations
+    from llama.study.tables import table_class, tables_of
+
+    p_astro, studies = load().background.p_astro, _studies()
+    classes = {
+        name: table_class(path, studies / name, p_astro) for name, path in tables_of(Path()).items()
+    }
+    write_populations("populations.hdf5", classes)
+    for name, content in classes.items():
+        print(f"{name}: {content['odds'].size:,} injections")
+        if not content["single"].size:
+            sys.stderr.write(
+                f"{name}: no p-values of single neutrinos, a table does not hold them\n"
+            )
+
+
+def _lists(options: argparse.Namespace) -> None:
+    from llama.study.lists import read_coincs, write_lists
+
+    maps = options.maps or options.coincs.parent
+    for detectors, count in write_lists(read_coincs(options.coincs), maps, options.out).items():
+        print(f"{options.out / detectors}.csv: {count:,} sky maps")
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from llama.study.lists import pack
+
+    directory = options.directory.resolve()
+    archive = directory.with_name(f"{directory.name}.tar.gz")
+    count = 0
+    for count, path in enumerate(pack(directory, archive), 1):
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{count:,} {path.name}\x1b[K")
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")
+    print(f"{archive}: {count:,} sky maps")
+
+
+def _studies() -> Path:
+    """Return the studies of this directory, as `pull` leaves them, else the output directory's."""
+    from llama.settings import load
+
+    for directory in (Path("studies"), Path()):
+        if any(directory.glob("*/background/shard-*.hdf5")):
+            return directory
+    return load().output_dir / "studies"

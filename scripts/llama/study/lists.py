@@ -1,0 +1,156 @@
+"""Lists of sky maps: read, or made per detector combination from a simulation's coincidences."""
+
+import gzip
+import os
+import re
+import shutil
+import tarfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from llama.errors import LlamaError
+from llama.files import atomic_path, write_bytes
+
+_DETECTORS = ("ifos", "instruments", "network", "detectors")
+_IDS = ("coinc_event_id", "event_id", "simulation_id", "sim_id", "id")
+_SUFFIXES = (".fits.gz", ".fits")
+
+
+def list_skymaps(source: Path) -> list[Path]:
+    """Return the sky maps of a list file (one path per line) or of a directory, in order.
+
+    Relative paths in a list start at the list's directory. LlamaError that names what is missing.
+    """
+    if source.is_dir():
+        maps = _maps_in(source)
+    elif source.is_file():
+        try:
+            lines = [line.strip() for line in source.read_text().splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise LlamaError(
+                f"{source} cannot be read as a list of sky maps; put one path per line"
+            ) from error
+        maps = [source.parent / line for line in lines if line and not line.startswith("#")]
+    else:
+        raise LlamaError(
+            f"{source} is neither a list of sky maps nor a directory; correct background.studies"
+        )
+    # os.path: a name that is too long is not there either
+    missing = [path for path in maps if not os.path.isfile(path)]
+    if missing:
+        raise LlamaError(
+            f"{len(missing)} of {len(maps)} sky maps of {source} do not exist: "
+            f"{some(map(str, missing), 5)}; correct the list"
+        )
+    if not maps:
+        raise LlamaError(f"{source} lists no sky maps; put one path per line")
+    return maps
+
+
+def read_coincs(path: Path) -> list[tuple[str, str]]:
+    """Return (id, detectors) of each coincidence, detectors like H1L1V1, in the table's order.
+
+    Any table with a header, columns separated by tabs or blanks; an id like
+    `coinc_event:coinc_event_id:12` is 12. LlamaError that names line or columns.
+    """
+    try:
+        lines = [line for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise LlamaError(
+            f"cannot read {path} ({error}); give the coincs.dat of a simulation"
+        ) from error
+    if not lines:
+        raise LlamaError(f"{path} is empty; give the coincs.dat of a simulation")
+    separator = "\t" if "\t" in lines[0] else None
+    header = [name.strip().lower() for name in lines[0].lstrip("# ").split(separator)]
+    columns = [
+        next((header.index(name) for name in names if name in header), -1)
+        for names in (_IDS, _DETECTORS)
+    ]
+    if -1 in columns:
+        raise LlamaError(
+            f"{path} has the columns {', '.join(header)[:100]}; "
+            f"it needs one of {', '.join(_IDS)} and one of {', '.join(_DETECTORS)}"
+        )
+    rows = []
+    for number, line in enumerate(lines[1:], 2):
+        fields = [field.strip() for field in line.split(separator)]
+        if len(fields) != len(header):
+            raise LlamaError(
+                f"{path} has {len(fields)} columns in line {number}, not {len(header)}; correct it"
+            )
+        identity = re.search(r"(\d+)$", fields[columns[0]])
+        detectors = sorted(set(re.findall(r"[A-Z]\d", fields[columns[1]])))
+        if identity is None or not detectors:
+            raise LlamaError(f"{path} has no id or no detectors in line {number}; correct it")
+        rows.append((identity[1], "".join(detectors)))
+    if len({identity for identity, _ in rows}) != len(rows):
+        raise LlamaError(f"{path} has the same id twice; correct it")
+    return rows
+
+
+def write_lists(coincs: list[tuple[str, str]], maps: Path, out: Path) -> dict[str, int]:
+    """Write `<out>/<detectors>.csv`, one full path of a sky map per line; return the counts.
+
+    maps: directory with `<id>.fits.gz` or `<id>.fits`. Every coincidence must have its map and
+    every map its coincidence, else LlamaError with the names, and nothing is written.
+    """
+    there = {_stem(path): path.resolve() for path in _maps_in(maps)}
+    wanted = [identity for identity, _ in coincs]
+    missing = [f"{identity}.fits.gz" for identity in wanted if identity not in there]
+    if missing:
+        raise LlamaError(
+            f"{len(missing)} of {len(wanted)} coincidences have no sky map in {maps}: "
+            f"{some(missing)}; add the maps or correct the table"
+        )
+    extra = [path.name for stem, path in sorted(there.items()) if stem not in set(wanted)]
+    if extra:
+        raise LlamaError(
+            f"{len(extra)} sky maps in {maps} are not in the table: {some(extra)}; "
+            "give the table that belongs to the maps"
+        )
+    lists: dict[str, list[Path]] = defaultdict(list)
+    for identity, detectors in coincs:
+        lists[detectors].append(there[identity])
+    for detectors, paths in lists.items():
+        write_bytes(out / f"{detectors}.csv", "".join(f"{path}\n" for path in paths).encode())
+    return {detectors: len(paths) for detectors, paths in sorted(lists.items())}
+
+
+def pack(directory: Path, archive: Path) -> Iterator[Path]:
+    """Write `archive` (.tar.gz) with every sky map of `directory`, each compressed by itself.
+
+    Yields each map as it goes in. The original files stay; LlamaError if there are none.
+    """
+    maps = _maps_in(directory)
+    if not maps:
+        raise LlamaError(f"{directory} holds no sky maps (.fits, .fits.gz); give their directory")
+    with atomic_path(archive) as temporary, tarfile.open(temporary, "w:gz", compresslevel=1) as tar:
+        for path in maps:
+            name = f"{directory.resolve().name}/{path.name.removesuffix('.gz')}.gz"
+            if path.name.endswith(".gz"):
+                tar.add(path, name)
+            else:
+                with atomic_path(archive.with_name(f".{path.name}.gz")) as zipped:
+                    with path.open("rb") as source, gzip.open(zipped, "wb", 6) as target:
+                        shutil.copyfileobj(source, target)
+                    tar.add(zipped, name)
+                archive.with_name(f".{path.name}.gz").unlink()
+            yield path
+
+
+def _maps_in(directory: Path) -> list[Path]:
+    if not directory.is_dir():
+        raise LlamaError(f"{directory} is no directory; give that of the sky maps")
+    return sorted(path for path in directory.iterdir() if path.name.endswith(_SUFFIXES))
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".fits")
+
+
+def some(names: Iterable[str], most: int = 10) -> str:
+    """Return the first names, each of 200 characters at most, for an error's sentence."""
+    listed = [name[:200] for name in names]
+    return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")

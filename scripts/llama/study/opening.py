@@ -1,0 +1,196 @@
+"""Any injection as an event directory: what came in, so that the rules make the rest of it.
+
+The row of the injection and the significance of the event agree to the last bit.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llama.alerts.content import p_astro as p_astro_content
+from llama.errors import LlamaError
+from llama.event.flags import check_flags
+from llama.event.skymap_info import check_info
+from llama.files import dump_json, sha256_bytes, write_bytes
+from llama.neutrinos.archive import Archive
+from llama.sky import SkyTiles, read_skymap
+from llama.study.background import draw_neutrinos, shard_search
+from llama.study.draws import KINDS, draw_skymaps
+from llama.study.signal import directions
+from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps
+
+# When injections happen: a date of their run, long past.
+_DATES = {
+    "o1": "2015-11-01T00:00:00Z",
+    "o2": "2017-02-01T00:00:00Z",
+    "o3": "2019-07-01T00:00:00Z",
+    "o4": "2024-01-01T00:00:00Z",
+    "ir1": "2026-10-15T00:00:00Z",
+}
+_CLASSES = {"bns": "BNS", "nsbh": "NSBH", "bbh": "BBH"}
+_RATE_HZ = 6.5e-8  # far = rate (1 - p) / p; p_astro comes from the classification
+
+
+def injection_number(
+    directory: str, shard_size: int, injections: Mapping[str, int]
+) -> tuple[str, str, int]:
+    """Return study, kind and number of `studies/<study>/shard-0007/injection-323`.
+
+    323 is the row in that shard: the number is 7 shard_size + 323. Signal and doublet are named
+    between study and shard. injections: how many there are of a kind. LlamaError for others.
+    """
+    match = re.fullmatch(
+        r"studies/([^/]+)/(?:(signal|doublet)/)?shard-(\d+)/injection-(\d+)", directory
+    )
+    if match is None:
+        raise LlamaError(f"{directory} names no injection; write it like shard-0007/injection-323")
+    kind, shard, row = match[2] or "background", int(match[3]), int(match[4])
+    number = shard * shard_size + row
+    if row >= shard_size or number >= injections[kind]:
+        raise LlamaError(
+            f"{directory} is not there: the {kind} has {injections[kind]:,} injections, "
+            f"{shard_size:,} per shard, counted from 0; correct the number"
+        )
+    return match[1], kind, number
+
+
+def trigger_p_astro(study: str, p_astro: float) -> float:
+    """Return p_astro as an alert brings it, to the last bit: 1 - Terrestrial."""
+    classes, group = _classification(study, p_astro)
+    return float(p_astro_content(classes, None, _RATE_HZ, group)["p_astro"])
+
+
+def open_injection(
+    event_dir: Path,
+    study: str,
+    number: int,
+    *,
+    maps: list[Path],
+    archive: Archive,
+    search: Mapping[str, Any],
+    seed: int,
+    p_astro: float,
+    skip_broken: bool,
+    kind: str = "background",
+) -> None:
+    """Write alert, flags, sky map, neutrinos and skymap_info.json of one injection.
+
+    Files that are already there and the same stay as they are; flags.json is the user's.
+    """
+    path, content, tiles = _skymap(maps, seed, kind, number, skip_broken)
+    params, response = shard_search(search, study), archive.response()
+    _, columns, sources = draw_neutrinos(
+        seed, kind, np.array([number]), tiles, archive.events(), response, params
+    )
+    run, detectors = study.split("-")[1:3]
+    gps = float(round(iso_to_gps(_DATES.get(run, _DATES["o4"]))))
+    alert, info = _alert(study, detectors, number, gps, p_astro)
+    suffix = ".gz" if content.startswith(b"\x1f\x8b") else ""
+    info |= {
+        "skymap_filename": re.sub(r"\s", "_", path.name)[-200:],
+        "skymap_file": f"alerts/1-Preliminary.fits{suffix}",
+        "skymap_sha256": sha256_bytes(content),
+        "injection": {"study": study, "kind": kind, "number": number, "seed": seed},
+    }
+    info["injection"]["skymap"] = str(path)
+    if sources is not None:
+        info["injection"] |= {
+            **{name: float(values[0]) for name, values in directions(sources.vectors).items()},
+            "distance_mpc": float(sources.distance_mpc[0]),
+        }
+    files = {
+        info["alert_file"]: dump_json(alert).encode(),
+        info["skymap_file"]: content,
+        info["neutrino_file"]: dump_json(_neutrinos(columns, gps)).encode(),
+        "skymap_info.json": dump_json(check_info(info, str(event_dir))).encode(),
+    }
+    if not (event_dir / "flags.json").exists():
+        write_bytes(event_dir / "flags.json", dump_json(check_flags({}, "flags.json")).encode())
+    for name, new in files.items():
+        if not (event_dir / name).exists() or (event_dir / name).read_bytes() != new:
+            write_bytes(event_dir / name, new)
+
+
+def _skymap(
+    maps: list[Path], seed: int, kind: str, number: int, skip_broken: bool
+) -> tuple[Path, bytes, SkyTiles]:
+    broken: set[int] = set()
+    while len(broken) < len(maps):
+        index = int(draw_skymaps(seed, KINDS[kind], np.array([number]), len(maps), broken)[0])
+        try:
+            content = maps[index].read_bytes()
+            return maps[index], content, read_skymap(content, str(maps[index]))
+        except OSError as error:
+            raise LlamaError(f"{maps[index]} cannot be read; replace it") from error
+        except LlamaError:
+            if not skip_broken:
+                raise
+            broken.add(index)
+    raise LlamaError("all sky maps of the list are broken; replace them")
+
+
+def _classification(study: str, p_astro: float) -> tuple[dict[str, float], str]:
+    """Return the classes of an alert whose population and p_astro are the study's; its group."""
+    population = study.split("-")[0]
+    name = _CLASSES.get(population, population.upper())
+    return {name: p_astro, "Terrestrial": 1 - p_astro}, "Burst" if population == "burst" else "CBC"
+
+
+def _alert(
+    study: str, detectors: str, number: int, gps: float, p_astro: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return an alert as LVK sends it, and the keys of skymap_info.json that follow from it."""
+    classification, group = _classification(study, p_astro)
+    graceid, time, far_hz = f"M{number}", gps_to_iso(gps), _RATE_HZ * (1 - p_astro) / p_astro
+    event = {
+        "time": time,
+        "far": far_hz,
+        "significant": True,
+        "instruments": re.findall("[A-Z][0-9]", detectors),
+        "group": group,
+        "pipeline": "INJECTION",
+        "search": "MDC",
+        "classification": classification,
+        "properties": {},
+        "skymap": None,
+    }
+    alert = {
+        "alert_type": "PRELIMINARY",
+        "time_created": time,
+        "superevent_id": graceid,
+        "urls": {},
+        "event": event,
+        "external_coinc": None,
+    }
+    info: dict[str, Any] = {
+        "alert_type": "injection",
+        "graceid": graceid,
+        "event_time": time,
+        "gps_time": gps,
+        **{name: event[name] for name in ("far", "pipeline", "group", "search", "instruments")},
+        "significant": True,
+        "role": "test",
+        "retracted": False,
+        "internal": False,
+        "skymap_alert_file": None,
+        "alert_file": "alerts/1-Preliminary.json",
+        "event_alert_file": "alerts/1-Preliminary.json",
+        "neutrino_file": "alerts/1-neutrinos.json",
+        "gracedb_service_url": None,
+        "notice_time": time,
+        "notice": f"{graceid}-1-Preliminary",
+        "revision": 1,
+    }
+    return alert, info
+
+
+def _neutrinos(columns: Mapping[str, Any], gps: float) -> list[dict[str, Any]]:
+    times = gps + columns["dt_s"]
+    values = {"gps": times, "mjd": gps_to_mjd(times), "ra": columns["ra_deg"]}
+    values |= {"dec": columns["dec_deg"], "sigma": columns["sigma_deg"]}
+    values["energy"] = columns["energy_gev"]
+    rows = zip(*(column.tolist() for column in values.values()), strict=True)
+    return [dict(zip(values, row, strict=True)) | {"type": "simulated"} for row in rows]

@@ -1,0 +1,142 @@
+"""The collated tables of the operators' guide, one text file per study."""
+
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from llama.errors import LlamaError
+from llama.files import atomic_path, sha256_file
+from llama.study.populations import collate
+
+Floats = NDArray[np.float64]
+
+HEADER = "EVENT-ODDS-RATIO N SOURCE-DIRECTORY SKYMAP-FILENAME"
+RULE = "=" * 121
+STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
+
+
+def write_table(shards: Sequence[Path], path: str | os.PathLike[str]) -> int:
+    """Write the table of a study's background shards; return the number of rows.
+
+    A row's source directory is the injection's event directory, as Snakemake takes it.
+    LlamaError when a shard is broken or they do not belong together.
+    """
+    collate(shards)  # what is left of another division into shards must not count twice
+    count = 0
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as table:
+        table.write(f"{HEADER}\n{RULE}\n")
+        for shard in sorted(shards, key=_number):
+            rows, names = _read(shard)
+            source = f"studies/{shard.parents[1].name}/{shard.stem}/injection"
+            table.writelines(
+                f"{odds:+.10e} {n} {source}-{i} {names[skymap]}\n"
+                for i, (odds, n, skymap) in enumerate(
+                    zip(*(rows[c].tolist() for c in ("odds", "neutrinos", "skymap")), strict=True)
+                )
+            )
+            count += rows.size
+    return count
+
+
+def study_shards(study_dir: Path) -> list[Path]:
+    """Return the background shards in a study's directory; LlamaError if there are none."""
+    shards = list((study_dir / "background").glob("shard-*.hdf5"))
+    if not shards:
+        raise LlamaError(f"{study_dir} has no background; make it with: snakemake populations.hdf5")
+    return shards
+
+
+def read_table(path: Path) -> Floats:
+    """Return the odds of a table, in its order; any amount of white space separates columns.
+
+    LlamaError that names the first line that is no row.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            if next(lines, "").split() != HEADER.split() or set(next(lines, "").strip()) != {"="}:
+                raise LlamaError(
+                    f"{path} does not begin with {HEADER} and a rule of =; "
+                    "make it again with llama dev background table"
+                )
+            return np.fromiter(_odds(lines, path), dtype=np.float64)
+    except (OSError, UnicodeDecodeError) as error:
+        raise LlamaError(f"{path} cannot be read ({error}); make it again") from error
+
+
+def tables_of(directory: Path) -> dict[str, Path]:
+    """Return {population-run-detectors: path} of the tables in a directory; LlamaError if none."""
+    found = {
+        path.stem: path
+        for path in sorted(directory.glob("*.txt"))
+        if re.fullmatch(STUDY_PATTERN, path.stem)
+    }
+    if not found:
+        raise LlamaError(
+            f"{directory.resolve()} has no tables named like bns-o3-H1L1V1.txt; "
+            "make them with: llama dev background table bns-o3-H1L1V1.txt"
+        )
+    return found
+
+
+def table_class(path: Path, study_dir: Path, p_astro: float) -> dict[str, Any]:
+    """Return the class of a table for `write_populations`.
+
+    A table has event odds only. Where the shards that it was made from are in `study_dir`, their
+    exact odds and the odds of single neutrinos are taken, after a check that both agree.
+    """
+    odds = np.sort(read_table(path))
+    if odds.size == 0:
+        raise LlamaError(f"{path} has no rows; make more injections")
+    if (study_dir / "background").is_dir():
+        content = collate(study_shards(study_dir))
+        if odds.size != content["odds"].size or not np.allclose(
+            odds, content["odds"], rtol=1e-9, atol=0
+        ):
+            raise LlamaError(
+                f"{path} is not the table of the shards in {study_dir}; "
+                "make it again with llama dev background table"
+            )
+        return content
+    return {
+        "odds": odds,
+        "single": np.empty(0),
+        "p_astro": p_astro,
+        "seed": -1,
+        "settings_sha256": f"table {sha256_file(path)}",
+    }
+
+
+def _odds(lines: Iterator[str], path: Path) -> Iterator[float]:
+    for number, line in enumerate(lines, 3):
+        columns = line.split(maxsplit=3)
+        if not columns:
+            continue
+        try:
+            odds = float(columns[0])
+            if len(columns) != 4 or not columns[1].isdigit() or not 0 <= odds < math.inf:
+                raise ValueError
+        except ValueError:
+            raise LlamaError(
+                f"{path} has no odds, number, directory and map in line {number}; make it again"
+            ) from None
+        yield odds
+
+
+def _number(shard: Path) -> int:
+    return int(re.sub(r"\D", "", shard.stem) or 0)
+
+
+def _read(shard: Path) -> tuple[NDArray[Any], list[str]]:
+    try:
+        with h5py.File(shard, "r") as file:
+            rows = file["injections"][()]
+            return rows, [name.decode() for name in file["skymaps"][()]]
+    except (OSError, KeyError) as error:
+        raise LlamaError(f"{shard} is broken; delete it and run snakemake again") from error

@@ -1,0 +1,90 @@
+"""Lists of sky maps by detectors, and their archive."""
+
+import gzip
+import tarfile
+
+import pytest
+
+from llama.cli.main import main
+from llama.errors import LlamaError
+from llama.study.lists import read_coincs, write_lists
+
+TABLES = {
+    "tabs": "coinc_event_id\tifos\tsnr\n0\tH1,L1\t31.3\n1\tV1,L1,H1\t10.8\n2\tH1,L1\t9\n",
+    "blanks": "# simulation_id  network  snr\n0  H1L1  31.3\n\n1 H1L1V1   10.8\n2 L1H1 9\n",
+    "names": "instruments event_id\nH1,L1 coinc_event:coinc_event_id:0\nH1,L1,V1 x:1\nH1L1 2\n",
+}
+
+
+@pytest.fixture
+def maps(tmp_path):
+    (tmp_path / "maps").mkdir()
+    for k in range(3):
+        content = f"map {k}".encode() * 50
+        name = f"{k}.fits" if k == 1 else f"{k}.fits.gz"
+        (tmp_path / "maps" / name).write_bytes(content if k == 1 else gzip.compress(content))
+    return tmp_path / "maps"
+
+
+@pytest.mark.parametrize("form", TABLES)
+def test_maps_are_listed_by_their_detectors(maps, tmp_path, form, capsys):
+    (tmp_path / "coincs.dat").write_text(TABLES[form])
+    words = ["dev", "skymaps", "lists", str(tmp_path / "coincs.dat"), "--out", str(tmp_path / "o")]
+    assert main([*words, "--maps", str(maps)]) == 0
+    listed = {path.name: path.read_text() for path in (tmp_path / "o").iterdir()}
+    assert listed == {
+        "H1L1.csv": f"{maps}/0.fits.gz\n{maps}/2.fits.gz\n",
+        "H1L1V1.csv": f"{maps}/1.fits\n",
+    }
+    assert "H1L1.csv: 2 sky maps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "is empty; give the coincs.dat"),
+        ("a b\n1 2\n", "has the columns a, b; it needs one of"),
+        ("id ifos\n1\n", "has 1 columns in line 2, not 2; correct it"),
+        ("id ifos\nx H1\n", "has no id or no detectors in line 2; correct it"),
+        ("id ifos\n1 none\n", "has no id or no detectors in line 2"),
+        ("id ifos\n1 H1\n1 L1\n", "has the same id twice"),
+        ("id\tifos\n\udc80", "cannot read .* give the coincs.dat"),
+    ],
+)
+def test_what_is_no_table_is_a_sentence(tmp_path, content, says):
+    path = tmp_path / "coincs.dat"
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(LlamaError, match=says):
+        read_coincs(path)
+
+
+def test_counts_are_checked_both_ways_and_nothing_is_written(maps, tmp_path):
+    coincs = [(str(k), "H1L1") for k in range(3)]
+    (maps / "1.fits").unlink()
+    with pytest.raises(LlamaError, match=r"1 of 3 coincidences have no sky map in .*: 1\.fits\.gz"):
+        write_lists(coincs, maps, tmp_path / "out")
+    with pytest.raises(LlamaError, match=r"1 sky maps in .* not in the table: 2\.fits\.gz"):
+        write_lists(coincs[:1], maps, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_packed_directory_holds_every_map_compressed(maps, tmp_path, capsys):
+    assert main(["dev", "skymaps", "pack", str(maps)]) == 0
+    assert capsys.readouterr().out == f"{maps}.tar.gz: 3 sky maps\n"
+    with tarfile.open(f"{maps}.tar.gz") as tar:
+        for k in range(3):
+            packed = tar.extractfile(f"maps/{k}.fits.gz")
+            assert gzip.decompress(packed.read()) == f"map {k}".encode() * 50
+    assert sorted(path.name for path in maps.iterdir()) == ["0.fits.gz", "1.fits", "2.fits.gz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["maps", "maps.tar.gz"]
+
+
+@pytest.mark.parametrize("words", [["pack"], ["lists", "--out", "o"]])
+def test_an_empty_or_missing_directory_is_a_sentence(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "nowhere"):
+        assert main(["dev", "skymaps", words[0], name, *words[1:]]) == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith("llama: ")
+        assert len(printed.splitlines()) == 1

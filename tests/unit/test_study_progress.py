@@ -1,0 +1,56 @@
+"""How far studies are, as another shell sees it."""
+
+import json
+import time
+
+import pytest
+
+from llama.study.progress import Progress, progress_path, study_progress
+
+WANTED = {("bns-o3-H1L1", "background"): 2500}
+
+
+def progress(studies):
+    (row,) = study_progress(studies, WANTED, 1000)
+    return row
+
+
+@pytest.fixture
+def studies(tmp_path):
+    (tmp_path / "bns-o3-H1L1" / "background").mkdir(parents=True)
+    return tmp_path
+
+
+def test_nothing_done_yet(tmp_path):
+    assert progress(tmp_path) == ("bns-o3-H1L1", "background", 0, 2500, None)
+    assert progress(tmp_path).left_s is None
+
+
+def test_shards_that_are_done_and_at_work_count(studies):
+    directory = studies / "bns-o3-H1L1" / "background"
+    (directory / "shard-0002.hdf5").touch()  # the short one
+    assert progress(studies)[2:] == (500, 2500, None)
+    with Progress(directory / "shard-0000.hdf5", 1000) as running:
+        for _ in range(40):
+            running.tick()
+        path = progress_path(directory / "shard-0000.hdf5")
+        content = json.loads(path.read_text())
+        assert content["done"] == 1  # renewed every two seconds only
+        now = time.time()
+        content |= {"done": 200, "started": now - 10, "updated": now}
+        path.write_text(json.dumps(content))
+        row = progress(studies)
+        assert row.done == 700
+        assert row.rate_hz == pytest.approx(20, rel=1e-6)
+        assert row.left_s == pytest.approx(90, rel=1e-6)
+    assert not path.exists()
+    assert progress(studies).rate_hz is None
+
+
+def test_a_killed_shard_is_not_at_work(studies):
+    directory = studies / "bns-o3-H1L1" / "background"
+    old = time.time() - 100
+    content = {"done": 500, "wanted": 1000, "started": old - 50, "updated": old}
+    progress_path(directory / "shard-0000.hdf5").write_text(json.dumps(content))
+    progress_path(directory / "shard-0001.hdf5").write_text("{")
+    assert progress(studies)[2:] == (0, 2500, None)
