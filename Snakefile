@@ -17,6 +17,7 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/common_study.smk"
 
 
 workdir: OUTPUT_DIR

@@ -24,7 +24,6 @@ from llama.event.skymap_info import read_info
 from llama.files import sha256_file
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.lists import window_state
-from llama.study.lists import list_skymaps
 from llama.times import now_gps
 
 STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
@@ -234,114 +233,6 @@ def background_versions(wildcards):
     detectors = "".join(sorted(info["instruments"]))
     return checked(
         class_versions, SETTINGS.output_dir / POPULATIONS, f"-{run}-{detectors}"
-    )
-
-
-# -- studies ----
-
-STUDIES = {
-    name: str(study.skymaps) for name, study in SETTINGS.background.studies.items()
-}
-INJECTIONS = {
-    "background": SETTINGS.background.injections,
-    "signal": SETTINGS.background.signal_injections,
-    "doublet": SETTINGS.background.signal_injections,
-}
-MAPS_PER_PART = 100  # 20 s and 300 MB for maps of 19,200 tiles
-
-
-@functools.cache
-def study_skymaps(study):
-    """Return every sky map of a study, in the order of its list."""
-    if study not in STUDIES:
-        sys.exit(
-            f"llama: {study} is not in background.studies of config.yaml; add it with its sky maps"
-        )
-    return [str(path) for path in checked(list_skymaps, Path(STUDIES[study]))]
-
-
-def part_skymaps(wildcards):
-    """Return the sky maps in one part of a study's bank."""
-    first = int(wildcards.part) * MAPS_PER_PART
-    return study_skymaps(wildcards.study)[first : first + MAPS_PER_PART]
-
-
-def bank_parts(wildcards):
-    """Return the files that hold the sky maps of a study."""
-    count = -(-len(study_skymaps(wildcards.study)) // MAPS_PER_PART)
-    return [
-        f"studies/{wildcards.study}/skymaps/part-{index:04d}.hdf5"
-        for index in range(count)
-    ]
-
-
-def study_search(wildcards):
-    """Return the model of a study: only what changes its numbers."""
-    from llama.study.background import shard_search
-
-    return checked(shard_search, SEARCH, wildcards.study).as_dict()
-
-
-def weight_search(wildcards):
-    """Return the part of the model that the weights of its sky maps depend on."""
-    from llama.study.bank import WEIGHT_SETTINGS
-
-    model = study_search(wildcards)
-    return {name: model[name] for name in WEIGHT_SETTINGS}
-
-
-def study_shards(study, kind="background"):
-    """Return the shards of a study; the last one is shorter when sizes do not divide."""
-    count = -(-INJECTIONS[kind] // SETTINGS.background.shard_size)
-    return [f"studies/{study}/{kind}/shard-{index:04d}.hdf5" for index in range(count)]
-
-
-def shard_numbers(wildcards):
-    """Return first and last-but-one injection number of a shard."""
-    size, count = SETTINGS.background.shard_size, INJECTIONS[wildcards.kind]
-    first = int(wildcards.shard) * size
-    if first >= count:
-        sys.exit(
-            f"llama: there are {count:,} injections of kind {wildcards.kind}, {size:,} per shard: no shard {wildcards.shard}; name a lower one"
-        )
-    return [first, min(first + size, count)]
-
-
-def requested_injections():
-    """Return {target as typed: event directory} of injections named on the command line.
-
-    What came in is written here, before the rules look at it: they then treat the injection as
-    any other event.
-    """
-    found = {}
-    for target in sys.argv[1:]:
-        match = re.fullmatch(
-            r"(?:\./)?(studies/[^/]+/(?:[a-z]+/)?shard-\d+/injection-\d+)/?(.*)", target
-        )
-        if not match or not re.fullmatch(EVENT_DIR_PATTERN, match[1]):
-            continue
-        checked(open_requested, match[1])
-        if match[2] in ("", "all"):
-            found[target] = match[1]
-    return found
-
-
-def open_requested(directory):
-    from llama.study.opening import injection_number, open_injection
-
-    background = SETTINGS.background
-    study, kind, number = injection_number(directory, background.shard_size, INJECTIONS)
-    open_injection(
-        SETTINGS.output_dir / directory,
-        study,
-        number,
-        kind=kind,
-        maps=[Path(path) for path in study_skymaps(study)],
-        archive=Archive.open(SETTINGS.output_dir / ARCHIVE),
-        search=SEARCH,
-        seed=background.seed,
-        p_astro=background.p_astro,
-        skip_broken=background.broken_maps == "skip",
     )
 
 

@@ -12,8 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import event
 import stats
+import study
 
-MODULES = (stats, event)
+MODULES = (stats, event, study)
 
 
 def main() -> None:

@@ -152,7 +152,7 @@ def random_point(rng, kind, order, ipix, prob):
 KINDS = ("map", "sky", "corner", "pole", "ra0")
 
 
-def simulate(params, response, maps, p_astro, rng, sigma_range_deg=(0.8, 3.0)):
+def simulate(params, response, maps, p_astro, rng, sigma_range_deg):
     """Draw one trigger per entry of p_astro from the model of `statistics.md` section 2.
 
     maps: [(order, ipix, prob, distmu, distsigma)]. Returns the map of each trigger, whether it

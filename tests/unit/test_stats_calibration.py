@@ -21,9 +21,10 @@ from llama.stats.weights import tile_weights
 
 # Few background neutrinos and a bright source: true coincidences in many decades of odds.
 PARAMS = SearchParameters(
-    fb=3.0, Enumin=1e-4, Enumax=0.1, ratebgnu=0.0012, ndotgwnu=1e-30, epsilon_min_gev=100.0
+    fb=3.0, Enumin=1e-3, Enumax=0.1, ratebgnu=0.0012, ndotgwnu=1e-30, epsilon_min_gev=100.0
 )
 RESPONSE = steep_response()
+SIGMA = (0.5, 2.0)  # deg
 TRIGGERS = 200_000
 SOME = 50_000  # triggers that suffice to find a wrong factor
 WINDOWS = np.array([PARAMS.tgwminus, PARAMS.tgwplus, PARAMS.tnuminus, PARAMS.tnuplus])
@@ -40,7 +41,7 @@ class Simulation(NamedTuple):
 def maps():
     """A near and a far map; tiles of the far one are wider than many point-spread functions."""
     near = blob_map(50.0, 20.0, 3.0, coarsest=3, finest=5, floor=1e-6)
-    far = blob_map(220.0, -15.0, 12.0, coarsest=3, finest=4, floor=1e-4)
+    far = blob_map(220.0, -15.0, 12.0, coarsest=3, finest=3, floor=1e-4)
     for (order, ipix, prob), mu, sigma in ((near, 40.0, 5.0), (far, 120.0, 30.0)):
         yield order, ipix, prob, np.full(prob.size, mu), np.full(prob.size, sigma)
 
@@ -55,7 +56,7 @@ def prepare(order, ipix, prob, distmu, distsigma):
 def simulation():
     rng = np.random.default_rng(20260101)
     p_astro = rng.uniform(0.01, 0.99, TRIGGERS)
-    which, true, trigger, *columns = simulate(PARAMS, RESPONSE, list(maps()), p_astro, rng)
+    which, true, trigger, *columns = simulate(PARAMS, RESPONSE, list(maps()), p_astro, rng, SIGMA)
     along = np.argsort(trigger, kind="stable")
     return Simulation(p_astro, which, true, trigger[along], [c[along] for c in columns])
 
@@ -151,13 +152,13 @@ def wrong_beaming(simulation, neutrinos):
 
 
 def wrong_time(simulation, neutrinos):
-    """A flat window of 1000 s instead of the triangle."""
-    flat = 1 / 1000 / ((500 - np.abs(neutrinos.dt_s)) / 500**2)
-    return odds_of(simulation, neutrinos, factor=flat)
+    """The emission window of the neutrino alone, 1/500 s, as if its time were known to the GW's."""
+    return odds_of(simulation, neutrinos, factor=500 / (500 - np.abs(neutrinos.dt_s)))
 
 
 def wrong_angle(simulation, neutrinos):
-    return odds_of(simulation, neutrinos._replace(sigma_rad=np.degrees(neutrinos.sigma_rad)))
+    """A density per square degree taken for one per steradian."""
+    return odds_of(simulation, neutrinos, factor=np.full(neutrinos.dt_s.size, np.radians(1) ** 2))
 
 
 def wrong_centres(simulation, neutrinos):

