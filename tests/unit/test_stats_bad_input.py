@@ -50,8 +50,14 @@ def test_neutrino_not_finite(name, value):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("dec_deg", 95.0), ("dec_deg", -90.1), ("sigma_deg", 0.0), ("sigma_deg", -1.0)]
-    + [("energy_gev", 0.0), ("energy_gev", -5.0)],
+    [
+        ("dec_deg", 95.0),
+        ("dec_deg", -90.1),
+        ("sigma_deg", 0.0),
+        ("sigma_deg", -1.0),
+        ("energy_gev", 0.0),
+        ("energy_gev", -5.0),
+    ],
 )
 def test_impossible_neutrino(name, value):
     with pytest.raises(LlamaError, match="must have"):
@@ -92,8 +98,15 @@ def test_impossible_likelihood_ratio(ratio):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("dt_s", np.nan), ("sigma_rad", 0.0), ("sigma_rad", -1.0), ("sigma_rad", np.nan)]
-    + [("intensity", -1.0), ("intensity", np.nan), ("vectors", np.nan)],
+    [
+        ("dt_s", np.nan),
+        ("sigma_rad", 0.0),
+        ("sigma_rad", -1.0),
+        ("sigma_rad", np.nan),
+        ("intensity", -1.0),
+        ("intensity", np.nan),
+        ("vectors", np.nan),
+    ],
 )
 def test_impossible_prepared_neutrinos(field, value):
     good = given_neutrinos()
@@ -207,7 +220,7 @@ rows = st.tuples(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(
     st.lists(rows, max_size=7),
     st.floats(0, 1, exclude_max=True),
@@ -252,7 +265,7 @@ def test_a_flat_map_of_three_million_tiles():
     prob = np.exp((vectors @ centre - 1) / np.radians(3) ** 2)
     weights = np.broadcast_to(prob / prob.sum(), (5, prob.size))
     flat = prepare_map(order, ipix, weights)
-    assert flat.cells.shape[0] < prob.size / 4
+    assert flat.cells.shape[0] < prob.size / 10
     start = time.process_time()
     found = event_odds(flat, given_neutrinos(), 0.5, PARAMS, AREA)
     assert time.process_time() - start < 0.1

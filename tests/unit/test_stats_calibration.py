@@ -24,9 +24,9 @@ PARAMS = SearchParameters(
     fb=3.0, Enumin=1e-3, Enumax=0.1, ratebgnu=0.0012, ndotgwnu=1e-30, epsilon_min_gev=100.0
 )
 RESPONSE = steep_response()
-SIGMA = (0.5, 2.0)  # deg
+SIGMA = (0.4, 1.5)  # deg
 TRIGGERS = 200_000
-SOME = 50_000  # triggers that suffice to find a wrong factor
+SOME = 40_000  # triggers that suffice to find a wrong factor
 WINDOWS = np.array([PARAMS.tgwminus, PARAMS.tgwplus, PARAMS.tnuminus, PARAMS.tnuplus])
 
 
@@ -40,7 +40,7 @@ class Simulation(NamedTuple):
 
 def maps():
     """A near and a far map; tiles of the far one are wider than many point-spread functions."""
-    near = blob_map(50.0, 20.0, 3.0, coarsest=3, finest=5, floor=1e-6)
+    near = blob_map(50.0, 20.0, 5.0, coarsest=3, finest=4, floor=1e-6)
     far = blob_map(220.0, -15.0, 12.0, coarsest=3, finest=3, floor=1e-4)
     for (order, ipix, prob), mu, sigma in ((near, 40.0, 5.0), (far, 120.0, 30.0)):
         yield order, ipix, prob, np.full(prob.size, mu), np.full(prob.size, sigma)

@@ -87,9 +87,9 @@ def test_delta_function_in_distance_and_its_limits():  # invariant 16
     weak = 1.1 * 1e-4 * (PARAMS.Enumax - PARAMS.Enumin) * PARAMS.fb / math.log(1e5)
     assert far[0] == pytest.approx(weak, rel=1e-4)
     # a source so near that one neutrino is too few
-    near = [one_tile(r, 1e-6 * r)[1] for r in (0.01, 0.05, 0.2, 30.0)]
-    assert near[0] < near[1] < near[2]
-    assert near[2] > near[3]
+    near = [one_tile(r, 1e-6 * r)[1] for r in (0.05, 0.2, 1.0, 10.0, 300.0)]
+    assert near[0] < near[1] < near[2] < near[3]
+    assert near[3] > near[4]
 
 
 def test_map_without_distance_is_one_with_the_assumed_prior():  # invariant 25

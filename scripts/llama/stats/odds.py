@@ -146,7 +146,8 @@ def event_odds(
 
     p_astro: probability that the GW trigger is astrophysical, in [0, 1). area_relative:
     A(dec)/<A> on the response's nodes. Neutrinos outside the emission windows change nothing.
-    LlamaError for a p_astro out of range and for neutrinos that no detector could give. Source: `statistics.md` sections 4 and 5.
+    LlamaError for a p_astro out of range and for neutrinos that no detector could give.
+    Source: `statistics.md` sections 4 and 5.
     """
     if not (math.isfinite(p_astro) and 0.0 <= p_astro < 1.0):
         raise LlamaError(f"p_astro must be in [0, 1), not {p_astro}; check p_astro.json")

@@ -30,7 +30,7 @@ _COARSEST = 4  # order from which two points along a side follow the detector's 
 _WIDE_1, _WIDE_2, _WIDE_3 = 0.1, 1.4, 6.25  # (side / sigma)^2 for one, two, three points a side
 _STEEP_1, _STEEP_2, _STEEP_3 = 0.1, 1.5, 10.0  # squared change of the exponent, likewise
 _MANY = 10.0  # tiles of the same share whose errors may add up
-_STACK = 512  # 29 levels of at most 12 parts and 3 left over
+_STACK = 512  # 12 faces, 48 tiles of a cell, 3 siblings left at each of 29 levels twice
 _GAUSS = np.array(
     [
         [-0.28867513459481287, 0.28867513459481287, 0.0],
@@ -252,20 +252,9 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]
                 stack, depth, prepared, n, kappa, v, child, child + children, largest, total
             )
             continue
-        for k in range(first, last):
-            order = np.int64(prepared.order[k])
-            t = prepared.vectors[k]
-            away = _away(v, t[0], t[1], t[2])
-            wide, steep = _extent(kappa, order, away)
-            if order > _COARSEST and wide < _WIDE_1 and steep < _STEEP_1:
-                average = (1.0 + (steep - 2.0 * wide * (1.0 - away)) / 24.0) * _response(
-                    table, t[2]
-                )
-                total += prepared.weights[n, k] * average * math.exp(-kappa * away)
-                continue
-            bound = prepared.weights[n, k] * largest * _bound(kappa, away, order)
-            if bound > _RELATIVE * total:
-                depth = _push(stack, depth, bottom, -1 - k, order, prepared.ipix[k], away, bound)
+        depth, total = _push_tiles(
+            stack, depth, prepared, n, kappa, v, first, last, table, largest, total
+        )
     return total
 
 
@@ -282,6 +271,25 @@ def _push_cells(stack, depth, prepared, n, kappa, v, first, last, largest, total
 
 
 @njit()
+def _push_tiles(stack, depth, prepared, n, kappa, v, first, last, table, largest, total):  # type: ignore[no-untyped-def]
+    """Put the tiles of a cell on the stack; those that are points to sigma join the sum at once."""
+    bottom = depth
+    for k in range(first, last):
+        order = np.int64(prepared.order[k])
+        t = prepared.vectors[k]
+        away = _away(v, t[0], t[1], t[2])
+        wide, steep = _extent(kappa, order, away)
+        if order > _COARSEST and wide < _WIDE_1 and steep < _STEEP_1:
+            average = (1.0 + (steep - 2.0 * wide * (1.0 - away)) / 24.0) * _response(table, t[2])
+            total += prepared.weights[n, k] * average * math.exp(-kappa * away)
+            continue
+        bound = prepared.weights[n, k] * largest * _bound(kappa, away, order)
+        if bound > _RELATIVE * total:
+            depth = _push(stack, depth, bottom, -1 - k, order, prepared.ipix[k], away, bound)
+    return depth, total
+
+
+@njit()
 def log_vmf_norm(kappa):  # type: ignore[no-untyped-def]
-    """Return ln of C(kappa) exp(kappa), the density of a von Mises-Fisher PDF at its centre [sr^-1]."""
+    """Return ln of C(kappa) exp(kappa): the density of a von Mises-Fisher PDF at its centre."""
     return math.log(kappa / (2.0 * math.pi)) - math.log1p(-math.exp(-2.0 * kappa))

@@ -7,7 +7,8 @@ import numpy as np
 from llama.stats.compiled import njit
 from llama.stats.healpix import sphere_point, tile_position
 
-BUCKET = 12  # tiles in a cell that is not divided further
+# Tiles in a cell that is not divided further: few for speed, more for the memory of huge maps.
+BUCKET, BUCKET_HUGE, HUGE = 12, 48, 300_000
 _HALF = 0.5 / math.sqrt(3.0)  # two Gauss-Legendre points hold first and second moments exactly
 
 
@@ -18,6 +19,7 @@ def build_tree(order, ipix, start, weights):  # type: ignore[no-untyped-def]
     order, ipix: disjoint tiles along the NESTED curve; start: their first pixels of order 29;
     weights (5, n). Parents come before children, and the children of a cell are neighbours.
     """
+    bucket = BUCKET if order.size < HUGE else BUCKET_HUGE
     cells = np.empty((64, 5), dtype=np.int64)
     count = 0
     for face in range(12):
@@ -29,7 +31,7 @@ def build_tree(order, ipix, start, weights):  # type: ignore[no-untyped-def]
     c = 0
     while c < count:
         depth, first, last = cells[c, 0], cells[c, 1], cells[c, 2]
-        if last - first > BUCKET:
+        if last - first > bucket:
             if count + 4 > cells.shape[0]:
                 cells = np.concatenate((cells, np.empty_like(cells)))
             cells[c, 3] = count

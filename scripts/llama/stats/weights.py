@@ -80,7 +80,8 @@ def tile_weights(
         or not (np.isfinite(area_relative).all() and (area_relative >= 0).all())
     ):
         raise LlamaError(
-            "relative effective areas must be two or more, finite and not negative; import the archive again"
+            "relative effective areas must be two or more, finite and not negative; "
+            "import the archive again"
         )
     nodes, quadrature = np.polynomial.legendre.leggauss(_NODES)
     return _tile_weights(
