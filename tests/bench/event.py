@@ -4,58 +4,44 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
+from measure import CLONE, environment, row, snakemake
 
 from llama.cli import demo
 from llama.event.names import products
 from llama.event.skymap_info import read_info
 
-CLONE = Path(__file__).parents[2]
 TRACKED = 40
 
 
 def rows() -> Iterator[dict[str, Any]]:
-    """Yield the rows of the event, from a mock alert with a map of 19,200 tiles or so."""
+    """Yield the rows of the event, from a mock alert with a map of some thousand tiles."""
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory)
         config = demo._write_inputs(output, CLONE, 20_000)
         event = _intake(output)
         target = f"events/{demo.GRACEID}"
-        _snakemake(config, f"{target}/significance_lvc-i3.json")  # compiles, once per version
-        shutil.rmtree(event)
-        _intake(output)
-        seconds, memory = _snakemake(config, f"{target}/significance_lvc-i3.json")
-        yield _row("event_significance_s", seconds, "s", 6)
-        yield _row("event_significance_mib", memory, "MiB", 1024)
-        shutil.rmtree(event)
-        _intake(output)
-        seconds, memory = _snakemake(config, f"{target}/all")
-        yield _row("event_all_s", seconds, "s", 15)
-        yield _row("event_all_mib", memory, "MiB", 1024)
+        snakemake(config, f"{target}/significance_lvc-i3.json")  # compiles, once per version
+        for name, goal_s, product in (
+            ("event_significance", 6, "significance_lvc-i3.json"),
+            ("event_all", 15, "all"),
+        ):
+            shutil.rmtree(event)
+            _intake(output)
+            run = snakemake(config, f"{target}/{product}")
+            yield row(f"{name}_s", run.seconds, "s", goal_s)
+            yield row(f"{name}_mib", run.memory_mib, "MiB", 1024)
         _copies(event)
-        _snakemake(config, "--touch")
-        seconds, memory = _snakemake(config)
-        yield _row("noop_40_events_s", seconds, "s", 4)
-        yield _row("noop_40_events_mib", memory, "MiB", 1024)
-
-
-def _row(name: str, value: float, unit: str, goal: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "goal": goal,
-        "peer": None,
-        "peer_value": None,
-    }
+        snakemake(config, "--touch")
+        run = snakemake(config)
+        if "Nothing to be done" not in run.messages:
+            raise SystemExit(f"there was something to do:\n{run.messages}")
+        yield row(f"noop_{TRACKED}_events_s", run.seconds, "s", 4)
+        yield row(f"noop_{TRACKED}_events_mib", run.memory_mib, "MiB", 1024)
 
 
 def _intake(output: Path) -> Path:
@@ -64,7 +50,7 @@ def _intake(output: Path) -> Path:
     neutrinos.write_text(json.dumps(demo._neutrinos()))
     command = ["skymap_info", "--alert", alert, "--neutrinos", neutrinos, "--role", "test"]
     command += ["--rundir", output / "current_run"]
-    subprocess.run(command, check=True, capture_output=True, env=_environment())
+    subprocess.run(command, check=True, capture_output=True, env=environment())
     return output / "current_run" / demo.GRACEID
 
 
@@ -77,45 +63,3 @@ def _copies(event: Path) -> None:
         (copy / "skymap_info.json").write_text(json.dumps(info))
         for name in products(info):  # in the order they were made
             os.utime(copy / name)
-
-
-def _snakemake(config: Path, *arguments: str) -> tuple[float, float]:
-    """Return wall time [s] and peak memory [MiB] of a run and all its children."""
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        *arguments,
-        "--quiet",
-        "all",
-        "--configfile",
-        str(config),
-    ]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=CLONE, env=_environment(), stderr=subprocess.PIPE)
-    peak = [0.0]
-    watcher = threading.Thread(target=_watch, args=(process.pid, peak))
-    watcher.start()
-    _, errors = process.communicate()
-    seconds = time.perf_counter() - start
-    watcher.join()
-    if process.returncode:
-        raise SystemExit(errors.decode())
-    return seconds, peak[0]
-
-
-def _watch(pid: int, peak: list[float]) -> None:
-    while psutil.pid_exists(pid):
-        total = 0
-        try:
-            parent = psutil.Process(pid)
-            for process in [parent, *parent.children(recursive=True)]:
-                total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            pass
-        peak[0] = max(peak[0], total / 2**20)
-        time.sleep(0.02)
-
-
-def _environment() -> dict[str, str]:
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

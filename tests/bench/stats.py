@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measure import row
 
 from llama.event.significance import prepare_skymap
 from llama.neutrinos.archive import Archive, import_release
@@ -35,9 +36,9 @@ def rows() -> Iterator[dict[str, Any]]:
     """Yield the rows of the statistic."""
     content = PUBLISHED.read_bytes() if PUBLISHED.exists() else to_fits(_mock(9), "2019-04-25")
     tiles = read_skymap(content, "map")
-    yield _row("read_multiorder_ms", 1e3 * _best(lambda: read_skymap(content, "map")), "ms", 10)
+    yield row("read_multiorder_ms", 1e3 * _best(lambda: read_skymap(content, "map")), "ms", 10)
     flat = _flat_gzip(tiles)
-    yield _row("read_flat_1024_s", _best(lambda: read_skymap(flat, "map"), 2), "s", 2.5)
+    yield row("read_flat_1024_s", _best(lambda: read_skymap(flat, "map"), 2), "s", 2.5)
     with tempfile.TemporaryDirectory() as directory:
         write_mock_release(Path(directory) / "release", 1)
         import_release(Path(directory) / "release", directory, "mock")
@@ -45,11 +46,11 @@ def rows() -> Iterator[dict[str, Any]]:
         response, events = archive.response(), archive.events()
     prepared = prepare_skymap(tiles, response.area_relative, PARAMS)  # compiles or loads
     seconds = _best(lambda: prepare_skymap(tiles, response.area_relative, PARAMS))
-    yield _row("map_weights_s", seconds, "s", 0.3)
-    yield _row("map_tiles", tiles.order.size, "tiles", None)
+    yield row("map_weights_s", seconds, "s", 0.3)
+    yield row("map_tiles", tiles.order.size, "tiles", None)
     for sigma_deg, goal in ((1.0, 0.06), (0.2, None), (5.0, None), (30.0, None)):
         name = "overlap_one_neutrino_ms" + ("" if goal else f"_sigma_{sigma_deg:g}")
-        yield _row(name, 1e3 * _overlap(prepared, sigma_deg), "ms", goal)
+        yield row(name, 1e3 * _overlap(prepared, sigma_deg), "ms", goal)
     drawn = [_draw(events, PARAMS.ratebgnu * 1000, k) for k in range(200)]
 
     def inject() -> None:
@@ -58,14 +59,14 @@ def rows() -> Iterator[dict[str, Any]]:
             event_odds(prepared, neutrinos, 0.99, PARAMS, response.area_relative)
 
     inject()
-    yield _row("injection_ms", 1e3 * _best(inject) / len(drawn), "ms", 0.5)
-    yield _row("import_stats_s", _best(_import_stats), "s", 0.8)
+    yield row("injection_ms", 1e3 * _best(inject) / len(drawn), "ms", 0.5)
+    yield row("import_stats_s", _best(_import_stats), "s", 0.8)
     for finest in (7, 9, 10):  # cost as maps grow
         wide = _mock(finest)
         grown = prepare_skymap(wide, response.area_relative, PARAMS)
         _overlap(grown, 1.0)
         name = f"overlap_{wide.order.size}_tiles_ms"
-        yield _row(name, 1e3 * _overlap(grown, 1.0), "ms", None)
+        yield row(name, 1e3 * _overlap(grown, 1.0), "ms", None)
     for number in (1, 10, 50, 200):  # cost as the window fills
         busy = [_draw(events, number, k, exactly=True) for k in range(5)]
 
@@ -74,12 +75,7 @@ def rows() -> Iterator[dict[str, Any]]:
                 neutrinos = prepare_neutrinos(*columns, response, PARAMS)
                 event_odds(prepared, neutrinos, 0.99, PARAMS, response.area_relative)
 
-        yield _row(f"injection_{number}_neutrinos_ms", 1e3 * _best(inject_busy) / 5, "ms", None)
-
-
-def _row(name: str, value: float, unit: str, goal: float | None) -> dict[str, Any]:
-    row = {"name": name, "value": value, "unit": unit, "goal": goal}
-    return row | {"peer": None, "peer_value": None}
+        yield row(f"injection_{number}_neutrinos_ms", 1e3 * _best(inject_busy) / 5, "ms", None)
 
 
 def _best(work: Callable[[], object], repeats: int = 5) -> float:

@@ -3,19 +3,14 @@
 Real maps and the real neutrino archive where the shared data are, mock ones of like size else.
 """
 
-import os
 import resource
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
+from measure import CLONE, row, snakemake
 
 from llama.files import write_bytes
 from llama.neutrinos.archive import import_release
@@ -23,7 +18,6 @@ from llama.neutrinos.mock import write_mock_release
 from llama.settings.load import read_config
 from llama.sky.mock import mock_skymap, to_fits
 
-CLONE = Path(__file__).parents[2]
 SHARED = CLONE.parent / "shared" / "data"
 STUDY = "bns-o3-H1L1V1"
 INJECTIONS, SHARD_SIZE = 1_000_000, 50_000
@@ -35,24 +29,15 @@ def rows() -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory)
         _inputs(output)
-        _snakemake(_config(output, 2_000, 1_000))  # compiles, once per version; makes the bank
+        targets = ("populations.hdf5", f"studies/{STUDY}.txt")
+        snakemake(_config(output, 2_000, 1_000), *targets)  # compiles; makes the bank
         config = _config(output, INJECTIONS, SHARD_SIZE)
         before = _cpu_s()
-        start = time.perf_counter()
-        memory = _snakemake(config)
-        seconds = time.perf_counter() - start
-        yield _row("study_1e6_s", seconds, "s", 360)
-        yield _row("study_1e6_mib", memory, "MiB", 1536)
-        yield _row("injection_ms", 1e3 * (_cpu_s() - before) / INJECTIONS, "ms", None)
-        start = time.perf_counter()
-        _snakemake(config)
-        yield _row("study_noop_s", time.perf_counter() - start, "s", None)
-
-
-def _row(name: str, value: float, unit: str, goal: float | None) -> dict[str, Any]:
-    return {
-        "name": name, "value": value, "unit": unit, "goal": goal, "peer": None, "peer_value": None
-    }  # fmt: skip
+        run = snakemake(config, *targets)
+        yield row("study_1e6_s", run.seconds, "s", 360)
+        yield row("study_1e6_mib", run.memory_mib, "MiB", 1536)
+        yield row("study_injection_ms", 1e3 * (_cpu_s() - before) / INJECTIONS, "ms", None)
+        yield row("study_noop_s", snakemake(config, *targets).seconds, "s", None)
 
 
 def _inputs(output: Path) -> None:
@@ -78,37 +63,6 @@ def _config(output: Path, injections: int, shard_size: int) -> Path:
     path = output / "config.yaml"
     path.write_text(yaml.safe_dump(raw))
     return path
-
-
-def _snakemake(config: Path) -> float:
-    """Make table and populations on two cores; return the peak memory of all processes [MiB]."""
-    command = [sys.executable, "-m", "snakemake", "populations.hdf5", f"studies/{STUDY}.txt"]
-    command += ["--quiet", "all", "--cores", "2", "--configfile", str(config)]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen(
-        command, cwd=CLONE, env=os.environ | {"PATH": path}, stderr=subprocess.PIPE
-    )
-    peak = [0.0]
-    watcher = threading.Thread(target=_watch, args=(process.pid, peak))
-    watcher.start()
-    _, errors = process.communicate()
-    watcher.join()
-    if process.returncode:
-        raise SystemExit(errors.decode())
-    return peak[0]
-
-
-def _watch(pid: int, peak: list[float]) -> None:
-    while psutil.pid_exists(pid):
-        total = 0
-        try:
-            parent = psutil.Process(pid)
-            for process in [parent, *parent.children(recursive=True)]:
-                total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            pass
-        peak[0] = max(peak[0], total / 2**20)
-        time.sleep(0.1)
 
 
 def _cpu_s() -> float:
