@@ -16,7 +16,6 @@ from llama.alerts.gracedb import (
     fetch_record,
     preferred_skymap,
     record_to_alert,
-    superevent_to_alert,
 )
 from llama.alerts.gwalert import parse_alert
 from llama.errors import LlamaError
@@ -152,18 +151,18 @@ def test_the_newest_and_best_map(files: list[str], best: str | None) -> None:
     ],
 )
 def test_labels(labels: list[str], kind: str, significant: bool) -> None:
-    alert = superevent_to_alert(SUPEREVENT | {"labels": labels})
+    alert = record_to_alert(SUPEREVENT | {"labels": labels})
     assert (alert.kind, alert.significant) == (kind, significant)
 
 
 @pytest.mark.parametrize("change", [{"category": "MDC"}, {"category": "Test"}, {"labels": ["INJ"]}])
 def test_what_can_only_be_a_test(change: dict[str, Any]) -> None:
-    assert superevent_to_alert(SUPEREVENT | change).test_reason
+    assert record_to_alert(SUPEREVENT | change).test_reason
 
 
 def test_the_real_record(shared_data: Path) -> None:
     record = json.loads((shared_data / "bad/gwcelery_MS220722v.xml").read_bytes())
-    alert = superevent_to_alert(record)
+    alert = record_to_alert(record)
     assert (alert.graceid, alert.far_hz) == ("MS220722v", 9.110699364861297e-14)
     assert alert.gps_time == pytest.approx(record["t_0"], abs=1e-6)
     assert alert.test_reason

@@ -159,11 +159,6 @@ def is_record(notice: dict[str, Any]) -> bool:
     return isinstance(notice.get("superevent"), dict) or {"superevent_id", "t_0"} <= notice.keys()
 
 
-def superevent_to_alert(superevent: dict[str, Any]) -> Alert:
-    """Return the alert that a superevent record of GraceDB amounts to."""
-    return record_to_alert({"superevent": superevent})
-
-
 def record_to_alert(record: dict[str, Any]) -> Alert:
     """Return the alert that a record of GraceDB amounts to; `LlamaError` if it is not valid.
 
