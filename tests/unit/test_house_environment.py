@@ -9,7 +9,7 @@ import yaml
 CLONE = Path(__file__).parents[2]
 # installed in the environment that runs the workflow, not in that of its rules
 WORKFLOW_ONLY = {"snakemake", "pygments"}
-CONDA_NAMES = {"typst": "typst-py"}
+CONDA_NAMES = {"typst": "typst-py", "ClusterShell": "clustershell"}
 
 
 def test_the_conda_environment_asks_for_what_pyproject_asks_for() -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -50,6 +51,32 @@ def read_file(path: Path, max_bytes: int, option: str) -> bytes:
             f"correct {option}"
         )
     return content
+
+
+def ask(question: str) -> str:
+    """Ask on stderr, and return the line typed without its ends, "" when there is nobody."""
+    sys.stdout.flush()
+    sys.stderr.write(f"{question} ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not sys.stdin.isatty():
+        sys.stderr.write("\n")
+    return answer.strip()
+
+
+def counter(what: str, total: int) -> Callable[[int], None]:
+    """Return what shows, from two seconds on and on a terminal only, how many of `total` are done.
+
+    The line is wiped when the last is done.
+    """
+    start = time.monotonic()
+
+    def show(done: int) -> None:
+        if sys.stderr.isatty() and time.monotonic() - start > 2:
+            sys.stderr.write(f"\r{what} {done:,} of {total:,}\x1b[K" + "\r\x1b[K" * (done == total))
+            sys.stderr.flush()
+
+    return show
 
 
 def _log_traceback(prog: str) -> None:

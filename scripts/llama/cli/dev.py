@@ -1,18 +1,17 @@
-"""`llama dev`: background studies, their tables, lists of sky maps, and how far they are."""
+"""`llama dev`: background studies, their tables, lists of sky maps; droplets at work are in dv."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from llama.cli import dv
 from llama.cli.parsers import Subparsers, add_command, add_group
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add `llama dev` with its commands."""
     group = add_group(subparsers, "dev", "background studies: progress, tables, sky-map lists")
-    droplets = add_group(group, "dv", "studies at work")
-    done = add_command(droplets, "done", "tell injections done, rate and time left", _done)
-    done.add_argument("what", choices=["bg"], help="bg: background and signal injections")
+    dv.add_parser(group)
 
     background = add_group(group, "background", "tables of background odds and their p-values")
     table = add_command(background, "table", "collate the injections of a study in a table", _table)
@@ -40,45 +39,6 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     pack = add_command(skymaps, "pack", "compress sky maps into one archive, DIR.tar.gz", _pack)
     pack.add_argument("directory", metavar="DIR", type=Path, help="directory of the maps")
-
-
-def _done(options: argparse.Namespace) -> None:
-    from llama.settings import load
-    from llama.study.progress import study_progress
-
-    settings = load()
-    counts = {
-        "background": settings.background.injections,
-        "signal": settings.background.signal_injections,
-        "doublet": settings.background.signal_injections,
-    }
-    studies = settings.output_dir / "studies"
-    wanted = {
-        (study, kind): count
-        for study in sorted(settings.background.studies)
-        for kind, count in counts.items()
-        # signal is made on request only
-        if kind == "background" or (studies / study / kind).is_dir()
-    }
-    if not wanted:
-        sys.stderr.write("no studies: name their sky maps under background.studies\n")
-        return
-    print(f"{'study':28} {'injections':10} {'done':>13} {'of':>13}      {'rate':>9}  left")
-    for row in study_progress(studies, wanted, settings.background.shard_size):
-        rate = f"{row.rate_hz:,.0f} Hz" if row.rate_hz else "-"
-        left = "done" if row.done == row.wanted else _duration(row.left_s)
-        print(
-            f"{row.study:28} {row.kind:10} {row.done:13,} {row.wanted:13,} "
-            f"{row.done / row.wanted:4.0%} {rate:>9}  {left}"
-        )
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "not at work"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def _table(options: argparse.Namespace) -> None:

@@ -28,10 +28,19 @@ def add_command(
     return parser
 
 
-def add_group(subparsers: Subparsers, name: str, summary: str) -> Subparsers:
-    """Add `name`, which only holds further commands, and return the place to add these to."""
+def add_group(
+    subparsers: Subparsers,
+    name: str,
+    summary: str,
+    options: Callable[[argparse.ArgumentParser], object] = lambda parser: None,
+) -> Subparsers:
+    """Add `name`, which only holds further commands, and return the place to add these to.
+
+    `options` adds what is given before any of the commands.
+    """
     parser = subparsers.add_parser(name, help=summary, description=_sentence(summary))
     add_version(parser)
+    options(parser)
     return parser.add_subparsers(metavar="COMMAND", required=True)
 
 

@@ -213,6 +213,31 @@ class Background(Block):
     per line, or a directory. Each is a line like bns-o3-H1L1V1: {skymaps: /data/bns.csv}."""
 
 
+class Fleet(Block):
+    """Droplets that background studies run on, and what they may cost. Prices are DigitalOcean's,
+    asked for when droplets are made; every started hour is counted whole."""
+
+    tag: Name = "llama"
+    """Tag of the fleet's droplets; droplets without it are never controlled, counted or reaped.
+    Change it when two fleets share one account."""
+    image: str = Field(default="debian-12-x64", min_length=1, max_length=255)
+    """Snapshot, or public image, that droplets are made from when `-i` does not name one."""
+    size: Name = "s-2vcpu-4gb"
+    """Size of a droplet, by DigitalOcean's name."""
+    region: Name = "nyc3"
+    """Data centre of the droplets; the snapshot must be there."""
+    max_droplets: Count = Field(default=100, ge=0, le=10_000)
+    """Most droplets of the fleet at one time."""
+    max_hours: Number = Field(default=48.0, gt=0, le=8760)
+    """Longest life of a droplet [h]. No droplet is made while an older one is there, and
+    `llama com do --reap` offers to destroy it."""
+    max_usd_per_day: Number = Field(default=50.0, ge=0, le=1e6)
+    """Most that may be spent in any 24 hours [USD]; droplets that would exceed it within their
+    first hour are not made."""
+    max_usd_per_study: Number = Field(default=200.0, ge=0, le=1e6)
+    """Most that one study may cost [USD]."""
+
+
 class Settings(Block):
     """Every setting of LLAMA."""
 
@@ -224,6 +249,7 @@ class Settings(Block):
     neutrinos: Neutrinos = Field(default_factory=Neutrinos)
     gracedb: GraceDB = Field(default_factory=GraceDB)
     background: Background = Field(default_factory=Background)
+    fleet: Fleet = Field(default_factory=Fleet)
 
     def search_parameters(self) -> dict[str, Any]:
         """Return the block `search` as a plain dict of numbers, for `params` and outputs."""

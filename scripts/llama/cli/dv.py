@@ -1,0 +1,222 @@
+"""`llama dev dv`: the fleet's droplets at work, all at once."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from llama.cli.common import ask, counter
+from llama.cli.parsers import Subparsers, add_command, add_group
+from llama.errors import LlamaError
+
+if TYPE_CHECKING:
+    from llama.fleet.cloud import Droplet
+    from llama.fleet.crew import Crew
+    from llama.fleet.remote import Answer
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `llama dev dv` with its commands."""
+
+    def pattern(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "-p", "--pattern", default="*",
+            help="only droplets of the fleet whose names match (wildcards as the shell's)",
+        )  # fmt: skip
+
+    group = add_group(subparsers, "dv", "droplets at work, all at once", pattern)
+    done = add_command(group, "done", "tell injections done, rate and time left", _done)
+    done.add_argument("what", choices=["bg"], help="bg: background and signal injections")
+    add_command(group, "init", "learn the host keys of all droplets; asks for unknown ones", _init)
+    add_command(group, "ls-procs", "list LLAMA's processes on all droplets", _ls_procs)
+    add_command(group, "tail", "show the last lines of the newest log of each droplet", _tail)
+    add_command(group, "killall", "end LLAMA's processes on all droplets", _killall)
+    command = add_command(group, "eval", "run any command on all droplets", _eval)
+    command.add_argument("command", metavar="CMD", nargs="+", help="the command; quote it")
+
+
+def _hosts(options: argparse.Namespace) -> tuple["Crew", dict[str, "Droplet"]]:
+    """Return the fleet and those of its droplets that match and can be reached."""
+    from llama.fleet.crew import Crew
+    from llama.fleet.hostkeys import host_names
+    from llama.settings import load
+
+    crew = Crew(load())
+    found = crew.droplets([options.pattern])
+    hosts = host_names(droplet for droplet in found if droplet.status == "active")
+    if len(hosts) < len(found):
+        sys.stderr.write(f"{len(found) - len(hosts)} droplets are not active and left out\n")
+    if not hosts:
+        raise LlamaError(
+            f"no active droplet with the tag {crew.limits.tag} matches {options.pattern}; "
+            "see llama com do -D"
+        )
+    return crew, hosts
+
+
+def _run(options: argparse.Namespace, command: str) -> dict[str, "Answer"]:
+    from llama.fleet.remote import run
+
+    crew, hosts = _hosts(options)
+    return run(crew.directory, hosts, command, counter("answered", len(hosts)))
+
+
+def _show(answers: dict[str, "Answer"]) -> int:
+    """Print equal answers once, under the names of their hosts; return the exit code."""
+    from llama.fleet.remote import groups
+
+    for group in groups(answers):
+        print(f"--- {group.hosts}" + (f" ({group.size})" if group.size > 1 else ""))
+        if group.answer.out:
+            print(group.answer.out)
+        sys.stdout.flush()
+        if group.answer.err and group.answer.code != 255:
+            sys.stderr.write(group.answer.err + "\n")
+    return _summary(answers)
+
+
+def _summary(answers: dict[str, "Answer"]) -> int:
+    """Say on stderr how many hosts have done it, and why each of the others has not."""
+    from llama.fleet.remote import NO_CONNECTION, fold
+
+    failed: dict[str, list[str]] = {}
+    for name, answer in answers.items():
+        if answer.code == NO_CONNECTION:
+            failed.setdefault(_why(answer.err, name), []).append(name)
+        elif answer.code:
+            failed.setdefault(f"exit code {answer.code}", []).append(name)
+    for reason, names in failed.items():
+        sys.stderr.write(f"failed: {fold(names)}: {reason}\n")
+    bad = sum(map(len, failed.values()))
+    sys.stderr.write(f"{len(answers) - bad} of {len(answers)} droplets done\n")
+    return 1 if bad else 0
+
+
+def _why(error: str, name: str) -> str:
+    """Return in one line why ssh has failed."""
+    if "Host key verification failed" in error or "IDENTIFICATION HAS CHANGED" in error:
+        return "its host key is not known; see llama dev dv init"
+    if "Permission denied" in error:
+        return "it does not let us in; is your ssh key in the account, and in the agent?"
+    last = error.strip().splitlines()[-1:] or ["no answer"]
+    return f"no connection ({last[0].strip()})"
+
+
+def _init(options: argparse.Namespace) -> int:
+    from llama.fleet.hostkeys import (
+        alias,
+        confirmed_keys,
+        fingerprint,
+        fleet_key,
+        write_known_hosts,
+        write_ssh_config,
+    )
+    from llama.fleet.remote import fold, shown_keys
+
+    crew, hosts = _hosts(options)
+    ours, known = fleet_key(crew.directory)[1], confirmed_keys(crew.directory)
+    alive = {alias(droplet) for droplet in crew.droplets()}
+    known = {name: keys for name, keys in known.items() if name in alive}
+    shown = shown_keys(crew.directory, hosts)
+    away = [name for name, key in shown.items() if key is None]
+    changed, unknown, good = [], {}, []
+    for name, key in shown.items():
+        before = known.get(alias(hosts[name]), set())
+        if key == ours or key in before:
+            good.append(name)
+        elif key and before:
+            changed.append(name)
+        elif key:
+            unknown[name] = key
+    if unknown:
+        for name, key in unknown.items():
+            print(f"{name}  {hosts[name].ip}  {key.split()[0]}  {fingerprint(key)}")
+        sys.stderr.write(
+            "These droplets were not made from here. Compare with the fingerprints that\n"
+            "cloud-init has printed on each one's console (DigitalOcean's web page, Access).\n"
+        )
+        if ask(f"Trust these {len(unknown)} keys? [y/N]") == "y":
+            known |= {alias(hosts[name]): {key} for name, key in unknown.items()}
+            good += unknown
+            unknown = {}
+    write_known_hosts(crew.directory, known)
+    config = write_ssh_config(crew.directory, hosts)
+    for names, what in (
+        (away, "no answer"),
+        (changed, "ANOTHER host key than before; somebody may be in between. Destroy them"),
+        (list(unknown), "not trusted"),
+    ):
+        if names:
+            sys.stderr.write(f"{fold(names)}: {what}\n")
+    sys.stderr.write(
+        f"{len(good)} of {len(hosts)} known; to log in: ssh -F {config} {min(hosts)}\n"
+    )
+    return 0 if len(good) == len(hosts) else 1
+
+
+def _ls_procs(options: argparse.Namespace) -> int:
+    from llama.fleet.remote import LIST_PROCESSES
+
+    answers = _run(options, LIST_PROCESSES)
+    busy = {name: answer for name, answer in answers.items() if answer.out}
+    for name, answer in busy.items():
+        print(f"--- {name}")
+        print(answer.out)
+    code = _summary(answers)
+    total = sum(len(answer.out.splitlines()) for answer in busy.values())
+    print(f"total of {total} running processes on {len(busy)} droplets")
+    return code
+
+
+def _tail(options: argparse.Namespace) -> int:
+    from llama.fleet.remote import TAIL
+
+    return _show(_run(options, TAIL))
+
+
+def _eval(options: argparse.Namespace) -> int:
+    return _show(_run(options, " ".join(options.command)))
+
+
+def _killall(options: argparse.Namespace) -> int:
+    from llama.fleet.remote import KILL_PROCESSES
+
+    return _show(_run(options, KILL_PROCESSES))
+
+
+def _done(options: argparse.Namespace) -> None:
+    from llama.settings import load
+    from llama.study.progress import study_progress
+
+    settings = load()
+    counts = {
+        "background": settings.background.injections,
+        "signal": settings.background.signal_injections,
+        "doublet": settings.background.signal_injections,
+    }
+    studies = settings.output_dir / "studies"
+    wanted = {
+        (study, kind): count
+        for study in sorted(settings.background.studies)
+        for kind, count in counts.items()
+        # signal is made on request only
+        if kind == "background" or (studies / study / kind).is_dir()
+    }
+    if not wanted:
+        sys.stderr.write("no studies: name their sky maps under background.studies\n")
+        return
+    print(f"{'study':28} {'injections':10} {'done':>13} {'of':>13}      {'rate':>9}  left")
+    for row in study_progress(studies, wanted, settings.background.shard_size):
+        rate = f"{row.rate_hz:,.0f} Hz" if row.rate_hz else "-"
+        left = "done" if row.done == row.wanted else _duration(row.left_s)
+        print(
+            f"{row.study:28} {row.kind:10} {row.done:13,} {row.wanted:13,} "
+            f"{row.done / row.wanted:4.0%} {rate:>9}  {left}"
+        )
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "not at work"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

@@ -1,0 +1,308 @@
+"""The fleet's droplets: made within the budget and never twice, destroyed, counted, reaped."""
+
+import time
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from llama.errors import LlamaError
+from llama.fleet.cloud import (
+    PER_CREATION,
+    BusyError,
+    Cloud,
+    CloudError,
+    Droplet,
+    DropletLimitError,
+    Image,
+    PassingError,
+    RefusedError,
+    Size,
+)
+from llama.fleet.money import Cost, Ledger, check_budget, hours_left, running_cost, unix
+from llama.fleet.token import find_token
+from llama.settings import Settings
+
+# A droplet ordered may come into the list late, and one that is gone may stay in it.
+_LIST_LAGS_S = 60.0
+_LOOKS, _LOOK_EVERY_S = 3, 2.0
+
+
+class Offer(NamedTuple):
+    """What an order would be: its parts, its price, and how long the day's money would last."""
+
+    image: Image
+    size: Size
+    region: str
+    usd_per_hour: float
+    hours_left: float
+
+
+class Made(NamedTuple):
+    """Droplets of an order: new, there before, and names that got none with the reason."""
+
+    new: list[Droplet]
+    old: list[Droplet]
+    missing: dict[str, str]
+
+
+class _Order(NamedTuple):
+    """What is the same for every droplet of an order."""
+
+    offer: Offer
+    ssh_keys: list[int]
+    user_data: str
+    vpc_uuid: str | None
+    study: str
+
+
+class Crew:
+    """All droplets with the fleet's tag, behind one ledger in `output_dir`/fleet."""
+
+    def __init__(self, settings: Settings, cloud: Cloud | None = None) -> None:
+        self.directory = settings.output_dir / "fleet"
+        self.limits = settings.fleet
+        self.ledger = Ledger(self.directory)
+        self.cloud = cloud or Cloud(find_token())
+
+    def droplets(self, patterns: Iterable[str] = ("*",)) -> list[Droplet]:
+        """Return the fleet's droplets whose names match any of `patterns`, by name."""
+        return matching(self.cloud.droplets(self.limits.tag), patterns)
+
+    def cost(self) -> Cost:
+        """Return the fleet's cost as the ledger tells it, without asking the cloud."""
+        return running_cost(self.ledger.lives(), time.time())
+
+    def reconcile(self, droplets: Iterable[Droplet]) -> None:
+        """Bring the ledger to what is there: `droplets`, all that have the fleet's tag."""
+        now, there = time.time(), {droplet.id: droplet for droplet in droplets}
+        lives = {life.id: life for life in self.ledger.lives()}
+        for ident, droplet in there.items():
+            known = lives.get(ident)
+            if known is None or (known.end is not None and now - known.end > _LIST_LAGS_S):
+                self._enter(droplet, self.ledger.study_of(droplet.name))
+        for life in lives.values():
+            if life.end is None and life.id not in there and now - life.start > _LIST_LAGS_S:
+                self.ledger.record("gone", now, id=life.id, name=life.name, why="not in the cloud")
+
+    def offer(self, count: int, image: str, size: str, region: str, study: str = "") -> Offer:
+        """Return what `count` droplets would be and cost; `OverBudgetError` if they may not be."""
+        self.reconcile(self.cloud.droplets(self.limits.tag))
+        ordered = self.cloud.size(size, region)
+        found = self.cloud.image(image, region)
+        if found.min_disk_gb > ordered.disk_gb:
+            raise CloudError(
+                f"{image} needs a disk of {found.min_disk_gb} GB, {size} has {ordered.disk_gb}; "
+                "choose a larger --size"
+            )
+        usd_per_hour, lives = count * ordered.price_hourly_usd, self.ledger.lives()
+        now = time.time()
+        check_budget(self.limits, lives, now, count, usd_per_hour, study)
+        left = hours_left(self.limits, running_cost(lives, now), usd_per_hour)
+        return Offer(found, ordered, region, usd_per_hour, left)
+
+    def create(
+        self,
+        names: list[str],
+        offer: Offer,
+        study: str = "",
+        user_data: str = "",
+        vpc_uuid: str | None = None,
+        patience_s: float = 180.0,
+        progress: Callable[[int], object] = lambda done: None,
+    ) -> Made:
+        """Make a droplet for each of `names` that has none, ten at a time, within the budget.
+
+        Before an order is sent again the list is read, so that none is made twice. Names without
+        a droplet in the end are in `missing`: the account's limit, or an API that was away for
+        `patience_s`. `OverBudgetError` before anything is ordered.
+        """
+        with self.ledger.alone():
+            old = self._there(names)
+            wanted = [name for name in dict.fromkeys(names) if name not in old]
+            if not wanted:
+                return Made([], list(old.values()), {})
+            self._check(len(wanted), offer, study)
+            price = offer.size.price_hourly_usd
+            self.ledger.record(
+                "ordered", time.time(), names=wanted, study=study, price_hourly_usd=price
+            )
+            order = _Order(offer, self.cloud.ssh_keys(), user_data, vpc_uuid, study)
+            new: dict[str, Droplet] = {}
+            reason = self._fill(order, wanted, new, time.monotonic() + patience_s, progress)
+        missing = {name: reason for name in wanted if name not in new}
+        return Made(list(new.values()), list(old.values()), missing)
+
+    def _fill(
+        self,
+        order: "_Order",
+        wanted: list[str],
+        new: dict[str, Droplet],
+        deadline: float,
+        progress: Callable[[int], object],
+    ) -> str:
+        """Order `wanted` into `new`; returns why some are missing, "" when none is."""
+        reason, batch_size, lost = "", PER_CREATION, False
+        while (left := [name for name in wanted if name not in new]) and (
+            not reason or time.monotonic() < deadline
+        ):
+            batch = left[:batch_size]
+            try:
+                made = self._order(order, batch)
+                reason = "" if made else "DigitalOcean has made no droplet, and given no reason"
+            except DropletLimitError as error:
+                reason = str(error)
+                if batch_size == 1:
+                    break
+                batch_size, made = 1, []  # some may fit
+            except RefusedError as error:
+                if not new:
+                    raise
+                reason = str(error)
+                break
+            except BusyError as error:
+                reason, made = str(error), []
+                time.sleep(min(error.wait_s or 2.0, max(deadline - time.monotonic(), 0.0)))
+            except PassingError as error:
+                reason, lost = str(error), True
+                made = self._come_late(batch)
+            for droplet in made:
+                new[droplet.name] = droplet
+                self._enter(droplet, order.study)
+            progress(len(new))
+        if lost:
+            self.destroy(doubles(self.droplets()), "double")
+        return reason
+
+    def _order(self, order: "_Order", names: list[str]) -> list[Droplet]:
+        return self.cloud.create(
+            names,
+            order.offer.image,
+            order.offer.size.slug,
+            order.offer.region,
+            order.ssh_keys,
+            [self.limits.tag],
+            order.user_data,
+            order.vpc_uuid,
+        )
+
+    def _come_late(self, names: list[str]) -> list[Droplet]:
+        """Return what has come of an order without an answer, given some time to appear."""
+        for _ in range(_LOOKS):
+            time.sleep(_LOOK_EVERY_S)
+            found = [d for d in self.cloud.droplets(self.limits.tag) if d.name in names]
+            if found:
+                break
+        return found
+
+    def destroy(
+        self,
+        droplets: Iterable[Droplet],
+        why: str = "asked for",
+        progress: Callable[[int], object] = lambda done: None,
+    ) -> dict[str, str]:
+        """Destroy droplets; returns the reasons, by name, of those that could not be."""
+        failed = {}
+        for done, droplet in enumerate(droplets, 1):
+            try:
+                self.cloud.destroy(droplet.id)
+            except CloudError as error:
+                failed[droplet.name] = str(error)
+            else:
+                if self.limits.tag in droplet.tags:
+                    now = time.time()
+                    self.ledger.record("gone", now, id=droplet.id, name=droplet.name, why=why)
+            progress(done)
+        return failed
+
+    def orphans(self, owned: Callable[[Droplet], bool] | None = None) -> list[tuple[Droplet, str]]:
+        """Return the fleet's droplets that nobody owns any more, each with the reason.
+
+        Those are droplets that are too old, that were destroyed by us and are still there, or that
+        no ledger here knows; and those that `owned`, when given, says no to.
+        """
+        now, found = time.time(), []
+        lives = {life.id: life for life in self.ledger.lives()}
+        droplets = self.droplets()
+        twice = doubles(droplets)
+        for droplet in droplets:
+            life = lives.get(droplet.id)
+            hours = (now - unix(droplet.created)) / 3600
+            if life is None or life.found:
+                found.append((droplet, "not made from here"))
+            elif life.end is not None and now - life.end > _LIST_LAGS_S:
+                found.append((droplet, "was destroyed, and is still there"))
+            elif droplet in twice:
+                found.append((droplet, "another droplet has the same name"))
+            elif hours > self.limits.max_hours:
+                found.append((droplet, f"{hours:.0f} h old, fleet.max_hours is over"))
+            elif owned is not None and not owned(droplet):
+                found.append((droplet, "without work"))
+        return found
+
+    def _there(self, names: list[str]) -> dict[str, Droplet]:
+        droplets = self.cloud.droplets(self.limits.tag)
+        self.reconcile(droplets)
+        return {d.name: d for d in sorted(droplets, reverse=True) if d.name in set(names)}
+
+    def _check(self, count: int, offer: Offer, study: str) -> None:
+        usd_per_hour, lives = count * offer.size.price_hourly_usd, self.ledger.lives()
+        check_budget(self.limits, lives, time.time(), count, usd_per_hour, study)
+
+    def _enter(self, droplet: Droplet, study: str | None) -> None:
+        price = droplet.price_hourly_usd
+        if price is None:
+            price = self.cloud.size(droplet.size, droplet.region).price_hourly_usd
+        self.ledger.record(
+            "created",
+            time.time(),
+            id=droplet.id,
+            name=droplet.name,
+            size=droplet.size,
+            region=droplet.region,
+            price_hourly_usd=price,
+            study=study or "",
+            found=study is None,
+            since=droplet.created,
+        )
+
+
+def doubles(droplets: Iterable[Droplet]) -> list[Droplet]:
+    """Return all but the oldest droplet of each name."""
+    seen: set[str] = set()
+    found = []
+    for droplet in sorted(droplets):
+        if droplet.name in seen:
+            found.append(droplet)
+        seen.add(droplet.name)
+    return found
+
+
+def matching(droplets: Iterable[Droplet], patterns: Iterable[str]) -> list[Droplet]:
+    """Return the droplets whose names match any of `patterns` (the shell's wildcards), by name."""
+    patterns = list(patterns)
+    chosen = [d for d in droplets if any(fnmatchcase(d.name, pattern) for pattern in patterns)]
+    return sorted(chosen, key=lambda droplet: (droplet.name, droplet.id))
+
+
+def take_snapshot(
+    cloud: Cloud,
+    droplet: Droplet,
+    name: str,
+    tick: Callable[[float], object] = lambda seconds: None,
+    every_s: float = 5.0,
+    within_s: float = 4 * 3600.0,
+) -> None:
+    """Make a snapshot of a stopped droplet and wait for it; `tick` gets the seconds so far."""
+    if droplet.status != "off":
+        raise LlamaError(
+            f"{droplet.name} is {droplet.status}, and a snapshot of a running disk may be torn; "
+            "stop it with sudo shutdown now, wait until it is listed as off, and try again"
+        )
+    action, start = cloud.act(droplet.id, "snapshot", name=name), time.monotonic()
+    while (status := cloud.action_status(action)) == "in-progress":
+        tick(time.monotonic() - start)
+        if time.monotonic() - start > within_s:
+            raise CloudError(f"the snapshot {name} takes too long; look with llama com do -S")
+        time.sleep(every_s)
+    if status != "completed":
+        raise CloudError(f"DigitalOcean could not make the snapshot {name}; try again")

@@ -1,0 +1,196 @@
+"""What the fleet costs: a ledger of every droplet, and the limits that settings put on it."""
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llama.errors import LlamaError
+from llama.settings.model import Fleet as Limits
+
+_DAY_S = 86400.0
+
+
+class Life(NamedTuple):
+    """A droplet from `start` to `end` [Unix s], None while it lives; `study` is "" for none.
+
+    `found` says that nobody here has ordered it: it was in the cloud, with the fleet's tag.
+    """
+
+    id: int
+    name: str
+    price_hourly_usd: float
+    study: str
+    start: float
+    end: float | None
+    found: bool = False
+
+    def hours_started(self, now: float, since: float = -math.inf) -> int:
+        """Return how many hours began after `since`, each of which counts whole."""
+        stop = now if self.end is None else self.end
+        total = max(math.ceil((stop - self.start) / 3600), 1)
+        before = math.floor((since - self.start) / 3600) + 1 if since >= self.start else 0
+        return max(total - before, 0)
+
+
+class Cost(NamedTuple):
+    """Droplets alive, their price, and what was spent: in 24 hours, on each study, in all [USD]."""
+
+    droplets: int
+    usd_per_hour: float
+    usd_of_day: float
+    usd_of_study: dict[str, float]
+    usd: float
+
+
+class OverBudgetError(LlamaError):
+    """A limit of the settings would be exceeded."""
+
+
+class Ledger:
+    """Creations and destructions of one fleet, one JSON object per line, only ever appended to."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "ledger.jsonl"
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other process check the budget and order droplets within the block."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def record(self, event: str, time: float, **content: Any) -> None:
+        """Append one line, on disk when this returns."""
+        stamp = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": stamp, "event": event, **content}, allow_nan=False) + "\n"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a+b") as stream:
+                # what a full disk or a crash has left of the last line stays a line of its own
+                if stream.tell() and not self._ends_whole(stream):
+                    line = "\n" + line
+                stream.write(line.encode())
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise LlamaError(
+                f"cannot write the ledger {self.path} ({error.strerror}); no droplet is made "
+                "without it; free some space or correct the permissions"
+            ) from error
+
+    @staticmethod
+    def _ends_whole(stream: Any) -> bool:
+        stream.seek(-1, os.SEEK_END)
+        return bool(stream.read(1) == b"\n")
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return all lines; a broken one is left out, its droplet is found again in the cloud."""
+        try:
+            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise LlamaError(f"cannot read the ledger {self.path} ({error.strerror})") from error
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                entry = json.loads(line)
+                if isinstance(entry, dict) and "event" in entry and "time" in entry:
+                    found.append(entry)
+        return found
+
+    def lives(self) -> list[Life]:
+        """Return every droplet there was, in the order of their first entries."""
+        lives: dict[int, Life] = {}
+        for entry in self.entries():
+            ident = int(entry.get("id", 0))
+            if entry["event"] == "created":
+                lives[ident] = Life(
+                    ident,
+                    entry["name"],
+                    entry["price_hourly_usd"],
+                    entry["study"],
+                    unix(entry["since"]),
+                    None,
+                    entry["found"],
+                )
+            elif entry["event"] == "gone" and ident in lives:
+                lives[ident] = lives[ident]._replace(end=unix(entry["time"]))
+        return list(lives.values())
+
+    def study_of(self, name: str) -> str | None:
+        """Return for which study a droplet called `name` was last ordered, None if it never was."""
+        for entry in reversed(self.entries()):
+            if entry["event"] == "ordered" and name in entry["names"]:
+                return str(entry["study"])
+        return None
+
+
+def unix(stamp: str) -> float:
+    """Return Unix seconds of an ISO 8601 time with its zone."""
+    return datetime.fromisoformat(stamp).timestamp()
+
+
+def running_cost(lives: list[Life], now: float) -> Cost:
+    """Return what the droplets of `lives` cost at `now` [Unix s]; started hours count whole."""
+    alive = [life for life in lives if life.end is None]
+    of_study: dict[str, float] = {}
+    for life in lives:
+        usd = life.hours_started(now) * life.price_hourly_usd
+        of_study[life.study] = of_study.get(life.study, 0.0) + usd
+    return Cost(
+        len(alive),
+        math.fsum(life.price_hourly_usd for life in alive),
+        math.fsum(life.hours_started(now, now - _DAY_S) * life.price_hourly_usd for life in lives),
+        of_study,
+        math.fsum(of_study.values()),
+    )
+
+
+def check_budget(
+    limits: Limits, lives: list[Life], now: float, count: int, usd_per_hour: float, study: str
+) -> None:
+    """Raise `OverBudgetError` when `count` more droplets, `usd_per_hour` in all, break a limit.
+
+    With `count` 0 this tells whether the fleet may go on as it is.
+    """
+    cost = running_cost(lives, now)
+    if cost.droplets + count > limits.max_droplets:
+        raise OverBudgetError(
+            f"{cost.droplets} droplets and {count} more are above fleet.max_droplets = "
+            f"{limits.max_droplets}; destroy some or raise it"
+        )
+    old = [
+        life for life in lives if life.end is None and now - life.start > limits.max_hours * 3600
+    ]
+    if old:
+        raise OverBudgetError(
+            f"{old[0].name} has lived for {(now - old[0].start) / 3600:.0f} h, above "
+            f"fleet.max_hours = {limits.max_hours:g}; destroy it (llama com do --reap) or raise it"
+        )
+    day = cost.usd_of_day + usd_per_hour
+    if day > limits.max_usd_per_day:
+        raise OverBudgetError(
+            f"the last 24 hours and one hour of these droplets cost ${day:,.2f}, above "
+            f"fleet.max_usd_per_day = {limits.max_usd_per_day:g}; wait, order fewer, or raise it"
+        )
+    spent = cost.usd_of_study.get(study, 0.0) + usd_per_hour
+    if study and spent > limits.max_usd_per_study:
+        raise OverBudgetError(
+            f"{study} would have cost ${spent:,.2f}, above fleet.max_usd_per_study = "
+            f"{limits.max_usd_per_study:g}; order fewer or raise it"
+        )
+
+
+def hours_left(limits: Limits, cost: Cost, usd_per_hour: float) -> float:
+    """Return for how long the day's money lasts at `usd_per_hour` more [h]; inf if for a day."""
+    rate = cost.usd_per_hour + usd_per_hour
+    left = (limits.max_usd_per_day - cost.usd_of_day) / rate if rate else math.inf
+    return left if left < 24 else math.inf
