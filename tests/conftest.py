@@ -3,7 +3,9 @@
 import os
 import runpy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
@@ -18,6 +20,11 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 if not getattr(sys.modules.get("sitecustomize"), "LOOPBACK_ONLY", False):
     runpy.run_path(str(_GUARD / "sitecustomize.py"))
 
+# no test asks the real cloud, nor with a real token: nobody listens at port 9
+os.environ["DIGITALOCEAN_END_POINT"] = "http://127.0.0.1:9/v2/"
+for _token in ("DIGITALOCEAN", "DIGITALOCEAN_ACCESS_TOKEN"):
+    os.environ.pop(_token, None)
+
 # the same examples every time: a failure is the change's, not the day's
 hypothesis.settings.register_profile("llama", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("llama")
@@ -29,3 +36,20 @@ def shared_data() -> Path:
     if not _SHARED_DATA.is_dir():
         pytest.skip(f"no real data in {_SHARED_DATA}")
     return _SHARED_DATA
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Refuse a test that is, before or after it, about to ask another cloud than its own double.
+
+    python-digitalocean reads the end point anew for every object that it makes.
+    """
+    _assert_own_cloud(item)
+    yield
+    _assert_own_cloud(item)
+
+
+def _assert_own_cloud(item: pytest.Item) -> None:
+    end_point = os.environ.get("DIGITALOCEAN_END_POINT", "")
+    host = urlsplit(end_point).hostname
+    assert host == "127.0.0.1", f"{item.nodeid} may ask the real cloud: {end_point or 'no double'}"

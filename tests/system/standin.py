@@ -6,7 +6,6 @@ that LLAMA writes, the host key, is done here.
 
 import getpass
 import os
-import pwd
 import signal
 import socket
 import subprocess
@@ -27,6 +26,7 @@ class StandIns:
         self.running: dict[int, subprocess.Popen[bytes]] = {}
         with socket.create_server(("127.77.0.1", 0)) as server:
             self.port = server.getsockname()[1]
+        directory.mkdir()
         self.key = directory / "client"
         keygen(self.key)
         self.home = directory / "home"
@@ -67,6 +67,7 @@ class StandIns:
         with (place / "sshd.log").open("ab") as log:
             self.running[droplet["id"]] = subprocess.Popen(
                 [*command, SSHD, "-D", "-e", "-f", str(config)],
+                env={"PATH": os.environ["PATH"]},
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
@@ -97,8 +98,3 @@ def keygen(path: Path) -> None:
     """Make a key pair at `path`."""
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-
-
-def shell() -> str:
-    """Return the login shell of the user, which sshd starts."""
-    return pwd.getpwuid(os.geteuid()).pw_shell

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llama.cli.common import ask, counter
+from llama.cli.common import ask, counter, plural
 from llama.cli.parsers import Subparsers, add_command, add_group
 from llama.errors import LlamaError
 
@@ -158,7 +158,7 @@ def _create(crew: "Crew", options: argparse.Namespace) -> int:
     sys.stderr.write(
         f"{len(wanted)} x {size} in {region} from {offer.image.name} ({offer.image.created[:10]}):"
         f" {last}\n"
-        f"${offer.usd_per_hour:,.4f} per hour, with the {cost.droplets} droplets that are there "
+        f"${offer.usd_per_hour:,.4f} per hour, with the {plural(cost.droplets, 'droplet')} already there "
         f"${offer.usd_per_hour + cost.usd_per_hour:,.4f}; ${cost.usd_of_day:,.2f} spent in the "
         f"last 24 hours;\nthe limit of ${crew.limits.max_usd_per_day:,.2f} per day lasts {lasts}\n"
     )
@@ -196,7 +196,7 @@ def _destroy(crew: "Crew", patterns: list[str]) -> int:
         good = ask("Type their number to destroy them for ever:") == str(len(chosen))
     else:
         of_all = " (all of the account)" if len(chosen) == len(everything) else ""
-        good = ask(f"Destroy these {len(chosen)} droplets{of_all} for ever? [y/N]") == "y"
+        good = ask(f"Destroy these {plural(len(chosen), 'droplet')}{of_all} for ever? [y/N]") == "y"
     return _destroy_these(crew, chosen, good)
 
 

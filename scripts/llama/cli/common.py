@@ -64,6 +64,11 @@ def ask(question: str) -> str:
     return answer.strip()
 
 
+def plural(count: int, what: str) -> str:
+    """Return `1 droplet`, `2 droplets`."""
+    return f"{count:,} {what}" + "s" * (count != 1)
+
+
 def counter(what: str, total: int) -> Callable[[int], None]:
     """Return what shows, from two seconds on and on a terminal only, how many of `total` are done.
 

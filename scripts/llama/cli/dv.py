@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from llama.cli.common import ask, counter
+from llama.cli.common import ask, counter, plural
 from llama.cli.parsers import Subparsers, add_command, add_group
 from llama.errors import LlamaError
 
@@ -44,7 +44,9 @@ def _hosts(options: argparse.Namespace) -> tuple["Crew", dict[str, "Droplet"]]:
     found = crew.droplets([options.pattern])
     hosts = host_names(droplet for droplet in found if droplet.status == "active")
     if len(hosts) < len(found):
-        sys.stderr.write(f"{len(found) - len(hosts)} droplets are not active and left out\n")
+        idle = len(found) - len(hosts)
+        be = "is" if idle == 1 else "are"
+        sys.stderr.write(f"{plural(idle, 'droplet')} {be} not active and left out\n")
     if not hosts:
         raise LlamaError(
             f"no active droplet with the tag {crew.limits.tag} matches {options.pattern}; "
@@ -163,7 +165,8 @@ def _ls_procs(options: argparse.Namespace) -> int:
         print(answer.out)
     code = _summary(answers)
     total = sum(len(answer.out.splitlines()) for answer in busy.values())
-    print(f"total of {total} running processes on {len(busy)} droplets")
+    processes = "running process" + "es" * (total != 1)
+    print(f"total of {total} {processes} on {plural(len(busy), 'droplet')}")
     return code
 
 

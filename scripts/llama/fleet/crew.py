@@ -161,7 +161,8 @@ class Crew:
                 break
             except BusyError as error:
                 reason, made = str(error), []
-                time.sleep(min(error.wait_s or 2.0, max(deadline - time.monotonic(), 0.0)))
+                wait_s = 2.0 if error.wait_s is None else max(error.wait_s, 0.1)
+                time.sleep(min(wait_s, max(deadline - time.monotonic(), 0.0)))
             except PassingError as error:
                 reason, lost = str(error), True
                 made = self._come_late(batch)

@@ -1,0 +1,88 @@
+"""A cloud of one's own for each test: the double's end point, settings, and a token to look for."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from do_double import Cloud
+from do_server import running
+from standin import StandIns
+
+from llama.settings import default_yaml
+
+TOKEN = "dop_v1_canary0123456789abcdef"
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings with an output directory of the test's own, found by commands and by `load`."""
+    path = tmp_path / "config.yaml"
+    path.write_text(default_yaml().replace("output_dir: null", f"output_dir: {tmp_path}/out"))
+    monkeypatch.setenv("LLAMA_CONFIG", str(path))
+    return path
+
+
+def change(path: Path, **values: object) -> None:
+    """Change settings of the block `fleet` in place."""
+    lines = path.read_text().splitlines()
+    for name, value in values.items():
+        (at,) = (n for n, line in enumerate(lines) if line.startswith(f"  {name}: "))
+        lines[at] = f"  {name}: {value}"
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """The double, without stand-ins, and an environment that points at it."""
+    with _account(Cloud(TOKEN), monkeypatch) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIns]:
+    """Makes an sshd for each droplet of `fleet`; its home has the key that opens them."""
+    stand_ins = StandIns(tmp_path / "droplets")
+    monkeypatch.setenv("HOME", str(stand_ins.home))
+    yield stand_ins
+    stand_ins.halt_all()
+
+
+@pytest.fixture
+def fleet(
+    stand_ins: StandIns, settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cloud]:
+    """The double with stand-ins."""
+    cloud = Cloud(TOKEN, boot=stand_ins.boot, halt=stand_ins.halt)
+    with _account(cloud, monkeypatch) as account:
+        yield account
+
+
+@contextlib.contextmanager
+def _account(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    with running(cloud) as end_point:
+        monkeypatch.setenv("DIGITALOCEAN_END_POINT", end_point)
+        monkeypatch.setenv("DIGITALOCEAN", TOKEN)
+        yield cloud
+
+
+Bash = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def bash(tmp_path: Path) -> Bash:
+    """Run a line in bash as typed, in an empty directory, with `answers` to its questions."""
+    place = tmp_path / "here"
+    place.mkdir()
+
+    def run(line: str, answers: str = "") -> subprocess.CompletedProcess[str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", "-c", line], input=answers, capture_output=True, text=True, timeout=120,
+            cwd=place, env=os.environ | {"PATH": path},
+        )  # fmt: skip
+
+    return run

@@ -1,0 +1,134 @@
+"""The operators' guide, command by command as it stands there, in bash, with real sshd's.
+
+From "DigitalOcean Administration Examples" to "Running the Analysis in Parallel". What is typed is
+copied from the guide; only the number of servers is smaller, which its brace expansion tells.
+"""
+
+import re
+import time
+
+import pytest
+from conftest import Bash
+from do_double import Cloud
+from standin import StandIns
+
+IMAGES = ("llama-parallel-early-er14-o2-bg", "llama-parallel-bns-o3")
+
+
+@pytest.fixture
+def account_of_the_guide(fleet: Cloud) -> Cloud:
+    for name in IMAGES:
+        fleet.add_image(name)
+    fleet.control({"droplets": [{"name": "web"}, {"name": "llama-old", "tags": ["llama"]}]})
+    return fleet
+
+
+def wait_active(cloud: Cloud) -> None:
+    while any(d["status"] == "new" for d in list(cloud.droplets.values())):
+        time.sleep(0.02)
+
+
+def test_administration(account_of_the_guide: Cloud, bash: Bash):
+    cloud = account_of_the_guide
+    done = bash("llama com do -h")
+    assert done.returncode == 0
+    assert "usable columns" in done.stdout or "columns of -D: name, status, ip" in done.stdout
+    done = bash("llama com do -D")
+    assert re.search(r"^llama-old +active +127\.77\.0\.\d+ ", done.stdout, re.M)
+    assert re.match(r"name +status +ip +size +region +image +created\n", done.stderr)
+    for typed in ("llama*", "'llama*'", '"llama*"', "llama\\*"):
+        done = bash(f"llama com do -D {typed}")
+        assert [line.split()[0] for line in done.stdout.splitlines()] == ["llama-old"]
+    address = next(d["_ip"] for d in cloud.droplets.values() if d["name"] == "llama-old")
+    done = bash("llama com do -D llama* -C ip")
+    assert (done.stdout, done.stderr) == (f"{address}\n", "ip\n")
+    done = bash("llama com do -n -D llama* -C ip")
+    assert (done.stdout, done.stderr) == (f"{address}\n", "")
+    done = bash("llama com do -S")
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {*IMAGES, "llama-worker"}
+
+    done = bash("llama com do -c llama-provision -i llama-parallel-early-er14-o2-bg", "y\n")
+    assert done.returncode == 0
+    assert "$0.0357 per hour, with" in done.stderr
+    done = bash(
+        "llama com do \\\n    -c llama-parallel-{00..11} \\\n    -i llama-parallel-early-er14-o2-bg",
+        "y\n",
+    )
+    assert done.returncode == 0
+    assert "12 x s-2vcpu-4gb in nyc3 from llama-parallel-early-er14-o2-bg" in done.stderr
+    assert "llama-parallel-00 .. llama-parallel-11\n$0.4285 per hour" in done.stderr
+    assert cloud.created == 15
+    wait_active(cloud)
+    assert bash("llama com do -D | wc -l").stdout == "15\n"
+
+    for answer in ("", "n\n", "yes\n", "Y\n"):
+        done = bash("llama com do -d llama*", answer)
+        assert done.returncode == 1
+        assert "Destroy these 14 droplets for ever? [y/N]" in done.stderr
+        assert len(done.stdout.splitlines()) == 14
+    assert cloud.deleted == 0
+    done = bash("llama com do -d llama*", "y\n")
+    assert done.returncode == 0
+    assert [d["name"] for d in cloud.droplets.values()] == ["web"]
+
+
+def test_wildcards_that_the_shell_takes(account_of_the_guide: Cloud, bash: Bash):
+    done = bash("touch llama-notes.txt; llama com do -D llama*")
+    assert done.stdout == ""
+    assert "no droplet matches llama-notes.txt; the shell has put files" in done.stderr
+    done = bash("llama com do -d llama*", "y\n")
+    assert done.returncode == 1
+    assert "quote the wildcard" in done.stderr
+    assert account_of_the_guide.deleted == 0
+
+
+def test_destroying_everything(account_of_the_guide: Cloud, bash: Bash):
+    for typed in ("'**'", "'?*'", "''", "'*?' llama-old"):
+        assert bash(f"llama com do -d {typed}", "y\n2\n").returncode == 1
+    assert bash("llama com do -d").returncode == 2
+    for answer in ("y\n", "", "1\n"):
+        done = bash("llama com do -d '*'", answer)
+        assert done.returncode == 1
+        assert "ALL droplets of the account" in done.stderr
+    assert account_of_the_guide.deleted == 0
+    assert bash("llama com do -d '*'", "2\n").returncode == 0
+    assert account_of_the_guide.droplets == {}
+
+
+def test_in_parallel(account_of_the_guide: Cloud, stand_ins: StandIns, bash: Bash):
+    cloud = account_of_the_guide
+    cloud.delete(next(i for i, d in cloud.droplets.items() if d["name"] == "llama-old"))
+    done = bash("llama com do -c llama-parallel-bns-o3-00 -i llama-parallel-bns-o3", "y\n")
+    assert done.returncode == 0
+    done = bash("llama com do -c llama-parallel-bns-o3-{01..03} -i llama-parallel-bns-o3", "y\n")
+    assert done.returncode == 0
+    wait_active(cloud)
+    # cloud-init has told them the fleet's key: nothing to confirm
+    done = bash("llama dev dv init")
+    assert done.returncode == 0
+    assert done.stderr.startswith("4 of 4 known")
+    done = bash("llama dev dv ls-procs")
+    assert done.stdout.splitlines()[-1] == "total of 0 running processes on 0 droplets"
+
+    work = "(exec -a snakemake sleep 600) >/dev/null 2>&1 & sleep 0.2"
+    assert bash(f"llama dev dv -p '*-0[1-3]' eval 'bash -c \"{work}\"'").returncode == 0
+    done = bash("llama dev dv ls-procs")
+    assert done.stdout.splitlines()[-1] == "total of 3 running processes on 3 droplets"
+    assert re.search(r"^--- llama-parallel-bns-o3-01\n\d+ snakemake 600$", done.stdout, re.M)
+
+    assert bash("llama dev dv done bg").returncode == 0
+    logs = stand_ins.place("llama-parallel-bns-o3-02") / "logs"
+    (logs / "1.log").write_text("old\n")
+    (logs / "2.log").write_text("".join(f"line {n}\n" for n in range(40)))
+    done = bash("llama dev dv tail")
+    assert f"--- llama-parallel-bns-o3-02\n{logs}/2.log\nline 30\n" in done.stdout
+    assert "line 29\n" not in done.stdout
+    assert done.stdout.count("no log in") == 3
+
+    place = stand_ins.place("llama-parallel-bns-o3-00")
+    done = bash(f"llama dev dv -p llama-parallel-bns-o3-00 eval \\\n   'ls {place}/..'")
+    assert "llama-parallel-bns-o3-00\n" in done.stdout
+    assert done.stderr == "1 of 1 droplets done\n"
+    assert bash("llama dev dv killall").returncode == 0
+    done = bash("llama dev dv ls-procs")
+    assert done.stdout == "total of 0 running processes on 0 droplets\n"
