@@ -14,7 +14,7 @@ from standin import StandIns
 
 from llama.settings import default_yaml
 
-TOKEN = "dop_v1_canary0123456789abcdef"
+TOKEN = "dop_v1_canary0123456789abcdef"  # noqa: S105
 
 
 @pytest.fixture

@@ -9,23 +9,24 @@ from conftest import TOKEN
 from do_double import Cloud as Double
 
 from llama.errors import LlamaError
-from llama.fleet import cloud as module
-from llama.fleet.cloud import (
+from llama.fleet import connection
+from llama.fleet.cloud import Cloud
+from llama.fleet.connection import (
     BusyError,
-    Cloud,
     CloudError,
     DropletLimitError,
     NotFoundError,
     PassingError,
     RefusedError,
 )
+from llama.fleet.records import Droplet
 
 EVERYTHING = r"\w+ "
 
 
 @pytest.fixture
 def cloud(account: Double, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.3)
+    monkeypatch.setattr(connection, "ANSWER_WITHIN_S", 0.3)
     return Cloud(TOKEN, patience_s=60.0)
 
 
@@ -35,7 +36,7 @@ def hasty(cloud: Cloud) -> Cloud:
     return Cloud(TOKEN, patience_s=0.0)
 
 
-def order(cloud: Cloud, *names: str, user_data: str = "") -> list[module.Droplet]:
+def order(cloud: Cloud, *names: str, user_data: str = "") -> list[Droplet]:
     image = cloud.image("llama-worker", "nyc3")
     return cloud.create(
         list(names), image, "s-1vcpu-1gb", "nyc3", cloud.ssh_keys(), ["llama"], user_data

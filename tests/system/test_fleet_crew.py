@@ -11,10 +11,11 @@ from conftest import TOKEN, change
 from do_double import Cloud as Double
 
 from llama.errors import LlamaError
-from llama.fleet import cloud as cloud_module
+from llama.fleet import connection
 from llama.fleet import crew as module
-from llama.fleet.cloud import Cloud, CloudError, PassingError, RefusedError
-from llama.fleet.crew import Crew, Made, doubles, take_snapshot
+from llama.fleet.cloud import Cloud, take_snapshot
+from llama.fleet.connection import CloudError, PassingError, RefusedError
+from llama.fleet.crew import Crew, Made, doubles
 from llama.fleet.money import OverBudgetError
 from llama.settings import load
 
@@ -23,7 +24,7 @@ SIZE, REGION = "s-2vcpu-4gb", "nyc3"
 
 @pytest.fixture
 def crew(account: Double, settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> Crew:
-    monkeypatch.setattr(cloud_module, "ANSWER_WITHIN_S", 0.5)
+    monkeypatch.setattr(connection, "ANSWER_WITHIN_S", 0.5)
     monkeypatch.setattr(module, "_LOOK_EVERY_S", 0.3)
     monkeypatch.setattr(module, "_LIST_LAGS_S", 0.0)
     return Crew(load(), Cloud(TOKEN, patience_s=20))
@@ -236,7 +237,7 @@ def test_no_droplet_without_a_ledger(account: Double, crew: Crew):
 def test_snapshots(account: Double, crew: Crew):
     (droplet,) = make(crew, ["a"]).new
     time.sleep(0.3)
-    with pytest.raises(LlamaError, match="a is active.*shutdown now"):
+    with pytest.raises(LlamaError, match=r"a is active.*shutdown now"):
         take_snapshot(crew.cloud, crew.droplets()[0], "s")
     action = crew.cloud.act(droplet.id, "power_off")
     while crew.cloud.action_status(action) == "in-progress":

@@ -12,8 +12,9 @@ from llama.cli.parsers import Subparsers, add_command, add_group
 from llama.errors import LlamaError
 
 if TYPE_CHECKING:
-    from llama.fleet.cloud import Cloud, Droplet
+    from llama.fleet.cloud import Cloud
     from llama.fleet.crew import Crew
+    from llama.fleet.records import Droplet
 
 _DROPLET: dict[str, Callable[[Any], str]] = {
     "name": lambda d: d.name,
@@ -158,7 +159,7 @@ def _create(crew: "Crew", options: argparse.Namespace) -> int:
     sys.stderr.write(
         f"{len(wanted)} x {size} in {region} from {offer.image.name} ({offer.image.created[:10]}):"
         f" {last}\n"
-        f"${offer.usd_per_hour:,.4f} per hour, with the {plural(cost.droplets, 'droplet')} already there "
+        f"${offer.usd_per_hour:,.4f} per hour, with {plural(cost.droplets, 'droplet')} there now "
         f"${offer.usd_per_hour + cost.usd_per_hour:,.4f}; ${cost.usd_of_day:,.2f} spent in the "
         f"last 24 hours;\nthe limit of ${crew.limits.max_usd_per_day:,.2f} per day lasts {lasts}\n"
     )
@@ -229,7 +230,7 @@ def _reap(crew: "Crew") -> int:
 
 
 def _snapshot(cloud: "Cloud", name: str, droplet: str | None) -> int:
-    from llama.fleet.crew import take_snapshot
+    from llama.fleet.cloud import take_snapshot
 
     found = [d for d in cloud.droplets() if droplet in (d.name, str(d.id))]
     if len(found) != 1:

@@ -9,8 +9,8 @@ from llama.cli.parsers import Subparsers, add_command, add_group
 from llama.errors import LlamaError
 
 if TYPE_CHECKING:
-    from llama.fleet.cloud import Droplet
     from llama.fleet.crew import Crew
+    from llama.fleet.records import Droplet
     from llama.fleet.remote import Answer
 
 

@@ -5,20 +5,16 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from llama.errors import LlamaError
-from llama.fleet.cloud import (
-    PER_CREATION,
+from llama.fleet.cloud import PER_CREATION, Cloud
+from llama.fleet.connection import (
     BusyError,
-    Cloud,
     CloudError,
-    Droplet,
     DropletLimitError,
-    Image,
     PassingError,
     RefusedError,
-    Size,
 )
 from llama.fleet.money import Cost, Ledger, check_budget, hours_left, running_cost, unix
+from llama.fleet.records import Droplet, Image, Size
 from llama.fleet.token import find_token
 from llama.settings import Settings
 
@@ -283,27 +279,3 @@ def matching(droplets: Iterable[Droplet], patterns: Iterable[str]) -> list[Dropl
     patterns = list(patterns)
     chosen = [d for d in droplets if any(fnmatchcase(d.name, pattern) for pattern in patterns)]
     return sorted(chosen, key=lambda droplet: (droplet.name, droplet.id))
-
-
-def take_snapshot(
-    cloud: Cloud,
-    droplet: Droplet,
-    name: str,
-    tick: Callable[[float], object] = lambda seconds: None,
-    every_s: float = 5.0,
-    within_s: float = 4 * 3600.0,
-) -> None:
-    """Make a snapshot of a stopped droplet and wait for it; `tick` gets the seconds so far."""
-    if droplet.status != "off":
-        raise LlamaError(
-            f"{droplet.name} is {droplet.status}, and a snapshot of a running disk may be torn; "
-            "stop it with sudo shutdown now, wait until it is listed as off, and try again"
-        )
-    action, start = cloud.act(droplet.id, "snapshot", name=name), time.monotonic()
-    while (status := cloud.action_status(action)) == "in-progress":
-        tick(time.monotonic() - start)
-        if time.monotonic() - start > within_s:
-            raise CloudError(f"the snapshot {name} takes too long; look with llama com do -S")
-        time.sleep(every_s)
-    if status != "completed":
-        raise CloudError(f"DigitalOcean could not make the snapshot {name}; try again")

@@ -16,7 +16,7 @@ import yaml
 
 from llama.errors import LlamaError
 from llama.files import write_bytes
-from llama.fleet.cloud import Droplet
+from llama.fleet.records import Droplet
 
 _KEY = "host_ed25519"
 _METADATA = "169.254.169.254"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from llama.fleet.cloud import Droplet
 from llama.fleet.hostkeys import alias, confirmed_keys, write_known_hosts, write_ssh_config
+from llama.fleet.records import Droplet
 from llama.fleet.token import withheld
 
 FANOUT = 100
