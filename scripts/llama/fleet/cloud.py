@@ -22,7 +22,6 @@ from llama.fleet.records import Droplet, Image, Size, read_droplet, read_image, 
 from llama.fleet.token import refuse_token
 
 PER_CREATION = 10  # names that one order may hold
-_PER_PAGE = 200
 _T = TypeVar("_T")
 
 

@@ -85,6 +85,8 @@ class Connection:
             problem: CloudError = PassingError(f"DigitalOcean {what}; try again later")
         # the library takes errors apart without looking what they are made of
         except (Error, LookupError, TypeError, AttributeError) as error:
+            if connection.last is None:
+                raise
             problem = self._problem(connection.last, str(error), f"{verb} {url}")
         finally:
             connection._session.close()
@@ -92,7 +94,7 @@ class Connection:
         raise problem from None
 
     def _problem(self, response: Any, text: str, request: str) -> CloudError:
-        status = response.status_code if response is not None else 0
+        status = response.status_code
         said = text.replace(self._token, "[token]")[:300] or "no reason given"
         if status == 401:
             return CloudError(
