@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TOKEN, change
+from do_double import ApiError
 from do_double import Cloud as Double
 
 from llama.errors import LlamaError
@@ -15,7 +16,7 @@ from llama.fleet import connection
 from llama.fleet import crew as module
 from llama.fleet.cloud import Cloud, take_snapshot
 from llama.fleet.connection import CloudError, PassingError, RefusedError
-from llama.fleet.crew import Crew, Made, doubles
+from llama.fleet.crew import Crew, Made
 from llama.fleet.money import OverBudgetError
 from llama.settings import load
 
@@ -82,15 +83,20 @@ def test_an_answer_that_is_lost(account: Double, crew: Crew, faults):
 
 def test_an_order_that_comes_true_after_it_was_given_up(account: Double, crew: Crew):
     offer = crew.offer(2, "llama-worker", SIZE, REGION)
-    late = {"match": "POST droplets", "lose": True, "late_s": 1.5}
-    account.control({"faults": [late]})
-    account.faults.append(type(account.faults[0])("POST droplets", before_s=0.4))
-    crew.create(["a", "b"], offer)
-    time.sleep(1)
-    left = crew.droplets()
-    crew.reconcile(left)
-    crew.destroy(doubles(left))
-    assert sorted(d["name"] for d in account.droplets.values()) == ["a", "b"]
+    orders, real = [], account.create
+
+    def create(order):
+        orders.append(order)
+        if len(orders) == 1:
+            raise ApiError(500, "server_error", "Server Error")
+        real(orders[0])
+        return real(order)
+
+    account.create = create  # type: ignore[method-assign]
+    made = crew.create(["a", "b"], offer)
+    assert account.created == 4
+    assert set(account.droplets) == {droplet.id for droplet in made.new}
+    assert sorted(droplet.name for droplet in made.new) == ["a", "b"]
     crew.reconcile(crew.droplets())
     assert crew.cost().droplets == 2
 

@@ -167,7 +167,8 @@ class Crew:
                 self._enter(droplet, order.study)
             progress(len(new))
         if lost:
-            self.destroy(doubles(self.droplets()), "double")
+            twice = [d for d in self.droplets() if d.name in new and d.id != new[d.name].id]
+            self.destroy(twice, "double")
         return reason
 
     def _order(self, order: "_Order", names: list[str]) -> list[Droplet]:
