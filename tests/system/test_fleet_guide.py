@@ -133,3 +133,30 @@ def test_in_parallel(account_of_the_guide: Cloud, stand_ins: StandIns, bash: Bas
     assert bash("llama dev dv killall").returncode == 0
     done = bash("llama dev dv ls-procs")
     assert done.stdout == "total of 0 running processes on 0 droplets\n"
+
+
+def test_what_an_operator_sees_of_trouble(fleet: Cloud, bash: Bash):
+    away = {"match": "GET droplets", "status": 503, "times": 1}
+    fleet.control({"droplets": [{"name": "web"}], "faults": [away]})
+    done = bash("llama com do -n -D -C name,status")
+    assert (done.returncode, done.stdout) == (0, "web  active\n")
+    assert re.fullmatch(r"DigitalOcean is out of order \(503: .*\); again in \d+ s\n", done.stderr)
+    for line, code, said in (
+        ("llama com do -D -C nonsense", 2, "no column nonsense; choose of name, status"),
+        ("llama com do --snapshot s", 2, "--snapshot needs -i"),
+        ("llama com do --snapshot s -i nobody", 1, "-i nobody names no droplet"),
+        ("llama com do -c a -i nothing", 1, "no snapshot or public image is called nothing"),
+        ("llama com do -c a --size huge", 1, "choose one of s-1vcpu-1gb, s-2vcpu-4gb"),
+        ("llama com do -c n{00..99}", 1, "the account may have only 24 more droplets"),
+        ("llama com do -c n{000..100}", 1, "fleet.max_droplets = 100; destroy some or raise it"),
+        ("DIGITALOCEAN= llama com do -D", 1, "there is no DigitalOcean token; export"),
+        ("DIGITALOCEAN=wrong-token llama com do -D", 1, "does not know this token"),
+        ("DIGITALOCEAN_END_POINT=http://127.0.0.2:9/ llama com do -D", 1, "in clear"),
+    ):
+        done = bash(line, "y\n")
+        assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+        assert "Traceback" not in done.stderr
+    assert fleet.created == 1
+    assert bash("llama com do -c web2", "n\n").returncode == 1
+    assert bash("llama com do --reap").stderr == "no droplet to reap\n"
+    assert fleet.created == 1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llama.cli.common import ask, counter, plural
+from llama.cli.common import ask, counter, plural, say
 from llama.cli.parsers import Subparsers, add_command, add_group
 from llama.errors import LlamaError
 
@@ -91,7 +91,10 @@ def _do(options: argparse.Namespace) -> int | None:
     from llama.fleet.token import find_token
     from llama.settings import load
 
-    cloud = Cloud(find_token())
+    if options.snapshot and not options.image:
+        sys.stderr.write("llama com do: --snapshot needs -i, the droplet to take it of\n")
+        return 2
+    cloud = Cloud(find_token(), tell=say)
     header = not options.no_header
     if options.droplets is not None:
         found = matching(cloud.droplets(), options.droplets or ["*"])
@@ -115,14 +118,12 @@ def _table(
     columns: list[str], known: dict[str, Callable[[Any], str]], rows: Iterable[Any], header: bool
 ) -> None:
     """Print aligned columns; the header goes to stderr, for it is no data."""
-    cells = [[known[column](row) or "-" for column in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    for number, row in enumerate([columns, *cells]):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        if number:
-            print(line.rstrip())
-        elif header:
-            sys.stderr.write(line.rstrip() + "\n")
+    lines = [columns] if header else []
+    lines += [[known[column](row) or "-" for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for number, cells in enumerate(lines):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        print(line.rstrip(), file=sys.stderr if header and not number else sys.stdout)
 
 
 def _hint(patterns: list[str], found: list["Droplet"]) -> None:

@@ -64,6 +64,11 @@ def ask(question: str) -> str:
     return answer.strip()
 
 
+def say(text: str) -> None:
+    """Print one line on stderr, where it does not mix with data."""
+    sys.stderr.write(f"{text}\n")
+
+
 def plural(count: int, what: str) -> str:
     """Return `1 droplet`, `2 droplets`."""
     return f"{count:,} {what}" + "s" * (count != 1)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from llama.cli.common import ask, counter, plural
+from llama.cli.common import ask, counter, plural, say
 from llama.cli.parsers import Subparsers, add_command, add_group
 from llama.errors import LlamaError
 
@@ -36,11 +36,13 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _hosts(options: argparse.Namespace) -> tuple["Crew", dict[str, "Droplet"]]:
     """Return the fleet and those of its droplets that match and can be reached."""
+    from llama.fleet.cloud import Cloud
     from llama.fleet.crew import Crew
     from llama.fleet.hostkeys import host_names
+    from llama.fleet.token import find_token
     from llama.settings import load
 
-    crew = Crew(load())
+    crew = Crew(load(), Cloud(find_token(), tell=say))
     found = crew.droplets([options.pattern])
     hosts = host_names(droplet for droplet in found if droplet.status == "active")
     if len(hosts) < len(found):

@@ -29,13 +29,20 @@ class Cloud:
     """The account behind `token`.
 
     What may be asked twice is asked again for up to `patience_s` while the API is away, busy or
-    over its rate. `create` is sent once; `llama.fleet.crew` makes it safe to repeat.
+    over its rate; `tell` is told why. `create` is sent once; `llama.fleet.crew` makes it safe to
+    repeat.
     """
 
-    def __init__(self, token: str, patience_s: float = 120.0) -> None:
+    def __init__(
+        self,
+        token: str,
+        patience_s: float = 120.0,
+        tell: Callable[[str], object] = lambda text: None,
+    ) -> None:
         self._connection = Connection(token)
         self._token = token
         self._patience_s = patience_s
+        self._tell = tell
 
     def droplets(self, tag: str | None = None) -> list[Droplet]:
         """Return all droplets, or all with `tag`: every one or an error, never a part."""
@@ -171,10 +178,15 @@ class Cloud:
             error = state.outcome.exception() if state.outcome else None
             return max(getattr(error, "wait_s", None) or 0.0, backoff(state))
 
+        def tell(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            self._tell(f"{str(error).partition(';')[0]}; again in {state.upcoming_sleep:.0f} s")
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(PassingError),
             wait=wait,
             stop=tenacity.stop_before_delay(self._patience_s),
+            before_sleep=tell,
             reraise=True,
         )
         return retrying(call)
