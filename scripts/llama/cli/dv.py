@@ -66,14 +66,16 @@ def _run(options: argparse.Namespace, command: str) -> dict[str, "Answer"]:
 
 def _show(answers: dict[str, "Answer"]) -> int:
     """Print equal answers once, under the names of their hosts; return the exit code."""
-    from llama.fleet.remote import groups
+    from llama.fleet.remote import NO_CONNECTION, groups
 
     for group in groups(answers):
+        if group.answer.code == NO_CONNECTION and not group.answer.out:
+            continue
         print(f"--- {group.hosts}" + (f" ({group.size})" if group.size > 1 else ""))
         if group.answer.out:
             print(group.answer.out)
         sys.stdout.flush()
-        if group.answer.err and group.answer.code != 255:
+        if group.answer.err:
             sys.stderr.write(group.answer.err + "\n")
     return _summary(answers)
 
@@ -85,7 +87,7 @@ def _summary(answers: dict[str, "Answer"]) -> int:
     failed: dict[str, list[str]] = {}
     for name, answer in answers.items():
         if answer.code == NO_CONNECTION:
-            failed.setdefault(_why(answer.err, name), []).append(name)
+            failed.setdefault(_why(answer.err), []).append(name)
         elif answer.code:
             failed.setdefault(f"exit code {answer.code}", []).append(name)
     for reason, names in failed.items():
@@ -95,7 +97,7 @@ def _summary(answers: dict[str, "Answer"]) -> int:
     return 1 if bad else 0
 
 
-def _why(error: str, name: str) -> str:
+def _why(error: str) -> str:
     """Return in one line why ssh has failed."""
     if "Host key verification failed" in error or "IDENTIFICATION HAS CHANGED" in error:
         return "its host key is not known; see llama dev dv init"
@@ -111,6 +113,7 @@ def _init(options: argparse.Namespace) -> int:
         confirmed_keys,
         fingerprint,
         fleet_key,
+        host_names,
         write_known_hosts,
         write_ssh_config,
     )
@@ -118,7 +121,8 @@ def _init(options: argparse.Namespace) -> int:
 
     crew, hosts = _hosts(options)
     ours, known = fleet_key(crew.directory)[1], confirmed_keys(crew.directory)
-    alive = {alias(droplet) for droplet in crew.droplets()}
+    everyone = crew.droplets()
+    alive = {alias(droplet) for droplet in everyone}
     known = {name: keys for name, keys in known.items() if name in alive}
     shown = shown_keys(crew.directory, hosts)
     away = [name for name, key in shown.items() if key is None]
@@ -143,7 +147,8 @@ def _init(options: argparse.Namespace) -> int:
             good += unknown
             unknown = {}
     write_known_hosts(crew.directory, known)
-    config = write_ssh_config(crew.directory, hosts)
+    config = crew.directory / "ssh_config"
+    write_ssh_config(config, crew.directory, host_names(everyone))
     for names, what in (
         (away, "no answer"),
         (changed, "ANOTHER host key than before; somebody may be in between. Destroy them"),

@@ -106,8 +106,8 @@ def write_known_hosts(directory: Path, confirmed: dict[str, set[str]]) -> None:
     write_bytes(directory / "known_hosts", ("\n".join(lines) + "\n").encode())
 
 
-def write_ssh_config(directory: Path, hosts: dict[str, Droplet]) -> Path:
-    """Write the ssh configuration by which `hosts` are reached by name, and return its path."""
+def write_ssh_config(path: Path, directory: Path, hosts: dict[str, Droplet]) -> Path:
+    """Write to `path` the ssh configuration by which `hosts` are reached by name; return `path`."""
     lines = []
     for name, droplet in hosts.items():
         lines += [f"Host {name}", f"  HostName {droplet.ip}", f"  HostKeyAlias {alias(droplet)}"]
@@ -117,7 +117,6 @@ def write_ssh_config(directory: Path, hosts: dict[str, Droplet]) -> Path:
             config=_quoted(Path.home() / ".ssh/config"),
         )
     )
-    path = directory / "ssh_config"
     write_bytes(path, "\n".join(lines).encode())
     return path
 

@@ -1,11 +1,13 @@
 """One command on many droplets at once: ClusterShell over ssh."""
 
 import shlex
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from llama.errors import LlamaError
 from llama.fleet.hostkeys import alias, confirmed_keys, write_known_hosts, write_ssh_config
 from llama.fleet.records import Droplet
 from llama.fleet.token import withheld
@@ -33,11 +35,11 @@ class Group(NamedTuple):
 def run(
     directory: Path,
     hosts: dict[str, Droplet],
-    commands: str | dict[str, str],
+    command: str,
     progress: Callable[[int], object] = lambda done: None,
     extra: str = "",
 ) -> dict[str, Answer]:
-    """Run a command, one for all or one by host, and return the answer of every host.
+    """Run `command` by the shell of every host, and return their answers.
 
     A host that fails stops no other. Host keys are checked against `directory`/known_hosts,
     `extra` are further options of ssh.
@@ -45,11 +47,10 @@ def run(
     from ClusterShell.Event import EventHandler
     from ClusterShell.Task import task_self
 
+    if not shutil.which("ssh"):
+        raise LlamaError("there is no ssh on this machine; install openssh-client")
     if not (directory / "known_hosts").exists():
         write_known_hosts(directory, confirmed_keys(directory))
-    config = write_ssh_config(directory, hosts)
-    if isinstance(commands, str):
-        commands = dict.fromkeys(hosts, commands)
 
     class Counter(EventHandler):  # type: ignore[misc]
         done = 0
@@ -59,27 +60,25 @@ def run(
             progress(self.done)
 
     task, counter = task_self(), Counter()
-    try:
+    with tempfile.TemporaryDirectory(prefix=".ssh-", dir=directory) as scratch:
+        config = write_ssh_config(Path(scratch) / "config", directory, hosts)
         task.set_default("stderr", True)
         task.set_info("fanout", FANOUT)
         task.set_info("ssh_options", f"-F {shlex.quote(str(config))} {extra}".rstrip())
-        by_command: dict[str, list[str]] = {}
-        for name, command in commands.items():
-            by_command.setdefault(command, []).append(name)
-        with withheld():
-            for command, names in by_command.items():
-                task.shell(command, nodes=",".join(names), handler=counter, stdin=False)
-            task.run()
-        return {
-            name: Answer(
-                task.node_retcode(name),
-                _text(task.node_buffer(name)),
-                _text(task.node_error(name)),
-            )
-            for name in commands
-        }
-    finally:
-        task.abort(kill=True)
+        try:
+            with withheld():
+                task.shell(command, nodes=",".join(hosts), handler=counter, stdin=False)
+                task.run()
+            return {
+                name: Answer(
+                    task.node_retcode(name),
+                    _text(task.node_buffer(name)),
+                    _text(task.node_error(name)),
+                )
+                for name in hosts
+            }
+        finally:
+            task.abort(kill=True)
 
 
 def _text(content: bytes | None) -> str:
