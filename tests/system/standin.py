@@ -6,7 +6,6 @@ that LLAMA writes, the host key, is done here.
 
 import getpass
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -87,7 +86,8 @@ class StandIns:
         """End the sshd of `droplet` and all that was started through it."""
         process = self.running.pop(droplet["id"], None)
         if process:
-            process.send_signal(signal.SIGKILL)
+            # the sshd itself, which unshare then buries; an orphan may find nobody to do it
+            subprocess.run(["pkill", "-KILL", "-P", str(process.pid)], check=False)
             process.wait()
 
     def halt_all(self) -> None:
