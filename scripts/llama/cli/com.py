@@ -45,7 +45,7 @@ _IMAGE: dict[str, Callable[[Any], str]] = {
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add `llama com do`."""
-    group = add_group(subparsers, "com", "other services")
+    group = add_group(subparsers, "com", "droplets and snapshots on DigitalOcean")
     parser = add_command(group, "do", "list, make and destroy droplets on DigitalOcean", _do)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (

@@ -10,7 +10,9 @@ from llama.cli.parsers import Subparsers, add_command, add_group
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add `llama dev` with its commands."""
-    group = add_group(subparsers, "dev", "background studies: progress, tables, sky-map lists")
+    group = add_group(
+        subparsers, "dev", "background studies, their droplets, tables and sky-map lists"
+    )
     dv.add_parser(group)
 
     background = add_group(group, "background", "tables of background odds and their p-values")
