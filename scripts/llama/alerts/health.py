@@ -136,14 +136,15 @@ class Monitor:
         self.state = State(
             since=before.since or now,
             started_at=now,
+            renewed_at=now,
             heartbeat_at=before.heartbeat_at,
             alert_at=before.alert_at,
             record_at=before.record_at,
             record=before.record,
         )
-        self.problems: list[str] = []
+        self.told = asdict(self.state)  # for other threads; replaced as a whole
         self._path = state_path(output_dir)
-        self._settings = settings
+        self.settings = settings
         self._alarm = alarm
         self._alarmed: set[str] = set()
         self._next = 0.0
@@ -161,18 +162,19 @@ class Monitor:
             return False
         self._next = time.monotonic() + _RENEWED_EVERY_S
         self.state.renewed_at = time.time()
-        self._find()
+        self.told = asdict(self.state)
+        self._raise_alarms()
         try:
-            write_json(self._path, asdict(self.state))
+            write_json(self._path, self.told)
         except LlamaError as error:  # the disk is full: whoever reads the file sees its age
             log.warning("cannot write the state: %s", error)
         self._tell_systemd()
         return True
 
-    def _find(self) -> None:
-        self.problems = find_problems(self.state, self._settings, self.state.renewed_at)
+    def _raise_alarms(self) -> None:
+        problems = find_problems(self.state, self.settings, self.state.renewed_at)
         # the same problem has another length of time in every sentence
-        kinds = {problem.split(" for ")[0]: problem for problem in self.problems}
+        kinds = {problem.split(" for ")[0]: problem for problem in problems}
         for kind in kinds.keys() - self._alarmed:
             self._alarm(f"ALARM: {kinds[kind]}")
         for kind in self._alarmed - kinds.keys():
@@ -187,7 +189,7 @@ class Monitor:
         if self.state.partitions and not self._ready:
             self._ready = notify("READY=1") or True
         silent_s = time.time() - max(self.state.heartbeat_at or 0.0, self.state.started_at)
-        if self.state.blocked or silent_s <= self._settings.heartbeat_silence_s:
+        if self.state.blocked or silent_s <= self.settings.heartbeat_silence_s:
             notify("WATCHDOG=1")
 
 
@@ -216,10 +218,8 @@ def serve(port: int, monitor: Monitor) -> http.server.ThreadingHTTPServer | None
             if self.path != "/healthz":
                 self.send_error(404)
                 return
-            late = time.time() - monitor.state.renewed_at > _RENEWAL_LATE_S
-            problems = [*monitor.problems, *(["it hangs"] if late else [])]
-            answer = {"problems": problems, "state": asdict(monitor.state)}
-            content = json.dumps(answer, indent=2).encode()
+            problems = find_problems(State(**monitor.told), monitor.settings, time.time())
+            content = json.dumps({"problems": problems, "state": monitor.told}, indent=2).encode()
             self.send_response(503 if problems else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

@@ -26,7 +26,12 @@ def client_config(settings: Listen, bootstrap_servers: str | None) -> dict[str, 
     """
     from gcn_kafka import config_from_env
 
-    config: dict[str, Any] = {"reconnect.backoff.ms": 1000, **config_from_env()}
+    config: dict[str, Any] = {
+        "reconnect.backoff.ms": 1000,
+        # for so long a killed listener keeps its successor from hearing
+        "session.timeout.ms": 10_000,
+        **config_from_env(),
+    }
     config.pop("bootstrap.servers", None)
     config |= {
         "group.id": settings.group_id or f"llama-{socket.gethostname()}",

@@ -98,12 +98,13 @@ def _survey(path: Path, scratch: Path) -> tuple[list[_Notice], int]:
     notices: list[_Notice] = []
     left_out = total = 0
     try:
-        for name, stream in _files(path):
-            with stream:
-                content = stream.read(MAX_BYTES + 1)
-            total += len(content)
+        for name, size, stream in _files(path):
+            # what has to be unpacked, even if only to get past it
+            total += 0 if path.is_dir() else size
             if len(notices) >= _MAX_NOTICES or total > _MAX_TOTAL_BYTES:
                 raise LlamaError(f"{path} is larger than any set of notices; replay it in parts")
+            with stream:
+                content = b"" if size > MAX_BYTES else stream.read(MAX_BYTES + 1)
             start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
             if len(content) > MAX_BYTES or start not in (b"{", b"<"):
                 left_out += 1
@@ -123,24 +124,25 @@ def _survey(path: Path, scratch: Path) -> tuple[list[_Notice], int]:
     return notices, left_out
 
 
-def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield name and stream of every regular file that is not hidden."""
+def _files(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Yield name, size in bytes as told, and stream of every regular file that is not hidden."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             name = file.relative_to(path).as_posix()
             if file.is_file() and not _hidden(name):
-                yield name, file.open("rb")
+                yield name, file.stat().st_size, file.open("rb")
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 if not info.is_dir() and not _hidden(info.filename):
-                    yield info.filename, archive.open(info)
+                    yield info.filename, info.file_size, archive.open(info)
     else:
-        with tarfile.open(path, "r|*") as tar:
+        # not as a stream ("r|"): that unpacks as much as the archive wants at once
+        with tarfile.open(path, "r:*") as tar:
             for member in tar:
                 stream = tar.extractfile(member) if member.isreg() else None
                 if stream is not None and not _hidden(member.name):
-                    yield member.name, stream
+                    yield member.name, member.size, stream
 
 
 def _hidden(name: str) -> bool:
