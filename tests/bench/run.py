@@ -11,10 +11,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import event
+import listen
 import stats
 import study
 
-MODULES = (stats, event, study)
+MODULES = (stats, event, study, listen)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,13 @@ class Site:
         self.process: subprocess.Popen[bytes] | None = None
 
     def environment(self, **more: str) -> dict[str, str]:
+        # the mock cluster keeps a dead member's partitions for so long
         client = {"KAFKA_AUTO_COMMIT_INTERVAL_MS": "50", "KAFKA_SESSION_TIMEOUT_MS": "6000"}
         client["KAFKA_HEARTBEAT_INTERVAL_MS"] = "500"
-        return os.environ | client | {"LLAMA_CONFIG": str(self.config)} | more
+        # it answers a waiting fetch at its end only, not when a record comes
+        client["KAFKA_FETCH_WAIT_MAX_MS"] = "10"
+        own = {key: value for key, value in os.environ.items() if not key.startswith("GCN_")}
+        return own | client | {"LLAMA_CONFIG": str(self.config)} | more
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -93,10 +97,22 @@ class Site:
     def pending(self) -> list[Entry]:
         return Spool(self.output).pending()
 
-    def wait_for_pending(self, number: int) -> list[Entry]:
+    def wait_for_pending(self, number: int) -> None:
         spool = self.output / "spool"
         wait_for(lambda: len(list(spool.glob("[!.]*.json"))) >= number, f"{number} records")
-        return self.pending()
+
+    def feed(self, records: Iterable[tuple[str, bytes | None]], heard: int = 0) -> None:
+        """Send (topic, content) as fast as the broker allows; `heard` wait already.
+
+        The mock cluster forgets what is older than its last 5 MB, so it is given 3 MB at once.
+        """
+        size = 0
+        for number, (topic, content) in enumerate(records, heard):
+            size += len(content or b"")
+            if size > 3_000_000:
+                self.wait_for_pending(number)
+                size = len(content or b"")
+            self.broker.send(topic, [content], key=b"../../key")
 
     def archived(self) -> Counter[str]:
         """Return how often which content is in the archive, by sha256."""

@@ -87,3 +87,12 @@ def test_a_process_that_does_not_end_is_told_about(lock, start):
 def test_a_background_process_that_ends_at_once_is_told_about(lock, tmp_path):
     with pytest.raises(LlamaError, match="did not start; the reason is at the end of"):
         start_in_background(["no", "such", "command"], lock, "llama x", tmp_path / "x.log")
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "x").write_text("a file where the directory should be")
+    with (
+        pytest.raises(LlamaError, match="correct the permissions or output_dir"),
+        only_one(tmp_path / "x" / "lock", "llama x"),
+    ):
+        raise AssertionError("held")

@@ -20,8 +20,14 @@ _START_S = 20.0
 @contextlib.contextmanager
 def only_one(lock: Path, what: str) -> Iterator[None]:
     """Hold `lock`, a file that then says our pid; `LlamaError` if another process holds it."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as file:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("a+")
+    except OSError as error:
+        raise LlamaError(
+            f"cannot write {lock} ({error.strerror}); correct the permissions or output_dir"
+        ) from error
+    with file:
         try:
             # a question of `holder` keeps it for an instant
             for attempt in tenacity.Retrying(
@@ -85,8 +91,12 @@ def stop(lock: Path, what: str, timeout_s: float = 30.0) -> int:
     pid = holder(lock)
     if pid is None:
         raise LlamaError(f"{what} is not running; there is nothing to end")
-    with contextlib.suppress(ProcessLookupError):
+    try:
         os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return pid
+    except PermissionError as error:
+        raise LlamaError(f"{what} with pid {pid} is another user's; ask them to end it") from error
     deadline = time.monotonic() + timeout_s
     while holder(lock) == pid:
         if time.monotonic() > deadline:
