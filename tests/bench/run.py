@@ -12,10 +12,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import event
 import fleet
+import listen
 import stats
 import study
 
-MODULES = (stats, event, study, fleet)
+MODULES = (stats, event, study, listen, fleet)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from broker import Broker
 from do_double import Cloud
 from do_server import running
 from standin import StandIns
@@ -86,3 +87,10 @@ def bash(tmp_path: Path) -> Bash:
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """A Kafka broker of one's own."""
+    with Broker() as running:
+        yield running

@@ -175,6 +175,39 @@ class GraceDB(Block):
     https://gracedb-playground.ligo.org/api/."""
 
 
+TOPICS = [
+    "igwn.gwalert",
+    "gcn.notices.icecube.gold_bronze_track_alerts",
+    "gcn.notices.icecube.lvk_nu_track_search",
+    "gcn.classic.voevent.ICECUBE_ASTROTRACK_GOLD",
+    "gcn.classic.voevent.ICECUBE_ASTROTRACK_BRONZE",
+    "gcn.classic.voevent.ICECUBE_CASCADE",
+]
+
+
+class Listen(Block):
+    """What `llama listen gcn` hears. Client id and secret, made at https://gcn.nasa.gov/quickstart,
+    are no settings: they come from GCN_CLIENT_ID and GCN_CLIENT_SECRET, or from systemd."""
+
+    domain: Literal["gcn.nasa.gov", "test.gcn.nasa.gov"] = "gcn.nasa.gov"
+    """Which GCN; test.gcn.nasa.gov is its rehearsal, with a client id of its own."""
+    topics: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]] = Field(
+        default_factory=lambda: list(TOPICS), min_length=1, max_length=1000
+    )
+    """Topics that are archived and given to `llama run`; those that GCN does not have do no harm.
+    The heartbeat is always heard. Add to them what else the archive shall hold."""
+    group_id: Name | None = Field(default=None, examples=["llama-site-b"])
+    """Name under which GCN remembers what has been heard; null means llama-HOSTNAME. Two listeners
+    of one name would get half of the records each. Set it where the host's name changes."""
+    heartbeat_silence_s: Number = Field(default=300.0, ge=1, le=86_400)
+    """Alarm when GCN's heartbeat, one a second, has been silent for so long [s]."""
+    alert_silence_h: Number | None = Field(default=6.0, gt=0, le=10_000, examples=[24.0])
+    """Alarm when igwn.gwalert has been silent for so long [h]; it has a mock alert every hour.
+    null never; set that while LVK sends none."""
+    health_port: Count | None = Field(default=None, ge=1024, le=65_535, examples=[8099])
+    """Port on this machine where monitoring can read /healthz; null opens none."""
+
+
 class Study(Block):
     """One class of gravitational-wave triggers."""
 
@@ -248,6 +281,7 @@ class Settings(Block):
     search: Search = Field(default_factory=Search)
     neutrinos: Neutrinos = Field(default_factory=Neutrinos)
     gracedb: GraceDB = Field(default_factory=GraceDB)
+    listen: Listen = Field(default_factory=Listen)
     background: Background = Field(default_factory=Background)
     fleet: Fleet = Field(default_factory=Fleet)
 

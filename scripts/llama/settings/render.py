@@ -50,6 +50,8 @@ def yaml_lines(values: dict[str, Any], model: type[Block] = Settings, depth: int
             text += "\n" + "".join(
                 f"{indent}  {key}: {_scalar(value)}\n" for key, value in values[name].items()
             )
+        elif isinstance(values[name], list) and values[name]:
+            text += "\n" + "".join(f"{indent}  - {_scalar(item)}\n" for item in values[name])
         else:
             text += f" {_scalar(values[name])}\n"
     return text

@@ -1,0 +1,108 @@
+"""A long-running command: one at a time, in the background if wished, ended by its lock's pid."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import tenacity
+
+from llama.errors import LlamaError
+
+_START_S = 20.0
+
+
+@contextlib.contextmanager
+def only_one(lock: Path, what: str) -> Iterator[None]:
+    """Hold `lock`, a file that then says our pid; `LlamaError` if another process holds it."""
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("a+")
+    except OSError as error:
+        raise LlamaError(
+            f"cannot write {lock} ({error.strerror}); correct the permissions or output_dir"
+        ) from error
+    with file:
+        try:
+            # a question of `holder` keeps it for an instant
+            for attempt in tenacity.Retrying(
+                retry=tenacity.retry_if_exception_type(BlockingIOError),
+                wait=tenacity.wait_fixed(0.05),
+                stop=tenacity.stop_after_delay(1),
+                reraise=True,
+            ):
+                with attempt:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LlamaError(
+                f"{what} is running already with pid {lock.read_text().strip()}; "
+                f"end it first with {what} -k"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def holder(lock: Path) -> int | None:
+    """Return the pid of the process that holds `lock`, None if nobody does."""
+    try:
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = file.read().strip()
+                return int(text) if text.isdecimal() else None
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def start_in_background(arguments: Sequence[str], lock: Path, what: str, log: Path) -> int:
+    """Start `llama ARGUMENTS`, detached from the terminal, and return its pid once it has `lock`.
+
+    `LlamaError` when it ends before, or another one runs already.
+    """
+    other = holder(lock)
+    if other is not None:
+        raise LlamaError(f"{what} is running already with pid {other}; end it first with {what} -k")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "llama", *arguments],
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + _START_S
+    while holder(lock) != process.pid:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise LlamaError(f"{what} did not start; the reason is at the end of {log}")
+        time.sleep(0.1)
+    return process.pid
+
+
+def stop(lock: Path, what: str, timeout_s: float = 30.0) -> int:
+    """Ask the process that holds `lock` to end, wait until it has, and return its pid."""
+    pid = holder(lock)
+    if pid is None:
+        raise LlamaError(f"{what} is not running; there is nothing to end")
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return pid
+    except PermissionError as error:
+        raise LlamaError(f"{what} with pid {pid} is another user's; ask them to end it") from error
+    deadline = time.monotonic() + timeout_s
+    while holder(lock) == pid:
+        if time.monotonic() > deadline:
+            raise LlamaError(
+                f"{what} with pid {pid} has not ended within {timeout_s:.0f} s; "
+                f"see its log, then kill -9 {pid}: nothing that it has committed is lost"
+            )
+        time.sleep(0.1)
+    return pid

@@ -1,0 +1,132 @@
+"""The Kafka client's configuration, its secrets, and its log without them."""
+
+import ipaddress
+import logging
+import logging.handlers
+import os
+import re
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from llama.errors import LlamaError
+from llama.settings.model import Listen
+
+SECRETS = ("GCN_CLIENT_ID", "GCN_CLIENT_SECRET")
+
+
+def client_config(settings: Listen, bootstrap_servers: str | None) -> dict[str, Any]:
+    """Return the Kafka client's configuration; it holds the secret, so never print it.
+
+    Further properties of librdkafka are taken from the environment, KAFKA_... as in gcn-kafka.
+    `bootstrap_servers` is for brokers on this machine, without encryption. `LlamaError` for
+    others, and when client id or secret are missing.
+    """
+    from gcn_kafka import config_from_env
+
+    config: dict[str, Any] = {
+        "reconnect.backoff.ms": 1000,
+        # for so long a killed listener keeps its successor from hearing
+        "session.timeout.ms": 10_000,
+        **config_from_env(),
+    }
+    config.pop("bootstrap.servers", None)
+    config |= {
+        "group.id": settings.group_id or f"llama-{socket.gethostname()}",
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": True,
+        "enable.auto.offset.store": False,
+        "client.id": "llama",
+        # what is fetched ahead, in memory [kB]
+        "queued.max.messages.kbytes": 32_768,
+    }
+    if bootstrap_servers:
+        for server in bootstrap_servers.split(","):
+            if not _is_loopback(server.strip().rpartition(":")[0]):
+                raise LlamaError(
+                    f"{server[:100]} is not on this machine, and --bootstrap-servers speaks "
+                    "without encryption; leave it out to listen to GCN"
+                )
+        return config | {"bootstrap.servers": bootstrap_servers, "security.protocol": "plaintext"}
+    missing = [name for name in SECRETS if not _secret(name)]
+    if missing:
+        raise LlamaError(
+            f"{' and '.join(missing)} not set; make a client at https://gcn.nasa.gov/quickstart "
+            "and give its id and secret in the environment, or to systemd by LoadCredential"
+        )
+    return config | {
+        "domain": settings.domain,
+        "client_id": _secret("GCN_CLIENT_ID"),
+        "client_secret": _secret("GCN_CLIENT_SECRET"),
+    }
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _secret(name: str) -> str:
+    """Return a secret from the environment, else from systemd's credentials, else ""."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(directory) / name.lower() if directory else None
+    try:
+        return os.environ.get(name) or (path.read_text().strip() if path else "")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise LlamaError(
+            f"cannot read {path} ({error.strerror}); correct LoadCredential of the unit"
+        ) from error
+
+
+def redacted(text: str) -> str:
+    """Return `text` without client id and secret."""
+    for name in SECRETS:
+        secret = _secret(name)
+        text = text.replace(secret, "***") if secret else text
+    return text
+
+
+class _OncePerMinute(logging.Filter):
+    """A broker that is away is worth a line a minute, not twenty a second; no line has secrets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redacted(record.getMessage()), ()
+        kind = re.sub(r"[0-9]+", "#", record.msg)[:200]
+        now = time.monotonic()
+        if now - self._last.get(kind, -60.0) < 60:
+            return False
+        if len(self._last) > 1000:
+            self._last.clear()
+        self._last[kind] = now
+        return True
+
+
+def client_log() -> logging.Logger:
+    logger = logging.getLogger("llama.kafka")
+    if not logger.filters:
+        logger.addFilter(_OncePerMinute())
+    return logger
+
+
+def log_to(path: Path) -> None:
+    """Send the listener's log to `path`, which may be moved away by logrotate, and to stderr."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    form = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    form.converter = time.gmtime
+    logger = logging.getLogger("llama")
+    logger.setLevel(logging.INFO)
+    file = logging.handlers.WatchedFileHandler(path, errors="backslashreplace")
+    for handler in (file, logging.StreamHandler(sys.stderr)):
+        handler.setFormatter(form)
+        logger.addHandler(handler)
+    logging.raiseExceptions = False  # a full disk must not flood stderr

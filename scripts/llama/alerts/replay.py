@@ -1,0 +1,181 @@
+"""`llama listen replay`: old notices, in the order of their own dates, as if heard now.
+
+Their files are only data: names in an archive never become paths, links and devices are left
+alone, and sizes are limited before anything is unpacked.
+"""
+
+import json
+import lzma
+import re
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from llama.alerts.gwalert import MAX_BYTES
+from llama.alerts.spool import REPLAY, Record, Spool
+from llama.errors import LlamaError
+
+_MAX_NOTICES = 1_000_000
+_MAX_TOTAL_BYTES = 50 * 10**9
+_BATCH = 20
+_BYTES_OF_BATCH = 32_000_000
+_UNREADABLE = (
+    OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    RuntimeError,  # zipfile, for encrypted members and unknown compression
+)  # fmt: skip
+# Top-level keys of JSON notices that tell when they were made, the first that is there counts.
+_JSON_DATES = ("time_created", "alert_datetime", "created", "trigger_time")
+# The header of a VOEvent has it; a regular expression also dates what is cut off after it.
+_XML_DATE = re.compile(rb"<(?:\w+:)?Date>\s*([0-9T:.Z+ -]{10,40})\s*</")
+_XML_TIME = re.compile(rb"<(?:\w+:)?ISOTime>\s*([0-9T:.Z+ -]{10,40})\s*</")
+_JSON_DATE = re.compile(rb'"(?:%s)"\s*:\s*"([0-9T:.Z+ -]{10,40})"' % "|".join(_JSON_DATES).encode())
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a replay did: notices found, those that are new, files left out and those undated."""
+
+    notices: int
+    new: int
+    left_out: int
+    undated: int
+
+
+@dataclass(frozen=True, order=True)
+class _Notice:
+    undated: bool  # those come last
+    gps: float
+    name: str
+    path: Path
+
+
+def replay(path: Path, output_dir: Path, progress: Callable[[int, int], None]) -> Summary:
+    """Put every notice under `path`, a directory or a tar or zip archive, into archive and spool.
+
+    Notices are files that begin as JSON or XML do, of at most 8 MB. `progress` is called with
+    the number done and of all. What has been replayed in the last 30 days changes nothing.
+    `LlamaError` if `path` cannot be read or is too large to be honest.
+    """
+    with tempfile.TemporaryDirectory(prefix="llama-replay-") as directory:
+        notices, left_out = _survey(path, Path(directory))
+        if not notices:
+            raise LlamaError(f"{path} has no notices: no file that begins as JSON or XML does")
+        notices.sort()
+        spool = Spool(output_dir)
+        done = new = 0
+        for batch in _batches(notices):
+            new += len(spool.keep(batch))
+            done += len(batch)
+            progress(done, len(notices))
+    undated = sum(notice.undated for notice in notices)
+    return Summary(len(notices), new, left_out, undated)
+
+
+def _batches(notices: list[_Notice]) -> Iterator[list[Record]]:
+    batch: list[Record] = []
+    size = 0
+    for notice in notices:
+        content = notice.path.read_bytes()
+        batch.append(Record(topic=REPLAY, content=content, key=notice.name.encode()))
+        size += len(content)
+        if len(batch) == _BATCH or size > _BYTES_OF_BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _survey(path: Path, scratch: Path) -> tuple[list[_Notice], int]:
+    """Return the notices, those of an archive unpacked into `scratch`, and how many files are none.
+
+    An unpacked file is called by its number, whatever the archive calls it.
+    """
+    notices: list[_Notice] = []
+    left_out = total = 0
+    try:
+        for name, size, stream in _files(path):
+            # what has to be unpacked, even if only to get past it
+            total += 0 if path.is_dir() else size
+            if len(notices) >= _MAX_NOTICES or total > _MAX_TOTAL_BYTES:
+                raise LlamaError(f"{path} is larger than any set of notices; replay it in parts")
+            with stream:
+                content = b"" if size > MAX_BYTES else stream.read(MAX_BYTES + 1)
+            start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+            if len(content) > MAX_BYTES or start not in (b"{", b"<"):
+                left_out += 1
+                continue
+            place = path / name
+            if not path.is_dir():
+                place = scratch / f"{len(notices):06d}"
+                place.write_bytes(content)
+            gps = notice_gps(content)
+            notices.append(_Notice(gps is None, gps or 0.0, name, place))
+    except _UNREADABLE as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LlamaError(
+            f"{path} cannot be read ({str(reason)[:200]}); "
+            "give a directory or a tar, tar.gz or zip archive of notices"
+        ) from error
+    return notices, left_out
+
+
+def _files(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Yield name, size in bytes as told, and stream of every regular file that is not hidden."""
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            name = file.relative_to(path).as_posix()
+            if file.is_file() and not _hidden(name):
+                yield name, file.stat().st_size, file.open("rb")
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                if not info.is_dir() and not _hidden(info.filename):
+                    yield info.filename, info.file_size, archive.open(info)
+    else:
+        # not as a stream ("r|"): that unpacks as much as the archive wants at once
+        with tarfile.open(path, "r:*") as tar:
+            for member in tar:
+                stream = tar.extractfile(member) if member.isreg() else None
+                if stream is not None and not _hidden(member.name):
+                    yield member.name, member.size, stream
+
+
+def _hidden(name: str) -> bool:
+    return name.rpartition("/")[2].startswith(".")
+
+
+def notice_gps(content: bytes) -> float | None:
+    """Return when a notice says it was made, in GPS seconds; None if it does not say so."""
+    found = _xml_date(content) if content.lstrip()[:1] == b"<" else _json_date(content)
+    return None if found is None else _gps(found)
+
+
+def _xml_date(content: bytes) -> str | None:
+    match = _XML_DATE.search(content) or _XML_TIME.search(content)
+    return match[1].decode() if match else None
+
+
+def _json_date(content: bytes) -> str | None:
+    try:
+        notice: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        match = _JSON_DATE.search(content)
+        return match[1].decode() if match else None
+    if not isinstance(notice, dict):
+        return None
+    dates = (notice.get(key) for key in _JSON_DATES)
+    return next((date for date in dates if isinstance(date, str)), None)
+
+
+def _gps(text: str) -> float | None:
+    from llama.times import iso_to_gps
+
+    try:
+        return iso_to_gps(text.strip())
+    except LlamaError:
+        return None

@@ -1,0 +1,114 @@
+"""`llama listen`: GCN's records in, how the listener is, and old notices once more."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from llama.cli.parsers import Subparsers, add_command, add_group
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `llama listen` with its commands."""
+    group = add_group(subparsers, "listen", "hear alerts of GCN, or old ones once more")
+    command = add_command(
+        group, "gcn", "hear GCN and keep every record, in the background unless -F", _gcn
+    )
+    command.add_argument("-F", "--foreground", action="store_true", help="stay in this terminal")
+    command.add_argument("-k", "--kill", action="store_true", help="end the running listener")
+    command.add_argument(
+        "--bootstrap-servers",
+        metavar="HOST:PORT",
+        help="a Kafka broker on this machine instead of GCN's, for tests",
+    )
+    command = add_command(group, "status", "say how the listener is; exit 1 if not well", _status)
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command = add_command(group, "replay", "hear old notices again, in the order of dates", _replay)
+    command.add_argument(
+        "path", type=Path, metavar="PATH", help="directory or tar or zip archive of notices"
+    )
+
+
+def _gcn(options: argparse.Namespace) -> None:
+    from llama.alerts.daemon import start_in_background, stop
+    from llama.alerts.health import lock_path
+    from llama.alerts.kafka import client_config, log_to
+    from llama.alerts.listen import COMMAND, listen
+    from llama.settings import load
+
+    settings = load()
+    lock, log = lock_path(settings.output_dir), settings.output_dir / "logs" / "gcn.log"
+    if options.kill:
+        sys.stderr.write(f"ended the listener with pid {stop(lock, COMMAND)}\n")
+        return
+    config = client_config(settings.listen, options.bootstrap_servers)
+    if options.foreground:
+        log_to(log)
+        listen(settings, config)
+        return
+    servers = options.bootstrap_servers
+    words = ["listen", "gcn", "-F", *(["--bootstrap-servers", servers] if servers else [])]
+    pid = start_in_background(words, lock, COMMAND, log)
+    sys.stderr.write(f"listening, pid {pid}; log: {log}; how it is: llama listen status\n")
+
+
+def _status(options: argparse.Namespace) -> int:
+    from llama.alerts.daemon import holder
+    from llama.alerts.health import examine, lock_path
+    from llama.alerts.spool import Spool
+    from llama.settings import load
+
+    settings = load()
+    state, problems = examine(settings.output_dir, settings.listen)
+    counts = Spool(settings.output_dir).count()
+    pid = holder(lock_path(settings.output_dir))
+    if options.json:
+        about = {"pid": pid, "problems": problems, "spool": counts}
+        print(json.dumps(about | {"state": state and asdict(state)}, indent=2, sort_keys=True))
+        return 1 if problems else 0
+    for problem in problems:
+        print(f"PROBLEM: {problem}")
+    if pid is not None and not problems:
+        print(f"the listener is well, pid {pid}")
+    if state is not None:
+        ago = _ago(time.time())
+        heard = ", ".join(f"{n:,} of {topic}" for topic, n in sorted(state.heard.items()))
+        print(f"  started       {ago(state.started_at)}")
+        print(f"  heartbeat     {ago(state.heartbeat_at)}")
+        print(f"  LVK alert     {ago(state.alert_at)}")
+        name = f": {state.record}" if state.record else ""
+        print(f"  last record   {ago(state.record_at)}{name}")
+        print(f"  heard         {heard or 'nothing'}; {state.new:,} new")
+        print(f"  at the broker {state.lag:,} waiting, {state.partitions} partitions")
+        last = f"; {ago(state.error_at)}: {state.error}" if state.error else ""
+        print(f"  errors        {state.errors:,}{last}")
+    print(f"  spool         {counts['pending']:,} waiting, {counts['quarantine']:,} in quarantine")
+    return 1 if problems else 0
+
+
+def _ago(now: float) -> Callable[[float | None], str]:
+    from llama.alerts.health import span
+
+    return lambda unix_s: "never" if unix_s is None else f"{span(now - unix_s)} ago"
+
+
+def _replay(options: argparse.Namespace) -> None:
+    from llama.alerts.replay import replay
+    from llama.settings import load
+
+    settings = load()
+    done = replay(options.path, settings.output_dir, _show_progress)
+    sys.stderr.write(
+        f"{done.notices:,} notices, {done.new:,} of them new and now in the spool; "
+        f"{done.left_out:,} other files left out"
+        + (f"; {done.undated:,} without a date came last" if done.undated else "")
+        + "\n"
+    )
+
+
+def _show_progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{done:,} of {total:,}" + ("\n" if done == total else ""))

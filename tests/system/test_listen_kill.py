@@ -1,0 +1,107 @@
+"""kill -9 between any two steps: nothing is lost, nothing is doubled.
+
+Every step is named by killer/sitecustomize.py in a first, undisturbed run. Then one listener
+per step is killed there and started again, each with a group and a directory of its own.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from listening import PATIENCE_S, fast_directory, kept, site, wait_for
+
+from llama.alerts.spool import Record, Spool
+from llama.files import sha256_bytes
+
+KILLER = Path(__file__).parent / "killer"
+RECORDS = [b'{"superevent_id": "S1"}', b"<x/>"]
+LAST = b"the last one"
+TAKE_OVER = """
+import sys
+from pathlib import Path
+from llama.alerts.spool import Spool
+spool = Spool(Path(sys.argv[1]))
+for entry in spool.pending():
+    if spool.read(entry) == b"good":
+        spool.finish(entry)
+    else:
+        spool.quarantine(entry, "bad")
+"""
+
+
+def killing(**variables):
+    return {"PYTHONPATH": f"{KILLER}{os.pathsep}{os.environ['PYTHONPATH']}"} | variables
+
+
+@pytest.fixture
+def steps(broker, tmp_path):
+    """The names of all steps from the first record to the one after the commit."""
+    with site(tmp_path / "trace", broker) as undisturbed:
+        broker.send("igwn.gwalert", RECORDS)
+        trace = undisturbed.output / "trace"
+        undisturbed.start(**killing(KILL_TRACE=str(trace)))
+        undisturbed.wait_for_pending(len(RECORDS))
+        wait_for(lambda: "after commit" in trace.read_text(), "steps")
+        undisturbed.end()
+    return list(dict.fromkeys(trace.read_text().splitlines()))
+
+
+def test_the_listener_killed_at_any_step(broker, steps, tmp_path):
+    assert sum("before fsync" in step for step in steps) >= 6
+    assert steps[-1] == "after commit"
+    with fast_directory(tmp_path) as directory, ExitStack() as stack:
+        sites = [
+            stack.enter_context(site(directory / str(number), broker))
+            for number in range(len(steps))
+        ]
+        for one, step in zip(sites, steps, strict=True):
+            one.start(**killing(KILL_AT=step))
+        for one, step in zip(sites, steps, strict=True):
+            assert one.process.wait(PATIENCE_S) == -signal.SIGKILL, step
+        broker.send("igwn.gwalert", [LAST])
+        for one in sites:
+            one.start()
+        for one in sites:
+            one.wait_for_pending(len(RECORDS) + 1)
+        for one in sites:
+            one.process.terminate()
+        for one, step in zip(sites, steps, strict=True):
+            assert one.process.wait(PATIENCE_S) == 0, step
+            contents = kept(one)
+            assert contents == [*RECORDS, LAST], step
+            assert one.archived() == Counter(map(sha256_bytes, contents)), step
+        assert sites[-1].state()["heard"] == {"igwn.gwalert": 1}  # the rest was committed
+
+
+def test_the_takeover_killed_at_any_step(tmp_path):
+    def take_over(output, **variables):
+        command = [sys.executable, "-c", TAKE_OVER, output]
+        return subprocess.run(command, env=os.environ | killing(**variables)).returncode
+
+    def heard(name):
+        output = tmp_path / name
+        records = [
+            Record(topic="t", content=content, partition=0, offset=offset)
+            for offset, content in enumerate([b"good", b"bad"])
+        ]
+        Spool(output).keep(records)
+        return output, records
+
+    output, _ = heard("trace")
+    assert take_over(output, KILL_TRACE=str(output / "trace")) == 0
+    steps = list(dict.fromkeys((output / "trace").read_text().splitlines()))
+    assert {step.split()[1] for step in steps} == {"fsync", "replace", "utime", "mkstemp", "unlink"}
+    for number, step in enumerate(steps):
+        output, records = heard(str(number))
+        assert take_over(output, KILL_AT=step) == -signal.SIGKILL, step
+        assert Spool(output).keep(records) == []  # known, in whichever state
+        assert take_over(output) == 0
+        spool = output / "spool"
+        assert Spool(output).count() == {"pending": 0, "quarantine": 1}, step
+        assert len(list((spool / "done").glob("*.json"))) == 1, step
+        assert not list(spool.glob("[!.]*.json"))

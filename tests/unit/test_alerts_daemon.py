@@ -1,0 +1,98 @@
+"""One process at a time, found and ended by the lock that it holds."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from llama.alerts.daemon import holder, only_one, start_in_background, stop
+from llama.errors import LlamaError
+
+HOLD = """
+import signal, sys, threading
+from pathlib import Path
+from llama.alerts.daemon import only_one
+end = threading.Event()
+if "deaf" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+else:
+    signal.signal(signal.SIGTERM, lambda *_: end.set())
+with only_one(Path(sys.argv[1]), "llama x"):
+    print("held", flush=True)
+    end.wait()
+"""
+
+
+@pytest.fixture
+def lock(tmp_path):
+    return tmp_path / "x" / "lock"
+
+
+@pytest.fixture
+def start(lock):
+    started = []
+
+    def start(*words):
+        command = [sys.executable, "-c", HOLD, lock, *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_a_lock_is_held_by_one_process_and_says_its_pid(lock):
+    assert holder(lock) is None
+    with only_one(lock, "llama x"):
+        assert holder(lock) == os.getpid()
+        with (
+            pytest.raises(LlamaError, match=f"running already with pid {os.getpid()}"),
+            only_one(lock, "llama x"),
+        ):
+            raise AssertionError("held twice")
+        assert holder(lock) == os.getpid()
+    assert holder(lock) is None
+
+
+def test_a_process_is_asked_to_end(lock, start):
+    process = start()
+    assert holder(lock) == process.pid
+    assert stop(lock, "llama x") == process.pid
+    assert process.wait() == 0
+    with pytest.raises(LlamaError, match="llama x is not running"):
+        stop(lock, "llama x")
+
+
+def test_a_killed_process_leaves_no_lock(lock, start):
+    process = start()
+    process.kill()
+    process.wait()
+    assert holder(lock) is None
+    with only_one(lock, "llama x"):
+        assert holder(lock) == os.getpid()
+
+
+def test_a_process_that_does_not_end_is_told_about(lock, start):
+    process = start("deaf")
+    with pytest.raises(LlamaError, match=f"kill -9 {process.pid}"):
+        stop(lock, "llama x", timeout_s=0.3)
+
+
+def test_a_background_process_that_ends_at_once_is_told_about(lock, tmp_path):
+    with pytest.raises(LlamaError, match="did not start; the reason is at the end of"):
+        start_in_background(["no", "such", "command"], lock, "llama x", tmp_path / "x.log")
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "x").write_text("a file where the directory should be")
+    with (
+        pytest.raises(LlamaError, match="correct the permissions or output_dir"),
+        only_one(tmp_path / "x" / "lock", "llama x"),
+    ):
+        raise AssertionError("held")
