@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pydantic import Field, field_validator
 
 from llama.errors import LlamaError
-from llama.files import read_json, sha256_bytes, write_json
+from llama.files import dump_json, read_json, sha256_bytes, write_json
 from llama.neutrinos.given import check_rows
 from llama.neutrinos.sources import Found, SourceOptions, check_options
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps, mjd_to_gps, now_gps
@@ -36,7 +36,7 @@ class HttpsOptions(SourceOptions):
     """Where in the answer the list is: keys joined by points; "" if the answer is the list."""
     complete: str | None = "complete"
     """Where the answer says that nothing is to come for the window (true); null if nowhere."""
-    fields: dict[str, str] = {name: name for name in _REQUIRED}
+    fields: dict[str, str] = Field(default_factory=lambda: {name: name for name in _REQUIRED})
     """Our names (time, ra, dec, sigma, energy; zenith, azimuth, run, event, subevent, id) and
     those in an event of the answer."""
     time: Literal["mjd", "gps", "iso", "unix"] = "mjd"
@@ -68,7 +68,8 @@ class HttpsJsonSource:
 
     Answers are kept in `neutrino_answers/NAME/`, and the list is made from the one that is kept.
     While Snakemake looks for what is outdated, a window is asked for again once a minute, after
-    the answer has said that it is complete once an hour, and from seven days on not at all.
+    the answer has said that it is complete once an hour, and from seven days on not at all. A
+    server in trouble is left alone for a minute.
     """
 
     network = True
@@ -85,36 +86,41 @@ class HttpsJsonSource:
         token = self._options.token
         self.credentials = f"bearer token {token}" if token else "none"
 
-    def state(self, start_gps: float, stop_gps: float) -> str | None:
-        """Return a digest of the answer, which is asked for again if it may be outdated."""
-        path = self._path(start_gps, stop_gps)
-        try:
-            kept = read_json(path) if path.exists() else None
-            if self._is_due(path, kept, stop_gps):
+    def state(self, start_gps: float, stop_gps: float) -> list[Any]:
+        """Return a digest of the answer, and whether it is complete; asks again if that is due."""
+        kept = self._kept(start_gps, stop_gps)
+        if self._is_due(kept, stop_gps):
+            try:
                 kept = self._ask(start_gps, stop_gps, quick=True)
-        except LlamaError:
-            self._note_failure()  # the job, if there is one, asks again and says what is wrong
-        return self._digest(path)
+            except LlamaError:
+                self._note_failure()  # the job, if there is one, says what is wrong
+        if kept is None:
+            return [None, False]
+        digest = sha256_bytes(dump_json(kept["answer"]).encode())[:12]
+        return [digest, self._is_complete(kept, stop_gps)]
 
     def fetch(self, start_gps: float, stop_gps: float) -> Found:
         """Return what the kept answer says; asks if there is none."""
-        path = self._path(start_gps, stop_gps)
-        kept = read_json(path) if path.exists() else self._ask(start_gps, stop_gps)
+        kept = self._kept(start_gps, stop_gps) or self._ask(start_gps, stop_gps)
         rows = self._rows(kept["answer"])
-        inside = [row for row in rows if start_gps <= row["gps"] <= stop_gps]
-        about = {"kind": "https_json", "url": kept["url"], "asked_at": kept["asked_at"]}
-        return Found(inside, covers=True, complete=self._is_complete(kept["answer"]), about=about)
+        return Found(
+            rows=[row for row in rows if start_gps <= row["gps"] <= stop_gps],
+            covers=True,
+            complete=self._is_complete(kept, stop_gps),
+            about={"kind": "https_json", "url": kept["url"], "asked_at": kept["asked_at"]},
+        )
+
+    def _kept(self, start_gps: float, stop_gps: float) -> dict[str, Any] | None:
+        """Return the answer that is kept, None if there is none."""
+        try:
+            return dict(read_json(self._path(start_gps, stop_gps)))
+        except LlamaError:
+            return None
 
     def _path(self, start_gps: float, stop_gps: float) -> Path:
         return self._directory / f"{start_gps:.3f}-{stop_gps:.3f}.json"
 
-    def _digest(self, path: Path) -> str | None:
-        """Return a digest of what was answered, not of when."""
-        if not path.exists():
-            return None
-        return sha256_bytes(repr(read_json(path)["answer"]).encode())[:12]
-
-    def _is_due(self, path: Path, kept: Any, stop_gps: float) -> bool:
+    def _is_due(self, kept: dict[str, Any] | None, stop_gps: float) -> bool:
         failure = self._directory / ".failed"
         if failure.exists() and time.time() - failure.stat().st_mtime < _WAITING_S:
             return False
@@ -122,9 +128,8 @@ class HttpsJsonSource:
             return True
         if now_gps() > stop_gps + _LATE_DAYS * 86400:
             return False
-        settled = self._is_complete(kept["answer"]) and now_gps() > stop_gps
-        age_s = time.time() - path.stat().st_mtime
-        return age_s > (_SETTLED_S if settled else _WAITING_S)
+        age_s = now_gps() - iso_to_gps(kept["asked_at"])
+        return age_s > (_SETTLED_S if self._is_complete(kept, stop_gps) else _WAITING_S)
 
     def _note_failure(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -192,9 +197,11 @@ class HttpsJsonSource:
             )
         return {"Authorization": f"Bearer {token.strip()}"}
 
-    def _is_complete(self, answer: Any) -> bool:
+    def _is_complete(self, kept: dict[str, Any], stop_gps: float) -> bool:
+        """Tell whether an answer that was given after the window says that it is all."""
         place = self._options.complete
-        return place is not None and _at(answer, place) is True
+        after = iso_to_gps(kept["asked_at"]) > stop_gps
+        return after and place is not None and _at(kept["answer"], place) is True
 
     def _rows(self, answer: Any) -> list[dict[str, Any]]:
         events = _at(answer, self._options.events)
@@ -219,8 +226,7 @@ class HttpsJsonSource:
                 if row.get(name) is not None:
                     row[name] = float(row[name]) * _DEG[options.angles]
             row["sigma"] /= _PER_SIGMA[options.error]
-            energy = float(row["energy"])
-            row["energy"] = {"gev": energy, "tev": energy * 1e3}.get(options.energy, 10.0**energy)
+            row["energy"] = _to_gev(float(row["energy"]), options.energy)
         except (TypeError, ValueError, OverflowError) as error:
             raise LlamaError(
                 f"{where} has no usable time, direction, error or energy ({str(error)[:80]}); "
@@ -252,3 +258,9 @@ def _to_gps(value: Any, kind: str) -> float:
     if kind == "unix":
         return float(mjd_to_gps(40587.0 + number / 86400.0))
     return number if kind == "gps" else float(mjd_to_gps(number))
+
+
+def _to_gev(value: float, kind: str) -> float:
+    if kind == "log10_gev":
+        return 10.0**value
+    return value * 1e3 if kind == "tev" else value
