@@ -18,6 +18,16 @@ from llama.voxml import params_of, parse, text
 LATE_DAYS = 7  # how long after an event its revision or retraction is looked for
 R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 2.145966, of a 2D Gaussian
 _MAX_BYTES = 200_000  # a notice has some 5 kB; an alert of LVK with its map 1 MB
+# what reading a notice that is not as it should be may end in
+BROKEN = (
+    LlamaError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+)
 _YEAR_S = 365.25 * 86400
 _TRACKS = {"173": "gold", "174": "bronze"}  # Packet_Type of classic notices
 _PIPELINES = {"Gold Track Alert": "gold", "Bronze Track Alert": "bronze"}
@@ -99,7 +109,7 @@ def _notice(path: Path) -> Notice | None:
             return _of_json(json.loads(content), path.name)
         if start == b"<" and b"AMON" in content:
             return _of_voevent(content, path.name)
-    except (LlamaError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+    except BROKEN:
         return None  # whatever may have been sent; the archive keeps it
     return None
 

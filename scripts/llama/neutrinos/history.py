@@ -1,9 +1,10 @@
 """What an event's neutrino lists have held, so that data which come late are noticed."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from llama.files import dump_json, sha256_bytes
 
@@ -26,8 +27,10 @@ def remember(history: Path, graceid: str, made: Mapping[str, Any]) -> str | None
         "neutrinos": {event["id"]: _digest(event) for event in made["events"]},
     }
     history.parent.mkdir(parents=True, exist_ok=True)
-    with history.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
+    with history.open("a+b") as stream:
+        if stream.tell() and not _ends_whole(stream):
+            stream.write(b"\n")
+        stream.write(json.dumps(row, sort_keys=True, allow_nan=False).encode() + b"\n")
     if not before or not before["complete"] or before["source"] != row["source"]:
         return None
     old, new = before["neutrinos"], row["neutrinos"]
@@ -43,6 +46,11 @@ def remember(history: Path, graceid: str, made: Mapping[str, Any]) -> str | None
         f"late neutrino data for {graceid}: its list of {before['made_at']} was complete, now "
         f"there are other neutrinos ({told}); what depends on them is made again"
     )
+
+
+def _ends_whole(stream: BinaryIO) -> bool:
+    stream.seek(-1, os.SEEK_END)
+    return stream.read(1) == b"\n"
 
 
 def _digest(event: Mapping[str, Any]) -> str:

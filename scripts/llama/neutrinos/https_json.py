@@ -21,7 +21,10 @@ _WAITING_S, _SETTLED_S = 60.0, 3600.0  # an answer is asked for again after so l
 _LATE_DAYS = 7  # and no more so long after the window
 _QUICK_TIMEOUT_S = (3.0, 10.0)  # Snakemake waits for it
 _PLACES = ("start_gps", "stop_gps", "start_mjd", "stop_mjd", "start_iso", "stop_iso")
-_REQUIRED = ("time", "ra", "dec", "sigma", "energy")
+_NAMES = (
+    *("time", "ra", "dec", "sigma", "energy"),
+    *("zenith", "azimuth", "run", "event", "subevent", "id"),
+)
 # what to multiply with to get degrees, 1 sigma; radii are those of a 2D Gaussian
 _PER_SIGMA = {"sigma": 1.0, "r50": 1.1774100225154747, "r90": 2.145966026289347}
 _DEG = {"deg": 1.0, "rad": 57.29577951308232}
@@ -36,9 +39,9 @@ class HttpsOptions(SourceOptions):
     """Where in the answer the list is: keys joined by points; "" if the answer is the list."""
     complete: str | None = "complete"
     """Where the answer says that nothing is to come for the window (true); null if nowhere."""
-    fields: dict[str, str] = Field(default_factory=lambda: {name: name for name in _REQUIRED})
-    """Our names (time, ra, dec, sigma, energy; zenith, azimuth, run, event, subevent, id) and
-    those in an event of the answer."""
+    fields: dict[str, str] = Field(default_factory=dict, validate_default=True)
+    """What an event of the answer calls time, ra, dec, sigma, energy, and if it has them zenith,
+    azimuth, run, event, subevent and id, where its name differs."""
     time: Literal["mjd", "gps", "iso", "unix"] = "mjd"
     angles: Literal["deg", "rad"] = "deg"
     error: Literal["sigma", "r50", "r90"] = "sigma"
@@ -56,11 +59,11 @@ class HttpsOptions(SourceOptions):
 
     @field_validator("fields")
     @classmethod
-    def _has_what_is_needed(cls, fields: dict[str, str]) -> dict[str, str]:
-        missing = [name for name in _REQUIRED if name not in fields]
-        if missing:
-            raise ValueError(f"should name {', '.join(missing)}")
-        return fields
+    def _is_known(cls, fields: dict[str, str]) -> dict[str, str]:
+        unknown = [name for name in fields if name not in _NAMES]
+        if unknown:
+            raise ValueError(f"should name {', '.join(_NAMES)}, not {unknown[0]}")
+        return {name: name for name in _NAMES} | fields
 
 
 class HttpsJsonSource:
@@ -161,9 +164,10 @@ class HttpsJsonSource:
                     allow_redirects=False,  # a token goes nowhere else
                     timeout=_QUICK_TIMEOUT_S if quick else None,
                 )
-                if answer.status_code != 200:
-                    raise ValueError(f"status {answer.status_code}")
-                return web.body(answer.raw, _MAX_BYTES)
+                with answer:
+                    if answer.status_code != 200:
+                        raise ValueError(f"status {answer.status_code}")
+                    return web.body(answer.raw, _MAX_BYTES)
 
         try:
             answer = web.parse_json(web.read_again(read))
