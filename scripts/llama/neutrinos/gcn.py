@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -68,7 +69,7 @@ class GcnSource:
     def fetch(self, start_gps: float, stop_gps: float) -> Found:
         """Return the alerts of the window as they stand now."""
         days = [day for day in self._days(start_gps, stop_gps) if day.is_dir()]
-        notices = [notice for day in days for notice in _notices(day)]
+        notices = [n for day in days for n in _notices(str(day), day.stat().st_mtime_ns)]
         newest: dict[tuple[int, int], Notice] = {}
         for notice in sorted(notices, key=lambda notice: notice.order):
             newest[notice.key] = notice
@@ -88,27 +89,24 @@ class GcnSource:
             day += timedelta(days=1)
 
 
-def _notices(day: Path) -> list[Notice]:
-    found = []
-    for path in sorted(day.iterdir()):
-        notice = _notice(path)
-        if notice:
-            found.append(notice)
-    return found
+@lru_cache(maxsize=1000)
+def _notices(day: str, mtime_ns: int) -> tuple[Notice, ...]:
+    """Return the notices in a day's directory, which is read again when files have come."""
+    with os.scandir(day) as entries:
+        small = [e for e in entries if e.is_file() and e.stat().st_size <= _MAX_BYTES]
+    found = (_notice(entry.path) for entry in sorted(small, key=lambda entry: entry.name))
+    return tuple(notice for notice in found if notice is not None)
 
 
-@lru_cache(maxsize=100_000)  # a file of the archive never changes
-def _notice(path: Path) -> Notice | None:
+def _notice(path: str) -> Notice | None:
     """Return the notice in a file, None if it holds anything else."""
-    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
-        return None
-    content = path.read_bytes()
+    content, name = Path(path).read_bytes(), Path(path).name
     start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     try:
         if start == b"{" and b"Track Alert" in content:
-            return _of_json(json.loads(content), path.name)
+            return _of_json(json.loads(content), name)
         if start == b"<" and b"AMON" in content:
-            return _of_voevent(content, path.name)
+            return _of_voevent(content, name)
     except BROKEN:
         return None  # whatever may have been sent; the archive keeps it
     return None
