@@ -74,7 +74,7 @@ class GcnSource:
             newest[notice.key] = notice
         inside = [n for n in newest.values() if start_gps <= n.gps <= stop_gps]
         return Found(
-            rows=[notice.row for notice in inside if notice.row is not None],
+            rows=[dict(notice.row) for notice in inside if notice.row is not None],
             covers=bool(days),
             complete=any(notice.gps > stop_gps for notice in newest.values()),
             about={"kind": "gcn", "name": "IceCube gold and bronze track alerts"},
