@@ -23,8 +23,6 @@ from llama.event.populations import class_versions
 from llama.event.skymap_info import read_info
 from llama.files import sha256_file
 from llama.neutrinos.archive import Archive
-from llama.neutrinos.lists import window_state
-from llama.times import now_gps
 
 STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
 
@@ -202,14 +200,6 @@ def archive_identity():
         if (directory / "archive.json").exists()
         else None
     )
-
-
-def window_version(wildcards):
-    """Return what outdates the list: the window has closed, or its source has changed."""
-    info = event_info(wildcards.event)
-    given = info["neutrino_file"]
-    state = window_state(info["gps_time"], now_gps(), HALF_WIDTH_S)
-    return [state, given or archive_identity()]
 
 
 def given_neutrinos(wildcards):

@@ -1,6 +1,9 @@
 """The neutrinos around an event."""
 
 
+include: "common_neutrinos.smk"
+
+
 rule list_neutrinos:
     input:
         info="{event}/skymap_info.json",
@@ -15,9 +18,11 @@ rule list_neutrinos:
     params:
         window=window_version,
         blinded=event_flag("BLINDED_NEUTRINOS"),
+        online=may_ask,
         rate_hz=SEARCH["ratebgnu"],
         half_width_s=HALF_WIDTH_S,
         archive=ARCHIVE,
+        sources=SETTINGS.neutrinos.source,
         code=code("list_neutrinos"),
     message:
         "Listing the neutrinos around {wildcards.event}"

@@ -1,5 +1,6 @@
 """The neutrinos around the event, icecube_neutrino_list.json."""
 
+import sys
 from pathlib import Path
 
 from llama.event.provenance import provenance
@@ -7,7 +8,9 @@ from llama.event.skymap_info import read_info
 from llama.files import write_json
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.given import read_given
+from llama.neutrinos.history import remember
 from llama.neutrinos.lists import make_list
+from llama.neutrinos.sources import open_sources
 from llama.script import logged
 from llama.times import now_gps
 
@@ -23,8 +26,15 @@ with logged(snakemake.log[0]):
         given=given[0] if given else None,
         given_name=info["neutrino_file"] or "",
         archive=Archive.open(archive) if (archive / "archive.json").exists() else None,
+        sources=open_sources(snakemake.params.sources, Path(), archive.name),
+        online=snakemake.params.online,
         **settings,
     )
     made_from = {Path(path).name: path for path in snakemake.input}
     neutrinos["provenance"] = provenance(made_from, settings, neutrinos["seed"])
+    history = Path(snakemake.log[0]).with_name("neutrino_lists.jsonl")
+    late = remember(history, info["graceid"], neutrinos)
     write_json(snakemake.output[0], neutrinos)
+    if late:
+        Path(snakemake.log[0]).write_text(f"{late}\n")
+        sys.stderr.write(f"{late}\n")

@@ -228,9 +228,9 @@ def test_graceid(
         }
     }
     words = ["--graceid", "S240101ab", "--role", "test"]
-    with gracedb_server({"S240101ab": SUPEREVENT}, files) as url:
-        text = default_yaml().replace("https://gracedb.ligo.org/api/", url)
-        assert url in text
+    with gracedb_server({"S240101ab": SUPEREVENT}, files) as server:
+        text = default_yaml().replace("https://gracedb.ligo.org/api/", server.url)
+        assert server.url in text
         Path("mine.yaml").write_text(text)
         monkeypatch.setenv("LLAMA_CONFIG", str(Path("mine.yaml").resolve()))
         assert main(words) == 0

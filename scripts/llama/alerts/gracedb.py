@@ -1,25 +1,17 @@
-"""GraceDB: read a superevent, its alerts' facts and its sky map; never writes."""
+"""GraceDB: read a superevent, its alerts' facts and its sky map."""
 
 import contextlib
-import functools
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from llama.alerts.record import Alert, check_gps, number
+from llama.alerts.gracedb_record import newest, notices, preferred_event
 from llama.errors import LlamaError
-from llama.event.names import check_graceid, is_mock
-from llama.event.skymap_info import KINDS
+from llama.event.names import check_graceid
 from llama.files import dump_json
-from llama.times import gps_to_iso
 
-TIMEOUT_S = (5.0, 30.0)  # to connect, between two packets; the library itself waits for ever
-_RETRIES = 2
 _MAX_BYTES = 1_000_000_000
-# Parameter estimation comes after the rapid maps, so this order is that of upload.
-_SKYMAP_STEMS = ("bilby", "lalinference", "rapidpe_rift", "bayestar", "cwb", "mly", "olib")
-_SKYMAP_SUFFIXES = (".multiorder.fits", ".fits.gz", ".fits")
+_MAX_JSON_BYTES = 50_000_000
 
 
 class GraceDBClient(Protocol):
@@ -34,6 +26,12 @@ class GraceDBClient(Protocol):
     def file(self, graceid: str, name: str) -> bytes:
         """Return the content of one file."""
 
+    def logs(self, graceid: str) -> list[dict[str, Any]]:
+        """Return the rows of its log that everybody may see."""
+
+    def superevents(self, start_gps: float, stop_gps: float) -> list[dict[str, Any]]:
+        """Return the records of the superevents with start_gps <= t_0 <= stop_gps."""
+
 
 class _Client:
     """`GraceDBClient` on ligo-gracedb, anonymous."""
@@ -43,28 +41,72 @@ class _Client:
         self._session = session
 
     def superevent(self, graceid: str) -> dict[str, Any]:
-        with self._sentences(graceid):
-            superevent = "S" in check_graceid(graceid)
-            read = self._session.superevent if superevent else self._session.event
-            record = read(graceid).json()
-            if isinstance(record, dict):
-                return record
-            raise ValueError("the record is not a JSON object")
+        superevent = "S" in check_graceid(graceid)
+        read = self._session.superevent if superevent else self._session.event
+        return self._json(graceid, lambda: read(graceid))
 
     def files(self, graceid: str) -> list[str]:
-        with self._sentences(graceid):
-            listing = self._session.files(check_graceid(graceid)).json()
-            if isinstance(listing.get("files"), list):  # API v2
-                return [str(entry["filename"]) for entry in listing["files"]]
+        check_graceid(graceid)
+        listing = self._json(f"list of files of {graceid}", lambda: self._session.files(graceid))
+        entries = listing.get("files")
+        if not isinstance(entries, list):  # API v1: {name: address}
             return [str(name) for name in listing]
+        return [
+            str(entry.get("filename") if isinstance(entry, dict) else entry) for entry in entries
+        ]
 
     def file(self, graceid: str, name: str) -> bytes:
-        with self._sentences(f"file {name} of {graceid}"):
-            stream = self._session.files(check_graceid(graceid), name)
-            content: bytes = stream.read(_MAX_BYTES + 1)
-            if not 0 < len(content) <= _MAX_BYTES:
-                raise ValueError(f"the file has {len(content):,} bytes")
+        from llama import web
+
+        check_graceid(graceid)
+
+        def read() -> bytes:
+            stream = self._session.files(graceid, name)
+            kind = str(stream.headers.get("Content-Type"))
+            if kind.startswith("text/html") and not name.partition(",")[0].endswith(".html"):
+                stream.close()
+                raise ValueError("a page in HTML came instead of the file")
+            content = web.body(stream, _MAX_BYTES)
+            if not content:
+                raise ValueError("the file has 0 bytes")
             return content
+
+        with self._sentences(f"file {name} of {graceid}"):
+            return web.read_again(read)
+
+    def logs(self, graceid: str) -> list[dict[str, Any]]:
+        check_graceid(graceid)
+        listing = self._json(f"log of {graceid}", lambda: self._session.logs(graceid))
+        rows = listing.get("logs", listing.get("log"))  # API v2, v1
+        return [row for row in (rows if isinstance(rows, list) else []) if isinstance(row, dict)]
+
+    def superevents(self, start_gps: float, stop_gps: float) -> list[dict[str, Any]]:
+        import requests
+
+        from llama import web
+
+        text = f"t_0: {start_gps:.0f} .. {stop_gps:.0f}"
+        tree = dump_json({"field": "t_0", "op": ">=", "value": start_gps})
+        with self._sentences("list of superevents"):
+            try:
+                found = web.read_again(lambda: list(self._session.superevents(text)))
+            except requests.HTTPError as error:
+                if error.response.status_code != 400:
+                    raise
+                # API v2 asks with a tree instead of text
+                found = web.read_again(lambda: list(self._session.superevents(tree)))
+            return [record for record in found if start_gps <= float(record["t_0"]) <= stop_gps]
+
+    def _json(self, what: str, ask: Callable[[], Any]) -> dict[str, Any]:
+        """Return the JSON object that a request is answered with."""
+        from llama import web
+
+        with self._sentences(what):
+            content = web.read_again(lambda: web.body(ask().raw, _MAX_JSON_BYTES))
+            value = web.parse_json(content)
+            if isinstance(value, dict):
+                return value
+            raise ValueError("it is not a JSON object")
 
     @contextlib.contextmanager
     def _sentences(self, what: str) -> Iterator[None]:
@@ -77,6 +119,11 @@ class _Client:
             status = getattr(error.response, "status_code", "?")
             if status == 404:
                 message = f"GraceDB at {self._url} has no public {what}; check the id and the name"
+            elif status in (401, 403):
+                message = (
+                    f"GraceDB at {self._url} does not show {what} to everybody ({status}); wait "
+                    "for its alert, or give the alert itself with --voevent FILE or --alert FILE"
+                )
             else:
                 message = (
                     f"GraceDB at {self._url} answered {status} for {what}; try again later or "
@@ -103,8 +150,13 @@ class _Client:
             ) from error
 
 
-def connect(service_url: str) -> GraceDBClient:
-    """Return an anonymous client of the GraceDB whose API is at `service_url`; asks nothing yet."""
+def open_session(service_url: str, **credentials: Any) -> Any:
+    """Return ligo-gracedb's client of the API at `service_url`; asks nothing yet.
+
+    Every wait ends (`llama.web`), and only reading is repeated: the library's own policy also
+    repeats what writes, so that a log whose receipt is lost would be written twice.
+    `credentials` are those of `ligo.gracedb.rest.GraceDb`; with none, it is anonymous.
+    """
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", service_url):
         raise LlamaError(
             f"{service_url[:60]!r} is not the address of a GraceDB; set gracedb.service_url to "
@@ -112,136 +164,53 @@ def connect(service_url: str) -> GraceDBClient:
         )
     from ligo.gracedb.rest import GraceDb
 
-    session = GraceDb(service_url=service_url, force_noauth=True, retries=_RETRIES)
-    session.request = functools.partial(session.request, timeout=TIMEOUT_S)
-    return _Client(service_url, session)
+    from llama.web import ReadingAdapter
+
+    session = GraceDb(service_url=service_url, **(credentials or {"force_noauth": True}))
+    adapter = ReadingAdapter(session.get_adapter("https://").max_retries)
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, adapter)
+    session.stream = True
+    return session
+
+
+def connect(service_url: str) -> GraceDBClient:
+    """Return an anonymous client of the GraceDB whose API is at `service_url`; asks nothing yet."""
+    return _Client(service_url, open_session(service_url))
 
 
 def fetch_record(client: GraceDBClient, graceid: str) -> bytes:
     """Return what GraceDB says about an event as one JSON record, the alert to be archived.
 
-    It holds the `superevent`, the names of its `files`, and the content of `p_astro` and
-    `em_bright` where they are public; `record_to_alert` reads it.
+    It holds the `superevent`, the names of its `files`, the content of `p_astro` and `em_bright`
+    where they are public, and of the newest notice when it was made; `record_to_alert` reads it.
     """
     superevent = client.superevent(check_graceid(graceid))
     files = sorted(client.files(graceid))
-    pipeline = str(_preferred(superevent).get("pipeline", "")).lower()
+    pipeline = str(preferred_event(superevent).get("pipeline", "")).lower()
     record: dict[str, Any] = {"superevent": superevent, "files": files}
     for key in ("p_astro", "em_bright"):
         names = (f"{pipeline}.{key}.json", f"{key}.json")
-        name = next((newest for name in names if (newest := _newest(files, name))), None)
+        name = next((found for name in names if (found := newest(files, name))), None)
         if name is not None:
             record[key] = _json_object(client.file(graceid, name), name)
+    if known := notices(graceid, files):
+        created = [
+            row.get("created")
+            for row in client.logs(graceid)
+            if row.get("filename") == known[-1][2]
+        ]
+        if created:
+            record["notice_created"] = str(created[-1])
     return dump_json(record).encode()
 
 
-def preferred_skymap(files: Sequence[str]) -> str | None:
-    """Return the newest version of the best sky map among file names, None if there is none.
-
-    Parameter estimation before rapid localization, multi-order before flat: the order in
-    which LVK uploads and prefers them.
-    """
-    bases = {name.partition(",")[0] for name in files}
-    for stem in _SKYMAP_STEMS:
-        for suffix in _SKYMAP_SUFFIXES:
-            found = sorted(
-                base
-                for base in bases
-                if base.lower().startswith(stem) and base.endswith(suffix) and "volume" not in base
-            )
-            if found:
-                return _newest(files, found[-1])
-    return None
-
-
-def is_record(notice: dict[str, Any]) -> bool:
-    """Tell whether JSON is a record of GraceDB (`fetch_record`'s, or a bare superevent)."""
-    return isinstance(notice.get("superevent"), dict) or {"superevent_id", "t_0"} <= notice.keys()
-
-
-def record_to_alert(record: dict[str, Any]) -> Alert:
-    """Return the alert that a record of GraceDB amounts to; `LlamaError` if it is not valid.
-
-    The kind and serial are those of the newest notice among the files, else follow from the
-    labels (ADVNO: retracted). The notice time is that of the record's creation.
-    """
-    superevent = _dict(record.get("superevent", record))
-    preferred = _preferred(superevent)
-    graceid = check_graceid(superevent.get("superevent_id") or superevent.get("graceid") or "")
-    labels = [str(label) for label in _list(superevent.get("labels"))]
-    files = [str(name) for name in _list(record.get("files"))]
-    kind, serial = _newest_notice(graceid, files) or (_kind(labels), None)
-    gps = check_gps(superevent.get("t_0", superevent.get("gpstime")), "t_0")
-    category = superevent.get("category", "Production")
-    place = "superevents" if "superevent_id" in superevent else "events"
-    site = re.match(r"https?://[^/\s]+", str(_dict(superevent.get("links")).get("self")))
-    return Alert(
-        graceid=graceid,
-        kind=kind,
-        alert_type="gracedb",
-        notice_time=str(superevent.get("created", "")).replace(" UTC", ""),
-        event_time_iso=gps_to_iso(gps),
-        far_hz=number(superevent.get("far"), "far"),
-        pipeline=str(preferred.get("pipeline") or ""),
-        group=str(preferred.get("group") or ""),
-        search=str(preferred.get("search") or ""),
-        instruments=tuple(re.findall(r"[^,\s]+", str(preferred.get("instruments") or ""))),
-        significant="SIGNIF_LOCKED" in labels or "LOW_SIGNIF_LOCKED" not in labels,
-        classification=_dict(record.get("p_astro")),
-        properties=_dict(record.get("em_bright")),
-        serial=serial,
-        role="observation" if category == "Production" and not is_mock(graceid) else "test",
-        gracedb_url=f"{site[0]}/{place}/{graceid}/view/" if site else None,
-        skymap_filename=preferred_skymap(files),
-        hardware_injection="INJ" in labels,
-        extra={"labels": labels, "gw_id": superevent.get("gw_id"), "category": category},
-    )
-
-
-def _preferred(superevent: dict[str, Any]) -> dict[str, Any]:
-    """Return the preferred event of a superevent; a single event is its own."""
-    return superevent if "graceid" in superevent else _dict(superevent.get("preferred_event_data"))
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _kind(labels: Sequence[str]) -> str:
-    if "ADVNO" in labels:
-        return "Retraction"
-    if "ADVOK" in labels:
-        return "Initial"
-    early = "EARLY_WARNING" in labels and "GCN_PRELIM_SENT" not in labels
-    return "EarlyWarning" if early else "Preliminary"
-
-
-def _newest_notice(graceid: str, files: Sequence[str]) -> tuple[str, int] | None:
-    pattern = re.compile(rf"{graceid}-([0-9]{{1,5}})-({'|'.join(KINDS)})\.(?:xml|json)(?:,[0-9]+)?")
-    notices = [(int(m[1]), m[2]) for m in map(pattern.fullmatch, files) if m]
-    return None if not notices else (max(notices)[1], max(notices)[0])
-
-
-def _newest(files: Sequence[str], base: str) -> str | None:
-    """Return `base` with its highest version among `files`, None if it is not there."""
-    versions = [
-        int(version or -1)
-        for name, _, version in (file.partition(",") for file in files)
-        if name == base and re.fullmatch("[0-9]*", version)
-    ]
-    if not versions:
-        return None
-    return f"{base},{max(versions)}" if max(versions) >= 0 else base
-
-
 def _json_object(content: bytes, name: str) -> dict[str, Any]:
+    from llama.web import parse_json
+
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(content)
+    except ValueError as error:
         raise LlamaError(
             f"GraceDB's file {name} is not valid JSON; give the alert with --alert FILE"
         ) from error

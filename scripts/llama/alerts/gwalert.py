@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from llama.alerts.gracedb import is_record, record_to_alert
+from llama.alerts.gracedb_record import is_record, record_to_alert
 from llama.alerts.record import Alert, number
 from llama.alerts.voevent import parse_voevent
 from llama.errors import LlamaError

@@ -1,13 +1,15 @@
 """VOEvent notices of LVK, as sent in O2, O3 and O4 (by LVK itself or passed on by GCN)."""
 
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from llama.alerts.record import Alert, number
 from llama.errors import LlamaError
 from llama.event.skymap_info import KINDS
+from llama.voxml import MAX_BYTES, Params, params_of, parse, text
 
-MAX_BYTES = 1_000_000
+__all__ = ["MAX_BYTES", "parse_voevent"]
+
 _KIND_OF_PACKET = {
     "150": "Preliminary",
     "151": "Initial",
@@ -23,13 +25,11 @@ _FIELDS = {
     "probhasns", "probhasremnant",
 }  # fmt: skip
 
-_Params = dict[tuple[str, str], str]
-
 
 def parse_voevent(content: bytes) -> Alert:
     """Return the alert in a VOEvent; `LlamaError` if it is not a valid VOEvent of LVK."""
-    root = _parse_xml(content)
-    params = _params(root)
+    root = parse(content)
+    params = params_of(root)
     top = {name.lower(): value for (group, name), value in params.items() if not group}
     if not top.get("graceid"):
         raise LlamaError(
@@ -42,8 +42,8 @@ def parse_voevent(content: bytes) -> Alert:
         graceid=top["graceid"],
         kind=kind,
         alert_type="gcn",
-        notice_time=_text(root, "{*}Who/{*}Date") or _lacks("Who/Date"),
-        event_time_iso=_text(root, "{*}WhereWhen//{*}ISOTime"),
+        notice_time=text(root, "{*}Who/{*}Date") or _lacks("Who/Date"),
+        event_time_iso=text(root, "{*}WhereWhen//{*}ISOTime"),
         far_hz=None if far is None else number(far, "FAR"),
         pipeline=top.get("pipeline", ""),
         group=top.get("group", ""),
@@ -68,58 +68,6 @@ def parse_voevent(content: bytes) -> Alert:
             },
         },
     )
-
-
-def _parse_xml(content: bytes) -> Any:
-    from lxml import etree
-
-    if len(content) > MAX_BYTES:
-        raise LlamaError(
-            f"the VOEvent has {len(content):,} bytes, more than the {MAX_BYTES:,} of any real "
-            "notice; give the notice itself"
-        )
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        recover=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    try:
-        root = etree.fromstring(content, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise LlamaError(
-            f"this is not well-formed XML ({str(error)[:100]}); give the VOEvent as it was sent"
-        ) from error
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise LlamaError(
-            "the VOEvent has a DTD or entities, which no real notice has; "
-            "give the notice as it was sent"
-        )
-    if etree.QName(root).localname != "VOEvent":
-        raise LlamaError(
-            f"the XML is a {etree.QName(root).localname[:40]!r}, not a VOEvent; give the notice"
-        )
-    return root
-
-
-def _params(root: Any) -> _Params:
-    """Return {(type or name of the group, name of the Param): value}; the first one wins."""
-    found: _Params = {}
-    for param in root.iterfind("{*}What//{*}Param"):
-        parent = param.getparent()
-        in_group = parent.tag.rpartition("}")[2] == "Group"
-        group = (parent.get("type") or parent.get("name") or "?") if in_group else ""
-        found.setdefault((group, param.get("name", "")), param.get("value", "").strip())
-    return found
-
-
-def _text(root: Any, path: str) -> str | None:
-    text = root.findtext(path)
-    return text.strip() or None if text else None
 
 
 def _lacks(what: str) -> NoReturn:
@@ -155,7 +103,7 @@ def _serial(text: str | None) -> int | None:
     raise LlamaError(f"the VOEvent has Pkt_Ser_Num {text[:40]!r}; it must be a number from 1")
 
 
-def _group(params: _Params, wanted: str) -> dict[str, float]:
+def _group(params: Params, wanted: str) -> dict[str, float]:
     return {
         name: number(value, f"{wanted} {name}")
         for (group, name), value in params.items()
@@ -169,7 +117,7 @@ def _o2_properties(top: dict[str, str]) -> dict[str, float]:
     return {new: number(top[old], new) for old, new in names.items() if top.get(old)}
 
 
-def _skymap_filename(params: _Params) -> str | None:
+def _skymap_filename(params: Params) -> str | None:
     """Return the name of the map the notice points to: the end of its URL, e.g. `x.fits.gz,0`."""
     for (_, name), value in params.items():
         # O3 and O4: skymap_fits; O2: skymap_fits_basic and others; GCN: SKYMAP_URL_FITS_BASIC
@@ -178,7 +126,7 @@ def _skymap_filename(params: _Params) -> str | None:
     return None
 
 
-def _external(params: _Params) -> dict[str, str | float] | None:
+def _external(params: Params) -> dict[str, str | float] | None:
     """Return RAVEN's coincidence with a burst, keys and numbers as in `igwn.gwalert`."""
     found: dict[str, str | float] = {}
     for (group, name), value in params.items():

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from llama.errors import LlamaError
@@ -41,6 +42,11 @@ def read_given(content: bytes, name: str) -> list[dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise LlamaError(f"{name} is not UTF-8 text; {_FORMS}") from error
     rows = _read_json(text, name) if text.lstrip()[:1] in ("[", "{") else _read_csv(text, name)
+    return check_rows(rows, name)
+
+
+def check_rows(rows: Sequence[Any], name: str) -> list[dict[str, Any]]:
+    """Return the neutrinos in `rows`, checked and completed as `read_given` says."""
     neutrinos = [_check(row, f"{name}, row {k}") for k, row in enumerate(rows, 1)]
     seen: dict[tuple[float, ...], int] = {}
     for k, neutrino in enumerate(neutrinos, 1):

@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 
 from llama.errors import LlamaError
-from llama.neutrinos.archive import Archive, Columns
+from llama.neutrinos.archive import Archive
 from llama.neutrinos.given import read_given
 from llama.neutrinos.scramble import generator, scramble, seed_from, simulate
+from llama.neutrinos.sources import ArchiveSource, Rows, Source, collect, column_rows
 from llama.times import gps_to_iso, gps_to_mjd, mjd_to_gps
 
 __all__ = ["make_list", "read_given", "scramble", "simulate", "window_state"]
 
 HALF_WIDTH_S = 500.0
 BACKGROUND_RATE_HZ = 0.0064
-
-Rows = list[dict[str, Any]]
 
 
 def window_state(event_gps: float, now_gps: float, half_width_s: float = HALF_WIDTH_S) -> str:
@@ -33,6 +32,8 @@ def make_list(
     given: Sequence[dict[str, Any]] | None = None,
     given_name: str = "",
     archive: Archive | None = None,
+    sources: Sequence[Source] = (),
+    online: bool = True,
     blinded: bool = False,
     half_width_s: float = HALF_WIDTH_S,
     rate_hz: float = BACKGROUND_RATE_HZ,
@@ -41,34 +42,36 @@ def make_list(
 
     The neutrinos are the `given` ones (see `read_given`; also those outside the window, marked);
     else, for a mock event (M...), a Poisson number at `rate_hz` scrambled from the archive; else
-    the archive's. `blinded` replaces right ascension and time by random ones. The list is
-    complete only when the window is closed and the source says that nothing is to come.
-    `LlamaError` when no source covers the window.
+    those of the `sources`, without any the archive's; `online` permits to ask other machines.
+    `blinded` replaces right ascension and time by random ones. The list is complete only when the
+    window is closed and the sources say that nothing is to come. `LlamaError` when no source
+    covers the window.
     """
     start, stop = event_gps - half_width_s, event_gps + half_width_s
     state = window_state(event_gps, now_gps, half_width_s)
     complete = state == "closed"
     seed, livetime_s = None, None
+    source: dict[str, Any]
     rows: Rows
     if given is not None:
         source = {"kind": "file", "name": given_name}
         rows = [{"type": "observation", **row} for row in given]
-    elif archive is None:
-        raise _no_source(graceid, event_gps, half_width_s)
     elif graceid.startswith("M"):
+        if archive is None:
+            raise _no_source(graceid, event_gps, half_width_s)
         source = {"kind": "simulation", "name": archive.name, "identity": archive.identity}
         seed = seed_from(graceid)
         drawn = simulate(archive.events(), seed, event_gps, half_width_s, rate_hz)
-        rows = _rows(drawn, "simulated")
+        rows = column_rows(drawn, "simulated")
     else:
-        source = {"kind": "archive", "name": archive.name, "identity": archive.identity}
-        livetime_s = archive.livetime_s(start, stop)
-        if not livetime_s:
+        if archive is not None and not sources:
+            sources = [ArchiveSource.of(archive)]
+        found = collect(sources, start, stop, online)
+        if not found.covers:
             raise _no_source(graceid, event_gps, half_width_s)
-        rows = _rows(
-            archive.query(start, stop), "simulated" if archive.simulated else "observation"
-        )
-        complete &= archive.has_event_after(stop) or archive.covers(start, stop)
+        source, livetime_s = found.about, found.livetime_s
+        rows = found.rows
+        complete &= found.complete
     for row in rows:
         row["gps"] = row.get("gps") or float(mjd_to_gps(row["mjd"]))
     if blinded:
@@ -91,20 +94,6 @@ def make_list(
         "seed": seed,
         "events": _finish(rows, event_gps, half_width_s),
     }
-
-
-def _rows(columns: Columns, kind: str) -> Rows:
-    """Return columns of the archive or of `scramble` as rows with the names of the list."""
-    mjd = columns["mjd"] if "mjd" in columns else gps_to_mjd(columns["gps"])
-    named: Columns = {"gps": columns["gps"], "mjd": mjd, "energy": columns["energy_gev"]}
-    for name in ("ra", "dec", "sigma", "zenith", "azimuth"):
-        if f"{name}_deg" in columns:
-            named[name] = columns[f"{name}_deg"]
-    for name in ("run", "event", "subevent"):
-        if name in columns:
-            named[name] = columns[name]
-    values = zip(*(column.tolist() for column in named.values()), strict=True)
-    return [{**dict(zip(named, row, strict=True)), "type": kind} for row in values]
 
 
 def _blind(rows: Rows, seed: int, event_gps: float, half_width_s: float) -> Rows:

@@ -159,6 +159,13 @@ class Neutrinos(Block):
     archive: Name = "icecube_10year_ps"
     """Name of the archive that gives neutrinos, their background and the effective area; made by
     `llama neutrinos import PATH --name NAME`, listed by `llama neutrinos show`."""
+    source: dict[Name, dict[str, Any]] = Field(
+        default_factory=dict,
+        examples=[{"archive": {}, "gcn": {}}],
+    )
+    """Sources that the neutrinos of an event are taken from, the first first, each with its
+    options; {} takes the archive alone. Kinds and options are in docs/neutrinos.md. Each is a line
+    like gcn: {}."""
     effective_area_season: Name | None = Field(default=None, examples=["IC86_II"])
     """Season of the release whose effective area is used, such as "IC86_II"; null takes the newest.
     Takes effect when an archive is imported."""

@@ -1,0 +1,270 @@
+"""A collaboration's real-time stream that answers with JSON over HTTPS."""
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import Field, field_validator
+
+from llama.errors import LlamaError
+from llama.files import dump_json, read_json, sha256_bytes, write_json
+from llama.neutrinos.given import check_rows
+from llama.neutrinos.sources import Found, SourceOptions, check_options
+from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps, mjd_to_gps, now_gps
+
+_MAX_BYTES = 20_000_000
+_WAITING_S, _SETTLED_S = 60.0, 3600.0  # an answer is asked for again after so long
+_LATE_DAYS = 7  # and no more so long after the window
+_QUICK_TIMEOUT_S = (3.0, 10.0)  # Snakemake waits for it
+_PLACES = ("start_gps", "stop_gps", "start_mjd", "stop_mjd", "start_iso", "stop_iso")
+_NAMES = (
+    *("time", "ra", "dec", "sigma", "energy"),
+    *("zenith", "azimuth", "run", "event", "subevent", "id"),
+)
+# what to multiply with to get degrees, 1 sigma; radii are those of a 2D Gaussian
+_PER_SIGMA = {"sigma": 1.0, "r50": 1.1774100225154747, "r90": 2.145966026289347}
+_DEG = {"deg": 1.0, "rad": 57.29577951308232}
+
+
+class HttpsOptions(SourceOptions):
+    """Where to ask, and what the answer's names mean."""
+
+    url: str = Field(pattern=r"^https://[^\s/@]+/\S*$")
+    """With {start_iso}, {stop_iso}, or the same with _gps or _mjd, where the window goes."""
+    events: str = "events"
+    """Where in the answer the list is: keys joined by points; "" if the answer is the list."""
+    complete: str | None = "complete"
+    """Where the answer says that nothing is to come for the window (true); null if nowhere."""
+    fields: dict[str, str] = Field(default_factory=dict, validate_default=True)
+    """What an event of the answer calls time, ra, dec, sigma, energy, and if it has them zenith,
+    azimuth, run, event, subevent and id, where its name differs."""
+    time: Literal["mjd", "gps", "iso", "unix"] = "mjd"
+    angles: Literal["deg", "rad"] = "deg"
+    error: Literal["sigma", "r50", "r90"] = "sigma"
+    energy: Literal["gev", "tev", "log10_gev"] = "gev"
+    token: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")
+    """Name of the environment variable, or of the systemd credential, with the bearer token."""
+
+    @field_validator("url")
+    @classmethod
+    def _has_the_window(cls, url: str) -> str:
+        places = re.findall(r"{(.*?)}", url)
+        if not set(places) <= set(_PLACES) or len(places) < 2:
+            raise ValueError(f"should hold two of {', '.join(_PLACES)} in braces")
+        return url
+
+    @field_validator("fields")
+    @classmethod
+    def _is_known(cls, fields: dict[str, str]) -> dict[str, str]:
+        unknown = [name for name in fields if name not in _NAMES]
+        if unknown:
+            raise ValueError(f"should name {', '.join(_NAMES)}, not {unknown[0]}")
+        return {name: name for name in _NAMES} | fields
+
+
+class HttpsJsonSource:
+    """A server that is asked with a GET request per window.
+
+    Answers are kept in `neutrino_answers/NAME/`, and the list is made from the one that is kept.
+    While Snakemake looks for what is outdated, a window is asked for again once a minute, after
+    the answer has said that it is complete once an hour, and from seven days on not at all. A
+    server in trouble is left alone for a minute.
+    """
+
+    network = True
+    completeness = "its answer says so"
+
+    def __init__(self, name: str, options: Mapping[str, Any], output_dir: Path) -> None:
+        self.name = name
+        self._options = check_options(HttpsOptions, name, options)
+        self._directory = output_dir / "neutrino_answers" / name
+        self.time_scale = f"UTC ({self._options.time})"
+        self.sigma = {"sigma": "1 sigma of a 2D Gaussian"}.get(
+            self._options.error, f"{self._options.error} / {_PER_SIGMA[self._options.error]:.6f}"
+        )
+        token = self._options.token
+        self.credentials = f"bearer token {token}" if token else "none"
+
+    def state(self, start_gps: float, stop_gps: float) -> list[Any]:
+        """Return a digest of the answer, and whether it is complete; asks again if that is due."""
+        kept = self._kept(start_gps, stop_gps)
+        if self._is_due(kept, stop_gps):
+            try:
+                kept = self._ask(start_gps, stop_gps, quick=True)
+            except LlamaError:
+                self._note_failure()  # the job, if there is one, says what is wrong
+        if kept is None:
+            return [None, False]
+        digest = sha256_bytes(dump_json(kept["answer"]).encode())[:12]
+        return [digest, self._is_complete(kept, stop_gps)]
+
+    def fetch(self, start_gps: float, stop_gps: float) -> Found:
+        """Return what the kept answer says; asks if there is none."""
+        kept = self._kept(start_gps, stop_gps) or self._ask(start_gps, stop_gps)
+        rows = self._rows(kept["answer"])
+        return Found(
+            rows=[row for row in rows if start_gps <= row["gps"] <= stop_gps],
+            covers=True,
+            complete=self._is_complete(kept, stop_gps),
+            about={"kind": "https_json", "url": kept["url"], "asked_at": kept["asked_at"]},
+        )
+
+    def _kept(self, start_gps: float, stop_gps: float) -> dict[str, Any] | None:
+        """Return the answer that is kept, None if there is none."""
+        try:
+            return dict(read_json(self._path(start_gps, stop_gps)))
+        except LlamaError:
+            return None
+
+    def _path(self, start_gps: float, stop_gps: float) -> Path:
+        return self._directory / f"{start_gps:.3f}-{stop_gps:.3f}.json"
+
+    def _is_due(self, kept: dict[str, Any] | None, stop_gps: float) -> bool:
+        failure = self._directory / ".failed"
+        if failure.exists() and time.time() - failure.stat().st_mtime < _WAITING_S:
+            return False
+        if kept is None:
+            return True
+        if now_gps() > stop_gps + _LATE_DAYS * 86400:
+            return False
+        age_s = now_gps() - iso_to_gps(kept["asked_at"])
+        return age_s > (_SETTLED_S if self._is_complete(kept, stop_gps) else _WAITING_S)
+
+    def _note_failure(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        (self._directory / ".failed").touch()
+
+    def _ask(self, start_gps: float, stop_gps: float, quick: bool = False) -> dict[str, Any]:
+        """Ask for a window, check the answer, and keep it."""
+        import requests
+        import urllib3
+
+        from llama import web
+
+        spans = {"start": start_gps, "stop": stop_gps}
+        values = {f"{name}_gps": f"{gps:.3f}" for name, gps in spans.items()}
+        values |= {f"{name}_mjd": f"{float(gps_to_mjd(gps)):.8f}" for name, gps in spans.items()}
+        values |= {f"{name}_iso": quote(gps_to_iso(gps, 3)) for name, gps in spans.items()}
+        url = self._options.url.format(**values)
+        headers = {"Accept": "application/json", **self._authorization()}
+
+        def read() -> bytes:
+            with requests.Session() as session:
+                session.trust_env = True  # a CA of one's own, by REQUESTS_CA_BUNDLE
+                session.auth = _NoNetrc()
+                session.mount("https://", web.ReadingAdapter())
+                answer = session.get(
+                    url,
+                    headers=headers,
+                    stream=True,
+                    allow_redirects=False,  # a token goes nowhere else
+                    timeout=_QUICK_TIMEOUT_S if quick else None,
+                )
+                with answer:
+                    if answer.status_code != 200:
+                        raise ValueError(f"status {answer.status_code}")
+                    return web.body(answer.raw, _MAX_BYTES)
+
+        try:
+            answer = web.parse_json(web.read_again(read))
+            self._rows(answer)
+        except LlamaError:
+            raise
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            reason = type(error).__name__ if not isinstance(error, ValueError) else str(error)
+            raise LlamaError(
+                f"the neutrino source {self.name} gave no usable answer ({reason[:100]}); try "
+                f"again later, or correct neutrinos.source.{self.name}"
+            ) from error
+        kept = {"asked_at": gps_to_iso(now_gps(), 0), "url": url, "answer": answer}
+        write_json(self._path(start_gps, stop_gps), kept)
+        (self._directory / ".failed").unlink(missing_ok=True)
+        return kept
+
+    def _authorization(self) -> dict[str, str]:
+        name = self._options.token
+        if name is None:
+            return {}
+        token = os.environ.get(name, "")
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        path = Path(credentials) / name if credentials else None
+        if not token and path and path.is_file():
+            token = path.read_text(encoding="utf-8", errors="replace")
+        if not re.fullmatch(r"[\x21-\x7e]+", token.strip()):
+            raise LlamaError(
+                f"the neutrino source {self.name} needs a token; put it into the environment "
+                f"variable or the systemd credential {name}"
+            )
+        return {"Authorization": f"Bearer {token.strip()}"}
+
+    def _is_complete(self, kept: dict[str, Any], stop_gps: float) -> bool:
+        """Tell whether an answer that was given after the window says that it is all."""
+        place = self._options.complete
+        after = iso_to_gps(kept["asked_at"]) > stop_gps
+        return after and place is not None and _at(kept["answer"], place) is True
+
+    def _rows(self, answer: Any) -> list[dict[str, Any]]:
+        events = _at(answer, self._options.events)
+        if not isinstance(events, list):
+            raise LlamaError(
+                f"the answer of the neutrino source {self.name} has no list "
+                f"{self._options.events!r}; correct neutrinos.source.{self.name}.events"
+            )
+        rows = [self._row(event, f"{self.name}, event {k}") for k, event in enumerate(events, 1)]
+        return [
+            {"type": "observation", **row, "gps": row.get("gps", float(mjd_to_gps(row["mjd"])))}
+            for row in check_rows(rows, self.name)
+        ]
+
+    def _row(self, event: Any, where: str) -> dict[str, Any]:
+        options = self._options
+        row = {ours: _at(event, theirs) for ours, theirs in options.fields.items()}
+        try:
+            gps = _to_gps(row.pop("time"), options.time)
+            row["gps"], row["mjd"] = gps, float(gps_to_mjd(gps))
+            for name in ("ra", "dec", "sigma", "zenith", "azimuth"):
+                if row.get(name) is not None:
+                    row[name] = float(row[name]) * _DEG[options.angles]
+            row["sigma"] /= _PER_SIGMA[options.error]
+            row["energy"] = _to_gev(float(row["energy"]), options.energy)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise LlamaError(
+                f"{where} has no usable time, direction, error or energy ({str(error)[:80]}); "
+                f"correct neutrinos.source.{self.name}.fields"
+            ) from error
+        return row
+
+
+class _NoNetrc:
+    """Keeps requests from sending what a .netrc holds in the place of our token."""
+
+    def __call__(self, request: Any) -> Any:
+        return request
+
+
+def _at(value: Any, place: str) -> Any:
+    """Return what is at a place like `data.events` of nested JSON objects, None if nothing."""
+    for key in place.split(".") if place else ():
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _to_gps(value: Any, kind: str) -> float:
+    if isinstance(value, bool) or value is None:
+        raise ValueError("no time")
+    if kind == "iso":
+        return iso_to_gps(str(value))
+    number = float(value)
+    if kind == "unix":
+        return float(mjd_to_gps(40587.0 + number / 86400.0))
+    return number if kind == "gps" else float(mjd_to_gps(number))
+
+
+def _to_gev(value: float, kind: str) -> float:
+    if kind == "log10_gev":
+        return 10.0**value
+    return value * 1e3 if kind == "tev" else value
