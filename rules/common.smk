@@ -283,5 +283,5 @@ def lock_all():
             directories.add(f"studies/{job.wildcards.study}")
         elif POPULATIONS in job.output:
             directories.add("studies")
-    for directory in sorted(directories):
+    for directory in sorted(directories, reverse=True):
         lock_or_refuse(directory)

@@ -228,7 +228,7 @@ class Background(Block):
     signal_injections: Count = Field(default=10_000, ge=1, le=10**10)
     """Injections per study with one, and as many with two, neutrinos of the source, for detection
     efficiencies. Every energy is a weight on the same ones."""
-    shard_size: Count = Field(default=10_000, ge=1, le=10**7)
+    shard_size: Count = Field(default=50_000, ge=1, le=10**7)
     """Injections per job. Raise it when jobs take less than a minute, and for long lists to some
     times their number of sky maps: a job takes each map that it draws once."""
     broken_maps: Literal["fail", "skip"] = "fail"

@@ -12,6 +12,7 @@ from llama.errors import LlamaError
 from llama.files import atomic_path
 
 _AT_ONCE = 16  # a list is a small object: what it costs is the way there and back
+_PAGE = 1000  # what S3 lists at once
 _UNKNOWN = {"404", "NoSuchKey", "NotFound"}
 _REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 
@@ -114,7 +115,7 @@ class S3Store:
         self._bucket, self._prefix, self._cache = bucket, f"{prefix}/" if prefix else "", cache
         with self._sentences(self.name):
             # when_required: stores that only resemble S3 refuse the newer checksums
-            self._client = boto3.client(
+            self._client = boto3.session.Session().client(
                 "s3",
                 config=Config(
                     request_checksum_calculation="when_required",
@@ -139,11 +140,13 @@ class S3Store:
             return bytes(answer["Body"].read())
 
     def files(self, folder: str) -> dict[str, Piece]:
-        """Return every object below a folder by its path; a page of 1000 is one request."""
+        """Return every object below a folder by its path; a page is one request."""
         found = {}
         with self._sentences(f"{self.name}/{folder}"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=f"{self._prefix}{folder}/"
+                Bucket=self._bucket,
+                Prefix=f"{self._prefix}{folder}/",
+                PaginationConfig={"PageSize": _PAGE},
             )
             for page in pages:
                 for item in page.get("Contents", ()):
