@@ -1,6 +1,8 @@
 """A small study of three maps: its inputs, its numbers."""
 
 import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import h5py
@@ -35,3 +37,23 @@ def numbers(workspace: Workspace, directory: str = DIRECTORY) -> tuple[bytes, by
             rows += file["injections"][()].tobytes()
             single += file["single"][()].tobytes()
     return rows, single
+
+
+def larger(study: Workspace, injections: int = 3000, size: int = 1000) -> Path:
+    """Take the study back to its beginning, with more injections; return the shards' directory."""
+    remove_study(study)
+    study.set("  injections: 60", f"  injections: {injections}")
+    study.set("  shard_size: 20", f"  shard_size: {size}")
+    return study.output / DIRECTORY / "background"
+
+
+def wait_for_work(run: "subprocess.Popen[str]", studies: Path, done: int) -> None:
+    """Wait until so many shards are there and one more is at work."""
+    deadline = time.monotonic() + 60
+    while (
+        len(list(studies.glob("*/background/shard-*"))) < done
+        or not list(studies.glob("*/background/.shard-*.progress.json"))
+    ):  # fmt: skip
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+        time.sleep(0.01)
