@@ -1,7 +1,7 @@
 """What a study consists of, as study.smk uses it, and how an injection becomes an event."""
 
 from llama.study.artifacts import check_missing, read_artifacts
-from llama.study.lists import list_skymaps
+from llama.study.lists import broken_files, list_skymaps
 from llama.study.store import open_store
 
 STUDIES = SETTINGS.background.studies
@@ -97,8 +97,6 @@ def study_injections(study, kind):
 
 def refuse_broken(study):
     """End the run when what its bank left out is still broken and is no longer to be left out."""
-    from llama.study.bank import broken_files
-
     bank = SETTINGS.output_dir / f"studies/{study}/skymaps.hdf5"
     if SETTINGS.background.broken_maps == "skip" or not bank.exists():
         return

@@ -17,8 +17,10 @@ from llama.sky import read_skymap
 from llama.stats.odds import event_odds
 from llama.stats.parameters import SearchParameters
 from llama.study.background import run_shard
-from llama.study.bank import Bank, broken_files, build_bank, link_banks, most_injections
+from llama.study.bank import Bank, build_bank, link_banks
+from llama.study.lists import broken_files
 from llama.study.pairs import Lists, Pairs, pair, write_lists
+from llama.study.progress import most_injections
 from llama.times import mjd_to_gps
 
 PARAMS, P_ASTRO = SearchParameters(), 0.99

@@ -44,8 +44,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _done(options: argparse.Namespace) -> None:
     from llama.settings import load
-    from llama.study.bank import most_injections
-    from llama.study.progress import study_progress
+    from llama.study.progress import most_injections, study_progress
 
     settings = load()
     counts = {

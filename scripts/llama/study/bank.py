@@ -127,27 +127,6 @@ def check_broken(
         )
 
 
-def broken_files(path: str | os.PathLike[str]) -> list[str]:
-    """Return the files that were broken when a study's bank was linked; none when there is none."""
-    if not Path(path).exists():
-        return []
-    try:
-        with h5py.File(path, "r") as file:
-            return [name.decode() for name in file["broken_files"][()]]
-    except (OSError, KeyError):  # the run will say so, or make it anew
-        return []
-
-
-def most_injections(path: str | os.PathLike[str]) -> int | None:
-    """Return how many different injections a study has, None without end or when unknown."""
-    try:
-        with h5py.File(path, "r") as file:
-            count = int(file.attrs["injections"])
-    except (OSError, KeyError):
-        return None
-    return count if count >= 0 else None
-
-
 class Bank:
     """A bank, or a part of one, opened for reading; maps are read one at a time.
 

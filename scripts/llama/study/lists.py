@@ -150,6 +150,19 @@ def _stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".fits")
 
 
+def broken_files(path: str | os.PathLike[str]) -> list[str]:
+    """Return the files that were broken when a study's bank was linked; none when there is none."""
+    import h5py
+
+    if not Path(path).exists():
+        return []
+    try:
+        with h5py.File(path, "r") as file:
+            return [name.decode() for name in file["broken_files"][()]]
+    except (OSError, KeyError):  # the run will say so, or make it anew
+        return []
+
+
 def some(names: Iterable[str], most: int = 10) -> str:
     """Return the first names, each of 200 characters at most, for an error's sentence."""
     listed = [name[:200] for name in names]
