@@ -81,6 +81,7 @@ def test_a_killed_study_is_taken_up_where_it_stopped(study: Workspace) -> None:
             assert time.monotonic() < deadline
             assert run.poll() is None
             time.sleep(0.01)
+        os.killpg(run.pid, signal.SIGSTOP)  # so that it has not ended when the other shell asks
         at_work = study.run(*DONE)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait(10)

@@ -1,6 +1,8 @@
 """Studies that are disturbed: by another run, by a full disk."""
 
+import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -12,10 +14,12 @@ def test_a_second_run_on_the_same_study_is_refused(study: Workspace) -> None:
     larger(study)
     with study.started("snakemake", "populations.hdf5", "--cores", "1") as run:
         wait_for_work(run, study.output / "studies", 0)
+        os.killpg(run.pid, signal.SIGSTOP)  # so that it cannot have ended before the others look
         for target in ("populations.hdf5", f"{DIRECTORY}/background/shard-0002.hdf5"):
             printed = study.snakemake(target, code=1)
             assert f"llama: {DIRECTORY} is being processed by another run of snakemake" in printed
             assert "Traceback" not in printed
+        os.killpg(run.pid, signal.SIGCONT)
         assert run.wait(60) == 0
     assert study.plan("populations.hdf5") == []
     # the lock has gone with the run
