@@ -40,6 +40,7 @@ include: "rules/significance.smk"
 include: "rules/figures.smk"
 include: "rules/publish.smk"
 include: "rules/study.smk"
+include: "rules/artifacts.smk"
 
 
 # `events/S190425z/all` and `events/S190425z` are rules without output, not files: they list every
@@ -54,4 +55,4 @@ for alias, directory in requested_events().items():
 
 
 onstart:
-    lock_events()
+    lock_all()

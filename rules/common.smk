@@ -259,16 +259,19 @@ def lock_or_refuse(event):
         )
 
 
-def lock_events():
-    """Lock every event that this run will write.
+def lock_all():
+    """Lock every event and every study that this run will write, and what all studies share.
 
     An event named on the command line is locked before, when its files are looked at: while
     another run replaces them, Snakemake takes the missing ones for write-protected.
     """
-    events = {
-        job.wildcards.event
-        for job in workflow.dag.needrun_jobs()
-        if "event" in job.wildcards.keys()
-    }
-    for event in sorted(events):
-        lock_or_refuse(event)
+    directories = set()
+    for job in workflow.dag.needrun_jobs():
+        if "event" in job.wildcards.keys():
+            directories.add(job.wildcards.event)
+        elif "study" in job.wildcards.keys():
+            directories.add(f"studies/{job.wildcards.study}")
+        elif POPULATIONS in job.output:
+            directories.add("studies")
+    for directory in sorted(directories, reverse=True):
+        lock_or_refuse(directory)

@@ -1,36 +1,125 @@
 """What a study consists of, as study.smk uses it, and how an injection becomes an event."""
 
-from llama.study.lists import list_skymaps
+from llama.study.artifacts import check_missing, read_artifacts
+from llama.study.lists import broken_files, list_skymaps
+from llama.study.store import open_store
 
-STUDIES = {
-    name: str(study.skymaps) for name, study in SETTINGS.background.studies.items()
-}
+STUDIES = SETTINGS.background.studies
 INJECTIONS = {
     "background": SETTINGS.background.injections,
     "signal": SETTINGS.background.signal_injections,
     "doublet": SETTINGS.background.signal_injections,
 }
 MAPS_PER_PART = 100  # 20 s and 300 MB for maps of 19,200 tiles
+LISTS_PER_PART = 2000  # some seconds, with the way from S3 half a minute
+
+
+def known_study(study):
+    if study not in STUDIES:
+        sys.exit(
+            f"llama: {study} is not in background.studies of config.yaml; add it with its sky maps"
+        )
+    return STUDIES[study]
+
+
+@functools.cache
+def study_store(study):
+    """Return where the artifacts of a study are read from, None for a study without."""
+    source = known_study(study).artifacts
+    cache = SETTINGS.output_dir / "studies" / study / "artifacts"
+    return checked(open_store, source, cache) if source else None
+
+
+@functools.cache
+def study_artifacts(study):
+    """Return the artifacts of a study; the run ends when there is one missing and that matters."""
+    artifacts = checked(read_artifacts, study_store(study))
+    log = SETTINGS.output_dir / f"logs/studies/{study}/missing.txt"
+    left_out = checked(check_missing, artifacts, SETTINGS.background.broken_maps, log)
+    if left_out:
+        logger.warning(f"{study} goes on without them: {left_out}")
+    return artifacts
 
 
 @functools.cache
 def study_skymaps(study):
     """Return every sky map of a study, in the order of its list."""
-    if study not in STUDIES:
-        sys.exit(
-            f"llama: {study} is not in background.studies of config.yaml; add it with its sky maps"
-        )
-    return [str(path) for path in checked(list_skymaps, Path(STUDIES[study]))]
+    if store := study_store(study):
+        pieces = study_artifacts(study).superevents.values()
+        return [str(store.local(piece)) for piece in pieces]
+    return [str(path) for path in checked(list_skymaps, known_study(study).skymaps)]
+
+
+def part_of(items, wildcards, size):
+    first = int(wildcards.part) * size
+    return items[first : first + size]
 
 
 def part_skymaps(wildcards):
-    """Return the sky maps in one part of a study's bank."""
-    first = int(wildcards.part) * MAPS_PER_PART
-    return study_skymaps(wildcards.study)[first : first + MAPS_PER_PART]
+    """Return the sky maps in one part of a study's bank, unless they lie elsewhere."""
+    if is_remote(wildcards.study):
+        return []
+    return part_of(study_skymaps(wildcards.study), wildcards, MAPS_PER_PART)
+
+
+def part_superevents(wildcards):
+    """Return what to fetch from elsewhere for one part of a study's bank."""
+    if not is_remote(wildcards.study):
+        return []
+    pieces = study_artifacts(wildcards.study).superevents.values()
+    return part_of([list(piece) for piece in pieces], wildcards, MAPS_PER_PART)
+
+
+def part_lists(wildcards):
+    """Return the neutrino lists in one part; a list that changes outdates it."""
+    pieces = study_artifacts(wildcards.study).lists.values()
+    return part_of([list(piece) for piece in pieces], wildcards, LISTS_PER_PART)
+
+
+def is_remote(study):
+    return (known_study(study).artifacts or "").startswith("s3://")
+
+
+def study_lists(study):
+    """Return the files that hold the neutrino lists of a study, none if it draws neutrinos."""
+    if not study_store(study):
+        return []
+    count = -(-len(study_artifacts(study).lists) // LISTS_PER_PART)
+    return [f"studies/{study}/lists/part-{index:04d}.hdf5" for index in range(count)]
+
+
+def study_injections(study, kind):
+    """Return how many injections of a kind a study has; there are only so many pairs."""
+    if kind == "background" and study_store(study):
+        return min(INJECTIONS[kind], study_artifacts(study).pairs)
+    return INJECTIONS[kind]
+
+
+def refuse_broken(study):
+    """End the run when what its bank left out is still broken and is no longer to be left out."""
+    bank = SETTINGS.output_dir / f"studies/{study}/skymaps.hdf5"
+    if SETTINGS.background.broken_maps == "skip" or not bank.exists():
+        return
+    dates = {}
+    if store := study_store(study):
+        found = study_artifacts(study)
+        for piece in [*found.superevents.values(), *found.lists.values()]:
+            dates[str(store.local(piece))] = piece.modified
+    broken = [
+        path
+        for path in broken_files(bank)
+        if dates.get(path, os.path.exists(path) and os.stat(path).st_mtime)
+        <= bank.stat().st_mtime
+    ]
+    if broken:
+        sys.exit(
+            f"llama: {len(broken)} files of {study} are broken, such as {broken[0]}; replace them, or leave them out with background.broken_maps: skip in config.yaml"
+        )
 
 
 def bank_parts(wildcards):
     """Return the files that hold the sky maps of a study."""
+    refuse_broken(wildcards.study)
     count = -(-len(study_skymaps(wildcards.study)) // MAPS_PER_PART)
     return [
         f"studies/{wildcards.study}/skymaps/part-{index:04d}.hdf5"
@@ -55,13 +144,46 @@ def weight_search(wildcards):
 
 def study_shards(study, kind="background"):
     """Return the shards of a study; the last one is shorter when sizes do not divide."""
-    count = -(-INJECTIONS[kind] // SETTINGS.background.shard_size)
+    count = -(-study_injections(study, kind) // SETTINGS.background.shard_size)
     return [f"studies/{study}/{kind}/shard-{index:04d}.hdf5" for index in range(count)]
+
+
+def shards_of(study):
+    return lambda wildcards: study_shards(study)
+
+
+def artifacts_source(wildcards):
+    """Return where the artifacts of a study lie, and where those from S3 are kept."""
+    study = wildcards.study
+    return [known_study(study).artifacts, f"studies/{study}/artifacts"]
+
+
+def lists_gps(wildcards):
+    """Return the time of the triggers, about which the neutrino lists were made."""
+    return study_artifacts(wildcards.study).gps
+
+
+def is_paired(wildcards):
+    return wildcards.kind == "background" and study_store(wildcards.study) is not None
+
+
+def shard_lists(wildcards):
+    return study_lists(wildcards.study) if is_paired(wildcards) else []
+
+
+def shard_seed(wildcards):
+    """Return the seed of a shard; pairs are not drawn."""
+    return -1 if is_paired(wildcards) else SETTINGS.background.seed
+
+
+def shard_gps(wildcards):
+    return lists_gps(wildcards) if is_paired(wildcards) else None
 
 
 def shard_numbers(wildcards):
     """Return first and last-but-one injection number of a shard."""
-    size, count = SETTINGS.background.shard_size, INJECTIONS[wildcards.kind]
+    size = SETTINGS.background.shard_size
+    count = study_injections(wildcards.study, wildcards.kind)
     first = int(wildcards.shard) * size
     if first >= count:
         sys.exit(
@@ -90,19 +212,42 @@ def requested_injections():
 
 
 def open_requested(directory):
-    from llama.study.opening import injection_number, open_injection
+    from llama.study.opening import injection_number, open_injection, open_pair
 
     background = SETTINGS.background
-    study, kind, number = injection_number(directory, background.shard_size, INJECTIONS)
+    study = directory.split("/")[1]
+    counts = {kind: study_injections(study, kind) for kind in INJECTIONS}
+    _, kind, number = injection_number(directory, background.shard_size, counts)
+    event_dir, maps = SETTINGS.output_dir / directory, map(Path, study_skymaps(study))
+    if kind == "background" and study_store(study):
+        open_pair(
+            event_dir,
+            study,
+            number,
+            pairs=study_pairs(study),
+            artifacts=study_artifacts(study),
+            skymaps=list(maps),
+            p_astro=background.p_astro,
+        )
+        return
     open_injection(
-        SETTINGS.output_dir / directory,
+        event_dir,
         study,
         number,
         kind=kind,
-        maps=[Path(path) for path in study_skymaps(study)],
+        maps=list(maps),
         archive=Archive.open(SETTINGS.output_dir / ARCHIVE),
         search=SEARCH,
         seed=background.seed,
         p_astro=background.p_astro,
         skip_broken=background.broken_maps == "skip",
     )
+
+
+def study_pairs(study):
+    from llama.study.bank import Bank
+    from llama.study.pairs import Lists, Pairs
+
+    with Bank(SETTINGS.output_dir / f"studies/{study}/skymaps.hdf5") as bank:
+        lists = Lists([SETTINGS.output_dir / part for part in study_lists(study)])
+        return Pairs(len(bank.names), bank.broken, lists, study_artifacts(study).gps)

@@ -15,6 +15,8 @@ rule build_bank:
         "../envs/llama.yaml"
     params:
         search=weight_search,
+        source=artifacts_source,
+        fetch=part_superevents,
         code=code("build_bank"),
     message:
         "Reading the sky maps of {wildcards.study}, part {wildcards.part}"
@@ -24,7 +26,8 @@ rule build_bank:
 
 rule link_bank:
     input:
-        bank_parts,
+        parts=bank_parts,
+        lists=lambda wildcards: study_lists(wildcards.study),
     output:
         "studies/{study}/skymaps.hdf5",
     log:
@@ -32,7 +35,7 @@ rule link_bank:
     conda:
         "../envs/llama.yaml"
     params:
-        # not broken_maps: what it says changes no number, only whether there are any
+        # not broken_maps: it changes no number, only whether there are any (refuse_broken)
         code=code("link_bank"),
     message:
         "Checking the sky maps of {wildcards.study}"
@@ -44,6 +47,7 @@ rule inject:
     input:
         bank="studies/{study}/skymaps.hdf5",
         parts=bank_parts,
+        lists=shard_lists,
         response=event_response,
         events=f"{ARCHIVE}/events.hdf5",
     output:
@@ -58,7 +62,8 @@ rule inject:
     params:
         search=study_search,
         numbers=shard_numbers,
-        seed=SETTINGS.background.seed,
+        seed=shard_seed,
+        gps=shard_gps,
         p_astro=SETTINGS.background.p_astro,
         code=code("inject"),
     message:
@@ -86,7 +91,8 @@ rule collate_table:
 
 rule collate_populations:
     input:
-        **{name: study_shards(name) for name in STUDIES},
+        # looked at only when this rule is: artifacts may be far away
+        **{name: shards_of(name) for name in STUDIES},
     output:
         POPULATIONS,
         "populations.json",

@@ -8,14 +8,16 @@ from llama.stats.parameters import SearchParameters
 from llama.study.background import run_shard, write_shard
 from llama.study.bank import Bank
 from llama.study.opening import trigger_p_astro
+from llama.study.pairs import Lists, Pairs
 from llama.study.progress import Progress
 
 with logged(snakemake.log[0]):
     params, kind, output = snakemake.params, snakemake.wildcards.kind, snakemake.output[0]
     archive = Archive.open(Path(snakemake.input.events).parent)
     p_astro = trigger_p_astro(snakemake.wildcards.study, params.p_astro)
-    numbers = range(*params.numbers)
+    numbers, lists = range(*params.numbers), list(snakemake.input.lists)
     with Bank(snakemake.input.bank) as bank, Progress(output, len(numbers)) as progress:
+        pairs = Pairs(len(bank.names), bank.broken, Lists(lists), params.gps) if lists else None
         rows, single = run_shard(
             bank,
             archive.events(),
@@ -26,8 +28,11 @@ with logged(snakemake.log[0]):
             numbers,
             progress.tick,
             kind,
+            pairs,
         )
         made_by = {"search": params.search, "archive": archive.identity, "skymaps": bank.sha256}
+        if pairs is not None:
+            made_by |= {"lists": pairs.sha256, "gps": params.gps}
         write_shard(
             output, rows, single, bank.names, numbers.start, params.seed, p_astro, made_by, kind
         )

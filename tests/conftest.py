@@ -1,10 +1,14 @@
 """For all tests: no network beyond this machine, no surprise from hypothesis, the real data."""
 
 import os
+import re
 import runpy
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import hypothesis
@@ -53,3 +57,38 @@ def _assert_own_cloud(item: pytest.Item) -> None:
     end_point = os.environ.get("DIGITALOCEAN_END_POINT", "")
     host = urlsplit(end_point).hostname
     assert host == "127.0.0.1", f"{item.nodeid} may ask the real cloud: {end_point or 'no double'}"
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an S3 server on this machine, a process of its own; it is empty at first."""
+    log = tmp_path_factory.mktemp("s3") / "log"
+    command = [sys.executable, "-c", "from moto.server import main; main()", "-p", "0"]
+    with log.open("w") as stream, subprocess.Popen(command, stderr=stream, stdout=stream) as server:
+        deadline = time.monotonic() + 60
+        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield found[0]
+        server.terminate()
+
+
+@pytest.fixture
+def s3(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """A client of that server, whose environment is what boto3 finds by itself."""
+    import boto3
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return boto3.client("s3")

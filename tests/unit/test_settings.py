@@ -94,6 +94,9 @@ def test_a_study():
     skymaps = {"skymaps": "/data/bns.csv"}
     read = from_dict(changed({"background.studies": {"bns-o3-H1L1V1": skymaps}}))
     assert read.background.studies["bns-o3-H1L1V1"].skymaps == Path("/data/bns.csv")
+    for source, kept in (("s3://llama/mid-o3/", "s3://llama/mid-o3"), ("/data/o3", "/data/o3")):
+        read = from_dict(changed({"background.studies": {"cbc-o3-H1L1": {"artifacts": source}}}))
+        assert read.background.studies["cbc-o3-H1L1"].artifacts == kept
 
 
 # -- what is wrong ----
@@ -145,8 +148,23 @@ def test_a_study():
         ),
         (
             {"background.studies": {"bbh-o4-H1L1": {"skymaps": "/good"}, "bns-o3-H1": {}}},
-            "background.studies.bns-o3-H1.skymaps is missing",
-            "/good",
+            "background.studies.bns-o3-H1 is {}, but should name either skymaps or artifacts",
+            'bbh-o4-H1L1: {"skymaps": "/good"}',
+        ),
+        (
+            {"background.studies": {"cbc-o3-H1L1": {"artifacts": "s3://llama"}, "bns-o3-H1": 1}},
+            "background.studies.bns-o3-H1 is 1, but should be a block of settings",
+            'cbc-o3-H1L1: {"artifacts": "s3://llama"}',
+        ),
+        (
+            {"background.studies": {"cbc-o3-H1L1": {"artifacts": "s3://LLAMA_/x"}}},
+            "artifacts is 's3://LLAMA_/x', but should look like s3://bucket/prefix",
+            "bns-o3-H1L1V1:",
+        ),
+        (
+            {"background.studies": {"cbc-o3-H1L1": {"artifacts": "here"}}},
+            "artifacts is 'here', but should be an absolute path or start with ~",
+            "bns-o3-H1L1V1:",
         ),
     ],
 )
@@ -297,7 +315,8 @@ def test_schema_agrees_with_the_model():
     assert validator.is_valid(yaml.safe_load(default_yaml()))
     for changes in ({"search.fb": "ten"}, {"search.fb": ...}, {"k0": 1}, {"background.run": "O 3"}):
         assert not validator.is_valid(changed(changes))
-    assert validator.is_valid(changed({"background.studies": {"bns-o3-H1": {"skymaps": "/x"}}}))
+    for study, valid in (({"skymaps": "/x"}, True), ({"artifacts": "/x"}, True), ({}, False)):
+        assert validator.is_valid(changed({"background.studies": {"bns-o3-H1": study}})) is valid
 
 
 def test_every_setting_is_documented():

@@ -4,6 +4,7 @@ import fcntl
 from pathlib import Path
 
 import pytest
+from study_samples import STUDY, TABLE, write_maps
 from workspace import EVENT_MJD, NEUTRINOS, Workspace, alert, skymap_fits
 
 from llama.neutrinos.mock import write_mock_release
@@ -70,3 +71,25 @@ def event(finished: Workspace, tmp_path: Path) -> Workspace:
 def copied(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """One copy for tests that put back what they change."""
     return finished.copy(tmp_path_factory.mktemp("copied"))
+
+
+@pytest.fixture(scope="session")
+def finished_study(machine: Workspace, shared_tmp: Path) -> Workspace:
+    """A machine with a study of three maps, 60 injections in shards of 20. Read-only: copy it."""
+    with (shared_tmp / "study.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        root = shared_tmp / "study"
+        if not root.exists():
+            made = machine.copy(shared_tmp / "study-in-the-making")
+            maps = write_maps(shared_tmp / "study-maps")
+            made.set("  studies: {}", f"  studies: {{{STUDY}: {{skymaps: {maps}}}}}")
+            made.set("  injections: 20000", "  injections: 60")
+            made.set("  shard_size: 50000", "  shard_size: 20")
+            made.snakemake("populations.hdf5", TABLE, "--cores", "2")
+            made.root.rename(root)
+        return Workspace(root, machine.home)
+
+
+@pytest.fixture
+def study(finished_study: Workspace, tmp_path: Path) -> Workspace:
+    return finished_study.copy(tmp_path / "study")

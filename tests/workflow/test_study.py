@@ -1,78 +1,23 @@
 """Studies as typed: same bits whatever the division, faults, resumption, and what is remade."""
 
-import fcntl
 import os
 import re
-import shutil
 import signal
 import time
-from pathlib import Path
 
 import h5py
-import pytest
-from workspace import Workspace, sentence, skymap_fits, strict_json
+from study_samples import DIRECTORY, STUDY, TABLE, numbers, remove_study, write_maps
+from workspace import Workspace, sentence, strict_json
 
 from llama.event.populations import read_background
 
-STUDY = "bns-o4-H1L1"
-DIRECTORY = f"studies/{STUDY}"
-
-
 DONE = ("llama", "dev", "dv", "done", "bg")
-TABLE = f"{DIRECTORY}.txt"
-
-
-@pytest.fixture(scope="session")
-def finished_study(machine: Workspace, shared_tmp: Path) -> Workspace:
-    """A machine with a study of three maps, 60 injections in shards of 20. Read-only: copy it."""
-    with (shared_tmp / "study.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        root = shared_tmp / "study"
-        if not root.exists():
-            made = machine.copy(shared_tmp / "study-in-the-making")
-            maps = write_maps(shared_tmp / "study-maps")
-            made.set("  studies: {}", f"  studies: {{{STUDY}: {{skymaps: {maps}}}}}")
-            made.set("  injections: 20000", "  injections: 60")
-            made.set("  shard_size: 10000", "  shard_size: 20")
-            made.snakemake("populations.hdf5", TABLE, "--cores", "2")
-            made.root.rename(root)
-        return Workspace(root, machine.home)
-
-
-@pytest.fixture
-def study(finished_study: Workspace, tmp_path: Path) -> Workspace:
-    return finished_study.copy(tmp_path / "study")
-
-
-def write_maps(directory: Path) -> Path:
-    """Write three maps and return their list."""
-    directory.mkdir()
-    for k in range(3):
-        content = skymap_fits(ra=40.0 + 100 * k, dec=20.0 - 20 * k, sigma_deg=4.0 + 3 * k)
-        (directory / f"{k}.fits").write_bytes(content)
-    (directory / "maps.csv").write_text("0.fits\n1.fits\n2.fits\n")
-    return directory / "maps.csv"
-
-
-def remove_study(study: Workspace) -> None:
-    shutil.rmtree(study.output / DIRECTORY)
-    for name in ("populations.hdf5", "populations.json", TABLE):
-        (study.output / name).unlink(missing_ok=True)
-
-
-def numbers(workspace: Workspace) -> tuple[bytes, bytes]:
-    """Return all rows and single odds of the study, shard after shard."""
-    rows, single = b"", b""
-    for path in sorted((workspace.output / DIRECTORY / "background").glob("shard-*.hdf5")):
-        with h5py.File(path) as file:
-            rows += file["injections"][()].tobytes()
-            single += file["single"][()].tobytes()
-    return rows, single
 
 
 def test_a_study_from_its_list_to_tables_and_an_event_of_any_row(study: Workspace) -> None:
     assert study.plan("populations.hdf5", TABLE) == []
     one = numbers(study)
+    populations = (study.output / "populations.hdf5").read_bytes()
     background = read_background(study.output / "populations.hdf5", STUDY)
     assert background["odds"].size == 60
     # the guide's commands give the same
@@ -96,6 +41,7 @@ def test_a_study_from_its_list_to_tables_and_an_event_of_any_row(study: Workspac
     seven = study.output / DIRECTORY / "background"
     assert len(list(seven.glob("*.hdf5"))) == 9
     assert numbers(study) == one
+    assert (study.output / "populations.hdf5").read_bytes() == populations
 
 
 def test_only_what_a_setting_changes_is_made_again(study: Workspace) -> None:
@@ -135,6 +81,7 @@ def test_a_killed_study_is_taken_up_where_it_stopped(study: Workspace) -> None:
             assert time.monotonic() < deadline
             assert run.poll() is None
             time.sleep(0.01)
+        os.killpg(run.pid, signal.SIGSTOP)  # so that it has not ended when the other shell asks
         at_work = study.run(*DONE)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait(10)
@@ -142,12 +89,14 @@ def test_a_killed_study_is_taken_up_where_it_stopped(study: Workspace) -> None:
     complete = {path.name: path.stat().st_mtime_ns for path in shards.glob("shard-*")}
     study.snakemake("populations.hdf5")
     resumed = numbers(study)
+    populations = (study.output / "populations.hdf5").read_bytes()
     assert len(list(shards.glob("shard-*"))) == 3
     assert all((shards / name).stat().st_mtime_ns == date for name, date in complete.items())
     remove_study(study)
     study.set("  shard_size: 1000", "  shard_size: 3000")
     study.snakemake("populations.hdf5")
     assert numbers(study) == resumed
+    assert (study.output / "populations.hdf5").read_bytes() == populations
 
 
 def test_lists_and_maps_that_are_broken(study: Workspace) -> None:

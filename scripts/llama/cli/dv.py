@@ -195,7 +195,7 @@ def _killall(options: argparse.Namespace) -> int:
 
 def _done(options: argparse.Namespace) -> None:
     from llama.settings import load
-    from llama.study.progress import study_progress
+    from llama.study.progress import most_injections, study_progress
 
     settings = load()
     counts = {
@@ -211,6 +211,10 @@ def _done(options: argparse.Namespace) -> None:
         # signal is made on request only
         if kind == "background" or (studies / study / kind).is_dir()
     }
+    for study, kind in wanted:
+        pairs = most_injections(studies / study / "skymaps.hdf5") if kind == "background" else None
+        if pairs is not None:
+            wanted[study, kind] = min(wanted[study, kind], pairs)
     if not wanted:
         sys.stderr.write("no studies: name their sky maps under background.studies\n")
         return

@@ -22,6 +22,7 @@ from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
 from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank
 from llama.study.draws import KINDS, Integers, draw_background, draw_skymaps, join
+from llama.study.pairs import Pairs
 from llama.study.signal import Sources, directions, draw_signal, draw_sources
 
 Floats = NDArray[np.float64]
@@ -83,15 +84,21 @@ def run_shard(
     numbers: range,
     tick: Callable[[], object] = lambda: None,
     kind: str = "background",
+    pairs: Pairs | None = None,
 ) -> tuple[NDArray[Any], Floats]:
     """Return one row per injection number, and all single-neutrino odds in that order.
 
     Rows are of DTYPE, or SIGNAL_DTYPE for the kinds signal and doublet (one and two neutrinos
     of the source). p_astro is given to every trigger. Maps are taken one after the other, so
-    that only one is in memory; `tick` is called after each injection.
+    that only one is in memory; `tick` is called after each injection. With `pairs`, number k is
+    that pair instead of a draw, and there are no more rows than pairs.
     """
     every = np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
-    by_map = draw_skymaps(seed, KINDS[kind], every, len(bank.names), bank.broken)
+    if pairs is not None:
+        every = every[every < len(pairs)]
+        by_map = pairs.skymaps(every)
+    else:
+        by_map = draw_skymaps(seed, KINDS[kind], every, len(bank.names), bank.broken)
     rows = np.zeros(every.size, dtype=SIGNAL_DTYPE if KINDS[kind] else DTYPE)
     single: list[Floats] = [np.empty(0)] * every.size
     rows["skymap"] = by_map
@@ -104,9 +111,13 @@ def run_shard(
         tiles = bank.tiles(index) if KINDS[kind] else None
         for start in range(0, of_map.size, _BLOCK):
             block = of_map[start : start + _BLOCK]
-            counts, columns, sources = draw_neutrinos(
-                seed, kind, every[block], tiles, events, response, params
-            )
+            if pairs is not None:
+                counts, columns = pairs.neutrinos(every[block])
+                sources = None
+            else:
+                counts, columns, sources = draw_neutrinos(
+                    seed, kind, every[block], tiles, events, response, params
+                )
             if sources is not None:
                 for name, values in directions(sources.vectors).items():
                     rows[name][block] = values

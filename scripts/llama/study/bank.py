@@ -21,6 +21,7 @@ from llama.sky import SkyTiles, read_skymap
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters
 from llama.study.lists import some
+from llama.study.pairs import Lists
 
 Floats = NDArray[np.float64]
 
@@ -63,12 +64,16 @@ def build_bank(
 
 
 def link_banks(
-    parts: Sequence[Path], path: str | os.PathLike[str], broken_maps: str = "fail"
+    parts: Sequence[Path],
+    path: str | os.PathLike[str],
+    broken_maps: str = "fail",
+    lists: Lists | None = None,
 ) -> list[str]:
     """Write the bank that consists of all maps of `parts`, in order, by links to them.
 
     broken_maps: "fail" raises LlamaError that names them, "skip" leaves them out of every
-    draw. Returns what is wrong with each broken map. Links are relative to the bank.
+    draw. Returns what is wrong with each broken map. Links are relative to the bank. With the
+    neutrino lists of a study, these too are judged, and their file names are kept with the bank.
     """
     names: list[str] = []
     broken: list[int] = []
@@ -91,17 +96,35 @@ def link_banks(
                 f"the parts of {path} were made with different settings; "
                 "delete them and run snakemake again"
             )
-        if len(broken) == len(names) or (broken and broken_maps == "fail"):
-            raise LlamaError(
-                f"{len(broken)} of {len(names)} sky maps are broken: {some(problems, 5)}; replace "
-                "them, or leave them out with background.broken_maps: skip in config.yaml"
+        files = [names[index] for index in broken]
+        check_broken(len(broken), len(names), "sky maps", problems, broken_maps)
+        file.attrs["injections"] = -1  # as many as one likes
+        if lists is not None:
+            check_broken(
+                len(lists.broken), len(lists.names), "neutrino lists", lists.problems, broken_maps
             )
+            files += [lists.names[index] for index in lists.broken]
+            usable = len(lists.names) - len(lists.broken)
+            file.attrs["injections"] = (len(names) - len(broken)) * usable
+            problems += lists.problems
+        file["broken_files"] = files or np.empty(0, dtype="S1")
         file["names"], file["broken"] = names, np.array(broken, dtype=np.int64)
         file["problems"] = problems or np.empty(0, dtype="S1")
         file.attrs["sha256"] = hashlib.sha256(" ".join(digests).encode()).hexdigest()
         file.attrs["weights"] = made.pop() if made else ""
         file.attrs["maps"], file.attrs["broken_maps"] = len(names), len(broken)
     return problems
+
+
+def check_broken(
+    broken: int, of: int, what: str, problems: Sequence[str], broken_maps: str
+) -> None:
+    """Raise LlamaError that names what is broken, unless it may be and there is more of it."""
+    if broken and (broken == of or broken_maps == "fail"):
+        raise LlamaError(
+            f"{broken} of {of} {what} are broken: {some(problems, 5)}; replace "
+            "them, or leave them out with background.broken_maps: skip in config.yaml"
+        )
 
 
 class Bank:

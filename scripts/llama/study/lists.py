@@ -14,7 +14,7 @@ from llama.files import atomic_path, write_bytes
 
 _DETECTORS = ("ifos", "instruments", "network", "detectors")
 _IDS = ("coinc_event_id", "event_id", "simulation_id", "sim_id", "id")
-_SUFFIXES = (".fits.gz", ".fits")
+SKYMAP_SUFFIXES = (".fits.gz", ".fits")
 
 
 def list_skymaps(source: Path) -> list[Path]:
@@ -143,11 +143,24 @@ def pack(directory: Path, archive: Path) -> Iterator[Path]:
 def _maps_in(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise LlamaError(f"{directory} is no directory; give that of the sky maps")
-    return sorted(path for path in directory.iterdir() if path.name.endswith(_SUFFIXES))
+    return sorted(path for path in directory.iterdir() if path.name.endswith(SKYMAP_SUFFIXES))
 
 
 def _stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".fits")
+
+
+def broken_files(path: str | os.PathLike[str]) -> list[str]:
+    """Return the files that were broken when a study's bank was linked; none when there is none."""
+    import h5py
+
+    if not Path(path).exists():
+        return []
+    try:
+        with h5py.File(path, "r") as file:
+            return [name.decode() for name in file["broken_files"][()]]
+    except (OSError, KeyError):  # the run will say so, or make it anew
+        return []
 
 
 def some(names: Iterable[str], most: int = 10) -> str:

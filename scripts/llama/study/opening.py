@@ -17,8 +17,10 @@ from llama.event.skymap_info import check_info
 from llama.files import dump_json, sha256_bytes, write_bytes
 from llama.neutrinos.archive import Archive
 from llama.sky import SkyTiles, read_skymap
+from llama.study.artifacts import Artifacts
 from llama.study.background import draw_neutrinos, shard_search
 from llama.study.draws import KINDS, draw_skymaps
+from llama.study.pairs import Pairs
 from llama.study.signal import directions
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps
 
@@ -85,26 +87,69 @@ def open_injection(
     _, columns, sources = draw_neutrinos(
         seed, kind, np.array([number]), tiles, archive.events(), response, params
     )
-    run, detectors = study.split("-")[1:3]
+    run = study.split("-")[1]
     gps = float(round(iso_to_gps(_DATES.get(run, _DATES["o4"]))))
-    alert, info = _alert(study, detectors, number, gps, p_astro)
+    origin = {"kind": kind, "seed": seed, "skymap": str(path)}
+    if sources is not None:
+        origin |= {
+            **{name: float(values[0]) for name, values in directions(sources.vectors).items()},
+            "distance_mpc": float(sources.distance_mpc[0]),
+        }
+    columns["gps"] = gps + columns["dt_s"]
+    _write_event(event_dir, study, number, gps, p_astro, (path, content), columns, origin)
+
+
+def open_pair(
+    event_dir: Path,
+    study: str,
+    number: int,
+    *,
+    pairs: Pairs,
+    artifacts: Artifacts,
+    skymaps: list[Path],
+    p_astro: float,
+) -> None:
+    """Write the same of a pair of superevent and neutrino list; `skymaps` of all superevents."""
+    if number >= len(pairs):
+        raise LlamaError(
+            f"{event_dir} is not there: {study} has {len(pairs):,} pairs; correct the number"
+        )
+    index = int(pairs.skymaps(np.array([number]))[0])
+    graceid = list(artifacts.superevents)[index]
+    try:
+        content = skymaps[index].read_bytes()
+    except OSError as error:
+        raise LlamaError(f"{skymaps[index]} cannot be read; replace it") from error
+    _, columns = pairs.neutrinos(np.array([number]))
+    origin = {"kind": "background", "superevent": graceid, "skymap": str(skymaps[index])}
+    origin["list"] = pairs.list_name(number)
+    skymap = (skymaps[index], content)
+    _write_event(event_dir, study, number, artifacts.gps, p_astro, skymap, columns, origin)
+
+
+def _write_event(
+    event_dir: Path,
+    study: str,
+    number: int,
+    gps: float,
+    p_astro: float,
+    skymap: tuple[Path, bytes],
+    columns: Mapping[str, Any],
+    origin: Mapping[str, Any],
+) -> None:
+    path, content = skymap
+    alert, info = _alert(study, number, gps, p_astro)
     suffix = ".gz" if content.startswith(b"\x1f\x8b") else ""
     info |= {
         "skymap_filename": re.sub(r"\s", "_", path.name)[-200:],
         "skymap_file": f"alerts/1-Preliminary.fits{suffix}",
         "skymap_sha256": sha256_bytes(content),
-        "injection": {"study": study, "kind": kind, "number": number, "seed": seed},
+        "injection": {"study": study, "number": number, **origin},
     }
-    info["injection"]["skymap"] = str(path)
-    if sources is not None:
-        info["injection"] |= {
-            **{name: float(values[0]) for name, values in directions(sources.vectors).items()},
-            "distance_mpc": float(sources.distance_mpc[0]),
-        }
     files = {
         info["alert_file"]: dump_json(alert).encode(),
         info["skymap_file"]: content,
-        info["neutrino_file"]: dump_json(_neutrinos(columns, gps)).encode(),
+        info["neutrino_file"]: dump_json(_neutrinos(columns)).encode(),
         "skymap_info.json": dump_json(check_info(info, str(event_dir))).encode(),
     }
     if not (event_dir / "flags.json").exists():
@@ -140,10 +185,11 @@ def _classification(study: str, p_astro: float) -> tuple[dict[str, float], str]:
 
 
 def _alert(
-    study: str, detectors: str, number: int, gps: float, p_astro: float
+    study: str, number: int, gps: float, p_astro: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return an alert as LVK sends it, and the keys of skymap_info.json that follow from it."""
     classification, group = _classification(study, p_astro)
+    detectors = study.split("-")[2]
     graceid, time, far_hz = f"M{number}", gps_to_iso(gps), _RATE_HZ * (1 - p_astro) / p_astro
     event = {
         "time": time,
@@ -187,8 +233,8 @@ def _alert(
     return alert, info
 
 
-def _neutrinos(columns: Mapping[str, Any], gps: float) -> list[dict[str, Any]]:
-    times = gps + columns["dt_s"]
+def _neutrinos(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    times = columns["gps"]
     values = {"gps": times, "mjd": gps_to_mjd(times), "ra": columns["ra_deg"]}
     values |= {"dec": columns["dec_deg"], "sigma": columns["sigma_deg"]}
     values["energy"] = columns["energy_gev"]

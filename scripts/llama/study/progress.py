@@ -81,3 +81,15 @@ def study_progress(
             except (LlamaError, KeyError, TypeError):  # it has just ended
                 continue
         yield StudyProgress(study, kind, min(done, total), total, rate_hz or None)
+
+
+def most_injections(path: str | os.PathLike[str]) -> int | None:
+    """Return how many different injections a study has, None without end or when unknown."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            count = int(file.attrs["injections"])
+    except (OSError, KeyError):
+        return None
+    return count if count >= 0 else None

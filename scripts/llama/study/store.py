@@ -1,0 +1,235 @@
+"""Where the pieces of a study lie: a directory, or a prefix in an S3 bucket. It is only read."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from llama.errors import LlamaError
+from llama.files import atomic_path
+
+_AT_ONCE = 16  # a list is a small object: what it costs is the way there and back
+_PAGE = 1000  # what S3 lists at once
+_UNKNOWN = {"404", "NoSuchKey", "NotFound"}
+_REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+
+
+class Piece(NamedTuple):
+    """A file: path below the store's root, size [bytes], date [Unix s], and S3's ETag or ""."""
+
+    path: str
+    size: int
+    modified: float
+    etag: str
+
+
+class Store(Protocol):
+    """What a directory and an S3 prefix have in common."""
+
+    name: str
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's content, None when it is not there."""
+
+    def files(self, folder: str) -> dict[str, Piece]:
+        """Return every file below a folder by its path."""
+
+    def local(self, piece: Piece) -> Path:
+        """Return where `fetch` puts a piece."""
+
+    def fetch(self, pieces: Sequence[Piece]) -> list[Path]:
+        """Return the pieces as files of this machine."""
+
+
+def open_store(source: str, cache: str | os.PathLike[str]) -> Store:
+    """Open a directory or `s3://bucket/prefix`; `cache` keeps what is fetched from the latter."""
+    if source.startswith("s3://"):
+        bucket, _, prefix = source.removeprefix("s3://").partition("/")
+        return S3Store(bucket, prefix.strip("/"), Path(cache))
+    return DirectoryStore(Path(source))
+
+
+class DirectoryStore:
+    """A directory; nothing is copied."""
+
+    def __init__(self, root: Path) -> None:
+        self.name, self._root = str(root), root
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's content, None when it is not there."""
+        try:
+            return (self._root / path).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LlamaError(
+                f"{self._root / path} cannot be read ({error.strerror}); correct its permissions"
+            ) from error
+
+    def files(self, folder: str) -> dict[str, Piece]:
+        """Return every file below a folder by its path."""
+        return {piece.path: piece for piece in self._walk(folder)}
+
+    def local(self, piece: Piece) -> Path:
+        """Return the file itself."""
+        return self._root / piece.path
+
+    def fetch(self, pieces: Sequence[Piece]) -> list[Path]:
+        """Return the files themselves."""
+        return [self.local(piece) for piece in pieces]
+
+    def _walk(self, folder: str) -> Iterator[Piece]:
+        try:
+            with os.scandir(self._root / folder) as entries:
+                for entry in entries:
+                    path = f"{folder}/{entry.name}"
+                    if entry.is_dir():
+                        yield from self._walk(path)
+                    elif entry.is_file():
+                        about = entry.stat()
+                        yield Piece(path, about.st_size, about.st_mtime, "")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise LlamaError(
+                f"{self._root / folder} cannot be read ({error.strerror}); correct its permissions"
+            ) from error
+
+
+class S3Store:
+    """A prefix in a bucket; key, region and endpoint are boto3's own business.
+
+    A piece is fetched once: whole, with the size and the MD5 that S3 tells, and its date; a fetched
+    piece of another size or date is fetched again. The ETag of an object that was uploaded in
+    parts is no MD5: there the size alone is checked.
+    """
+
+    def __init__(self, bucket: str, prefix: str, cache: Path) -> None:
+        import boto3
+        from botocore.config import Config
+
+        self.name = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._bucket, self._prefix, self._cache = bucket, f"{prefix}/" if prefix else "", cache
+        with self._sentences(self.name):
+            # when_required: stores that only resemble S3 refuse the newer checksums
+            self._client = boto3.session.Session().client(
+                "s3",
+                config=Config(
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
+                    retries={"mode": "standard", "total_max_attempts": 5},
+                    connect_timeout=10,
+                    max_pool_connections=_AT_ONCE,
+                ),
+            )
+
+    def read(self, path: str) -> bytes | None:
+        """Return an object's content, None when it is not there."""
+        from botocore.exceptions import ClientError
+
+        with self._sentences(f"{self.name}/{path}"):
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + path)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _UNKNOWN:
+                    return None
+                raise
+            return bytes(answer["Body"].read())
+
+    def files(self, folder: str) -> dict[str, Piece]:
+        """Return every object below a folder by its path; a page is one request."""
+        found = {}
+        with self._sentences(f"{self.name}/{folder}"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket,
+                Prefix=f"{self._prefix}{folder}/",
+                PaginationConfig={"PageSize": _PAGE},
+            )
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    path = item["Key"][len(self._prefix) :]
+                    if not path.endswith("/") and ".." not in path.split("/"):
+                        modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
+                        found[path] = Piece(path, item["Size"], modified, etag)
+        return found
+
+    def local(self, piece: Piece) -> Path:
+        """Return where `fetch` puts a piece."""
+        return self._cache / piece.path
+
+    def fetch(self, pieces: Sequence[Piece]) -> list[Path]:
+        """Download what is not there yet; what has arrived stays when the rest fails."""
+        wanted = [piece for piece in pieces if not self._is_there(piece)]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            try:
+                for job in as_completed([pool.submit(self._download, piece) for piece in wanted]):
+                    job.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [self.local(piece) for piece in pieces]
+
+    def _is_there(self, piece: Piece) -> bool:
+        try:
+            about = self.local(piece).stat()
+        except OSError:
+            return False
+        return (about.st_size, about.st_mtime) == (piece.size, piece.modified)
+
+    def _download(self, piece: Piece) -> None:
+        from boto3.s3.transfer import TransferConfig
+
+        name = f"{self.name}/{piece.path}"
+        with self._sentences(name), atomic_path(self.local(piece)) as temporary:
+            with temporary.open("wb") as stream:  # boto3 takes up a broken transfer by itself
+                self._client.download_fileobj(
+                    self._bucket,
+                    self._prefix + piece.path,
+                    stream,
+                    Config=TransferConfig(use_threads=False),
+                )
+            if not _is_what_was_listed(temporary, piece):
+                raise LlamaError(
+                    f"{name} did not arrive as it was listed (size or MD5); "
+                    "run the same command again when nobody is writing there"
+                )
+            os.utime(temporary, (piece.modified, piece.modified))
+
+    @contextmanager
+    def _sentences(self, what: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+        try:
+            yield
+        except NoCredentialsError as error:
+            raise LlamaError(
+                f"there is no key to read {what}; set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials"
+            ) from error
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "NoSuchBucket":
+                text = f"there is no bucket {self._bucket}; correct background.studies"
+            elif code in _REFUSED:
+                text = f"S3 refuses to let us read {what} ({code}); check key and endpoint"
+            else:
+                text = f"S3 cannot give {what} ({code}); run the same command again"
+            raise LlamaError(text) from error
+        except BotoCoreError as error:
+            raise LlamaError(
+                f"{what} cannot be read ({error}); check AWS_ENDPOINT_URL and the network, "
+                "then run the same command again"
+            ) from error
+
+
+def _is_what_was_listed(path: Path, piece: Piece) -> bool:
+    if path.stat().st_size != piece.size:
+        return False
+    if len(piece.etag) != 32:
+        return True
+    with path.open("rb") as stream:
+        digest: Any = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+    return str(digest.hexdigest()) == piece.etag
