@@ -86,9 +86,9 @@ def run_shard(
 ) -> tuple[NDArray[Any], Floats]:
     """Return one row per injection number, and all single-neutrino odds in that order.
 
-    Rows are of DTYPE, or SIGNAL_DTYPE for the kinds signal and doublet (one and two neutrinos
-    of the source). p_astro is given to every trigger. Maps are taken one after the other, so
-    that only one is in memory; `tick` is called after each injection.
+    Rows are of DTYPE, or SIGNAL_DTYPE for the kinds with neutrinos of a source (signal,
+    doublet and quadruplet). p_astro is given to every trigger. Maps are taken one after the
+    other, so that only one is in memory; `tick` is called after each injection.
     """
     every = np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
     by_map = draw_skymaps(seed, KINDS[kind], every, len(bank.names), bank.broken)
