@@ -183,8 +183,8 @@ def draw_pp(study: Record, png: Target, pdf: Target) -> None:
         log.set(xscale="log", yscale="log", xlim=(all_p["p"][0], 1), ylim=(all_p["p"][0] / 2, 1.3))
         for axis in (log.xaxis, log.yaxis):
             axis.set_major_formatter(power_of_ten)
-        for axes in (linear, log):
-            axes.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none")
+        linear.legend(loc="lower right")
+        log.legend(loc="center left", bbox_to_anchor=(0.0, 0.72), borderpad=0.2)
         ks = p_text(check["ks_p_value"])
         linear.text(0.04, 0.93, f"KS test: p = {ks}", va="top", size=8)
 
@@ -248,10 +248,10 @@ def _draw_bins(upper: "Axes", lower: "Axes", bins: Sequence[Record], is_log: boo
             ls="none",
         )
     lower.axhline(0.01, color=ASIDE, lw=0.7)
-    upper.set_yscale("log")
-    lower.set_yscale("log")
-    for axis in (upper.yaxis, lower.yaxis):
-        axis.set_major_formatter(power_of_ten)
+    anything = any(np.isfinite(line.get_ydata()).any() for line in upper.lines)
+    for axes in (lower, upper) if anything else (lower,):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(power_of_ten)
     if is_log and (low > 0).all() and high[-1] > low[0]:
         upper.set_xscale("log")
         lower.set_xlim(low[0] / 1.2, high[-1] * 1.2)

@@ -86,7 +86,7 @@ def _lead(study: Record) -> str:
 
 
 def _erg(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.2g} erg"
+    return MISSING if value is None else f"{value:.1e} erg"
 
 
 def _result(study: Record) -> list[tuple[str, str]]:
@@ -108,7 +108,7 @@ def _range(energy: Record) -> str:
     low, value, high = (finite(energy[f"{name}_erg"]) for name in ("low", "value", "high"))
     if value is None:
         return "no energy is enough"
-    return f"{_erg(value)} (1 σ: {number(low, '.2g')} to {number(high, '.2g')})"
+    return f"{_erg(value)} (1 σ: {number(low, '.1e')} to {number(high, '.1e')})"
 
 
 def _share(share: Record) -> str:

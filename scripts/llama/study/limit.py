@@ -95,5 +95,5 @@ def _reason(significance: Mapping[str, Any], energies: int) -> str:
         return "p_astro is 0, so that every odds ratio is 0"
     return (
         "fewer than 90 % of sources with four neutrinos would exceed the observed odds: "
-        "the event itself looks like a coincidence"
+        "the event itself looks like a common source"
     )

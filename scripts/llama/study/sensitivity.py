@@ -111,7 +111,7 @@ def _thresholds(n_background: int, triggers_per_year: float) -> list[dict[str, A
         {"name": name, "criterion": words, "p_value": float(p), "reason": _reason(p, n_background)}
         for name, words, p in (
             ("p_value", f"p < {P_FOUND:g}", strictly),
-            ("joint_far", f"joint FAR at most 1 per {JOINT_FAR_YEARS:g} years", joint),
+            ("joint_far", f"joint FAR ≤ 1 per {JOINT_FAR_YEARS:g} yr", joint),
         )
     ]
 
