@@ -41,6 +41,7 @@ include: "rules/figures.smk"
 include: "rules/publish.smk"
 include: "rules/study.smk"
 include: "rules/artifacts.smk"
+include: "rules/sensitivity.smk"
 
 
 # `events/S190425z/all` and `events/S190425z` are rules without output, not files: they list every

@@ -9,6 +9,7 @@ INJECTIONS = {
     "background": SETTINGS.background.injections,
     "signal": SETTINGS.background.signal_injections,
     "doublet": SETTINGS.background.signal_injections,
+    "quadruplet": SETTINGS.background.signal_injections,
 }
 MAPS_PER_PART = 100  # 20 s and 300 MB for maps of 19,200 tiles
 LISTS_PER_PART = 2000  # some seconds, with the way from S3 half a minute

@@ -55,7 +55,7 @@ rule inject:
     log:
         "logs/studies/{study}/inject-{kind}-{shard}.log",
     wildcard_constraints:
-        kind="background|signal|doublet",
+        kind="background|signal|doublet|quadruplet",
         shard=r"\d+",
     conda:
         "../envs/llama.yaml"

@@ -202,6 +202,7 @@ def _done(options: argparse.Namespace) -> None:
         "background": settings.background.injections,
         "signal": settings.background.signal_injections,
         "doublet": settings.background.signal_injections,
+        "quadruplet": settings.background.signal_injections,
     }
     studies = settings.output_dir / "studies"
     wanted = {

@@ -15,7 +15,7 @@ _SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 EVENT_DIR_PATTERN = (
     rf"(?:events/{GRACEID_PATTERN}"
     rf"|past_runs/{_SAFE_NAME}/{GRACEID_PATTERN}"
-    rf"|studies/{_SAFE_NAME}(?:/signal|/doublet)?/shard-[0-9]+/injection-[0-9]+)"
+    rf"|studies/{_SAFE_NAME}(?:/signal|/doublet|/quadruplet)?/shard-[0-9]+/injection-[0-9]+)"
 )
 
 # First GPS second of each run. O3 and O4 dates are LVK's observing plan; O4 includes its

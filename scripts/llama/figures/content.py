@@ -64,7 +64,7 @@ def summary_content(
         "provenance": {
             "heading": "Provenance",
             "rows": [
-                *_provenance(significance.get("provenance") or {}),
+                *provenance_rows(significance.get("provenance") or {}),
                 ("Make it again", f"snakemake {clean(event_dir.rstrip('/'), 200)}/all"),
             ],
         },
@@ -242,7 +242,8 @@ def _table_row(count: int, event: Record, single: Record, info: Record) -> list[
     ]
 
 
-def _provenance(record: Record) -> Rows:
+def provenance_rows(record: Record) -> Rows:
+    """Return label and value of everything in a block `provenance`."""
     rows = [(_label(name), value) for name, value in _flat(record)]
     return rows or [("Software", MISSING)]
 

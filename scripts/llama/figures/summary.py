@@ -1,18 +1,11 @@
 """The summary of an event, as one HTML file and as PDF, both from the same content."""
 
-import base64
-import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from llama.errors import LlamaError
 from llama.figures.content import summary_content
-from llama.files import atomic_path, write_bytes
+from llama.figures.page import Picture, write_page
 
 _FIGURES = (
     (
@@ -54,48 +47,7 @@ def write_summary(
     when a figure is missing.
     """
     content = summary_content(info, flags, p_astro, distances, neutrinos, significance, event_dir)
-    pngs = [Path(skymap_png), Path(scatter_png)]
-    for png in pngs:
-        if not png.is_file():
-            raise LlamaError(f"{png} does not exist; make the figures first")
-    _write_html(content, pngs, html)
-    _write_pdf(content, pngs, pdf)
-
-
-def _template(name: str) -> str:
-    return (resources.files("llama.figures") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _write_html(content: dict[str, Any], pngs: list[Path], html: str | os.PathLike[str]) -> None:
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    figures = [
-        (heading, alt, caption, base64.b64encode(png.read_bytes()).decode())
-        for (heading, alt, caption), png in zip(_FIGURES, pngs, strict=True)
+    pictures = [
+        Picture(*words, png) for words, png in zip(_FIGURES, (skymap_png, scatter_png), strict=True)
     ]
-    page = environment.from_string(_template("summary.html.j2")).render(content, figures=figures)
-    write_bytes(html, page.encode())
-
-
-def _write_pdf(content: dict[str, Any], pngs: list[Path], pdf: str | os.PathLike[str]) -> None:
-    import typst
-
-    # The content travels as data, never as Typst source, so no text can become markup.
-    figures = [
-        {"heading": heading, "alt": alt, "caption": caption, "file": f"figure-{k}.png"}
-        for k, (heading, alt, caption) in enumerate(_FIGURES)
-    ]
-    data = json.dumps({**content, "figures": figures}, allow_nan=False)
-    with tempfile.TemporaryDirectory() as directory:
-        source = Path(directory) / "summary.typ"
-        source.write_text(_template("summary.typ"), encoding="utf-8")
-        for figure, png in zip(figures, pngs, strict=True):
-            shutil.copyfile(png, Path(directory) / figure["file"])
-        with atomic_path(pdf) as path:
-            document = typst.compile(
-                str(source), root=directory, ignore_system_fonts=True, sys_inputs={"data": data}
-            )
-            path.write_bytes(document)
+    write_page("summary", content, pictures, html, pdf)

@@ -239,6 +239,9 @@ class Study(Block):
     """List of sky maps, one path per line, or a directory of them."""
     artifacts: Artifacts | None = None
     """Directory, or s3://bucket/prefix, with superevents and neutrino lists made before."""
+    triggers_per_year: Number = Field(default=100.0, gt=0, le=1e9)
+    """Rate of gravitational-wave triggers of this class [1/yr]; joint false-alarm rate = p-value
+    times this. 100 is about that of all significant alerts of O4 together."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "Study":
@@ -266,8 +269,8 @@ class Background(Block):
     """Background injections per study; the smallest p-value that can come out is about
     1/injections. More can be added later, those already made stay."""
     signal_injections: Count = Field(default=10_000, ge=1, le=10**10)
-    """Injections per study with one, and as many with two, neutrinos of the source, for detection
-    efficiencies. Every energy is a weight on the same ones."""
+    """Injections per study with one neutrino of the source, as many with two and as many with four,
+    for detection efficiencies. Every energy is a weight on the same ones."""
     shard_size: Count = Field(default=50_000, ge=1, le=10**7)
     """Injections per job. A job costs 0.9 s besides its injections: 4 % of 50,000, 17 % of 10,000;
     an interrupted run loses at most one job per core, here half a minute. Raise it for long lists

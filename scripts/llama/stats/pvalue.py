@@ -20,13 +20,16 @@ def p_value(odds: float, background: Floats) -> float:
         raise LlamaError(
             f"odds must be finite and not negative, not {odds}; make the significance again"
         )
+    return float(p_values(np.array([odds], dtype=float), background)[0])
+
+
+def p_values(odds: Floats, background: Floats) -> Floats:
+    """Return the p-value of each of many odds, finite and not negative, as `p_value` does."""
     if background.ndim != 1 or background.size == 0 or not np.isfinite(background).all():
         raise LlamaError("the background is empty or not finite; make populations.hdf5 again")
     if background[0] < 0 or (np.diff(background) < 0).any():
         raise LlamaError(
             "background odds must be ascending and not negative; make populations.hdf5 again"
         )
-    if odds == 0:
-        return 1.0
-    above = background.size - int(np.searchsorted(background, odds, side="left"))
-    return (1 + above) / (1 + background.size)
+    above = background.size - np.searchsorted(background, odds, side="left")
+    return np.where(odds > 0, (1 + above) / (1 + background.size), 1.0)

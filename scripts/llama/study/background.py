@@ -88,10 +88,10 @@ def run_shard(
 ) -> tuple[NDArray[Any], Floats]:
     """Return one row per injection number, and all single-neutrino odds in that order.
 
-    Rows are of DTYPE, or SIGNAL_DTYPE for the kinds signal and doublet (one and two neutrinos
-    of the source). p_astro is given to every trigger. Maps are taken one after the other, so
-    that only one is in memory; `tick` is called after each injection. With `pairs`, number k is
-    that pair instead of a draw, and there are no more rows than pairs.
+    Rows are of DTYPE, or SIGNAL_DTYPE for the kinds with neutrinos of a source (signal,
+    doublet and quadruplet). p_astro is given to every trigger. Maps are taken one after the
+    other, so that only one is in memory; `tick` is called after each injection. With `pairs`,
+    number k is that pair instead of a draw, and there are no more rows than pairs.
     """
     every = np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
     if pairs is not None:

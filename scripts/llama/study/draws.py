@@ -19,7 +19,8 @@ from llama.stats.parameters import SearchParameters
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-KINDS = {"background": 0, "signal": 1, "doublet": 2}  # with so many neutrinos of the source
+# with so many neutrinos of the source
+KINDS = {"background": 0, "signal": 1, "doublet": 2, "quadruplet": 4}
 
 TRIGGER, BACKGROUND, SOURCE, SIGNAL = range(4)  # streams
 _LOW = np.uint64(0xFFFFFFFF)

@@ -41,11 +41,11 @@ def injection_number(
 ) -> tuple[str, str, int]:
     """Return study, kind and number of `studies/<study>/shard-0007/injection-323`.
 
-    323 is the row in that shard: the number is 7 shard_size + 323. Signal and doublet are named
+    323 is the row in that shard: the number is 7 shard_size + 323. Other kinds are named
     between study and shard. injections: how many there are of a kind. LlamaError for others.
     """
     match = re.fullmatch(
-        r"studies/([^/]+)/(?:(signal|doublet)/)?shard-(\d+)/injection-(\d+)", directory
+        r"studies/([^/]+)/(?:(signal|doublet|quadruplet)/)?shard-(\d+)/injection-(\d+)", directory
     )
     if match is None:
         raise LlamaError(f"{directory} names no injection; write it like shard-0007/injection-323")

@@ -1,0 +1,98 @@
+"""A page as one HTML file and as PDF, both from the same content."""
+
+import base64
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llama.errors import LlamaError
+from llama.files import atomic_path, write_bytes
+
+
+class Picture(NamedTuple):
+    """A figure of a page: heading, words for those who do not see it, caption, PNG file."""
+
+    heading: str
+    alt: str
+    caption: str
+    png: str | os.PathLike[str]
+
+
+def write_page(
+    name: str,
+    content: Mapping[str, Any],
+    pictures: Sequence[Picture],
+    html: str | os.PathLike[str],
+    pdf: str | os.PathLike[str],
+) -> None:
+    """Write a page by the templates `<name>.html.j2` and `<name>.typ`.
+
+    content: plain lists and strings: title, marks, lead, provenance, and what the templates ask
+    for. The HTML needs nothing beside itself. `LlamaError` when a figure is missing.
+    """
+    for picture in pictures:
+        if not Path(picture.png).is_file():
+            raise LlamaError(f"{picture.png} does not exist; make the figures first")
+    _write_html(name, content, pictures, html)
+    _write_pdf(name, content, pictures, pdf)
+
+
+def _template(name: str) -> str:
+    return (resources.files("llama.figures") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _write_html(
+    name: str,
+    content: Mapping[str, Any],
+    pictures: Sequence[Picture],
+    html: str | os.PathLike[str],
+) -> None:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    figures = [
+        (heading, alt, caption, base64.b64encode(Path(png).read_bytes()).decode())
+        for heading, alt, caption, png in pictures
+    ]
+    page = environment.get_template(f"{name}.html.j2").render(content, figures=figures)
+    write_bytes(html, page.encode())
+
+
+def _write_pdf(
+    name: str,
+    content: Mapping[str, Any],
+    pictures: Sequence[Picture],
+    pdf: str | os.PathLike[str],
+) -> None:
+    import typst
+
+    # The content travels as data, never as Typst source, so no text can become markup.
+    figures = [
+        {"heading": heading, "alt": alt, "caption": caption, "file": f"figure-{k}.png"}
+        for k, (heading, alt, caption, _) in enumerate(pictures)
+    ]
+    data = json.dumps({**content, "figures": figures}, allow_nan=False)
+    with tempfile.TemporaryDirectory() as directory:
+        for source in ("page.typ", f"{name}.typ"):
+            (Path(directory) / source).write_text(_template(source), encoding="utf-8")
+        for figure, picture in zip(figures, pictures, strict=True):
+            shutil.copyfile(picture.png, Path(directory) / figure["file"])
+        with atomic_path(pdf) as path:
+            document = typst.compile(
+                str(Path(directory) / f"{name}.typ"),
+                root=directory,
+                ignore_system_fonts=True,
+                sys_inputs={"data": data},
+            )
+            path.write_bytes(document)

@@ -1,0 +1,118 @@
+"""How often a source of given energy is found, and how bright it must be to be found.
+
+Injections have one, two or four neutrinos of a source, whatever its energy. The number n that a
+source of isotropic-equivalent energy E does give is Poisson with mean mu = expected E / 1e51 erg,
+so that every E is a weight on the same injections, d telling which of them are found:
+
+    efficiency(E) = < P(1 | mu) d >_1 + < P(2 <= n < 4 | mu) d >_2 + < P(n >= 4 | mu) d >_4.
+
+That is conservative twice: a source that gives no neutrino is never found, not even by chance, and
+three neutrinos count as two, more than four as four.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+REFERENCE_ERG = 1e51  # `expected` belongs to a source of this isotropic-equivalent energy
+_PER_DECADE = 10
+
+
+class Found(NamedTuple):
+    """Injections of one kind: neutrinos of the source, count expected from 1e51 erg, found or not.
+
+    expected, found: shape (n,).
+    """
+
+    neutrinos: int
+    expected: Floats
+    found: Flags
+
+
+class Curve(NamedTuple):
+    """Efficiency and its standard error at isotropic-equivalent energies [erg], all (n,)."""
+
+    e_iso_erg: Floats
+    value: Floats
+    error: Floats
+
+
+def poisson(expected: Floats, e_iso_erg: float, least: int, below: int | None) -> Floats:
+    """Return P(least <= n < below) of sources of isotropic-equivalent energy E [erg]; None: any."""
+    mu = expected * (e_iso_erg / REFERENCE_ERG)
+    first, last = (least, below) if below is not None else (0, least)
+    terms = [np.exp(-mu) * mu**n / math.factorial(n) for n in range(first, last)]
+    between = np.sum(terms, axis=0)
+    return np.asarray(between if below is not None else np.maximum(1 - between, 0.0))
+
+
+def efficiency(kinds: Sequence[Found], e_iso_erg: float) -> tuple[float, float]:
+    """Return the fraction of sources of energy E [erg] that are found, and its standard error.
+
+    kinds: ascending in neutrinos. The error is that of the injections as a sample of sources:
+    binomial for equal sources. The weight of one injection is added, so that no count, all or
+    none, has the error 0. Without injections of a kind nothing is known: 0 and 1.
+    """
+    value = variance = 0.0
+    most = [*(kind.neutrinos for kind in kinds[1:]), None]
+    for (least, expected, found), below in zip(kinds, most, strict=True):
+        if not found.size:
+            return 0.0, 1.0
+        weight = poisson(expected, e_iso_erg, least, below)
+        counted = weight * found
+        value += float(counted.mean())
+        variance += float(counted.var() / found.size + (weight.mean() / found.size) ** 2)
+    return min(value, 1.0), min(variance**0.5, 1.0)
+
+
+def efficiency_curve(kinds: Sequence[Found], energies_erg: Floats) -> Curve:
+    """Return the efficiency at each of the energies [erg]."""
+    points = np.array([efficiency(kinds, e) for e in energies_erg]).reshape(-1, 2)
+    return Curve(energies_erg, points[:, 0], points[:, 1])
+
+
+def energy_grid(expected: Floats) -> Floats:
+    """Return energies [erg], ten per decade, from where no source is found to where all are.
+
+    From 0.01 neutrinos of the brightest percent of the sources to 100 of the faintest percent;
+    empty when the detector sees none.
+    """
+    seen = expected[expected > 0]
+    if seen.size == 0:
+        return np.empty(0)
+    faint, bright = np.quantile(seen, [0.01, 0.99])
+    low = int(np.floor(np.log10(REFERENCE_ERG * 0.01 / bright)))
+    high = int(np.ceil(np.log10(REFERENCE_ERG * 100 / faint)))
+    return np.logspace(low, high, (high - low) * _PER_DECADE + 1)
+
+
+def energy_at(kinds: Sequence[Found], curve: Curve, level: float) -> dict[str, float | None]:
+    """Return the smallest energy [erg] whose efficiency is `level`, and its 1-sigma range.
+
+    curve: of the same injections, on `energy_grid`. Keys value_erg, low_erg, high_erg; None
+    where no energy is enough.
+    """
+
+    def excess(log10_energy: float, sigmas: float) -> float:
+        value, error = efficiency(kinds, 10**log10_energy)
+        return value + sigmas * error - level
+
+    grid = np.log10(curve.e_iso_erg)
+    energies: dict[str, float | None] = {}
+    for name, sigmas in (("value_erg", 0.0), ("low_erg", 1.0), ("high_erg", -1.0)):
+        above = np.flatnonzero(curve.value + sigmas * curve.error >= level)
+        if above.size == 0:
+            energies[name] = None
+        elif above[0] == 0:
+            energies[name] = float(curve.e_iso_erg[0])
+        else:
+            between = grid[above[0] - 1], grid[above[0]]
+            energies[name] = float(10 ** brentq(excess, *between, args=(sigmas,), xtol=1e-9))
+    return energies

@@ -1,0 +1,195 @@
+"""What a study can see: content of sensitivity.json.
+
+Only sums, quantiles and curves are kept; figures and page are drawn from them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from llama.errors import LlamaError
+from llama.stats.pvalue import p_values
+from llama.study.bank import Bank
+from llama.study.calibration import cumulative, uniformity
+from llama.study.draws import KINDS
+from llama.study.efficiency import Curve, Found, efficiency_curve, energy_at, energy_grid
+from llama.study.populations import collate
+
+Floats = NDArray[np.float64]
+
+SOURCES = tuple(kind for kind, neutrinos in KINDS.items() if neutrinos)
+P_FOUND = 0.01  # IceCube notifies the public of coincidences below it
+JOINT_FAR_YEARS = 100.0
+LEVELS = (0.5, 0.9)
+_BINS, _DISTANCES = 8, 12
+_QUANTILES = (0.5, 0.9, 0.99)
+
+
+def compute_sensitivity(
+    shards: Mapping[str, Sequence[Path]], bank: Bank, triggers_per_year: float
+) -> dict[str, Any]:
+    """Return the content of sensitivity.json, without its provenance.
+
+    shards: those of each kind of injection (`KINDS`).
+    LlamaError when they do not belong together, or when the detector sees no source.
+    """
+    (p_astro, seed, settings), rows = _rows(shards)
+    expected = np.concatenate([rows[kind]["expected"] for kind in SOURCES])
+    energies = energy_grid(expected)
+    if energies.size == 0:
+        raise LlamaError(
+            "the neutrino detector sees no source of this study; import its archive again"
+        )
+    table = np.sort(rows["background"]["odds"])
+    p = {kind: p_values(of_kind["odds"], table) for kind, of_kind in rows.items()}
+    thresholds, by_distance = [], []
+    for threshold in _thresholds(table.size, triggers_per_year):
+        found = {k: p[k] <= threshold["p_value"] for k in SOURCES}
+        kinds = [Found(KINDS[k], rows[k]["expected"], found[k]) for k in SOURCES]
+        curve = efficiency_curve(kinds, energies)
+        needed = {f"e_iso_{100 * level:.0f}": energy_at(kinds, curve, level) for level in LEVELS}
+        shares = {f"efficiency_{k}": _share(found[k]) for k in found}
+        thresholds.append({**threshold, **needed, **shares, "efficiency": _listed(curve)})
+        by_distance.append(_by_distance(rows, found, energies))
+    areas = _areas(
+        bank, {int(k) for of_kind in rows.values() for k in np.unique(of_kind["skymap"])}
+    )
+    return {
+        "injections": {kind: int(of_kind.size) for kind, of_kind in rows.items()},
+        "skymaps": int((areas > 0).sum()),
+        "broken_skymaps": len(bank.broken),
+        "p_astro": p_astro,
+        "seed": seed,
+        "settings_sha256": settings,
+        "triggers_per_year": triggers_per_year,
+        "e_iso_erg": energies.tolist(),
+        "thresholds": thresholds,
+        "by_distance": by_distance,
+        "uniformity": uniformity(rows["background"]["odds"]),
+        "cumulative": cumulative(p),
+        "by_neutrinos": _by(rows, p, {k: of_kind["neutrinos"] for k, of_kind in rows.items()}),
+        "by_area_90_deg2": _by(rows, p, {k: areas[r["skymap"]] for k, r in rows.items()}),
+    }
+
+
+def _rows(
+    shards: Mapping[str, Sequence[Path]],
+) -> tuple[tuple[float, int, str], dict[str, NDArray[Any]]]:
+    """Return p_astro, seed and settings hash, and each kind's injections in order of number."""
+    made, rows = set(), {}
+    for kind, paths in shards.items():
+        content = collate(paths)
+        made.add((content["p_astro"], content["seed"], content["settings_sha256"]))
+        columns = ["odds", "neutrinos", "skymap"]
+        columns += [] if kind == "background" else ["distance_mpc", "expected"]
+        parts = []
+        for path in paths:
+            with h5py.File(path, "r") as file:
+                if file.attrs["kind"] != kind:
+                    raise LlamaError(f"{path} is no {kind}; delete it and run snakemake again")
+                parts.append((int(file.attrs["first"]), file["injections"].fields(columns)[()]))
+        rows[kind] = np.concatenate([part for _, part in sorted(parts, key=lambda part: part[0])])
+    if len(made) != 1:
+        raise LlamaError(
+            "the kinds of injections were made with different settings; "
+            "delete them and run snakemake again"
+        )
+    return made.pop(), rows
+
+
+def _thresholds(n_background: int, triggers_per_year: float) -> list[dict[str, Any]]:
+    """Return both criteria as the largest p-value that is found, with a reason if none can be."""
+    # p < 0.01, where p is a multiple of 1 / (1 + n)
+    strictly = (math.ceil(P_FOUND * (1 + n_background)) - 1) / (1 + n_background)
+    joint = min(1 / (JOINT_FAR_YEARS * triggers_per_year), np.nextafter(1, 0))
+    return [
+        {"name": name, "criterion": words, "p_value": float(p), "reason": _reason(p, n_background)}
+        for name, words, p in (
+            ("p_value", f"p < {P_FOUND:g}", strictly),
+            ("joint_far", f"joint FAR ≤ 1 per {JOINT_FAR_YEARS:g} yr", joint),
+        )
+    ]
+
+
+def _reason(p: float, n_background: int) -> str | None:
+    if p >= 1 / (1 + n_background):
+        return None
+    needed = math.ceil(1 / p) - 1 if p > 0 else math.ceil(1 / P_FOUND)
+    return (
+        f"{n_background:,} background injections cannot give so small a p-value; "
+        f"raise background.injections to {needed:,} or more"
+    )
+
+
+def _share(found: NDArray[np.bool_]) -> dict[str, float]:
+    share = float(found.mean())
+    return {"value": share, "error": math.sqrt(share * (1 - share) / found.size + found.size**-2)}
+
+
+def _listed(curve: Curve) -> dict[str, list[float]]:
+    return {"value": curve.value.tolist(), "error": curve.error.tolist()}
+
+
+def _by_distance(
+    rows: dict[str, NDArray[Any]], found: dict[str, NDArray[np.bool_]], energies: Floats
+) -> dict[str, Any]:
+    """Return the efficiencies of sources in distance bins [Mpc] with equally many of them.
+
+    The nearest and the farthest percent are left out: bins would be wide for their sake only.
+    """
+    distances = {k: rows[k]["distance_mpc"] for k in found}
+    steps = np.linspace(0.01, 0.99, _DISTANCES + 1)
+    edges = np.unique(np.quantile(np.concatenate(list(distances.values())), steps))
+    curves = []
+    for k in range(edges.size - 1):
+        kinds = []
+        for kind, distance in distances.items():
+            inside = (edges[k] <= distance) & (distance < edges[k + 1])
+            expected = rows[kind]["expected"][inside]
+            kinds.append(Found(KINDS[kind], expected, found[kind][inside]))
+        curves.append(efficiency_curve(kinds, energies))
+    return {
+        "distance_mpc": edges.tolist(),
+        "value": [curve.value.tolist() for curve in curves],
+        "error": [curve.error.tolist() for curve in curves],
+    }
+
+
+def _areas(bank: Bank, used: set[int]) -> Floats:
+    """Return the 90 % area [deg^2] of each sky map that is in use, 0 of others."""
+    areas = np.zeros(len(bank.names))
+    for index in used:
+        areas[index] = bank.tiles(index).credible_area_deg2(0.9)
+    return areas
+
+
+def _by(
+    rows: dict[str, NDArray[Any]], p: dict[str, Floats], values: dict[str, NDArray[Any]]
+) -> list[dict[str, Any]]:
+    """Return what becomes of injections in bins of a quantity, equally many of background."""
+    edges = np.unique(np.quantile(values["background"], np.linspace(0, 1, _BINS + 1)))
+    bins = {kind: np.searchsorted(edges[1:-1], v, side="right") for kind, v in values.items()}
+    table = []
+    for k in range(_BINS):
+        inside = {kind: which == k for kind, which in bins.items()}
+        if not inside["background"].any():
+            continue
+        here = values["background"][inside["background"]]
+        entry: dict[str, Any] = {"low": float(here.min()), "high": float(here.max())}
+        for kind, those in inside.items():
+            if those.any():
+                odds = np.quantile(rows[kind]["odds"][those], _QUANTILES).tolist()
+                quantiles = {
+                    f"odds_{100 * q:.0f}": x for q, x in zip(_QUANTILES, odds, strict=True)
+                }
+                found = _share(p[kind][those] < P_FOUND)
+                entry[kind] = {"n": int(those.sum()), "found": found, **quantiles}
+            else:
+                entry[kind] = None
+        table.append(entry)
+    return table

@@ -1,0 +1,133 @@
+"""Upper limits of one event: closed form, coverage, and what cannot be limited."""
+
+import itertools
+
+import numpy as np
+import pytest
+from event_samples import toy_archive
+
+from llama.errors import LlamaError
+from llama.event.significance import search_parameters
+from llama.settings import from_dict
+from llama.settings.render import defaults
+from llama.sky.mock import mock_skymap, to_fits
+from llama.study.background import run_shard
+from llama.study.bank import Bank, build_bank
+from llama.study.draws import KINDS
+from llama.study.efficiency import Found, efficiency
+from llama.study.limit import CONFIDENCE, upper_limit
+from llama.study.sensitivity import SOURCES
+
+SEARCH = from_dict(defaults(), "defaults").search_parameters()
+PARAMS = search_parameters(SEARCH, "bns")
+P_ASTRO, SIZE = 0.9, 300
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return toy_archive(tmp_path_factory.mktemp("neutrinos"))
+
+
+@pytest.fixture(scope="module")
+def skymap(tmp_path_factory):
+    path = tmp_path_factory.mktemp("map") / "lvc_skymap.fits"
+    tiles = mock_skymap(80.0, 30.0, (6.0, 4.0), (100.0, 1.0))
+    path.write_bytes(to_fits(tiles, "2019-04-01T00:00:00"))
+    return path
+
+
+def event(odds, p_astro=P_ASTRO, **changes):
+    return {
+        "odds_ratio": odds,
+        "p_value": None,
+        "p_astro": p_astro,
+        "distance": "map",
+        "inputs": {"search_parameters": {"population": "bns"}},
+    } | changes
+
+
+@pytest.fixture(scope="module")
+def limit(archive, skymap):
+    def of(odds, seed=1, **changes):
+        return upper_limit(skymap, event(odds, **changes), archive, SEARCH, seed, SIZE)
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def rows(archive, skymap, tmp_path_factory):
+    """Injections on the event's map with a seed of their own, of all kinds."""
+    path = tmp_path_factory.mktemp("bank") / "skymap.hdf5"
+    response = archive.response()
+    build_bank([skymap], path, response.area_relative, PARAMS)
+    made = {}
+    with Bank(path) as bank:
+        for kind in KINDS:
+            arguments = PARAMS, P_ASTRO, 99, range(SIZE)
+            made[kind], _ = run_shard(bank, archive.events(), response, *arguments, kind=kind)
+    return made
+
+
+def test_without_any_neutrino_it_is_that_of_zero_counts(limit, rows):
+    """90 % of the sources must give a neutrino: < 1 - exp(-mu) > = 0.9, mu = 2.3 for equal ones."""
+    found = limit(0.0)
+    assert found["reason"] is None
+    assert found["exceeding"] == {"1": 1.0, "2": 1.0, "4": 1.0}
+    expected = np.concatenate([rows[kind]["expected"] for kind in SOURCES])
+    mu = expected * found["e_iso_erg"] / 1e51
+    # both are samples of sources, some of them in the one per cent that is all over the sky
+    assert -np.expm1(-mu).mean() == pytest.approx(CONFIDENCE, abs=0.01)
+    assert found["e_iso_low_erg"] < found["e_iso_erg"] < found["e_iso_high_erg"]
+    assert found["distance_mpc"]["median"] == pytest.approx(100, rel=0.02)
+    # the sky average is nu_51_100 = 1.1 at 100 Mpc; this declination is seen better than most
+    typical = np.median(expected)
+    assert found["e_iso_erg"] == pytest.approx(2.303 / typical * 1e51, rel=0.3)
+
+
+def test_the_more_significant_the_event_the_higher_the_limit(limit):
+    limits = [limit(odds)["e_iso_erg"] for odds in (0.0, 1.0, 1e2)]
+    assert all(low < high for low, high in itertools.pairwise(limits))
+
+
+def test_it_covers(limit, rows):
+    """Of sources with a given energy, at least 90 % get a limit above it."""
+    energy = 4e51
+    odds = np.sort(np.concatenate([rows[kind]["odds"] for kind in SOURCES]))
+
+    def exceeding(threshold):
+        kinds = [Found(KINDS[k], rows[k]["expected"], rows[k]["odds"] > threshold) for k in SOURCES]
+        return efficiency(kinds, energy)
+
+    shares = np.array([exceeding(x)[0] for x in odds])
+    critical = odds[np.flatnonzero(shares >= CONFIDENCE)[-1]]
+    _, error = exceeding(critical)
+    below, above = (odds[np.argmin(np.abs(shares - s))] for s in (0.9 + 4 * error, 0.9 - 4 * error))
+    assert below < critical < above
+    # another seed: the limit of less convincing events is lower, that of others is higher
+    assert (
+        limit(float(below), seed=2)["e_iso_erg"] < energy < limit(float(above), seed=2)["e_iso_erg"]
+    )
+
+
+def test_equal_input_gives_equal_bits(limit):
+    assert limit(0.1) == limit(0.1)
+
+
+@pytest.mark.parametrize(
+    ("odds", "changes", "reason"),
+    [
+        (1e30, {}, "the event itself looks like a common source"),
+        (0.0, {"p_astro": 0.0}, "p_astro is 0"),
+    ],
+)
+def test_no_limit_comes_with_its_reason(limit, odds, changes, reason):
+    found = limit(odds, **changes)
+    assert found["e_iso_erg"] is None
+    assert reason in found["reason"]
+
+
+def test_a_broken_map_is_named(archive, tmp_path):
+    broken = tmp_path / "lvc_skymap.fits"
+    broken.write_bytes(b"<html>")
+    with pytest.raises(LlamaError, match=r"lvc_skymap\.fits"):
+        upper_limit(broken, event(0.1), archive, SEARCH, 1, 10)

@@ -1,0 +1,241 @@
+"""What a study can see, on a small study of mock neutrinos: it orders and calibrates as it must."""
+
+import json
+
+import numpy as np
+import pytest
+from event_samples import toy_archive
+from scipy.stats import ks_2samp
+from sky_samples import multiorder, random_tiles
+
+from llama.errors import LlamaError
+from llama.figures.study_page import study_content
+from llama.sky.mock import mock_skymap, to_fits
+from llama.stats.parameters import SearchParameters
+from llama.stats.pvalue import p_value, p_values
+from llama.study.background import run_shard, write_shard
+from llama.study.bank import Bank, build_bank
+from llama.study.draws import KINDS
+from llama.study.efficiency import poisson
+from llama.study.sensitivity import compute_sensitivity
+
+PARAMS = SearchParameters(assumed_horizon_mpc=200.0)
+P_ASTRO, SEED = 0.99, 20261122
+SIZES = {"background": 1200, "signal": 400, "doublet": 400, "quadruplet": 300}
+DATE = "2019-04-01T00:00:00"
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return toy_archive(tmp_path_factory.mktemp("neutrinos"))
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory, archive):
+    """Three maps: two blobs, near and far, and a wild one whose distances are assumed."""
+    directory = tmp_path_factory.mktemp("bank")
+    contents = (
+        to_fits(mock_skymap(80.0, 30.0, (5.0, 3.0), (60.0, 10.0)), DATE),
+        to_fits(mock_skymap(200.0, -20.0, (12.0, 6.0), (240.0, 50.0)), DATE),
+        multiorder(random_tiles(2, distance=False)),
+    )
+    maps = [directory / f"{k}.fits" for k in range(len(contents))]
+    for path, content in zip(maps, contents, strict=True):
+        path.write_bytes(content)
+    build_bank(maps, directory / "skymaps.hdf5", archive.response().area_relative, PARAMS)
+    with Bank(directory / "skymaps.hdf5") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def injections(archive, bank):
+    """Return a function that makes injections, and one that writes them as shards."""
+    events, response = archive.events(), archive.response()
+
+    def make(kind, numbers, seed=SEED):
+        return run_shard(bank, events, response, PARAMS, P_ASTRO, seed, numbers, kind=kind)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def shards(injections, bank, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("study")
+    paths = {}
+    for kind, size in SIZES.items():
+        (directory / kind).mkdir()
+        paths[kind] = [directory / kind / f"shard-{k}.hdf5" for k in range(2)]
+        for k, path in enumerate(paths[kind]):
+            numbers = range(k * size // 2, (k + 1) * size // 2)
+            rows, single = injections(kind, numbers)
+            write_shard(path, rows, single, bank.names, numbers[0], SEED, P_ASTRO, {"a": 1}, kind)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def study(shards, bank):
+    return compute_sensitivity(shards, bank, triggers_per_year=10.0)
+
+
+def rows_of(paths):
+    import h5py
+
+    parts = []
+    for path in paths:
+        with h5py.File(path) as file:
+            parts.append(file["injections"][()])
+    return np.concatenate(parts)
+
+
+def curve(study, k=0):
+    return np.array(study["thresholds"][k]["efficiency"]["value"])
+
+
+def test_the_content_is_json_and_counts_what_was_made(study):
+    assert json.loads(json.dumps(study, allow_nan=False)) == study
+    assert study["injections"] == SIZES
+    assert (study["skymaps"], study["broken_skymaps"], study["seed"]) == (3, 0, SEED)
+    for name in ("by_neutrinos", "by_area_90_deg2"):
+        for kind in KINDS:
+            assert sum(entry[kind]["n"] for entry in study[name] if entry[kind]) == SIZES[kind]
+        shares = [(e["background"]["n"], e["background"]["found"]["value"]) for e in study[name]]
+        found = sum(n * share for n, share in shares) / SIZES["background"]
+        assert found == pytest.approx(12 / 1201, abs=1.5 / 1201)
+
+
+def test_many_equal_p_values_are_those_of_one(shards):
+    table = np.sort(rows_of(shards["background"])["odds"])
+    odds = np.concatenate([[0.0], table[::100], rows_of(shards["signal"])["odds"][:50]])
+    assert p_values(odds, table).tolist() == [p_value(float(x), table) for x in odds]
+
+
+def test_the_efficiency_is_that_of_its_rows(study, shards):
+    """The sum over rows, written again from the definition."""
+    table = rows_of(shards["background"])["odds"]
+    k = 25
+    energy, expected = study["e_iso_erg"][k], 0.0
+    for kind, weight in (("signal", (1, 2)), ("doublet", (2, 4)), ("quadruplet", (4, None))):
+        rows = rows_of(shards[kind])
+        p = np.array([(1 + (table >= odds).sum()) / (1 + table.size) for odds in rows["odds"]])
+        found = (p < 0.01) & (rows["odds"] > 0)
+        expected += float(np.mean(poisson(rows["expected"], energy, *weight) * found))
+    assert 0.01 < expected < 0.99
+    assert curve(study)[k] == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_more_energetic_a_source_the_more_often_it_is_found(study):
+    value = curve(study)
+    assert value[0] < 0.02
+    assert value[-1] > 0.95
+    error = np.array(study["thresholds"][0]["efficiency"]["error"])
+    assert (np.diff(value) > -3 * error[1:]).all()
+    half, most = (study["thresholds"][0][f"e_iso_{k}"]["value_erg"] for k in (50, 90))
+    assert half < most
+    # a stricter criterion finds fewer
+    assert (curve(study, 1) <= value).all()
+
+
+def test_the_more_energetic_a_source_the_smaller_its_p_value(shards):
+    """The median p-value of sources of one energy; one that gives no neutrino is background."""
+    rows = {kind: rows_of(paths) for kind, paths in shards.items()}
+    table = np.sort(rows["background"]["odds"])
+    p = {kind: p_values(r["odds"], table) for kind, r in rows.items()}
+    medians = []
+    for energy in 10.0 ** np.arange(49.5, 53, 0.5):
+        values, weights = [], []
+        none = np.exp(-rows["signal"]["expected"] * energy / 1e51).mean()
+        for kind, count in (("signal", (1, 2)), ("doublet", (2, 4)), ("quadruplet", (4, None))):
+            weight = poisson(rows[kind]["expected"], energy, *count)
+            values.append(p[kind])
+            weights.append(weight / weight.size)
+        values.append(p["background"])
+        weights.append(np.full(p["background"].size, none / p["background"].size))
+        along = np.argsort(np.concatenate(values))
+        held = np.cumsum(np.concatenate(weights)[along])
+        middle = np.searchsorted(held, 0.5 * held[-1])
+        medians.append(np.concatenate(values)[along][middle])
+    assert 0.3 < medians[0] < 0.6
+    assert (np.diff(medians) <= 0).all()
+    assert medians[-1] < 0.01
+
+
+def test_the_doublet_study_beats_the_single_one(study):
+    for threshold in study["thresholds"]:
+        one, two, four = (
+            threshold[f"efficiency_{kind}"] for kind in ("signal", "doublet", "quadruplet")
+        )
+        assert two["value"] - one["value"] > 5 * np.hypot(one["error"], two["error"])
+        assert four["value"] > two["value"]
+    shares = study["cumulative"]
+    assert all(np.greater_equal(shares["doublet"], shares["signal"]))
+    assert all(np.greater_equal(shares["quadruplet"], shares["doublet"]))
+
+
+def test_near_sources_need_less_energy_than_far_ones(study):
+    value = np.array(study["by_distance"][0]["value"])
+    edges = study["by_distance"][0]["distance_mpc"]
+    assert value.shape == (len(edges) - 1, len(study["e_iso_erg"]))
+    k = int(np.argmin(np.abs(curve(study) - 0.5)))
+    error = np.array(study["by_distance"][0]["error"])
+    assert value[0, k] - value[-1, k] > 5 * np.hypot(error[0, k], error[-1, k])
+
+
+def test_p_values_of_a_second_independent_background_are_uniform(study, injections, shards):
+    """Another seed, against the study's own background: two samples of one distribution."""
+    table = rows_of(shards["background"])["odds"]
+    second = injections("background", range(1200), seed=7)[0]["odds"]
+    assert not np.isin(second[second > 0], table).any()
+    # ties at odds 0 make the test conservative, but there are few here
+    assert (table == 0).mean() < 0.2
+    assert ks_2samp(second, table).pvalue > 1e-3
+    p = p_values(second, np.sort(table))
+    for level in (0.01, 0.05, 0.2, 0.5):
+        share, spread = (p <= level).mean(), np.sqrt(2 * level * (1 - level) / 1200)
+        assert abs(share - level) < 4 * spread
+    assert study["uniformity"]["ks_p_value"] > 1e-3
+
+
+def test_signals_are_not_uniform(shards):
+    table = rows_of(shards["background"])["odds"]
+    assert ks_2samp(rows_of(shards["signal"])["odds"], table).pvalue < 1e-20
+
+
+@pytest.mark.parametrize(
+    ("rate", "p_needed", "reason"),
+    [(1.0, 0.01, None), (100.0, 1e-4, "raise background.injections to 9,999"), (1e-6, 1, None)],
+)
+def test_a_joint_false_alarm_rate_that_the_background_cannot_reach(
+    shards, bank, rate, p_needed, reason
+):
+    found = compute_sensitivity(shards, bank, rate)
+    joint = found["thresholds"][1]
+    assert joint["p_value"] == pytest.approx(p_needed)
+    assert (joint["reason"] is None) == (reason is None)
+    if reason:
+        assert reason in joint["reason"]
+        assert joint["efficiency_quadruplet"]["value"] == 0
+        assert any(
+            reason in value for _, value in study_content(found | {"study": "a"})["result"]["rows"]
+        )
+
+
+def test_shards_that_do_not_belong_together_are_refused(shards, bank, injections, tmp_path):
+    rows, single = injections("doublet", range(5))
+    other = tmp_path / "shard-0000.hdf5"
+    write_shard(other, rows, single, bank.names, 0, SEED, P_ASTRO, {"a": 2}, "doublet")
+    with pytest.raises(LlamaError, match="kinds of injections were made with different settings"):
+        compute_sensitivity(shards | {"doublet": [other]}, bank, 10.0)
+    with pytest.raises(LlamaError, match=r"shard-0\.hdf5 is no doublet"):
+        compute_sensitivity(shards | {"doublet": shards["signal"]}, bank, 10.0)
+
+
+def test_a_detector_that_sees_no_source_is_named(shards, bank, tmp_path):
+    blind = {}
+    for kind in KINDS:
+        rows = rows_of(shards[kind])
+        if kind != "background":
+            rows["expected"] = 0
+        blind[kind] = [tmp_path / f"{kind}.hdf5"]
+        write_shard(blind[kind][0], rows, np.empty(0), bank.names, 0, SEED, P_ASTRO, {"a": 1}, kind)
+    with pytest.raises(LlamaError, match="sees no source of this study"):
+        compute_sensitivity(blind, bank, 10.0)
