@@ -2,8 +2,29 @@
 
 from llama.study.lists import list_skymaps
 
+
+def study_source(study, skymaps):
+    """Return the list or directory of a study's sky maps, as in the settings or as simulated."""
+    if skymaps != "simulated":
+        return skymaps
+    simulation, _, detectors = study.rpartition("-")
+    psds = SIMULATIONS.get(simulation, {}).get("psds", {})
+    missing = sorted(set(re.findall("..", detectors)) - psds.keys())
+    if missing:
+        sys.exit(
+            f"llama: {study} is to be simulated; add {' and '.join(missing)} to the psds of background.simulations.{simulation} in config.yaml"
+        )
+    return str(SETTINGS.output_dir / "simulations" / simulation / f"{detectors}.csv")
+
+
+SIMULATIONS = {
+    name: simulation.model_dump(mode="json")
+    for name, simulation in SETTINGS.background.simulations.items()
+}
+SIMULATION_SHARD = 100  # injections: some 10 maps, 5 to 10 minutes of CPU
 STUDIES = {
-    name: str(study.skymaps) for name, study in SETTINGS.background.studies.items()
+    name: study_source(name, str(study.skymaps))
+    for name, study in SETTINGS.background.studies.items()
 }
 INJECTIONS = {
     "background": SETTINGS.background.injections,
@@ -20,22 +41,83 @@ def study_skymaps(study):
         sys.exit(
             f"llama: {study} is not in background.studies of config.yaml; add it with its sky maps"
         )
+    if is_simulated(study) and not Path(STUDIES[study]).exists():
+        sys.exit(
+            f"llama: the sky maps of {study} have not been simulated yet; make them with: snakemake studies/{study}/skymaps.hdf5"
+        )
     return [str(path) for path in checked(list_skymaps, Path(STUDIES[study]))]
+
+
+def is_simulated(study):
+    return Path(STUDIES.get(study, "/")).is_relative_to(
+        SETTINGS.output_dir / "simulations"
+    )
+
+
+def wanted_skymaps(study):
+    """Return every sky map of a study, after their simulation if they are simulated."""
+    if is_simulated(study):
+        source = Path(STUDIES[study])
+        # Snakemake takes the job graph up again when the list is there
+        checkpoints.list_simulated.get(
+            simulation=source.parent.name, detectors=source.stem
+        )
+    return study_skymaps(study)
 
 
 def part_skymaps(wildcards):
     """Return the sky maps in one part of a study's bank."""
     first = int(wildcards.part) * MAPS_PER_PART
-    return study_skymaps(wildcards.study)[first : first + MAPS_PER_PART]
+    return wanted_skymaps(wildcards.study)[first : first + MAPS_PER_PART]
 
 
 def bank_parts(wildcards):
     """Return the files that hold the sky maps of a study."""
-    count = -(-len(study_skymaps(wildcards.study)) // MAPS_PER_PART)
+    count = -(-len(wanted_skymaps(wildcards.study)) // MAPS_PER_PART)
     return [
         f"studies/{wildcards.study}/skymaps/part-{index:04d}.hdf5"
         for index in range(count)
     ]
+
+
+def simulation_of(*names):
+    """Return a params function for settings of a simulation, all without names."""
+
+    def settings(wildcards):
+        if wildcards.simulation not in SIMULATIONS:
+            sys.exit(
+                f"llama: {wildcards.simulation} is not in background.simulations of config.yaml; add it"
+            )
+        whole = SIMULATIONS[wildcards.simulation]
+        return {name: whole[name] for name in names or whole}
+
+    return settings
+
+
+def simulation_noise(wildcards):
+    """Return the files with a detector's noise; models are no files."""
+    psds = simulation_of("psds")(wildcards)["psds"].values()
+    return sorted(path for path in psds if path.startswith("/"))
+
+
+def simulation_shards(wildcards):
+    """Return the directories with the sky maps of a simulation."""
+    count = -(-simulation_of("injections")(wildcards)["injections"] // SIMULATION_SHARD)
+    return [
+        f"simulations/{wildcards.simulation}/maps/shard-{index:04d}"
+        for index in range(count)
+    ]
+
+
+def simulation_numbers(wildcards):
+    """Return first and last-but-one injection number of a shard of a simulation."""
+    count = simulation_of("injections")(wildcards)["injections"]
+    first = int(wildcards.shard) * SIMULATION_SHARD
+    if first >= count:
+        sys.exit(
+            f"llama: {wildcards.simulation} has {count:,} injections: no shard {wildcards.shard}; name a lower one"
+        )
+    return [first, min(first + SIMULATION_SHARD, count)]
 
 
 def study_search(wildcards):

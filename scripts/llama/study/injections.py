@@ -1,0 +1,248 @@
+"""Simulated binaries: masses and spins of a population, uniform in comoving volume and time."""
+
+import gzip
+import io
+import math
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llama.errors import LlamaError
+from llama.event.provenance import software
+from llama.files import write_bytes
+
+Floats = NDArray[np.float64]
+Draw = Callable[[Floats], Floats]  # from uniform numbers in [0, 1)
+
+# A binary that could not reach this much less than the threshold, were it optimally oriented for
+# every detector at once, is not drawn: noise adds about 1 to an SNR.
+NOISE_MARGIN = 1.0
+_Z_MAX = 5.0  # of the table of SNRs; what is seen from farther away is refused
+_MASS_STEPS = 12
+_BATCH = 8192
+_START_GPS, _YEAR_S = 1_000_000_000.0, 365.25 * 86400
+
+
+class Waveform(NamedTuple):
+    """Approximant of LALSimulation and the frequency it starts at [Hz]."""
+
+    name: str
+    f_low_hz: float
+
+
+class Population(NamedTuple):
+    """Ranges of both masses [Msun, source frame] and both aligned spins, and how to draw them."""
+
+    mass1: tuple[float, float, Draw]
+    mass2: tuple[float, float, Draw]
+    spin1: float  # uniform within +- this
+    spin2: float
+    waveform: Waveform
+
+
+def _normal(low: float, high: float, mean: float, sigma: float) -> tuple[float, float, Draw]:
+    from scipy.special import ndtr, ndtri
+
+    ends = ndtr((np.array([low, high]) - mean) / sigma)
+    return low, high, lambda u: mean + sigma * ndtri(ends[0] + u * (ends[1] - ends[0]))
+
+
+def _power(low: float, high: float, index: float) -> tuple[float, float, Draw]:
+    """Return p(m) ~ m^index between low and high."""
+    if index == -1:
+        return low, high, lambda u: low * (high / low) ** u
+    power = index + 1
+    return low, high, lambda u: (low**power + u * (high**power - low**power)) ** (1 / power)
+
+
+def population(distribution: str) -> Population:
+    """Return the population that `bayestar-inject --distribution` calls so.
+
+    astro: neutron stars N(1.33, 0.09) Msun with spins below 0.05, black holes m^-2.3 (the
+    observing scenarios: Abbott et al., Living Reviews in Relativity 23, 3, 2020; Petrov et al.,
+    ApJ 924, 54, 2022); broad: flat in 1-2 Msun and flat in log m.
+    """
+    kind, _, width = distribution.partition("_")
+    astro = width == "astro"
+    star = _normal(1.0, 2.0, 1.33, 0.09) if astro else _power(1.0, 2.0, 0)
+    hole = _power(5.0, 50.0, -2.3 if astro else -1)
+    star_spin, hole_spin = (0.05 if astro else 0.4), 0.99
+    # TaylorF2 ends before two stars touch, and needs no data files as the ROM families do
+    inspiral = Waveform("TaylorF2threePointFivePN", 30.0)
+    return {
+        "bns": Population(star, star, star_spin, star_spin, inspiral),
+        "nsbh": Population(hole, star, hole_spin, star_spin, Waveform("IMRPhenomD", 30.0)),
+        "bbh": Population(hole, hole, hole_spin, hole_spin, Waveform("IMRPhenomD", 20.0)),
+    }[kind]
+
+
+def network_reach(
+    psds: dict[str, Any], binaries: Population, f_high_hz: float | None = None
+) -> dict[str, Any]:
+    """Return the table of the network SNR at 1 Mpc over both masses, detector frame, and spin.
+
+    psds: LAL frequency series by detector. Both spins are equal and aligned, and every detector
+    is taken as optimally oriented.
+    """
+    from ligo.skymap.bayestar.filter import abscissa, sngl_inspiral_psd
+
+    noises = []
+    for psd in psds.values():
+        frequency, power = abscissa(psd), psd.data.data
+        good = np.isfinite(power) & (power > 0) & (frequency > 0)
+        noises.append((np.log(frequency[good]), -np.log(power[good])))
+    axes = [
+        np.geomspace(low, high * (1 + _Z_MAX), _MASS_STEPS)
+        for low, high, _ in (binaries.mass1, binaries.mass2)
+    ]
+    # below 0.5 the spin hardly changes the amplitude
+    spins = np.linspace(-1.0, 1.0, 5 if binaries.spin1 > 0.5 else 2) * binaries.spin1
+    snr = np.zeros((_MASS_STEPS, _MASS_STEPS, spins.size))
+    for i, j, k in np.ndindex(snr.shape):
+        try:
+            signal = sngl_inspiral_psd(
+                binaries.waveform.name,
+                mass1=axes[0][i],
+                mass2=axes[1][j],
+                f_min=binaries.waveform.f_low_hz,
+                f_final=f_high_hz,
+                spin1z=spins[k],
+                spin2z=spins[k],
+            )
+        except RuntimeError:  # it ends below f_low: no signal
+            continue
+        present = np.flatnonzero(signal.data.data)
+        log_f = np.log(signal.f0 + present * signal.deltaF)
+        weights = sum(
+            np.exp(np.interp(log_f, *noise, left=-np.inf, right=-np.inf)) for noise in noises
+        )
+        snr[i, j, k] = math.sqrt(4 * signal.deltaF * np.dot(signal.data.data[present], weights))
+    axes.append(spins)
+    names = ("mass1", "mass2", "spin")
+    return {name: axis.tolist() for name, axis in zip(names, axes, strict=True)} | {
+        "snr_1mpc": snr.tolist()
+    }
+
+
+def draw_injections(
+    numbers: range, seed: int, binaries: Population, reach: dict[str, Any], net_snr: float
+) -> dict[str, Floats]:
+    """Return the columns of `numbers` as a sim_inspiral table has them, detector-frame masses.
+
+    Sources have a constant rate per comoving volume and proper time (dV/dz / (1 + z), Planck
+    2015), out to where the loudest binary could still be found, and isotropic directions and
+    orientations. Angles in rad, distance [Mpc] is the luminosity distance, times in GPS seconds.
+    The seed and the first number alone decide what is drawn.
+    """
+    from astropy.cosmology import Planck15
+    from scipy.interpolate import RegularGridInterpolator
+
+    log_table = RegularGridInterpolator(
+        (np.log(reach["mass1"]), np.log(reach["mass2"]), reach["spin"]),
+        np.log(np.maximum(reach["snr_1mpc"], 1e-30)),
+    )
+
+    def snr_1mpc(mass1: Floats, mass2: Floats, spin: Floats) -> Floats:
+        point = np.broadcast_arrays(np.log(mass1), np.log(mass2), spin)
+        return np.asarray(np.exp(log_table(np.stack(point, axis=-1))))
+
+    limit = max(net_snr - NOISE_MARGIN, 1.0)
+    z = np.geomspace(1e-5, _Z_MAX, 4000)
+    masses = [np.geomspace(low, high, 8) for low, high, _ in (binaries.mass1, binaries.mass2)]
+    loudest = np.max(
+        [
+            snr_1mpc(m1 * (1 + z), m2 * (1 + z), np.full(z.size, reach["spin"][-1]))
+            for m1 in masses[0]
+            for m2 in masses[1]
+        ],
+        axis=0,
+    )
+    seen = np.flatnonzero(loudest >= limit * Planck15.luminosity_distance(z).to_value("Mpc"))
+    if not seen.size or seen[-1] == z.size - 1:
+        raise LlamaError(
+            f"these detectors see such binaries nowhere, or beyond redshift {_Z_MAX:g}; "
+            "correct psds and net_snr in background.simulations"
+        )
+    z = np.linspace(0.0, z[seen[-1] + 1], 4000)
+    density = Planck15.differential_comoving_volume(z).value / (1 + z)
+    volume = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
+    distance_mpc = Planck15.luminosity_distance(z).to_value("Mpc")
+
+    rng = np.random.default_rng([seed, numbers.start])
+    kept: list[Floats] = []
+    while sum(batch.shape[1] for batch in kept) < len(numbers):
+        uniform = rng.random((11, _BATCH))
+        redshift = np.interp(uniform[0], volume / volume[-1], z)
+        mass1 = binaries.mass1[2](uniform[1]) * (1 + redshift)
+        mass2 = binaries.mass2[2](uniform[2]) * (1 + redshift)
+        spin1 = binaries.spin1 * (2 * uniform[3] - 1)
+        spin2 = binaries.spin2 * (2 * uniform[4] - 1)
+        spin = (mass1 * spin1 + mass2 * spin2) / (mass1 + mass2)
+        distance = np.interp(redshift, z, distance_mpc)
+        found = snr_1mpc(mass1, mass2, spin) >= limit * distance
+        kept.append(np.vstack([mass1, mass2, spin1, spin2, distance, uniform[5:]])[:, found])
+    mass1, mass2, spin1, spin2, distance, *angles = np.hstack(kept)[:, : len(numbers)]
+    swap = mass1 < mass2
+    return {
+        "mass1": np.where(swap, mass2, mass1),
+        "mass2": np.where(swap, mass1, mass2),
+        "spin1z": np.where(swap, spin2, spin1),
+        "spin2z": np.where(swap, spin1, spin2),
+        "distance": distance,
+        "longitude": 2 * math.pi * angles[0],
+        "latitude": np.arcsin(2 * angles[1] - 1),
+        "inclination": np.arccos(2 * angles[2] - 1),
+        "polarization": 2 * math.pi * angles[3],
+        "coa_phase": 2 * math.pi * angles[4] - math.pi,
+        "time_geocent": _START_GPS + _YEAR_S * angles[5],
+    }
+
+
+def write_injections(
+    path: str | os.PathLike[str], columns: dict[str, Floats], first: int, waveform: Waveform
+) -> None:
+    """Write a sim_inspiral table (LIGO_LW XML, .gz) whose simulation_id count from `first`."""
+    import lal
+    from igwn_ligolw import ligolw, lsctables
+
+    document = ligolw.Document()
+    root = document.appendChild(ligolw.LIGO_LW())
+    process = document.register_process("llama", {}, comment=software())
+    table = root.appendChild(lsctables.SimInspiralTable.new())
+    for number, row in enumerate(zip(*columns.values(), strict=True), first):
+        values = dict(zip(columns, map(float, row), strict=True))
+        m1, m2 = values["mass1"], values["mass2"]
+        table.appendRow(
+            **dict.fromkeys(table.validcolumns)
+            | values
+            | {
+                "process_id": process.process_id,
+                "simulation_id": number,
+                "waveform": waveform.name,
+                "f_lower": waveform.f_low_hz,
+                "mchirp": (m1 * m2) ** 0.6 / (m1 + m2) ** 0.2,
+                "eta": m1 * m2 / (m1 + m2) ** 2,
+                "time_geocent": lal.LIGOTimeGPS(values["time_geocent"]),
+            }
+        )
+    write_document(path, document)
+
+
+def write_document(path: str | os.PathLike[str], document: Any) -> None:
+    """Write a LIGO_LW document, gzipped, so that equal content gives equal bytes."""
+    from igwn_ligolw import lsctables
+
+    for row in lsctables.ProcessTable.get_table(document):
+        for name in ("node", "username", "unix_procid", "start_time", "end_time", "jobid"):
+            setattr(row, name, None)
+    write_bytes(path, document_bytes(document))
+
+
+def document_bytes(document: Any) -> bytes:
+    """Return a LIGO_LW document as gzipped XML without a date."""
+    stream = io.StringIO()
+    document.write(stream)
+    return gzip.compress(stream.getvalue().encode(), 6, mtime=0)
