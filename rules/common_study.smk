@@ -21,7 +21,7 @@ SIMULATIONS = {
     name: simulation.model_dump(mode="json")
     for name, simulation in SETTINGS.background.simulations.items()
 }
-SIMULATION_SHARD = 100  # injections: some 10 maps, 5 to 10 minutes of CPU
+SIMULATION_SHARD = 50  # injections: some 10 maps, 5 to 10 minutes of CPU
 STUDIES = {
     name: study_source(name, str(study.skymaps))
     for name, study in SETTINGS.background.studies.items()

@@ -4,7 +4,7 @@ import gzip
 import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +17,16 @@ from llama.files import write_bytes
 Floats = NDArray[np.float64]
 Draw = Callable[[Floats], Floats]  # from uniform numbers in [0, 1)
 
-# A binary that could not reach this much less than the threshold, were it optimally oriented for
-# every detector at once, is not drawn: noise adds about 1 to an SNR.
-NOISE_MARGIN = 1.0
+# Noise lifts an SNR of 5.5 over 8 in one case of fifty; what is weaker than this below the
+# threshold would cost a second of CPU each and give no sky maps.
+NOISE_MARGIN = 2.5
 _Z_MAX = 5.0  # of the table of SNRs; what is seen from farther away is refused
 _MASS_STEPS = 12
 _BATCH = 8192
+COLUMNS = (
+    *("mass1", "mass2", "spin1z", "spin2z", "distance", "longitude", "latitude"),
+    *("inclination", "polarization", "coa_phase", "time_geocent"),
+)
 _START_GPS, _YEAR_S = 1_000_000_000.0, 365.25 * 86400
 
 
@@ -82,10 +86,10 @@ def population(distribution: str) -> Population:
 def network_reach(
     psds: dict[str, Any], binaries: Population, f_high_hz: float | None = None
 ) -> dict[str, Any]:
-    """Return the table of the network SNR at 1 Mpc over both masses, detector frame, and spin.
+    """Return the table of each detector's SNR at 1 Mpc over both detector-frame masses and spin.
 
-    psds: LAL frequency series by detector. Both spins are equal and aligned, and every detector
-    is taken as optimally oriented.
+    psds: LAL frequency series by detector. Both spins are equal and aligned, and the binary is
+    overhead and face-on.
     """
     from ligo.skymap.bayestar.filter import abscissa, sngl_inspiral_psd
 
@@ -100,8 +104,8 @@ def network_reach(
     ]
     # below 0.5 the spin hardly changes the amplitude
     spins = np.linspace(-1.0, 1.0, 5 if binaries.spin1 > 0.5 else 2) * binaries.spin1
-    snr = np.zeros((_MASS_STEPS, _MASS_STEPS, spins.size))
-    for i, j, k in np.ndindex(snr.shape):
+    snr = np.zeros((_MASS_STEPS, _MASS_STEPS, spins.size, len(noises)))
+    for i, j, k in np.ndindex(snr.shape[:3]):
         try:
             signal = sngl_inspiral_psd(
                 binaries.waveform.name,
@@ -116,26 +120,28 @@ def network_reach(
             continue
         present = np.flatnonzero(signal.data.data)
         log_f = np.log(signal.f0 + present * signal.deltaF)
-        weights = sum(
+        weights = [
             np.exp(np.interp(log_f, *noise, left=-np.inf, right=-np.inf)) for noise in noises
-        )
-        snr[i, j, k] = math.sqrt(4 * signal.deltaF * np.dot(signal.data.data[present], weights))
+        ]
+        snr[i, j, k] = np.sqrt(4 * signal.deltaF * np.dot(weights, signal.data.data[present]))
     axes.append(spins)
     names = ("mass1", "mass2", "spin")
     return {name: axis.tolist() for name, axis in zip(names, axes, strict=True)} | {
-        "snr_1mpc": snr.tolist()
+        "detectors": list(psds),
+        "snr_1mpc": snr.tolist(),
     }
 
 
 def draw_injections(
     numbers: range, seed: int, binaries: Population, reach: dict[str, Any], net_snr: float
-) -> dict[str, Floats]:
-    """Return the columns of `numbers` as a sim_inspiral table has them, detector-frame masses.
+) -> tuple[dict[str, Floats], int]:
+    """Return the columns of `numbers` as a sim_inspiral table has them, and how many were drawn.
 
     Sources have a constant rate per comoving volume and proper time (dV/dz / (1 + z), Planck
     2015), out to where the loudest binary could still be found, and isotropic directions and
-    orientations. Angles in rad, distance [Mpc] is the luminosity distance, times in GPS seconds.
-    The seed and the first number alone decide what is drawn.
+    orientations; of those drawn, the ones stay whose SNR in the network is above net_snr -
+    NOISE_MARGIN. Masses in the detector frame [Msun], angles in rad, distance [Mpc] is the
+    luminosity distance, times in GPS seconds. Seed and first number alone decide what is drawn.
     """
     from astropy.cosmology import Planck15
     from scipy.interpolate import RegularGridInterpolator
@@ -146,15 +152,17 @@ def draw_injections(
     )
 
     def snr_1mpc(mass1: Floats, mass2: Floats, spin: Floats) -> Floats:
-        point = np.broadcast_arrays(np.log(mass1), np.log(mass2), spin)
-        return np.asarray(np.exp(log_table(np.stack(point, axis=-1))))
+        point = np.stack(np.broadcast_arrays(np.log(mass1), np.log(mass2), spin), axis=-1)
+        return np.asarray(np.exp(log_table(point)))  # last axis: detectors
 
     limit = max(net_snr - NOISE_MARGIN, 1.0)
     z = np.geomspace(1e-5, _Z_MAX, 4000)
     masses = [np.geomspace(low, high, 8) for low, high, _ in (binaries.mass1, binaries.mass2)]
     loudest = np.max(
         [
-            snr_1mpc(m1 * (1 + z), m2 * (1 + z), np.full(z.size, reach["spin"][-1]))
+            np.linalg.norm(
+                snr_1mpc(m1 * (1 + z), m2 * (1 + z), np.full(z.size, reach["spin"][-1])), axis=-1
+            )
             for m1 in masses[0]
             for m2 in masses[1]
         ],
@@ -173,44 +181,75 @@ def draw_injections(
 
     rng = np.random.default_rng([seed, numbers.start])
     kept: list[Floats] = []
-    while sum(batch.shape[1] for batch in kept) < len(numbers):
+    count = drawn = 0
+    while count < len(numbers):
         uniform = rng.random((11, _BATCH))
         redshift = np.interp(uniform[0], volume / volume[-1], z)
         mass1 = binaries.mass1[2](uniform[1]) * (1 + redshift)
         mass2 = binaries.mass2[2](uniform[2]) * (1 + redshift)
         spin1 = binaries.spin1 * (2 * uniform[3] - 1)
         spin2 = binaries.spin2 * (2 * uniform[4] - 1)
-        spin = (mass1 * spin1 + mass2 * spin2) / (mass1 + mass2)
         distance = np.interp(redshift, z, distance_mpc)
-        found = snr_1mpc(mass1, mass2, spin) >= limit * distance
-        kept.append(np.vstack([mass1, mass2, spin1, spin2, distance, uniform[5:]])[:, found])
-    mass1, mass2, spin1, spin2, distance, *angles = np.hstack(kept)[:, : len(numbers)]
-    swap = mass1 < mass2
-    return {
-        "mass1": np.where(swap, mass2, mass1),
-        "mass2": np.where(swap, mass1, mass2),
-        "spin1z": np.where(swap, spin2, spin1),
-        "spin2z": np.where(swap, spin1, spin2),
-        "distance": distance,
-        "longitude": 2 * math.pi * angles[0],
-        "latitude": np.arcsin(2 * angles[1] - 1),
-        "inclination": np.arccos(2 * angles[2] - 1),
-        "polarization": 2 * math.pi * angles[3],
-        "coa_phase": 2 * math.pi * angles[4] - math.pi,
-        "time_geocent": _START_GPS + _YEAR_S * angles[5],
-    }
+        swap = mass1 < mass2
+        batch = np.array(
+            [
+                np.where(swap, mass2, mass1),
+                np.where(swap, mass1, mass2),
+                np.where(swap, spin2, spin1),
+                np.where(swap, spin1, spin2),
+                distance,
+                2 * math.pi * uniform[5],
+                np.arcsin(2 * uniform[6] - 1),
+                np.arccos(2 * uniform[7] - 1),
+                2 * math.pi * uniform[8],
+                math.pi * (2 * uniform[9] - 1),
+                _START_GPS + _YEAR_S * uniform[10],
+            ]
+        )
+        spin = (mass1 * spin1 + mass2 * spin2) / (mass1 + mass2)
+        snr = snr_1mpc(mass1, mass2, spin) / distance[:, None]
+        loud = np.flatnonzero(np.linalg.norm(snr, axis=1) >= limit)  # if it were overhead
+        snr = snr[loud] * antenna_factors(batch[5:, loud], reach["detectors"])
+        loud = loud[np.linalg.norm(snr, axis=1) >= limit][: len(numbers) - count]
+        kept.append(batch[:, loud])
+        count += loud.size
+        drawn += int(loud[-1]) + 1 if count == len(numbers) else _BATCH
+    return dict(zip(COLUMNS, np.hstack(kept), strict=True)), drawn
+
+
+def antenna_factors(angles: Floats, detectors: Sequence[str]) -> Floats:
+    """Return each detector's SNR relative to that of the same binary overhead and face-on.
+
+    angles: rows longitude, latitude, inclination, polarization, coa_phase [rad], GPS time.
+    """
+    import lal
+    from lalsimulation import DetectorPrefixToLALDetector
+
+    responses = [DetectorPrefixToLALDetector(name).response for name in detectors]
+    factors = np.empty((angles.shape[1], len(detectors)))
+    for row, (ra, dec, inclination, psi, _, time) in enumerate(angles.T):
+        gmst, u = lal.GreenwichMeanSiderealTime(lal.LIGOTimeGPS(float(time))), math.cos(inclination)
+        for column, response in enumerate(responses):
+            plus, cross = lal.ComputeDetAMResponse(response, ra, dec, psi, gmst)
+            factors[row, column] = math.hypot((1 + u * u) / 2 * plus, u * cross)
+    return factors
 
 
 def write_injections(
-    path: str | os.PathLike[str], columns: dict[str, Floats], first: int, waveform: Waveform
+    path: str | os.PathLike[str],
+    columns: dict[str, Floats],
+    first: int,
+    waveform: Waveform,
+    comment: str = "",
 ) -> None:
     """Write a sim_inspiral table (LIGO_LW XML, .gz) whose simulation_id count from `first`."""
     import lal
     from igwn_ligolw import ligolw, lsctables
 
+    lsctables.ProcessTable.reset_next_id()  # it counts on from document to document
     document = ligolw.Document()
     root = document.appendChild(ligolw.LIGO_LW())
-    process = document.register_process("llama", {}, comment=software())
+    process = document.register_process("llama", {}, comment=f"{software()}: {comment}")
     table = root.appendChild(lsctables.SimInspiralTable.new())
     for number, row in enumerate(zip(*columns.values(), strict=True), first):
         values = dict(zip(columns, map(float, row), strict=True))

@@ -37,8 +37,6 @@ COLUMNS = (
     *("simulation_id", "ifos", "snr", "end_time", "mass1", "mass2", "spin1z", "spin2z"),
     *("distance", "longitude", "latitude", "inclination", "polarization"),
 )
-# What localisation only needs to know of a simulation; the rest comes with the coincidences.
-LOCALIZE_SETTINGS = ("distribution", "seed")
 
 
 def sample_psds(
@@ -80,10 +78,11 @@ def realize_coincs(
     The path of `psd` is recorded in the coincidences as it is given here.
     """
     binaries = population(simulation["distribution"])
-    columns = draw_injections(
+    columns, drawn = draw_injections(
         numbers, simulation["seed"], binaries, read_json(reach), simulation["net_snr"]
     )
-    write_injections(injections, columns, numbers.start, binaries.waveform)
+    comment = f"{drawn} binaries drawn for {len(numbers)} that might be found"
+    write_injections(injections, columns, numbers.start, binaries.waveform, comment)
     options = ["--f-high", str(simulation["f_high_hz"])] if simulation["f_high_hz"] else []
     with _beside(coincs, ".realized.xml") as realized:
         run_tool(
@@ -203,9 +202,14 @@ def run_tool(name: str, *words: str, may_fail: bool = False) -> None:
         )
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
-        [tool, *words], env=environment, capture_output=True, text=True, errors="replace"
+        [tool, "--loglevel", "ERROR", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
     )
-    sys.stderr.write(done.stderr)
+    if done.returncode:
+        sys.stderr.write(done.stderr)
     if done.returncode and not (may_fail and done.returncode == 1):
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise LlamaError(

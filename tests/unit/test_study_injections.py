@@ -1,0 +1,185 @@
+"""Simulated binaries against what they must be like, worked out another way."""
+
+import math
+
+import numpy as np
+import pytest
+from astropy.cosmology import Planck15
+from scipy import integrate, stats
+
+from llama.errors import LlamaError
+from llama.study.injections import draw_injections, network_reach, population, write_injections
+
+COUNT = 20_000
+# a reach that grows like the chirp mass to 5/6, as any inspiral's; 600 Mpc for two of 1.4 Msun
+AXIS = np.geomspace(0.9, 320.0, 12)
+M1, M2 = np.meshgrid(AXIS, AXIS, indexing="ij")
+
+
+def table(reach_mpc=600.0, snr=8.0):
+    chirp = (M1 * M2) ** 0.6 / (M1 + M2) ** 0.2
+    values = snr * reach_mpc * (chirp / 1.2188) ** (5 / 6)
+    snr_1mpc = np.repeat(values[:, :, None], 2, axis=2).tolist()
+    return {"mass1": AXIS.tolist(), "mass2": AXIS.tolist(), "spin": [-1, 1], "snr_1mpc": snr_1mpc}
+
+
+@pytest.fixture(scope="module")
+def bns():
+    return draw_injections(range(COUNT), 1, population("bns_broad"), table(), 9.0)
+
+
+def redshift_of(distance):
+    z = np.linspace(0, 4, 20_000)
+    return np.interp(distance, Planck15.luminosity_distance(z).to_value("Mpc"), z)
+
+
+def uniformity(values):
+    return stats.kstest(values, "uniform").pvalue
+
+
+def test_sources_are_uniform_in_comoving_volume_and_time():
+    # detectors that see every binary up to the same distance, 5 Gpc
+    reach = table()
+    reach["snr_1mpc"] = np.full((12, 12, 2), 8.0 * 5000).tolist()
+    drawn = draw_injections(range(COUNT), 1, population("bbh_broad"), reach, 9.0)
+    z, top = redshift_of(drawn["distance"]), redshift_of(5000.0)
+    assert 0.995 < z.max() / top <= 1.001
+    grid = np.linspace(0, top, 1000)
+    # 4 pi D_M^2 D_H / E(z) / (1 + z), written out
+    expansion = np.sqrt(Planck15.Om0 * (1 + grid) ** 3 + Planck15.Ode0)
+    rate = Planck15.comoving_distance(grid).to_value("Mpc") ** 2 / expansion / (1 + grid)
+    cdf = integrate.cumulative_trapezoid(rate, grid, initial=0)
+    assert uniformity(np.interp(z, grid, cdf / cdf[-1])) > 0.01
+    # the test can tell: neither without time dilation nor in flat space
+    for wrong in (rate * (1 + grid), grid**2):
+        cdf = integrate.cumulative_trapezoid(wrong, grid, initial=0)
+        assert uniformity(np.interp(z, grid, cdf / cdf[-1])) < 1e-6
+
+
+def test_directions_and_orientations_are_isotropic(bns):
+    for values in (
+        bns["longitude"] / (2 * math.pi),
+        (np.sin(bns["latitude"]) + 1) / 2,
+        (np.cos(bns["inclination"]) + 1) / 2,
+        bns["polarization"] / (2 * math.pi),
+        (bns["coa_phase"] + math.pi) / (2 * math.pi),
+        (bns["time_geocent"] - 1e9) / (365.25 * 86400),
+    ):
+        assert uniformity(values) > 0.01
+    # nothing depends on anything else but mass and distance
+    names = ("distance", "longitude", "latitude", "inclination", "polarization", "coa_phase")
+    correlation = np.corrcoef([bns[name] for name in (*names, "time_geocent")])
+    assert np.abs(correlation - np.eye(7)).max() < 4 / math.sqrt(COUNT)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "spins"),
+    [
+        ("bns_astro", stats.truncnorm(-11 / 3, 67 / 9, 1.33, 0.09), None, (0.05, 0.05)),
+        ("bns_broad", stats.uniform(1, 1), None, (0.4, 0.4)),
+        ("nsbh_astro", 2.3, stats.truncnorm(-11 / 3, 67 / 9, 1.33, 0.09), (0.99, 0.05)),
+        ("nsbh_broad", 1.0, stats.uniform(1, 1), (0.99, 0.4)),
+        ("bbh_astro", 2.3, None, (0.99, 0.99)),
+        ("bbh_broad", 1.0, None, (0.99, 0.99)),
+    ],
+)
+def test_masses_and_spins_are_those_of_the_distribution(name, first, second, spins):
+    binaries = population(name)
+    uniform = (np.arange(COUNT) + 0.5) / COUNT
+
+    def law(kind, draw):
+        if isinstance(kind, float):  # a power law from 5 to 50, counted directly
+            grid = np.geomspace(5, 50, 20_001)
+            cdf = integrate.cumulative_trapezoid(grid**-kind, grid, initial=0)
+            return np.interp(draw, grid, cdf / cdf[-1])
+        return kind.cdf(draw)
+
+    for (low, high, draw), kind in ((binaries.mass1, first), (binaries.mass2, second or first)):
+        masses = draw(uniform)
+        assert low <= masses.min() < masses.max() <= high
+        assert np.abs(law(kind, masses) - uniform).max() < 1e-4
+    drawn = draw_injections(range(4000), 5, binaries, table(300.0), 9.0)
+    assert np.all(drawn["mass1"] >= drawn["mass2"])
+    assert (binaries.spin1, binaries.spin2) == spins
+    largest = np.abs(np.concatenate([drawn["spin1z"], drawn["spin2z"]])).max()
+    assert 0.99 * max(spins) < largest <= max(spins)
+    z = redshift_of(drawn["distance"])
+    assert drawn["mass2"].min() / (1 + z.max()) < binaries.mass2[1]
+    assert np.all(drawn["mass1"] / (1 + z) < binaries.mass1[1] * 1.0001)
+    assert np.all(drawn["mass2"] / (1 + z) > binaries.mass2[0] * 0.9999)
+
+
+def test_no_binary_that_can_be_found_is_left_out(bns):
+    # every drawn one could be found, and the loudest are drawn up to their limit
+    chirp = (bns["mass1"] * bns["mass2"]) ** 0.6 / (bns["mass1"] + bns["mass2"]) ** 0.2
+    snr = 8 * 600 * (chirp / 1.2188) ** (5 / 6) / bns["distance"]
+    assert 8.0 * 0.99 < snr.min() < 8.0 * 1.03
+    # p(snr) ~ snr^-4 wherever space is flat
+    loud = snr[snr > 20]
+    assert uniformity((20 / loud) ** 3) > 0.01
+
+
+def test_a_shard_depends_on_its_first_number_alone():
+    binaries, reach = population("bns_astro"), table()
+    whole = draw_injections(range(200, 300), 3, binaries, reach, 8.0)
+    part = draw_injections(range(200, 240), 3, binaries, reach, 8.0)
+    for name, column in whole.items():
+        assert np.array_equal(column[:40], part[name])
+    for other in (
+        draw_injections(range(300, 400), 3, binaries, reach, 8.0),
+        draw_injections(range(200, 300), 4, binaries, reach, 8.0),
+    ):
+        assert not np.isin(other["distance"], whole["distance"]).any()
+
+
+@pytest.mark.parametrize("reach_mpc", [0.0, 1e6])
+def test_what_is_seen_nowhere_or_everywhere_is_a_sentence(reach_mpc):
+    with pytest.raises(
+        LlamaError, match=r"nowhere, or beyond redshift 5; correct psds and net_snr"
+    ):
+        draw_injections(range(10), 1, population("bns_astro"), table(reach_mpc), 8.0)
+
+
+def test_the_reach_is_the_horizon_that_the_tools_use(monkeypatch):
+    import lal
+    from ligo.skymap.bayestar import filter as bayestar_filter
+
+    frequency = np.arange(9.0, 2049.0)
+    psd = lal.CreateREAL8FrequencySeries("H1", 0, 9.0, 1.0, lal.Unit("s"), frequency.size)
+    psd.data.data = 1e-46 * ((frequency / 100) ** -4 + 2 + (frequency / 200) ** 2)
+    binaries = population("bbh_astro")
+    monkeypatch.setattr("llama.study.injections._MASS_STEPS", 4)
+    reach = network_reach({"H1": psd, "L1": psd}, binaries)
+    interpolated = bayestar_filter.InterpolatedPSD(frequency, psd.data.data)
+    for i, j, k in ((0, 0, 2), (2, 1, 0), (2, 2, 4)):
+        signal = bayestar_filter.sngl_inspiral_psd(
+            "IMRPhenomD",
+            mass1=reach["mass1"][i],
+            mass2=reach["mass2"][j],
+            f_min=20.0,
+            spin1z=reach["spin"][k],
+            spin2z=reach["spin"][k],
+        )
+        noise = bayestar_filter.signal_psd_series(signal, interpolated)
+        horizon = bayestar_filter.SignalModel(noise).get_horizon_distance()
+        # they are two interpolations of a smooth noise, and two ways to integrate
+        assert reach["snr_1mpc"][i][j][k] == pytest.approx(horizon * math.sqrt(2), rel=0.01)
+
+
+def test_the_table_is_read_back_by_the_tools(bns, tmp_path):
+    from igwn_ligolw import lsctables, utils
+    from ligo.skymap.io.events.ligolw import ContentHandler
+
+    few = {name: column[:5] for name, column in bns.items()}
+    written = []
+    for name in ("a.xml.gz", "b.xml.gz"):
+        write_injections(tmp_path / name, few, 700, population("bns_broad").waveform)
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
+    document = utils.load_filename(str(tmp_path / "a.xml.gz"), contenthandler=ContentHandler)
+    table = lsctables.SimInspiralTable.get_table(document)
+    assert [row.simulation_id for row in table] == [700, 701, 702, 703, 704]
+    for name in few:
+        read = [float(getattr(row, name)) for row in table]
+        assert np.allclose(read, few[name], rtol=1e-6, atol=1e-6)  # the format has single precision
+    assert {(row.waveform, row.f_lower) for row in table} == {("TaylorF2threePointFivePN", 30.0)}
