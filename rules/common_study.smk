@@ -1,6 +1,7 @@
 """What a study consists of, as study.smk uses it, and how an injection becomes an event."""
 
 from llama.study.lists import list_skymaps
+from llama.study.simulate import SHARD_SIZE
 
 
 def study_source(study, skymaps):
@@ -21,7 +22,6 @@ SIMULATIONS = {
     name: simulation.model_dump(mode="json")
     for name, simulation in SETTINGS.background.simulations.items()
 }
-SIMULATION_SHARD = 50  # injections: some 10 maps, 5 to 10 minutes of CPU
 STUDIES = {
     name: study_source(name, str(study.skymaps))
     for name, study in SETTINGS.background.studies.items()
@@ -102,7 +102,7 @@ def simulation_noise(wildcards):
 
 def simulation_shards(wildcards):
     """Return the directories with the sky maps of a simulation."""
-    count = -(-simulation_of("injections")(wildcards)["injections"] // SIMULATION_SHARD)
+    count = -(-simulation_of("injections")(wildcards)["injections"] // SHARD_SIZE)
     return [
         f"simulations/{wildcards.simulation}/maps/shard-{index:04d}"
         for index in range(count)
@@ -112,12 +112,12 @@ def simulation_shards(wildcards):
 def simulation_numbers(wildcards):
     """Return first and last-but-one injection number of a shard of a simulation."""
     count = simulation_of("injections")(wildcards)["injections"]
-    first = int(wildcards.shard) * SIMULATION_SHARD
+    first = int(wildcards.shard) * SHARD_SIZE
     if first >= count:
         sys.exit(
             f"llama: {wildcards.simulation} has {count:,} injections: no shard {wildcards.shard}; name a lower one"
         )
-    return [first, min(first + SIMULATION_SHARD, count)]
+    return [first, min(first + SHARD_SIZE, count)]
 
 
 def study_search(wildcards):

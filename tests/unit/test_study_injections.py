@@ -2,30 +2,58 @@
 
 import math
 
+import lal
 import numpy as np
 import pytest
 from astropy.cosmology import Planck15
+from igwn_ligolw import lsctables, utils
+from lalsimulation import DetectorPrefixToLALDetector
+from ligo.skymap.bayestar import filter as bayestar_filter
+from ligo.skymap.io.events.ligolw import ContentHandler
 from scipy import integrate, stats
 
 from llama.errors import LlamaError
-from llama.study.injections import draw_injections, network_reach, population, write_injections
+from llama.study.injections import (
+    NOISE_MARGIN,
+    draw_injections,
+    population,
+    write_injections,
+)
+from llama.study.noise import network_reach
 
 COUNT = 20_000
 # a reach that grows like the chirp mass to 5/6, as any inspiral's; 600 Mpc for two of 1.4 Msun
 AXIS = np.geomspace(0.9, 320.0, 12)
 M1, M2 = np.meshgrid(AXIS, AXIS, indexing="ij")
+CHIRP = (M1 * M2) ** 0.6 / (M1 + M2) ** 0.2
+THRESHOLD = 8.0
+NET_SNR = THRESHOLD + NOISE_MARGIN
 
 
-def table(reach_mpc=600.0, snr=8.0):
-    chirp = (M1 * M2) ** 0.6 / (M1 + M2) ** 0.2
-    values = snr * reach_mpc * (chirp / 1.2188) ** (5 / 6)
-    snr_1mpc = np.repeat(values[:, :, None], 2, axis=2).tolist()
-    return {"mass1": AXIS.tolist(), "mass2": AXIS.tolist(), "spin": [-1, 1], "snr_1mpc": snr_1mpc}
+def table(values, detectors=("H1", "L1")):
+    """A reach of equal detectors, from the SNR at 1 Mpc over both masses."""
+    shape = (12, 12, 2, len(detectors))
+    snr_1mpc = np.broadcast_to(np.asarray(values)[..., None, None], shape).tolist()
+    axes = {"mass1": AXIS.tolist(), "mass2": AXIS.tolist(), "spin": [-1, 1]}
+    return axes | {"detectors": list(detectors), "snr_1mpc": snr_1mpc}
+
+
+def inspirals(reach_mpc=600.0):
+    return table(THRESHOLD * reach_mpc * (CHIRP / 1.2188) ** (5 / 6))
 
 
 @pytest.fixture(scope="module")
 def bns():
-    return draw_injections(range(COUNT), 1, population("bns_broad"), table(), 9.0)
+    return draw_injections(range(COUNT), 1, population("bns_broad"), inspirals(), NET_SNR)[0]
+
+
+@pytest.fixture
+def no_antenna(monkeypatch):
+    """Detectors without blind directions: what is within reach stays."""
+    monkeypatch.setattr(
+        "llama.study.injections.antenna_factors",
+        lambda angles, detectors: np.ones((angles.shape[1], len(detectors))),
+    )
 
 
 def redshift_of(distance):
@@ -37,11 +65,11 @@ def uniformity(values):
     return stats.kstest(values, "uniform").pvalue
 
 
-def test_sources_are_uniform_in_comoving_volume_and_time():
+def test_sources_are_uniform_in_comoving_volume_and_time(no_antenna):
     # detectors that see every binary up to the same distance, 5 Gpc
-    reach = table()
-    reach["snr_1mpc"] = np.full((12, 12, 2), 8.0 * 5000).tolist()
-    drawn = draw_injections(range(COUNT), 1, population("bbh_broad"), reach, 9.0)
+    reach = table(np.full((12, 12), THRESHOLD * 5000), ("H1",))
+    drawn, count = draw_injections(range(COUNT), 1, population("bbh_broad"), reach, NET_SNR)
+    assert COUNT <= count < 1.02 * COUNT  # nearly every one stays
     z, top = redshift_of(drawn["distance"]), redshift_of(5000.0)
     assert 0.995 < z.max() / top <= 1.001
     grid = np.linspace(0, top, 1000)
@@ -56,7 +84,8 @@ def test_sources_are_uniform_in_comoving_volume_and_time():
         assert uniformity(np.interp(z, grid, cdf / cdf[-1])) < 1e-6
 
 
-def test_directions_and_orientations_are_isotropic(bns):
+def test_directions_and_orientations_are_isotropic(no_antenna):
+    bns, _ = draw_injections(range(COUNT), 1, population("bns_broad"), inspirals(), NET_SNR)
     for values in (
         bns["longitude"] / (2 * math.pi),
         (np.sin(bns["latitude"]) + 1) / 2,
@@ -98,7 +127,7 @@ def test_masses_and_spins_are_those_of_the_distribution(name, first, second, spi
         masses = draw(uniform)
         assert low <= masses.min() < masses.max() <= high
         assert np.abs(law(kind, masses) - uniform).max() < 1e-4
-    drawn = draw_injections(range(4000), 5, binaries, table(300.0), 9.0)
+    drawn, _ = draw_injections(range(4000), 5, binaries, inspirals(300.0), NET_SNR)
     assert np.all(drawn["mass1"] >= drawn["mass2"])
     assert (binaries.spin1, binaries.spin2) == spins
     largest = np.abs(np.concatenate([drawn["spin1z"], drawn["spin2z"]])).max()
@@ -109,27 +138,50 @@ def test_masses_and_spins_are_those_of_the_distribution(name, first, second, spi
     assert np.all(drawn["mass2"] / (1 + z) > binaries.mass2[0] * 0.9999)
 
 
-def test_no_binary_that_can_be_found_is_left_out(bns):
-    # every drawn one could be found, and the loudest are drawn up to their limit
+def antenna(row, name):
+    """F+ and Fx from the detector's tensor and the wave's two axes, in the frame of the Earth."""
+    response = DetectorPrefixToLALDetector(name).response.astype(float)
+    hour_angle = lal.GreenwichMeanSiderealTime(lal.LIGOTimeGPS(row["time_geocent"]))
+    lon, lat, psi = row["longitude"] - hour_angle, row["latitude"], row["polarization"]
+    east = np.array([-math.sin(lon), math.cos(lon), 0])
+    north = np.array(
+        [-math.sin(lat) * math.cos(lon), -math.sin(lat) * math.sin(lon), math.cos(lat)]
+    )
+    x = -math.cos(psi) * east + math.sin(psi) * north
+    y = -math.sin(psi) * east - math.cos(psi) * north
+    return x @ response @ x - y @ response @ y, x @ response @ y + y @ response @ x
+
+
+def test_those_stay_that_noise_can_lift_over_the_threshold(bns):
     chirp = (bns["mass1"] * bns["mass2"]) ** 0.6 / (bns["mass1"] + bns["mass2"]) ** 0.2
-    snr = 8 * 600 * (chirp / 1.2188) ** (5 / 6) / bns["distance"]
-    assert 8.0 * 0.99 < snr.min() < 8.0 * 1.03
+    overhead = THRESHOLD * 600 * (chirp / 1.2188) ** (5 / 6) / bns["distance"]
+    squares = np.zeros(COUNT)
+    for k in range(COUNT):
+        row = {name: column[k] for name, column in bns.items()}
+        u = math.cos(row["inclination"])
+        for detector in ("H1", "L1"):
+            plus, cross = antenna(row, detector)
+            squares[k] += ((1 + u * u) / 2 * plus) ** 2 + (u * cross) ** 2
+    snr = overhead * np.sqrt(squares)
+    # 3 %: the table is interpolated between masses
+    assert THRESHOLD * 0.97 < snr.min() < THRESHOLD * 1.03
     # p(snr) ~ snr^-4 wherever space is flat
     loud = snr[snr > 20]
+    assert loud.size > 500
     assert uniformity((20 / loud) ** 3) > 0.01
+    assert uniformity((20 / loud) ** 2) < 1e-6
 
 
 def test_a_shard_depends_on_its_first_number_alone():
-    binaries, reach = population("bns_astro"), table()
-    whole = draw_injections(range(200, 300), 3, binaries, reach, 8.0)
-    part = draw_injections(range(200, 240), 3, binaries, reach, 8.0)
-    for name, column in whole.items():
-        assert np.array_equal(column[:40], part[name])
-    for other in (
-        draw_injections(range(300, 400), 3, binaries, reach, 8.0),
-        draw_injections(range(200, 300), 4, binaries, reach, 8.0),
-    ):
-        assert not np.isin(other["distance"], whole["distance"]).any()
+    def drawn(numbers, seed=3):
+        return draw_injections(numbers, seed, population("bns_astro"), inspirals(), NET_SNR)
+
+    whole, part = drawn(range(200, 300)), drawn(range(200, 240))
+    assert part[1] < whole[1]
+    for name, column in whole[0].items():
+        assert np.array_equal(column[:40], part[0][name])
+    for other, _ in (drawn(range(300, 400)), drawn(range(200, 300), seed=4)):
+        assert not np.isin(other["distance"], whole[0]["distance"]).any()
 
 
 @pytest.mark.parametrize("reach_mpc", [0.0, 1e6])
@@ -137,18 +189,15 @@ def test_what_is_seen_nowhere_or_everywhere_is_a_sentence(reach_mpc):
     with pytest.raises(
         LlamaError, match=r"nowhere, or beyond redshift 5; correct psds and net_snr"
     ):
-        draw_injections(range(10), 1, population("bns_astro"), table(reach_mpc), 8.0)
+        draw_injections(range(10), 1, population("bns_astro"), inspirals(reach_mpc), 8.0)
 
 
 def test_the_reach_is_the_horizon_that_the_tools_use(monkeypatch):
-    import lal
-    from ligo.skymap.bayestar import filter as bayestar_filter
-
     frequency = np.arange(9.0, 2049.0)
     psd = lal.CreateREAL8FrequencySeries("H1", 0, 9.0, 1.0, lal.Unit("s"), frequency.size)
     psd.data.data = 1e-46 * ((frequency / 100) ** -4 + 2 + (frequency / 200) ** 2)
     binaries = population("bbh_astro")
-    monkeypatch.setattr("llama.study.injections._MASS_STEPS", 4)
+    monkeypatch.setattr("llama.study.noise._MASS_STEPS", 4)
     reach = network_reach({"H1": psd, "L1": psd}, binaries)
     interpolated = bayestar_filter.InterpolatedPSD(frequency, psd.data.data)
     for i, j, k in ((0, 0, 2), (2, 1, 0), (2, 2, 4)):
@@ -163,13 +212,10 @@ def test_the_reach_is_the_horizon_that_the_tools_use(monkeypatch):
         noise = bayestar_filter.signal_psd_series(signal, interpolated)
         horizon = bayestar_filter.SignalModel(noise).get_horizon_distance()
         # they are two interpolations of a smooth noise, and two ways to integrate
-        assert reach["snr_1mpc"][i][j][k] == pytest.approx(horizon * math.sqrt(2), rel=0.01)
+        assert reach["snr_1mpc"][i][j][k] == pytest.approx([horizon, horizon], rel=0.01)
 
 
 def test_the_table_is_read_back_by_the_tools(bns, tmp_path):
-    from igwn_ligolw import lsctables, utils
-    from ligo.skymap.io.events.ligolw import ContentHandler
-
     few = {name: column[:5] for name, column in bns.items()}
     written = []
     for name in ("a.xml.gz", "b.xml.gz"):

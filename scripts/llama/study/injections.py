@@ -20,8 +20,7 @@ Draw = Callable[[Floats], Floats]  # from uniform numbers in [0, 1)
 # Noise lifts an SNR of 5.5 over 8 in one case of fifty; what is weaker than this below the
 # threshold would cost a second of CPU each and give no sky maps.
 NOISE_MARGIN = 2.5
-_Z_MAX = 5.0  # of the table of SNRs; what is seen from farther away is refused
-_MASS_STEPS = 12
+Z_MAX = 5.0  # of the table of SNRs; what is seen from farther away is refused
 _BATCH = 8192
 COLUMNS = (
     *("mass1", "mass2", "spin1z", "spin2z", "distance", "longitude", "latitude"),
@@ -83,55 +82,6 @@ def population(distribution: str) -> Population:
     }[kind]
 
 
-def network_reach(
-    psds: dict[str, Any], binaries: Population, f_high_hz: float | None = None
-) -> dict[str, Any]:
-    """Return the table of each detector's SNR at 1 Mpc over both detector-frame masses and spin.
-
-    psds: LAL frequency series by detector. Both spins are equal and aligned, and the binary is
-    overhead and face-on.
-    """
-    from ligo.skymap.bayestar.filter import abscissa, sngl_inspiral_psd
-
-    noises = []
-    for psd in psds.values():
-        frequency, power = abscissa(psd), psd.data.data
-        good = np.isfinite(power) & (power > 0) & (frequency > 0)
-        noises.append((np.log(frequency[good]), -np.log(power[good])))
-    axes = [
-        np.geomspace(low, high * (1 + _Z_MAX), _MASS_STEPS)
-        for low, high, _ in (binaries.mass1, binaries.mass2)
-    ]
-    # below 0.5 the spin hardly changes the amplitude
-    spins = np.linspace(-1.0, 1.0, 5 if binaries.spin1 > 0.5 else 2) * binaries.spin1
-    snr = np.zeros((_MASS_STEPS, _MASS_STEPS, spins.size, len(noises)))
-    for i, j, k in np.ndindex(snr.shape[:3]):
-        try:
-            signal = sngl_inspiral_psd(
-                binaries.waveform.name,
-                mass1=axes[0][i],
-                mass2=axes[1][j],
-                f_min=binaries.waveform.f_low_hz,
-                f_final=f_high_hz,
-                spin1z=spins[k],
-                spin2z=spins[k],
-            )
-        except RuntimeError:  # it ends below f_low: no signal
-            continue
-        present = np.flatnonzero(signal.data.data)
-        log_f = np.log(signal.f0 + present * signal.deltaF)
-        weights = [
-            np.exp(np.interp(log_f, *noise, left=-np.inf, right=-np.inf)) for noise in noises
-        ]
-        snr[i, j, k] = np.sqrt(4 * signal.deltaF * np.dot(weights, signal.data.data[present]))
-    axes.append(spins)
-    names = ("mass1", "mass2", "spin")
-    return {name: axis.tolist() for name, axis in zip(names, axes, strict=True)} | {
-        "detectors": list(psds),
-        "snr_1mpc": snr.tolist(),
-    }
-
-
 def draw_injections(
     numbers: range, seed: int, binaries: Population, reach: dict[str, Any], net_snr: float
 ) -> tuple[dict[str, Floats], int]:
@@ -156,7 +106,7 @@ def draw_injections(
         return np.asarray(np.exp(log_table(point)))  # last axis: detectors
 
     limit = max(net_snr - NOISE_MARGIN, 1.0)
-    z = np.geomspace(1e-5, _Z_MAX, 4000)
+    z = np.geomspace(1e-5, Z_MAX, 4000)
     masses = [np.geomspace(low, high, 8) for low, high, _ in (binaries.mass1, binaries.mass2)]
     loudest = np.max(
         [
@@ -171,7 +121,7 @@ def draw_injections(
     seen = np.flatnonzero(loudest >= limit * Planck15.luminosity_distance(z).to_value("Mpc"))
     if not seen.size or seen[-1] == z.size - 1:
         raise LlamaError(
-            f"these detectors see such binaries nowhere, or beyond redshift {_Z_MAX:g}; "
+            f"these detectors see such binaries nowhere, or beyond redshift {Z_MAX:g}; "
             "correct psds and net_snr in background.simulations"
         )
     z = np.linspace(0.0, z[seen[-1] + 1], 4000)

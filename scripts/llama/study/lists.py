@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import tarfile
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -146,6 +147,25 @@ def _maps_by_detectors(
     for identity, detectors in coincs:
         lists[detectors].append(there[identity])
     return dict(lists)
+
+
+def without_distance(listed: Path) -> list[Path]:
+    """Return the maps of a list whose table has no distance, as of bursts; reads headers only.
+
+    A map that is broken is not among them: the bank names it.
+    """
+    from astropy.io import fits
+
+    found = []
+    for path in list_skymaps(listed):
+        try:
+            with warnings.catch_warnings(action="ignore"), fits.open(path) as file:
+                names = {name for hdu in file[1:2] for name in hdu.columns.names}
+        except (OSError, AttributeError, TypeError, ValueError, KeyError):
+            continue
+        if names and "DISTMU" not in {name.upper() for name in names}:
+            found.append(path)
+    return found
 
 
 def pack(directory: Path, archive: Path) -> Iterator[Path]:

@@ -81,3 +81,13 @@ def study_progress(
             except (LlamaError, KeyError, TypeError):  # it has just ended
                 continue
         yield StudyProgress(study, kind, min(done, total), total, rate_hz or None)
+
+
+def localised_injections(simulation_dir: Path, wanted: int, shard_size: int) -> int:
+    """Return how many of a simulation's injections have their sky maps or need none."""
+    done = 0
+    for path in (simulation_dir / "maps").glob("shard-*"):
+        number = path.name.removeprefix("shard-")
+        if number.isdigit():
+            done += max(0, min(shard_size, wanted - int(number) * shard_size))
+    return done

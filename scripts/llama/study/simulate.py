@@ -20,54 +20,22 @@ import numpy as np
 
 from llama.errors import LlamaError
 from llama.event.provenance import provenance
-from llama.files import atomic_path, read_json, sha256_bytes, write_bytes, write_json
+from llama.files import atomic_path, read_json, write_json
 from llama.study.injections import (
     Population,
-    document_bytes,
     draw_injections,
-    network_reach,
     population,
     write_document,
     write_injections,
 )
 from llama.study.lists import some
 
+SHARD_SIZE = 50  # injections: some 10 maps, 5 to 10 minutes of CPU
 MIN_SNR = 4.0  # of each of the two or more detectors that make a coincidence
 COLUMNS = (
     *("simulation_id", "ifos", "snr", "end_time", "mass1", "mass2", "spin1z", "spin2z"),
     *("distance", "longitude", "latitude", "inclination", "polarization"),
 )
-
-
-def sample_psds(
-    psd: str | os.PathLike[str], reach: str | os.PathLike[str], simulation: Mapping[str, Any]
-) -> None:
-    """Write the noise of the detectors (LIGO_LW, gzipped) and how far they reach (JSON).
-
-    A detector's noise is the name of a model that `bayestar-sample-model-psd --help` lists, or a
-    text file with frequency [Hz] and amplitude spectral density [1/sqrt(Hz)] per line.
-    """
-    from igwn_ligolw import utils
-    from lal import series
-
-    names = {d: psd for d, psd in simulation["psds"].items() if not psd.startswith("/")}
-    spectra: dict[str, Any] = {}
-    if names:
-        with _beside(psd, ".models.xml") as models:
-            options = [f"--{detector}={name}" for detector, name in names.items()]
-            run_tool("bayestar-sample-model-psd", "--output", str(models), *options)
-            document = utils.load_filename(
-                str(models), contenthandler=series.PSDContentHandler, verbose=False
-            )
-            spectra |= series.read_psd_xmldoc(document, root_name=None)
-    for detector in simulation["psds"].keys() - names:
-        spectra[detector] = _read_asd(Path(simulation["psds"][detector]), detector)
-    # the detectors' order must not depend on where their noise comes from
-    spectra = {detector: spectra[detector] for detector in sorted(spectra)}
-    content = document_bytes(series.make_psd_xmldoc(spectra))
-    table = network_reach(spectra, population(simulation["distribution"]), simulation["f_high_hz"])
-    write_bytes(psd, content)
-    write_json(reach, table | {"psd_sha256": sha256_bytes(content)})
 
 
 def realize_coincs(
@@ -84,7 +52,7 @@ def realize_coincs(
     comment = f"{drawn} binaries drawn for {len(numbers)} that might be found"
     write_injections(injections, columns, numbers.start, binaries.waveform, comment)
     options = ["--f-high", str(simulation["f_high_hz"])] if simulation["f_high_hz"] else []
-    with _beside(coincs, ".realized.xml") as realized:
+    with beside(coincs, ".realized.xml") as realized:
         run_tool(
             "bayestar-realize-coincs",
             *(injections, "--output", str(realized), "--reference-psd", psd),
@@ -228,7 +196,7 @@ def _tool_seed(seed: int, first: int) -> int:
 
 
 @contextlib.contextmanager
-def _beside(path: str | os.PathLike[str], suffix: str) -> Iterator[Path]:
+def beside(path: str | os.PathLike[str], suffix: str) -> Iterator[Path]:
     """Yield a path in the directory of `path`, always the same, for a file that does not stay."""
     target = Path(path)
     temporary = target.with_name(f".{target.name}{suffix}")
@@ -237,29 +205,6 @@ def _beside(path: str | os.PathLike[str], suffix: str) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _read_asd(path: Path, detector: str) -> Any:
-    """Return a LAL series of 1 Hz steps from a text file: frequency, amplitude density."""
-    import lal
-
-    try:
-        frequency, amplitude = np.loadtxt(path, unpack=True, usecols=(0, 1))
-    except (OSError, ValueError) as error:
-        raise LlamaError(
-            f"{path} cannot be read as the noise of {detector} ({error}); "
-            "give frequency [Hz] and amplitude spectral density per line"
-        ) from error
-    rising = frequency.ndim == 1 and frequency.size > 1 and bool(np.all(np.diff(frequency) > 0))
-    if not rising or frequency[0] <= 0 or not np.all(amplitude > 0):
-        raise LlamaError(
-            f"{path} does not hold rising frequencies with amplitudes above 0; correct it"
-        )
-    first, last = np.ceil(frequency[0]), np.floor(min(frequency[-1], 2048.0))
-    grid = np.arange(first, last + 1)
-    series = lal.CreateREAL8FrequencySeries(detector, 0, first, 1.0, lal.Unit("s"), len(grid))
-    series.data.data = np.exp(2 * np.interp(np.log(grid), np.log(frequency), np.log(amplitude)))
-    return series
 
 
 def _load(path: str | os.PathLike[str]) -> Any:
