@@ -1,4 +1,8 @@
-"""Simulations: sky maps of a population of binaries, with the tools of ligo.skymap."""
+"""Simulations: sky maps of a population of binaries, with the tools of ligo.skymap.
+
+What costs CPU days is remade when its settings change, not with every version of LLAMA: the first
+three rules have no `code`.
+"""
 
 
 rule sample_psds:
@@ -13,7 +17,6 @@ rule sample_psds:
         "../envs/skymap-simulation.yaml"
     params:
         simulation=simulation_of("distribution", "psds", "f_high_hz"),
-        code=code("sample_psds"),
     message:
         "Noise of the detectors of {wildcards.simulation}"
     script:
@@ -36,7 +39,6 @@ rule realize_coincs:
             "distribution", "psds", "net_snr", "duty_cycle", "f_high_hz", "seed"
         ),
         numbers=simulation_numbers,
-        code=code("realize_coincs"),
     message:
         "Detecting binaries of {wildcards.simulation}, shard {wildcards.shard}"
     script:
@@ -56,7 +58,6 @@ rule localize_coincs:
     params:
         simulation=simulation_of("distribution", "seed"),
         numbers=simulation_numbers,
-        code=code("localize_coincs"),
     message:
         "Sky maps of {wildcards.simulation}, shard {wildcards.shard}"
     script:

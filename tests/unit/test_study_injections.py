@@ -3,6 +3,7 @@
 import math
 
 import lal
+import lal.series
 import numpy as np
 import pytest
 from astropy.cosmology import Planck15
@@ -15,6 +16,8 @@ from scipy import integrate, stats
 from llama.errors import LlamaError
 from llama.study.injections import (
     NOISE_MARGIN,
+    Z_MAX,
+    antenna_factors,
     draw_injections,
     population,
     write_injections,
@@ -229,3 +232,48 @@ def test_the_table_is_read_back_by_the_tools(bns, tmp_path):
         read = [float(getattr(row, name)) for row in table]
         assert np.allclose(read, few[name], rtol=1e-6, atol=1e-6)  # the format has single precision
     assert {(row.waveform, row.f_lower) for row in table} == {("TaylorF2threePointFivePN", 30.0)}
+
+
+def test_the_shared_population_is_found_as_often_as_the_sampler_expects(shared_data, monkeypatch):
+    """400 binaries and the 46 of them that the tools have found (see the README there)."""
+    directory = shared_data / "population"
+    document = utils.load_filename(
+        str(directory / "psd.xml.gz"), contenthandler=lal.series.PSDContentHandler
+    )
+    psds = lal.series.read_psd_xmldoc(document, root_name=None)
+    psds = {name: psds[name] for name in ("H1", "L1", "V1")}
+    document = utils.load_filename(
+        str(directory / "injections.xml.gz"), contenthandler=ContentHandler
+    )
+    injections = lsctables.SimInspiralTable.get_table(document)
+    names = ("longitude", "latitude", "inclination", "polarization", "coa_phase", "time_geocent")
+    angles = np.array([[float(getattr(row, name)) for row in injections] for name in names])
+    monkeypatch.setattr("llama.study.noise._MASS_STEPS", 2)
+    binaries = population("bns_astro")._replace(
+        mass1=(1.4, 1.4001 / (1 + Z_MAX), None), mass2=(1.35, 1.3501 / (1 + Z_MAX), None)
+    )
+    reach = network_reach(psds, binaries)
+    distance = np.array([row.distance for row in injections])
+    snr = antenna_factors(angles, list(psds)) * reach["snr_1mpc"][0][0][0] / distance[:, None]
+    # Gaussian noise in both quadratures, each detector on for 70 % of the time
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(2, 300, *snr.shape))
+    seen = np.hypot(snr + noise[0], noise[1])
+    found = (seen > 4) & (rng.random(seen.shape) < 0.7)
+    loud = np.sqrt(np.sum(np.where(found, seen, 0) ** 2, axis=2)) > 8
+    counts = (loud & (found.sum(axis=2) > 1)).sum(axis=1)
+    # the tools also maximise over time, which finds a few more
+    assert abs(46 - counts.mean()) < 3 * counts.std()
+    document = utils.load_filename(str(directory / "coincs.xml.gz"), contenthandler=ContentHandler)
+    coincs = lsctables.CoincInspiralTable.get_table(document)
+    assert len(coincs) == 46
+    times = np.array([float(row.time_geocent) for row in injections])
+    excess = []
+    for coinc in coincs:
+        k = np.abs(times - float(coinc.end)).argmin()
+        assert abs(times[k] - float(coinc.end)) < 0.05  # light takes 0.02 s through the Earth
+        on = [list(psds).index(name) for name in coinc.instruments]
+        excess.append(coinc.snr - np.linalg.norm(snr[k, on]))
+    # noise of one unit, and the maximum over time and phase adds some
+    assert abs(np.mean(excess) - 0.4) < 0.5
+    assert 0.6 < np.std(excess) < 1.4
