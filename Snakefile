@@ -26,6 +26,7 @@ workdir: OUTPUT_DIR
 wildcard_constraints:
     event=EVENT_DIR_PATTERN,
     study=STUDY_PATTERN,
+    simulation=r"[a-z][a-z0-9]*-[a-z][a-z0-9]*",
 
 
 rule all:
@@ -39,6 +40,7 @@ include: "rules/neutrinos.smk"
 include: "rules/significance.smk"
 include: "rules/figures.smk"
 include: "rules/publish.smk"
+include: "rules/simulate.smk"
 include: "rules/study.smk"
 include: "rules/artifacts.smk"
 include: "rules/sensitivity.smk"

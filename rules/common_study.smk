@@ -2,9 +2,14 @@
 
 from llama.study.artifacts import check_missing, read_artifacts
 from llama.study.lists import broken_files, list_skymaps
+from llama.study.simulate import SHARD_SIZE
 from llama.study.store import open_store
 
 STUDIES = SETTINGS.background.studies
+SIMULATIONS = {
+    name: simulation.model_dump(mode="json")
+    for name, simulation in SETTINGS.background.simulations.items()
+}
 INJECTIONS = {
     "background": SETTINGS.background.injections,
     "signal": SETTINGS.background.signal_injections,
@@ -48,7 +53,41 @@ def study_skymaps(study):
     if store := study_store(study):
         pieces = study_artifacts(study).superevents.values()
         return [str(store.local(piece)) for piece in pieces]
-    return [str(path) for path in checked(list_skymaps, known_study(study).skymaps)]
+    source = skymap_source(study)
+    if is_simulated(study) and not source.exists():
+        sys.exit(
+            f"llama: the sky maps of {study} have not been simulated yet; make them with: snakemake studies/{study}/skymaps.hdf5"
+        )
+    return [str(path) for path in checked(list_skymaps, source)]
+
+
+def skymap_source(study):
+    """Return the list or directory of a study's sky maps, as in the settings or as simulated."""
+    if not is_simulated(study):
+        return known_study(study).skymaps
+    simulation, _, detectors = study.rpartition("-")
+    psds = SIMULATIONS.get(simulation, {}).get("psds", {})
+    missing = sorted(set(re.findall("..", detectors)) - psds.keys())
+    if missing:
+        sys.exit(
+            f"llama: {study} is to be simulated; add {' and '.join(missing)} to the psds of background.simulations.{simulation} in config.yaml"
+        )
+    return SETTINGS.output_dir / "simulations" / simulation / f"{detectors}.csv"
+
+
+def is_simulated(study):
+    return str(known_study(study).skymaps) == "simulated"
+
+
+def wanted_skymaps(study):
+    """Return every sky map of a study, after their simulation if they are simulated."""
+    if is_simulated(study):
+        source = skymap_source(study)
+        # Snakemake takes the job graph up again when the list is there
+        checkpoints.list_simulated.get(
+            simulation=source.parent.name, detectors=source.stem
+        )
+    return study_skymaps(study)
 
 
 def part_of(items, wildcards, size):
@@ -60,7 +99,7 @@ def part_skymaps(wildcards):
     """Return the sky maps in one part of a study's bank, unless they lie elsewhere."""
     if is_remote(wildcards.study):
         return []
-    return part_of(study_skymaps(wildcards.study), wildcards, MAPS_PER_PART)
+    return part_of(wanted_skymaps(wildcards.study), wildcards, MAPS_PER_PART)
 
 
 def part_superevents(wildcards):
@@ -121,11 +160,51 @@ def refuse_broken(study):
 def bank_parts(wildcards):
     """Return the files that hold the sky maps of a study."""
     refuse_broken(wildcards.study)
-    count = -(-len(study_skymaps(wildcards.study)) // MAPS_PER_PART)
+    count = -(-len(wanted_skymaps(wildcards.study)) // MAPS_PER_PART)
     return [
         f"studies/{wildcards.study}/skymaps/part-{index:04d}.hdf5"
         for index in range(count)
     ]
+
+
+def simulation_of(*names):
+    """Return a params function for settings of a simulation, all without names."""
+
+    def settings(wildcards):
+        if wildcards.simulation not in SIMULATIONS:
+            sys.exit(
+                f"llama: {wildcards.simulation} is not in background.simulations of config.yaml; add it"
+            )
+        whole = SIMULATIONS[wildcards.simulation]
+        return {name: whole[name] for name in names or whole}
+
+    return settings
+
+
+def simulation_noise(wildcards):
+    """Return the files with a detector's noise; models are no files."""
+    psds = simulation_of("psds")(wildcards)["psds"].values()
+    return sorted(path for path in psds if path.startswith("/"))
+
+
+def simulation_shards(wildcards):
+    """Return the directories with the sky maps of a simulation."""
+    count = -(-simulation_of("injections")(wildcards)["injections"] // SHARD_SIZE)
+    return [
+        f"simulations/{wildcards.simulation}/maps/shard-{index:04d}"
+        for index in range(count)
+    ]
+
+
+def simulation_numbers(wildcards):
+    """Return first and last-but-one injection number of a shard of a simulation."""
+    count = simulation_of("injections")(wildcards)["injections"]
+    first = int(wildcards.shard) * SHARD_SIZE
+    if first >= count:
+        sys.exit(
+            f"llama: {wildcards.simulation} has {count:,} injections: no shard {wildcards.shard}; name a lower one"
+        )
+    return [first, min(first + SHARD_SIZE, count)]
 
 
 def study_search(wildcards):

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from llama.script import logged
-from llama.study.bank import link_banks
+from llama.study.bank import Bank, link_banks
 from llama.study.pairs import Lists
 
 with logged(snakemake.log[0]):
@@ -12,7 +12,11 @@ with logged(snakemake.log[0]):
     policy = snakemake.config["background"]["broken_maps"]
     problems = link_banks(parts, snakemake.output[0], policy, Lists(lists) if lists else None)
     what = "sky maps or neutrino lists" if lists else "sky maps"
-    report = [f"{len(problems)} {what} are broken and left out\n", *(f"{p}\n" for p in problems)]
-    if problems:
-        Path(snakemake.log[0]).write_text("".join(report))
-        sys.stderr.write(report[0])
+    report = [f"{len(problems)} {what} are broken and left out\n"] if problems else []
+    with Bank(snakemake.output[0]) as bank:
+        assumed = [bank.names[index] for index in bank.without_distance]
+    if assumed:
+        report.append(f"{len(assumed)} sky maps have no distance, the model assumes one\n")
+    sys.stderr.writelines(report)
+    names = [*problems, *(f"without distance: {name}" for name in assumed)]
+    Path(snakemake.log[0]).write_text("".join(report) + "".join(f"{name}\n" for name in names))

@@ -1,4 +1,4 @@
-"""envs/llama.yaml and pyproject.toml must ask for the same packages."""
+"""The environments in envs/ and pyproject.toml must ask for the same packages."""
 
 import re
 import tomllib
@@ -10,15 +10,40 @@ CLONE = Path(__file__).parents[2]
 # installed in the environment that runs the workflow, not in that of its rules
 WORKFLOW_ONLY = {"snakemake", "pygments"}
 CONDA_NAMES = {"typst": "typst-py", "ClusterShell": "clustershell"}
+PROJECT = tomllib.loads((CLONE / "pyproject.toml").read_text())["project"]
+
+
+def bounds(requirements: list[str]) -> dict[str, str]:
+    """Return {name in conda: versions}."""
+    found = [re.fullmatch(r"([A-Za-z0-9.-]+)(.*)", line).groups() for line in requirements]
+    return {CONDA_NAMES.get(name, name): versions for name, versions in found}
+
+
+def environment(name: str) -> dict[str, str]:
+    content = yaml.safe_load((CLONE / "envs" / f"{name}.yaml").read_text())
+    assert content["name"] == name
+    return dict(line.split(" ", 1) for line in content["dependencies"])
+
+
+WANTED = bounds(PROJECT["dependencies"]) | {"python": PROJECT["requires-python"]}
 
 
 def test_the_conda_environment_asks_for_what_pyproject_asks_for() -> None:
-    project = tomllib.loads((CLONE / "pyproject.toml").read_text())["project"]
-    wanted = {}
-    for requirement in project["dependencies"]:
-        name, bounds = re.fullmatch(r"([A-Za-z0-9-]+)(.*)", requirement).groups()
-        if name not in WORKFLOW_ONLY:
-            wanted[CONDA_NAMES.get(name, name)] = bounds
-    wanted["python"] = project["requires-python"]
-    environment = yaml.safe_load((CLONE / "envs" / "llama.yaml").read_text())
-    assert dict(line.split(" ", 1) for line in environment["dependencies"]) == wanted
+    wanted = {name: versions for name, versions in WANTED.items() if name not in WORKFLOW_ONLY}
+    assert environment("llama") == wanted
+
+
+def test_the_environment_of_simulations_does_too() -> None:
+    asked, tools = environment("skymap-simulation"), PROJECT["optional-dependencies"]["simulate"]
+    assert asked == {name: WANTED.get(name) for name in asked} | bounds(tools)
+    # what scripts/llama/study/simulate.py and what it imports need
+    assert asked.keys() == {"python", "numpy", "scipy", "astropy", "ligo.skymap"}
+
+
+def test_every_rule_has_one_of_these_environments() -> None:
+    used = {
+        name
+        for rules in (CLONE / "rules").glob("*.smk")
+        for name in re.findall(r"envs/([a-z-]+)\.yaml", rules.read_text())
+    }
+    assert used == {path.stem for path in (CLONE / "envs").glob("*.yaml")}

@@ -216,3 +216,15 @@ def test_what_is_no_bank_is_a_sentence(maps, tmp_path):
         for missing in (1, 3):
             with pytest.raises(LlamaError, match=f"lacks map {missing}; delete it and run snake"):
                 bank.tiles(missing)
+
+
+def test_maps_without_distance_are_marked(maps, tmp_path):
+    listed = list_skymaps(maps)
+    (maps / "0-broken.fits").write_bytes(b"no map")
+    build_bank([maps / "0-broken.fits", listed[1]], tmp_path / "part-0.hdf5")
+    build_bank([listed[0], listed[1]], tmp_path / "part-1.hdf5")
+    parts = [tmp_path / "part-0.hdf5", tmp_path / "part-1.hdf5"]
+    link_banks(parts, tmp_path / "bank.hdf5", "skip")
+    with Bank(tmp_path / "bank.hdf5") as bank:
+        assert bank.without_distance == [1, 3]
+        assert {bank.names[index] for index in (1, 3)} == {str(maps / "b.fits.gz")}

@@ -4,10 +4,11 @@ import gzip
 import tarfile
 
 import pytest
+from sky_samples import flat, multiorder, random_tiles
 
 from llama.cli.main import main
 from llama.errors import LlamaError
-from llama.study.lists import read_coincs, write_lists
+from llama.study.lists import list_skymaps, read_coincs, write_lists
 
 TABLES = {
     "tabs": "coinc_event_id\tifos\tsnr\n0\tH1,L1\t31.3\n1\tV1,L1,H1\t10.8\n2\tH1,L1\t9\n",
@@ -66,6 +67,28 @@ def test_counts_are_checked_both_ways_and_nothing_is_written(maps, tmp_path):
     with pytest.raises(LlamaError, match=r"1 sky maps in .* not in the table: 2\.fits\.gz"):
         write_lists(coincs[:1], maps, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_maps_may_lie_in_directories_of_several_runs(maps, tmp_path):
+    for k in range(3):
+        (maps / f"run-{k}").mkdir()
+        next(maps.glob(f"{k}.fits*")).rename(maps / f"run-{k}" / f"{k}.fits.gz")
+    assert write_lists([(str(k), "H1L1") for k in range(3)], maps, tmp_path / "o") == {"H1L1": 3}
+    assert len(list_skymaps(maps)) == 3
+    (maps / "0.fits").write_bytes(b"")
+    with pytest.raises(LlamaError, match=r"0\.fits and .*run-0/0\.fits\.gz have the same id; give"):
+        write_lists([(str(k), "H1L1") for k in range(3)], maps, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_maps_without_distance_are_counted(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "coincs.dat").write_text("id ifos\n0 H1L1\n1 H1L1\n2 H1L1\n")
+    (tmp_path / "0.fits").write_bytes(multiorder(random_tiles(1)))
+    (tmp_path / "1.fits").write_bytes(flat(random_tiles(2, distance=False)))
+    (tmp_path / "2.fits").write_bytes(b"no map")
+    assert main(["dev", "skymaps", "lists", str(tmp_path / "coincs.dat"), "--out", "o"]) == 0
+    assert capsys.readouterr().out == "o/H1L1.csv: 3 sky maps, 1 of them without distance\n"
 
 
 def test_a_packed_directory_holds_every_map_compressed(maps, tmp_path, capsys):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from llama.study.progress import Progress, progress_path, study_progress
+from llama.study.progress import Progress, localised_injections, progress_path, study_progress
 
 WANTED = {("bns-o3-H1L1", "background"): 2500}
 
@@ -54,3 +54,10 @@ def test_a_killed_shard_is_not_at_work(studies):
     progress_path(directory / "shard-0000.hdf5").write_text(json.dumps(content))
     progress_path(directory / "shard-0001.hdf5").write_text("{")
     assert progress(studies)[2:] == (0, 2500, None)
+
+
+def test_sky_maps_of_a_simulation_count_by_shard(tmp_path):
+    assert localised_injections(tmp_path, 130, 50) == 0
+    for name in ("shard-0000", ".shard-0001", "shard-0002", "shard-0007", "shard-x"):
+        (tmp_path / "maps" / name).mkdir(parents=True)
+    assert localised_injections(tmp_path, 130, 50) == 80

@@ -69,11 +69,13 @@ def _pvalue(options: argparse.Namespace) -> None:
 
 
 def _lists(options: argparse.Namespace) -> None:
-    from llama.study.lists import read_coincs, write_lists
+    from llama.study.lists import read_coincs, without_distance, write_lists
 
     maps = options.maps or options.coincs.parent
     for detectors, count in write_lists(read_coincs(options.coincs), maps, options.out).items():
-        print(f"{options.out / detectors}.csv: {count:,} sky maps")
+        without = len(without_distance(options.out / f"{detectors}.csv"))
+        note = f", {without:,} of them without distance" if without else ""
+        print(f"{options.out / detectors}.csv: {count:,} sky maps{note}")
 
 
 def _pack(options: argparse.Namespace) -> None:

@@ -195,7 +195,8 @@ def _killall(options: argparse.Namespace) -> int:
 
 def _done(options: argparse.Namespace) -> None:
     from llama.settings import load
-    from llama.study.progress import most_injections, study_progress
+    from llama.study.progress import localised_injections, most_injections, study_progress
+    from llama.study.simulate import SHARD_SIZE
 
     settings = load()
     counts = {
@@ -216,10 +217,16 @@ def _done(options: argparse.Namespace) -> None:
         pairs = most_injections(studies / study / "skymaps.hdf5") if kind == "background" else None
         if pairs is not None:
             wanted[study, kind] = min(wanted[study, kind], pairs)
-    if not wanted:
+    simulations = settings.background.simulations
+    if not wanted and not simulations:
         sys.stderr.write("no studies: name their sky maps under background.studies\n")
         return
     print(f"{'study':28} {'injections':10} {'done':>13} {'of':>13}      {'rate':>9}  left")
+    for name, simulation in sorted(simulations.items()):
+        total = simulation.injections
+        made = localised_injections(settings.output_dir / "simulations" / name, total, SHARD_SIZE)
+        left = "done" if made == total else "-"
+        print(f"{name:28} sky maps   {made:13,} {total:13,} {made / total:4.0%} {'-':>9}  {left}")
     for row in study_progress(studies, wanted, settings.background.shard_size):
         rate = f"{row.rate_hz:,.0f} Hz" if row.rate_hz else "-"
         left = "done" if row.done == row.wanted else _duration(row.left_s)

@@ -63,6 +63,13 @@ OutputDirectory = Annotated[
     PlainSerializer(lambda path: None if path == data_home() else str(path)),
     WithJsonSchema({"type": ["string", "null"], "default": None}),
 ]
+NoiseModel = Annotated[str, Field(pattern=r"^(/.+|[A-Za-z][A-Za-z0-9]*)$")]
+Detector = Annotated[str, Field(pattern=r"^[A-Z][0-9]$")]
+SimulationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*$")]
+StudyMaps = Annotated[
+    Path,
+    BeforeValidator(lambda value: Path(value) if value == "simulated" else _absolute(value)),
+]
 StudyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*-([A-Z][0-9])+$")]
 
 
@@ -235,8 +242,9 @@ class Study(Block):
         json_schema_extra={"oneOf": [{"required": ["skymaps"]}, {"required": ["artifacts"]}]}
     )
 
-    skymaps: AbsolutePath | None = Field(default=None, json_schema_extra={"type": "string"})
-    """List of sky maps, one path per line, or a directory of them."""
+    skymaps: StudyMaps | None = Field(default=None, json_schema_extra={"type": "string"})
+    """List of sky maps, one path per line, or a directory of them; "simulated" takes those of the
+    simulation population-run that were seen by just these detectors."""
     artifacts: Artifacts | None = None
     """Directory, or s3://bucket/prefix, with superevents and neutrino lists made before."""
     triggers_per_year: Number = Field(default=100.0, gt=0, le=1e9)
@@ -252,6 +260,31 @@ class Study(Block):
     @model_serializer(mode="wrap")
     def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in serialize(self).items() if value is not None}
+
+
+class Simulation(Block):
+    """One population of binaries whose sky maps are simulated."""
+
+    # rows of a table: what has a default may be left out
+    model_config = ConfigDict(json_schema_extra={})
+
+    distribution: Literal[
+        "bns_astro", "bns_broad", "nsbh_astro", "nsbh_broad", "bbh_astro", "bbh_broad"
+    ]
+    """Masses and spins, by their names in bayestar-inject."""
+    psds: dict[Detector, NoiseModel] = Field(min_length=2)
+    """Noise of each detector: a model that bayestar-sample-model-psd lists, or the absolute path
+    of a text file with frequency [Hz] and amplitude spectral density [1/sqrt(Hz)]."""
+    injections: Count = Field(ge=1, le=10**7)
+    """Binaries to simulate; about one in ten is detected."""
+    net_snr: Number = Field(default=8.0, ge=5.7, le=100)
+    """Lowest signal-to-noise ratio of the network; each of two or more detectors needs 4."""
+    duty_cycle: Number = Field(default=0.7, gt=0, le=1)
+    """Fraction of time that each detector observes."""
+    f_high_hz: Number | None = Field(default=None, ge=60, le=2048)
+    """Frequency at which the signal is cut off [Hz], for early warnings; null for none."""
+    seed: Count = Field(default=1, ge=0, lt=2**63)
+    """Seed of the simulation."""
 
 
 class Background(Block):
@@ -279,14 +312,29 @@ class Background(Block):
     broken_maps: Literal["fail", "skip"] = "fail"
     """What to do when sky maps of a study cannot be read, or artifacts are missing: "fail" names
     them and stops the study, "skip" goes on without them; the log of link_bank names them."""
+    simulations: dict[SimulationName, Simulation] = Field(
+        default_factory=dict,
+        examples=[
+            {
+                "bns-o4": {
+                    "distribution": "bns_astro",
+                    "psds": {"H1": "aLIGO175MpcT1800545", "L1": "aLIGO175MpcT1800545"},
+                    "injections": 10000,
+                }
+            }
+        ],
+    )
+    """Populations of sky maps to simulate, named population-run, each a line like bns-o4:
+    {distribution: bns_astro, psds: {H1: aLIGO175MpcT1800545, L1: aLIGO175MpcT1800545}, injections:
+    10000}; docs/populations.md has all that may be set."""
     studies: dict[StudyName, Study] = Field(
         default_factory=dict,
         examples=[{"bns-o3-H1L1V1": {"skymaps": "/data/bns.csv"}}],
     )
     """Studies to make, named population-run-detectors, each with its sky maps: a file with one path
-    per line, or a directory. Each is a line like bns-o3-H1L1V1: {skymaps: /data/bns.csv}; with
-    {artifacts: s3://bucket/prefix}, or a directory, superevents are paired with neutrino lists
-    (docs/studies.md)."""
+    per line, a directory, or the word simulated for those of a simulation above. Each is a line
+    like bns-o3-H1L1V1: {skymaps: /data/bns.csv}; with {artifacts: s3://bucket/prefix}, or a
+    directory, superevents are paired with neutrino lists (docs/studies.md)."""
 
 
 class Fleet(Block):

@@ -71,6 +71,8 @@ def link_banks(
 ) -> list[str]:
     """Write the bank that consists of all maps of `parts`, in order, by links to them.
 
+    Maps without distance, as bursts have them, are marked: their weights assume one.
+
     broken_maps: "fail" raises LlamaError that names them, "skip" leaves them out of every
     draw. Returns what is wrong with each broken map. Links are relative to the bank. With the
     neutrino lists of a study, these too are judged, and their file names are kept with the bank.
@@ -78,6 +80,7 @@ def link_banks(
     names: list[str] = []
     broken: list[int] = []
     problems: list[str] = []
+    without_distance: list[int] = []
     with atomic_hdf5(path) as file:
         digests, made = [], set()
         for part in parts:
@@ -87,6 +90,7 @@ def link_banks(
                         os.path.relpath(part, Path(path).parent), f"/maps/{index}"
                     )
                 broken += [len(names) + index for index in sorted(bank.broken)]
+                without_distance += [len(names) + index for index in bank.without_distance]
                 names += bank.names
                 problems += bank.problems
                 digests.append(bank.sha256)
@@ -110,6 +114,7 @@ def link_banks(
         file["broken_files"] = files or np.empty(0, dtype="S1")
         file["names"], file["broken"] = names, np.array(broken, dtype=np.int64)
         file["problems"] = problems or np.empty(0, dtype="S1")
+        file["without_distance"] = np.array(without_distance, dtype=np.int64)
         file.attrs["sha256"] = hashlib.sha256(" ".join(digests).encode()).hexdigest()
         file.attrs["weights"] = made.pop() if made else ""
         file.attrs["maps"], file.attrs["broken_maps"] = len(names), len(broken)
@@ -152,6 +157,17 @@ class Bank:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+    @property
+    def without_distance(self) -> list[int]:
+        """Indices of the maps that tell no distance; the model assumes one for them."""
+        if "without_distance" in self._file:
+            return [int(index) for index in self._file["without_distance"][()]]
+        return [
+            index
+            for index in range(len(self.names))
+            if index not in self.broken and not self.tiles(index).has_distance
+        ]
 
     def tiles(self, index: int) -> SkyTiles:
         """Return map `index` of the list."""

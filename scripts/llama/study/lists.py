@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import tarfile
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -93,18 +94,50 @@ def read_coincs(path: Path) -> list[tuple[str, str]]:
 def write_lists(coincs: list[tuple[str, str]], maps: Path, out: Path) -> dict[str, int]:
     """Write `<out>/<detectors>.csv`, one full path of a sky map per line; return the counts.
 
-    maps: directory with `<id>.fits.gz` or `<id>.fits`. Every coincidence must have its map and
-    every map its coincidence, else LlamaError with the names, and nothing is written.
+    maps: directory with `<id>.fits.gz` or `<id>.fits`, at any depth. Every coincidence must have
+    its map and every map its coincidence, else LlamaError with the names, and nothing is written.
     """
-    there = {_stem(path): path.resolve() for path in _maps_in(maps)}
-    wanted = [identity for identity, _ in coincs]
-    missing = [f"{identity}.fits.gz" for identity in wanted if identity not in there]
+    lists = _maps_by_detectors(coincs, maps)
+    for detectors, paths in lists.items():
+        _write_list(out / f"{detectors}.csv", paths)
+    return {detectors: len(paths) for detectors, paths in sorted(lists.items())}
+
+
+def write_list(coincs: list[tuple[str, str]], maps: Path, detectors: str, path: str) -> None:
+    """Write one of the lists of `write_lists`; maps that are in no coincidence are left out."""
+    lists = _maps_by_detectors(coincs, maps, surplus=True)
+    wanted = "".join(sorted(re.findall("..", detectors)))
+    if wanted not in lists:
+        counts = ", ".join(f"{name} {len(found)}" for name, found in sorted(lists.items()))
+        raise LlamaError(
+            f"no sky map was seen by just {wanted} ({counts}); "
+            "raise injections in background.simulations, or leave out the study"
+        )
+    _write_list(Path(path), lists[wanted])
+
+
+def _write_list(path: Path, maps: list[Path]) -> None:
+    write_bytes(path, "".join(f"{name}\n" for name in maps).encode())
+
+
+def _maps_by_detectors(
+    coincs: list[tuple[str, str]], maps: Path, surplus: bool = False
+) -> dict[str, list[Path]]:
+    there: dict[str, Path] = {}
+    for path in _maps_in(maps):
+        other = there.setdefault(_stem(path), path.resolve())
+        if other != path.resolve():
+            raise LlamaError(
+                f"{other} and {path} have the same id; give the directory of one simulation"
+            )
+    wanted = {identity for identity, _ in coincs}
+    missing = [f"{identity}.fits.gz" for identity, _ in coincs if identity not in there]
+    extra = [] if surplus else [path.name for stem, path in there.items() if stem not in wanted]
     if missing:
         raise LlamaError(
             f"{len(missing)} of {len(wanted)} coincidences have no sky map in {maps}: "
             f"{some(missing)}; add the maps or correct the table"
         )
-    extra = [path.name for stem, path in sorted(there.items()) if stem not in set(wanted)]
     if extra:
         raise LlamaError(
             f"{len(extra)} sky maps in {maps} are not in the table: {some(extra)}; "
@@ -113,9 +146,26 @@ def write_lists(coincs: list[tuple[str, str]], maps: Path, out: Path) -> dict[st
     lists: dict[str, list[Path]] = defaultdict(list)
     for identity, detectors in coincs:
         lists[detectors].append(there[identity])
-    for detectors, paths in lists.items():
-        write_bytes(out / f"{detectors}.csv", "".join(f"{path}\n" for path in paths).encode())
-    return {detectors: len(paths) for detectors, paths in sorted(lists.items())}
+    return dict(lists)
+
+
+def without_distance(listed: Path) -> list[Path]:
+    """Return the maps of a list whose table has no distance, as of bursts; reads headers only.
+
+    A map that is broken is not among them: the bank names it.
+    """
+    from astropy.io import fits
+
+    found = []
+    for path in list_skymaps(listed):
+        try:
+            with warnings.catch_warnings(action="ignore"), fits.open(path) as file:
+                names = {name for hdu in file[1:2] for name in hdu.columns.names}
+        except (OSError, AttributeError, TypeError, ValueError, KeyError):
+            continue
+        if names and "DISTMU" not in {name.upper() for name in names}:
+            found.append(path)
+    return found
 
 
 def pack(directory: Path, archive: Path) -> Iterator[Path]:
@@ -128,7 +178,8 @@ def pack(directory: Path, archive: Path) -> Iterator[Path]:
         raise LlamaError(f"{directory} holds no sky maps (.fits, .fits.gz); give their directory")
     with atomic_path(archive) as temporary, tarfile.open(temporary, "w:gz", compresslevel=1) as tar:
         for path in maps:
-            name = f"{directory.resolve().name}/{path.name.removesuffix('.gz')}.gz"
+            within = path.relative_to(directory).as_posix().removesuffix(".gz")
+            name = f"{directory.resolve().name}/{within}.gz"
             if path.name.endswith(".gz"):
                 tar.add(path, name)
             else:
@@ -143,7 +194,8 @@ def pack(directory: Path, archive: Path) -> Iterator[Path]:
 def _maps_in(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise LlamaError(f"{directory} is no directory; give that of the sky maps")
-    return sorted(path for path in directory.iterdir() if path.name.endswith(SKYMAP_SUFFIXES))
+    found = [path for path in directory.rglob("*") if path.name.endswith(SKYMAP_SUFFIXES)]
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def _stem(path: Path) -> str:

@@ -93,3 +93,13 @@ def most_injections(path: str | os.PathLike[str]) -> int | None:
     except (OSError, KeyError):
         return None
     return count if count >= 0 else None
+
+
+def localised_injections(simulation_dir: Path, wanted: int, shard_size: int) -> int:
+    """Return how many of a simulation's injections have their sky maps or need none."""
+    done = 0
+    for path in (simulation_dir / "maps").glob("shard-*"):
+        number = path.name.removeprefix("shard-")
+        if number.isdigit():
+            done += max(0, min(shard_size, wanted - int(number) * shard_size))
+    return done
