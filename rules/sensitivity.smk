@@ -39,14 +39,16 @@ rule draw_study:
         sensitivity="studies/{study}/sensitivity.json",
     output:
         **{
-            f"{name}_{form}": report(
-                f"studies/{{study}}/{name}.{form}",
-                caption=f"report/study_{name}.rst",
-                category="studies/{study}",
-                labels={"figure": name.replace("_", " ")},
+            f"{name}_{form}": (
+                report(
+                    f"studies/{{study}}/{name}.{form}",
+                    caption=f"report/study_{name}.rst",
+                    category="studies/{study}",
+                    labels={"figure": name.replace("_", " ")},
+                )
+                if form == "png"
+                else f"studies/{{study}}/{name}.{form}"
             )
-            if form == "png"
-            else f"studies/{{study}}/{name}.{form}"
             for name in STUDY_FIGURES
             for form in ("png", "pdf")
         },

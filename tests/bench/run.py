@@ -13,10 +13,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 import event
 import fleet
 import listen
+import peers
 import stats
 import study
 
-MODULES = (stats, event, study, listen, fleet)
+MODULES = (stats, peers, event, study, listen, fleet)
 
 
 def main() -> None:

@@ -65,6 +65,42 @@ def test_against_brute_force(name, table):
     assert worst[0] < 0.005, worst
 
 
+BENT_DEG = np.degrees(np.arcsin(2 / 3))  # where HEALPix's polar caps meet its equatorial zone
+
+
+@pytest.mark.parametrize("sigma", [0.2, 0.5, 1.0])
+def test_where_the_projection_is_bent(sigma):
+    """Tiles on the border of the polar caps, seen from a few sigma away."""
+    kappa = 1 / np.radians(sigma) ** 2
+    for level, dec in ((4, BENT_DEG), (5, BENT_DEG), (5, -BENT_DEG), (4, 84.0), (4, -88.0)):
+        centre = unit_vectors(np.array(33.0), np.array(dec))
+        ipix = np.array([healpy.vec2pix(2**level, *centre, nest=True)])
+        order = np.array([level], np.int8)
+        prepared = prepare_map(order, ipix, np.ones((5, 1)))
+        for away in (0.5, 1.5, 4.0):
+            for turn in (2.0, 5.2):
+                offset = np.radians(away * sigma) * np.array([np.cos(turn), np.sin(turn), 0.3])
+                v = (centre + offset) / np.linalg.norm(centre + offset)
+                exact, slope = brute_force(
+                    order, ipix, np.ones(1), vmf_exponent(kappa, v), np.ones_like, 4096
+                )
+                value = overlap(prepared, 1, kappa, v, np.ones(2))
+                error = 0.003 + slope**2 / 24  # the latter of the midpoint rule
+                assert value == pytest.approx(exact, rel=error), (level, dec, away, turn)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 3.0, 10.0])
+def test_against_brute_force_where_the_response_has_steps(sigma):
+    """As the effective area of a low energy has, which is tabulated in bins of declination."""
+    rng = np.random.default_rng(11)
+    steps = np.repeat(10.0 ** rng.uniform(-4, 0, 21), 10)[:201]
+    order, ipix, prob = blob_map(40.0, -20.0, 2.0)
+    found = compare(order, ipix, prob, steps, rng, (sigma,), repeat=6)
+    assert len(found) >= 8
+    worst = max(found)
+    assert worst[0] < 0.005, worst
+
+
 @pytest.mark.parametrize("which", range(4))
 def test_against_brute_force_on_published_maps(shared_data, which):
     files = sorted((shared_data / "skymaps").glob("*.fits"))[::8]

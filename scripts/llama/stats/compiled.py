@@ -7,25 +7,59 @@ in another file does. The cache therefore lives in a directory named after all s
 import functools
 import hashlib
 import os
+import shutil
+import time
 
 import numba
 import numpy as np
 
 _SOURCES = os.path.dirname(__file__)
+_KEPT_S = 7 * 86_400.0  # caches of other versions of the sources are removed when older
 
 
-def cache_directory() -> str:
-    """Return where compiled code is kept: beside the sources; if read-only, in the user's cache."""
+def cache_directory() -> str | None:
+    """Return where compiled code is kept: beside the sources; if read-only, in the user's cache.
+
+    None if neither can be written; then every process compiles for itself.
+    """
     digest = hashlib.sha256()
     for source in sorted(os.listdir(_SOURCES)):
         if source.endswith(".py"):
             digest.update(np.fromfile(os.path.join(_SOURCES, source), dtype=np.uint8).tobytes())
-    beside = os.path.join(_SOURCES, "__pycache__")
-    if not os.access(beside if os.path.exists(beside) else _SOURCES, os.W_OK):
-        user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        beside = os.path.join(user, "llama")
-    return os.path.join(beside, f"numba-{digest.hexdigest()[:16]}")
+    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    for place in (os.path.join(_SOURCES, "__pycache__"), os.path.join(user, "llama")):
+        if _writable(place):
+            return os.path.join(place, f"numba-{digest.hexdigest()[:16]}")
+    return None
 
 
-numba.config.CACHE_DIR = cache_directory()
-njit = functools.partial(numba.njit, cache=True)
+def _writable(directory: str) -> bool:
+    """Return whether a directory can be written, or made."""
+    while not os.path.lexists(directory):
+        directory = os.path.dirname(directory)
+    return os.path.isdir(directory) and os.access(directory, os.W_OK | os.X_OK)
+
+
+def remove_old_caches(directory: str) -> None:
+    """Remove caches beside `directory` that nothing was added to for a week.
+
+    A process that still runs on one of them has its code in memory already; what it has not, it
+    compiles anew and keeps again.
+    """
+    place = os.path.dirname(directory)
+    for name in os.listdir(place) if os.path.isdir(place) else []:
+        other = os.path.join(place, name)
+        if name.startswith("numba-") and other != directory:
+            try:
+                old = time.time() - os.path.getmtime(other) > _KEPT_S
+            except OSError:  # another process was faster
+                continue
+            if old:
+                shutil.rmtree(other, ignore_errors=True)
+
+
+_directory = cache_directory()
+if _directory and not os.path.isdir(_directory):  # a new version of the sources
+    remove_old_caches(_directory)
+numba.config.CACHE_DIR = _directory or ""
+njit = functools.partial(numba.njit, cache=_directory is not None)

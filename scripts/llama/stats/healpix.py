@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from llama.stats.compiled import njit
 
-_RING = np.array([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4], dtype=np.int64)
+RING = np.array([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4], dtype=np.int64)
 _MERIDIAN = np.array([1, 3, 5, 7, 0, 2, 4, 6, 1, 3, 5, 7], dtype=np.int64)
 
 # Every point of a tile of order o is nearer to its centre than this over 2**o (rad): the largest
@@ -41,7 +41,7 @@ def tile_position(order, ipix):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def sphere_angles(face, x, y):  # type: ignore[no-untyped-def]
     """Return sin(dec), cos(dec) and right ascension [rad] of the point x, y of a face."""
-    ring = _RING[face] - x - y
+    ring = RING[face] - x - y
     if ring < 1.0 or ring > 3.0:  # polar caps
         r = ring if ring < 1.0 else 4.0 - ring
         t = r * r / 3.0

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from llama.errors import LlamaError
 from llama.stats.compiled import njit
 from llama.stats.parameters import SearchParameters
+from llama.stats.tile_average import response_at
 
 MAX_COUNT = 4
 _NODES = 64  # Gauss-Legendre in sqrt(r): relative error below 2e-9 (n = 1) to 2e-7 (n = 4), tests
@@ -99,13 +100,6 @@ def tile_weights(
 
 
 @njit()
-def _interpolate(values, sin_dec):  # type: ignore[no-untyped-def]
-    position = 0.5 * (sin_dec + 1.0) * (values.size - 1)
-    i = min(max(int(position), 0), values.size - 2)
-    return values[i] + (position - i) * (values[i + 1] - values[i])
-
-
-@njit()
 def _tile_weights(prob, sin_dec, distmu, distsigma, area, table, nodes, quadrature, nu, horizon):  # type: ignore[no-untyped-def]
     weights = np.zeros((table.shape[0], prob.size))
     moments = np.empty(table.shape[0])
@@ -123,7 +117,7 @@ def _tile_weights(prob, sin_dec, distmu, distsigma, area, table, nodes, quadratu
             width = 1.0 / math.sqrt(1.0 / (sigma * sigma) + 2.0 / (mode * mode))
             low = max(0.0, mode - 9.0 * width)
             high = min(mode + 9.0 * sigma, mode + 20.0 * width)
-        relative = _interpolate(area, sin_dec[k])
+        relative = response_at(area, sin_dec[k])
         if relative <= 0.0:  # the detector is blind there
             weights[0, k] = prob[k]
             continue

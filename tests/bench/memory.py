@@ -1,0 +1,35 @@
+"""Print how many MiB the memory grows between 1,000 and 100,000 injections in one process.
+
+Called by the benchmark of the statistic with a directory that has `map.fits` and the archive
+`mock`. The memory in use after each shard counts, which a high peak at the start cannot hide.
+"""
+
+import sys
+from pathlib import Path
+
+import psutil
+
+from llama.neutrinos.archive import Archive
+from llama.stats.parameters import SearchParameters
+from llama.study.background import run_shard
+from llama.study.bank import Bank, build_bank
+
+SHARD = 1_000
+
+
+def main() -> None:
+    """Run shards one after the other, as a worker of a study may."""
+    directory, params = Path(sys.argv[1]), SearchParameters()
+    archive = Archive.open(directory / "mock")
+    response, events = archive.response(), archive.events()
+    build_bank([directory / "map.fits"], directory / "bank.hdf5", response.area_relative, params)
+    used = []
+    with Bank(directory / "bank.hdf5") as bank:
+        for first in range(0, 100_000, SHARD):
+            run_shard(bank, events, response, params, 0.99, 1, range(first, first + SHARD))
+            used.append(psutil.Process().memory_info().rss / 2**20)
+    print(max(used) - used[0])
+
+
+if __name__ == "__main__":
+    main()
