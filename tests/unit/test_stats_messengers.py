@@ -274,7 +274,7 @@ def test_bursts_away_or_late_change_the_odds_by_the_factor_of_a_missed_burst_onl
     assert far @ unit_vectors(np.array(50.0), np.array(20.0)) == pytest.approx(-1)
     for rows in ([], [(1.0, 230.0, -20.0, 2.0)], [(-1.01, *BURST[1:]), (5.01, *BURST[1:])]):
         found = odds(near, [NEUTRINO, SECOND], rows)
-        assert found.sets.keys() == none.sets.keys()
+        assert all(found.sets[which] < 1e-100 for which in found.sets.keys() - none.sets.keys())
         for which, value in none.sets.items():
             assert found.sets[which] == pytest.approx(0.4 * value, rel=1e-12)
         # Q = 1: 1 - 1/fb + <exp(-mu)> / fb
