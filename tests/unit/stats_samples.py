@@ -158,6 +158,38 @@ def simulate(params, response, maps, p_astro, rng, sigma_range_deg):
     maps: [(order, ipix, prob, distmu, distsigma)]. Returns the map of each trigger, whether it
     is a true coincidence, and its neutrinos: trigger, dt_s, ra, dec, sigma [deg], energy [GeV].
     """
+    return simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg)[0]
+
+
+def simulate_bursts(grb, source, points_at_us, rng, sigma_range_deg, margin_s=3.0):
+    """Draw the gamma-ray bursts around triggers: docs/messengers.md, drawn as told there.
+
+    source: direction of each trigger's source; points_at_us: whether there is one and it does.
+    Returns whether a burst of the source is seen, and all bursts, chance ones up to `margin_s`
+    outside the window too: trigger, dt_s, ra, dec, sigma [deg].
+    """
+    n = points_at_us.size
+    seen = points_at_us & (rng.random(n) < grb.efficiency)
+    begin, end = grb.delay_min_s - margin_s, grb.delay_max_s + margin_s
+    signal, noise = np.flatnonzero(seen), rng.poisson(grb.rate_hz * (end - begin), n)
+    noise = np.repeat(np.arange(n), noise)
+    sigma = rng.uniform(*sigma_range_deg, signal.size + noise.size)
+    vectors = np.concatenate(
+        [_scatter(source[signal], sigma[: signal.size], rng), _isotropic(noise, rng)]
+    )
+    delay = rng.uniform(grb.delay_min_s, grb.delay_max_s, signal.size)
+    return (
+        seen,
+        np.concatenate([signal, noise]),
+        np.concatenate([delay, rng.uniform(begin, end, noise.size)]),
+        np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])) % 360,
+        np.degrees(np.arcsin(vectors[:, 2])),
+        sigma,
+    )
+
+
+def simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg):
+    """Return what `simulate` does, each source's direction, and whether it points at us."""
     n = p_astro.size
     which = rng.integers(len(maps), size=n)
     window = params.dt_max_s - params.dt_min_s
@@ -177,7 +209,8 @@ def simulate(params, response, maps, p_astro, rng, sigma_range_deg):
         area = np.interp(centre, response.sin_dec, response.area_relative)
         counts[of] = rng.poisson(params.nu_51_100 * energy * (100 / r) ** 2 * area)
     real = rng.random(n) < p_astro
-    counts *= real & (rng.random(n) < 1 / params.fb)
+    points_at_us = real & (rng.random(n) < 1 / params.fb)
+    counts *= points_at_us
     signal = np.repeat(np.arange(n), counts)
     noise = np.repeat(np.arange(n), rng.poisson(params.ratebgnu * window, n))
     from_source = source[signal]
@@ -192,7 +225,7 @@ def simulate(params, response, maps, p_astro, rng, sigma_range_deg):
     cell = response.background_per_dex / response.background_per_dex.max()
     x_noise, z_noise = _accept(rng, noise.size, response, cell, None)
     dec = np.degrees(np.arcsin(np.concatenate([vectors[: signal.size, 2], z_noise])))
-    return (
+    triggers = (
         which,
         counts > 0,
         np.concatenate([signal, noise]),
@@ -202,6 +235,7 @@ def simulate(params, response, maps, p_astro, rng, sigma_range_deg):
         sigma,
         10 ** np.concatenate([x_signal, x_noise]),
     )
+    return triggers, source, points_at_us
 
 
 def _isotropic(trigger, rng):

@@ -1,12 +1,13 @@
 """Where the joint source most probably is, and how faint a source the detector would see there."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
+from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos
 from llama.stats.overlap import PreparedMap
 
@@ -16,24 +17,28 @@ _UPPER_LIMIT_EVENTS = 2.302585  # -ln 0.1: expected events that 90 % of experime
 
 
 def most_probable_direction(
-    prepared: PreparedMap, neutrinos: Neutrinos, sets: Mapping[tuple[int, ...], float]
+    prepared: PreparedMap,
+    neutrinos: Neutrinos,
+    sets: Mapping[tuple[int, ...], float],
+    messengers: Sequence[Messenger] = (),
 ) -> tuple[float, float]:
     """Return ra, dec [deg] where the posterior density of the joint source is highest.
 
-    The set of neutrinos that contributes most to Lambda_s decides; its density is that of its
+    The set of triggers that contributes most to Lambda_s decides; its density is that of its
     combined point-spread function times the map's weights, looked for at tile centres, at the
     set's centre and on a grid of a tenth sigma around it. Without a set: the densest tile.
     """
     area = math.pi / 3 * 4.0 ** -prepared.order.astype(float)
-    n = neutrinos.sigma_rad.size
-    if any(not which or min(which) < 0 or max(which) >= n for which in sets):
-        raise LlamaError("a set names a neutrino that is not there; make the significance again")
+    lists: list[Neutrinos | Messenger] = [neutrinos, *messengers]
+    sigma = np.concatenate([each.sigma_rad for each in lists])
+    if any(not which or min(which) < 0 or max(which) >= sigma.size for which in sets):
+        raise LlamaError("a set names a trigger that is not there; make the significance again")
     if not sets:
         vector = prepared.vectors[np.argmax((prepared.weights[0] + prepared.weights[1]) / area)]
         return _ra_dec(vector)
     members = list(max(sets.items(), key=lambda item: item[1])[0])
-    kappas = 1 / neutrinos.sigma_rad[members] ** 2
-    centre = kappas @ neutrinos.vectors[members]
+    kappas = 1 / sigma[members] ** 2
+    centre = kappas @ np.concatenate([each.vectors for each in lists])[members]
     kappa = float(np.linalg.norm(centre))
     centre = centre / kappa
     points = np.concatenate([prepared.vectors, _grid(centre, 1 / math.sqrt(kappa))])
@@ -42,9 +47,11 @@ def most_probable_direction(
     )
     found = tiles >= 0
     points, tiles = points[found], tiles[found]
-    nodes = np.linspace(-1, 1, neutrinos.intensity.shape[1])
-    density = prepared.weights[len(members)][tiles] / area[tiles]
-    density = density * np.interp(points[:, 2], nodes, neutrinos.intensity[members].prod(axis=0))
+    intensity = np.concatenate([each.intensity for each in lists])[members].prod(axis=0)
+    count = sum(i < neutrinos.sigma_rad.size for i in members)
+    density = prepared.weights[count][tiles] / area[tiles]
+    nodes = np.linspace(-1, 1, intensity.size)
+    density = density * np.interp(points[:, 2], nodes, intensity)
     exponent = -0.5 * kappa * ((points - centre) ** 2).sum(axis=1)
     with np.errstate(divide="ignore"):
         return _ra_dec(points[np.argmax(np.log(density) + exponent)])

@@ -1,6 +1,7 @@
 """The odds ratio of a gravitational-wave trigger and the neutrinos around it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.stats.healpix import unit_vectors
+from llama.stats.messengers import Messenger, check_messengers, given_messengers
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
-from llama.stats.sets import sum_sets
+from llama.stats.sets import sum_joint_sets, sum_sets
 
 Floats = NDArray[np.float64]
 
@@ -53,8 +55,9 @@ class Neutrinos(NamedTuple):
 class Odds:
     """Result of one trigger; likelihood ratios to the all-noise hypothesis.
 
-    odds_ratio; lambda_s, lambda_cgw, lambda_cnu; single_odds: (n,), each neutrino alone;
-    sets: contributions to lambda_s, {indices: value}; largest_set: |S| summed up to.
+    odds_ratio; lambda_s, lambda_cgw, lambda_cnu; single_odds: (n,), each neutrino alone, with no
+    trigger of another messenger; sets: contributions to lambda_s, {indices: value}, where the
+    triggers of other messengers are counted on after the neutrinos; largest_set: |S| summed up to.
     """
 
     odds_ratio: float
@@ -141,13 +144,15 @@ def event_odds(
     p_astro: float,
     params: SearchParameters,
     area_relative: Floats,
+    messengers: Sequence[Messenger] = (),
 ) -> Odds:
-    """Return the odds that GW and neutrinos share a source, against all other hypotheses.
+    """Return the odds that the GW shares a source with other triggers, against all else.
 
     p_astro: probability that the GW trigger is astrophysical, in [0, 1). area_relative:
-    A(dec)/<A> on the response's nodes. Neutrinos outside the emission windows change nothing.
-    LlamaError for a p_astro out of range and for neutrinos that no detector could give.
-    Source: `statistics.md` sections 4 and 5.
+    A(dec)/<A> on the response's nodes. messengers: further lists, searched whether or not they
+    hold a trigger. Neutrinos outside the emission windows change nothing.
+    LlamaError for a p_astro out of range and for triggers that no detector could give.
+    Source: `statistics.md` sections 4 and 5; docs/messengers.md.
     """
     if not (math.isfinite(p_astro) and 0.0 <= p_astro < 1.0):
         raise LlamaError(f"p_astro must be in [0, 1), not {p_astro}; check p_astro.json")
@@ -167,10 +172,18 @@ def event_odds(
         )
     q = p_astro / (1.0 - p_astro)
     windows = np.array([params.tgwminus, params.tgwplus, params.tnuminus, params.tnuplus])
-    members, values, largest = sum_sets(prepared, *neutrinos, windows, params.max_set_size)
+    if messengers:
+        check_messengers(messengers, area_relative.size)
+        members, values, largest = _joint_sets(prepared, neutrinos, messengers, windows, params)
+    else:
+        members, values, largest = sum_sets(prepared, *neutrinos, windows, params.max_set_size)
+    unseen = math.prod(1 - m.efficiency for m in messengers)
     # <exp(-mu)> from the map itself; 1 - fb^-1 of the sources do not point at us
-    lambda_cgw = q * ((1 - 1 / params.fb) + prepared.weights[0].sum() / params.fb)
-    lambda_cnu = neutrino_only(neutrinos, params, area_relative)
+    lambda_cgw = q * ((1 - 1 / params.fb) + prepared.weights[0].sum() * unseen / params.fb)
+    lambda_cnu = alone = neutrino_only(neutrinos, params, area_relative)
+    if messengers:
+        alone = lambda_cnu * unseen
+        lambda_cnu = lambda_cnu * given_messengers(*neutrinos[:3], messengers, params)
     values = values * (q / params.fb)
     single = np.zeros(n)
     sets: dict[tuple[int, ...], float] = {}
@@ -178,12 +191,43 @@ def event_odds(
         which = tuple(int(i) for i in indices if i >= 0)
         if value > 0:
             sets[which] = float(value)
-        if len(which) == 1:
+        if len(which) == 1 and which[0] < n:
             single[which[0]] = value
     lambda_s = math.fsum(sets.values())
-    single /= 1.0 + lambda_cgw + lambda_cnu
+    single /= 1.0 + lambda_cgw + alone
     total = lambda_s / (1.0 + lambda_cgw + lambda_cnu.sum())
     return Odds(total, lambda_s, lambda_cgw, float(lambda_cnu.sum()), single, sets, int(largest))
+
+
+def _joint_sets(
+    prepared: PreparedMap,
+    neutrinos: Neutrinos,
+    messengers: Sequence[Messenger],
+    windows: Floats,
+    params: SearchParameters,
+) -> tuple[NDArray[np.int64], Floats, int]:
+    """Return what `sum_sets` does, for sets with up to one trigger of each messenger as well."""
+    sizes = [neutrinos.dt_s.size, *(m.start_s.size for m in messengers)]
+    messenger = np.repeat(np.arange(len(sizes)), sizes)
+    dt = neutrinos.dt_s
+    first = [dt - windows[3], dt - windows[2], np.full(dt.size, windows[3] - windows[2])]
+    columns = [
+        np.concatenate(parts)
+        for parts in zip([*first, *neutrinos[1:]], *(m[:6] for m in messengers), strict=True)
+    ]
+    members, values, largest = sum_joint_sets(
+        prepared,
+        messenger,
+        tuple(columns[:3]),
+        *columns[3:],
+        windows[:2],
+        params.max_set_size,
+        params.max_set_size + len(messengers),
+    )
+    for number, m in enumerate(messengers, 1):
+        given = ((messenger[members] == number) & (members >= 0)).any(axis=1)
+        values *= np.where(given, m.efficiency, 1 - m.efficiency)
+    return members, values, largest
 
 
 def neutrino_only(neutrinos: Neutrinos, params: SearchParameters, area_relative: Floats) -> Floats:

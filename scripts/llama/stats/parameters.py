@@ -76,3 +76,29 @@ class SearchParameters:
     def as_dict(self) -> dict[str, Any]:
         """Return all parameters as a plain dictionary."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class GrbParameters:
+    """Model of the gamma-ray bursts that come with mergers.
+
+    efficiency: probability that a source which points at us gives a burst in the list, 0 leaves
+    bursts out; rate_hz: of all bursts that reach the list, whole sky; delay_min_s, delay_max_s:
+    t_grb - t_gw of a burst from the source, uniform.
+    """
+
+    efficiency: float = 0.0
+    rate_hz: float = 7.5e-6
+    delay_min_s: float = -1.0
+    delay_max_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not (
+            0 <= self.efficiency < 1
+            and 0 < self.rate_hz < math.inf
+            and -math.inf < self.delay_min_s < self.delay_max_s < math.inf
+        ):
+            raise LlamaError(
+                "grb parameters: efficiency must be in [0, 1), rate_hz positive, and the delays "
+                "finite and ascending; correct config.yaml"
+            )
