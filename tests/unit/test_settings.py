@@ -315,8 +315,12 @@ def test_schema_agrees_with_the_model():
     assert validator.is_valid(yaml.safe_load(default_yaml()))
     for changes in ({"search.fb": "ten"}, {"search.fb": ...}, {"k0": 1}, {"background.run": "O 3"}):
         assert not validator.is_valid(changed(changes))
-    for study, valid in (({"skymaps": "/x"}, True), ({"artifacts": "/x"}, True), ({}, False)):
-        assert validator.is_valid(changed({"background.studies": {"bns-o3-H1": study}})) is valid
+    both = {"skymaps": "/x", "artifacts": "/x"}
+    rated = {"skymaps": "/x", "triggers_per_year": 20}
+    for study in ({"skymaps": "/x"}, {"artifacts": "/x"}, rated):
+        assert validator.is_valid(changed({"background.studies": {"bns-o3-H1": study}}))
+    for study in ({}, both, rated | {"triggers_per_year": 0}, rated | {"rate": 1}):
+        assert not validator.is_valid(changed({"background.studies": {"bns-o3-H1": study}}))
 
 
 def test_every_setting_is_documented():

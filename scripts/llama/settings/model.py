@@ -334,7 +334,9 @@ class Background(Block):
     """Studies to make, named population-run-detectors, each with its sky maps: a file with one path
     per line, a directory, or the word simulated for those of a simulation above. Each is a line
     like bns-o3-H1L1V1: {skymaps: /data/bns.csv}; with {artifacts: s3://bucket/prefix}, or a
-    directory, superevents are paired with neutrino lists (docs/studies.md)."""
+    directory, superevents are paired with neutrino lists (docs/studies.md). triggers_per_year: 20
+    in such a line is the rate of triggers of the class (joint false-alarm rate = p-value times
+    rate); 100, about all significant alerts of O4, if it is left out."""
 
 
 class Fleet(Block):

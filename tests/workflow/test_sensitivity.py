@@ -1,0 +1,89 @@
+"""What studies and events can see, as typed: made whole, made once, remade when outdated."""
+
+import re
+from pathlib import Path
+
+import pytest
+from test_study import DIRECTORY, STUDY, finished_study, study  # noqa: F401
+from workspace import EVENT, Workspace, sentence, strict_json
+
+ALL = f"{DIRECTORY}/all"
+FIGURES = [
+    f"{name}.{form}"
+    for name in ("efficiency", "pp_plot", "distributions")
+    for form in ("png", "pdf")
+]
+PRODUCTS = ["sensitivity.json", *FIGURES, "summary.html", "summary.pdf"]
+DRAWN = ["draw_study", "write_study_summary"]
+LIMIT = f"{EVENT}/upper_limit_lvc-i3.json"
+
+
+@pytest.fixture
+def small(study: Workspace) -> Workspace:  # noqa: F811
+    study.set("  injections: 60", "  injections: 150")
+    study.set("  shard_size: 20", "  shard_size: 150")
+    study.set("  signal_injections: 10000", "  signal_injections: 60")
+    return study
+
+
+def test_a_study_is_summed_up_and_only_what_is_outdated_is_made_again(
+    small: Workspace,
+) -> None:
+    small.snakemake(ALL, "--cores", "2")
+    directory = small.output / DIRECTORY
+    assert all((directory / name).stat().st_size for name in PRODUCTS)
+    assert small.plan(ALL) == []
+    content = strict_json(directory / "sensitivity.json")
+    assert content["study"] == STUDY
+    assert content["injections"] == {
+        "background": 150, "signal": 60, "doublet": 60, "quadruplet": 60,
+    }  # fmt: skip
+    first, joint = content["thresholds"]
+    assert first["efficiency_quadruplet"]["value"] > first["efficiency_signal"]["value"] > 0.1
+    assert "raise background.injections to 9,999" in joint["reason"]
+    assert "background/shard-0000.hdf5" in content["provenance"]["inputs"]
+    assert len(content["provenance"]["settings_sha256"]) == 64
+    assert re.search(r"Half of the sources .* erg", (directory / "summary.html").read_text())
+    printed = small.run("llama", "dev", "dv", "done", "bg")
+    assert re.search(rf"{STUDY} +quadruplet +60 +60 100% +- +done", printed)
+    # another trigger rate changes no injection
+    config = small.clone / "config.yaml"
+    rate = r"\1, triggers_per_year: 0.9}"
+    config.write_text(re.sub(r"(skymaps: [^}]+)}", rate, config.read_text()))
+    assert small.plan(ALL) == sorted(["compute_sensitivity", *DRAWN])
+    small.snakemake(ALL)
+    joint = strict_json(directory / "sensitivity.json")["thresholds"][1]
+    assert joint["reason"] is None
+    assert joint["p_value"] == pytest.approx(1 / 90)
+    # a figure that is gone is drawn again
+    (directory / "pp_plot.png").unlink()
+    assert small.plan(ALL) == DRAWN
+    # more injections of a source leave the background alone
+    small.set("  signal_injections: 60", "  signal_injections: 90")
+    remade = small.plan(ALL)
+    assert remade == sorted(["compute_sensitivity", *["inject"] * 3, *DRAWN])
+    small.set("  signal_injections: 90", "  signal_injections: 60")
+    small.set("  max_set_size: 4", "  max_set_size: 3")
+    assert small.plan(ALL) == sorted(
+        ["collate_table", "compute_sensitivity", *["inject"] * 4, *DRAWN]
+    )
+
+
+def test_a_study_that_is_not_there(fresh: Workspace) -> None:
+    printed = fresh.snakemake("studies/bns-o9-H1/summary.html", code=1)
+    assert "bns-o9-H1 is not in background.studies" in sentence(printed)
+
+
+def test_an_event_has_a_limit_when_asked_for(event: Workspace) -> None:
+    assert event.plan(f"{EVENT}/all") == []
+    event.snakemake(LIMIT)
+    assert event.plan(LIMIT) == []
+    assert event.plan(f"{EVENT}/all") == []
+    limit = strict_json(event.event / Path(LIMIT).name)
+    significance = strict_json(event.event / "significance_lvc-i3.json")
+    assert limit["odds_ratio"] == significance["odds_ratio"] > 0
+    assert limit["e_iso_erg"] is None or limit["e_iso_erg"] > 1e49
+    assert (limit["e_iso_erg"] is None) == (limit["reason"] is not None)
+    assert set(limit["provenance"]["inputs"]) >= {"lvc_skymap.fits", "significance_lvc-i3.json"}
+    event.set("  fb: 10.0", "  fb: 20.0")
+    assert event.plan(LIMIT) == ["compute_significance", "compute_upper_limit"]
