@@ -229,6 +229,18 @@ def test_shards_that_do_not_belong_together_are_refused(shards, bank, injections
         compute_sensitivity(shards | {"doublet": shards["signal"]}, bank, 10.0)
 
 
+def test_background_paired_from_lists_has_settings_of_its_own(shards, bank, study, tmp_path):
+    paired = tmp_path / "shard-0000.hdf5"
+    rows, arguments = rows_of(shards["background"]), (np.empty(0), bank.names, 0)
+    write_shard(paired, rows, *arguments, -1, P_ASTRO, {"lists": 1})
+    found = compute_sensitivity(shards | {"background": [paired]}, bank, 10.0)
+    assert found["thresholds"] == study["thresholds"]
+    assert (found["seed"], found["settings_sha256"]) == (SEED, study["settings_sha256"])
+    write_shard(paired, rows, *arguments, -1, 0.5, {"lists": 1})
+    with pytest.raises(LlamaError, match="different settings"):
+        compute_sensitivity(shards | {"background": [paired]}, bank, 10.0)
+
+
 def test_a_detector_that_sees_no_source_is_named(shards, bank, tmp_path):
     blind = {}
     for kind in KINDS:

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from test_study import DIRECTORY, STUDY, finished_study, study  # noqa: F401
+from artifact_samples import write_artifacts
+from study_samples import DIRECTORY, STUDY
 from workspace import EVENT, Workspace, sentence, strict_json
 
 ALL = f"{DIRECTORY}/all"
@@ -19,7 +20,7 @@ LIMIT = f"{EVENT}/upper_limit_lvc-i3.json"
 
 
 @pytest.fixture
-def small(study: Workspace) -> Workspace:  # noqa: F811
+def small(study: Workspace) -> Workspace:
     study.set("  injections: 60", "  injections: 150")
     study.set("  shard_size: 20", "  shard_size: 150")
     study.set("  signal_injections: 10000", "  signal_injections: 60")
@@ -67,6 +68,18 @@ def test_a_study_is_summed_up_and_only_what_is_outdated_is_made_again(
     assert small.plan(ALL) == sorted(
         ["collate_table", "compute_sensitivity", *["inject"] * 4, *DRAWN]
     )
+
+
+def test_a_study_of_superevents_and_lists_is_summed_up_too(fresh: Workspace) -> None:
+    artifacts = write_artifacts(fresh.root / "artifacts")
+    fresh.set("  studies: {}", f"  studies: {{cbc-o3-H1L1: {{artifacts: {artifacts}}}}}")
+    fresh.set("  signal_injections: 10000", "  signal_injections: 30")
+    fresh.snakemake("studies/cbc-o3-H1L1/all", "--cores", "2")
+    content = strict_json(fresh.output / "studies/cbc-o3-H1L1/sensitivity.json")
+    assert (content["injections"]["background"], content["skymaps"]) == (15, 3)
+    assert "raise background.injections" in content["thresholds"][0]["reason"]
+    page = (fresh.output / "studies/cbc-o3-H1L1/summary.html").read_text()
+    assert "Nothing can be found" in page
 
 
 def test_a_study_that_is_not_there(fresh: Workspace) -> None:

@@ -14,9 +14,10 @@ _POINTS = 150
 def uniformity(odds: Floats) -> dict[str, Any]:
     """Return how the p-values of one half of a background are distributed against the other half.
 
-    odds: of background injections in the order of their numbers. Even ones are the reference,
-    odd ones are tested; they share nothing but the list of sky maps. Odds of 0 have p = 1 on
-    both sides: they are compared by their number, and the others by the two-sample
+    odds: of background injections in the order of their numbers. Which half one is in, reference
+    or tested, is drawn with a fixed seed: where superevents are paired with lists in turn, even
+    and odd numbers have different maps. The halves share nothing but the sky maps. Odds of 0
+    have p = 1 on both sides: they are compared by their number, and the others by the two-sample
     Kolmogorov-Smirnov test, whose result is null when there are not two of each.
 
     p: k / (1 + n_reference) for some k; fraction: of the tested with at most that p; sigma: its
@@ -24,7 +25,8 @@ def uniformity(odds: Floats) -> dict[str, Any]:
     Beta(k, n_reference + 1 - k) distributed fraction above it, so that the count of the tested
     is beta-binomial.
     """
-    reference, tested = np.sort(odds[::2]), odds[1::2]
+    shuffled = np.random.default_rng(0).permutation(odds)
+    reference, tested = np.sort(shuffled[::2]), shuffled[1::2]
     m, n = reference.size, tested.size
     above = reference[::-1][: int((reference > 0).sum())]  # descending
     k = np.unique(np.geomspace(1, max(above.size, 1), _POINTS).astype(int))[: above.size]

@@ -23,6 +23,7 @@ from llama.study.populations import collate
 Floats = NDArray[np.float64]
 
 SOURCES = tuple(kind for kind, neutrinos in KINDS.items() if neutrinos)
+PAIRED_SEED = -1  # of pairs of a superevent and a list, which are not drawn
 P_FOUND = 0.01  # IceCube notifies the public of coincidences below it
 JOINT_FAR_YEARS = 100.0
 LEVELS = (0.5, 0.9)
@@ -80,11 +81,14 @@ def compute_sensitivity(
 def _rows(
     shards: Mapping[str, Sequence[Path]],
 ) -> tuple[tuple[float, int, str], dict[str, NDArray[Any]]]:
-    """Return p_astro, seed and settings hash, and each kind's injections in order of number."""
-    made, rows = set(), {}
+    """Return p_astro, seed and settings hash, and each kind's injections in order of number.
+
+    Background that was not drawn, but paired from lists made before, has settings of its own.
+    """
+    made, rows = {}, {}
     for kind, paths in shards.items():
         content = collate(paths)
-        made.add((content["p_astro"], content["seed"], content["settings_sha256"]))
+        made[kind] = content["p_astro"], content["seed"], content["settings_sha256"]
         columns = ["odds", "neutrinos", "skymap"]
         columns += [] if kind == "background" else ["distance_mpc", "expected"]
         parts = []
@@ -94,12 +98,15 @@ def _rows(
                     raise LlamaError(f"{path} is no {kind}; delete it and run snakemake again")
                 parts.append((int(file.attrs["first"]), file["injections"].fields(columns)[()]))
         rows[kind] = np.concatenate([part for _, part in sorted(parts, key=lambda part: part[0])])
-    if len(made) != 1:
+    p_astro, seed, settings = made["signal"]
+    drawn = made["background"][1] != PAIRED_SEED
+    expected = made["signal"] if drawn else (p_astro, *made["background"][1:])
+    if {made[kind] for kind in SOURCES} != {made["signal"]} or made["background"] != expected:
         raise LlamaError(
             "the kinds of injections were made with different settings; "
             "delete them and run snakemake again"
         )
-    return made.pop(), rows
+    return (p_astro, seed, settings), rows
 
 
 def _thresholds(n_background: int, triggers_per_year: float) -> list[dict[str, Any]]:
