@@ -1,0 +1,276 @@
+"""Slack and the webhook, with real clients against doubles over HTTPS."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import receivers
+from publish_samples import GRACEID, Crash, Killed, make_event, revise
+
+from llama.errors import LlamaError
+from llama.event.flags import write_flags
+from llama.files import read_json
+from llama.publish import outbox, slack, webhook
+from llama.publish.deliver import CHANNELS, plan, publish
+
+# What may become of a request. The first three never reach the one who receives.
+FAULTS = ("drop", (429, 0), 502, "done", "lost", "short")
+SLOW_FAULTS = ("hang", "late")  # they cost the client's timeout
+
+
+class Site:
+    """One channel of one kind, its server, and what has arrived there."""
+
+    def __init__(self, name: str, server: Any, double: Any, kind: type) -> None:
+        self.name, self.server, self.double, self.kind = name, server, double, kind
+        where = "C0123456789" if name == "slack" else f"{server.url}/hook"
+        self.destinations = {"real": None, "test": where}
+
+    def publish(self, event_dir: Path) -> dict[str, Any]:
+        return publish(event_dir, self.name, self.destinations)
+
+    def arrived(self) -> list[tuple[str, str, str | None]]:
+        """Return key, text and the message referred to, of every message, as it came."""
+        if self.name == "webhook":
+            return [(key, post["text"], post["refers_to"]) for key, post in self.double.posts]
+        return [
+            (m["metadata"]["event_payload"]["key"], m["text"], m["thread_ts"])
+            for m in self.double.messages
+            if "metadata" in m
+        ]
+
+    def figures(self) -> list[str]:
+        messages = self.double.messages if self.name == "slack" else []
+        return [file["name"] for m in messages for file in m.get("files", [])]
+
+    def ends(self) -> list[str]:
+        """Return the ends of paths whose requests change something, or look something up."""
+        if self.name == "webhook":
+            return ["/hook"]
+        methods = ("chat.postMessage", "files.completeUploadExternal", "conversations.history")
+        return [f"/{method}" for method in methods]
+
+
+@pytest.fixture(params=["slack", "webhook"])
+def site(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("SLACK_TOKEN", receivers.TOKEN)
+    monkeypatch.setenv("LLAMA_WEBHOOK_TOKEN", "canary-webhook")
+    monkeypatch.setattr("llama.web.TIMEOUT_S", (5.0, 0.3))
+    monkeypatch.setattr("llama.web.PAUSE_S", 0.001)
+    monkeypatch.setattr(slack, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(outbox, "SETTLE_S", 0.0)
+    start = receivers.slack_server if request.param == "slack" else receivers.webhook_server
+    with start() as (server, double):
+        monkeypatch.setenv("SLACK_API_URL", f"{server.url}/api/")
+        kind = slack.Slack if request.param == "slack" else webhook.Webhook
+        yield Site(request.param, server, double, kind)
+
+
+@pytest.fixture
+def event(tmp_path: Path) -> Path:
+    return make_event(tmp_path / "current_run")
+
+
+def test_first_message_update_and_withdrawal(site: Site, event: Path) -> None:
+    first = site.publish(event)
+    assert (first["status"], first["audience"]) == ("sent", "test")
+    assert site.publish(event) == first
+    (_, text, refers_to) = site.arrived()[0]
+    assert text.startswith(f"[TEST] {GRACEID}-1-Initial: 1 coincident neutrino, p-value 0.0056")
+    assert refers_to is None
+    revise(event)
+    second = site.publish(event)
+    assert (second["status"], second["revision"]) == ("updated", 2)
+    assert site.arrived()[1][2] == first["remote_id"]
+    assert site.arrived()[1][1].startswith(f"[TEST] UPDATE {GRACEID}-2-Update")
+    revise(event, retracted=True)
+    third = site.publish(event)
+    assert third["status"] == "withdrawn"
+    assert "RETRACTED" in site.arrived()[2][1]
+    assert site.arrived()[2][2] == first["remote_id"]
+    assert site.publish(event) == third
+    assert len(site.arrived()) == 3
+    assert [h["remote_id"] for h in third["history"]] == [
+        r["remote_id"] for r in (first, second, third)
+    ]
+    for receipt in (first, second, third):
+        path = event / "outbox" / site.name / f"{receipt['revision']}.json"
+        assert outbox.sha256_bytes(path.read_bytes()) == receipt["payload_sha256"]
+
+
+@pytest.mark.parametrize("site", ["slack"], indirect=True)
+def test_slacks_figures_and_later_messages_are_in_the_thread(site: Site, event: Path) -> None:
+    root = site.publish(event)["remote_id"]
+    revise(event)
+    site.publish(event)
+    assert {m["thread_ts"] for m in site.double.messages[1:]} == {root}
+    assert [name[:19] for name in site.figures()] == [
+        f"{GRACEID}-1-Initial",
+        f"{GRACEID}-2-Update-",
+    ]
+    (file, _) = site.double.files.values()
+    assert file["content"] == (event / "coinc_skymap_lvc-i3.png").read_bytes()
+
+
+def test_secrets_are_in_no_file(site: Site, event: Path) -> None:
+    site.server.faults = dict.fromkeys(site.ends(), 500)
+    with pytest.raises(LlamaError) as caught:
+        site.publish(event)
+    assert "canary" not in str(caught.value)
+    site.server.faults = {}
+    site.publish(event)
+    for path in event.rglob("*"):
+        if path.is_file():
+            assert b"canary" not in path.read_bytes()
+
+
+def test_hostile_text_mentions_nobody(site: Site, event: Path) -> None:
+    revise(event, skymap_filename="<!channel>&\u202e<@U1>.fits")
+    site.publish(event)
+    text = site.arrived()[0][1]
+    assert site.name == "webhook" or ("<" not in text and "\u202e" not in text)
+
+
+def count_steps(site: Site, event: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    with monkeypatch.context() as patch:
+        crash = Crash()
+        crash.install(patch, site.kind)
+        site.publish(event)
+    return crash.steps
+
+
+def attempt(
+    site: Site, event: Path, monkeypatch: pytest.MonkeyPatch, at: int | None = None
+) -> dict[str, Any] | None:
+    """Try once; None when the process died or the remote failed."""
+    with monkeypatch.context() as patch:
+        Crash(at).install(patch, site.kind)
+        try:
+            return site.publish(event)
+        except (Killed, LlamaError):
+            return None
+
+
+def assert_each_once(site: Site) -> None:
+    keys = Counter(key for key, _, _ in site.arrived())
+    assert set(keys.values()) <= {1}, keys
+    assert set(Counter(site.figures()).values()) <= {1}, site.figures()
+
+
+def test_killed_at_every_step_it_is_sent_once(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = count_steps(site, make_event(tmp_path / "count" / "current_run"), monkeypatch)
+    assert steps == 12  # payload, intent, look-up, try, send, receipt: before and after
+    for at in range(steps):
+        before = len(site.arrived())
+        event = make_event(tmp_path / str(at) / "current_run", graceid=f"S240101{chr(97 + at)}")
+        assert attempt(site, event, monkeypatch, at) is None
+        receipt = site.publish(event)
+        assert receipt["status"] == "sent"
+        assert len(site.arrived()) == before + 1
+        assert_each_once(site)
+
+
+def test_after_every_fault_it_is_sent_once(site: Site, tmp_path: Path) -> None:
+    number = 0
+    for end in site.ends():
+        for fault in FAULTS + SLOW_FAULTS:
+            number += 1
+            before = len(site.arrived())
+            event = make_event(
+                tmp_path / str(number) / "current_run", graceid=f"S2401{number:02d}a"
+            )
+            # of the webhook, GET and POST have one path: the fault meets the second request
+            spoilt = [None, fault] if site.name == "webhook" else [fault]
+            site.server.faults = {end: spoilt}
+            with pytest.raises(LlamaError):
+                site.publish(event)
+            site.server.faults = {}
+            assert site.publish(event)["status"] == "sent"
+            assert len(site.arrived()) == before + 1, (end, fault)
+            assert_each_once(site)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_schedules_end_with_each_message_once(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Deaths, faults, new notices and retractions in any order, 25 times."""
+    rng = random.Random(f"{seed} {site.name}")
+    for number in range(25):
+        site.double.__init__()
+        site.double.base = site.server.url
+        event = make_event(tmp_path / str(number) / "current_run")
+        retracted = False
+        for _ in range(rng.randint(1, 4)):
+            what = rng.choice(["kill", "kill", "fault", "fault", "both", "revise", "retract"])
+            if what == "revise" and not retracted:
+                revise(event)
+            elif what == "retract":
+                revise(event, retracted=True)
+                retracted = True
+            else:
+                if what != "kill":
+                    faults = [rng.choice((None, *FAULTS)) for _ in range(3)]
+                    site.server.faults = {rng.choice(site.ends()): faults}
+                at = rng.randrange(14) if what != "fault" else None
+                attempt(site, event, monkeypatch, at)
+                site.server.faults = {}
+        receipt = site.publish(event)
+        assert site.publish(event) == receipt
+        assert_each_once(site)
+        assert_right_end(site, event, receipt)
+
+
+def assert_right_end(site: Site, event: Path, receipt: dict[str, Any]) -> None:
+    """What arrived last is what there is to say; what came first is what the others refer to."""
+    arrived = site.arrived()
+    info = read_json(event / "skymap_info.json")
+    if receipt["status"] == "refused":
+        assert receipt["reasons"] == ["the alert was retracted, and nothing had been published"]
+        assert arrived == []
+        return
+    assert info["notice"] in arrived[-1][1]
+    assert receipt["status"] == ("withdrawn" if info["retracted"] else receipt["status"])
+    firsts = {refers_to for _, _, refers_to in arrived[1:]}
+    assert firsts <= {
+        receipt["history"][0].get("remote_id"),
+        *(h["remote_id"] for h in receipt["history"] if h["kind"] == "new" and "remote_id" in h),
+    }
+    assert arrived[0][2] is None
+
+
+def test_what_may_not_go_asks_nobody(site: Site, event: Path) -> None:
+    for flags, reason in (
+        ({}, "the flag UPLOAD is false"),
+        ({"UPLOAD": True, "VETOED": True}, "the flag VETOED is true"),
+        ({"UPLOAD": True, "ONLINE": False}, "the flag ONLINE is false"),
+    ):
+        write_flags(event, flags)
+        receipt = site.publish(event)
+        assert (receipt["status"], receipt["reasons"]) == ("refused", [reason])
+        assert receipt["sent_at"] is None
+    assert site.server.hits == []
+
+
+def test_a_plan_asks_nobody_and_says_what_is_due(site: Site, event: Path) -> None:
+    assert plan(event, site.name, site.destinations).kind == "new"
+    assert site.server.hits == []
+    site.publish(event)
+    assert plan(event, site.name, site.destinations).kind is None
+    revise(event)
+    site.server.faults = {site.ends()[0]: ["drop", "drop", "drop", "drop"]}
+    with pytest.raises(LlamaError):
+        site.publish(event)
+    made = plan(event, site.name, site.destinations)
+    assert (made.kind, made.pending) == ("update", True)
+
+
+def test_every_channel_has_a_setting() -> None:
+    from llama.settings.publish import Destinations
+
+    assert set(CHANNELS) <= set(Destinations.model_fields)
