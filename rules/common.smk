@@ -95,7 +95,7 @@ def requested_products(directory):
 
     def locked_products(wildcards):
         lock_or_refuse(directory)
-        return event_products(directory)
+        return event_products(directory) + receipts(directory)
 
     return locked_products
 
@@ -144,7 +144,7 @@ def tracked_products(wildcards):
         except LlamaError as error:
             logger.warning(f"{event} is left alone: {error}")
         else:
-            tracked += event_products(event)
+            tracked += event_products(event) + receipts(event)
     return tracked
 
 

@@ -1,4 +1,4 @@
-"""What may go out, as drafts, and the manifest that closes the tree."""
+"""What may go out, as drafts; what went out, as receipts; and the manifest that closes the tree."""
 
 
 rule write_notice:
@@ -38,3 +38,27 @@ rule write_manifest:
         "Closing {wildcards.event} with its manifest"
     script:
         "../scripts/write_manifest.py"
+
+
+# What was sent, or why not. The messages themselves are in outbox/, which no rule touches: Snakemake
+# deletes a receipt before it is made anew.
+rule publish:
+    input:
+        published_products,
+    output:
+        "{event}/receipts/{channel}.json",
+    log:
+        "logs/{event}/publish-{channel}.log",
+    wildcard_constraints:
+        channel="|".join(CHANNELS),
+    priority: 40
+    conda:
+        "../envs/llama.yaml"
+    params:
+        destinations=lambda wildcards: destinations(wildcards.channel),
+        flags=published_flags,
+        code=code("publish"),
+    message:
+        "Publishing {wildcards.event} by {wildcards.channel}, if it may be"
+    script:
+        "../scripts/publish.py"

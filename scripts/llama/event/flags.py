@@ -70,3 +70,12 @@ def parse_changes(words: Sequence[str]) -> dict[str, bool | str]:
         changes[name] = text if name == "ROLE" else _BOOLEANS.get(text.lower(), text)
     check_flags(changes, "the command line")
     return changes
+
+
+def change_flags(event_dir: Path, changes: Mapping[str, bool | str]) -> bool:
+    """Set flags of the event directory; return whether that changed any."""
+    before = read_flags(event_dir)
+    after = {**before, **changes}
+    if after != before:
+        write_flags(event_dir, after)
+    return after != before

@@ -1,6 +1,7 @@
 """Slack: a message per event, its figures and all later messages in the thread below it."""
 
 import http.client
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +13,6 @@ from llama.errors import LlamaError
 from llama.files import dump_json, sha256_file
 from llama.publish.outbox import NotSentError, Post
 from llama.publish.result import Result
-from llama.web import parse_json
 
 TIMEOUT_S = 30
 FIGURES = ("coinc_skymap_lvc-i3.png", "coinc_scatter_lvc-i3.png")
@@ -70,7 +70,7 @@ class Slack:
 
     def send(self, post: Post) -> str:
         """Post what of message and figures is not there yet."""
-        content = parse_json(post.payload)
+        content = json.loads(post.payload)
         ts, posted = self._message(post), False
         if ts is None:
             answer = self._call(
@@ -114,7 +114,7 @@ class Slack:
         """Yield the figures that are not in the thread; one made anew since is left out."""
         figures = [
             figure
-            for figure in parse_json(post.payload)["figures"]
+            for figure in json.loads(post.payload)["figures"]
             if Path(figure["path"]).exists() and sha256_file(figure["path"]) == figure["sha256"]
         ]
         if not figures:

@@ -1,0 +1,89 @@
+"""`llama publish`: what goes where, why not, and sending it now."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from llama.cli.common import say
+from llama.cli.parsers import Subparsers, add_command
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `llama publish`."""
+    command = add_command(
+        subparsers, "publish", "publish what is due now, or say what would go where", _publish
+    )
+    command.add_argument(
+        "event",
+        nargs="?",
+        metavar="[RUN/]EVENT",
+        help="event, or a pattern of events (default with --dry-run: all of the current run)",
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="ask nobody, send nothing; say what would and why"
+    )
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from llama.errors import LlamaError
+    from llama.event.find import find_events
+    from llama.settings import load
+
+    settings = load()
+    if options.event is None and not options.dry_run:
+        raise LlamaError("say which event, or look at all of them with --dry-run")
+    events = find_events(settings.output_dir, options.event)
+    where = _destinations(settings)
+    if not where:
+        raise LlamaError("no channel has a destination; set some under publish in config.yaml")
+    act = _show if options.dry_run else _send
+    return max(act(event, channel, where[channel]) for event in events for channel in where)
+
+
+def _destinations(settings: Any) -> dict[str, dict[str, Any]]:
+    """Return the channels that have a destination, each with its real and its test one."""
+    from llama.publish.deliver import CHANNELS
+
+    publish = settings.publish.model_dump(mode="json")
+    found = {c: {who: publish[who][c] for who in ("real", "test")} for c in CHANNELS}
+    return {channel: both for channel, both in found.items() if any(both.values())}
+
+
+def _show(event: Path, channel: str, destinations: dict[str, Any]) -> int:
+    from llama.errors import LlamaError
+    from llama.publish.deliver import plan
+
+    try:
+        made = plan(event, channel, destinations)
+    except LlamaError as error:
+        print(f"{event.name}  {channel:8} cannot tell: {error}")
+        return 1
+    if made.reasons:
+        print(f"{event.name}  {channel:8} nothing would be sent: {made.reasons[0]}")
+        for reason in made.reasons[1:]:
+            print(f"{'':{len(event.name)}}  {'':8} and {reason}")
+        return 0
+    audience = "REAL" if made.real else "test"
+    what = {
+        None: "nothing new for",
+        "new": "a first message would go to",
+        "update": "an update would go to",
+        "withdrawal": "a withdrawal would go to",
+    }[made.kind]
+    first = "; a message without answer would be looked up there first" if made.pending else ""
+    print(f"{event.name}  {channel:8} {what} {made.destination} ({audience}){first}")
+    return 0
+
+
+def _send(event: Path, channel: str, destinations: dict[str, Any]) -> int:
+    from llama.errors import LlamaError
+    from llama.publish.deliver import publish, sentence, write_receipt
+
+    try:
+        receipt = publish(event, channel, destinations)
+    except LlamaError as error:
+        say(f"{event.name} {channel}: {error}")
+        return 1
+    write_receipt(event, receipt)
+    print(f"{event.name} {sentence(receipt)}")
+    return 0
