@@ -1,16 +1,10 @@
 """Which receipts an event has: one per channel that has a destination in the settings."""
 
-from llama.publish.deliver import CHANNELS
+from llama.publish.deliver import CHANNELS, destinations
 from llama.publish.slack import FIGURES
 
 # flags that a channel's receipt depends on; a change of another one sends nobody anything
 _FLAGS_OF_ALL = ("VETOED", "ROLE", "BLINDED_NEUTRINOS")
-
-
-def destinations(channel):
-    """Return the real and the test destination of a channel, None where there is none."""
-    publish = SETTINGS.publish.model_dump(mode="json")
-    return {audience: publish[audience][channel] for audience in ("real", "test")}
 
 
 def receipts(directory):
@@ -20,7 +14,7 @@ def receipts(directory):
     return [
         f"{directory}/receipts/{channel}.json"
         for channel in CHANNELS
-        if any(destinations(channel).values())
+        if any(destinations(SETTINGS, channel).values())
         and (
             not event_info(directory)["retracted"] or has_skymap(event_info(directory))
         )
@@ -33,7 +27,9 @@ def published_products(wildcards):
     names = ["skymap_info.json"]
     if not info["retracted"]:
         names += ["icecube_neutrino_list.json", significance_name(info)]
-        names += FIGURES if wildcards.channel == "slack" else []
+        names += {"slack": FIGURES, "gcn": ["gcn_notice.json"]}.get(
+            wildcards.channel, []
+        )
     return [f"{wildcards.event}/{name}" for name in names]
 
 

@@ -55,7 +55,7 @@ rule publish:
     conda:
         "../envs/llama.yaml"
     params:
-        destinations=lambda wildcards: destinations(wildcards.channel),
+        destinations=lambda wildcards: destinations(SETTINGS, wildcards.channel),
         flags=published_flags,
         code=code("publish"),
     message:

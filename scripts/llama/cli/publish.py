@@ -42,10 +42,9 @@ def _publish(options: argparse.Namespace) -> int:
 
 def _destinations(settings: Any) -> dict[str, dict[str, Any]]:
     """Return the channels that have a destination, each with its real and its test one."""
-    from llama.publish.deliver import CHANNELS
+    from llama.publish.deliver import CHANNELS, destinations
 
-    publish = settings.publish.model_dump(mode="json")
-    found = {c: {who: publish[who][c] for who in ("real", "test")} for c in CHANNELS}
+    found = {channel: destinations(settings, channel) for channel in CHANNELS}
     return {channel: both for channel, both in found.items() if any(both.values())}
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from llama.errors import LlamaError
 from llama.event.vetoes import Facts, Terms, not_real, read_facts, vetoes
 from llama.files import write_json
-from llama.publish import slack, webhook
+from llama.publish import gracedb_log, icecube_files, kafka_notice, slack, webhook
 from llama.publish.outbox import STATUS, Channel, Message, Outbox
 from llama.publish.result import Result, read_result
+from llama.settings.model import Settings
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,23 @@ class Kind:
 
 CHANNELS: dict[str, Kind] = {
     "slack": Kind(Terms(final=False), slack.build, slack.Slack),
+    "gracedb": Kind(Terms(), gracedb_log.build, gracedb_log.GraceDBLog),
+    "gcn": Kind(Terms(), kafka_notice.build, kafka_notice.KafkaNotice),
+    "icecube": Kind(
+        Terms(flag="ICECUBE_UPLOAD", online=False), icecube_files.build, icecube_files.IceCubeFiles
+    ),
     "webhook": Kind(Terms(final=False), webhook.build, webhook.Webhook),
 }
+
+
+def destinations(settings: Settings, channel: str) -> dict[str, str | None]:
+    """Return the real and the test destination of a channel, None where the settings have none."""
+    found: dict[str, str | None] = {}
+    for audience in ("real", "test"):
+        place = getattr(getattr(settings.publish, audience), channel)
+        domain = f"{settings.listen.domain}/" if channel == "gcn" else ""
+        found[audience] = None if place is None else f"{domain}{place}"
+    return found
 
 
 @dataclass(frozen=True)
@@ -40,14 +56,14 @@ class Plan:
     reasons: tuple[str, ...]
 
 
-def plan(event_dir: Path, channel: str, destinations: Mapping[str, Any]) -> Plan:
+def plan(event_dir: Path, channel: str, places: Mapping[str, str | None]) -> Plan:
     """Return what publishing an event by a channel would do; asks nobody.
 
-    destinations: {"real", "test"}, each a destination or None. `LlamaError` for files that are
+    places: {"real", "test"}, each a destination or None. `LlamaError` for files that are
     missing, broken or outdated.
     """
     facts = read_facts(event_dir)
-    real, destination, reasons = _verdict(facts, CHANNELS[channel].terms, destinations)
+    real, destination, reasons = _verdict(facts, CHANNELS[channel].terms, places)
     if reasons or destination is None:
         return Plan(channel, real, destination, None, False, tuple(reasons))
     outbox = Outbox(event_dir, channel, destination)
@@ -60,21 +76,21 @@ def plan(event_dir: Path, channel: str, destinations: Mapping[str, Any]) -> Plan
 
 
 def _verdict(
-    facts: Facts, terms: Terms, destinations: Mapping[str, Any]
+    facts: Facts, terms: Terms, places: Mapping[str, str | None]
 ) -> tuple[bool, str | None, list[str]]:
     """Return whether the event is real, its destination, and every reason against sending."""
     signs = not_real(facts)
     real = not signs
-    destination = destinations["real" if real else "test"]
+    destination = places["real" if real else "test"]
     reasons = vetoes(facts, terms, real, withdrawal=facts.retracted)
     if destination is None:
         wanted = "real" if real else "test"
         reasons = [f"there is no destination for {wanted} events in the settings", *reasons]
         reasons += [] if real else [f"it counts as a test because {sign}" for sign in signs]
-    return real, None if destination is None else str(destination), reasons
+    return real, destination, reasons
 
 
-def publish(event_dir: Path, channel: str, destinations: Mapping[str, Any]) -> dict[str, Any]:
+def publish(event_dir: Path, channel: str, places: Mapping[str, str | None]) -> dict[str, Any]:
     """Publish what is due, and return the receipt.
 
     It has channel, destination, audience, status (sent, updated, withdrawn or refused), reasons,
@@ -83,13 +99,13 @@ def publish(event_dir: Path, channel: str, destinations: Mapping[str, Any]) -> d
     """
     kind = CHANNELS[channel]
     facts = read_facts(event_dir)
-    real, destination, reasons = _verdict(facts, kind.terms, destinations)
+    real, destination, reasons = _verdict(facts, kind.terms, places)
     outbox = Outbox(event_dir, channel, destination or "")
     if destination is not None and not reasons:
         with outbox.locked():
             # what stood in the files before the lock was there may have changed
             facts = read_facts(event_dir)
-            if (real, destination, []) != _verdict(facts, kind.terms, destinations):
+            if (real, destination, []) != _verdict(facts, kind.terms, places):
                 raise LlamaError(f"{event_dir} has just changed; run the same command again")
             result = read_result(event_dir, real)
             if not (facts.retracted and not outbox.delivered() and outbox.pending() is None):

@@ -1,5 +1,6 @@
 """What there is to say about an event, as every channel says it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,15 +81,20 @@ class Result:
             + f", odds ratio {facts['odds_ratio']:.3g}",
             f"event time {facts['event_time']}, false-alarm rate "
             + ("unknown" if far_hz is None else f"{far_hz:.3g} Hz")
-            + f", sky map {facts['skymap']}, {facts['neutrinos']} neutrinos in the window"
+            + f", sky map {_safe(facts['skymap'])}, {facts['neutrinos']} neutrinos in the window"
             + ("" if facts["neutrinos_final"] else " (PROVISIONAL: it is still being filled)"),
         ]
         lines += [
-            f"{one['id']}: {one['dt']:+.1f} s, RA {one['ra']:.2f}, Dec {one['dec']:+.2f}, "
+            f"{_safe(one['id'])}: {one['dt']:+.1f} s, RA {one['ra']:.2f}, Dec {one['dec']:+.2f}, "
             f"sigma {one['sigma']:.2f} deg, p-value {round_p(one['p_value']):g}"
             for one in listed
         ]
         return "\n".join(lines)
+
+
+def _safe(name: object) -> str:
+    """Return a name of somebody else's that no receiver takes for markup or a mention."""
+    return re.sub(r"[^A-Za-z0-9_.,:+-]", "_", str(name))[:80]
 
 
 def read_result(event_dir: Path, real: bool) -> Result:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     paths = [] if kind == "withdrawal" else [result.event_dir / name for name in FIGURES]
     content = {
         "key": key,
-        "text": _escaped(result.text(kind)),
+        "text": result.text(kind),
         "figures": [
             {
                 "name": f"{result.info['notice']}-{key[:8]}-{path.name}",
@@ -39,12 +40,6 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
         ],
     }
     return dump_json(content).encode()
-
-
-def _escaped(text: str) -> str:
-    """Return text that Slack shows as it is: no mentions, links or marks of direction."""
-    text = re.sub(r"[^\n -~\u00a0-\u200a\u2010-\u2027\u2030-\u205f\u2070-\ud7ff]", "?", text)
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 class Slack:
@@ -61,7 +56,10 @@ class Slack:
             )
         self._channel, self._secret = destination, token
         # no retries: the library's own resend what may have arrived
-        self._client = WebClient(token, timeout=TIMEOUT_S, retry_handlers=[], base_url=_base_url())
+        quiet = logging.Logger(__name__, logging.CRITICAL)  # errors are ours to tell
+        self._client = WebClient(
+            token, timeout=TIMEOUT_S, retry_handlers=[], base_url=_base_url(), logger=quiet
+        )
 
     def find(self, post: Post) -> str | None:
         """Look for message and figures; a message without all its figures is not whole."""

@@ -23,7 +23,7 @@ class Destinations(Block):
         examples=["https://gracedb-playground.ligo.org/api/"],
     )
     """Root of a GraceDB's API, with the final slash; the result is uploaded to the superevent's
-    log. Credentials are found as IGWN's tools do."""
+    log. The token comes from GRACEDB_TOKEN, or is found as IGWN's tools do."""
     gcn: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$",
