@@ -76,6 +76,7 @@ class KafkaNotice:
                 "group.id": f"llama-look-up-{os.getpid()}-{time.time_ns()}",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 50,
                 "auto.offset.reset": "earliest",
             },
             logger=client_log(),
@@ -101,8 +102,9 @@ class KafkaNotice:
         for number in known.partitions:
             place = TopicPartition(self._topic, number)
             low, high = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
-            places.append(TopicPartition(self._topic, number, max(low, high - _TAIL)))
-        open_ends = set(known.partitions)
+            if low < high:
+                places.append(TopicPartition(self._topic, number, max(low, high - _TAIL)))
+        open_ends = {place.partition for place in places}
         consumer.assign(places)
         while open_ends:
             if time.monotonic() > end:
