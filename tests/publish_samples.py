@@ -39,6 +39,7 @@ def neutrino(k: int, dt: float, p_value: float, kind: str = "observation") -> di
 def make_event(run_dir: Path, flags: dict[str, Any] = PUBLIC, **info: Any) -> Path:
     """Write an event with two neutrinos, its significance and a figure."""
     made = {**INFO, **info}
+    made["notice"] = info.get("notice", f"{made['graceid']}-1-Initial")
     event_dir = run_dir / made["graceid"]
     event_dir.mkdir(parents=True)
     write_flags(event_dir, flags)

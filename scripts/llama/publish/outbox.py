@@ -39,7 +39,8 @@ class Post:
     """One message: the key by which the remote can be asked for it, and what it refers to.
 
     `kind` is new, update or withdrawal; `refers_to` the remote id of the first message about the
-    event at this destination; `since` [Unix s] when it was first about to be sent.
+    event at this destination; `since` [Unix s] when it was prepared; `tried` whether it may have
+    been sent before.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Post:
     refers_to: str | None
     payload: bytes
     since: float
+    tried: bool
 
 
 class Channel(Protocol):
@@ -191,7 +193,9 @@ class Outbox:
                 f"{path} is not what was to be sent; put it back, or delete its intent "
                 "beside it once you know that it was not sent"
             )
-        return Post(entry["key"], entry["kind"], entry["refers_to"], payload, entry["since"])
+        tried = entry["tried_at"] is not None
+        key, kind, refers_to = entry["key"], entry["kind"], entry["refers_to"]
+        return Post(key, kind, refers_to, payload, entry["since"], tried)
 
     def _finish(self, entry: dict[str, Any], receipt: dict[str, Any]) -> None:
         self._write(f"{entry['n']}.receipt.json", dump_json(receipt).encode())
