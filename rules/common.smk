@@ -53,7 +53,8 @@ def prepare_output_dir():
         == OUTPUT_DIR
     ):
         clone_link = Path(workflow.basedir) / "events"
-        links.append((clone_link, SETTINGS.output_dir / "current_run"))
+        if os.access(workflow.basedir, os.W_OK):  # systemd's sandbox makes it read-only
+            links.append((clone_link, SETTINGS.output_dir / "current_run"))
     for link, target in links:
         if link.is_symlink() and Path(os.readlink(link)) != target:
             link.unlink()
