@@ -1,0 +1,130 @@
+"""latency.json: when each alert of an event was sent, heard and used, and how long that took.
+
+Products are remade: when the window closes, when a setting changes. What counts is when an alert's
+step was first reached, so that is remembered in `alerts/made.json`, which no rule makes or removes.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from llama.errors import LlamaError
+from llama.event.skymap_info import KINDS
+from llama.files import read_json, write_json
+from llama.times import iso_to_gps
+
+STEPS = ("sent", "heard", "taken_over", "map", "neutrinos", "significance", "published")
+HISTORY = "alerts/made.json"
+_ALERT = re.compile(rf"([0-9]+)-({'|'.join(KINDS)})\.(?:json|xml)")
+
+
+def remember(event_dir: Path, info: Mapping[str, Any], made: Mapping[str, Path]) -> None:
+    """Add to the history what the event's present alert has reached for the first time.
+
+    made: step to the file that was made last on its way. A file that is older than the alert's
+    takeover was made for an earlier one and does not count.
+    """
+    history = _history(event_dir)
+    taken_over = _taken_over(event_dir / info["alert_file"])
+    now = {step: _moment(path.stat().st_mtime) for step, path in made.items()}
+    known = history.get(str(info["revision"]), {})
+    published = published_at(event_dir, info)
+    now |= {"published": published} if published else {}
+    new = {step: time for step, time in now.items() if time >= taken_over}
+    history[str(info["revision"])] = new | known
+    if new.keys() - known.keys():
+        write_json(event_dir / HISTORY, history)
+
+
+def published_at(event_dir: Path, info: Mapping[str, Any]) -> str | None:
+    """Return when something of the event's present alert was first sent out, None if never yet."""
+    taken_over = _taken_over(event_dir / info["alert_file"])
+    times = []
+    for path in sorted((event_dir / "receipts").glob("*.json")):
+        receipt = read_json(path)
+        time = receipt.get("sent_at") if isinstance(receipt, dict) else None
+        if time and _normal(time, path) >= taken_over:
+            times.append(_normal(time, path))
+    return min(times, default=None)
+
+
+def build_latency(
+    event_dir: Path, info: Mapping[str, Any], notice_time: Callable[[Path], str]
+) -> dict[str, Any]:
+    """Return the content of latency.json but for its provenance.
+
+    `revisions` has an entry per archived alert, in their order, with `steps`: ISO time (UTC), and
+    seconds after the event and after the notice; null for what did not happen, as when nothing had
+    to be made. notice_time: returns when an archived alert was issued.
+    """
+    history = _history(event_dir)
+    revisions = []
+    for number, kind, path in _alerts(event_dir):
+        notice = notice_time(path)
+        times = _heard(path) | history.get(str(number), {})
+        zeros = {"after_event_s": info["event_time"], "after_notice_s": notice}
+        steps = {
+            step: {"time": times[step], **_after(times[step], zeros)} if times.get(step) else None
+            for step in STEPS
+        }
+        revisions.append({"revision": number, "kind": kind, "notice_time": notice, "steps": steps})
+    return {
+        "graceid": info["graceid"],
+        "event_time": info["event_time"],
+        "revisions": revisions,
+    }
+
+
+def _alerts(event_dir: Path) -> list[tuple[int, str, Path]]:
+    found = [(path, _ALERT.fullmatch(path.name)) for path in (event_dir / "alerts").iterdir()]
+    return sorted((int(match[1]), match[2], path) for path, match in found if match)
+
+
+def _heard(alert: Path) -> dict[str, str | None]:
+    """Return the times of an alert before its event was worked on."""
+    sent_ms = _takeover(alert).get("kafka_time_ms")
+    heard = _takeover(alert).get("heard_at")
+    return {
+        "sent": None if sent_ms is None else _moment(sent_ms / 1000),
+        "heard": _normal(heard, alert) if heard else None,
+        "taken_over": _taken_over(alert),
+    }
+
+
+def _taken_over(alert: Path) -> str:
+    """Return when the alert came into the event: as `llama run` says, else as its file does."""
+    time = _takeover(alert).get("taken_over_at")
+    return _normal(time, alert) if time else _moment(alert.stat().st_mtime)
+
+
+def _takeover(alert: Path) -> dict[str, Any]:
+    path = alert.with_suffix(".heard.json")
+    return read_json(path) if path.exists() else {}
+
+
+def _history(event_dir: Path) -> dict[str, dict[str, str]]:
+    path = event_dir / HISTORY
+    return read_json(path) if path.exists() else {}
+
+
+def _after(time: str, zeros: Mapping[str, str | None]) -> dict[str, float | None]:
+    return {
+        name: None if zero is None else round(iso_to_gps(time) - iso_to_gps(zero), 3)
+        for name, zero in zeros.items()
+    }
+
+
+def _moment(unix_s: float) -> str:
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _normal(time: Any, where: Path) -> str:
+    """Return an ISO time with microseconds and Z, so that texts compare as times do."""
+    try:
+        return _moment(datetime.fromisoformat(time).astimezone(UTC).timestamp())
+    except (TypeError, ValueError) as error:
+        raise LlamaError(
+            f"{where} has the time {str(time)[:40]!r}, which is no ISO time; move the file away"
+        ) from error
