@@ -27,6 +27,15 @@ def analyze(*words):
     return done.returncode, done.stdout + done.stderr
 
 
+def test_an_output_directory_that_the_environment_names_is_named_to_systemd(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    settings = Settings()
+    for path in write_units(tmp_path, settings):
+        if path.suffix == ".service":
+            assert f"Environment=XDG_DATA_HOME={tmp_path / 'data'}\n" in path.read_text()
+            assert f"ReadWritePaths={settings.output_dir}\n" in path.read_text()
+
+
 def test_systemd_finds_no_fault_in_them(units):
     assert analyze("verify", *map(str, units.values())) == (0, "")
 

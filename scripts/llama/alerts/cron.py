@@ -4,6 +4,7 @@ python-crontab is not used: it writes other people's lines anew (blanks, order, 
 understand becomes a comment). Here every byte of them stays.
 """
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -53,11 +54,7 @@ def cron_line(settings: Settings) -> str:
 
     The file `cron.failed` remembers that the mail has been sent; the next success removes it.
     """
-    config = find_config()
-    variables = {"PATH": search_path()} | (
-        {"LLAMA_CONFIG": f"{config.resolve()}"} if config else {}
-    )
-    environment = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    environment = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables().items())
     command = (
         f"L={shlex.quote(str(settings.output_dir / 'logs' / 'cron'))}; "
         f"cd {shlex.quote(str(find_clone()))} && {environment} "
@@ -78,9 +75,14 @@ def cron_line(settings: Settings) -> str:
     return f"* * * * * {command}"
 
 
-def search_path() -> str:
-    """Return the PATH for commands that no shell of the user's starts."""
-    return f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+def variables() -> dict[str, str]:
+    """Return the environment that a command needs which no shell of the user's starts."""
+    config, data_home = find_config(), os.environ.get("XDG_DATA_HOME")
+    return {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        **({"LLAMA_CONFIG": str(config.resolve())} if config else {}),
+        **({"XDG_DATA_HOME": data_home} if data_home else {}),
+    }
 
 
 def _program(name: str) -> str:

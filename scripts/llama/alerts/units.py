@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from llama.alerts.cron import search_path
+from llama.alerts.cron import variables
 from llama.errors import LlamaError
 from llama.files import write_bytes
 from llama.settings import Settings
-from llama.settings.load import find_clone, find_config
+from llama.settings.load import find_clone
 
 CREDENTIALS = "/etc/llama"
 # unit: its template, and whether it makes one pass only
@@ -50,21 +50,18 @@ def write_units(directory: Path, settings: Settings) -> list[Path]:
 
 
 def _values(settings: Settings) -> dict[str, Any]:
-    config = find_config()
     values = {
         "user": getpass.getuser(),
         "home": str(Path.home()),
         "clone": str(find_clone()),
-        "config": str(config.resolve()) if config else "",
         "output_dir": str(settings.output_dir),
         "python": sys.executable,
-        "path": search_path(),
         "credentials": CREDENTIALS,
     }
-    for value in values.values():
+    for value in [*values.values(), *variables().values()]:
         if not re.fullmatch(r"[A-Za-z0-9_./:+@=~,-]*", value):
             raise LlamaError(
                 f"systemd would misread {value[:100]!r}; choose a name of letters, digits and "
                 "_ . + @ = ~ , - for it"
             )
-    return values
+    return values | {"variables": variables()}
