@@ -65,10 +65,7 @@ def build_latency(
         notice = notice_time(path)
         times = _heard(path) | history.get(str(number), {})
         zeros = {"after_event_s": info["event_time"], "after_notice_s": notice}
-        steps = {
-            step: {"time": times[step], **_after(times[step], zeros)} if times.get(step) else None
-            for step in STEPS
-        }
+        steps = {step: _step(times.get(step), zeros) for step in STEPS}
         revisions.append({"revision": number, "kind": kind, "notice_time": notice, "steps": steps})
     return {
         "graceid": info["graceid"],
@@ -109,11 +106,15 @@ def _history(event_dir: Path) -> dict[str, dict[str, str]]:
     return read_json(path) if path.exists() else {}
 
 
-def _after(time: str, zeros: Mapping[str, str | None]) -> dict[str, float | None]:
-    return {
+def _step(time: str | None, zeros: Mapping[str, str | None]) -> dict[str, Any] | None:
+    """Return a time and how long after each of `zeros` it is."""
+    if not time:
+        return None
+    after = {
         name: None if zero is None else round(iso_to_gps(time) - iso_to_gps(zero), 3)
         for name, zero in zeros.items()
     }
+    return {"time": time, **after}
 
 
 def _moment(unix_s: float) -> str:
