@@ -62,7 +62,8 @@ class Event:
         remember(self.directory, self.info, made)
 
     def publish(self, at, channel="slack"):
-        receipt = {"channel": channel, "sent_at": iso(at), "status": "sent"}
+        sent = {"sent_at": iso(at), "revision": self.info["revision"]}
+        receipt = {"channel": channel, "status": "sent", **sent}
         write_json(self.directory / "receipts" / f"{channel}.json", receipt)
 
     def latency(self):
@@ -188,10 +189,30 @@ def test_the_first_receipt_counts_even_if_it_is_overwritten(event):
     assert event.seconds(2)["published"] == 810
 
 
+def test_what_was_refused_is_not_published_and_older_messages_count_too(event):
+    event.take(1, "Preliminary", 33)
+    event.make(35)
+    refused = {"channel": "slack", "status": "refused", "sent_at": None, "revision": None}
+    write_json(event.directory / "receipts/slack.json", refused | {"history": []})
+    assert published_at(event.directory, event.info) is None
+    history = [
+        {"n": 1, "revision": 1, "given_up": "no"},
+        {"n": 2, "revision": 1, "sent_at": iso(44)},
+        {"n": 3, "revision": 2, "sent_at": iso(310)},
+    ]
+    event.take(2, "Update", 300)
+    last = {"channel": "slack", "status": "updated", "sent_at": iso(310), "revision": 2}
+    write_json(event.directory / "receipts/slack.json", last | {"history": history})
+    event.make(305)
+    assert [event.seconds(n)["published"] for n in (1, 2)] == [44, 310]
+
+
 def test_times_with_an_offset_are_the_same_times(event):
     event.take(1, "Preliminary", 33)
     event.make(35)
-    write_json(event.directory / "receipts/a.json", {"sent_at": "2024-01-01T01:00:41+01:00"})
+    write_json(
+        event.directory / "receipts/a.json", {"sent_at": "2024-01-01T01:00:41+01:00", "revision": 1}
+    )
     assert published_at(event.directory, event.info) == iso(41)
 
 
@@ -212,7 +233,7 @@ def test_a_retraction_without_event_has_only_its_notice_to_count_from(event):
 
 def test_a_broken_receipt_is_named(event):
     event.take(1, "Preliminary", 33)
-    write_json(event.directory / "receipts/slack.json", {"sent_at": "yesterday"})
+    write_json(event.directory / "receipts/slack.json", {"sent_at": "yesterday", "revision": 1})
     with pytest.raises(LlamaError, match=r"slack\.json has the time 'yesterday'"):
         published_at(event.directory, event.info)
 

@@ -56,7 +56,7 @@ def test_a_receipt_is_noticed_once_and_a_later_one_outdates_nothing(event: Works
         sent_at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
         path = event.event / "receipts" / f"{channel}.json"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"channel": channel, "sent_at": sent_at, "status": "sent"}))
+        path.write_text(json.dumps({"status": "sent", "sent_at": sent_at, "revision": 1}))
         return sent_at
 
     first = send("slack")

@@ -21,33 +21,38 @@ _ALERT = re.compile(rf"([0-9]+)-({'|'.join(KINDS)})\.(?:json|xml)")
 
 
 def remember(event_dir: Path, info: Mapping[str, Any], made: Mapping[str, Path]) -> None:
-    """Add to the history what the event's present alert has reached for the first time.
+    """Add to the history what the event's alerts have reached for the first time.
 
     made: step to the file that was made last on its way. A file that is older than the alert's
     takeover was made for an earlier one and does not count.
     """
     history = _history(event_dir)
     taken_over = _taken_over(event_dir / info["alert_file"])
-    now = {step: _moment(path.stat().st_mtime) for step, path in made.items()}
-    known = history.get(str(info["revision"]), {})
-    published = published_at(event_dir, info)
-    now |= {"published": published} if published else {}
-    new = {step: time for step, time in now.items() if time >= taken_over}
-    history[str(info["revision"])] = new | known
-    if new.keys() - known.keys():
-        write_json(event_dir / HISTORY, history)
+    moments = {step: _moment(path.stat().st_mtime) for step, path in made.items()}
+    reached = {revision: {"published": time} for revision, time in _published(event_dir).items()}
+    reached.setdefault(str(info["revision"]), {}).update(
+        {step: time for step, time in moments.items() if time >= taken_over}
+    )
+    merged = {n: reached.get(n, {}) | history.get(n, {}) for n in reached.keys() | history.keys()}
+    if merged != history:
+        write_json(event_dir / HISTORY, merged)
 
 
 def published_at(event_dir: Path, info: Mapping[str, Any]) -> str | None:
     """Return when something of the event's present alert was first sent out, None if never yet."""
-    taken_over = _taken_over(event_dir / info["alert_file"])
-    times = []
-    for path in sorted((event_dir / "receipts").glob("*.json")):
+    return _published(event_dir).get(str(info["revision"]))
+
+
+def _published(event_dir: Path) -> dict[str, str]:
+    """Return revision to the time when something of it was first sent, as the receipts say."""
+    first: dict[str, str] = {}
+    for path in (event_dir / "receipts").glob("*.json"):
         receipt = read_json(path)
-        time = receipt.get("sent_at") if isinstance(receipt, dict) else None
-        if time and _normal(time, path) >= taken_over:
-            times.append(_normal(time, path))
-    return min(times, default=None)
+        for message in (receipt, *receipt.get("history", ())):
+            if message.get("sent_at") and message.get("revision"):
+                time, revision = _normal(message["sent_at"], path), str(message["revision"])
+                first[revision] = min(time, first.get(revision, time))
+    return first
 
 
 def build_latency(
