@@ -11,6 +11,7 @@ from llama import __version__, settings as llama_settings
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
 from llama.event.names import (
+    BURSTS_NAME,
     EVENT_DIR_PATTERN,
     check_graceid,
     has_skymap,
@@ -153,7 +154,7 @@ def event_significance(wildcards):
 
 
 def manifest_products(wildcards):
-    """Return every product but the manifest, and the alerts as received."""
+    """Return every product but the manifest, the alerts as received, and bursts that count."""
     directory = SETTINGS.output_dir / wildcards.event
     received = sorted(
         f"{wildcards.event}/alerts/{path.name}"
@@ -164,7 +165,7 @@ def manifest_products(wildcards):
         for path in event_products(wildcards.event)
         if not path.endswith("manifest.json")
     ]
-    return made + received
+    return made + received + event_bursts(wildcards)
 
 
 def event_skymap(wildcards):
@@ -180,6 +181,18 @@ def event_alert(wildcards):
 def event_map_source(wildcards):
     info = event_info(wildcards.event)
     return f"{wildcards.event}/{info['skymap_file'] or info['skymap_alert_file'] or info['alert_file']}"
+
+
+def event_bursts(wildcards):
+    """Return the event's list of gamma-ray bursts, if there is one and it shall count."""
+    name = f"{wildcards.event}/{BURSTS_NAME}"
+    there = SETTINGS.grb.efficiency > 0 and (SETTINGS.output_dir / name).exists()
+    return [name] if there else []
+
+
+def burst_model(wildcards):
+    """Return the model of bursts, which outdates only what has a list of them."""
+    return SETTINGS.grb.model_dump(mode="json") if event_bursts(wildcards) else None
 
 
 def event_flag(name):
