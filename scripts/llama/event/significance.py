@@ -118,8 +118,8 @@ def compute_significance(
 _WITHOUT = ("odds_ratio", "posterior", "p_astro_joint", "p_h_c", "p_h_s1", "p_h_s2")
 _NO_P_VALUE = {
     "p_value": None,
-    "p_value_reason": "the odds count gamma-ray bursts, and no background has any; "
-    "without_bursts in this file has odds and p-value of the neutrinos alone",
+    "p_value_reason": "the odds count gamma-ray bursts, of which the background has none; odds and "
+    "p-value of the neutrinos alone are beside them (without_bursts)",
     "p_value_p_astro": None,
     "p_value_odds": None,
     "n_background": 0,
