@@ -22,6 +22,7 @@ rule compute_significance:
     params:
         search=SEARCH,
         grb=burst_model,
+        bursts=burst_version,
         run=SETTINGS.background.run,
         background=background_versions,
         populations=POPULATIONS,

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from workspace import EVENT, SIGNIFICANCE, Workspace, strict_json
+from workspace import EVENT, SIGNIFICANCE, Workspace, alert, sentence, skymap_fits, strict_json
 
 from llama.event.skymap_info import read_info
 from llama.files import sha256_file
@@ -86,13 +86,17 @@ def test_a_list_that_cannot_be_read_is_one_sentence_and_the_old_result_stays(
     event.set(OFF, ON)
     before = event.digests([PRODUCT])
     path = give(event, {}, {"sigma": -1})
-    printed = event.snakemake(f"{EVENT}/{PRODUCT}", code=1)
-    wanted = r"fermi_grbs\.json, row 2: sigma -1 is out of range; give the 1-sigma error radius"
-    assert re.search(wanted, printed)
-    assert "Traceback" not in printed
-    assert event.digests([PRODUCT]) == before
+    wrong = r"fermi_grbs\.json, row 2: sigma -1 is out of range; give the 1-sigma error radius"
+    for target in (TARGET, f"{EVENT}/{PRODUCT}"):
+        assert re.search(wrong, sentence(event.snakemake(target, code=1)))
+    # plain snakemake names the event and does the others
+    event.take(alert(graceid="S240101cd", skymap=skymap_fits()))
+    printed = event.snakemake("--dry-run")
+    assert re.search(rf"{EVENT} is left alone: .*{wrong}", printed)
+    assert f"output: {EVENT}/" not in printed
+    assert f"output: events/S240101cd/{PRODUCT}" in printed
     path.write_text("GRB 190425A")
-    assert "is not valid JSON" in event.snakemake(f"{EVENT}/{PRODUCT}", code=1)
+    assert "is not valid JSON" in sentence(event.snakemake(f"{EVENT}/{PRODUCT}", code=1))
     assert event.digests([PRODUCT]) == before
     give(event, {})
     event.snakemake(f"{EVENT}/{PRODUCT}")

@@ -3,15 +3,15 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama.errors import LlamaError
 from llama.files import read_json
 from llama.neutrinos.given import checked_number, shown
-from llama.stats.messengers import Messenger, prepare_bursts
 from llama.stats.parameters import GrbParameters, SearchParameters
+
+if TYPE_CHECKING:
+    from llama.stats.messengers import Messenger
 
 _ID = r"[A-Za-z0-9_.:+-]{1,64}"
 _MAX_BYTES, _MAX_ROWS = 20_000_000, 10_000
@@ -33,8 +33,13 @@ class Bursts(NamedTuple):
     events: list[dict[str, Any]]
     model: GrbParameters
 
-    def messenger(self, gps: float, params: SearchParameters, nodes: int) -> Messenger:
+    def messenger(self, gps: float, params: SearchParameters, nodes: int) -> "Messenger":
         """Return the bursts as the statistic takes them, for a GW at `gps` seconds."""
+        # the workflow reads lists, too: before any job starts, and without the numeric core
+        import numpy as np
+
+        from llama.stats.messengers import prepare_bursts
+
         columns = ([e[key] for e in self.events] for key in ("gps_time", "ra", "dec", "sigma"))
         times, ra, dec, sigma = (np.array(column, dtype=float) for column in columns)
         return prepare_bursts(times - gps, ra, dec, sigma, self.model, params, nodes)
