@@ -113,6 +113,14 @@ def test_equal_input_gives_equal_bits(limit):
     assert limit(0.1) == limit(0.1)
 
 
+def test_bursts_do_not_count_as_the_injections_have_none(limit):
+    plain = limit(0.1, p_value=0.2)
+    alone = {"odds_ratio": 0.1, "p_value": 0.2}
+    assert limit(1e4, without_bursts=alone) == plain
+    assert plain["p_value"] == 0.2
+    assert limit(1e4)["e_iso_erg"] != plain["e_iso_erg"]
+
+
 @pytest.mark.parametrize(
     ("odds", "changes", "reason"),
     [
