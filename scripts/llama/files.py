@@ -71,10 +71,13 @@ def atomic_hdf5(path: str | os.PathLike[str], size: int | None = None) -> Iterat
     import h5py
 
     if size is not None:
-        with atomic_path(path) as temporary, temporary.open("r+b") as stream:
-            with h5py.File(stream, "w") as file:
-                os.posix_fallocate(stream.fileno(), 0, size)
-                yield file
+        with (
+            atomic_path(path) as temporary,
+            temporary.open("r+b") as stream,
+            h5py.File(stream, "w") as file,
+        ):
+            os.posix_fallocate(stream.fileno(), 0, size)
+            yield file
         return
     image = io.BytesIO()
     with h5py.File(image, "w") as file:

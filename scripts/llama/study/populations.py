@@ -19,7 +19,8 @@ _ROOM = 2**14  # bytes that a class takes in the file besides its numbers
 def collate(shards: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
     """Return {"odds", "single"} as columns, and p_astro, seed and settings hash, of one study.
 
-    Only what the shards say about themselves is read here. LlamaError when shards were made with different settings, seeds or p_astro, or overlap.
+    Only what the shards say about themselves is read here. LlamaError when they were made with
+    different settings, seeds or p_astro, or overlap.
     """
     single, made, numbers = 0, set(), []
     for path in shards:
