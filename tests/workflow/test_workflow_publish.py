@@ -59,6 +59,9 @@ def test_from_refusal_to_message_update_and_withdrawal(event: Workspace, hook) -
     event.run("llama", "flags", EVENT, "UPLOAD=true")
     event.snakemake(TARGET)
     assert strict_json(event.event / RECEIPT)["status"] == "sent"
+    # the page says when it went out, and that sends nothing
+    assert event.plan(TARGET) == sorted({"write_latency", *SUMMARY})
+    event.snakemake(TARGET)
     assert event.plan(TARGET) == []
     assert len(double.posts) == 1
 
