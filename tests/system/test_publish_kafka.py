@@ -19,6 +19,7 @@ from llama.files import read_json, write_json
 from llama.publish import kafka_notice, outbox
 from llama.publish.deliver import publish
 from llama.publish.notice import build_notice, check_notice
+from llama.publish.result import read_result
 
 TOPIC = "gcn.notices.icecube.lvk_nu_track_search"
 PLACES = {"real": None, "test": "gcn.nasa.gov/gcn.notices.icecube"}
@@ -104,15 +105,17 @@ def test_first_notice_update_and_retraction(shared_broker: Broker, tmp_path: Pat
     assert notices[-1]["pval_bayesian"] is None
 
 
-def test_a_notice_that_calls_a_test_current_is_not_sent(
-    shared_broker: Broker, tmp_path: Path
-) -> None:
+def test_a_test_is_never_current(shared_broker: Broker, tmp_path: Path) -> None:
     event = event_of(tmp_path / "current_run", "S240101b")
     notice = read_json(event / "gcn_notice.json")
     write_json(event / "gcn_notice.json", notice | {"alert_tense": "current"})
-    with pytest.raises(LlamaError, match="not marked as the test event it is"):
-        publish(event, "gcn", PLACES)
-    assert heard(shared_broker, "S240101b") == []
+    publish(event, "gcn", PLACES)
+    ((_, sent),) = heard(shared_broker, "S240101b")
+    assert sent["alert_tense"] == "test"
+    write_json(event / "gcn_notice.json", notice)
+    real = read_result(event, real=True)
+    with pytest.raises(LlamaError, match="calls a real event a test"):
+        kafka_notice.build(real, "key", "new", None)
 
 
 def test_a_topic_that_gcn_does_not_have(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_retracted_event_may_only_take_back() -> None:
     assert vetoes(retracted, Terms(), real=True) == ["the alert was retracted"]
     assert vetoes(retracted, Terms(), real=True, withdrawal=True) == []
     # a rate that has become high, or a list made anew, must not keep a false result standing
-    late = facts(retracted=True, far_hz=1.0, complete=False)
+    late = facts(retracted=True, far_hz=1.0, complete=False, kinds=None)
     assert vetoes(late, Terms(), real=True, withdrawal=True) == []
     assert vetoes(facts(), Terms(), real=True, withdrawal=True) == ["the alert was not retracted"]
     mock = facts(retracted=True, graceid="MS240101ab")

@@ -33,7 +33,6 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
         notice = build_notice(
             result.info, {}, {"events": []}, alert_datetime=result.info["notice_time"]
         )
-        notice["alert_tense"] = "current" if result.real else "test"
     else:
         if not path.exists():
             raise LlamaError(f"{path} is not there; run: snakemake events/{result.graceid}/all")
@@ -43,11 +42,11 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
                 f"{path} belongs to another alert; run: snakemake events/{result.graceid}/all"
             )
         notice["alert_type"] = {"new": "initial", "update": "update"}[kind]
-    if (notice.get("alert_tense") == "current") is not result.real:
+    if result.real and notice["alert_tense"] != "current":
         raise LlamaError(
-            f"{path} is not marked as the {'real' if result.real else 'test'} event it is; "
-            f"run: snakemake events/{result.graceid}/all"
+            f"{path} calls a real event a test; run: snakemake events/{result.graceid}/all"
         )
+    notice["alert_tense"] = "current" if result.real else "test"
     check_notice(notice)
     return dump_json(notice).encode()
 
