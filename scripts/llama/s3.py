@@ -1,8 +1,7 @@
 """S3 and what speaks like it: one client, bounded patience, errors in sentences without keys."""
 
 import contextlib
-import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import tenacity
@@ -11,7 +10,7 @@ from llama.errors import LlamaError
 
 CONNECTIONS = 16
 PATIENCE_S = 45.0  # of pauses, so that an outage of half a minute is waited for
-UNKNOWN = {"404", "NoSuchKey", "NotFound"}
+_UNKNOWN = {"404", "NoSuchKey", "NotFound"}
 _REFUSED = {
     *("401", "403", "AccessDenied", "AccountProblem", "InvalidAccessKeyId"),
     *("SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"),
@@ -37,6 +36,40 @@ class Remedies(NamedTuple):
     bucket: str
     keys: str
     network: str
+
+
+class Bucket:
+    """A bucket, asked with patience; `tell` hears of the pauses."""
+
+    def __init__(
+        self,
+        client: Any,
+        name: str,
+        tell: Callable[[str], object] = lambda text: None,
+        patience_s: float | None = None,
+    ) -> None:
+        self._client, self.name, self._tell, self._patience_s = client, name, tell, patience_s
+
+    def once(self, action: str, **options: Any) -> Any:
+        """Return S3's answer to one request, such as head_object."""
+        return getattr(self._client, action)(Bucket=self.name, **options)
+
+    def ask(self, action: str, **options: Any) -> Any:
+        """Return S3's answer; the request may be sent several times."""
+        return self.patiently(lambda: self.once(action, **options))
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Return what `call` returns; again while S3 is out of order."""
+        return patiently(call, self._tell, self._patience_s)
+
+    def objects(self, prefix: str, page_size: int = 1000) -> Iterator[dict[str, Any]]:
+        """Yield every object whose key begins with `prefix` as S3 describes it."""
+        page: dict[str, Any] = {"NextContinuationToken": None}
+        while "NextContinuationToken" in page:
+            token = page["NextContinuationToken"]
+            more = {"ContinuationToken": token} if token else {}
+            page = self.ask("list_objects_v2", Prefix=prefix, MaxKeys=page_size, **more)
+            yield from page.get("Contents", ())
 
 
 def make_client(
@@ -67,22 +100,27 @@ def make_client(
     )
 
 
-def patiently(call: Callable[[], T], tell: Callable[[str], object] = lambda text: None) -> T:
+def patiently(
+    call: Callable[[], T],
+    tell: Callable[[str], object] = lambda text: None,
+    patience_s: float | None = None,
+) -> T:
     """Return what `call`, which may be repeated, returns; again while S3 is out of order.
 
-    Ends with the last error after `PATIENCE_S` of pauses. `tell` hears of each pause from the
-    third on.
+    Ends with the last error after `patience_s` (`PATIENCE_S`) of pauses. `tell` hears of each pause
+    from the second on.
     """
+    patience_s = PATIENCE_S if patience_s is None else patience_s
 
     def pausing(state: tenacity.RetryCallState) -> None:
-        if state.attempt_number > 2 and state.outcome and state.next_action:
+        if state.attempt_number > 1 and state.outcome and state.next_action:
             reason = type(state.outcome.exception()).__name__
             tell(f"S3 does not answer as it should ({reason}); again in {state.upcoming_sleep:g} s")
 
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_passing),
         wait=tenacity.wait_exponential(0.5, max=5),
-        stop=lambda state: state.idle_for >= PATIENCE_S,
+        stop=lambda state: state.idle_for >= patience_s,
         before_sleep=pausing,
         reraise=True,
     )
@@ -96,28 +134,20 @@ def is_passing(error: BaseException) -> bool:
 
     if isinstance(error, boto.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status == 429 or status >= 500 or code_of(error) in _PASSING
+        return status == 429 or status >= 500 or _code(error) in _PASSING
     if isinstance(error, boto.SSLError):
         return False
     passing = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)
     return isinstance(error, (*passing, RetriesExceededError))
 
 
-def code_of(error: Any) -> str:
-    """Return S3's own code of a ClientError, such as NoSuchKey."""
+def is_unknown(error: Any) -> bool:
+    """Return whether a ClientError says that there is no such object (or, to HEAD, bucket)."""
+    return _code(error) in _UNKNOWN
+
+
+def _code(error: Any) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def list_objects(
-    client: Any, place: Mapping[str, Any], tell: Callable[[str], object] = lambda text: None
-) -> Iterator[dict[str, Any]]:
-    """Yield every object of `place` (Bucket, Prefix, MaxKeys of a page) as S3 describes it."""
-    page: dict[str, Any] = {"NextContinuationToken": None}
-    while "NextContinuationToken" in page:
-        token = page["NextContinuationToken"]
-        more = {"ContinuationToken": token} if token else {}
-        page = patiently(functools.partial(client.list_objects_v2, **place, **more), tell)
-        yield from page.get("Contents", ())
 
 
 @contextlib.contextmanager
@@ -137,7 +167,7 @@ def sentences(what: str, bucket: str, remedies: Remedies) -> Iterator[None]:
     except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
         raise LlamaError(f"there is no key for {what}; {remedies.keys}") from error
     except ClientError as error:
-        code = code_of(error)
+        code = _code(error)
         if code == "NoSuchBucket":
             text = f"there is no bucket {bucket}; {remedies.bucket}"
         elif code in _REFUSED:

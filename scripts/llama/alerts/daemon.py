@@ -83,13 +83,15 @@ def start_in_background(arguments: Sequence[str], lock: Path, what: str, log: Pa
     return process.pid
 
 
-def stop(lock: Path, what: str, timeout_s: float = 30.0) -> int:
+def stop(
+    lock: Path, what: str, timeout_s: float = 30.0, by: signal.Signals = signal.SIGTERM
+) -> int:
     """Ask the process that holds `lock` to end, wait until it has, and return its pid."""
     pid = holder(lock)
     if pid is None:
         raise LlamaError(f"{what} is not running; there is nothing to end")
     try:
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, by)
     except ProcessLookupError:
         return pid
     except PermissionError as error:

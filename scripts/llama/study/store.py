@@ -10,16 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from llama.errors import LlamaError
 from llama.files import atomic_path
-from llama.s3 import (
-    CONNECTIONS,
-    UNKNOWN,
-    Remedies,
-    code_of,
-    list_objects,
-    make_client,
-    patiently,
-    sentences,
-)
+from llama.s3 import CONNECTIONS, Bucket, Remedies, is_unknown, make_client, sentences
 
 _PAGE = 1000  # what S3 lists at once
 _REMEDIES = Remedies(
@@ -121,32 +112,32 @@ class S3Store:
 
     def __init__(self, bucket: str, prefix: str, cache: Path) -> None:
         self.name = f"s3://{bucket}/{prefix}".rstrip("/")
-        self._bucket, self._prefix, self._cache = bucket, f"{prefix}/" if prefix else "", cache
-        with self._sentences(self.name):
+        self._prefix, self._cache = f"{prefix}/" if prefix else "", cache
+        with sentences(self.name, bucket, _REMEDIES):
             self._client = make_client()
+        self._bucket = Bucket(self._client, bucket)
 
     def read(self, path: str) -> bytes | None:
         """Return an object's content, None when it is not there."""
         from botocore.exceptions import ClientError
 
         def get() -> bytes:
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + path)
+            answer = self._bucket.once("get_object", Key=self._prefix + path)
             return bytes(answer["Body"].read())
 
         with self._sentences(f"{self.name}/{path}"):
             try:
-                return patiently(get)
+                return self._bucket.patiently(get)
             except ClientError as error:
-                if code_of(error) in UNKNOWN:
+                if is_unknown(error):
                     return None
                 raise
 
     def files(self, folder: str) -> dict[str, Piece]:
         """Return every object below a folder by its path; a page is one request."""
-        found, prefix = {}, f"{self._prefix}{folder}/"
-        place = {"Bucket": self._bucket, "Prefix": prefix, "MaxKeys": _PAGE}
+        found = {}
         with self._sentences(f"{self.name}/{folder}"):
-            for item in list_objects(self._client, place):
+            for item in self._bucket.objects(f"{self._prefix}{folder}/", _PAGE):
                 path = item["Key"][len(self._prefix) :]
                 if not path.endswith("/") and ".." not in path.split("/"):
                     modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
@@ -179,7 +170,7 @@ class S3Store:
     def _download(self, piece: Piece) -> None:
         name = f"{self.name}/{piece.path}"
         with self._sentences(name), atomic_path(self.local(piece)) as temporary:
-            patiently(lambda: self._copy(piece, temporary))
+            self._bucket.patiently(lambda: self._copy(piece, temporary))
             if not _is_what_was_listed(temporary, piece):
                 raise LlamaError(
                     f"{name} did not arrive as it was listed (size or MD5); "
@@ -192,14 +183,14 @@ class S3Store:
 
         with path.open("wb") as stream:  # boto3 takes up a broken transfer by itself
             self._client.download_fileobj(
-                self._bucket,
+                self._bucket.name,
                 self._prefix + piece.path,
                 stream,
                 Config=TransferConfig(use_threads=False),
             )
 
     def _sentences(self, what: str) -> AbstractContextManager[None]:
-        return sentences(what, self._bucket, _REMEDIES)
+        return sentences(what, self._bucket.name, _REMEDIES)
 
 
 def _is_what_was_listed(path: Path, piece: Piece) -> bool:
