@@ -198,7 +198,8 @@ def test_a_download_killed_in_the_middle_is_gone_on_with(
 ):
     path, _ = a_file(tmp_path / "a", 3 * PART)
     found = bucket.upload(path)
-    spaces.faults = [Fault("GET .*/a", times=1, hang_s=0), Fault("GET .*/a", hang_s=20)]
+    spaces.requests.clear()
+    spaces.faults = [Fault("GET .*/a"), Fault("GET .*/a", hang_s=20)]
     back = tmp_path / "deep" / "back"
     killed_when(
         PROGRAM + "spaces.download(spaces.find(sys.argv[1]), Path(sys.argv[2]))",
