@@ -12,6 +12,7 @@ from typing import Any
 
 import h5py
 import pytest
+from artifact_samples import write_artifacts
 from study_samples import STUDY, larger
 from workspace import Workspace
 
@@ -78,9 +79,9 @@ def started(told: str) -> int:
     return int(found[1])
 
 
-def ended(head: Workspace) -> None:
-    wait_for(head, "100% .* done$|done\n")
-    lock = head.output / "fleet" / "launches" / f"{STUDY}.lock"
+def ended(head: Workspace, study: str = STUDY) -> None:
+    wait_for(head, rf"{study} .* done\n")
+    lock = head.output / "fleet" / "launches" / f"{study}.lock"
     deadline = time.monotonic() + 60
     while holder(lock):
         assert time.monotonic() < deadline
@@ -212,3 +213,19 @@ def test_collecting_results(study: Workspace, s3: Any, s3_endpoint: str) -> None
     assert "there are no results of bns-o9-H1 in s3://llama/studies" in (
         typed("llama dev dv pull bns-o9-H1").stderr
     )
+
+
+def test_batch(head: Workspace, s3: Any) -> None:
+    """The study of artifacts in the bucket, read with the keys of Spaces and no others."""
+    root = write_artifacts(head.root / "artifacts")
+    for path in root.rglob("*"):
+        if path.is_file():
+            s3.upload_file(str(path), "test-batch", f"llama/artifacts/{path.relative_to(root)}")
+    study = "cbc-o3-H1L1"
+    source = "s3://test-batch/llama/artifacts"
+    head.set("  studies: {}", f"  studies: {{{study}: {{artifacts: {source}}}}}")
+    told = head.run("llama", "dev", "dv", "batch", "--profile", "profiles/here")
+    assert f"{study}: {source}, at most 60 injections in 3 shards" in told
+    started(told)
+    ended(head, study)
+    assert re.search(rf"{study} +background +15 +15 100%", done_bg(head))

@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,15 +120,13 @@ def _pull(options: argparse.Namespace) -> int:
             print(f"and {len(paths) - 10:,} more")
         return ask(f"Replace {plural(len(paths), 'file')} that differ from Spaces? [y/N]") == "y"
 
+    def progress(what: str, total: int) -> Callable[[int], object]:
+        unit, name = (10**6, " MB") if what == "fetched" else (1, " files")
+        return counter(what, total, unit, name)
+
     spaces = Spaces(load().spaces, say)
     spaces.check()
-    done = pull(
-        spaces,
-        Path("studies"),
-        options.studies,
-        replace,
-        lambda total: counter("fetched", total, 10**6, " MB"),
-    )
+    done = pull(spaces, Path("studies"), options.studies, replace, progress)
     say(
         f"{plural(done.fetched, 'file')} fetched ({done.size / 1e6:,.1f} MB), "
         f"{done.same:,} already here; next: llama dev background table NAME.txt"

@@ -37,12 +37,13 @@ def pull(
     studies: Path,
     wanted: Collection[str] = (),
     replace: Callable[[list[Path]], bool] = lambda paths: False,
-    progress: Callable[[int], Callable[[int], object]] = lambda total: lambda done: None,
+    progress: Callable[[str, int], Callable[[int], object]] = lambda what, total: lambda done: None,
 ) -> Pulled:
     """Bring `studies` to what is in the bucket; of the studies `wanted`, or of all.
 
-    Nothing is removed. `replace` is asked before files that differ are fetched over them;
-    `progress` is given the number of bytes to fetch, and returns what hears how many there are.
+    Nothing is removed. `replace` is asked before files that differ are fetched over them.
+    `progress` is given "compared" with the number of files, then "fetched" with that of bytes, and
+    returns what hears how many are done.
     `LlamaError` when another pull is at work there, or the disk is too small.
     """
     with only_one(studies / ".pull.lock", "llama dev dv pull", "wait until it has ended"):
@@ -54,22 +55,32 @@ def pull(
                 "see llama dev dv done bg"
             )
         paths = {stored.key: _place(studies, stored.key) for stored in found}
-        known = in_threads(lambda stored: spaces.find(stored.key), found, _AT_ONCE)
-        there = [stored for stored in known if stored]
-        states = dict(in_threads(lambda s: (s.key, _state(paths[s.key], s)), there, _AT_ONCE))
-        different = sorted(paths[key] for key, state in states.items() if state == "different")
+        compared = Counter(progress("compared", len(found)))
+
+        def compare(listed: Stored) -> tuple[Stored, str]:
+            stored = spaces.find(listed.key)  # a list does not tell the sha256
+            state = _state(paths[listed.key], stored) if stored else "gone"
+            compared(1)
+            return stored or listed, state
+
+        judged = in_threads(compare, found, _AT_ONCE)
+        different = sorted(paths[stored.key] for stored, state in judged if state == "different")
         if different and replace(different):
             different = []
         left = set(different)
-        missing = [s for s in there if states[s.key] != "same" and paths[s.key] not in left]
+        missing = [
+            stored
+            for stored, state in judged
+            if state in ("missing", "different") and paths[stored.key] not in left
+        ]
         _check_space(studies, sum(stored.size for stored in missing))
-        count = Counter(progress(sum(stored.size for stored in missing)))
-        in_threads(lambda s: spaces.download(s, paths[s.key], count), missing, _AT_ONCE)
+        fetched = Counter(progress("fetched", sum(stored.size for stored in missing)))
+        in_threads(lambda s: spaces.download(s, paths[s.key], fetched), missing, _AT_ONCE)
         unsure = sum(is_same(paths[stored.key], stored) is None for stored in missing)
     return Pulled(
         len(missing),
         sum(stored.size for stored in missing),
-        sum(state == "same" for state in states.values()),
+        sum(state == "same" for _, state in judged),
         different,
         unsure,
     )
