@@ -114,7 +114,8 @@ def patiently(
 
     def pausing(state: tenacity.RetryCallState) -> None:
         if state.attempt_number > 1 and state.outcome and state.next_action:
-            reason = type(state.outcome.exception()).__name__
+            error = state.outcome.exception()
+            reason = _code(error) if hasattr(error, "response") else type(error).__name__
             tell(f"S3 does not answer as it should ({reason}); again in {state.upcoming_sleep:g} s")
 
     attempts = tenacity.Retrying(

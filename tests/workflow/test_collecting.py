@@ -209,7 +209,7 @@ def test_collecting_results(study: Workspace, s3: Any, s3_endpoint: str) -> None
         done = typed(f"llama dev dv pull {STUDY}", answer)
         assert (done.returncode, shard.read_bytes()) == (code, content), done
         assert f"studies/{STUDY}/background/shard-0001.hdf5\n" in done.stdout
-        assert "Replace 1 file that differ" in done.stderr
+        assert "Not as in Spaces; replace 1 file? [y/N]" in done.stderr
     assert "there are no results of bns-o9-H1 in s3://llama/studies" in (
         typed("llama dev dv pull bns-o9-H1").stderr
     )

@@ -118,7 +118,7 @@ def _pull(options: argparse.Namespace) -> int:
             print(path)
         if len(paths) > 10:
             print(f"and {len(paths) - 10:,} more")
-        return ask(f"Replace {plural(len(paths), 'file')} that differ from Spaces? [y/N]") == "y"
+        return ask(f"Not as in Spaces; replace {plural(len(paths), 'file')}? [y/N]") == "y"
 
     def progress(what: str, total: int) -> Callable[[int], object]:
         unit, name = (10**6, " MB") if what == "fetched" else (1, " files")
