@@ -111,24 +111,25 @@ def test_launch(head: Workspace, s3: Any) -> None:
 
 
 def test_a_launch_is_ended_and_gone_on_with(head: Workspace) -> None:
-    background = larger(head, 8000, 1000)
+    background = larger(head, 4200, 700)
     started(launch(head))
     deadline = time.monotonic() + 200
-    while not list(background.glob("shard-*.hdf5")):
+    while len(list(background.glob("shard-*.hdf5"))) < 3:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert f"ended {STUDY} with pid" in launch(head, "-k")
     assert "not at work" in done_bg(head)
     left = {path.name: path.stat().st_mtime_ns for path in background.glob("shard-*.hdf5")}
-    assert 0 < len(left) < 8
+    assert 3 <= len(left) < 6
     assert "is not running; there is nothing to end" in launch(head, "-k", code=1)
     # one that was killed leaves nothing that would stop the next
     os.killpg(started(launch(head)), signal.SIGKILL)
     started(launch(head))
     ended(head)
-    assert len(list(background.glob("shard-*.hdf5"))) == 8
-    for name, date in left.items():
-        assert (background / name).stat().st_mtime_ns == date
+    shards = {path.name: path.stat().st_mtime_ns for path in background.glob("shard-*.hdf5")}
+    assert len(shards) == 6
+    # at most the shards at work are made again, one per core
+    assert len(left.items() - shards.items()) <= 2
 
 
 def test_what_cannot_be_launched(head: Workspace, s3: Any) -> None:

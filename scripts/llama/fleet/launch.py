@@ -141,10 +141,11 @@ def run(settings: Settings, launch: Launch, what: str, to_log: bool) -> NoReturn
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         sys.stderr.write(f"{stamp} {launch.study}, {launch.injections or 'all'} injections\n")
         sys.stderr.flush()
-        os.chdir(clone)
         words = command(launch)
         with withheld():
-            os.execve(words[0], words, _environment(settings))  # noqa: S606
+            kept = _environment(settings)
+        os.chdir(clone)
+        os.execve(words[0], words, kept)  # noqa: S606
 
 
 def command(launch: Launch) -> list[str]:
@@ -166,6 +167,8 @@ def command(launch: Launch) -> list[str]:
 def _environment(settings: Settings) -> dict[str, str]:
     kept = dict(os.environ)
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    if given := kept.get("LLAMA_CONFIG"):
+        kept["LLAMA_CONFIG"] = str(Path(given).absolute())
     if settings.spaces.bucket:
         kept = {name: value for name, value in kept.items() if name not in _OTHER_KEYS}
         kept |= environment(settings.spaces)
