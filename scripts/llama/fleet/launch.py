@@ -115,8 +115,7 @@ def prepare(
     settings: Settings, launch: Launch, tell: Callable[[str], object] = lambda text: None
 ) -> None:
     """Check what a launch needs, so that it does not fail in the background; write it down."""
-    if find_clone() is None:
-        raise LlamaError("there is no clone with a Snakefile here; run this in your clone of LLAMA")
+    find_clone()
     if launch.profile == PROFILE and shutil.which("sbatch") is None:
         raise LlamaError("there is no Slurm here (sbatch); prepare this machine: llama fleet up")
     if launch.profile == PROFILE or settings.spaces.bucket:
@@ -130,7 +129,6 @@ def run(settings: Settings, launch: Launch, what: str, to_log: bool) -> NoReturn
     `what` is the command that has asked for it; to_log: messages go to the log of the launch.
     """
     clone, where = find_clone(), places(settings, launch.study)
-    assert clone is not None  # noqa: S101
     with only_one(where.lock, what) as lock:
         os.set_inheritable(lock.fileno(), True)
         if to_log:

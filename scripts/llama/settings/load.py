@@ -26,13 +26,8 @@ def find_config() -> Path | None:
     given = os.environ.get("LLAMA_CONFIG")
     if given:
         return Path(given)
-    clone = find_clone()
-    return clone / "config.yaml" if clone else None
-
-
-def find_clone() -> Path | None:
-    """Return the working directory if it is a clone, else that of the package, else None."""
-    return next((clone for clone in (Path.cwd(), clone_directory()) if _is_clone(clone)), None)
+    candidates = (Path.cwd(), clone_directory())
+    return next((clone / "config.yaml" for clone in candidates if _is_clone(clone)), None)
 
 
 def clone_directory() -> Path:
