@@ -192,6 +192,18 @@ def test_secrets_are_in_no_file(site: Site, event: Path) -> None:
             assert b"canary" not in path.read_bytes()
 
 
+@pytest.mark.parametrize("site", [WebhookSite, GraceDBSite], indirect=True)
+def test_a_redirect_is_not_followed(site: Site, event: Path) -> None:
+    moved = Answer(307, b"", {"Location": f"{site.server.url}/elsewhere"})
+    site.spoil(site.ends[0], [moved])
+    with pytest.raises(LlamaError):
+        site.publish(event)
+    assert not [hit for hit in site.server.hits if "elsewhere" in hit]
+    site.server.faults = {}
+    assert site.publish(event)["status"] == "sent"
+    assert len(site.arrived()) == 1
+
+
 def test_hostile_text_mentions_nobody(site: Site, event: Path) -> None:
     revise(event, skymap_filename="<!channel>&\u202e<@U1>.fits")
     site.publish(event)

@@ -54,6 +54,7 @@ class GraceDBLog:
                 self._session.headers["Authorization"] = f"Bearer {token}"
             else:  # a SciToken or certificate where IGWN's tools look for them
                 self._session = open_session(service_url, fail_if_noauth=True)
+            self._session.max_redirects = 0  # nobody has allowed the message to go elsewhere
         except LlamaError:
             raise
         except Exception as error:  # noqa: BLE001 - of many libraries, and may hold secrets
