@@ -180,6 +180,24 @@ def test_slacks_figures_and_later_messages_are_in_the_thread(site: Site, event: 
     assert file["content"] == (event / "coinc_skymap_lvc-i3.png").read_bytes()
 
 
+@pytest.mark.parametrize("site", [SlackSite], indirect=True)
+def test_a_message_without_its_figures_is_completed_or_withdrawn(
+    site: Site, event: Path, tmp_path: Path
+) -> None:
+    other = make_event(tmp_path / "other" / "current_run", graceid="S240101b")
+    for each in (event, other):
+        site.spoil("/files.completeUploadExternal", ["drop"])
+        with pytest.raises(LlamaError):
+            site.publish(each)
+    assert (len(site.arrived()), site.figures()) == (2, [])
+    assert site.publish(event)["status"] == "sent"
+    assert len(site.figures()) == 1
+    revise(other, retracted=True)
+    assert site.publish(other)["status"] == "withdrawn"
+    assert len(site.figures()) == 1  # nothing but the withdrawal went
+    assert len(site.arrived()) == 3
+
+
 def test_secrets_are_in_no_file(site: Site, event: Path) -> None:
     site.server.faults = dict.fromkeys(site.ends, 500)
     with pytest.raises(LlamaError) as caught:
@@ -280,9 +298,9 @@ def test_after_every_fault_it_is_sent_once(
 def test_random_schedules_end_with_each_message_once(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Deaths, faults, new notices and retractions in any order, 15 times."""
+    """Deaths, faults, new notices and retractions in any order, 60 times."""
     rng = random.Random(site.name)
-    for number in range(15):
+    for number in range(60):
         before = len(site.arrived())
         event = make_event(tmp_path / str(number) / "current_run", graceid=f"S2402{number:02d}a")
         retracted = False

@@ -22,7 +22,7 @@ from llama.event.vetoes import Terms
 from llama.files import read_json, sha256_bytes, write_json
 from llama.publish import outbox
 from llama.publish.deliver import CHANNELS, Kind, plan, publish
-from llama.publish.outbox import NotSentError, Outbox, Post
+from llama.publish.outbox import Found, NotSentError, Outbox, Post
 from llama.publish.webhook import build
 
 PLACES = {"real": "REAL", "test": "TEST"}
@@ -53,7 +53,7 @@ class Door:
     def __init__(self, remote: Remote, destination: str) -> None:
         self.remote, self.destination = remote, destination
 
-    def find(self, post: Post) -> str | None:
+    def find(self, post: Post) -> Found | None:
         remote = self.remote
         remote.asked.append(self.destination)
         if remote.outcomes[:1] == ["cannot be asked"]:
@@ -62,7 +62,7 @@ class Door:
         remote.settle()
         for number, (destination, known) in enumerate(remote.taken):
             if (destination, known.key) == (self.destination, post.key):
-                return str(number)
+                return Found(str(number))
         return None
 
     def send(self, post: Post) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from llama.alerts.kafka import is_loopback, secret
 from llama.errors import LlamaError
 from llama.publish.circular import subject_is_accepted
-from llama.publish.outbox import NotSentError, Post
+from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
 
 TIMEOUT_S = 30.0
@@ -92,7 +92,7 @@ class CircularMail:
         self._host, _, port = server.rpartition(":")
         self._port = int(port)
 
-    def find(self, post: Post) -> str | None:
+    def find(self, post: Post) -> Found | None:
         """Return the Message-ID if the operator has seen the mail; `LlamaError` if nobody knows."""
         if not post.tried:
             return None
@@ -102,7 +102,7 @@ class CircularMail:
                 "GCN's archive or came back to you, then give the same command with --arrived or "
                 "--not-arrived"
             )
-        return self._identity(post) if self._is_there else None
+        return Found(self._identity(post)) if self._is_there else None
 
     def send(self, post: Post) -> str:
         """Hand the mail to the server; `NotSentError` when it was not taken."""

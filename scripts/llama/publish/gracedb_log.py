@@ -9,7 +9,7 @@ from llama.alerts.kafka import secret
 from llama.errors import LlamaError
 from llama.event.names import significance_name
 from llama.files import dump_json
-from llama.publish.outbox import NotSentError, Post
+from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
 
 TAGS = ("em_follow",)
@@ -63,7 +63,7 @@ class GraceDBLog:
                 "get a token, for example with htgettoken, or give it as GRACEDB_TOKEN"
             ) from None
 
-    def find(self, post: Post) -> str | None:
+    def find(self, post: Post) -> Found | None:
         """Look for the row of the log that ends in the message's key."""
         from llama import web
 
@@ -76,7 +76,7 @@ class GraceDBLog:
                 raise ValueError("its log is no list")
             for row in rows:
                 if str(row.get("comment", "")).endswith(f"LLAMA {post.key}"):
-                    return _identity(graceid, row)
+                    return Found(_identity(graceid, row))
         return None
 
     def send(self, post: Post) -> str:

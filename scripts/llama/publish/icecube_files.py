@@ -10,7 +10,7 @@ from pathlib import Path
 from llama.errors import LlamaError
 from llama.event.names import significance_name
 from llama.files import dump_json, sha256_bytes, sha256_file, write_bytes
-from llama.publish.outbox import Post
+from llama.publish.outbox import Found, Post
 from llama.publish.result import Result
 
 
@@ -39,11 +39,11 @@ class IceCubeFiles:
     def __init__(self, destination: str) -> None:
         self._directory = Path(destination)
 
-    def find(self, post: Post) -> str | None:
+    def find(self, post: Post) -> Found | None:
         """Return the path if the file is there with just this content."""
         path, content = self._file(post)
         same = path.exists() and sha256_file(path) == sha256_bytes(content)
-        return str(path) if same else None
+        return Found(str(path)) if same else None
 
     def send(self, post: Post) -> str:
         """Write the file."""

@@ -9,7 +9,7 @@ from llama.alerts.kafka import client_config, client_log, is_loopback, redacted
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json
 from llama.publish.notice import build_notice, check_notice
-from llama.publish.outbox import NotSentError, Post
+from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
 from llama.settings.model import Listen
 
@@ -64,7 +64,7 @@ class KafkaNotice:
         )
         self._config = {name: value for name, value in config.items() if name not in _OF_A_GROUP}
 
-    def find(self, post: Post) -> str | None:
+    def find(self, post: Post) -> Found | None:
         """Look for the message's key in the tail of the topic."""
         import confluent_kafka
         import gcn_kafka
@@ -87,7 +87,7 @@ class KafkaNotice:
         finally:
             consumer.close()
 
-    def _search(self, consumer: Any, post: Post) -> str | None:
+    def _search(self, consumer: Any, post: Post) -> Found | None:
         from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
         end = time.monotonic() + TIMEOUT_S
@@ -116,7 +116,7 @@ class KafkaNotice:
                     raise KafkaException(message.error())
                 open_ends.discard(message.partition())
             elif (HEADER, post.key.encode()) in (message.headers() or []):
-                return self._identity(message)
+                return Found(self._identity(message))
         return None
 
     def send(self, post: Post) -> str:

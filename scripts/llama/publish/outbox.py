@@ -51,14 +51,25 @@ class Post:
     tried: bool
 
 
+@dataclass(frozen=True)
+class Found:
+    """A message that the remote has; not `whole` when something that goes with it is missing."""
+
+    remote_id: str
+    whole: bool = True
+
+
 class Channel(Protocol):
     """A way out. Every error is a `LlamaError` without secrets; nothing is sent twice by itself."""
 
-    def find(self, post: Post) -> str | None:
-        """Return the remote id of a message if the remote has it whole, None if it has not."""
+    def find(self, post: Post) -> Found | None:
+        """Look for a message at the remote."""
 
     def send(self, post: Post) -> str:
-        """Send, and return the remote id; `NotSentError` when the remote has not taken it."""
+        """Send what is not there yet, and return the remote id.
+
+        `NotSentError` when the remote has certainly taken nothing of it.
+        """
 
 
 @dataclass(frozen=True)
@@ -119,28 +130,32 @@ class Outbox:
         finds out what became of the message.
         """
         pending = self.pending()
-        if pending and self._complete(channel, pending):
+        if pending and self._is_there(channel, pending, self._is_due(pending, message)):
             pending = None
-        kind = self.next_kind(message.content_sha256, message.withdrawal)
-        if pending and (kind, message.content_sha256) != (
-            pending["kind"],
-            pending["content_sha256"],
-        ):
+        if pending and not self._is_due(pending, message):
             self._finish(pending, {"given_up": "it was not sent, and is no longer what to say"})
             pending = None
+        kind = self.next_kind(message.content_sha256, message.withdrawal)
         if kind is None:
             return
         entry = pending or self._prepare(message, kind)
-        if pending is None and self._complete(channel, entry):
-            return  # sent before from a directory that is gone
-        self._send(channel, entry)
+        # a new message, too, may be there: sent from a directory that is gone
+        if pending or not self._is_there(channel, entry, is_due=True):
+            self._send(channel, entry)
 
-    def _complete(self, channel: Channel, entry: dict[str, Any]) -> bool:
-        """Write the receipt of a message that the remote has; refuse to guess too early."""
-        remote_id = channel.find(self._post(entry))
-        if remote_id is not None:
+    def _is_due(self, pending: dict[str, Any], message: Message) -> bool:
+        kind = self.next_kind(message.content_sha256, message.withdrawal)
+        return (kind, message.content_sha256) == (pending["kind"], pending["content_sha256"])
+
+    def _is_there(self, channel: Channel, entry: dict[str, Any], is_due: bool) -> bool:
+        """Write the receipt of a message that the remote has; refuse to guess too early.
+
+        What is missing of a message is sent as long as that is due, and only then.
+        """
+        found = channel.find(self._post(entry))
+        if found and (found.whole or not is_due):
             sent_at = _iso(entry["tried_at"] or time.time())
-            self._finish(entry, {"remote_id": remote_id, "sent_at": sent_at})
+            self._finish(entry, {"remote_id": found.remote_id, "sent_at": sent_at})
             return True
         age_s = abs(time.time() - entry["tried_at"]) if entry["tried_at"] else SETTLE_S
         if age_s < SETTLE_S:

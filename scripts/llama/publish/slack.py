@@ -12,7 +12,7 @@ from typing import Any
 from llama.alerts.kafka import is_loopback, secret
 from llama.errors import LlamaError
 from llama.files import dump_json, sha256_file
-from llama.publish.outbox import NotSentError, Post
+from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
 
 TIMEOUT_S = 30
@@ -61,10 +61,10 @@ class Slack:
             token, timeout=TIMEOUT_S, retry_handlers=[], base_url=_base_url(), logger=quiet
         )
 
-    def find(self, post: Post) -> str | None:
+    def find(self, post: Post) -> Found | None:
         """Look for message and figures; a message without all its figures is not whole."""
         ts = self._message(post)
-        return ts if ts is not None and not list(self._missing(post, ts)) else None
+        return None if ts is None else Found(ts, whole=not list(self._missing(post, ts)))
 
     def send(self, post: Post) -> str:
         """Post what of message and figures is not there yet."""

@@ -5,7 +5,7 @@ from typing import Any
 from llama.alerts.kafka import secret
 from llama.errors import LlamaError
 from llama.files import dump_json
-from llama.publish.outbox import NotSentError, Post
+from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
 
 _MAX_BYTES = 1_000_000
@@ -33,13 +33,13 @@ class Webhook:
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
-    def find(self, post: Post) -> str | None:
+    def find(self, post: Post) -> Found | None:
         """Ask for the message; 404 says that it has not arrived."""
         answer = self._ask("GET", params={"key": post.key})
         if answer.status_code == 404:
             return None
         if answer.status_code == 200:
-            return self._identity(answer)
+            return Found(self._identity(answer))
         raise LlamaError(
             f"the webhook {self._url} answered {answer.status_code} when asked for a message; it "
             "must answer GET ?key=KEY with 404 or with JSON that has an id; see docs/publishing.md"

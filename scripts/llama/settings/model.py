@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from llama.settings.block import Block, absolute
+from llama.settings.block import AbsolutePath, Block, absolute
 from llama.settings.publish import Publish
 
 
