@@ -74,6 +74,7 @@ rule publish:
     wildcard_constraints:
         channel="|".join(CHANNELS),
     priority: 40
+    localrule: True  # the secrets are here, and no droplet may have them
     conda:
         "../envs/llama.yaml"
     params:
