@@ -161,11 +161,16 @@ def test_a_retraction_may_come_first(tmp_path: Path) -> None:
     info = read_info(event)
     assert info["retracted"]
     assert info["event_time"] is info["far"] is info["event_alert_file"] is None
-    # the alert it retracts, late: older, so kept and not used
-    result = take(tmp_path, gwalert_bytes())
-    assert not result.changed
-    assert read_info(event) == info
+    # the alert it retracts, late: it tells what the event was
+    assert take(tmp_path, gwalert_bytes()).changed
     assert (event / "alerts/2-Preliminary.json").read_bytes() == gwalert_bytes()
+    late = read_info(event)
+    take(tmp_path / "in order", gwalert_bytes())
+    in_order = read_info(take(tmp_path / "in order", RETRACTION).event_dir)
+    for name in ("alert_file", "event_alert_file", "skymap_alert_file", "skymap_filename"):
+        late.pop(name), in_order.pop(name)  # their numbers are those of the arrival
+    assert late == in_order | {"notice": "S240101ab-1-Retraction"}
+    assert not take(tmp_path, gwalert_bytes()).changed
 
 
 def test_an_older_notice_is_archived_once_and_used_only_by_force(tmp_path: Path) -> None:

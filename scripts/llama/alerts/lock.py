@@ -36,6 +36,23 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def is_processed(event_dir: Path) -> bool:
+    """Tell whether a run of Snakemake has locked the event; see rules/common.smk."""
+    return is_held(event_dir / ".lock")
+
+
+def is_held(lock: Path) -> bool:
+    """Tell whether any process holds the file `lock`."""
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def _wait_for_lock(handle: int, directory: Path) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while True:
