@@ -8,7 +8,7 @@ between finds the same record pending, and the event as if nothing had happened.
 
 import json
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,19 +34,20 @@ class Taken:
     """What became of one record: `event` is the GraceDB id, None for what is no alert of LVK.
 
     `changed` tells that the event has a new revision; `stays` that the record waits for the next
-    time, and `said` is why, or what else is worth a line.
+    time. `said` is a sentence for the log.
     """
 
     entry: Entry
     event: str | None = None
     changed: bool = False
     stays: bool = False
+    quarantined: bool = False
     said: str = ""
 
 
 def take_over(
     output_dir: Path, new_event_flags: str, running: Collection[str] = ()
-) -> Iterator[Taken]:
+) -> Generator[Taken, None, None]:
     """Take over every record that waits, and yield what became of each as it is done.
 
     `new_event_flags` is the preset of new events. Alerts of the events `running`, and of those
@@ -104,7 +105,8 @@ def _take(
         log.exception("a defect of LLAMA, met by %s", entry.name)
         reason = f"a defect of LLAMA: {error!r}"
     spool.quarantine(entry, reason)
-    return Taken(entry, said=f"{entry.name} is in quarantine: {reason}")
+    said = f"{entry.name} is in quarantine: {reason}"
+    return Taken(entry, quarantined=True, said=said)
 
 
 def _may_pass(cause: BaseException | None) -> bool:

@@ -1,0 +1,85 @@
+"""Snakemake as a process beside us: what it is asked, and what it says."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from llama.errors import LlamaError
+from llama.event.names import EVENT_DIR_PATTERN
+from llama.settings.load import clone_directory, find_config
+
+_FAILED_RULE = re.compile(r"^Error in rule (\w+):", re.MULTILINE)
+_OUR_ERROR = re.compile(r"^llama: (.+)", re.MULTILINE)
+_LAST_ERROR = re.compile(r"^(\w*(?:Error|Exception)\b.*(?:\n\S.*)?)", re.MULTILINE)
+
+
+class Workflow:
+    """The clone's workflow with the settings in force, for directories such as events/S190425z."""
+
+    def __init__(self, output_dir: Path) -> None:
+        found = find_config()
+        self._output_dir = output_dir
+        clones = (Path.cwd(), clone_directory())
+        clone = next((path for path in clones if (path / "Snakefile").is_file()), None)
+        if clone is None:
+            raise LlamaError("there is no Snakefile; run this in a clone of LLAMA")
+        self._clone = clone
+        own = found is None or found.resolve() == (clone / "config.yaml").resolve()
+        self._options = [] if found is None or own else ["--configfile", str(found.resolve())]
+
+    def make(self, directory: str, log: Path) -> "subprocess.Popen[bytes]":
+        """Start making every product of an event; messages go to `log`."""
+        return self._start([f"{directory}/all", "--quiet", "host", "reason"], log, log)
+
+    def summarise(
+        self, directories: Sequence[str], out: Path, log: Path
+    ) -> "subprocess.Popen[bytes]":
+        """Start writing the state of every product to `out`; see `outdated`."""
+        targets = [f"{directory}/all" for directory in directories]
+        return self._start([*targets, "--summary"], out, log)
+
+    def _start(self, words: list[str], out: Path, log: Path) -> "subprocess.Popen[bytes]":
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with out.open("wb") as stdout, log.open("wb") as stderr:
+                return subprocess.Popen(
+                    [sys.executable, "-m", "snakemake", *words, *self._options],
+                    cwd=self._clone,
+                    env=os.environ | {"PATH": path},
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout if out != log else stderr,
+                    stderr=stderr,
+                    # Ctrl-C is for us; we tell our children
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise LlamaError(f"cannot start snakemake: {error}; see {log}") from error
+
+    def reason(self, directory: str, log: Path) -> str:
+        """Return in one sentence why the run that wrote `log` failed."""
+        text = log.read_text(errors="replace")
+        if ours := _OUR_ERROR.findall(text):
+            return str(ours[-1])
+        for rule in _FAILED_RULE.findall(text):
+            for path in sorted((self._output_dir / "logs" / directory).glob(f"{rule}*.log")):
+                lines = path.read_text(errors="replace").strip().splitlines()
+                if lines:
+                    return f"{rule}: {lines[-1].removeprefix('llama.errors.LlamaError: ')}"
+            return f"{rule} failed; see {log}"
+        if other := _LAST_ERROR.findall(text):
+            return f"{' '.join(other[-1].split())[:300]}; see {log}"
+        return f"snakemake failed; see {log}"
+
+
+def outdated(summary: str) -> set[str]:
+    """Return the event directories of which a product is missing or outdated."""
+    found = set()
+    for line in summary.splitlines():
+        match = re.match(rf"({EVENT_DIR_PATTERN})/", line)
+        if match and line.endswith("\tupdate pending"):
+            found.add(match[1])
+    return found
