@@ -44,12 +44,12 @@ class Choice:
     """Which events are kept: the newest `count` of `run` that match, with all `conditions`."""
 
     count: int
-    run: str = "events"  # or past_runs/NAME
+    run: str = "current_run"  # or past_runs/NAME
     pattern: str = "*"
     conditions: Sequence[Condition] = field(default_factory=tuple)
 
     def directories(self, output_dir: Path) -> list[str]:
-        """Return the directories of the events, such as events/S190425z, the newest first."""
+        """Return the directories of the events, such as current_run/S190425z, the newest first."""
         found = []
         for name in newest_events(output_dir / self.run, self.count, self.pattern):
             directory = f"{self.run}/{name}"
@@ -169,7 +169,7 @@ class Keeper:
                     self._told.pop(taken.entry.name, None)
                     log.log(logging.WARNING if taken.quarantined else logging.INFO, taken.said)
                 if taken.changed:
-                    self._changed(f"events/{taken.event}")
+                    self._changed(f"current_run/{taken.event}")
                 if time.monotonic() > end:
                     break
         if not self._tidied:
@@ -259,7 +259,7 @@ class Keeper:
         return self._output_dir / "runner" / name
 
     def _log_of(self, directory: str) -> Path:
-        return self._output_dir / "logs" / directory / "llamad-snakemake.log"
+        return self._workflow.logs(directory) / "llamad-snakemake.log"
 
     def _end(self) -> None:
         """End Snakemake after the jobs that run; what is left is made the next time."""

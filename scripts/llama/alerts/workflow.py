@@ -17,7 +17,7 @@ _LAST_ERROR = re.compile(r"^(\w*(?:Error|Exception)\b.*(?:\n\S.*)?)", re.MULTILI
 
 
 class Workflow:
-    """The clone's workflow with the settings in force, for directories such as events/S190425z."""
+    """The clone's workflow with the settings in force, for events such as current_run/S190425z."""
 
     def __init__(self, output_dir: Path) -> None:
         found = find_config()
@@ -59,13 +59,17 @@ class Workflow:
         except OSError as error:
             raise LlamaError(f"cannot start snakemake: {error}; see {log}") from error
 
+    def logs(self, directory: str) -> Path:
+        """Return where the logs of an event are."""
+        return self._output_dir / "logs" / directory.replace("current_run/", "events/", 1)
+
     def reason(self, directory: str, log: Path) -> str:
         """Return in one sentence why the run that wrote `log` failed."""
         text = log.read_text(errors="replace")
         if ours := _OUR_ERROR.findall(text):
             return str(ours[-1])
         for rule in _FAILED_RULE.findall(text):
-            for path in sorted((self._output_dir / "logs" / directory).glob(f"{rule}*.log")):
+            for path in sorted(self.logs(directory).glob(f"{rule}*.log")):
                 lines = path.read_text(errors="replace").strip().splitlines()
                 if lines:
                     return f"{rule}: {lines[-1].removeprefix('llama.errors.LlamaError: ')}"
@@ -76,10 +80,10 @@ class Workflow:
 
 
 def outdated(summary: str) -> set[str]:
-    """Return the event directories of which a product is missing or outdated."""
+    """Return the events, such as current_run/S190425z, of which a product is missing or old."""
     found = set()
     for line in summary.splitlines():
         match = re.match(rf"({EVENT_DIR_PATTERN})/", line)
         if match and line.endswith("\tupdate pending"):
-            found.add(match[1])
+            found.add(match[1].replace("events/", "current_run/", 1))
     return found

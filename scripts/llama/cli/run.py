@@ -139,9 +139,9 @@ def _choice(options: argparse.Namespace, settings: "Settings") -> "Choice":
         raise LlamaError(f"-n {count} is no number of events; give 0 or more")
     given = options.events.removeprefix(f"{settings.output_dir}/")
     run, _, pattern = given.rpartition("/")
-    run = {"": "events", "current_run": "events"}.get(run, run)
+    run = {"": "current_run", "events": "current_run"}.get(run, run)
     past = run.split("/")
-    if run != "events" and not (len(past) == 2 and past[0] == "past_runs"):
+    if run != "current_run" and not (len(past) == 2 and past[0] == "past_runs"):
         raise LlamaError(
             f"{options.events!r} names no events of {settings.output_dir}; "
             "give GLOB, current_run/GLOB or past_runs/NAME/GLOB"
