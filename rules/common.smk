@@ -174,6 +174,18 @@ def event_map_source(wildcards):
     return f"{wildcards.event}/{info['skymap_file'] or info['skymap_alert_file'] or info['alert_file']}"
 
 
+def event_keys(*keys):
+    """Return a params function for what a rule takes from skymap_info.json.
+
+    With the file as ancient input, an alert that says the same there outdates nothing.
+    """
+
+    def values(wildcards):
+        return [event_info(wildcards.event)[key] for key in keys]
+
+    return values
+
+
 def event_flag(name):
     """Return a params function for one flag, so that it outdates only what depends on it."""
 

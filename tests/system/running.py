@@ -11,14 +11,16 @@ from typing import Any
 
 import yaml
 from broker import Broker
-from listening import PATIENCE_S, Site
+from listening import Site, wait_for
 
+from llama.alerts.spool import Record, Spool
 from llama.files import write_bytes
 from llama.neutrinos.archive import import_release
 from llama.neutrinos.mock import write_mock_release
 
 CLONE = Path(__file__).parents[2]
 S230518H_MJD = 60082.54
+COMPUTING_S = 300  # on a machine that does much else
 
 
 class Keeping(Site):
@@ -62,12 +64,21 @@ class Keeping(Site):
     def end_keeping(self, number: int = signal.SIGTERM) -> int:
         """End `llama run` and return its exit code."""
         self.keeper.send_signal(number)
-        code = self.keeper.wait(timeout=PATIENCE_S)
+        code = self.keeper.wait(timeout=COMPUTING_S)
         self.keeper = None
         return code
 
+    def hear(self, content: bytes) -> None:
+        """Put a record into the spool."""
+        Spool(self.output).keep([Record(topic="replay", content=content)])
+
     def event(self, graceid: str) -> Path:
         return self.output / "current_run" / graceid
+
+    def wait_until_made(self, graceid: str, times: int = 1) -> None:
+        """Wait until the daemon has said so often that an event is up to date."""
+        line = f"{graceid} is up to date"
+        wait_for(lambda: self.keeper_log().count(line) >= times, f"all of {graceid}", COMPUTING_S)
 
     def significance(self, graceid: str) -> dict[str, Any] | None:
         """Return what the event's significance file says, None if there is none."""

@@ -50,6 +50,7 @@ class Revision:
         force: bool,
     ) -> None:
         self.event_dir, self.alert, self.content, self.old = event_dir, alert, content, old
+        self.force = force
         present = old["revision"] if old else 0
         self.is_bare = alert.kind == "Retraction" and alert.far_hz is None
         # whether the event's present alert is this one, byte for byte
@@ -77,6 +78,13 @@ class Revision:
         if path is None or not path.exists() or path.stat().st_size != len(content):
             return False
         return sha256_file(path) == sha256_bytes(content)
+
+    def _has_map(self, content: bytes) -> bool:
+        old = self.old
+        if old is None or self.force or not has_skymap(old):
+            return False
+        path = self.event_dir / (old["skymap_file"] or old["skymap_alert_file"])
+        return path.exists() and bool(old["skymap_sha256"] == sha256_bytes(content))
 
     def unchanged(self, *notes: str) -> IntakeResult:
         """Return that the event stays as it is."""
@@ -138,6 +146,10 @@ class Revision:
         flags: Mapping[str, bool | str],
     ) -> IntakeResult:
         """Write the new revision: archived files first, skymap_info.json last."""
+        notes = self._notes(info, skymap)
+        if skymap is not None and self._has_map(skymap[1]):
+            skymap = None  # the same map again: what was made from it stays
+            info = {**info, **{key: (self.old or {})[key] for key in _SKYMAP_KEYS}}
         for pattern in ("alerts/.*", f".{FILE_NAME}.*"):  # of processes that were killed
             for path in self.event_dir.glob(pattern):
                 path.unlink(missing_ok=True)
@@ -170,7 +182,6 @@ class Revision:
         # What no rule will renew any more must not lie about: another form of map or search.
         for name in set(products(self.old or info)) - set(products(info)):
             (self.event_dir / name).unlink(missing_ok=True)
-        notes = self._notes(info, skymap)
         return IntakeResult(self.event_dir, self.revision, True, notes, self.alert_file)
 
     def info(self) -> dict[str, Any]:
