@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from alert_samples import gwalert_bytes, take
 
-from llama.alerts import keeper
+from llama.alerts import keeper, warm
 from llama.alerts.daemon import only_one
 from llama.alerts.failing import Failing
 from llama.alerts.keeper import Choice, Keeper
@@ -19,6 +19,8 @@ from llama.cli.main import main
 from llama.errors import LlamaError
 from llama.event.flags import write_flags
 from llama.event.newest import parse_downselect
+from llama.neutrinos.archive import import_release
+from llama.neutrinos.mock import write_mock_release
 from llama.settings import Settings, default_yaml, load
 
 
@@ -192,3 +194,14 @@ def test_there_must_be_a_workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("llama.alerts.workflow.clone_directory", lambda: tmp_path)
     with pytest.raises(LlamaError, match="no Snakefile; run this in a clone"):
         Workflow(tmp_path)
+
+
+def test_the_statistic_is_compiled_ahead(settings: Settings, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    write_mock_release(release, seed=1, n_events=500, mjd_start=58000.0, mjd_stop=58010.0)
+    import_release(release, settings.output_dir / "archive", settings.neutrinos.archive)
+    assert warm.compute(settings)["odds_ratio"] > 1
+    # with nothing to compile from, it ends without a word: the daemon does not wait for it
+    (settings.output_dir / "archive").rename(tmp_path / "away")
+    with pytest.raises(LlamaError, match="response table"):
+        warm.compute(settings)

@@ -1,5 +1,6 @@
 """Events that could not be made: why, and when they are tried again."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -45,4 +46,5 @@ class Failing:
             self._write()
 
     def _write(self) -> None:
-        write_json(self._path, self.events)
+        with contextlib.suppress(LlamaError):  # a full disk: then only we know
+            write_json(self._path, self.events)

@@ -9,7 +9,9 @@ neutrinos, other settings); those are made one after the other.
 import contextlib
 import logging
 import os
+import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -85,7 +87,7 @@ def failing_path(output_dir: Path) -> Path:
 def run_daemon(settings: Settings, choice: Choice, stop: threading.Event) -> None:
     """Keep the events until `stop`; first wait for the end of a pass that runs."""
     output_dir = settings.output_dir
-    with only_one(daemon_lock(output_dir), COMMAND):
+    with only_one(daemon_lock(output_dir), COMMAND), _compiling_ahead():
         while not stop.is_set():
             with contextlib.suppress(RunningError), only_one(pass_lock(output_dir), COMMAND):
                 log.info("keeping events, pid %d", os.getpid())
@@ -93,6 +95,18 @@ def run_daemon(settings: Settings, choice: Choice, stop: threading.Event) -> Non
 
                 Keeper(settings, choice).keep(stop)
         log.info("ended as asked")
+
+
+@contextlib.contextmanager
+def _compiling_ahead() -> Iterator[None]:
+    """Compile the statistic in the background; without neutrino archive that fails, in silence."""
+    command = [sys.executable, "-m", "llama.alerts.warm"]
+    silent = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def run_once(settings: Settings, choice: Choice, stop: threading.Event) -> int:
@@ -118,6 +132,7 @@ class Keeper:
         self._new: list[str] = []  # directories with a new revision
         self._old: list[str] = []  # those that were found outdated
         self._summary: tuple[subprocess.Popen[bytes], list[str]] | None = None
+        self._meanwhile: set[str] = set()  # what was being made since Snakemake was asked
         self._sweep_at = time.monotonic()
         self._swept = False
         self._left: set[str] = set()  # entries of the spool that have to wait
@@ -129,16 +144,27 @@ class Keeper:
         """Take over and make until `stop`, or `once` until all is done; return how many failed."""
         try:
             while not stop.is_set():
-                self._reap()
-                self._take_over()
-                self._sweep()
-                self._start()
+                try:
+                    self._step()
+                except (LlamaError, OSError) as error:  # the disk is full, no process can start
+                    self._tell_once("step", str(error))
+                    self._failed += 1
+                    if once:
+                        break
+                    stop.wait(_RETRY_S)
                 if once and self._is_done():
                     break
                 stop.wait(_LOOK_S)
         finally:
             self._end()
         return self._failed
+
+    def _step(self) -> None:
+        self._reap()
+        self._take_over()
+        self._sweep()
+        self._start()
+        self._told.pop("step", None)
 
     def _is_done(self) -> bool:
         busy = self._made or self._new or self._old or self._summary
@@ -196,6 +222,7 @@ class Keeper:
             return
         self._sweep_at = time.monotonic() + _SWEEP_S
         self._swept = True
+        self._meanwhile = set(self._made)
         kept = self._choice.directories(self._output_dir)
         asked = [d for d in kept if not self._failing.waits(d)]
         if asked:
@@ -207,11 +234,11 @@ class Keeper:
         if code == 0:
             self._told.pop("summary", None)
             found = outdated(out.read_text(errors="replace"))
-            self._old = [d for d in asked if d in found]
+            self._old = [d for d in asked if d in found - self._meanwhile]
             return
         reason = self._workflow.reason("", messages)
         text = messages.read_text(errors="replace")
-        broken = [d for d in asked if Path(d).name in text]
+        broken = [d for d in asked if re.search(rf"\b{Path(d).name}\b", text)]
         for directory in broken:
             self._fail(directory, reason)
         if broken:
@@ -232,6 +259,7 @@ class Keeper:
                 if kept is None:
                     kept = set(self._choice.directories(self._output_dir))
                 if directory in kept:
+                    self._meanwhile.add(directory)
                     self._made[directory] = self._workflow.make(directory, self._log_of(directory))
 
     def _reap(self) -> None:
@@ -252,8 +280,7 @@ class Keeper:
     def _fail(self, directory: str, reason: str) -> None:
         self._failed += 1
         log.error("%s: %s", directory, reason)
-        with contextlib.suppress(LlamaError):  # the disk is full
-            self._failing.add(directory, reason)
+        self._failing.add(directory, reason)
 
     def _log(self, name: str) -> Path:
         return self._output_dir / "runner" / name
