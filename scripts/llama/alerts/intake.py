@@ -54,10 +54,13 @@ def create_event(
         revision = Revision(event_dir, alert, alert_content, alert_suffix, old, force)
         if old is not None and not force:
             heard = alert.alert_type != "gracedb"
-            if skymap is neutrinos is None and (revision.is_present or (heard and revision.known)):
+            nothing_given = skymap is neutrinos is None
+            if nothing_given and revision.is_present:
                 return revision.unchanged()
             if heard and alert.notice_time < old["notice_time"]:
                 return revision.take_older()
+            if nothing_given and heard and revision.known:
+                return revision.unchanged()
         if skymap is None and alert.skymap is not None and (force or not revision.is_present):
             skymap = (INSIDE, alert.skymap)
         if old is not None and revision.is_present and revision.brings_nothing(skymap, neutrinos):

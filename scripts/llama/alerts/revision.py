@@ -120,11 +120,12 @@ class Revision:
             skymap = (INSIDE, alert.skymap)
         if skymap is not None or info != old:
             return self.write({**info, "revision": self.revision}, skymap, None, {})
-        if not (self.event_dir / self.alert_file).exists():
-            write_bytes(self.event_dir / self.alert_file, self.content)
+        name = self.known or self.alert_file
+        if not (self.event_dir / name).exists():
+            write_bytes(self.event_dir / name, self.content)
         return self.unchanged(
             f"this notice of {alert.notice_time} is older than the present one of "
-            f"{old['notice_time']}: kept as {self.alert_file}, not used; use it with --force"
+            f"{old['notice_time']}: kept as {name}, not used; use it with --force"
         )
 
     def _is_later_than(self, name: str | None) -> bool:
