@@ -36,7 +36,10 @@ NEUTRINOS = f"""mjd,ra,dec,sigma,energy
 """
 
 # What each job makes the jobs after it make again.
-FOLLOWERS = {"draw_skymap", "draw_scatter", "write_summary", "write_notice", "write_manifest"}
+FOLLOWERS = {
+    *("draw_skymap", "draw_scatter", "write_latency", "write_summary", "write_notice"),
+    "write_manifest",
+}
 SIGNIFICANCE = {"compute_significance", *FOLLOWERS}
 SUMMARY = {"write_summary", "write_manifest"}
 ALL = SIGNIFICANCE | {
