@@ -118,7 +118,7 @@ def test_cron_without_daemon_and_an_event_that_fails(tmp_path):
         assert "1-Preliminary.json" in line
         assert one.significance("MS230518b") is not None
         done = one.run("-o")  # too early to try it again, and nothing else to do
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
         assert one.keeper_log().count("MS230518b is up to date") == 1
         running = one.run("-r")
         assert running.returncode == 1

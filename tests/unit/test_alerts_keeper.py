@@ -191,8 +191,8 @@ def test_an_alert_of_an_event_that_is_being_made_waits(settings: Settings) -> No
 
 def test_there_must_be_a_workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("llama.alerts.workflow.clone_directory", lambda: tmp_path)
-    with pytest.raises(LlamaError, match="no Snakefile; run this in a clone"):
+    monkeypatch.setattr("llama.settings.load.clone_directory", lambda: tmp_path)
+    with pytest.raises(LlamaError, match="this is no clone of LLAMA"):
         Workflow(tmp_path)
 
 

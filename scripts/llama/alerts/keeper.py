@@ -141,7 +141,10 @@ class Keeper:
         self._tidied = False
 
     def keep(self, stop: threading.Event, once: bool = False) -> int:
-        """Take over and make until `stop`, or `once` until all is done; return how many failed."""
+        """Take over and make until `stop`, or `once` until all is done.
+
+        Return how many failures there were, or events that failed before and are not yet well.
+        """
         try:
             while not stop.is_set():
                 try:
@@ -157,7 +160,7 @@ class Keeper:
                 stop.wait(_LOOK_S)
         finally:
             self._end()
-        return self._failed
+        return self._failed or len(self._failing.events)
 
     def _step(self) -> None:
         self._reap()
@@ -224,6 +227,8 @@ class Keeper:
         self._swept = True
         self._meanwhile = set(self._made)
         kept = self._choice.directories(self._output_dir)
+        for directory in self._failing.events.keys() - set(kept):
+            self._failing.remove(directory)
         asked = [d for d in kept if not self._failing.waits(d)]
         if asked:
             out, messages = self._log("summary.tsv"), self._log("summary.log")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.event.names import EVENT_DIR_PATTERN
-from llama.settings.load import clone_directory, find_config
+from llama.settings.load import find_clone, find_config
 
 _FAILED_RULE = re.compile(r"^Error in rule (\w+):", re.MULTILINE)
 _OUR_ERROR = re.compile(r"^llama: (.+)", re.MULTILINE)
@@ -22,12 +22,8 @@ class Workflow:
     def __init__(self, output_dir: Path) -> None:
         found = find_config()
         self._output_dir = output_dir
-        clones = (Path.cwd(), clone_directory())
-        clone = next((path for path in clones if (path / "Snakefile").is_file()), None)
-        if clone is None:
-            raise LlamaError("there is no Snakefile; run this in a clone of LLAMA")
-        self._clone = clone
-        own = found is None or found.resolve() == (clone / "config.yaml").resolve()
+        self._clone = find_clone()
+        own = found is None or found.resolve() == (self._clone / "config.yaml").resolve()
         self._options = [] if found is None or own else ["--configfile", str(found.resolve())]
 
     def make(self, directory: str, log: Path) -> "subprocess.Popen[bytes]":
