@@ -1,6 +1,7 @@
 """What is kept, what is outdated, why it failed, and when it is tried again. No Snakemake here."""
 
 import fcntl
+import importlib
 import threading
 import time
 from pathlib import Path
@@ -191,7 +192,8 @@ def test_an_alert_of_an_event_that_is_being_made_waits(settings: Settings) -> No
 
 def test_there_must_be_a_workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("llama.settings.load.clone_directory", lambda: tmp_path)
+    loading = importlib.import_module("llama.settings.load")  # `load` there is a function too
+    monkeypatch.setattr(loading, "clone_directory", lambda: tmp_path)
     with pytest.raises(LlamaError, match="this is no clone of LLAMA"):
         Workflow(tmp_path)
 
