@@ -13,6 +13,9 @@ from llama.settings.load import find_clone, find_config
 
 _FAILED_RULE = re.compile(r"^Error in rule (\w+):", re.MULTILINE)
 _OUR_ERROR = re.compile(r"^llama: (.+)", re.MULTILINE)
+_MISSING = re.compile(
+    r"^Missing input files for rule (\w+):.*?affected files:\s+(\S+)", re.M | re.S
+)
 _LAST_ERROR = re.compile(r"^(\w*(?:Error|Exception)\b.*(?:\n\S.*)?)", re.MULTILINE)
 
 
@@ -70,6 +73,8 @@ class Workflow:
                 if lines:
                     return f"{rule}: {lines[-1].removeprefix('llama.errors.LlamaError: ')}"
             return f"{rule} failed; see {log}"
+        if missing := _MISSING.search(text):
+            return f"{missing[1]}: {missing[2]} is not there and no rule makes it; put it back"
         if other := _LAST_ERROR.findall(text):
             return f"{' '.join(other[-1].split())[:300]}; see {log}"
         return f"snakemake failed; see {log}"
