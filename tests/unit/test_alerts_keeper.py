@@ -96,8 +96,8 @@ def test_what_is_outdated_is_read_from_the_summary() -> None:
         ("Error in rule read_alert:\n    jobid: 1\n", "read_alert: no map; give one"),
         ("Error in rule unknown:\n", "unknown failed; see "),
         (
-            "MissingInputException in rule a in file x.smk, line 1:\nMissing input files for rule a:\n"
-            "    output: events/S1/x\n    affected files:\n        events/S1/y\n",
+            "MissingInputException in rule a in file x.smk, line 1:\n"
+            "Missing input files for rule a:\n    output: events/S1/x\n    affected files:\n        events/S1/y\n",
             "a: events/S1/y is not there and no rule makes it; put it back",
         ),
         ("WorkflowError:\nSomething else\n", "WorkflowError: Something else; see "),
