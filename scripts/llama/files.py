@@ -77,13 +77,23 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> No
 
 
 @contextlib.contextmanager
-def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Any]:
+def atomic_hdf5(path: str | os.PathLike[str], size: int | None = None) -> Iterator[Any]:
     """Yield an h5py file that is written to `path`, all at once, when the block succeeds.
 
-    It is made in memory: on a full disk the HDF5 library (2.0) ends the process.
+    It is made in memory, since on a full disk the HDF5 library (2.0) ends the process; with
+    `size`, the most bytes that it will have, on disk, where room for them is taken first.
     """
     import h5py
 
+    if size is not None:
+        with (
+            atomic_path(path) as temporary,
+            temporary.open("r+b") as stream,
+            h5py.File(stream, "w") as file,
+        ):
+            os.posix_fallocate(stream.fileno(), 0, size)
+            yield file
+        return
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
         yield file

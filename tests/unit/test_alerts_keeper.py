@@ -97,7 +97,7 @@ def test_what_is_outdated_is_read_from_the_summary() -> None:
         ("Error in rule unknown:\n", "unknown failed; see "),
         (
             "MissingInputException in rule a in file x.smk, line 1:\n"
-            "Missing input files for rule a:\n    output: x\n    affected files:\n        events/S1/y\n",
+            "Missing input files for rule a:\n    output: x\n    affected files:\n  events/S1/y\n",
             "a: events/S1/y is not there and no rule makes it; put it back",
         ),
         ("WorkflowError:\nSomething else\n", "WorkflowError: Something else; see "),

@@ -135,17 +135,7 @@ class Workspace:
 
     def plan(self, *words: str) -> list[str]:
         """Return the jobs of a dry run in alphabetical order, without those that run nothing."""
-        printed = self.snakemake(*words, "--dry-run")
-        if "Nothing to be done" in printed:
-            return []
-        table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", printed, re.DOTALL)
-        assert table, printed
-        jobs: list[str] = []
-        for line in table[1].splitlines():
-            name, count = line.split()
-            if name != "all" and "/" not in name:
-                jobs += [name] * int(count)
-        return sorted(jobs)
+        return jobs(self.snakemake(*words, "--dry-run"))
 
     def take(self, content: bytes, *options: str) -> str:
         """Give an alert to skymap_info, as a test; return what it printed."""
@@ -175,6 +165,20 @@ class Workspace:
                 "settings_sha256": "0" * 64,
             }
         write_populations(self.output / "populations.hdf5", content)
+
+
+def jobs(printed: str) -> list[str]:
+    """Return the jobs of a run, dry or not, in alphabetical order, without those of no command."""
+    if "Nothing to be done" in printed:
+        return []
+    table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", printed, re.DOTALL)
+    assert table, printed
+    found: list[str] = []
+    for line in table[1].splitlines():
+        name, count = line.split()
+        if name != "all" and "/" not in name:
+            found += [name] * int(count)
+    return sorted(found)
 
 
 def skymap_fits(
