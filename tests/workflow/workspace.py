@@ -126,7 +126,7 @@ class Workspace:
     def run(self, *words: str, code: int = 0) -> str:
         """Run a command in the clone and return what it printed."""
         with self.started(*words) as process:
-            printed = process.communicate(timeout=120)[0]
+            printed = process.communicate(timeout=400)[0]
         assert process.returncode == code, printed
         return printed
 

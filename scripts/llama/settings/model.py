@@ -389,6 +389,26 @@ class Fleet(Block):
     """Most that one study may cost [USD]."""
 
 
+class Spaces(Block):
+    """DigitalOcean's object store, which the fleet shares, or another that speaks S3. Keys are not
+    settings: they are in `credentials_file`."""
+
+    bucket: str | None = Field(
+        default=None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", examples=["llama"]
+    )
+    """Bucket (a Space) for inputs and results of the fleet. It must exist: LLAMA never makes one,
+    nor deletes one."""
+    endpoint_url: str = Field(
+        default="https://nyc3.digitaloceanspaces.com",
+        pattern=r"^(https://[A-Za-z0-9.-]+|http://127\.0\.0\.1)(:[0-9]+)?$",
+    )
+    """Where the bucket is; take the data centre of `fleet.region`."""
+    credentials_file: AbsolutePath | None = None
+    """File with the keys, as Amazon's tools write it ([default], aws_access_key_id,
+    aws_secret_access_key), which only you may read (mode 600); null means
+    ~/.config/llama/spaces-credentials."""
+
+
 class Settings(Block):
     """Every setting of LLAMA."""
 
@@ -403,6 +423,7 @@ class Settings(Block):
     listen: Listen = Field(default_factory=Listen)
     background: Background = Field(default_factory=Background)
     fleet: Fleet = Field(default_factory=Fleet)
+    spaces: Spaces = Field(default_factory=Spaces)
 
     def search_parameters(self) -> dict[str, Any]:
         """Return the block `search` as a plain dict of numbers, for `params` and outputs."""
