@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import alert
 import event
 import fleet
 import listen
@@ -17,7 +18,7 @@ import peers
 import stats
 import study
 
-MODULES = (stats, peers, event, study, listen, fleet)
+MODULES = (stats, peers, event, study, listen, alert, fleet)
 
 
 def main() -> None:

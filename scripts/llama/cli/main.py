@@ -5,12 +5,12 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from llama.cli import com, cron, demo, dev, flags, listen, neutrinos, poll, publish
+from llama.cli import com, cron, demo, dev, flags, listen, neutrinos, poll, publish, run
 from llama.cli.common import run_command
 from llama.cli.parsers import add_version
 
 # These modules import what they compute with only when they run: `llama --help` stays instant.
-_COMMANDS = (demo, dev, com, listen, neutrinos, poll, cron, flags, publish)
+_COMMANDS = (demo, dev, com, listen, neutrinos, poll, run, cron, flags, publish)
 
 
 def build_parser() -> argparse.ArgumentParser:
