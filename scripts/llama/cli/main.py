@@ -10,7 +10,7 @@ from llama.cli.common import run_command
 from llama.cli.parsers import add_version
 
 # These modules import what they compute with only when they run: `llama --help` stays instant.
-_COMMANDS = (demo, dev, com, listen, neutrinos, poll, run, cron, flags, publish)
+_COMMANDS = (demo, dev, com, listen, run, neutrinos, poll, cron, flags, publish)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -53,7 +53,7 @@ def write_flags(event_dir: Path, flags: Mapping[str, bool | str]) -> None:
 
 
 def parse_changes(words: Sequence[str]) -> dict[str, bool | str]:
-    """Return the flags that `NAME=VALUE` words and names of presets set, later words last.
+    """Return the flags that `NAME=VALUE` words and names of presets set; later words win.
 
     A preset sets all seven; `LlamaError` for a word that is neither.
     """
