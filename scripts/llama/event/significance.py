@@ -10,6 +10,7 @@ from llama.event.names import run_name
 from llama.neutrinos.response import Response
 from llama.sky.tiles import SkyTiles
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
+from llama.stats.explain import explain_odds
 from llama.stats.odds import Neutrinos, Odds, event_odds, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import YEAR_S, SearchParameters
@@ -80,8 +81,11 @@ def compute_significance(
     ratio = (odds.lambda_cgw + odds.lambda_s) / q if q > 0 else 1.0
     ra, dec = most_probable_direction(prepared, neutrinos, odds.sets)
     region = _credible_sin_dec(tiles, prepared)
+    why = explain_odds(prepared, neutrinos, p, odds, params, response)
     result: dict[str, Any] = {
         "odds_ratio": odds.odds_ratio,
+        "explanation": why
+        and why._asdict() | {"members": [events[i]["id"] for i in why.members], "fb": params.fb},
         "p_h_0": 1.0,
         "p_h_c": odds.lambda_cgw + odds.lambda_cnu,
         "p_h_s1": odds.lambda_s,
