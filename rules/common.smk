@@ -153,7 +153,7 @@ def event_significance(wildcards):
 
 
 def manifest_products(wildcards):
-    """Return every product but the manifest, and the alerts as received."""
+    """Return every product but manifest and page, and the alerts as received."""
     directory = SETTINGS.output_dir / wildcards.event
     received = sorted(
         f"{wildcards.event}/alerts/{path.name}"
@@ -162,9 +162,21 @@ def manifest_products(wildcards):
     made = [
         path
         for path in event_products(wildcards.event)
-        if not path.endswith("manifest.json")
+        if not path.endswith(("manifest.json", "index.html"))
     ]
     return made + received
+
+
+def page_inputs(wildcards):
+    """Return every product but the page, which comes last, and the receipts that are there."""
+    made = [
+        path
+        for path in event_products(wildcards.event)
+        if not path.endswith("index.html")
+    ]
+    sent = (SETTINGS.output_dir / wildcards.event).glob("receipts/*.json")
+    receipts = [f"{wildcards.event}/receipts/{path.name}" for path in sorted(sent)]
+    return [*made, *(path for path in receipts if path not in made)]
 
 
 def event_skymap(wildcards):

@@ -56,6 +56,18 @@ def explain(significance: Record, distances: Record, neutrinos: Record) -> dict[
     return {"summary": _summary(significance, why, chosen), "factors": rows}
 
 
+def explanation_section(
+    significance: Record, distances: Record, neutrinos: Record
+) -> dict[str, Any]:
+    """Return what `explain` does as a section of a page, whatever version made the event."""
+    try:
+        why = explain(significance, distances, neutrinos)
+    except LlamaError:
+        why = {"summary": ["Made by a version that did not say."], "factors": []}
+    odds = number(significance.get("odds_ratio"))
+    return {"heading": "What drove the odds ratio", "odds": odds, **why}
+
+
 def explain_lines(explanation: Mapping[str, Any], odds_ratio: float) -> list[str]:
     """Return the explanation as lines for a terminal."""
     lines = list(explanation["summary"])
@@ -171,8 +183,7 @@ def _position(chosen: Sequence[tuple[int | None, Record]]) -> str:
         for _, event in chosen
     )
     return (
-        f"At {places}: how much more often a source of this sky map than background is found "
-        "there."
+        f"At {places}: how much more often a source of this sky map than background is found there."
     )
 
 

@@ -76,9 +76,7 @@ def places(
         here = float(density.at(np.array([place[0]]), np.array([place[1]]))[0])
         inside = [lv for lv, t in zip(LEVELS, thresholds, strict=True) if here >= t and here > 0]
         where = f"in the {100 * inside[0]:.0f} % region" if inside else "outside of the 99 % region"
-        words.append(
-            f"Neutrino {number}, RA {place[0]:.1f} deg, Dec {place[1]:+.1f} deg: {where}."
-        )
+        words.append(f"Neutrino {number}, RA {place[0]:.1f} deg, Dec {place[1]:+.1f} deg: {where}.")
     return words
 
 

@@ -1,7 +1,7 @@
 """What an odds ratio is made of: factors whose product it is."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
