@@ -30,10 +30,10 @@ _FILES = {
     "manifest.json": "what was made from what",
 }
 _HYPOTHESES = (
-    ("coincidence", "H_s1", "One source of wave and neutrinos"),
-    ("gw_only", "H_s2", "Real wave, background neutrinos"),
-    ("neutrino_only", "H_c,ν", "No wave, a neutrino from elsewhere"),
-    ("noise", "H_0", "All noise"),
+    ("coincidence", "s1", "One source of wave and neutrinos"),
+    ("gw_only", "s2", "Real wave, background neutrinos"),
+    ("neutrino_only", "c,ν", "No wave, a neutrino from elsewhere"),
+    ("noise", "0", "All noise"),
 )
 
 
@@ -99,6 +99,7 @@ def page_content(
         content["neutrinos"] = None
     content |= {
         "globe": globe,
+        "has_background": finite((significance or {}).get("p_value")) is not None,
         "keys": _keys(info, read, event_dir),
         "hypotheses": _hypotheses(significance),
         "revisions": revisions.revisions_section(event_dir),
@@ -162,8 +163,13 @@ def _keys(info: Record, read: Mapping[str, Record | None], event_dir: Path) -> l
     std = finite(distances.get("diststd_mpc")) or 0.0
     assumed = "assumed" if distances.get("distance") == "assumed" else ""
     sent = sent_words(event_dir)
+    known = finite(significance.get("p_value")) is not None
     return [
-        ("p-value", text.p_text(significance.get("p_value")), text.background_text(significance)),
+        (
+            "p-value",
+            text.p_text(significance.get("p_value")),
+            text.background_text(significance) if known else "no background",
+        ),
         ("Odds ratio", number(significance.get("odds_ratio")), "common source or not"),
         (
             "Neutrinos within 500 s",

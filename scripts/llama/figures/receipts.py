@@ -26,10 +26,12 @@ def receipts(event_dir: Path) -> list[dict[str, Any]]:
 
 
 def waiting(event_dir: Path) -> list[str]:
-    """Return the names of intents in the event's outbox: what is being sent, or was cut off."""
+    """Return the messages in the event's outbox that have no receipt: being sent, or cut off."""
     outbox = event_dir / "outbox"
     return sorted(
-        str(path.relative_to(outbox)) for path in outbox.rglob("*intent*") if path.is_file()
+        str(path.relative_to(outbox)).removesuffix(".intent.json")
+        for path in outbox.rglob("*.intent.json")
+        if not path.with_name(path.name.replace(".intent.", ".receipt.")).exists()
     )
 
 
