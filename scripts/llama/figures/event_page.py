@@ -28,6 +28,7 @@ _FILES = {
     "significance_subthresh_lvc-i3.json": "every number of the result",
     "icecube_neutrino_list.json": "the neutrinos",
     "manifest.json": "what was made from what",
+    "skymap_info.json": "what the alert says, in full length",
 }
 _HYPOTHESES = (
     ("coincidence", "s1", "One source of wave and neutrinos"),

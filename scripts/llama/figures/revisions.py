@@ -51,10 +51,14 @@ def revisions_section(event_dir: Path) -> dict[str, Any]:
     )
     columns = [_column(path, event_dir) for path in alerts]
     labels = dict.fromkeys(label for column in columns for label in column)
+    expected = ("Notice time", "Sky map")  # to be another one each time
     rows = []
     for label in labels:
         values = [column.get(label, MISSING) for column in columns]
-        changed = [k > 0 and value != values[k - 1] for k, value in enumerate(values)]
+        changed = [
+            k > 0 and value != values[k - 1] and label not in expected
+            for k, value in enumerate(values)
+        ]
         rows.append((label, list(zip(values, changed, strict=True))))
     return {
         "text": "There is one alert." if len(columns) == 1 else f"There are {len(columns)} alerts.",
@@ -80,7 +84,7 @@ def _column(path: Path, event_dir: Path) -> dict[str, str]:
         made = read_json(kept) if kept.exists() else {}
         said = _said(alert)
     except (LlamaError, OSError) as error:
-        said = {"Notice": f"cannot be read: {clean(error, 100)}"}
+        said = {"Alert": f"cannot be read: {clean(error, 100)}"}
     return said | _made(made)
 
 
@@ -92,7 +96,6 @@ def _said(alert: Alert) -> dict[str, str]:
     rate = finite(alert.far_hz)
     classes = [f"{name} {100 * p:.3g} %" for name, p in alert.classification.items() if p >= 5e-4]
     return {
-        "Notice": alert.kind,
         "Notice time": text.utc_text(alert.notice_time),
         "False-alarm rate": MISSING if rate is None else f"{rate:.3g} Hz",
         "Pipeline": clean(alert.pipeline or MISSING, 40),
@@ -103,6 +106,7 @@ def _said(alert: Alert) -> dict[str, str]:
 def _made(made: Record) -> dict[str, str]:
     mean, std = finite(made.get("distmean_mpc")), finite(made.get("diststd_mpc"))
     count = finite(made.get("neutrinos"))
+    known = finite(made.get("p_value")) is not None
     provisional = "" if made.get("complete") else " (provisional)"
     return {
         "Sky map": clean(made.get("skymap_filename") or MISSING, 80),
@@ -112,5 +116,5 @@ def _made(made: Record) -> dict[str, str]:
         "Neutrinos in the window": MISSING if count is None else f"{count:.0f}{provisional}",
         "Odds ratio": number(made.get("odds_ratio")),
         "p-value": text.p_text(made.get("p_value")),
-        "Background": text.background_text(made) or MISSING,
+        "Background": (text.background_text(made) if known else "") or MISSING,
     }

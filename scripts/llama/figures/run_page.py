@@ -4,6 +4,7 @@ Made by `llama status`, and by whoever calls `write_run_page`; not by a rule: it
 knows (locks, silence, ages), so that a rule would be outdated each time it is asked.
 """
 
+import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -29,12 +30,13 @@ Record = Mapping[str, Any]
 Cell = tuple[str, float | str | None]  # what is shown, and what it is sorted by if that differs
 
 HEADER = [
-    *("Event", "What", "Alert", "Notice time", "FAR (Hz)", "p_astro", "90 % area (deg²)"),
+    *("Event", "What", "Alert", "Notice (UTC)", "FAR (Hz)", "p_astro", "90 % area"),
     *("Neutrinos", "Odds ratio", "p-value", "Sent", "State"),
 ]
 NUMBERS = (4, 5, 6, 7, 8, 9)
 HIDDEN = "blinded"
 _PASS_LATE_S = 600.0
+_SENT_LATE_S = 300.0
 
 
 def write_run_page(settings: Settings) -> tuple[Path, dict[str, Any]]:
@@ -69,8 +71,6 @@ def run_content(settings: Settings) -> dict[str, Any]:
 
 
 def _rows(output_dir: Path) -> list[dict[str, Any]]:
-    import re
-
     directories = [
         path
         for path in (output_dir / "current_run").glob("*")
@@ -107,11 +107,11 @@ def _cells(event_dir: Path) -> tuple[list[str], list[Cell]]:
     blind = flags["BLINDED_NEUTRINOS"] or any(event.get("type") == "blinded" for event in events)
     count = f"{len(near)}{'' if neutrinos.get('complete') else ' so far'}"
     return marks + (["VETOED"] if flags["VETOED"] else []), [
-        (clean(info["notice"], 40), None),
-        (text.utc_text(info["notice_time"]), None),
+        (clean(info["notice"], 40).removeprefix(f"{event_dir.name}-"), None),
+        (clean(info["notice_time"][:16].replace("T", " ")), None),
         _number(info["far"], ".2g"),
         _number(p_astro.get("p_astro"), ".4g"),
-        _number(distances.get("area_90_deg2"), ".0f"),
+        _area(distances.get("area_90_deg2")),
         (count, len(near)) if neutrinos else (MISSING, ""),
         (HIDDEN, "") if blind else _number(significance.get("odds_ratio"), ".3g"),
         (HIDDEN, "") if blind else _p_value(significance.get("p_value")),
@@ -128,6 +128,11 @@ def _read(path: Path) -> dict[str, Any]:
 def _number(value: object, style: str) -> Cell:
     known = finite(value)
     return number(value, style), "" if known is None else known
+
+
+def _area(value: object) -> Cell:
+    known = finite(value)
+    return text.area_text(value), "" if known is None else known
 
 
 def _p_value(value: object) -> Cell:
@@ -199,4 +204,11 @@ def _outbox(output_dir: Path) -> tuple[str, bool, list[str]]:
         for path in sorted((output_dir / "current_run").glob("*/outbox"))
         if waiting(path.parent)
     ]
-    return "Outbox", not left, [clean(line, 200) for line in left] or ["Nothing waits to be sent."]
+    old = [path for path in (output_dir / "current_run").glob("*/outbox") if _is_stuck(path)]
+    return "Outbox", not old, [clean(line, 200) for line in left] or ["Nothing waits to be sent."]
+
+
+def _is_stuck(outbox: Path) -> bool:
+    """Tell whether a message waits for longer than sending one takes."""
+    intents = [outbox / f"{name}.intent.json" for name in waiting(outbox.parent)]
+    return any(time.time() - path.stat().st_mtime > _SENT_LATE_S for path in intents)

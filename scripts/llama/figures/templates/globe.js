@@ -90,7 +90,7 @@
     pen.textAlign = "center";
     for (const ra of range(0, 359, step)) {
       const dec = Math.round(view.dec / step) * step, v = turn(vector(ra, dec));
-      if (v[2] > 0.2 && Math.abs(dec) < 90) label(`${ra}°`, ...place(v), ASIDE);
+      if (v[2] > 0.2 && Math.abs(dec) < 90) label(`RA ${ra}°`, ...place(v), ASIDE);
     }
     for (const dec of range(-90 + step, 90 - step, step)) {
       const v = turn(vector(Math.round(view.ra / step) * step + step / 2, dec));
@@ -123,6 +123,7 @@
   const draw = () => {
     const ratio = window.devicePixelRatio || 1;
     size = canvas.clientWidth;
+    if (!size) return; // on paper the globe is left out
     if (canvas.width !== Math.round(size * ratio)) canvas.width = canvas.height = Math.round(size * ratio);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     radius = (size / 2 - 6) * view.zoom;
@@ -197,6 +198,5 @@
     look({ zoom: view.zoom * Math.exp(-event.deltaY / 500) });
   }, { passive: false });
   document.getElementById("sky-box").hidden = false;
-  new ResizeObserver(draw).observe(canvas);
-  draw();
+  new ResizeObserver(draw).observe(canvas); // draws at once, too
 })();
