@@ -36,9 +36,10 @@ NEUTRINOS = f"""mjd,ra,dec,sigma,energy
 """
 
 # What each job makes the jobs after it make again.
-FOLLOWERS = {"draw_skymap", "draw_scatter", "write_summary", "write_notice", "write_manifest"}
+LAST = {"write_manifest", "write_page"}
+FOLLOWERS = {"draw_skymap", "draw_scatter", "write_summary", "write_notice", *LAST}
 SIGNIFICANCE = {"compute_significance", *FOLLOWERS}
-SUMMARY = {"write_summary", "write_manifest"}
+SUMMARY = {"write_summary", *LAST}
 ALL = SIGNIFICANCE | {
     *("extract_skymap", "convert_skymap", "measure_skymap", "read_alert", "list_neutrinos"),
 }
