@@ -217,7 +217,7 @@ def latency_section(latency: Record | None) -> dict[str, Any]:
         steps = list((latency or {})["revisions"][0]["steps"])
         rows = [
             [
-                f"{revision['revision']} {clean(revision.get('kind', ''), 20)}",
+                f"{clean(revision['revision'], 10)} {clean(revision.get('kind', ''), 20)}",
                 text.utc_text(revision.get("notice_time")),
                 *(_step(revision["steps"].get(step)) for step in steps),
             ]
