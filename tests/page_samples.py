@@ -35,8 +35,8 @@ def info(graceid: str = "S230518h", **changes: Any) -> dict[str, Any]:
         "gps_time": GPS, "far": 3.2e-10, "pipeline": "GSTLAL", "group": "CBC", "search": "AllSky",
         "instruments": ["H1", "L1"], "significant": True, "role": "observation",
         "retracted": False, "internal": False, "revision": 2,
-        "gracedb_service_url": "https://gracedb.ligo.org/api/", "alert_file": "alerts/2-Initial.json",
-        "event_alert_file": "alerts/2-Initial.json", "neutrino_file": None,
+        "gracedb_service_url": "https://gracedb.ligo.org/api/",
+        "alert_file": "alerts/2-Initial.json", "event_alert_file": "alerts/2-Initial.json", "neutrino_file": None,
         "notice_time": "2023-05-18T13:30:00.000000Z", "notice": f"{graceid}-2-Initial",
         "skymap_filename": "bayestar.multiorder.fits", "skymap_sha256": "0" * 64,
         "skymap_file": "alerts/2-Initial.fits", "skymap_alert_file": None,
@@ -120,7 +120,7 @@ def write_event(
         "icecube_neutrino_list": {"events": events, "complete": True, "window": window},
         "significance_lvc-i3": significance(event, events),
         "gcn_notice": {},
-        "manifest": {"products": {"a": {}}, "settings_sha256": "0" * 64, "versions": {"numpy": "2"}},
+        "manifest": {"products": {}, "settings_sha256": "0" * 64, "versions": {"numpy": "2"}},
     }  # fmt: skip
     for name, content in products.items():
         write_json(event_dir / f"{name}.json", content)

@@ -89,7 +89,7 @@ def test_words_for_two_neutrinos_and_a_strong_case(told):
 
 def test_a_burst_without_distance_says_that_one_is_assumed(told):
     _, why = told([neutrino()], BURST)
-    words = dict((row[0], row[2]) for row in why["factors"])["Distance"]
+    words = {row[0]: row[2] for row in why["factors"]}["Distance"]
     assert words.startswith("The sky map has no distance; one is assumed. There a source")
 
 

@@ -1,4 +1,4 @@
-"""The odds ratio as a product: whatever the neutrinos, the factors make it, and mean what they say."""
+"""The odds ratio as a product: the factors make it, and mean what they say."""
 
 import math
 

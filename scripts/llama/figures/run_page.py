@@ -144,7 +144,9 @@ def _state(event_dir: Path, info: Record) -> str:
     if not (has_skymap(info) or info["retracted"]):
         return "waits for a sky map"
     missing = sum(not (event_dir / name).exists() for name in products(info))
-    return f"{missing} products are missing" if missing else "complete"
+    if missing:
+        return "1 product is missing" if missing == 1 else f"{missing} products are missing"
+    return "complete"
 
 
 def _listener(settings: Settings) -> tuple[str, bool, list[str]]:
