@@ -10,6 +10,7 @@ from pathlib import Path
 from llama import __version__, settings as llama_settings
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
+from llama.event.latency import published_at
 from llama.event.names import (
     EVENT_DIR_PATTERN,
     check_graceid,
@@ -53,7 +54,8 @@ def prepare_output_dir():
         == OUTPUT_DIR
     ):
         clone_link = Path(workflow.basedir) / "events"
-        links.append((clone_link, SETTINGS.output_dir / "current_run"))
+        if os.access(workflow.basedir, os.W_OK):  # systemd's sandbox makes it read-only
+            links.append((clone_link, SETTINGS.output_dir / "current_run"))
     for link, target in links:
         if link.is_symlink() and Path(os.readlink(link)) != target:
             link.unlink()
@@ -152,19 +154,34 @@ def event_significance(wildcards):
     return f"{wildcards.event}/{significance_name(event_info(wildcards.event))}"
 
 
-def manifest_products(wildcards):
-    """Return every product but manifest and page, and the alerts as received."""
+def received_alerts(wildcards):
+    """Return the alerts as received, and what came with them."""
     directory = SETTINGS.output_dir / wildcards.event
-    received = sorted(
+    return sorted(
         f"{wildcards.event}/alerts/{path.name}"
         for path in directory.glob("alerts/[0-9]*")
     )
+
+
+def manifest_products(wildcards):
+    """Return every product but manifest and page, and the alerts as received."""
     made = [
         path
         for path in event_products(wildcards.event)
         if not path.endswith(("manifest.json", "index.html"))
     ]
-    return made + received
+    return made + received_alerts(wildcards)
+
+
+def is_published(wildcards):
+    """Return whether anything of the event's present alert has gone out.
+
+    Not what and when: a page that is sent again because it now says so would be sent for ever.
+    """
+    info = event_info(wildcards.event)
+    return (
+        checked(published_at, SETTINGS.output_dir / wildcards.event, info) is not None
+    )
 
 
 def page_inputs(wildcards):

@@ -81,6 +81,19 @@ def significance(event: dict[str, Any], events: list[dict[str, Any]]) -> dict[st
     }  # fmt: skip
 
 
+def latency() -> dict[str, Any]:
+    def entry(number: int, kind: str, start_s: float) -> dict[str, Any]:
+        names = ("sent", "heard", "taken_over", "map", "neutrinos", "significance")
+        steps: dict[str, Any] = {
+            name: {"after_event_s": start_s + k, "after_notice_s": float(k)}
+            for k, name in enumerate(names)
+        }
+        notice = "2023-05-18T13:05:00Z"
+        return {"revision": number, "kind": kind, "notice_time": notice, "steps": steps}
+
+    return {"revisions": [entry(1, "Preliminary", 300.0), entry(2, "Initial", 1800.0)]}
+
+
 def alert(kind: str, minute: int = 5, far: float = 3.2e-10, pipeline: str = "gstlal") -> bytes:
     event = {
         "significant": True, "time": "2023-05-18T12:59:42.000Z", "far": far,
@@ -121,6 +134,7 @@ def write_event(
         "icecube_neutrino_list": {"events": events, "complete": True, "window": window},
         "significance_lvc-i3": significance(event, events),
         "gcn_notice": {},
+        "latency": latency(),
         "manifest": {"products": {}, "settings_sha256": "0" * 64, "versions": {"numpy": "2"}},
     }  # fmt: skip
     for name, content in products.items():

@@ -74,6 +74,7 @@ def test_the_page_has_all_that_those_on_shift_ask(event):
         assert f"<h2>{heading}</h2>" in source
     for words in ("p-value 0.0123", "Odds ratio 0.0248", "Neutrinos within 500 s 2 complete"):
         assert words in page.text
+    assert "2 Initial 2023-05-18 13:05:00 UTC 1800 s (0.0 s) 1801 s (1.0 s)" in page.text
     assert "snakemake events/S230518h/all" in page.text
     assert "Neutrino 1, RA 102.0 deg, Dec -24.0 deg: in the 10 % region." in page.text
     assert "Neutrino 2, RA 300.0 deg, Dec +50.0 deg: outside of the 99 % region." in page.text
@@ -148,8 +149,8 @@ def hostile(event_dir, bad):
     write_json(event_dir / "p_astro.json", {"p_astro": 0.5, "population": bad, "source": bad})
     receipt = {"channel": bad, "destination": bad, "status": bad, "reasons": [bad], "sent_at": bad}
     write_json(event_dir / "receipts" / "slack.json", receipt | {"remote_id": bad, "revision": bad})
-    steps = {bad: {"after_event_s": bad, "after_notice_s": None}}
-    latency = {"revisions": [{"revision": bad, "kind": bad, "notice_time": bad, "steps": steps}]}
+    steps = {"map": {"after_event_s": bad, "after_notice_s": None}, bad: None}
+    latency = {"revisions": [{"revision": 1, "kind": bad, "notice_time": bad, "steps": steps}]}
     write_json(event_dir / "latency.json", latency)
     (event_dir / "alerts" / "1-Preliminary.json").write_bytes(
         sample.alert("Preliminary", pipeline=bad)

@@ -37,7 +37,10 @@ NEUTRINOS = f"""mjd,ra,dec,sigma,energy
 
 # What each job makes the jobs after it make again.
 LAST = {"write_manifest", "write_page"}
-FOLLOWERS = {"draw_skymap", "draw_scatter", "write_summary", "write_notice", *LAST}
+FOLLOWERS = {
+    *("draw_skymap", "draw_scatter", "write_latency", "write_summary", "write_notice"),
+    *LAST,
+}
 SIGNIFICANCE = {"compute_significance", *FOLLOWERS}
 SUMMARY = {"write_summary", *LAST}
 ALL = SIGNIFICANCE | {

@@ -102,6 +102,7 @@ def products(info: Mapping[str, Any]) -> list[str]:
         *gracedb,
         "icecube_neutrino_list.json",
         significance_name(info),
+        "latency.json",
         *(f"{figure}.{kind}" for figure in figures for kind in ("png", "pdf")),
         "coinc_summary_i3_lvc.html",
         "coinc_summary_i3_lvc.pdf",

@@ -6,6 +6,7 @@ from typing import Any
 from llama.errors import LlamaError
 from llama.figures import text
 from llama.figures.explain import explanation_section
+from llama.figures.latency import latency_section
 from llama.figures.text import MISSING, clean, finite, number, p_text
 from llama.times import gps_to_iso, mjd_to_gps
 
@@ -37,6 +38,7 @@ def summary_content(
     distances: Record,
     neutrinos: Record,
     significance: Record,
+    latency: Record,
     event_dir: str,
 ) -> dict[str, Any]:
     """Return the page as plain lists and strings; what came from outside is cleaned.
@@ -63,6 +65,7 @@ def summary_content(
                 "rows": _table(info, events, significance),
             },
         },
+        "latency": latency_section(info, latency),
         "provenance": {
             "heading": "Provenance",
             "rows": [

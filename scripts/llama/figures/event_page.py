@@ -77,6 +77,7 @@ def page_content(
 ) -> dict[str, Any]:
     """Return all that the template asks for; read: the event's JSON files, None if missing."""
     significance, neutrinos = read["significance"], read["neutrinos"]
+    latency = _read(event_dir / "latency.json")
     content = summary_content(
         info,
         flags,
@@ -84,6 +85,7 @@ def page_content(
         read["distances"] or {},
         neutrinos or {"events": []},
         significance or {},
+        latency or {"revisions": []},
         target,
     )
     tiles = _tiles(event_dir)
@@ -98,13 +100,14 @@ def page_content(
         )
     if neutrinos is None:
         content["neutrinos"] = None
+    if latency is None:
+        content["latency"]["text"] = ["Nothing is recorded yet."]
     content |= {
         "globe": globe,
         "has_background": finite((significance or {}).get("p_value")) is not None,
         "keys": _keys(info, read, event_dir),
         "hypotheses": _hypotheses(significance),
         "revisions": revisions.revisions_section(event_dir),
-        "latency": latency_section(_read(event_dir / "latency.json")),
         "sent": receipts_section(event_dir, flags),
     }
     content["contents"] = _contents(content)
@@ -208,33 +211,3 @@ def _versions(manifest: Record) -> str:
     if not isinstance(versions, Mapping):
         return MISSING
     return ", ".join(f"{clean(name, 30)} {clean(v, 30)}" for name, v in versions.items())
-
-
-def latency_section(latency: Record | None) -> dict[str, Any]:
-    """Return the table of latency.json, a row per alert; words only where there is none."""
-    section: dict[str, Any] = {"heading": "Latency", "table": {"rows": []}}
-    try:
-        steps = list((latency or {})["revisions"][0]["steps"])
-        rows = [
-            [
-                f"{clean(revision['revision'], 10)} {clean(revision.get('kind', ''), 20)}",
-                text.utc_text(revision.get("notice_time")),
-                *(_step(revision["steps"].get(step)) for step in steps),
-            ]
-            for revision in (latency or {})["revisions"]
-        ]
-    except (KeyError, IndexError, TypeError, AttributeError):
-        return section | {"text": ["No latency is recorded for this event."]}
-    header = ["Alert", "Notice time", *(clean(s, 20).replace("_", " ") for s in steps)]
-    return section | {
-        "text": ["Seconds from the wave; in brackets, from the notice."],
-        "table": {"caption": "How fast it went, alert by alert", "header": header, "rows": rows},
-    }
-
-
-def _step(step: Any) -> str:
-    if not isinstance(step, Mapping):
-        return MISSING
-    return (
-        f"{number(step.get('after_event_s'), '.1f')} ({number(step.get('after_notice_s'), '.1f')})"
-    )

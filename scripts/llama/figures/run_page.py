@@ -175,11 +175,9 @@ def _run(output_dir: Path) -> tuple[str, bool, list[str]]:
         words.append("Nobody keeps the events; start llama run, or llama cron install.")
     failing = _failing(runner / "failing.json")
     words += [f"{clean(event, 60)} fails: {clean(reason, 200)}" for event, reason in failing]
-    cron_failed = any(
-        (output_dir / name).exists() for name in ("cron.failed", "runner/cron.failed")
-    )
+    cron_failed = (output_dir / "logs" / "cron.failed").exists()
     if cron_failed:
-        words.append("The last pass that cron started has failed; see logs/llamad.log.")
+        words.append("The last pass that cron started has failed; see logs/cron.log.")
     return "Run", not (idle or failing or cron_failed), words
 
 
