@@ -106,7 +106,7 @@ def test_a_broken_event_is_named_and_hides_no_other(setup, tmp_path):
     content = run_content(setup)
     rows = {row["name"]: row for row in content["rows"]}
     assert rows["S190425z"]["marks"] == ["BROKEN"]
-    assert "flags.json is not valid JSON" in rows["S190425z"]["cells"][-1][0]
+    assert "flags.json is not valid JSON" in rows["S190425z"]["cells"][0][0]
     assert rows["S230518h"]["marks"] == ["TEST"]
     assert all(len(row["cells"]) == len(HEADER) - 2 for row in content["rows"])
 
@@ -197,8 +197,8 @@ def test_the_command_prints_a_table_and_where_the_page_is(setup, tmp_path, monke
     sample.write_event(tmp_path)
     assert main(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2].split()[:3] == ["Event", "What", "Alert"]
-    assert lines[-1].split()[:6] == ["S230518h", "TEST", "2-Initial", "3.2e-10", "2", "0.0248"]
+    assert lines[-2].split()[:3] == ["Event", "What", "p-value"]
+    assert lines[-1].split()[:5] == ["S230518h", "TEST", "0.0123", "0.0248", "2"]
 
 
 def test_a_second_page_replaces_the_first_whole(setup, tmp_path):

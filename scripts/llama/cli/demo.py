@@ -22,9 +22,7 @@ _DISTANCE_MPC = (60.0, 15.0)
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add `llama demo`."""
-    command = add_command(
-        subparsers, "demo", "take a mock event from its alert to its page", _demo
-    )
+    command = add_command(subparsers, "demo", "take a mock event from its alert to its page", _demo)
     command.add_argument(
         "--output", type=Path, help="directory to use (default: demo in the clone)"
     )

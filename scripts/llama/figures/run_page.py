@@ -30,10 +30,10 @@ Record = Mapping[str, Any]
 Cell = tuple[str, float | str | None]  # what is shown, and what it is sorted by if that differs
 
 HEADER = [
-    *("Event", "What", "Alert", "Notice (UTC)", "FAR (Hz)", "p_astro", "90 % area"),
-    *("Neutrinos", "Odds ratio", "p-value", "Sent", "State"),
+    *("Event", "What", "State", "p-value", "Odds ratio", "Neutrinos", "Sent"),
+    *("FAR (Hz)", "p_astro", "90 % area", "Alert", "Notice (UTC)"),
 ]
-NUMBERS = (4, 5, 6, 7, 8, 9)
+NUMBERS = (3, 4, 5, 7, 8, 9)
 HIDDEN = "blinded"
 _PASS_LATE_S = 600.0
 _SENT_LATE_S = 300.0
@@ -89,7 +89,7 @@ def _row(event_dir: Path) -> dict[str, Any]:
     except LlamaError as error:
         missing: Cell = (MISSING, "")
         empty = [missing] * (len(HEADER) - 3)
-        return row | {"marks": ["BROKEN"], "cells": [*empty, (clean(error, 200), None)]}
+        return row | {"marks": ["BROKEN"], "cells": [(clean(error, 200), None), *empty]}
     return row | {"marks": marks, "cells": cells}
 
 
@@ -106,17 +106,20 @@ def _cells(event_dir: Path) -> tuple[list[str], list[Cell]]:
     marks = text.marks(info, events)
     blind = flags["BLINDED_NEUTRINOS"] or any(event.get("type") == "blinded" for event in events)
     count = f"{len(near)}{'' if neutrinos.get('complete') else ' so far'}"
+    hidden: Cell = (HIDDEN, "")
+    if blind and "BLINDED NEUTRINOS" not in marks:
+        marks.append("BLINDED NEUTRINOS")
     return marks + (["VETOED"] if flags["VETOED"] else []), [
-        (clean(info["notice"], 40).removeprefix(f"{event_dir.name}-"), None),
-        (clean(info["notice_time"][:16].replace("T", " ")), None),
+        (_state(event_dir, info), None),
+        hidden if blind else _p_value(significance.get("p_value")),
+        hidden if blind else _number(significance.get("odds_ratio"), ".3g"),
+        (count, len(near)) if neutrinos else (MISSING, ""),
+        (", ".join(word for word in sent_words(event_dir) if word), None),
         _number(info["far"], ".2g"),
         _number(p_astro.get("p_astro"), ".4g"),
         _area(distances.get("area_90_deg2")),
-        (count, len(near)) if neutrinos else (MISSING, ""),
-        (HIDDEN, "") if blind else _number(significance.get("odds_ratio"), ".3g"),
-        (HIDDEN, "") if blind else _p_value(significance.get("p_value")),
-        (", ".join(word for word in sent_words(event_dir) if word), None),
-        (_state(event_dir, info), None),
+        (clean(info["notice"], 40).removeprefix(f"{event_dir.name}-"), None),
+        (clean(info["notice_time"][:16].replace("T", " ")), None),
     ]
 
 

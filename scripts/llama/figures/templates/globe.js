@@ -186,7 +186,7 @@
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!held) return;
-    const x = event.clientX - held[0], y = event.clientY - held[1], k = 5 / radius / 0.0873;
+    const x = event.clientX - held[0], y = event.clientY - held[1], k = 1 / radius / RAD;
     held = [event.clientX, event.clientY];
     chosen = -1;
     look({ ra: view.ra + x * k / Math.max(Math.cos(view.dec * RAD), 0.2), dec: view.dec + y * k });
