@@ -13,11 +13,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import event
 import fleet
 import listen
+import pages
 import peers
 import stats
 import study
 
-MODULES = (stats, peers, event, study, listen, fleet)
+MODULES = (stats, peers, event, study, listen, fleet, pages)
 
 
 def main() -> None:
