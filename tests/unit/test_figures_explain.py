@@ -5,10 +5,11 @@ import re
 
 import page_samples as sample
 import pytest
-from event_samples import INFO, NONE, P_ASTRO, THREE, neutrino, toy_archive
+from event_samples import GPS, INFO, NONE, P_ASTRO, THREE, neutrino, toy_archive
 
 from llama.cli.main import main
 from llama.errors import LlamaError
+from llama.event.bursts import Bursts
 from llama.event.significance import compute_significance
 from llama.figures.explain import explain, explain_lines
 from llama.files import write_json
@@ -16,6 +17,7 @@ from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap
 from llama.sky.tiles import SkyTiles
+from llama.stats.parameters import GrbParameters
 
 MAP = mock_skymap(60.0, 25.0, (6.0, 3.0), (120.0, 30.0))
 BURST = SkyTiles(MAP.order, MAP.ipix, MAP.prob)  # a burst's map has no distance
@@ -30,9 +32,9 @@ def response(tmp_path_factory):
 def told(response):
     search = from_dict(defaults(), "defaults").search_parameters()
 
-    def told_of(events, tiles=MAP, p_astro=P_ASTRO, background=NONE):
+    def told_of(events, tiles=MAP, p_astro=P_ASTRO, background=NONE, bursts=None):
         result = compute_significance(
-            tiles, INFO, p_astro, {"events": events}, response, search, background
+            tiles, INFO, p_astro, {"events": events}, response, search, background, bursts
         )
         return result, explain(result, tiles.summary(), {"events": events})
 
@@ -91,6 +93,27 @@ def test_a_burst_without_distance_says_that_one_is_assumed(told):
     _, why = told([neutrino()], BURST)
     words = {row[0]: row[2] for row in why["factors"]}["Distance"]
     assert words.startswith("The sky map has no distance; one is assumed. There a source")
+
+
+MODEL = GrbParameters(efficiency=0.6)
+BURST_ROW = {"id": "E1", "gps_time": GPS + 1.7, "ra": 60.0, "dec": 25.0, "sigma": 5.0}
+
+
+@pytest.mark.parametrize("rows", [[], [BURST_ROW]], ids=["no burst", "a burst"])
+@pytest.mark.parametrize("events", [THREE, []], ids=["three", "no neutrino"])
+def test_what_gamma_ray_bursts_change_is_one_more_factor(told, rows, events):
+    result, why = told(events, bursts=Bursts(rows, MODEL))
+    if not rows and not events:
+        assert result["odds_ratio"] == 0
+        assert "The odds ratio is 0" in why["summary"][0]
+        return
+    factors = result["explanation"]["factors"]
+    assert math.prod(factors.values()) == pytest.approx(result["odds_ratio"], rel=1e-9)
+    assert len(factors) == len(why["factors"]) == (8 if events else 1)
+    assert (factors["bursts"] > 1) == bool(rows)
+    text = " ".join(explain_lines(why, result["odds_ratio"]))
+    assert ("1 burst of the list" if rows else "holds none near the wave") in text
+    assert ("and of a gamma-ray burst is" in text) == (not events)
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,18 @@ def test_a_missing_p_value_comes_with_its_reason():
     assert "No background; run X." in facts(page["result"]).values()
 
 
+def test_bursts_that_count_leave_a_line_without_them():
+    label = "Without gamma-ray bursts"
+    alone = sample.significance(odds_ratio=0.03, p_value=0.0056)
+    result = sample.significance(
+        odds_ratio=40.0, p_value=None, p_value_reason="bursts", without_bursts=alone
+    )
+    page = facts(content(result=result)["result"])
+    assert page["Odds ratio, common source or not"] == "40"
+    assert page[label].startswith("odds ratio 0.03, p = 0.0056 (")
+    assert label not in facts(content()["result"])
+
+
 def test_lists_that_are_provisional_or_empty_say_so():
     assert "complete" in content()["neutrinos"]["text"][0]
     provisional = content(neutrinos=sample.neutrino_list([], complete=False))["neutrinos"]

@@ -160,6 +160,8 @@ def _result(significance: Record) -> Rows:
         *_posterior(significance),
         ("p_astro with the neutrinos", number(significance.get("p_astro_joint"), ".4g")),
     ]
+    if significance.get("without_bursts"):
+        rows.append(("Without gamma-ray bursts", text.result_line(significance["without_bursts"])))
     best = text.best_direction(significance)
     if best:
         place = f"RA {best[0]:.2f} deg, Dec {best[1]:+.2f} deg"

@@ -17,6 +17,7 @@ _TITLES = {
     "position": "Position",
     "energy": "Energy",
     "other_sets": "Other neutrinos",
+    "bursts": "Gamma-ray bursts",
 }
 _NUMBERS = ("no", "one", "two", "three", "four")
 
@@ -39,17 +40,24 @@ def explain(significance: Record, distances: Record, neutrinos: Record) -> dict[
         return {"summary": [_nothing(significance, events, info)], "factors": []}
     numbers = {str(event.get("id")): k for k, event in enumerate(events, start=1)}
     chosen = [(numbers.get(i), events[numbers[i] - 1]) for i in why["members"] if i in numbers]
-    words = {
-        "p_astro": _reality(significance),
-        "distance": _distance(why, distances),
-        "background_rate": _background(why),
-        "time": _time([text.time_difference(event, info) for _, event in chosen], why),
-        "position": _position(chosen),
-        "energy": _energy([event for _, event in chosen]),
-        "other_sets": _others(why),
-    }
+    words = {"bursts": _bursts(significance)}
+    words |= (
+        {}
+        if not why["members"]
+        else {
+            "p_astro": _reality(significance),
+            "distance": _distance(why, distances),
+            "background_rate": _background(why),
+            "time": _time([text.time_difference(event, info) for _, event in chosen], why),
+            "position": _position(chosen),
+            "energy": _energy([event for _, event in chosen]),
+            "other_sets": _others(why),
+        }
+    )
     rows = []
     for name, title in _TITLES.items():
+        if name not in why["factors"]:
+            continue
         factor = why["factors"][name]
         side = "even" if 0.9 < factor < 1.1 else "for" if factor > 1 else "against"
         rows.append((title, _times(factor), words[name], side))
@@ -86,14 +94,17 @@ def _summary(
     significance: Record, why: Record, chosen: Sequence[tuple[int | None, Record]]
 ) -> list[str]:
     odds = significance["odds_ratio"]
-    which = " and ".join(f"neutrino {k}" for k, _ in chosen) or "a neutrino"
+    which = " and ".join(f"neutrino {k}" for k, _ in chosen)
+    which = which or ("a neutrino" if why["members"] else "a gamma-ray burst")
     compared = f"{_plain(odds)} times" if odds >= 1 else f"only {_plain(odds)} times"
     sentences = [
         f"One source of the wave and of {which} is {compared} as probable as everything else."
     ]
     factors = {name: f for name, f in why["factors"].items() if name != "other_sets"}
     best, worst = max(factors, key=lambda n: factors[n]), min(factors, key=lambda n: factors[n])
-    if factors[best] >= 1.1:
+    if not why["members"]:
+        sentences.append("No neutrino has a part in it.")
+    elif factors[best] >= 1.1:
         words = f"{_TITLES[best].lower()} ({_times(factors[best])})"
         sentences.append(f"What speaks most for it is the {words},")
         words = f"{_TITLES[worst].lower()} ({_times(factors[worst])})"
@@ -204,6 +215,13 @@ def _energy_text(energy_gev: float) -> str:
         if energy_gev >= unit:
             return f"{energy_gev / unit:.3g} {name}"
     return f"{energy_gev:.3g} GeV"
+
+
+def _bursts(significance: Record) -> str:
+    count = len((significance.get("inputs") or {}).get("burst_info") or [])
+    if not count:
+        return "A list of bursts was searched and holds none near the wave."
+    return f"{count} burst{'s' * (count > 1)} of the list near the wave: what that changes."
 
 
 def _others(why: Record) -> str:
