@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import alert
 import event
 import fleet
 import listen
@@ -18,7 +19,7 @@ import peers
 import stats
 import study
 
-MODULES = (stats, peers, event, study, listen, fleet, pages)
+MODULES = (stats, peers, event, study, listen, alert, fleet, pages)
 
 
 def main() -> None:
