@@ -160,11 +160,11 @@ def received_alerts(wildcards):
 
 
 def manifest_products(wildcards):
-    """Return every product but the manifest, the alerts as received, and bursts that count."""
+    """Return every product but manifest and page, the alerts as received, and bursts that count."""
     made = [
         path
         for path in event_products(wildcards.event)
-        if not path.endswith("manifest.json")
+        if not path.endswith(("manifest.json", "index.html"))
     ]
     return made + received_alerts(wildcards) + event_bursts(wildcards)
 
@@ -178,6 +178,18 @@ def is_published(wildcards):
     return (
         checked(published_at, SETTINGS.output_dir / wildcards.event, info) is not None
     )
+
+
+def page_inputs(wildcards):
+    """Return every product but the page, which comes last, and the receipts that are there."""
+    made = [
+        path
+        for path in event_products(wildcards.event)
+        if not path.endswith("index.html")
+    ]
+    sent = (SETTINGS.output_dir / wildcards.event).glob("receipts/*.json")
+    receipts = [f"{wildcards.event}/receipts/{path.name}" for path in sorted(sent)]
+    return [*made, *(path for path in receipts if path not in made)]
 
 
 def event_skymap(wildcards):

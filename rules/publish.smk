@@ -1,4 +1,4 @@
-"""What may go out, as drafts; what did, as receipts; how fast it went; and the closing manifest."""
+"""What may go out, what did and how fast; the manifest; the page that shows it all."""
 
 
 rule write_notice:
@@ -60,6 +60,23 @@ rule write_manifest:
         "Closing {wildcards.event} with its manifest"
     script:
         "../scripts/write_manifest.py"
+
+
+rule write_page:
+    input:
+        page_inputs,
+    output:
+        "{event}/index.html",
+    log:
+        "logs/{event}/write_page.log",
+    conda:
+        "../envs/llama.yaml"
+    params:
+        code=code("write_page"),
+    message:
+        "Writing the page of {wildcards.event}"
+    script:
+        "../scripts/write_page.py"
 
 
 # What was sent, or why not. The messages themselves are in outbox/, which no rule touches: Snakemake
