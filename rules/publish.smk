@@ -72,6 +72,7 @@ rule write_page:
     conda:
         "../envs/llama.yaml"
     params:
+        receipts=page_receipts,
         code=code("write_page"),
     message:
         "Writing the page of {wildcards.event}"

@@ -41,20 +41,23 @@ def test_without_destination_there_are_no_receipts(copied: Workspace) -> None:
 def test_from_refusal_to_message_update_and_withdrawal(event: Workspace, hook) -> None:
     server, double = hook
     publishing(event, server)
-    assert event.plan(TARGET) == ["publish", "write_manifest"]  # the manifest has the settings
+    # the manifest has the settings
+    assert event.plan(TARGET) == ["publish", "write_manifest", "write_page"]
     event.snakemake(TARGET)
     receipt = strict_json(event.event / RECEIPT)
     assert (receipt["status"], receipt["reasons"]) == ("refused", ["the flag UPLOAD is false"])
     log = event.output / "logs" / EVENT / "publish-webhook.log"
     assert log.read_text() == "webhook: nothing is sent: the flag UPLOAD is false\n"
     assert double.posts == []
+    assert event.plan(TARGET) == ["write_page"]  # it shows the receipt
+    event.snakemake(TARGET)
 
     # flags: exactly what depends on them; the page shows all of them
-    for name in ("ICECUBE_UPLOAD", "MANUAL", "VETOED", "UPLOAD"):
-        event.run("llama", "flags", EVENT, f"{name}=true")
-        publishes = {"publish"} if name in ("VETOED", "UPLOAD") else set()
-        assert event.plan(TARGET) == sorted(SUMMARY | publishes), name
-        event.run("llama", "flags", EVENT, f"{name}=false")
+    for names in (("ICECUBE_UPLOAD", "MANUAL"), ("VETOED",), ("UPLOAD",)):
+        event.run("llama", "flags", EVENT, *(f"{name}=true" for name in names))
+        publishes = set() if "MANUAL" in names else {"publish"}
+        assert event.plan(TARGET) == sorted(SUMMARY | publishes), names
+        event.run("llama", "flags", EVENT, *(f"{name}=false" for name in names))
     assert event.plan(TARGET) == []
     event.run("llama", "flags", EVENT, "UPLOAD=true")
     event.snakemake(TARGET)
