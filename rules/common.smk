@@ -103,7 +103,7 @@ def requested_products(directory):
 
     def locked_products(wildcards):
         lock_or_refuse(directory)
-        return event_products(directory)
+        return event_products(directory) + receipts(directory)
 
     return locked_products
 
@@ -142,7 +142,7 @@ def tracked_products(wildcards):
         except LlamaError as error:
             logger.warning(f"{event} is left alone: {error}")
         else:
-            tracked += event_products(event)
+            tracked += event_products(event) + receipts(event)
     return tracked
 
 
@@ -181,15 +181,21 @@ def is_published(wildcards):
 
 
 def page_inputs(wildcards):
-    """Return every product but the page, which comes last, and the receipts that are there."""
-    made = [
+    """Return every product but the page, which comes last."""
+    return [
         path
         for path in event_products(wildcards.event)
         if not path.endswith("index.html")
     ]
+
+
+def page_receipts(wildcards):
+    """Return what changes when a receipt does.
+
+    Not an input: a receipt that cannot be made while Slack is away must not keep the page away.
+    """
     sent = (SETTINGS.output_dir / wildcards.event).glob("receipts/*.json")
-    receipts = [f"{wildcards.event}/receipts/{path.name}" for path in sorted(sent)]
-    return [*made, *(path for path in receipts if path not in made)]
+    return {path.stem: sha256_file(path) for path in sent}
 
 
 def event_skymap(wildcards):

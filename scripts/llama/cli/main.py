@@ -5,12 +5,28 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from llama.cli import com, cron, demo, dev, explain, listen, neutrinos, poll, run, status
+from llama.cli import (
+    com,
+    cron,
+    demo,
+    dev,
+    explain,
+    flags,
+    listen,
+    neutrinos,
+    poll,
+    publish,
+    run,
+    status,
+)
 from llama.cli.common import run_command
 from llama.cli.parsers import add_version
 
 # These modules import what they compute with only when they run: `llama --help` stays instant.
-_COMMANDS = (demo, dev, com, listen, run, neutrinos, poll, cron, status, explain)
+_COMMANDS = (
+    *(demo, dev, com, listen, run, neutrinos, poll, cron, status, explain),
+    *(flags, publish),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

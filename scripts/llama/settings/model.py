@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,6 +21,9 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+from llama.settings.block import AbsolutePath, Block, absolute
+from llama.settings.publish import Publish
 
 
 def data_home() -> Path:
@@ -37,29 +39,21 @@ def _not_bool(value: Any) -> Any:
     return value
 
 
-def _absolute(value: Any) -> Path:
-    if not isinstance(value, str | Path) or not Path(value).expanduser().is_absolute():
-        # a relative path would mean another place for each directory a command is typed in
-        raise ValueError("should be an absolute path or start with ~")
-    return Path(value).expanduser()
-
-
 def _artifacts(value: Any) -> str:
     if isinstance(value, str) and value.startswith("s3://"):
         if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#]*)?", value):
             raise ValueError("should look like s3://bucket/prefix")
         return value.rstrip("/")
-    return str(_absolute(value))
+    return str(absolute(value))
 
 
 Number = Annotated[float, BeforeValidator(_not_bool)]
 Count = Annotated[int, BeforeValidator(_not_bool)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
-AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
 Artifacts = Annotated[str, BeforeValidator(_artifacts)]
 OutputDirectory = Annotated[
     Path,
-    BeforeValidator(lambda value: data_home() if value is None else _absolute(value)),
+    BeforeValidator(lambda value: data_home() if value is None else absolute(value)),
     PlainSerializer(lambda path: None if path == data_home() else str(path)),
     WithJsonSchema({"type": ["string", "null"], "default": None}),
 ]
@@ -68,25 +62,9 @@ Detector = Annotated[str, Field(pattern=r"^[A-Z][0-9]$")]
 SimulationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*$")]
 StudyMaps = Annotated[
     Path,
-    BeforeValidator(lambda value: Path(value) if value == "simulated" else _absolute(value)),
+    BeforeValidator(lambda value: Path(value) if value == "simulated" else absolute(value)),
 ]
 StudyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*-([A-Z][0-9])+$")]
-
-
-def _all_required(schema: dict[str, Any]) -> None:
-    schema["required"] = list(schema["properties"])
-
-
-class Block(BaseModel):
-    """What all blocks share: unknown keys and numbers that are not finite are refused."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        json_schema_extra=_all_required,
-    )
 
 
 class Events(Block):
@@ -421,6 +399,7 @@ class Settings(Block):
     neutrinos: Neutrinos = Field(default_factory=Neutrinos)
     gracedb: GraceDB = Field(default_factory=GraceDB)
     listen: Listen = Field(default_factory=Listen)
+    publish: Publish = Field(default_factory=Publish)
     background: Background = Field(default_factory=Background)
     fleet: Fleet = Field(default_factory=Fleet)
     spaces: Spaces = Field(default_factory=Spaces)
