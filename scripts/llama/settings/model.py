@@ -362,6 +362,21 @@ class Fleet(Block):
     first hour are not made."""
     max_usd_per_study: Number = Field(default=200.0, ge=0, le=1e6)
     """Most that one study may cost [USD]."""
+    silent_minutes: Number = Field(default=20.0, gt=0, le=1440)
+    """A worker that cannot reach the head for so long powers itself off [min]. DigitalOcean goes on
+    charging for it until it is destroyed, see `llama com do --reap`."""
+
+
+class Spaces(Block):
+    """The bucket through which the fleet's droplets and this machine exchange files."""
+
+    bucket: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    """Name of the bucket, which must be there: it is never made and never deleted."""
+    endpoint_url: str = "https://nyc3.digitaloceanspaces.com"
+    """Where the bucket is; any S3-compatible store will do."""
+    credentials_file: AbsolutePath | None = None
+    """File of mode 600 with aws_access_key_id and aws_secret_access_key below [default]; null means
+    ~/.config/llama/spaces-credentials."""
 
 
 class Settings(Block):
@@ -377,6 +392,7 @@ class Settings(Block):
     listen: Listen = Field(default_factory=Listen)
     background: Background = Field(default_factory=Background)
     fleet: Fleet = Field(default_factory=Fleet)
+    spaces: Spaces = Field(default_factory=Spaces)
 
     def search_parameters(self) -> dict[str, Any]:
         """Return the block `search` as a plain dict of numbers, for `params` and outputs."""
