@@ -28,7 +28,7 @@ from llama.fleet import slurm
 from llama.fleet.crew import Crew
 from llama.fleet.hooks import cluster_directory, worker_prefix
 from llama.fleet.hostkeys import host_key_config
-from llama.fleet.parcels import place_of, read_credentials
+from llama.fleet.parcels import Parcels, place_of
 from llama.fleet.token import find_token, refuse_token
 from llama.settings import Settings
 from llama.settings.load import find_config
@@ -72,7 +72,8 @@ class Head:
     def prepare(self, plan: Plan, crew: Crew) -> str:
         """Write configuration, keys and hooks; return the price list's word on one worker."""
         fleet = self.settings.fleet
-        read_credentials(Path(str(place_of(self.settings)["credentials_file"])))
+        # refuses a bucket or key that will not do
+        Parcels(**place_of(self.settings), patience_s=30).about("marker")
         offer = crew.offer(0, fleet.image, fleet.size, fleet.region)
         for name in ("munge", "state", "log"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
@@ -100,6 +101,7 @@ class Head:
             "patience_s": number_of(conf, "ResumeTimeout") / 4,
             "nodes": names,
         }
+        write_json(self.directory / "spaces.json", place_of(self.settings))
         write_json(self.directory / "droplet.json", about)
         (self.directory / "droplet.json").chmod(0o600)
         for what in ("resume", "suspend", "failed"):
@@ -169,13 +171,11 @@ class Head:
             return ""
         from llama.files import sha256_file
         from llama.fleet.job import input_key
-        from llama.fleet.parcels import parcels_of
-
         try:
             key = input_key(sha256_file(wheel))
         except OSError as error:
             raise LlamaError(f"cannot read {wheel} ({error.strerror}); correct --wheel") from error
-        parcels = parcels_of(self.settings)
+        parcels = Parcels(**place_of(self.settings))
         parcels.put(wheel, key)
         return parcels.link(key)
 

@@ -23,8 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.files import read_json, sha256_bytes, sha256_file, write_json
 
 JOBS, INPUTS = Path("fleet/jobs"), Path("fleet/inputs.json")
+SPACES = Path("fleet/slurm/spaces.json")  # written by `llama fleet up`
 _OPTIONS = ("--partition=llama", "--requeue", "--export=PATH", "--chdir=/", "--open-mode=append")
 
 
@@ -62,13 +64,10 @@ def submit(properties: dict[str, Any], named: dict[str, str | list[str]], script
     `properties` are Snakemake's, `named` its inputs by name; `scripts` holds the rules' scripts.
     """
     from llama.fleet import slurm
-    from llama.fleet.parcels import parcels_of, place_of
-    from llama.settings import load
 
-    settings = load()
-    inputs = _ship(parcels_of(settings), named)
-    document = describe(properties, named, inputs, scripts)
-    document["spaces"] = place_of(settings)
+    spaces = read_json(SPACES)
+    inputs = _ship(spaces, named)
+    document = describe(properties, named, inputs, scripts) | {"spaces": spaces}
     name = f"{properties['rule']}-{document['digest'][:16]}"
     study = properties["wildcards"].get("study", "")
     resources = properties["resources"]
@@ -91,8 +90,6 @@ def submit(properties: dict[str, Any], named: dict[str, str | list[str]], script
         )
     finally:
         script.unlink(missing_ok=True)
-    from llama.files import write_json
-
     write_json(JOBS / f"{number}.json", record)
     return number
 
@@ -104,7 +101,6 @@ def describe(
     scripts: Path,
 ) -> dict[str, Any]:
     """Return what a worker needs to know of a job; `inputs` is the sha256 of each path."""
-    from llama.files import sha256_bytes
     from llama.fleet.worker import revision
 
     rule = properties["rule"]
@@ -129,11 +125,11 @@ def _script(document: dict[str, Any]) -> str:
     return f"#!/bin/sh\nexec {sys.executable} -m llama.fleet.worker <<'END OF JOB'\n{text}\nEND OF JOB\n"
 
 
-def _ship(parcels: Any, named: dict[str, str | list[str]]) -> dict[str, str]:
+def _ship(spaces: dict[str, str], named: dict[str, str | list[str]]) -> dict[str, str]:
     """Bring the inputs to Spaces, each content once; return the sha256 of each path."""
-    from llama.files import read_json, sha256_file, write_json
-
-    paths = [path for value in named.values() for path in ([value] if isinstance(value, str) else value)]
+    paths: list[str] = []
+    for value in named.values():
+        paths += [value] if isinstance(value, str) else value
     INPUTS.parent.mkdir(parents=True, exist_ok=True)
     with INPUTS.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -141,16 +137,21 @@ def _ship(parcels: Any, named: dict[str, str | list[str]]) -> dict[str, str]:
         found = {}
         for path in paths:
             about = Path(path).stat()
-            stamp = [about.st_mtime_ns, about.st_size, about.st_ino, parcels.bucket]
+            stamp = [about.st_mtime_ns, about.st_size, about.st_ino, spaces["bucket"]]
             if known.get(path, {}).get("stamp") != stamp:
-                sha256 = sha256_file(path)
-                key = input_key(sha256)
-                if parcels.about(key) is None:
-                    parcels.put(Path(path), key)
-                known[path] = {"stamp": stamp, "sha256": sha256}
+                known[path] = {"stamp": stamp, "sha256": _put_input(spaces, Path(path))}
                 write_json(INPUTS, known)
             found[path] = known[path]["sha256"]
     return found
+
+
+def _put_input(spaces: dict[str, str], path: Path) -> str:
+    from llama.fleet.parcels import Parcels
+
+    parcels, sha256 = Parcels(**spaces), sha256_file(path)
+    if parcels.about(input_key(sha256)) is None:
+        parcels.put(path, input_key(sha256))
+    return sha256
 
 
 def input_key(sha256: str) -> str:
@@ -183,11 +184,9 @@ def status(number: str) -> str:
 
 def _collect(number: str) -> bool:
     """Fetch the log and the outputs of a job; return whether all outputs came."""
-    from llama.files import read_json
-    from llama.fleet.parcels import parcels_of
-    from llama.settings import load
+    from llama.fleet.parcels import Parcels
 
-    record, parcels = read_json(JOBS / f"{number}.json"), parcels_of(load())
+    record, parcels = read_json(JOBS / f"{number}.json"), Parcels(**read_json(SPACES))
     came = True
     for key in (record["log"], *record["outputs"]):
         about = parcels.about(key)

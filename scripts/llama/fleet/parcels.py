@@ -7,12 +7,14 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llama.errors import LlamaError
 from llama.files import atomic_path, sha256_file
 from llama.fleet.token import token_file
-from llama.settings import Settings
+
+if TYPE_CHECKING:
+    from llama.settings import Settings
 
 PATIENCE_S = 900.0
 _T = TypeVar("_T")
@@ -26,7 +28,7 @@ class Parcels:
         self,
         endpoint_url: str,
         bucket: str | None,
-        credentials_file: Path,
+        credentials_file: str | os.PathLike[str],
         patience_s: float = PATIENCE_S,
     ) -> None:
         import boto3
@@ -34,7 +36,7 @@ class Parcels:
 
         if not bucket:
             raise LlamaError("no bucket is set; make one on Spaces and name it in spaces.bucket")
-        key, secret = read_credentials(credentials_file)
+        key, secret = read_credentials(Path(credentials_file))
         self.bucket, self._patience_s = bucket, patience_s
         self._client = boto3.Session().client(
             "s3",
@@ -166,7 +168,7 @@ def read_credentials(path: Path) -> tuple[str, str]:
         ) from None
 
 
-def place_of(settings: Settings) -> dict[str, str | None]:
+def place_of(settings: "Settings") -> dict[str, str | None]:
     """Return where the parcels are: end point, bucket, and the file with the key."""
     given = settings.spaces.credentials_file
     return {
@@ -174,11 +176,3 @@ def place_of(settings: Settings) -> dict[str, str | None]:
         "bucket": settings.spaces.bucket,
         "credentials_file": str(given or token_file().with_name("spaces-credentials")),
     }
-
-
-def parcels_of(settings: Settings, patience_s: float = PATIENCE_S) -> Parcels:
-    """Return the bucket of the settings."""
-    place = place_of(settings)
-    return Parcels(
-        str(place["endpoint_url"]), place["bucket"], Path(str(place["credentials_file"])), patience_s
-    )

@@ -52,8 +52,7 @@ def main() -> int:
     # scancel and a droplet that powers off: the log is still put away
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     job = json.load(sys.stdin)
-    where = job["spaces"]
-    parcels = Parcels(where["endpoint_url"], where["bucket"], Path(where["credentials_file"]))
+    parcels = Parcels(**job["spaces"])
     number = os.environ.get("SLURM_JOB_ID", "0")
     place = CACHE / f"job-{number}"
     log = place / job["log"]
