@@ -10,12 +10,12 @@ import sys
 
 LOOPBACK_ONLY = True
 # this machine as its stand-in droplets see it, over a bridge without a way out
-_HEAD = "10.77.0.1" if os.environ.get("LLAMA_TEST_HEAD") == "10.77.0.1" else ""
+_HEAD = "10.77.0.1"
 
 
 def _is_here(host: object) -> bool:
     name = host.decode() if isinstance(host, bytes) else host
-    if name in (None, "", "localhost") or name == _HEAD:
+    if name in (None, "", "localhost") or name == _HEAD == os.environ.get("LLAMA_TEST_HEAD"):
         return True
     try:
         return ipaddress.ip_address(str(name).partition("%")[0]).is_loopback

@@ -6,6 +6,8 @@ All is real but the API of the cloud: munge, slurmctld, slurmd, Snakemake, S3 ov
 import contextlib
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import namespaces
+import pytest
 from do_double import Cloud
 from do_server import running
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
-from study_samples import STUDY, write_maps
+from study_samples import STUDY, numbers, write_maps
 from workspace import EVENT_MJD, REPOSITORY, Workspace
 
 from llama.neutrinos.mock import write_mock_release
@@ -48,6 +51,7 @@ class Fleet:
     def __init__(self, workspace: Workspace, cloud: Cloud, droplets: Any, s3: "S3") -> None:
         self.workspace, self.cloud, self.droplets, self.s3 = workspace, cloud, droplets, s3
         self.environment: dict[str, str] = {}
+        self.address, self.seed, self.log_from = "", 0, 0
 
     @property
     def slurm(self) -> Path:
@@ -103,9 +107,76 @@ class Fleet:
         printed = self.run("squeue", "-h", "-t", state, "-o", "%i %N", code=None)
         return [line for line in printed.splitlines() if re.match(r"\d+ ", line)]
 
-    def set(self, old: str, new: str) -> None:
-        """Change one line of config.yaml."""
-        self.workspace.set(old, new)
+    def wait_for(self, run: "subprocess.Popen[str]", seconds: float) -> int:
+        """Wait until a started command has ended, and return its exit code."""
+        self.wait(lambda: run.poll() is not None, seconds)
+        if run.returncode:
+            print(self.explain(self.said()))
+        return run.returncode
+
+    def up(self) -> str:
+        """Start what is not running."""
+        extra = self.workspace.root.parent / "slurm-extra.conf"
+        return self.run("llama", "fleet", "up", "--address", self.address, "--slurm-conf", str(extra))
+
+    def head_pid(self, name: str) -> int:
+        """Return the process of one of the head's daemons, 0 when it is not running."""
+        with contextlib.suppress(OSError):
+            pid = int((self.slurm / f"{name}.pid").read_text())
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+            return 0 if state == "Z" else pid
+        return 0
+
+    def hooks_log(self) -> str:
+        """Return what hooks and keeper have said since the last change of the study."""
+        return (self.slurm / "log/fleet.log").read_text()[self.log_from :]
+
+    def change(self, name: str, value: str) -> None:
+        """Change a number of config.yaml."""
+        path = self.workspace.clone / "config.yaml"
+        lines = path.read_text().splitlines()
+        (at,) = (n for n, line in enumerate(lines) if line.startswith(f"  {name}: "))
+        lines[at] = f"  {name}: {value}"
+        path.write_text("\n".join(lines) + "\n")
+
+    def another_study(self, shards: int) -> None:
+        """Let the next run draw other numbers, in so many shards."""
+        self.seed += 1
+        self.change("injections", str(10 * shards))
+        self.change("seed", str(self.seed))
+        shutil.rmtree(self.workspace.output / "studies", ignore_errors=True)
+        (self.workspace.root / "run.log").unlink(missing_ok=True)
+        self.log_from = (self.slurm / "log/fleet.log").stat().st_size
+
+    def local_run(self) -> tuple[bytes, bytes]:
+        """Return all numbers of the study as this machine alone makes them, in one shard."""
+        root = self.workspace.root.parent / f"local-{self.seed}"
+        left_out = shutil.ignore_patterns("studies", "fleet", ".snakemake")
+        shutil.copytree(self.workspace.root, root, symlinks=True, ignore=left_out)
+        local = Workspace(root, self.workspace.home)
+        local.set("  shard_size: 10", "  shard_size: 500")
+        with local.started("snakemake", "populations.hdf5", "--cores", "2") as run:
+            printed = run.communicate(timeout=600)[0]
+        assert run.returncode == 0, printed
+        return numbers(local)
+
+    def numbers(self) -> tuple[bytes, bytes]:
+        """Return all numbers of the study as they came from the droplets."""
+        return numbers(self.workspace)
+
+    def shards(self) -> int:
+        """Return how many shards there are."""
+        return len(list(self.workspace.output.glob("studies/*/background/shard-*.hdf5")))
+
+    def submitted(self) -> int:
+        """Return how many jobs Slurm has taken."""
+        return (self.slurm / "log/slurmctld.log").read_text().count("_slurm_rpc_submit_batch_job:")
+
+    def spent(self) -> float:
+        """Return what the fleet has cost [USD]."""
+        found = re.search(r"\$([\d.]+) in all", self.run("llama", "fleet", "status"))
+        assert found
+        return float(found[1])
 
 
 class S3:
@@ -147,26 +218,33 @@ class S3:
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
         """Let nobody through for the block; what is stored stays."""
-        import signal
-
         assert self._process
-        rule = ["-p", "tcp", "--dport", str(self.port)]
-        del rule
         os.kill(self._process.pid, signal.SIGSTOP)
         try:
             yield
         finally:
             os.kill(self._process.pid, signal.SIGCONT)
 
+    def requests(self) -> list[str]:
+        """Return what it was asked."""
+        return self._log.read_text().splitlines()
+
     def end(self) -> None:
+        """End it, and all that is stored."""
         assert self._process
         self._process.kill()
         self._process.wait()
 
 
 @contextlib.contextmanager
-def fleet(root: Path, address: str = namespaces.HEAD, resume_timeout: int = 40) -> Iterator[Fleet]:
+def fleet(
+    root: Path,
+    patch: pytest.MonkeyPatch,
+    address: str = namespaces.HEAD,
+    resume_timeout: int = 40,
+) -> Iterator[Fleet]:
     """A head that is up, with a study of 40 shards that has not been run; no droplet yet."""
+    patch.setenv("LLAMA_TEST_HEAD", address)
     home, tmp = root / "home", root / "tmp"
     home.mkdir(parents=True)
     tmp.mkdir()
@@ -199,6 +277,7 @@ def _head(
     )
     workspace.set("  credentials_file: null", f"  credentials_file: {credentials}")
     workspace.set("  max_droplets: 100", "  max_droplets: 4")
+    workspace.set("  silent_minutes: 20.0", "  silent_minutes: 0.2")
     cloud = Cloud(
         TOKEN, address.rpartition(".")[0].rpartition(".")[0], 0.2, droplets.boot, droplets.halt
     )
@@ -216,8 +295,9 @@ def _head(
         }
         extra = root / "slurm-extra.conf"
         extra.write_text(TIMES.format(port=16817, resume_timeout=resume_timeout))
+        made.address = address
         try:
-            made.run("llama", "fleet", "up", "--address", address, "--slurm-conf", str(extra))
+            made.up()
             yield made
         finally:
             made.run("llama", "fleet", "down", "--yes", code=None)
