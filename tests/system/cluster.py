@@ -117,7 +117,9 @@ class Fleet:
     def up(self) -> str:
         """Start what is not running."""
         extra = self.workspace.root.parent / "slurm-extra.conf"
-        return self.run("llama", "fleet", "up", "--address", self.address, "--slurm-conf", str(extra))
+        return self.run(
+            "llama", "fleet", "up", "--address", self.address, "--slurm-conf", str(extra)
+        )
 
     def head_pid(self, name: str) -> int:
         """Return the process of one of the head's daemons, 0 when it is not running."""
@@ -194,7 +196,10 @@ class S3:
         command += ["-H", self._address, "-p", str(self.port)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=os.environ | {"MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "1"}
+                command,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "1"},
             )
         deadline = time.monotonic() + 60
         while not (found := re.search(r"http://[\d.]+:(\d+)", self._log.read_text())):
@@ -273,11 +278,16 @@ def _head(
     credentials.chmod(0o600)
     workspace.set("  bucket: null", f"  bucket: {BUCKET}")
     workspace.set(
-        next(line for line in (workspace.clone / "config.yaml").read_text().splitlines() if line.startswith("  endpoint_url: ")), f"  endpoint_url: {s3.url}"
+        next(
+            line
+            for line in (workspace.clone / "config.yaml").read_text().splitlines()
+            if line.startswith("  endpoint_url: ")
+        ),
+        f"  endpoint_url: {s3.url}",
     )
     workspace.set("  credentials_file: null", f"  credentials_file: {credentials}")
     workspace.set("  max_droplets: 100", "  max_droplets: 4")
-    workspace.set("  silent_minutes: 20.0", "  silent_minutes: 0.2")
+    workspace.set("  silent_minutes: 20.0", "  silent_minutes: 0.75")
     cloud = Cloud(
         TOKEN, address.rpartition(".")[0].rpartition(".")[0], 0.2, droplets.boot, droplets.halt
     )

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,9 @@ def possible() -> bool:
         "mount -t overlay o -o lowerdir=/,upperdir=$d/u,workdir=$d/w $d/r; code=$?; "
         "umount -l $d; exit $code"
     )
-    return subprocess.run(["unshare", "-mnpf", "sh", "-c", probe], capture_output=True).returncode == 0
+    return (
+        subprocess.run(["unshare", "-mnpf", "sh", "-c", probe], capture_output=True).returncode == 0
+    )
 
 
 def _sh(*words: str) -> None:
@@ -115,6 +118,15 @@ class Droplets:
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
                 env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
             )  # fmt: skip
+
+        threading.Thread(target=self._off, args=(key, droplet), daemon=True).start()
+
+    def _off(self, key: str, droplet: dict[str, Any]) -> None:
+        """Let the cloud know of a droplet that has powered itself off."""
+        process = self.running[key]
+        process.wait()
+        if key in self.running:
+            droplet["status"] = "off"
 
     def _put(self, files: Path, path: str, content: str | bytes, mode: int) -> None:
         target = files / path.lstrip("/")

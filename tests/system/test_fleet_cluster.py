@@ -58,7 +58,9 @@ def test_a_study_on_four_droplets_is_the_local_one_bit_for_bit(fleet: Fleet) -> 
 
 def test_what_a_droplet_gets(fleet: Fleet) -> None:
     """The bank came once per droplet, the token never, and the key in no job's script."""
-    scripts = "".join(path.read_text(errors="replace") for path in fleet.slurm.rglob("state/**/script"))
+    scripts = "".join(
+        path.read_text(errors="replace") for path in fleet.slurm.rglob("state/**/script")
+    )
     scripts += (fleet.slurm / "log/jobcomp.log").read_text()
     assert SECRET not in scripts
     assert TOKEN not in scripts
@@ -73,6 +75,13 @@ def test_what_a_droplet_gets(fleet: Fleet) -> None:
     assert (kinds.count("studies"), kinds.count("logs"), kinds.count("inputs")) == (40, 40, 5)
 
 
+def test_files_are_the_same_ones(fleet: Fleet) -> None:
+    """What came back from Spaces are the files that the droplets made."""
+    for entry in fleet.s3.client().list_objects_v2(Bucket=BUCKET, Prefix="studies/")["Contents"]:
+        head = fleet.s3.client().head_object(Bucket=BUCKET, Key=entry["Key"])
+        assert head["Metadata"]["sha256"] == sha256_file(fleet.workspace.output / entry["Key"])
+
+
 def test_droplets_that_die_or_do_not_boot_or_have_no_disk_and_spaces_away(fleet: Fleet) -> None:
     fleet.another_study(12)
     local = fleet.local_run()
@@ -84,7 +93,9 @@ def test_droplets_that_die_or_do_not_boot_or_have_no_disk_and_spaces_away(fleet:
     time.sleep(1)
     with fleet.s3.away():
         time.sleep(30)
-    fleet.wait(lambda: "failed to boot" in fleet.hooks_log() or "failed llama" in fleet.hooks_log(), 120)
+    fleet.wait(
+        lambda: "failed to boot" in fleet.hooks_log() or "failed llama" in fleet.hooks_log(), 120
+    )
     fleet.cloud.boot_fail = set()
     assert fleet.wait_for(run, 300) == 0
     assert fleet.numbers() == local
@@ -116,7 +127,7 @@ def test_snakemake_killed_and_slurmctld_restarted(fleet: Fleet) -> None:
 
 
 def test_a_budget_that_is_reached_stops_the_fleet_and_a_larger_one_resumes_it(fleet: Fleet) -> None:
-    fleet.another_study(12)
+    fleet.another_study(24)
     local = fleet.local_run()
     spent = fleet.spent()
     fleet.change("max_usd_per_day", f"{spent + 0.05:.4f}")  # one droplet more
@@ -138,10 +149,10 @@ def test_a_budget_that_is_reached_stops_the_fleet_and_a_larger_one_resumes_it(fl
 
 
 def test_the_api_is_away_or_over_its_rate_and_names_are_there_twice(fleet: Fleet) -> None:
-    start = time.monotonic()
-    fleet.cloud.control({"faults": [{"match": ".", "times": 40, "status": 503}]})
+    fleet.cloud.control({"faults": [{"match": ".", "times": 10_000, "status": 503}]})
     jobs = fleet.run("sbatch", "--parsable", "--array=1-4", "--output=/dev/null", "--wrap=sleep 3")
-    fleet.wait(lambda: time.monotonic() - start > 20)
+    time.sleep(60)
+    assert not fleet.names()
     fleet.cloud.control({"faults": [{"match": ".", "times": 25, "status": 429}]})
     fleet.wait(lambda: _done(fleet, jobs) == 4, 240)
     # another droplet of the same name, as a lost answer leaves it
@@ -158,7 +169,7 @@ def test_a_fleet_whose_head_is_gone_ends_itself(fleet: Fleet) -> None:
     for name in ("keeper", "slurmctld"):
         os.kill(fleet.head_pid(name), signal.SIGKILL)
     fleet.wait(lambda: not fleet.droplets.alive(), 60)
-    assert fleet.names()  # off, and paid for
+    assert fleet.names()  # off, and still paid for
     reaped = fleet.run("bash", "-c", "echo y | llama com do --reap")
     assert "destroyed" in reaped, reaped
     assert not fleet.names()
@@ -185,11 +196,6 @@ def _restarts(fleet: Fleet, job: str) -> bool:
 
 
 def _done(fleet: Fleet, jobs: str) -> int:
-    return fleet.run("squeue", "-h", "-t", "CD", "-j", jobs.strip(), "-o", "%i", code=None).count("\n")
-
-
-def test_files_are_the_same_ones(fleet: Fleet) -> None:
-    """What came back from Spaces are the files that the droplets made."""
-    for entry in fleet.s3.client().list_objects_v2(Bucket=BUCKET, Prefix="studies/")["Contents"]:
-        head = fleet.s3.client().head_object(Bucket=BUCKET, Key=entry["Key"])
-        assert head["Metadata"]["sha256"] == sha256_file(fleet.workspace.output / entry["Key"])
+    return fleet.run("squeue", "-h", "-t", "CD", "-j", jobs.strip(), "-o", "%i", code=None).count(
+        "\n"
+    )

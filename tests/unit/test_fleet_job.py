@@ -69,9 +69,7 @@ def test_another_revision_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         worker._check_revision("0123456789abcdef")
 
 
-def test_a_full_disk_is_the_droplets_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_the_droplets_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worker._check_space(tmp_path)
     monkeypatch.setattr(worker.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(worker.UnfitError, match="disk is full"):

@@ -146,11 +146,9 @@ def print_cost(crew: "Crew") -> None:
 
 def _down(options: argparse.Namespace) -> int:
     from llama.fleet import slurm
-    from llama.fleet.hooks import worker_prefix
-    from llama.settings import load
 
     head, crew = _open()
-    prefix = worker_prefix(load())
+    prefix = crew.worker_prefix
     found = crew.droplets([f"{prefix}*"])
     if not options.yes and found and ask(f"Destroy {plural(len(found), 'worker')}? [y/N]") != "y":
         return 1

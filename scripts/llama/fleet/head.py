@@ -26,7 +26,7 @@ from llama.errors import LlamaError
 from llama.files import write_bytes, write_json
 from llama.fleet import slurm
 from llama.fleet.crew import Crew
-from llama.fleet.hooks import cluster_directory, worker_prefix
+from llama.fleet.hooks import cluster_directory
 from llama.fleet.hostkeys import host_key_config
 from llama.fleet.parcels import Parcels, place_of
 from llama.fleet.token import find_token, refuse_token
@@ -79,7 +79,7 @@ class Head:
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         self._write_secret("munge.key", secrets.token_bytes(128), once=True)
         self._write_secret("token", f"{find_token()}\n".encode())
-        names = f"{worker_prefix(self.settings)}[000-{max(fleet.max_droplets - 1, 0):03}]"
+        names = f"{crew.worker_prefix}[000-{max(fleet.max_droplets - 1, 0):03}]"
         values = {
             "hostname": socket.gethostname(),
             "address": plan.address,
@@ -171,6 +171,7 @@ class Head:
             return ""
         from llama.files import sha256_file
         from llama.fleet.job import input_key
+
         try:
             key = input_key(sha256_file(wheel))
         except OSError as error:
@@ -223,7 +224,9 @@ class Head:
     def _free_nodes(self) -> None:
         """Give nodes another chance that have not come up in the past."""
         (self.directory / "failures.json").unlink(missing_ok=True)
-        down = [n.name for n in slurm.nodes() if "DOWN" in n.state and n.reason.startswith("llama:")]
+        down = [
+            n.name for n in slurm.nodes() if "DOWN" in n.state and n.reason.startswith("llama:")
+        ]
         slurm.update_nodes(down, "power_down_force")
 
     def _enter_names(self) -> None:

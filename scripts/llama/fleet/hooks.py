@@ -35,11 +35,6 @@ def cluster_directory(settings: Settings) -> Path:
     return settings.output_dir / "fleet/slurm"
 
 
-def worker_prefix(settings: Settings) -> str:
-    """Return how the names of all workers begin."""
-    return f"{settings.fleet.tag.lower().replace('_', '-').replace('.', '-')}-worker-"
-
-
 class Hooks:
     """The three hooks and the keeper's round, for one fleet."""
 
@@ -48,11 +43,10 @@ class Hooks:
         self._settings = settings
         self._about = read_json(self.directory / "droplet.json")
         self._patience_s = min(patience_s, float(self._about["patience_s"]))
-        self._prefix = worker_prefix(settings)
         self._failures = self.directory / "failures.json"
         token = find_token(self.directory / "token")
         self.crew = Crew(settings, Cloud(token, self._patience_s, say))
-        self._suspects: set[int] = set()
+        self.suspects: set[int] = set()
 
     def resume(self, names: list[str]) -> None:
         """Make a droplet for each node, as many as the budget and the account allow.
@@ -138,7 +132,9 @@ class Hooks:
         slurm.update_nodes(again, "power_down_force")
         broken = [name for name in names if name not in again]
         slurm.update_nodes(
-            broken, "down", f"{_BROKEN} {_MOST_FAILURES} times; see its console, then llama fleet up"
+            broken,
+            "down",
+            f"{_BROKEN} {_MOST_FAILURES} times; see its console, then llama fleet up",
         )
 
     def look_after(self) -> None:
@@ -154,11 +150,11 @@ class Hooks:
 
     def _reap(self, droplets: list[Droplet], nodes: dict[str, slurm.Node]) -> None:
         """Destroy droplets whose node is powered down, in two rounds, and second ones of a name."""
-        workers = [d for d in droplets if d.name.startswith(self._prefix)]
+        workers = [d for d in droplets if d.name.startswith(self.crew.worker_prefix)]
         stray = {d for d in workers if d.name not in nodes or nodes[d.name].powered_down}
-        certain = [d for d in stray if d.id in self._suspects]
+        certain = [d for d in stray if d.id in self.suspects]
         certain += [d for d in doubles(workers) if d not in certain]
-        self._suspects = {d.id for d in stray}
+        self.suspects = {d.id for d in stray}
         if certain:
             say(f"droplets without a node: {','.join(d.name for d in certain)}")
             for name, reason in self.crew.destroy(certain, "stray").items():
@@ -213,9 +209,9 @@ def keep(every_s: float) -> None:
     while True:
         try:
             hooks = Hooks(load(), 20.0)
-            hooks._suspects = suspects
+            hooks.suspects = suspects
             hooks.look_after()
-            suspects = hooks._suspects
+            suspects = hooks.suspects
         except LlamaError as error:
             say(str(error))
         time.sleep(every_s)

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 900.0
 _T = TypeVar("_T")
-_BUSY = {"SlowDown", "RequestTimeout", "ServiceUnavailable", "InternalError", "RequestTimeTooSkewed"}
+_BUSY = {
+    "SlowDown",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "InternalError",
+    "RequestTimeTooSkewed",
+}
 
 
 class Parcels:

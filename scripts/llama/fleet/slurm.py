@@ -72,8 +72,7 @@ def ask(*words: str) -> str:
         done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     except FileNotFoundError as error:
         raise SlurmError(
-            f"there is no {words[0]} on this machine; install it with: "
-            "apt-get install slurm-client"
+            f"there is no {words[0]} on this machine; install it with: apt-get install slurm-client"
         ) from error
     except subprocess.TimeoutExpired as error:
         raise ControllerAwayError(f"Slurm's controller does not answer {words[0]}") from error
