@@ -4,6 +4,7 @@ All is real but the API of the cloud: munge, slurmctld, slurmd, Snakemake, S3 ov
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import namespaces
+import processes
 import pytest
 from do_double import Cloud
 from do_server import running
@@ -25,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 from study_samples import STUDY, numbers, write_maps
 from workspace import EVENT_MJD, REPOSITORY, Workspace
 
+from llama.fleet.head import override
 from llama.neutrinos.mock import write_mock_release
 
 TOKEN = "dop_v1_canary0123456789abcdef"  # noqa: S105
@@ -35,7 +38,7 @@ TIMES = """\
 SlurmctldPort={port}
 SuspendTime=8
 SuspendTimeout=3
-ResumeTimeout={resume_timeout}
+ResumeTimeout=40
 SlurmdTimeout=10
 KillWait=2
 MessageTimeout=10
@@ -81,13 +84,10 @@ class Fleet:
 
     def explain(self, printed: str = "") -> str:
         """Return all that may tell why something did not happen."""
-        parts = [printed]
-        for path in (self.slurm / "log/fleet.log", self.slurm / "log/slurmctld.log"):
-            if path.exists():
-                parts.append(f"--- {path.name}\n" + "\n".join(path.read_text().splitlines()[-60:]))
-        for path in self.droplets.directory.rglob("*console"):
-            parts.append(f"--- {path.parent.name}/{path.name}\n{path.read_text()[-3000:]}")
-        return "\n".join(parts)
+        logs = [self.slurm / "log/fleet.log", self.slurm / "log/slurmctld.log"]
+        logs += self.droplets.directory.rglob("*console")
+        tails = [f"--- {log}\n{log.read_text()[-4000:]}" for log in logs if log.exists()]
+        return "\n".join([printed, *tails])
 
     def wait(self, what: Callable[[], object], seconds: float = 90) -> Any:
         """Wait until `what` is true, and return it."""
@@ -120,6 +120,11 @@ class Fleet:
         return self.run(
             "llama", "fleet", "up", "--address", self.address, "--slurm-conf", str(extra)
         )
+
+    def warm(self) -> None:
+        """Have all workers before there is work; it saves them Slurm's half minute per boot."""
+        self.run("scontrol", "update", "nodename=llama-worker-[000-003]", "state=power_up")
+        self.wait(lambda: len(self.run("sinfo", "-h", "-t", "idle", "-N", "-o", "%N").split()) == 4)
 
     def head_pid(self, name: str) -> int:
         """Return the process of one of the head's daemons, 0 when it is not running."""
@@ -169,10 +174,6 @@ class Fleet:
     def shards(self) -> int:
         """Return how many shards there are."""
         return len(list(self.workspace.output.glob("studies/*/background/shard-*.hdf5")))
-
-    def submitted(self) -> int:
-        """Return how many jobs Slurm has taken."""
-        return (self.slurm / "log/slurmctld.log").read_text().count("_slurm_rpc_submit_batch_job:")
 
     def spent(self) -> float:
         """Return what the fleet has cost [USD]."""
@@ -242,13 +243,12 @@ class S3:
 
 
 @contextlib.contextmanager
-def fleet(
-    root: Path,
-    patch: pytest.MonkeyPatch,
-    address: str = namespaces.HEAD,
-    resume_timeout: int = 40,
-) -> Iterator[Fleet]:
-    """A head that is up, with a study of 40 shards that has not been run; no droplet yet."""
+def fleet(root: Path, patch: pytest.MonkeyPatch, with_root: bool = True) -> Iterator[Fleet]:
+    """A head that is up, with a study of 40 shards that has not been run; no droplet yet.
+
+    with_root: droplets are namespaces, else process groups.
+    """
+    address = namespaces.HEAD if with_root else processes.HEAD
     patch.setenv("LLAMA_TEST_HEAD", address)
     home, tmp = root / "home", root / "tmp"
     home.mkdir(parents=True)
@@ -258,17 +258,24 @@ def fleet(
         f"echo export LLAMA_TEST_HEAD={address}\n"
     )
     with contextlib.ExitStack() as stack:
-        droplets = namespaces.Droplets(root / "droplets", {"/etc/llama/task-prolog": prolog})
+        lock = stack.enter_context(Path("/tmp/llama-fleet-tests.lock").open("w"))  # noqa: S108
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two heads at a time are too much for one machine
+        times = TIMES.format(port=16817)
+        droplets: Any
+        if with_root:
+            droplets = namespaces.Droplets(root / "droplets", {"/etc/llama/task-prolog": prolog})
+        else:
+            droplets = processes.Droplets(root / "droplets", prolog)
+            times = override(times, processes.slurm_conf(root / "droplets", 4))
+        (root / "slurm-extra.conf").write_text(times)
         stack.callback(droplets.end)
         s3 = S3(address, root / "s3.log")
         stack.callback(s3.end)
-        yield stack.enter_context(_head(root, home, address, resume_timeout, droplets, s3))
+        yield stack.enter_context(_head(root, home, address, droplets, s3))
 
 
 @contextlib.contextmanager
-def _head(
-    root: Path, home: Path, address: str, resume_timeout: int, droplets: Any, s3: S3
-) -> Iterator[Fleet]:
+def _head(root: Path, home: Path, address: str, droplets: Any, s3: S3) -> Iterator[Fleet]:
     s3.client().create_bucket(Bucket=BUCKET)
     workspace = _study(root, home)
     credentials = workspace.root / "spaces-credentials"
@@ -303,9 +310,11 @@ def _head(
             "LLAMA_KEEPER_S": "2",
             "LLAMA_TEST_HEAD": address,
         }
-        extra = root / "slurm-extra.conf"
-        extra.write_text(TIMES.format(port=16817, resume_timeout=resume_timeout))
         made.address = address
+        droplets.conf = made.slurm / "slurm.conf"
+        (root / "joblogs").mkdir()
+        if address == processes.HEAD:
+            made.environment["LLAMA_LOG_DIR"] = str(root / "joblogs")
         try:
             made.up()
             yield made

@@ -46,7 +46,8 @@ if [ -e "$VM/small" ]; then
     mkdir -p "$R/var/cache/llama"; mount -t tmpfs -o size=1m tmpfs "$R/var/cache/llama"
 fi
 # PID 1 takes care of orphans until the droplet is off or destroyed
-exec chroot "$R" /bin/bash -c 'trap "exit 0" TERM; cd /; . /run/cloud-init; while :; do sleep 9 & wait; done'
+exec chroot "$R" /bin/bash -c '
+    trap "exit 0" TERM; cd /; . /run/cloud-init; while :; do sleep 9 & wait; done'
 """
 
 
@@ -69,7 +70,7 @@ def _sh(*words: str) -> None:
 
 
 class Droplets:
-    """Boots and halts them below `directory`; `files` are put into every one, as if in the snapshot."""
+    """Boots and halts them below `directory`; `files` are put into every one, as in a snapshot."""
 
     def __init__(self, directory: Path, files: dict[str, str]) -> None:
         self.directory, self.files = directory, files

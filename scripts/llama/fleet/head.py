@@ -28,7 +28,7 @@ from llama.fleet import slurm
 from llama.fleet.crew import Crew
 from llama.fleet.hooks import cluster_directory
 from llama.fleet.hostkeys import host_key_config
-from llama.fleet.parcels import Parcels, place_of
+from llama.fleet.parcels import open_parcels, place_of
 from llama.fleet.token import find_token, refuse_token
 from llama.settings import Settings
 from llama.settings.load import find_config
@@ -72,8 +72,12 @@ class Head:
     def prepare(self, plan: Plan, crew: Crew) -> str:
         """Write configuration, keys and hooks; return the price list's word on one worker."""
         fleet = self.settings.fleet
+        if re.search(r"[^\w./@+-]", str(self.directory)):
+            raise LlamaError(
+                f"Slurm cannot work in {self.directory}; choose an output_dir of letters and digits"
+            )
         # refuses a bucket or key that will not do
-        Parcels(**place_of(self.settings), patience_s=30).about("marker")
+        open_parcels(place_of(self.settings), 30).about("marker")
         offer = crew.offer(0, fleet.image, fleet.size, fleet.region)
         for name in ("munge", "state", "log"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
@@ -176,7 +180,7 @@ class Head:
             key = input_key(sha256_file(wheel))
         except OSError as error:
             raise LlamaError(f"cannot read {wheel} ({error.strerror}); correct --wheel") from error
-        parcels = Parcels(**place_of(self.settings))
+        parcels = open_parcels(place_of(self.settings))
         parcels.put(wheel, key)
         return parcels.link(key)
 

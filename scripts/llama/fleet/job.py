@@ -122,7 +122,8 @@ def describe(
 def _script(document: dict[str, Any]) -> str:
     text = json.dumps(document)
     # a quoted here-document takes any text but its own last line, and JSON is one line
-    return f"#!/bin/sh\nexec {sys.executable} -m llama.fleet.worker <<'END OF JOB'\n{text}\nEND OF JOB\n"
+    worker = f"{sys.executable} -m llama.fleet.worker"
+    return f"#!/bin/sh\nexec {worker} <<'END OF JOB'\n{text}\nEND OF JOB\n"
 
 
 def _ship(spaces: dict[str, str], named: dict[str, str | list[str]]) -> dict[str, str]:
@@ -146,9 +147,9 @@ def _ship(spaces: dict[str, str], named: dict[str, str | list[str]]) -> dict[str
 
 
 def _put_input(spaces: dict[str, str], path: Path) -> str:
-    from llama.fleet.parcels import Parcels
+    from llama.fleet.parcels import open_parcels
 
-    parcels, sha256 = Parcels(**spaces), sha256_file(path)
+    parcels, sha256 = open_parcels(spaces), sha256_file(path)
     if parcels.about(input_key(sha256)) is None:
         parcels.put(path, input_key(sha256))
     return sha256
@@ -184,9 +185,9 @@ def status(number: str) -> str:
 
 def _collect(number: str) -> bool:
     """Fetch the log and the outputs of a job; return whether all outputs came."""
-    from llama.fleet.parcels import Parcels
+    from llama.fleet.parcels import open_parcels
 
-    record, parcels = read_json(JOBS / f"{number}.json"), Parcels(**read_json(SPACES))
+    record, parcels = read_json(JOBS / f"{number}.json"), open_parcels(read_json(SPACES))
     came = True
     for key in (record["log"], *record["outputs"]):
         about = parcels.about(key)

@@ -34,7 +34,7 @@ class Parcels:
         self,
         endpoint_url: str,
         bucket: str | None,
-        credentials_file: str | os.PathLike[str],
+        credentials_file: Path,
         patience_s: float = PATIENCE_S,
     ) -> None:
         import boto3
@@ -42,7 +42,7 @@ class Parcels:
 
         if not bucket:
             raise LlamaError("no bucket is set; make one on Spaces and name it in spaces.bucket")
-        key, secret = read_credentials(Path(credentials_file))
+        key, secret = read_credentials(credentials_file)
         self.bucket, self._patience_s = bucket, patience_s
         self._client = boto3.Session().client(
             "s3",
@@ -121,9 +121,7 @@ class Parcels:
             retry=tenacity.retry_if_exception(passing),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=20),
             stop=tenacity.stop_before_delay(self._patience_s),
-            before_sleep=lambda state: sys.stderr.write(
-                f"Spaces is away; again in {state.upcoming_sleep:.0f} s\n"
-            ),
+            before_sleep=_tell,
             reraise=True,
         )
         try:
@@ -145,6 +143,10 @@ class Parcels:
                 "make it on Spaces, or correct spaces.bucket"
             )
         return f"Spaces is away ({type(error).__name__}); try again later"
+
+
+def _tell(state: Any) -> None:
+    sys.stderr.write(f"Spaces is away; again in {state.upcoming_sleep:.0f} s\n")
 
 
 def read_credentials(path: Path) -> tuple[str, str]:
@@ -172,6 +174,12 @@ def read_credentials(path: Path) -> tuple[str, str]:
             f"{path} holds no key to Spaces; write aws_access_key_id and aws_secret_access_key "
             "below [default]"
         ) from None
+
+
+def open_parcels(place: dict[str, Any], patience_s: float = PATIENCE_S) -> Parcels:
+    """Return the bucket at a place, as `place_of` tells it."""
+    credentials = Path(place["credentials_file"])
+    return Parcels(place["endpoint_url"], place["bucket"], credentials, patience_s)
 
 
 def place_of(settings: "Settings") -> dict[str, str | None]:

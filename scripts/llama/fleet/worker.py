@@ -24,7 +24,7 @@ from typing import Any
 from llama.errors import LlamaError
 from llama.files import sha256_bytes
 from llama.fleet.job import input_key
-from llama.fleet.parcels import Parcels
+from llama.fleet.parcels import Parcels, open_parcels
 
 CACHE = Path(os.environ.get("LLAMA_CACHE", "/var/cache/llama"))
 _FREE_BYTES = 200_000_000
@@ -42,8 +42,10 @@ def revision() -> str:
     package = Path(__file__).parents[1]
     content = [f"{name} {metadata.version(name)}" for name in _LIBRARIES]
     content.append(f"python {sys.version_info[:2]}")
-    for path in sorted(package.rglob("*.py")):
-        content.append(f"{path.relative_to(package)} {sha256_bytes(path.read_bytes())}")
+    content += [
+        f"{path.relative_to(package)} {sha256_bytes(path.read_bytes())}"
+        for path in sorted(package.rglob("*.py"))
+    ]
     return sha256_bytes("\n".join(content).encode())[:16]
 
 
@@ -52,7 +54,7 @@ def main() -> int:
     # scancel and a droplet that powers off: the log is still put away
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     job = json.load(sys.stdin)
-    parcels = Parcels(**job["spaces"])
+    parcels = open_parcels(job["spaces"])
     number = os.environ.get("SLURM_JOB_ID", "0")
     place = CACHE / f"job-{number}"
     log = place / job["log"]
