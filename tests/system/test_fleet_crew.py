@@ -225,6 +225,14 @@ def test_orphans(account: Double, crew: Crew, settings_file: Path):
     }
 
 
+def test_a_worker_that_is_off_has_lost_its_head_and_is_an_orphan(account: Double, crew: Crew):
+    made = make(crew, ["llama-worker-000", "llama-provision"]).new
+    for droplet in made:
+        account.off(account.droplets[droplet.id])
+    found = [(d.name, why) for d, why in crew.orphans()]
+    assert found == [("llama-worker-000", "a worker that has powered itself off")]
+
+
 def test_a_disk_too_small(account: Double, crew: Crew):
     account.add_image("large")["min_disk_size"] = 100
     with pytest.raises(CloudError, match="needs a disk of 100 GB"):

@@ -31,3 +31,14 @@ def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet)
     assert fleet.numbers() == local
     fleet.wait(lambda: not fleet.names(), 120)
     assert fleet.cloud.created == fleet.cloud.deleted
+
+
+def test_the_same_rules_on_a_site_with_a_shared_file_system(fleet: Fleet) -> None:
+    fleet.another_study(3)
+    local = fleet.local_run()
+    fleet.run("snakemake", "--profile", "profiles/slurm", timeout=400)
+    assert fleet.numbers() == local
+    # the bank and the tables were jobs, too
+    jobs = (fleet.slurm / "log/jobcomp.log").read_text()
+    for rule in ("build_bank", "inject", "collate_populations"):
+        assert f"Name=llama-{rule} JobState=COMPLETED" in jobs
