@@ -19,6 +19,7 @@ report: "rules/report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/common_study.smk"
+include: "rules/common_injections.smk"
 
 
 workdir: OUTPUT_DIR

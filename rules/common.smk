@@ -9,8 +9,11 @@ from pathlib import Path
 
 from llama import __version__, settings as llama_settings
 from llama.errors import LlamaError
+from llama.event.bursts import read_bursts
 from llama.event.flags import read_flags
+from llama.event.latency import published_at
 from llama.event.names import (
+    BURSTS_NAME,
     EVENT_DIR_PATTERN,
     check_graceid,
     has_skymap,
@@ -41,6 +44,7 @@ def checked(function, *arguments):
 SETTINGS = checked(llama_settings.from_dict, config)
 OUTPUT_DIR = str(SETTINGS.output_dir)
 SEARCH = SETTINGS.search_parameters()
+BURST_MODEL = SETTINGS.grb.model_dump(mode="json")
 ARCHIVE = f"archive/{SETTINGS.neutrinos.archive}"
 POPULATIONS = "populations.hdf5"
 # a neutrino that comes last from a source whose wave came first, and the other way round
@@ -56,7 +60,8 @@ def prepare_output_dir():
         == OUTPUT_DIR
     ):
         clone_link = Path(workflow.basedir) / "events"
-        links.append((clone_link, SETTINGS.output_dir / "current_run"))
+        if os.access(workflow.basedir, os.W_OK):  # systemd's sandbox makes it read-only
+            links.append((clone_link, SETTINGS.output_dir / "current_run"))
     for link, target in links:
         if link.is_symlink() and Path(os.readlink(link)) != target:
             link.unlink()
@@ -144,6 +149,7 @@ def tracked_products(wildcards):
                 continue
             if is_busy(event):
                 raise LlamaError("it is being processed by another run of snakemake")
+            find_bursts(event)
         except LlamaError as error:
             logger.warning(f"{event} is left alone: {error}")
         else:
@@ -155,19 +161,34 @@ def event_significance(wildcards):
     return f"{wildcards.event}/{significance_name(event_info(wildcards.event))}"
 
 
-def manifest_products(wildcards):
-    """Return every product but the manifest, and the alerts as received."""
+def received_alerts(wildcards):
+    """Return the alerts as received, and what came with them."""
     directory = SETTINGS.output_dir / wildcards.event
-    received = sorted(
+    return sorted(
         f"{wildcards.event}/alerts/{path.name}"
         for path in directory.glob("alerts/[0-9]*")
     )
+
+
+def manifest_products(wildcards):
+    """Return every product but the manifest, the alerts as received, and bursts that count."""
     made = [
         path
         for path in event_products(wildcards.event)
         if not path.endswith("manifest.json")
     ]
-    return made + received
+    return made + received_alerts(wildcards) + event_bursts(wildcards)
+
+
+def is_published(wildcards):
+    """Return whether anything of the event's present alert has gone out.
+
+    Not what and when: a page that is sent again because it now says so would be sent for ever.
+    """
+    info = event_info(wildcards.event)
+    return (
+        checked(published_at, SETTINGS.output_dir / wildcards.event, info) is not None
+    )
 
 
 def event_skymap(wildcards):
@@ -183,6 +204,33 @@ def event_alert(wildcards):
 def event_map_source(wildcards):
     info = event_info(wildcards.event)
     return f"{wildcards.event}/{info['skymap_file'] or info['skymap_alert_file'] or info['alert_file']}"
+
+
+@functools.cache
+def find_bursts(directory):
+    """Return an event's list of gamma-ray bursts, if there is one and it shall count.
+
+    It is read here because a job that fails has lost its old product before it starts.
+    """
+    name = f"{directory}/{BURSTS_NAME}"
+    if SETTINGS.grb.efficiency == 0 or not (SETTINGS.output_dir / name).exists():
+        return []
+    read_bursts(SETTINGS.output_dir / name, BURST_MODEL)
+    return [name]
+
+
+def event_bursts(wildcards):
+    return checked(find_bursts, wildcards.event)
+
+
+def burst_model(wildcards):
+    """Return the model of bursts, which outdates only what has a list of them."""
+    return BURST_MODEL if event_bursts(wildcards) else None
+
+
+def burst_version(wildcards):
+    """Return what changes when the list does: one from elsewhere may be older than the result."""
+    return [sha256_file(SETTINGS.output_dir / name) for name in event_bursts(wildcards)]
 
 
 def event_flag(name):

@@ -60,6 +60,7 @@ rule write_summary:
         distances="{event}/lvc_skymap_distances.json",
         neutrinos="{event}/icecube_neutrino_list.json",
         significance=event_significance,
+        latency="{event}/latency.json",
         skymap_png="{event}/coinc_skymap_lvc-i3.png",
         scatter_png="{event}/coinc_scatter_lvc-i3.png",
     output:

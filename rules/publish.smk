@@ -1,4 +1,4 @@
-"""What may go out, as drafts, and the manifest that closes the tree."""
+"""What may go out, as drafts; how fast it went; and the manifest that closes the tree."""
 
 
 rule write_notice:
@@ -20,6 +20,28 @@ rule write_notice:
         "Writing notice and draft circular of {wildcards.event}"
     script:
         "../scripts/write_notice.py"
+
+
+rule write_latency:
+    input:
+        info="{event}/skymap_info.json",
+        alerts=received_alerts,
+        map="{event}/lvc_skymap.hdf5",
+        neutrinos="{event}/icecube_neutrino_list.json",
+        significance=event_significance,
+    output:
+        "{event}/latency.json",
+    log:
+        "logs/{event}/write_latency.log",
+    conda:
+        "../envs/llama.yaml"
+    params:
+        published=is_published,
+        code=code("write_latency"),
+    message:
+        "Writing how fast {wildcards.event} went"
+    script:
+        "../scripts/write_latency.py"
 
 
 rule write_manifest:

@@ -9,6 +9,7 @@ rule compute_significance:
         neutrinos="{event}/icecube_neutrino_list.json",
         info="{event}/skymap_info.json",
         response=event_response,
+        bursts=event_bursts,
     output:
         "{event}/significance{low}_lvc-i3.json",
     log:
@@ -20,6 +21,8 @@ rule compute_significance:
         "../envs/llama.yaml"
     params:
         search=SEARCH,
+        grb=burst_model,
+        bursts=burst_version,
         run=SETTINGS.background.run,
         background=background_versions,
         populations=POPULATIONS,

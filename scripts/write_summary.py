@@ -18,6 +18,7 @@ with logged(snakemake.log[0]):
         distances=read_json(source.distances),
         neutrinos=read_json(source.neutrinos),
         significance=read_json(source.significance),
+        latency=read_json(source.latency),
         skymap_png=source.skymap_png,
         scatter_png=source.scatter_png,
         event_dir=str(event_dir),

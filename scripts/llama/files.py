@@ -1,14 +1,17 @@
 """Reading and writing files so that a reader never sees half of one."""
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
+
+import tenacity
 
 from llama.errors import LlamaError
 
@@ -62,17 +65,41 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> No
 
 
 @contextlib.contextmanager
-def atomic_hdf5(path: str | os.PathLike[str]) -> Iterator[Any]:
+def atomic_hdf5(path: str | os.PathLike[str], size: int | None = None) -> Iterator[Any]:
     """Yield an h5py file that is written to `path`, all at once, when the block succeeds.
 
-    It is made in memory: on a full disk the HDF5 library (2.0) ends the process.
+    It is made in memory, since on a full disk the HDF5 library (2.0) ends the process; with
+    `size`, the most bytes that it will have, on disk, where room for them is taken first.
     """
     import h5py
 
+    if size is not None:
+        with (
+            atomic_path(path) as temporary,
+            temporary.open("r+b") as stream,
+            h5py.File(stream, "w") as file,
+        ):
+            os.posix_fallocate(stream.fileno(), 0, size)
+            yield file
+        return
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
         yield file
     write_bytes(path, image.getbuffer())
+
+
+def take_lock(file: int | IO[Any], timeout_s: float, refusal: Callable[[], str]) -> None:
+    """Lock an open file for this process alone; `LlamaError(refusal())` after `timeout_s`."""
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(BlockingIOError),
+        wait=tenacity.wait_fixed(0.05),
+        stop=tenacity.stop_after_delay(timeout_s),
+        reraise=True,
+    )
+    try:
+        attempts(fcntl.flock, file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise LlamaError(refusal()) from error
 
 
 def dump_json(value: Any) -> str:

@@ -39,10 +39,9 @@ def parse(content: bytes) -> Any:
             "the VOEvent has a DTD or entities, which no real notice has; "
             "give the notice as it was sent"
         )
-    if etree.QName(root).localname != "VOEvent":
-        raise LlamaError(
-            f"the XML is a {etree.QName(root).localname[:40]!r}, not a VOEvent; give the notice"
-        )
+    name = root.tag.rpartition("}")[2]  # a prefix without a namespace stays in it
+    if name != "VOEvent":
+        raise LlamaError(f"the XML is a {name[:40]!r}, not a VOEvent; give the notice")
     return root
 
 

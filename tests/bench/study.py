@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from measure import CLONE, row, snakemake
+from measure import CLONE, Run, row, snakemake
 
 from llama.files import write_bytes
 from llama.neutrinos.archive import import_release
@@ -20,8 +20,9 @@ from llama.sky.mock import mock_skymap, to_fits
 
 SHARED = CLONE.parent / "shared" / "data"
 STUDY = "bns-o3-H1L1V1"
-INJECTIONS, SHARD_SIZE = 1_000_000, 50_000
+INJECTIONS = 1_000_000
 MAPS = 24
+SMALL, JOBS = 3_000, 10  # the same injections in one job and in ten: what a job costs
 
 
 def rows() -> Iterator[dict[str, Any]]:
@@ -30,14 +31,28 @@ def rows() -> Iterator[dict[str, Any]]:
         output = Path(directory)
         _inputs(output)
         targets = ("populations.hdf5", f"studies/{STUDY}.txt")
-        snakemake(_config(output, 2_000, 1_000), *targets)  # compiles; makes the bank
-        config = _config(output, INJECTIONS, SHARD_SIZE)
-        before = _cpu_s()
-        run = snakemake(config, *targets)
+        snakemake(_config(output, SMALL, 1_000), *targets)  # compiles; makes the bank
+        one, _ = _timed(_config(output, SMALL, SMALL), *targets)
+        ten, _ = _timed(_config(output, SMALL, SMALL // JOBS), *targets)
+        job_s = (ten - one) / (JOBS - 1)
+        yield row("study_job_cpu_s", job_s, "s", None)
+        shard_size = read_config(CLONE / "config.yaml")["background"]["shard_size"]
+        config = _config(output, INJECTIONS, shard_size)
+        cpu_s, run = _timed(config, *targets)
         yield row("study_1e6_s", run.seconds, "s", 360)
         yield row("study_1e6_mib", run.memory_mib, "MiB", 1536)
-        yield row("study_injection_ms", 1e3 * (_cpu_s() - before) / INJECTIONS, "ms", None)
-        yield row("study_noop_s", snakemake(config, *targets).seconds, "s", None)
+        yield row("study_injection_ms", 1e3 * cpu_s / INJECTIONS, "ms", None)
+        noop_s, noop = _timed(config, *targets)
+        yield row("study_noop_s", noop.seconds, "s", None)
+        share = (noop_s + job_s * -(-INJECTIONS // shard_size)) / cpu_s
+        yield row("study_overhead_percent", 100 * share, "%", 5)
+
+
+def _timed(config: Path, *targets: str) -> tuple[float, Run]:
+    """Return the processor time [s] of a run, and the run."""
+    before = _cpu_s()
+    run = snakemake(config, *targets)
+    return _cpu_s() - before, run
 
 
 def _inputs(output: Path) -> None:

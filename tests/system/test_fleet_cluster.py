@@ -67,12 +67,12 @@ def test_what_a_droplet_gets(fleet: Fleet) -> None:
     about = json.loads((fleet.slurm / "droplet.json").read_text())
     assert TOKEN not in about["user_data"]
     assert (fleet.slurm / "token").stat().st_mode & 0o777 == 0o600
-    gets = [line for line in fleet.s3.requests() if f"GET /{BUCKET}/inputs/" in line]
+    gets = [line for line in fleet.s3.requests() if f"GET /{BUCKET}/objects/" in line]
     # five inputs and four droplets
     assert 5 <= len(gets) <= 20, gets
     objects = fleet.s3.client().list_objects_v2(Bucket=BUCKET)["Contents"]
     kinds = [entry["Key"].split("/")[0] for entry in objects]
-    assert (kinds.count("studies"), kinds.count("logs"), kinds.count("inputs")) == (40, 40, 5)
+    assert (kinds.count("studies"), kinds.count("logs"), kinds.count("objects")) == (40, 40, 5)
 
 
 def test_files_are_the_same_ones(fleet: Fleet) -> None:

@@ -208,7 +208,9 @@ def test_orphans(account: Double, crew: Crew, settings_file: Path):
     make(crew, ["a", "b", "c"])
     (a, b, c) = crew.droplets()
     assert crew.orphans() == []
-    assert [(d.name, why) for d, why in crew.orphans(lambda d: d != b)] == [("b", "without work")]
+    assert [(d.name, why) for d, why in crew.orphans(lambda d: d.id != b.id)] == [
+        ("b", "without work")
+    ]
     crew.ledger.record("gone", time.time(), id=a.id, name=a.name, why="asked for")
     account.droplets[c.id]["created_at"] = "2020-01-01T00:00:00Z"
     twin = account.add_droplet("b", {"size": SIZE, "region": REGION, "tags": ["llama"]}, {})

@@ -30,7 +30,7 @@ UP = "llama fleet up --address 127.0.0.1"
 def test_up_without_a_bucket(account: Cloud, settings_file: Path, bash: Bash) -> None:
     done = bash(UP)
     assert done.returncode == 1
-    assert "no bucket is set" in done.stderr
+    assert "there is no bucket yet" in done.stderr
 
 
 def test_up_with_a_mistyped_bucket(account: Cloud, settings_file: Path, bucket: Path, bash: Bash):
@@ -52,7 +52,9 @@ def test_up_where_no_droplet_is_this_machine(account: Cloud, bucket: Path, bash:
     assert "give with --address" in done.stderr
 
 
-def test_up_within_no_budget_at_all_says_so(account: Cloud, settings_file: Path, bucket: Path, bash: Bash):
+def test_up_within_no_budget_at_all_says_so(
+    account: Cloud, settings_file: Path, bucket: Path, bash: Bash
+):
     change(settings_file, size="s-9vcpu-none")
     assert "there is no size s-9vcpu-none" in bash(UP).stderr
 

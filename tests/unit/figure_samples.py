@@ -103,6 +103,36 @@ def significance(neutrinos=None, event=None, **changes):
 SENSITIVITY = {"flux_sensitivity": [0.02771, 0.647], "sensitive_energy_range": [542.0, 2.3e7]}
 
 
+def latency(**steps):
+    """Two alerts; of the second one only what `steps` says: seconds after the event."""
+    notice_s = 90.0
+
+    def entry(number, kind, known):
+        names = ("sent", "heard", "taken_over", "map", "neutrinos", "significance", "published")
+        told = {
+            name: {
+                "time": "2019-04-25T08:20:00.000000Z",
+                "after_event_s": known[name],
+                "after_notice_s": known[name] - notice_s,
+            }
+            for name in known
+        }
+        return {
+            "revision": number,
+            "kind": kind,
+            "notice_time": "2019-04-25T08:19:35Z",
+            "steps": {name: told.get(name) for name in names},
+        }
+
+    first = {"sent": 91.25, "heard": 91.5, "taken_over": 92.0, "map": 94.5}
+    first |= {"neutrinos": 95.0, "significance": 97.125}
+    return {
+        "graceid": "S190425z",
+        "event_time": "2019-04-25T08:18:05.017Z",
+        "revisions": [entry(1, "Preliminary", first), entry(2, "Update", steps)],
+    }
+
+
 def tiles(order, ipix, prob):
     order, ipix, prob = (np.asarray(column) for column in (order, ipix, prob))
     along = np.argsort(ipix << 2 * (29 - order.astype(np.int64)))

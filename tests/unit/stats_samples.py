@@ -6,6 +6,8 @@ import healpy
 import numpy as np
 
 from llama.stats.healpix import tiles_geometry, unit_vectors
+from llama.stats.overlap import prepare_map
+from llama.stats.weights import tile_weights
 
 FINEST = 600_000  # pixels that one brute-force integral may take
 
@@ -272,3 +274,16 @@ def _accept(rng, n, response, density, sin_dec):
         )
         left = left[rng.random(left.size) > height]
     return x, z
+
+
+def near_blob(ra, dec, sigma, mu, distsigma, coarsest=2, finest=3, floor=1e-6):
+    """Return `blob_map` with one distance everywhere: order, ipix, prob, distmu, distsigma."""
+    order, ipix, prob = blob_map(ra, dec, sigma, coarsest=coarsest, finest=finest, floor=floor)
+    return order, ipix, prob, np.full(prob.size, mu), np.full(prob.size, distsigma)
+
+
+def prepare_tiles(order, ipix, prob, distmu, distsigma, area_relative, params):
+    """Return the map that `event_odds` takes."""
+    sin_dec = tiles_geometry(order, ipix)[0][:, 2]
+    weights = tile_weights(prob, sin_dec, distmu, distsigma, area_relative, params)
+    return prepare_map(order, ipix, weights)

@@ -138,7 +138,7 @@ def test_products() -> None:
     everything = products(INFO)
     assert everything[0] == "skymap_info.json"
     assert everything[-1] == "manifest.json"
-    assert len(everything) == len(set(everything)) == 18
+    assert len(everything) == len(set(everything)) == 19
     assert "all" not in everything
     assert products(INFO | {"retracted": True}) == everything
 

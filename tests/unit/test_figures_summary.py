@@ -32,6 +32,7 @@ def content(event=None, flags=FLAGS, neutrinos=None, result=None, **changes):
         changes.get("distances", DISTANCES),
         neutrinos or sample.neutrino_list(),
         result or sample.significance(),
+        changes.get("latency", sample.latency()),
         changes.get("event_dir", "events/S190425z"),
     )
 
@@ -46,6 +47,7 @@ def write(tmp_path, name="summary", **changes):
         "distances": DISTANCES,
         "neutrinos": sample.neutrino_list(),
         "significance": sample.significance(),
+        "latency": sample.latency(),
         "event_dir": "events/S190425z",
         "skymap_png": tmp_path / "map.png",
         "scatter_png": tmp_path / "scatter.png",
@@ -144,6 +146,18 @@ def test_a_missing_p_value_comes_with_its_reason():
     assert "No background; run X." in facts(page["result"]).values()
 
 
+def test_bursts_that_count_leave_a_line_without_them():
+    label = "Without gamma-ray bursts"
+    alone = sample.significance(odds_ratio=0.03, p_value=0.0056)
+    result = sample.significance(
+        odds_ratio=40.0, p_value=None, p_value_reason="bursts", without_bursts=alone
+    )
+    page = facts(content(result=result)["result"])
+    assert page["Odds ratio, common source or not"] == "40"
+    assert page[label].startswith("odds ratio 0.03, p = 0.0056 (")
+    assert label not in facts(content()["result"])
+
+
 def test_lists_that_are_provisional_or_empty_say_so():
     assert "complete" in content()["neutrinos"]["text"][0]
     provisional = content(neutrinos=sample.neutrino_list([], complete=False))["neutrinos"]
@@ -191,11 +205,11 @@ def test_the_html_needs_nothing_else_and_can_be_read_aloud(tmp_path):
     page = Page(html)
     assert page.all("html") == [{"lang": "en"}]
     assert len(page.all("h1")) == 1
-    assert len(page.all("h2")) == 6
+    assert len(page.all("h2")) == 7
     assert all(image["src"].startswith("data:image/png;base64,") for image in page.all("img"))
     assert len([image for image in page.all("img") if len(image["alt"]) > 40]) == 2
     assert all(cell["scope"] in {"row", "col"} for cell in page.all("th"))
-    assert len(page.all("caption")) == 1
+    assert len(page.all("caption")) == 2
     assert not {"script", "link", "iframe", "object", "form"} & {tag for tag, _ in page.tags}
     assert not re.search(r"(src|href|url\()\s*=?\s*[\"']?(https?:)?//", html)
 
@@ -270,3 +284,25 @@ def test_a_long_list_fits_in_both_documents(tmp_path):
     )
     assert html.count("<tr") > 300
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) > 5
+
+
+def test_how_fast_it_went_is_told_alert_by_alert(tmp_path):
+    later = {"taken_over": 86_400.0 * 3, "map": 7200.0, "published": 4e8, "sent": 500.4}
+    table = content(latency=sample.latency(**later))["latency"]["table"]
+    assert table["header"][2:] == [
+        *("Sent", "Heard", "Taken over", "Map", "Neutrinos", "Significance", "Published"),
+    ]
+    assert table["rows"][0] == [
+        "1 Preliminary",
+        "2019-04-25 08:19:35 UTC",
+        *("91.2 s (1.2 s)", "91.5 s (1.5 s)", "92.0 s (2.0 s)", "94.5 s (4.5 s)"),
+        *("95.0 s (5.0 s)", "97.1 s (7.1 s)", "–"),
+    ]
+    assert table["rows"][1][0] == "2 Update"
+    assert table["rows"][1][2:] == [
+        *("500 s (410 s)", "–", "72 h (72 h)", "7200 s (7110 s)", "–", "–", "13 yr (13 yr)"),
+    ]
+    html, pdf = write(tmp_path)
+    for words in ("Latency", "97.1 s (7.1 s)", "Taken over"):
+        assert words in html
+    assert pdf.startswith(b"%PDF")

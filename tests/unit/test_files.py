@@ -9,12 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llama.errors import LlamaError
 from llama.files import (
+    atomic_hdf5,
     atomic_path,
     dump_json,
     read_json,
@@ -240,3 +242,25 @@ def test_sha256(tmp_path):
     assert sha256_file(tmp_path / "a") == sha256_file(str(tmp_path / "a")) == expected
     assert sha256_bytes(content) == expected
     assert Path(tmp_path / "a").read_bytes() == content
+
+
+def test_hdf5_on_disk_has_the_bytes_of_hdf5_in_memory(tmp_path):
+    for name, size in (("memory", None), ("disk", 200_000), ("too_little", 100)):
+        with atomic_hdf5(tmp_path / name, size) as file:
+            dataset = file.create_dataset("a/b", (1000,), "<f8", track_times=False)
+            dataset[:400], dataset[400:] = 1.0, np.arange(600.0)
+            dataset.attrs["n"] = 1000
+    assert (tmp_path / "disk").read_bytes() == (tmp_path / "memory").read_bytes()
+    assert (tmp_path / "too_little").read_bytes() == (tmp_path / "memory").read_bytes()
+
+
+def test_hdf5_that_has_no_room_is_not_begun(tmp_path):
+    path = tmp_path / "large.hdf5"
+    path.write_bytes(b"old")
+    with (
+        pytest.raises(LlamaError, match=r"cannot write .*large\.hdf5: .*free some space"),
+        atomic_hdf5(path, 2**60),
+    ):
+        pytest.fail("there cannot be room for it")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

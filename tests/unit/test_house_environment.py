@@ -47,3 +47,9 @@ def test_every_rule_has_one_of_these_environments() -> None:
         for name in re.findall(r"envs/([a-z-]+)\.yaml", rules.read_text())
     }
     assert used == {path.stem for path in (CLONE / "envs").glob("*.yaml")}
+
+
+def test_the_workflow_catalog_can_read_its_file() -> None:
+    usage = yaml.safe_load((CLONE / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert usage.keys() == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert usage["software-stack-deployment"]["conda"] is True  # as the rules' `conda:` lines say

@@ -1,5 +1,6 @@
 """Compiled code is kept between processes, also where the installed package cannot be written."""
 
+import compileall
 import json
 import os
 import shutil
@@ -23,42 +24,57 @@ print(json.dumps([healpix.__file__, *counts]))
 """
 
 
-@pytest.fixture
-def read_only(tmp_path):
-    """A copy of the package in which nothing can be written: not even by root.
+# Permissions mean nothing to root, who runs the tests of CI: its children are to do without that.
+UNPRIVILEGED = (
+    ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"] if os.geteuid() == 0 else []
+)
 
-    Python and numba write into `__pycache__` only; here these are files. To everyone but root
-    the directories are closed as well.
-    """
+
+@pytest.fixture
+def read_only(tmp_path, request):
+    """A copy of the package that nobody can write to; param: with its `__pycache__`."""
     package = tmp_path / "site" / "llama"
     shutil.copytree(
         Path(llama.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
     )
-    directories = [package, *(d for d in package.rglob("*") if d.is_dir())]
+    if getattr(request, "param", False):
+        assert compileall.compile_dir(package, quiet=1)
+    directories = [package.parent, package, *(d for d in package.rglob("*") if d.is_dir())]
     for directory in directories:
-        (directory / "__pycache__").touch()
         directory.chmod(0o555)
     yield package
     for directory in directories:
         directory.chmod(0o755)
 
 
-def run(package, **environment):
-    """Return the package's file and the cache's hits and misses of a new process."""
+def python(program, package, **environment):
+    """Run a program in a new process that has no more rights than any user."""
     environment = os.environ | {"PYTHONPATH": str(package.parent)} | environment
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True
-    )
+    command = [*UNPRIVILEGED, sys.executable, "-c", program]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def run(package, **environment):
+    """Return the cache's hits and misses of a new process that imports `package`."""
+    done = python(PROGRAM, package, **environment)
     assert done.returncode == 0, done.stderr
     file, hits, misses = json.loads(done.stdout)
     assert Path(file).is_relative_to(package)
     return hits, misses
 
 
+@pytest.mark.parametrize("read_only", [False, True], indirect=True, ids=["bare", "pycache"])
+def test_the_install_is_read_only_for_the_processes_below(read_only):
+    for directory in {read_only / "stats", *read_only.glob("stats/__pycache__")}:
+        done = python(f"open({str(directory / 'file')!r}, 'w')", read_only)
+        assert "PermissionError" in done.stderr, done
+
+
 def content(directory):
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in directory.rglob("*")}
 
 
+@pytest.mark.parametrize("read_only", [False, True], indirect=True, ids=["bare", "pycache"])
 def test_read_only_install_compiles_once_into_the_users_cache(read_only, tmp_path):
     before = content(read_only)
     cache = tmp_path / "cache"

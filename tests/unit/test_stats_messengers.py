@@ -1,240 +1,24 @@
-"""GW, neutrinos and gamma-ray bursts: odds calibrated in simulation, symmetries, limits.
-
-Sources and their triggers are drawn by `stats_samples` from the model of docs/messengers.md,
-which shares nothing with the statistic. A wrong factor anywhere breaks the calibration.
-"""
+"""Odds of GW, neutrinos and further messengers: symmetries, limits, closed forms, bad input."""
 
 import dataclasses
 import itertools
 import math
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stats_samples import blob_map, simulate_bursts, simulate_sources, steep_response
+from stats_samples import near_blob, prepare_tiles, steep_response
 
 from llama.errors import LlamaError
-from llama.stats.compiled import njit
 from llama.stats.direction import most_probable_direction
-from llama.stats.healpix import tiles_geometry, unit_vectors
+from llama.stats.healpix import unit_vectors
 from llama.stats.messengers import given_messengers, prepare_bursts
-from llama.stats.odds import Neutrinos, event_odds, neutrino_only, prepare_neutrinos
-from llama.stats.overlap import prepare_map
+from llama.stats.odds import event_odds, neutrino_only, prepare_neutrinos
 from llama.stats.parameters import GrbParameters, SearchParameters
-from llama.stats.sets import sum_joint_sets
-from llama.stats.weights import tile_weights
 
-# Few background triggers and a bright source: true coincidences in many decades of odds.
-PARAMS = SearchParameters(
-    fb=2.0, Enumin=1e-4, Enumax=0.1, ratebgnu=0.0006, ndotgwnu=1e-30, epsilon_min_gev=100.0
-)
-GRB = GrbParameters(efficiency=0.9, rate_hz=0.03, delay_min_s=-1.0, delay_max_s=5.0)
 RESPONSE = steep_response()
 AREA = RESPONSE.area_relative
-TRIGGERS = 120_000
-SOME = 30_000  # triggers that suffice to find a wrong angle
-WINDOWS = np.array([PARAMS.tgwminus, PARAMS.tgwplus, PARAMS.tnuminus, PARAMS.tnuplus])
-
-
-def blob(ra, dec, sigma, mu, distsigma, coarsest=2, finest=3, floor=1e-6):
-    order, ipix, prob = blob_map(ra, dec, sigma, coarsest=coarsest, finest=finest, floor=floor)
-    return order, ipix, prob, np.full(prob.size, mu), np.full(prob.size, distsigma)
-
-
-def prepare(order, ipix, prob, distmu, distsigma, params=PARAMS):
-    sin_dec = tiles_geometry(order, ipix)[0][:, 2]
-    return prepare_map(order, ipix, tile_weights(prob, sin_dec, distmu, distsigma, AREA, params))
-
-
-MAPS = (
-    blob(50.0, 20.0, 6.0, 40.0, 5.0),
-    blob(220.0, -15.0, 12.0, 120.0, 30.0, finest=2),
-)
-
-
-class Simulation(NamedTuple):
-    p_astro: np.ndarray
-    which: np.ndarray
-    true: np.ndarray
-    neutrinos: np.ndarray  # trigger of each neutrino
-    neutrino_columns: list
-    bursts: np.ndarray
-    burst_columns: list
-
-
-@pytest.fixture(scope="module")
-def simulation():
-    rng = np.random.default_rng(20261123)
-    p_astro = rng.uniform(0.01, 0.99, TRIGGERS)
-    drawn, source, points = simulate_sources(PARAMS, RESPONSE, MAPS, p_astro, rng, (1.0, 4.0))
-    which, true, trigger, *columns = drawn
-    seen, burst, *burst_columns = simulate_bursts(GRB, source, points, rng, (5.0, 25.0))
-    along, other = np.argsort(trigger, kind="stable"), np.argsort(burst, kind="stable")
-    return Simulation(
-        p_astro,
-        which,
-        true | seen,
-        trigger[along],
-        [c[along] for c in columns],
-        burst[other],
-        [c[other] for c in burst_columns],
-    )
-
-
-@njit()
-def count_sets(prepared, begin, triggers, messenger, windows, owner, value, bursts):
-    """Write trigger, value and number of bursts of every set; return how many there are."""
-    start, stop, spread, vectors, sigma, intensity = triggers
-    count = 0
-    for t in range(begin.size - 1):
-        a, b = begin[t], begin[t + 1]
-        if a == b:
-            continue
-        times = start[a:b], stop[a:b], spread[a:b]
-        members, values, _ = sum_joint_sets(
-            prepared,
-            messenger[a:b],
-            times,
-            vectors[a:b],
-            sigma[a:b],
-            intensity[a:b],
-            windows[:2],
-            4,
-            5,
-        )
-        for k in range(values.size):
-            owner[count], value[count], bursts[count] = t, values[k], 0
-            for i in members[k]:
-                bursts[count] += i >= 0 and messenger[a + i] == 1
-            count += 1
-    return count
-
-
-class Sets(NamedTuple):
-    p_astro: np.ndarray
-    survive: np.ndarray  # <exp(-mu)> of each trigger's map
-    owner: np.ndarray  # trigger of each set
-    value: np.ndarray
-    bursts: np.ndarray
-
-
-def sets_of(simulation, n=TRIGGERS, sigma_factor=1.0):
-    """Return the sets of the first n triggers, by the compiled core that `event_odds` calls."""
-    neutrinos = prepare_neutrinos(*simulation.neutrino_columns, RESPONSE, PARAMS)
-    dt, ra, dec, sigma = simulation.burst_columns
-    bursts = prepare_bursts(dt, ra, dec, sigma * sigma_factor, GRB, PARAMS, AREA.size)
-    first = (
-        neutrinos.dt_s - PARAMS.tnuplus,
-        neutrinos.dt_s - PARAMS.tnuminus,
-        np.full(neutrinos.dt_s.size, PARAMS.tnuplus - PARAMS.tnuminus),
-        *neutrinos[1:],
-    )
-    trigger = np.concatenate([simulation.neutrinos, simulation.bursts])
-    messenger = np.repeat([0, 1], [simulation.neutrinos.size, simulation.bursts.size])
-    found, survive = [], np.empty(n)
-    for m, map_ in enumerate(MAPS):
-        mine = (simulation.which == m)[:n]
-        which = np.flatnonzero(mine)
-        along = np.argsort(trigger, kind="stable")  # neutrinos stay first
-        along = along[np.isin(trigger[along], which)]
-        begin = np.searchsorted(trigger[along], np.append(which, n))
-        joint = tuple(np.concatenate(p)[along] for p in zip(first, bursts[:6], strict=True))
-        out = np.empty(10**6, int), np.empty(10**6), np.empty(10**6, int)
-        prepared = prepare(*map_)
-        survive[mine] = prepared.weights[0].sum()
-        k = count_sets(prepared, begin, joint, messenger[along], WINDOWS, *out)
-        found.append((which[out[0][:k]], out[1][:k], out[2][:k]))
-    return Sets(simulation.p_astro[:n], survive, *map(np.concatenate, zip(*found, strict=True)))
-
-
-def odds_of(sets, missed=1 - GRB.efficiency, seen=GRB.efficiency):
-    """Return the odds of every trigger. missed, seen: factors without, with a source's burst."""
-    values = sets.value * np.where(sets.bursts == 1, seen, missed)
-    lambda_s = np.bincount(sets.owner, values, sets.p_astro.size)
-    q = sets.p_astro / (1 - sets.p_astro)
-    cgw = 1 - (1 - sets.survive * missed) / PARAMS.fb
-    return lambda_s * q / PARAMS.fb / (1 + q * cgw)
-
-
-@pytest.fixture(scope="module")
-def sets(simulation):
-    return sets_of(simulation)
-
-
-@pytest.fixture(scope="module")
-def right(sets):
-    return odds_of(sets)
-
-
-def worst_deviation(odds, true):
-    """Largest |observed - expected| in binomial sigma over decades of odds, and their number."""
-    deviations = []
-    for decade in range(-8, 8):
-        inside = (odds >= 10.0**decade) & (odds < 10.0 ** (decade + 1))
-        p = odds[inside] / (1 + odds[inside])
-        spread = math.sqrt((p * (1 - p)).sum())
-        if min(p.sum(), (1 - p).sum()) >= 5:
-            deviations.append(abs(true[inside].sum() - p.sum()) / spread)
-    return max(deviations), len(deviations)
-
-
-def test_core_is_event_odds(simulation, right):
-    maps = [prepare(*map_) for map_ in MAPS]
-    neutrinos = prepare_neutrinos(*simulation.neutrino_columns, RESPONSE, PARAMS)
-    both = np.intersect1d(simulation.neutrinos, simulation.bursts)
-    for t in both[right[both] > 1e-6][:150]:
-        part = slice(*np.searchsorted(simulation.neutrinos, [t, t + 1]))
-        other = slice(*np.searchsorted(simulation.bursts, [t, t + 1]))
-        bursts = prepare_bursts(
-            *(c[other] for c in simulation.burst_columns), GRB, PARAMS, AREA.size
-        )
-        whole = event_odds(
-            maps[simulation.which[t]],
-            Neutrinos(*(c[part] for c in neutrinos)),
-            float(simulation.p_astro[t]),
-            PARAMS,
-            AREA,
-            [bursts],
-        )
-        assert whole.odds_ratio == pytest.approx(right[t], rel=1e-9)
-
-
-def test_odds_are_calibrated(simulation, right):
-    worst, decades = worst_deviation(right, simulation.true)
-    assert decades >= 6
-    assert worst < 3
-    # and among triggers with both messengers, where wrong products would hide in the rest
-    both = np.intersect1d(simulation.neutrinos, simulation.bursts)
-    worst, decades = worst_deviation(right[both], simulation.true[both])
-    assert decades >= 5
-    assert worst < 3
-
-
-WRONG = {
-    "a burst missed is no evidence": {"missed": 1.0},
-    "window of the neutrinos": {"seen": GRB.efficiency * 6 / 500},
-    "background per sky, not per steradian": {"seen": GRB.efficiency / (4 * math.pi)},
-    "degrees for radians in the density": {"seen": GRB.efficiency * math.radians(1) ** 2},
-    "half the window": {"seen": GRB.efficiency * 2},
-}
-
-
-@pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_factor_is_found(simulation, sets, wrong):
-    assert worst_deviation(odds_of(sets, **WRONG[wrong]), simulation.true)[0] > 5
-
-
-def test_a_sigma_taken_for_a_90_percent_radius_is_found(simulation, right):
-    true = simulation.true[:SOME]
-    assert worst_deviation(right[:SOME], true)[0] < 3.5
-    wrong = odds_of(sets_of(simulation, SOME, sigma_factor=1 / 2.146))
-    assert worst_deviation(wrong, true)[0] > 5
-
-
-# -- symmetries and limits, on a map that is finer than the bursts' errors
-
 TYPICAL = GrbParameters(efficiency=0.6)
 MODEL = SearchParameters(ndotgwnu=1e-30)
 NEUTRINO = (10.0, 50.3, 20.1, 0.8, 1e4)  # dt [s], ra, dec, sigma [deg], energy [GeV]
@@ -244,7 +28,9 @@ BURST = (1.7, 49.0, 19.0, 5.0)  # dt [s], ra, dec, sigma [deg]
 
 @pytest.fixture(scope="module")
 def near():
-    return prepare(*blob(50.0, 20.0, 4.0, 40.0, 8.0, finest=5, floor=0.0), params=MODEL)
+    """A map that is finer than the bursts' errors."""
+    tiles = near_blob(50.0, 20.0, 4.0, 40.0, 8.0, finest=5, floor=0.0)
+    return prepare_tiles(*tiles, AREA, MODEL)
 
 
 def odds(map_, neutrinos=(), bursts=None, grb=TYPICAL, params=MODEL, p_astro=0.5):

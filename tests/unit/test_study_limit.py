@@ -1,5 +1,6 @@
 """Upper limits of one event: closed form, coverage, and what cannot be limited."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -48,8 +49,11 @@ def event(odds, p_astro=P_ASTRO, **changes):
 
 @pytest.fixture(scope="module")
 def limit(archive, skymap):
-    def of(odds, seed=1, **changes):
-        return upper_limit(skymap, event(odds, **changes), archive, SEARCH, seed, SIZE)
+    """A limit is made once for each of these arguments."""
+
+    @functools.cache
+    def of(odds, seed=1, size=SIZE, **changes):
+        return upper_limit(skymap, event(odds, **changes), archive, SEARCH, seed, size)
 
     return of
 
@@ -109,8 +113,17 @@ def test_it_covers(limit, rows):
     )
 
 
-def test_equal_input_gives_equal_bits(limit):
-    assert limit(0.1) == limit(0.1)
+def test_equal_input_gives_equal_bits(archive, skymap):
+    one, two = (upper_limit(skymap, event(0.1), archive, SEARCH, 1, 50) for _ in range(2))
+    assert one == two
+
+
+def test_bursts_do_not_count_as_the_injections_have_none(limit):
+    plain = limit(0.1, p_value=0.2)
+    alone = {"odds_ratio": 0.1, "p_value": 0.2}
+    assert limit(1e4, without_bursts=alone) == plain
+    assert plain["p_value"] == 0.2
+    assert limit(1e4)["e_iso_erg"] != plain["e_iso_erg"]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +134,7 @@ def test_equal_input_gives_equal_bits(limit):
     ],
 )
 def test_no_limit_comes_with_its_reason(limit, odds, changes, reason):
-    found = limit(odds, **changes)
+    found = limit(odds, size=50, **changes)
     assert found["e_iso_erg"] is None
     assert reason in found["reason"]
 

@@ -31,6 +31,7 @@ DELETED = {
     "lvc_gracedb_event_data.json": {"read_alert", *SIGNIFICANCE},
     "icecube_neutrino_list.json": {"list_neutrinos", *SIGNIFICANCE},
     "significance_lvc-i3.json": SIGNIFICANCE,
+    "latency.json": {"write_latency", *SUMMARY},
     "coinc_skymap_lvc-i3.png": {"draw_skymap", *SUMMARY},
     "coinc_skymap_lvc-i3.pdf": {"draw_skymap", *SUMMARY},
     "coinc_scatter_lvc-i3.png": {"draw_scatter", *SUMMARY},

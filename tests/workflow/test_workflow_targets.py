@@ -11,7 +11,7 @@ from workspace import ALL, EVENT, GRACEID, Workspace, alert, sentence, skymap_fi
 def test_the_tree_of_an_event_is_complete(finished: Workspace) -> None:
     missing = [path.name for path in finished.products() if not path.stat().st_size]
     assert missing == []
-    assert len(finished.products()) == 18
+    assert len(finished.products()) == 19
     assert not (finished.event / "all").exists()
 
 
@@ -53,7 +53,7 @@ def test_an_event_of_a_past_run_with_low_significance_completes(fresh: Workspace
     fresh.run(*command.split())
     names = {path.name for path in fresh.products(f"{run}/{GRACEID}") if path.stat().st_size}
     assert "significance_subthresh_lvc-i3.json" in names
-    assert len(names) == 18
+    assert len(names) == 19
     assert not fresh.event.exists()
 
 

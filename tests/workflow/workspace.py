@@ -36,7 +36,10 @@ NEUTRINOS = f"""mjd,ra,dec,sigma,energy
 """
 
 # What each job makes the jobs after it make again.
-FOLLOWERS = {"draw_skymap", "draw_scatter", "write_summary", "write_notice", "write_manifest"}
+FOLLOWERS = {
+    *("draw_skymap", "draw_scatter", "write_latency", "write_summary", "write_notice"),
+    "write_manifest",
+}
 SIGNIFICANCE = {"compute_significance", *FOLLOWERS}
 SUMMARY = {"write_summary", "write_manifest"}
 ALL = SIGNIFICANCE | {
@@ -124,7 +127,7 @@ class Workspace:
     def run(self, *words: str, code: int = 0) -> str:
         """Run a command in the clone and return what it printed."""
         with self.started(*words) as process:
-            printed = process.communicate(timeout=120)[0]
+            printed = process.communicate(timeout=400)[0]
         assert process.returncode == code, printed
         return printed
 
@@ -133,17 +136,7 @@ class Workspace:
 
     def plan(self, *words: str) -> list[str]:
         """Return the jobs of a dry run in alphabetical order, without those that run nothing."""
-        printed = self.snakemake(*words, "--dry-run")
-        if "Nothing to be done" in printed:
-            return []
-        table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", printed, re.DOTALL)
-        assert table, printed
-        jobs: list[str] = []
-        for line in table[1].splitlines():
-            name, count = line.split()
-            if name != "all" and "/" not in name:
-                jobs += [name] * int(count)
-        return sorted(jobs)
+        return jobs(self.snakemake(*words, "--dry-run"))
 
     def take(self, content: bytes, *options: str) -> str:
         """Give an alert to skymap_info, as a test; return what it printed."""
@@ -173,6 +166,20 @@ class Workspace:
                 "settings_sha256": "0" * 64,
             }
         write_populations(self.output / "populations.hdf5", content)
+
+
+def jobs(printed: str) -> list[str]:
+    """Return the jobs of a run, dry or not, in alphabetical order, without those of no command."""
+    if "Nothing to be done" in printed:
+        return []
+    table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", printed, re.DOTALL)
+    assert table, printed
+    found: list[str] = []
+    for line in table[1].splitlines():
+        name, count = line.split()
+        if name != "all" and "/" not in name:
+            found += [name] * int(count)
+    return sorted(found)
 
 
 def skymap_fits(

@@ -1,0 +1,1 @@
+"""Alerts of every form: heard, kept, and taken over as events."""

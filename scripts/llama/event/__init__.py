@@ -1,0 +1,1 @@
+"""The event directory: names, flags, facts, significance."""

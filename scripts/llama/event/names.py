@@ -18,6 +18,9 @@ EVENT_DIR_PATTERN = (
     rf"|studies/{_SAFE_NAME}(?:/signal|/doublet|/quadruplet)?/shard-[0-9]+/injection-[0-9]+)"
 )
 
+# A list that an operator may put into an event's directory: it is read, never made.
+BURSTS_NAME = "fermi_grbs.json"
+
 # First GPS second of each run. O3 and O4 dates are LVK's observing plan; O4 includes its
 # engineering run ER15, whose alerts (S230518h) are counted with O4a.
 _RUN_STARTS = (
@@ -97,6 +100,7 @@ def products(info: Mapping[str, Any]) -> list[str]:
         *gracedb,
         "icecube_neutrino_list.json",
         significance_name(info),
+        "latency.json",
         *(f"{figure}.{kind}" for figure in figures for kind in ("png", "pdf")),
         "coinc_summary_i3_lvc.html",
         "coinc_summary_i3_lvc.pdf",

@@ -1,15 +1,18 @@
 """The significance of an event, from its files to the content of significance_*.json."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.event.bursts import Bursts
 from llama.event.names import run_name
 from llama.neutrinos.response import Response
 from llama.sky.tiles import SkyTiles
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
+from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, Odds, event_odds, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import YEAR_S, SearchParameters
@@ -64,55 +67,96 @@ def compute_significance(
     response: Response,
     search: Mapping[str, Any],
     background: Mapping[str, Any],
+    bursts: Bursts | None = None,
 ) -> dict[str, Any]:
     """Return the content of significance_*.json, without its provenance.
 
     background: {"class", "odds", "single", "p_astro"} with ascending arrays, or {"class",
-    "reason"} when there is none; search: settings block `search`. LlamaError as the statistic.
+    "reason"} when there is none; search: settings block `search`; bursts: a third messenger, or
+    None if there is no list that counts. With one, `without_bursts` holds what the event has
+    without it, and the p-value is null: the background has no bursts. LlamaError as the statistic.
     """
     params = search_parameters(search, p_astro["population"])
     prepared = prepare_skymap(tiles, response.area_relative, params)
-    events = list(neutrino_list["events"])
-    neutrinos = neutrinos_of(events, info["gps_time"], response, params)
-    p = p_astro["p_astro"]
-    odds = event_odds(prepared, neutrinos, p, params, response.area_relative)
-    q = p / (1 - p) if p > 0 else 0.0
+    events, gps = list(neutrino_list["events"]), info["gps_time"]
+    neutrinos = neutrinos_of(events, gps, response, params)
+    p, area = p_astro["p_astro"], response.area_relative
+    odds = event_odds(prepared, neutrinos, p, params, area)
+    inputs = {
+        "gw_skymap_info": dict(info),
+        "neutrino_info": events,
+        "search_parameters": _published(params, info, p_astro),
+    }
+    result = _odds(prepared, neutrinos, odds, p, events)
+    p_values = _p_values(odds, p, background)
+    if bursts:
+        p_values["without_bursts"] = {name: result[name] for name in _WITHOUT} | p_values
+        p_values |= _NO_P_VALUE
+        triggers = [bursts.messenger(gps, params, area.size)]
+        joint = event_odds(prepared, neutrinos, p, params, area, triggers)
+        result = _odds(prepared, neutrinos, joint, p, events, bursts.events, triggers)
+        inputs |= {"burst_info": bursts.events, "grb_parameters": asdict(bursts.model)}
+    return (
+        result
+        | p_values
+        | {
+            "inputs": inputs,
+            "single_neutrino": _single_neutrinos(odds, events, gps, p, background),
+            "distance": "map" if tiles.has_distance else "assumed",
+            "neutrino_flux_sensitivity_range": flux_sensitivity(
+                response.sin_dec,
+                response.flux_area_cm2_gev,
+                response.signal_per_dex,
+                response.log10_energy,
+                _credible_sin_dec(tiles, prepared),
+            ),
+        }
+    )
+
+
+# What an event has twice, with bursts and without.
+_WITHOUT = ("odds_ratio", "posterior", "p_astro_joint", "p_h_c", "p_h_s1", "p_h_s2")
+_NO_P_VALUE = {
+    "p_value": None,
+    "p_value_reason": "the odds count gamma-ray bursts, of which the background has none; odds and "
+    "p-value of the neutrinos alone are beside them (without_bursts)",
+    "p_value_p_astro": None,
+    "p_value_odds": None,
+    "n_background": 0,
+}
+
+
+def _odds(
+    prepared: PreparedMap,
+    neutrinos: Neutrinos,
+    odds: Odds,
+    p_astro: float,
+    events: Sequence[Mapping[str, Any]],
+    bursts: Sequence[Mapping[str, Any]] | None = None,
+    messengers: Sequence[Messenger] = (),
+) -> dict[str, Any]:
+    """Return the odds and what follows from them; bursts: rows of the messenger, if any."""
+    q = p_astro / (1 - p_astro) if p_astro > 0 else 0.0
     ratio = (odds.lambda_cgw + odds.lambda_s) / q if q > 0 else 1.0
-    ra, dec = most_probable_direction(prepared, neutrinos, odds.sets)
-    region = _credible_sin_dec(tiles, prepared)
-    result: dict[str, Any] = {
+    ra, dec = most_probable_direction(prepared, neutrinos, odds.sets, messengers)
+    sets, n = [], len(events)
+    for which, value in sorted(odds.sets.items(), key=lambda item: -item[1])[:50]:
+        members = {"neutrinos": [events[i]["id"] for i in which if i < n], "lambda_s": value}
+        if bursts is not None:
+            members["bursts"] = [bursts[i - n]["id"] for i in which if i >= n]
+        sets.append(members)
+    return {
         "odds_ratio": odds.odds_ratio,
         "p_h_0": 1.0,
         "p_h_c": odds.lambda_cgw + odds.lambda_cnu,
         "p_h_s1": odds.lambda_s,
         "p_h_s2": odds.lambda_cgw,
         "posterior": odds.posterior(),
-        "p_astro": p,
-        "p_astro_joint": joint_p_astro(p, ratio),
-        "distance": "map" if tiles.has_distance else "assumed",
+        "p_astro": p_astro,
+        "p_astro_joint": joint_p_astro(p_astro, ratio),
         "most_probable_direction": {"ra": ra, "dec": dec},
-        "neutrino_flux_sensitivity_range": flux_sensitivity(
-            response.sin_dec,
-            response.flux_area_cm2_gev,
-            response.signal_per_dex,
-            response.log10_energy,
-            region,
-        ),
-        "inputs": {
-            "gw_skymap_info": dict(info),
-            "neutrino_info": events,
-            "search_parameters": _published(params, info, p_astro),
-        },
-        "dump": {
-            "largest_set": odds.largest_set,
-            "sets": [
-                {"neutrinos": [events[i]["id"] for i in which], "lambda_s": value}
-                for which, value in sorted(odds.sets.items(), key=lambda item: -item[1])[:50]
-            ],
-        },
+        "dump": {"largest_set": odds.largest_set, "sets": sets},
     }
-    result |= _p_values(odds, events, info["gps_time"], p, background)
-    return result
 
 
 def at_p_astro(odds: Odds, p_astro: float, reference: float) -> tuple[float, Floats]:
@@ -133,17 +177,30 @@ def at_p_astro(odds: Odds, p_astro: float, reference: float) -> tuple[float, Flo
     return event, value * scale / denominator
 
 
-def _p_values(
+def _p_values(odds: Odds, p_astro: float, background: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event's p-value and what it was taken from."""
+    known = "odds" in background
+    event = at_p_astro(odds, p_astro, background["p_astro"])[0] if known else None
+    return {
+        "p_value": None if event is None else p_value(event, background["odds"]),
+        "p_value_population": background["class"],
+        "p_value_reason": background.get("reason"),
+        "p_value_p_astro": background.get("p_astro"),
+        "p_value_odds": event,
+        "n_background": int(background["odds"].size) if known else 0,
+    }
+
+
+def _single_neutrinos(
     odds: Odds,
     events: list[Mapping[str, Any]],
     gps: float,
     p_astro: float,
     background: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> list[dict[str, Any]]:
+    """Return a row for every neutrino: the odds and the p-value that it has alone."""
     known = "odds" in background
-    event, single = (
-        at_p_astro(odds, p_astro, background["p_astro"]) if known else (0.0, odds.single_odds)
-    )
+    single = at_p_astro(odds, p_astro, background["p_astro"])[1] if known else odds.single_odds
     rows = []
     for i, neutrino in enumerate(events):
         p_single = None  # a background taken from a table has no single-neutrino odds
@@ -161,15 +218,7 @@ def _p_values(
                 "p_value": p_single,
             }
         )
-    return {
-        "p_value": p_value(event, background["odds"]) if known else None,
-        "p_value_population": background["class"],
-        "p_value_reason": background.get("reason"),
-        "p_value_p_astro": background.get("p_astro"),
-        "p_value_odds": event if known else None,
-        "n_background": int(background["odds"].size) if known else 0,
-        "single_neutrino": rows,
-    }
+    return rows
 
 
 def _published(

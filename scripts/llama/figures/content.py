@@ -5,6 +5,7 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.figures import text
+from llama.figures.latency import latency_section
 from llama.figures.text import MISSING, clean, finite, number, p_text
 from llama.times import gps_to_iso, mjd_to_gps
 
@@ -36,6 +37,7 @@ def summary_content(
     distances: Record,
     neutrinos: Record,
     significance: Record,
+    latency: Record,
     event_dir: str,
 ) -> dict[str, Any]:
     """Return the page as plain lists and strings; what came from outside is cleaned.
@@ -61,6 +63,7 @@ def summary_content(
                 "rows": _table(info, events, significance),
             },
         },
+        "latency": latency_section(info, latency),
         "provenance": {
             "heading": "Provenance",
             "rows": [
@@ -155,6 +158,8 @@ def _result(significance: Record) -> Rows:
         *_posterior(significance),
         ("p_astro with the neutrinos", number(significance.get("p_astro_joint"), ".4g")),
     ]
+    if significance.get("without_bursts"):
+        rows.append(("Without gamma-ray bursts", text.result_line(significance["without_bursts"])))
     best = text.best_direction(significance)
     if best:
         place = f"RA {best[0]:.2f} deg, Dec {best[1]:+.2f} deg"

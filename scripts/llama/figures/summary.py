@@ -34,6 +34,7 @@ def write_summary(
     distances: Mapping[str, Any],
     neutrinos: Mapping[str, Any],
     significance: Mapping[str, Any],
+    latency: Mapping[str, Any],
     skymap_png: str | os.PathLike[str],
     scatter_png: str | os.PathLike[str],
     event_dir: str,
@@ -46,7 +47,9 @@ def write_summary(
     target names it (`events/S190425z`). The HTML needs nothing beside itself. `LlamaError`
     when a figure is missing.
     """
-    content = summary_content(info, flags, p_astro, distances, neutrinos, significance, event_dir)
+    content = summary_content(
+        info, flags, p_astro, distances, neutrinos, significance, latency, event_dir
+    )
     pictures = [
         Picture(*words, png) for words, png in zip(_FIGURES, (skymap_png, scatter_png), strict=True)
     ]

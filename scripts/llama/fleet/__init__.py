@@ -1,0 +1,1 @@
+"""Droplets: made, paid for, reached, destroyed; their queue and their storage."""

@@ -23,12 +23,12 @@ from typing import Any, NamedTuple
 import yaml
 
 from llama.errors import LlamaError
-from llama.files import write_bytes, write_json
+from llama.files import dump_json, write_bytes, write_json
 from llama.fleet import slurm
 from llama.fleet.crew import Crew
 from llama.fleet.hooks import cluster_directory
 from llama.fleet.hostkeys import host_key_config
-from llama.fleet.parcels import open_parcels, place_of
+from llama.fleet.spaces import Spaces, credentials_file, place_of
 from llama.fleet.token import find_token, refuse_token
 from llama.settings import Settings
 from llama.settings.load import find_config
@@ -76,8 +76,7 @@ class Head:
             raise LlamaError(
                 f"Slurm cannot work in {self.directory}; choose an output_dir of letters and digits"
             )
-        # refuses a bucket or key that will not do
-        open_parcels(place_of(self.settings), 30).about("marker")
+        Spaces(self.settings.spaces).check()
         offer = crew.offer(0, fleet.image, fleet.size, fleet.region)
         for name in ("munge", "state", "log"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
@@ -105,9 +104,9 @@ class Head:
             "patience_s": number_of(conf, "ResumeTimeout") / 4,
             "nodes": names,
         }
-        write_json(self.directory / "spaces.json", place_of(self.settings))
-        write_json(self.directory / "droplet.json", about)
-        (self.directory / "droplet.json").chmod(0o600)
+        write_json(self.directory / "spaces.json", place_of(self.settings.spaces))
+        # the munge key and the key to Spaces are in it
+        self._write_secret("droplet.json", dump_json(about).encode())
         for what in ("resume", "suspend", "failed"):
             self._write_hook(what)
         return (
@@ -141,7 +140,7 @@ class Head:
 
     def _user_data(self, plan: Plan, port: float) -> str:
         every_s = min(15.0, self.settings.fleet.silent_minutes * 60 / 4)
-        credentials = Path(str(place_of(self.settings)["credentials_file"]))
+        credentials = credentials_file(self.settings.spaces)
         script = _render(
             "worker.sh.j2",
             address=plan.address,
@@ -173,16 +172,8 @@ class Head:
     def _wheel_url(self, wheel: Path | None) -> str:
         if wheel is None:
             return ""
-        from llama.files import sha256_file
-        from llama.fleet.job import input_key
-
-        try:
-            key = input_key(sha256_file(wheel))
-        except OSError as error:
-            raise LlamaError(f"cannot read {wheel} ({error.strerror}); correct --wheel") from error
-        parcels = open_parcels(place_of(self.settings))
-        parcels.put(wheel, key)
-        return parcels.link(key)
+        spaces = Spaces(self.settings.spaces)
+        return spaces.signed_url(spaces.upload(wheel).key)
 
     def start(self) -> None:
         """Start what is not running: munged, slurmctld, keeper; a running controller reads anew."""

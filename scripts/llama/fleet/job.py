@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.files import read_json, sha256_bytes, sha256_file, write_json
+from llama.files import read_json, sha256_bytes, write_json
 
 JOBS, INPUTS = Path("fleet/jobs"), Path("fleet/inputs.json")
 SPACES = Path("fleet/slurm/spaces.json")  # written by `llama fleet up`
@@ -147,17 +147,9 @@ def _ship(spaces: dict[str, str], named: dict[str, str | list[str]]) -> dict[str
 
 
 def _put_input(spaces: dict[str, str], path: Path) -> str:
-    from llama.fleet.parcels import open_parcels
+    from llama.fleet.spaces import open_place
 
-    parcels, sha256 = open_parcels(spaces), sha256_file(path)
-    if parcels.about(input_key(sha256)) is None:
-        parcels.put(path, input_key(sha256))
-    return sha256
-
-
-def input_key(sha256: str) -> str:
-    """Return under which key the content of an input lies in Spaces."""
-    return f"inputs/{sha256}"
+    return open_place(spaces).upload(path).sha256
 
 
 def status(number: str) -> str:
@@ -185,14 +177,16 @@ def status(number: str) -> str:
 
 def _collect(number: str) -> bool:
     """Fetch the log and the outputs of a job; return whether all outputs came."""
-    from llama.fleet.parcels import open_parcels
+    from llama.fleet.spaces import open_place
 
-    record, parcels = read_json(JOBS / f"{number}.json"), open_parcels(read_json(SPACES))
+    record, spaces = read_json(JOBS / f"{number}.json"), open_place(read_json(SPACES))
     came = True
     for key in (record["log"], *record["outputs"]):
-        about = parcels.about(key)
-        if about is not None and about.get("job") == record["digest"]:
-            parcels.get(key, Path(key), about["sha256"])
+        found = spaces.find(key)
+        if found is not None and found.notes.get("job") == record["digest"]:
+            # what lies there from before is no beginning of it
+            Path(key).unlink(missing_ok=True)
+            spaces.download(found, Path(key))
             if key == record["log"]:
                 _tell(Path(key))
         elif key != record["log"]:

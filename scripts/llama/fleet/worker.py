@@ -5,7 +5,6 @@ the droplet share, runs the rule's script and puts outputs and log into Spaces.
 """
 
 import contextlib
-import fcntl
 import functools
 import json
 import os
@@ -23,8 +22,7 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.files import sha256_bytes
-from llama.fleet.job import input_key
-from llama.fleet.parcels import Parcels, open_parcels
+from llama.fleet.spaces import UPLOADS, Spaces, open_place
 
 CACHE = Path(os.environ.get("LLAMA_CACHE", "/var/cache/llama"))
 _FREE_BYTES = 200_000_000
@@ -54,20 +52,20 @@ def main() -> int:
     # scancel and a droplet that powers off: the log is still put away
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     job = json.load(sys.stdin)
-    parcels = open_parcels(job["spaces"])
+    spaces = open_place(job["spaces"])
     number = os.environ.get("SLURM_JOB_ID", "0")
     place = CACHE / f"job-{number}"
     log = place / job["log"]
     try:
         with _failures_logged(log):
             _check_revision(job["revision"])
-            if _is_done(parcels, job):
+            if _is_done(spaces, job):
                 return 0
             _check_space(place)
-            _fetch(parcels, job, place)
+            _fetch(spaces, job, place)
             _run(job, place)
             for output in job["outputs"]:
-                parcels.put(place / output, output, job=job["digest"])
+                spaces.put(place / output, output, job=job["digest"])
         return 0
     except UnfitError as error:
         _leave(str(error))
@@ -77,7 +75,7 @@ def main() -> int:
     finally:
         with contextlib.suppress(LlamaError, OSError):
             if log.exists():
-                parcels.put(log, job["log"], job=job["digest"], host=socket.gethostname())
+                spaces.put(log, job["log"], job=job["digest"], host=socket.gethostname())
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -96,15 +94,16 @@ def _failures_logged(log: Path) -> Iterator[None]:
 
 def _check_revision(wanted: str) -> None:
     if revision() != wanted:
-        raise UnfitError(
+        # its clones are no better: another droplet would cost an hour, and refuse too
+        raise LlamaError(
             f"this droplet has another LLAMA ({revision()}) than the head ({wanted}); "
             "make its snapshot anew, then llama fleet up"
         )
 
 
-def _is_done(parcels: Parcels, job: dict[str, Any]) -> bool:
-    found = [parcels.about(output) for output in job["outputs"]]
-    return all(about is not None and about.get("job") == job["digest"] for about in found)
+def _is_done(spaces: Spaces, job: dict[str, Any]) -> bool:
+    found = [spaces.find(output) for output in job["outputs"]]
+    return all(stored is not None and stored.notes.get("job") == job["digest"] for stored in found)
 
 
 def _check_space(place: Path) -> None:
@@ -117,15 +116,11 @@ def _check_space(place: Path) -> None:
         raise UnfitError(f"the disk is full ({free / 1e6:.0f} MB are left)")
 
 
-def _fetch(parcels: Parcels, job: dict[str, Any], place: Path) -> None:
+def _fetch(spaces: Spaces, job: dict[str, Any], place: Path) -> None:
     """Put the inputs where the script expects them; each content is fetched once per droplet."""
     for path, sha256 in job["sha256"].items():
-        cached = CACHE / sha256
         try:
-            with (CACHE / f"{sha256}.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                if not cached.exists():
-                    parcels.get(input_key(sha256), cached, sha256)
+            cached = spaces.fetch_once(f"{UPLOADS}/{sha256}/{Path(path).name}", sha256, CACHE)
             target = place / path
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(cached, target)

@@ -1,0 +1,1 @@
+"""Neutrino archives, sources and lists."""

@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama.errors import LlamaError
@@ -14,8 +14,9 @@ TYPES = ("observation", "blinded", "simulated", "alert")
 
 _MAX_BYTES = 20_000_000
 _ABOVE_0 = math.ulp(0.0)
+Ranges = Mapping[str, tuple[float, float, str]]
 _REQUIRED = ("mjd", "ra", "dec", "sigma", "energy")
-_RANGES = {  # least, greatest, what to do
+_RANGES: Ranges = {  # least, greatest, what to do
     "mjd": (40000.0, 90000.0, "give MJD (UTC), e.g. 58598.3459"),
     "ra": (0.0, 360.0, "give right ascension in degrees from 0 to 360"),
     "dec": (-90.0, 90.0, "give declination in degrees from -90 to 90"),
@@ -90,18 +91,18 @@ def _read_csv(text: str, name: str) -> list[Any]:
 
 def _check(row: Any, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise LlamaError(f"{where} is {_show(row)}, not an object with mjd, ra, dec, sigma, energy")
+        raise LlamaError(f"{where} is {shown(row)}, not an object with mjd, ra, dec, sigma, energy")
     neutrino = {key: value for key, value in row.items() if value is not None}
     for key in _REQUIRED:
         if key not in neutrino:
             raise LlamaError(f"{where} has no {key}; {_RANGES[key][2]}")
     for key in _RANGES.keys() & neutrino.keys():
-        neutrino[key] = _number(neutrino[key], key, where)
+        neutrino[key] = checked_number(neutrino[key], key, where)
     for key in {"run", "event", "subevent"} & neutrino.keys():
         neutrino[key] = _integer(neutrino[key], key, where)
     if neutrino.get("type", TYPES[0]) not in TYPES:
         raise LlamaError(
-            f"{where}: type {_show(neutrino['type'])} is none of {', '.join(TYPES)}; "
+            f"{where}: type {shown(neutrino['type'])} is none of {', '.join(TYPES)}; "
             "correct it or leave it out"
         )
     if "gps" in neutrino and abs(neutrino["gps"] - mjd_to_gps(neutrino["mjd"])) > 1.0:
@@ -119,8 +120,12 @@ def _check(row: Any, where: str) -> dict[str, Any]:
     return neutrino
 
 
-def _number(value: Any, key: str, where: str) -> float:
-    least, greatest, remedy = _RANGES[key]
+def checked_number(value: Any, key: str, where: str, ranges: Ranges = _RANGES) -> float:
+    """Return `value` as the number that `key` may be; else `LlamaError` says what is wrong `where`.
+
+    ranges: key to least and greatest value, and what to do about another.
+    """
+    least, greatest, remedy = ranges[key]
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -128,7 +133,7 @@ def _number(value: Any, key: str, where: str) -> float:
     if key == "mjd" and number > 1e8:
         raise LlamaError(f"{where}: mjd {number:.15g} looks like GPS seconds; {remedy}")
     if not math.isfinite(number):
-        raise LlamaError(f"{where}: {key} {_show(value)} is not a finite number; {remedy}")
+        raise LlamaError(f"{where}: {key} {shown(value)} is not a finite number; {remedy}")
     if not least <= number <= greatest:
         raise LlamaError(f"{where}: {key} {number:.15g} is out of range; {remedy}")
     return number
@@ -141,9 +146,10 @@ def _integer(value: Any, key: str, where: str) -> int:
             return value if isinstance(value, int) else int(number)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise LlamaError(f"{where}: {key} {_show(value)} is not a whole number; correct or delete it")
+    raise LlamaError(f"{where}: {key} {shown(value)} is not a whole number; correct or delete it")
 
 
-def _show(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as a sentence quotes it: not longer than 43 characters."""
     text = str(value) if isinstance(value, int | float) else repr(value)
     return text if len(text) <= 40 else f"{text[:40]}..."

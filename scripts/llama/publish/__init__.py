@@ -1,0 +1,1 @@
+"""Texts for others, and what becomes of them."""

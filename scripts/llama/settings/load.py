@@ -35,6 +35,17 @@ def clone_directory() -> Path:
     return Path(__file__).resolve().parents[3]
 
 
+def find_clone() -> Path:
+    """Return the clone whose workflow runs: the working directory, else the package's own.
+
+    `LlamaError` when neither is a clone.
+    """
+    for clone in (Path.cwd(), clone_directory()):
+        if _is_clone(clone):
+            return clone
+    raise LlamaError("this is no clone of LLAMA; run the command in the directory of its Snakefile")
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """Return a settings file's nested data, unchecked; `LlamaError` if it cannot be read."""
     try:

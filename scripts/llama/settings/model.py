@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,7 +19,6 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     ValidationInfo,
     WithJsonSchema,
-    field_validator,
     model_serializer,
     model_validator,
 )
@@ -119,7 +119,18 @@ LOWER_END = {
     "tgwplus": "tgwminus",
     "tnuplus": "tnuminus",
     "epsilon_max_gev": "epsilon_min_gev",
+    "delay_max_s": "delay_min_s",
 }
+
+
+def _above_its_lower_end(value: float, info: ValidationInfo) -> float:
+    lower = LOWER_END[info.field_name or ""]
+    if value <= info.data.get(lower, float("-inf")):
+        raise ValueError(f"should be greater than {lower} = {info.data[lower]:g}")
+    return value
+
+
+UpperEnd = Annotated[Number, AfterValidator(_above_its_lower_end)]
 
 
 class Search(Block):
@@ -133,7 +144,7 @@ class Search(Block):
     Change together with the neutrino archive: it belongs to the detector's effective area."""
     Enumin: Number = Field(default=1e-6, gt=0, le=1e6)
     """Smallest energy a source emits in neutrinos [1e51 erg], true energy, that is before fb."""
-    Enumax: Number = Field(default=0.1, gt=0, le=1e6)
+    Enumax: UpperEnd = Field(default=0.1, gt=0, le=1e6)
     """Largest energy a source emits in neutrinos [1e51 erg], true energy, that is before fb."""
     ratebgnu: Number = Field(default=0.0064, gt=0, le=1e3)
     """All-sky rate of background neutrinos [Hz]. 0.0064 is the real-time track stream; the
@@ -143,15 +154,15 @@ class Search(Block):
     gravitational wave was missed, a small term; 23.9 is GWTC-2's rate of binary black holes."""
     tgwminus: Number = Field(default=-250.0, ge=-1e5, le=1e5)
     """Earliest gravitational-wave emission, relative to the source's time [s]."""
-    tgwplus: Number = Field(default=250.0, ge=-1e5, le=1e5)
+    tgwplus: UpperEnd = Field(default=250.0, ge=-1e5, le=1e5)
     """Latest gravitational-wave emission, relative to the source's time [s]."""
     tnuminus: Number = Field(default=-250.0, ge=-1e5, le=1e5)
     """Earliest neutrino emission, relative to the source's time [s]."""
-    tnuplus: Number = Field(default=250.0, ge=-1e5, le=1e5)
+    tnuplus: UpperEnd = Field(default=250.0, ge=-1e5, le=1e5)
     """Latest neutrino emission, relative to the source's time [s]."""
     epsilon_min_gev: Number = Field(default=10.0, gt=0, le=1e12)
     """Lowest neutrino energy of the E^-2 spectrum [GeV]."""
-    epsilon_max_gev: Number = Field(default=1e8, gt=0, le=1e12)
+    epsilon_max_gev: UpperEnd = Field(default=1e8, gt=0, le=1e12)
     """Highest neutrino energy of the E^-2 spectrum [GeV]."""
     sigma_floor_deg: Number = Field(default=0.2, gt=0, le=10)
     """Smallest angular error believed of any neutrino [deg]: the detector's systematic error."""
@@ -164,13 +175,21 @@ class Search(Block):
     """Farthest neutrino source that counts when the gravitational-wave trigger is noise [Mpc]."""
     assumed_horizon_mpc: AssumedHorizon = Field(default_factory=AssumedHorizon)
 
-    @field_validator(*LOWER_END)
-    @classmethod
-    def _above_its_lower_end(cls, value: float, info: ValidationInfo) -> float:
-        lower = LOWER_END[info.field_name or ""]
-        if value <= info.data.get(lower, float("-inf")):
-            raise ValueError(f"should be greater than {lower} = {info.data[lower]:g}")
-        return value
+
+class Grb(Block):
+    """Gamma-ray bursts as a third messenger: what an event's `fermi_grbs.json` counts in its odds
+    (docs/messengers.md). Off while efficiency is 0; a change outdates events that have the file."""
+
+    efficiency: Number = Field(default=0.0, ge=0, lt=1)
+    """Fraction of the sources that point at us whose burst is in the list; 0 leaves bursts out.
+    A list without a burst counts against the source by 1 - efficiency."""
+    rate_hz: Number = Field(default=7.5e-6, gt=0, le=1)
+    """All-sky rate of bursts that reach the list and have nothing to do with the event [Hz].
+    7.5e-6 is the 240 per year of Fermi's GBM; change it with the instrument."""
+    delay_min_s: Number = Field(default=-1.0, ge=-1e5, le=1e5)
+    """Earliest burst of a source, relative to its gravitational wave [s]."""
+    delay_max_s: UpperEnd = Field(default=5.0, ge=-1e5, le=1e5)
+    """Latest burst of a source, relative to its gravitational wave [s]."""
 
 
 class Neutrinos(Block):
@@ -304,8 +323,8 @@ class Background(Block):
     signal_injections: Count = Field(default=10_000, ge=1, le=10**10)
     """Injections per study with one neutrino of the source, as many with two and as many with four,
     for detection efficiencies. Every energy is a weight on the same ones."""
-    shard_size: Count = Field(default=50_000, ge=1, le=10**7)
-    """Injections per job. A job costs 0.9 s besides its injections: 4 % of 50,000, 17 % of 10,000;
+    shard_size: Count = Field(default=100_000, ge=1, le=10**7)
+    """Injections per job. A job costs 1 s besides its injections: 3 % of 100,000, 23 % of 10,000;
     an interrupted run loses at most one job per core, here half a minute. Raise it for long lists
     to some times their number of sky maps (a job takes each map that it draws once), and on a
     cluster, where a job costs some seconds, to jobs of five minutes."""
@@ -368,14 +387,22 @@ class Fleet(Block):
 
 
 class Spaces(Block):
-    """The bucket through which the fleet's droplets and this machine exchange files."""
+    """DigitalOcean's object store, which the fleet shares, or another that speaks S3. Keys are not
+    settings: they are in `credentials_file`."""
 
-    bucket: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
-    """Name of the bucket, which must be there: it is never made and never deleted."""
-    endpoint_url: str = "https://nyc3.digitaloceanspaces.com"
-    """Where the bucket is; any S3-compatible store will do."""
+    bucket: str | None = Field(
+        default=None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", examples=["llama"]
+    )
+    """Bucket (a Space) for inputs and results of the fleet. It must exist: LLAMA never makes one,
+    nor deletes one."""
+    endpoint_url: str = Field(
+        default="https://nyc3.digitaloceanspaces.com",
+        pattern=r"^(https://[A-Za-z0-9.-]+|http://(127|10)(\.[0-9]+){3})(:[0-9]+)?$",
+    )
+    """Where the bucket is; take the data centre of `fleet.region`."""
     credentials_file: AbsolutePath | None = None
-    """File of mode 600 with aws_access_key_id and aws_secret_access_key below [default]; null means
+    """File with the keys, as Amazon's tools write it ([default], aws_access_key_id,
+    aws_secret_access_key), which only you may read (mode 600); null means
     ~/.config/llama/spaces-credentials."""
 
 
@@ -387,6 +414,7 @@ class Settings(Block):
     null means $XDG_DATA_HOME/llama, else ~/.local/share/llama. Change it to use another disk."""
     events: Events = Field(default_factory=Events)
     search: Search = Field(default_factory=Search)
+    grb: Grb = Field(default_factory=Grb)
     neutrinos: Neutrinos = Field(default_factory=Neutrinos)
     gracedb: GraceDB = Field(default_factory=GraceDB)
     listen: Listen = Field(default_factory=Listen)

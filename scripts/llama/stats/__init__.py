@@ -1,0 +1,1 @@
+"""The statistic: numbers in, numbers out."""

@@ -204,20 +204,8 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
                 z, s, phi = sphere_angles(face, x, y)
                 along, across = v_s * math.cos(v_phi - phi), v_s * math.sin(v_phi - phi)
                 away = max(0.0, 1.0 - s * along - z * v[2])
-                value = tile_by_series(
-                    kappa,
-                    along,
-                    across,
-                    v[2],
-                    away,
-                    order,
-                    (face, x, y),
-                    z,
-                    s,
-                    table,
-                    weight,
-                    total,
-                )
+                toward, centre = (along, across, v[2], away), (face, x, y, z, s)
+                value = tile_by_series(kappa, toward, order, centre, table, weight, total)
                 if value >= 0.0:
                     total += value
                     continue
@@ -246,20 +234,8 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
                 face, x, y = tile_position(order, prepared.ipix[k])
                 s = math.sqrt(t[0] * t[0] + t[1] * t[1])
                 along, across = (v[0] * t[0] + v[1] * t[1]) / s, (v[1] * t[0] - v[0] * t[1]) / s
-                value = tile_by_series(
-                    kappa,
-                    along,
-                    across,
-                    v[2],
-                    away,
-                    order,
-                    (face, x, y),
-                    t[2],
-                    s,
-                    table,
-                    weights[k],
-                    total,
-                )
+                toward, centre = (along, across, v[2], away), (face, x, y, t[2], s)
+                value = tile_by_series(kappa, toward, order, centre, table, weights[k], total)
                 if value >= 0.0:
                     total += value
                     continue
@@ -267,9 +243,8 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
                 if _negligible(bound, total, left_out):
                     left_out += bound
                 else:
-                    depth = _push(
-                        stack, depth, bottom, -1 - k, order, prepared.ipix[k], away, bound
-                    )
+                    part = prepared.ipix[k]
+                    depth = _push(stack, depth, bottom, -1 - k, order, part, away, bound)
 
 
 @njit()

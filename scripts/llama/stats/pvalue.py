@@ -27,7 +27,7 @@ def p_values(odds: Floats, background: Floats) -> Floats:
     """Return the p-value of each of many odds, finite and not negative, as `p_value` does."""
     if background.ndim != 1 or background.size == 0 or not np.isfinite(background).all():
         raise LlamaError("the background is empty or not finite; make populations.hdf5 again")
-    if background[0] < 0 or (np.diff(background) < 0).any():
+    if background[0] < 0 or (background[1:] < background[:-1]).any():
         raise LlamaError(
             "background odds must be ascending and not negative; make populations.hdf5 again"
         )

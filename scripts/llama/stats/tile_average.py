@@ -91,22 +91,23 @@ def tile_by_points(kappa, polar, away, order, ipix, share, table):  # type: igno
 
 
 @njit(inline="always")
-def tile_by_series(kappa, along, across, v_z, away, order, at, z, s, table, weight, total):  # type: ignore[no-untyped-def]
+def tile_by_series(kappa, toward, order, centre, table, weight, total):  # type: ignore[no-untyped-def]
     """Weight times the average of exp(kappa (v.Omega - 1)) R(dec), as a series about the centre.
 
-    along, across: v's components in the equator's plane, along the centre's meridian and at right
-    angles to it; away: 1 - v.centre; at: the centre's face, x, y; z, s: sine and cosine of its
-    declination. The exponent is taken to second order in the face coordinates, from -1/2 to 1/2,
-    and the logarithm of its mean by cumulants: to sixth order in the slopes a, b, to third in the
-    curvatures. Error below 2e-3, of the steepest tiles (compared with 40 x 40 points). Where the
-    exponent is too steep or too curved, the projection not smooth, or R too uneven for a share of
-    `total`, the sum so far: minus an upper bound on the weight times the exponential's average.
+    toward: v's components in the equator's plane, along the centre's meridian and at right angles
+    to it, v's sin(dec), 1 - v.centre; centre: its face, x, y, sine and cosine of declination. The
+    exponent is taken to second order in the face coordinates, from -1/2 to 1/2, and the logarithm
+    of its mean by cumulants: to sixth order in the slopes a, b, to third in the curvatures. Error
+    below 2e-3, of the steepest tiles (compared with 40 x 40 points). Where the exponent is too
+    steep or too curved, the projection not smooth, or R too uneven for a share of `total`, the sum
+    so far: minus an upper bound on the weight times the exponential's average.
     """
+    along, across, v_z, away = toward
+    face, x, y, z, s = centre
     side = 1.0 / (1 << order)
     wide = kappa * side * side
     if wide > 4.0 * _WIDE or order < COARSEST:
         return -weight * highest(kappa, away, order)
-    face, x, y = at
     cap, r, smooth = _zone(face, x, y, side)
     if not smooth:
         return -weight * highest(kappa, away, order)

@@ -1,0 +1,1 @@
+"""Background injections, their tables, and what a search can see."""

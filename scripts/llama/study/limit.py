@@ -41,9 +41,10 @@ def upper_limit(
     significance: content of significance_*.json; no background class is needed, since odds of one
     map and one p_astro rank as their p-values do.
     """
+    alone = significance.get("without_bursts", significance)  # injections are of neutrinos
     population = significance["inputs"]["search_parameters"]["population"]
     params = search_parameters(search, population)
-    response, observed = archive.response(), float(significance["odds_ratio"])
+    response, observed = archive.response(), float(alone["odds_ratio"])
     kinds, distances = [], []
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "skymap.hdf5"
@@ -76,7 +77,7 @@ def upper_limit(
         "reason": _reason(significance, energies.size) if limit["value_erg"] is None else None,
         "confidence": CONFIDENCE,
         "odds_ratio": observed,
-        "p_value": significance["p_value"],
+        "p_value": alone["p_value"],
         "p_astro": significance["p_astro"],
         "injections": injections,
         "exceeding": {str(kind.neutrinos): float(kind.found.mean()) for kind in kinds},

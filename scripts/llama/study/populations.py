@@ -1,5 +1,6 @@
 """populations.hdf5: the background odds of every class, ascending, ready for p-values."""
 
+import hashlib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
@@ -7,24 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5, sha256_bytes, write_json
+from llama.files import atomic_hdf5, write_json
+from llama.study.ascending import Column, ascending
+
+_ROOM = 2**14  # bytes that a class takes in the file besides its numbers
 
 
 def collate(shards: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
-    """Return {"odds", "single"} ascending, and p_astro, seed and settings hash, of one study.
+    """Return {"odds", "single"} as columns, and p_astro, seed and settings hash, of one study.
 
-    LlamaError when shards were made with different settings, seeds or p_astro, or overlap.
+    Only what the shards say about themselves is read here. LlamaError when they were made with
+    different settings, seeds or p_astro, or overlap.
     """
-    odds, single, made, numbers = [], [], set(), []
+    single, made, numbers = 0, set(), []
     for path in shards:
         try:
             with h5py.File(path, "r") as file:
                 attributes = dict(file.attrs)
-                odds.append(file["injections"]["odds"])
-                single.append(file["single"][()])
+                size = int(file["injections"].size)
+                single += int(file["single"].size)
             made.add(
                 (
                     str(attributes["kind"]),
@@ -34,7 +38,7 @@ def collate(shards: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
                 )
             )
             first = int(attributes["first"])
-            numbers.append((first, first + odds[-1].size))
+            numbers.append((first, first + size))
         except (OSError, KeyError, ValueError) as error:
             raise LlamaError(f"{path} is broken; delete it and run snakemake again") from error
     numbers.sort()
@@ -46,8 +50,8 @@ def collate(shards: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
         )
     _, p_astro, seed, settings = made.pop()
     return {
-        "odds": np.sort(np.concatenate(odds)),
-        "single": np.sort(np.concatenate(single)),
+        "odds": Column(shards, "injections/odds", sum(stop - begin for begin, stop in numbers)),
+        "single": Column(shards, "single", single),
         "p_astro": p_astro,
         "seed": seed,
         "settings_sha256": settings,
@@ -60,16 +64,28 @@ def write_populations(
     """Write all classes: `<population>/<run>/<detectors>` and `single/<population>/...`.
 
     Both are ascending float64 arrays with attributes n, seed, p_astro, settings_sha256. An index
-    `populations.json` beside it tells, for each class, n and the sha256 of its numbers.
+    `populations.json` beside it tells, for each class, n and the sha256 of its numbers. Columns
+    (see `collate`) are put in order here, arrays are ascending already.
     """
     index = {}
-    with atomic_hdf5(path) as file:
+    columns = ("odds", "single")
+    numbers = sum(int(content[name].size) for content in classes.values() for name in columns)
+    with atomic_hdf5(path, 8 * numbers + _ROOM * (1 + len(classes))) as file:
         for name, content in sorted(classes.items()):
-            key = name.replace("-", "/")
-            file.create_dataset(key, data=content["odds"], track_times=False)
-            file.create_dataset(f"single/{key}", data=content["single"], track_times=False)
-            digest = sha256_bytes(content["odds"].tobytes() + content["single"].tobytes())
+            key, digest = name.replace("-", "/"), hashlib.sha256()
+            for column, place in zip(columns, (key, f"single/{key}"), strict=True):
+                values = content[column]
+                dataset = file.create_dataset(place, values.shape, "<f8", track_times=False)
+                pieces = (
+                    ascending(values, Path(path).parent) if isinstance(values, Column) else [values]
+                )
+                first = 0
+                for piece in pieces:
+                    dataset[first : first + piece.size] = piece
+                    digest.update(piece.data)
+                    first += piece.size
             attributes = {name: content[name] for name in ("p_astro", "seed", "settings_sha256")}
             file[key].attrs.update(attributes | {"n": content["odds"].size})
-            index[name] = {"n": int(content["odds"].size), "sha256": digest} | attributes
+            index[name] = {"n": int(content["odds"].size), "sha256": digest.hexdigest()}
+            index[name] |= attributes
     write_json(Path(path).with_suffix(".json"), index)

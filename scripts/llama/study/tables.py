@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.files import atomic_path, sha256_file
+from llama.study.ascending import Column, ascending
 from llama.study.populations import collate
 
 Floats = NDArray[np.float64]
@@ -96,9 +97,7 @@ def table_class(path: Path, study_dir: Path, p_astro: float) -> dict[str, Any]:
         raise LlamaError(f"{path} has no rows; make more injections")
     if (study_dir / "background").is_dir():
         content = collate(study_shards(study_dir))
-        if odds.size != content["odds"].size or not np.allclose(
-            odds, content["odds"], rtol=1e-9, atol=0
-        ):
+        if not _agree(odds, content["odds"], study_dir):
             raise LlamaError(
                 f"{path} is not the table of the shards in {study_dir}; "
                 "make it again with llama dev background table"
@@ -111,6 +110,18 @@ def table_class(path: Path, study_dir: Path, p_astro: float) -> dict[str, Any]:
         "seed": -1,
         "settings_sha256": f"table {sha256_file(path)}",
     }
+
+
+def _agree(odds: Floats, exact: Column, directory: Path) -> bool:
+    """Return whether ascending odds are those of a column, to the digits of a table."""
+    if odds.size != exact.size:
+        return False
+    first = 0
+    for piece in ascending(exact, directory):
+        if not np.allclose(odds[first : first + piece.size], piece, rtol=1e-9, atol=0):
+            return False
+        first += piece.size
+    return True
 
 
 def _odds(lines: Iterator[str], path: Path) -> Iterator[float]:

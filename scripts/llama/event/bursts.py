@@ -1,0 +1,88 @@
+"""fermi_grbs.json: gamma-ray bursts around an event, every value checked before it is believed."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llama.errors import LlamaError
+from llama.files import read_json
+from llama.neutrinos.given import checked_number, shown
+from llama.stats.parameters import GrbParameters, SearchParameters
+
+if TYPE_CHECKING:
+    from llama.stats.messengers import Messenger
+
+_ID = r"[A-Za-z0-9_.:+-]{1,64}"
+_MAX_BYTES, _MAX_ROWS = 20_000_000, 10_000
+_RANGES = {  # least, greatest, what to do
+    "gps_time": (1e8, 1e10, "give GPS seconds, e.g. 1240215503.017"),
+    "ra": (0.0, 360.0, "give right ascension in degrees from 0 to 360"),
+    "dec": (-90.0, 90.0, "give declination in degrees from -90 to 90"),
+    "sigma": (1e-4, 180.0, "give the 1-sigma error radius in degrees, 0.0001 or more"),
+}
+_FORM = "give a JSON list of objects with gps_time, ra, dec and sigma"
+
+
+class Bursts(NamedTuple):
+    """Gamma-ray bursts of an event and the model that they are judged by.
+
+    events: {"id", "gps_time" [s], "ra", "dec", "sigma" [deg]} each, the list may be empty.
+    """
+
+    events: list[dict[str, Any]]
+    model: GrbParameters
+
+    def messenger(self, gps: float, params: SearchParameters, nodes: int) -> "Messenger":
+        """Return the bursts as the statistic takes them, for a GW at `gps` seconds."""
+        # the workflow reads lists, too: before any job starts, and without the numeric core
+        import numpy as np
+
+        from llama.stats.messengers import prepare_bursts
+
+        columns = ([e[key] for e in self.events] for key in ("gps_time", "ra", "dec", "sigma"))
+        times, ra, dec, sigma = (np.array(column, dtype=float) for column in columns)
+        return prepare_bursts(times - gps, ra, dec, sigma, self.model, params, nodes)
+
+
+def read_bursts(path: Path, model: Mapping[str, float]) -> Bursts:
+    """Return the bursts of a JSON list, or of a JSON object with `events`.
+
+    Each has gps_time, ra, dec and sigma (1 sigma) as numbers in range, and may have a graceid,
+    which becomes its id; other keys, such as skymap_url, are not used. model: settings block `grb`.
+    `LlamaError` names the file, the row (counted from 1) and the remedy.
+    """
+    if path.exists() and path.stat().st_size > _MAX_BYTES:
+        raise LlamaError(f"{path} is larger than 20 MB; give only the bursts around the event")
+    content = read_json(path)
+    rows = content.get("events") if isinstance(content, dict) else content
+    if not isinstance(rows, list):
+        raise LlamaError(f"{path} holds no list of bursts; {_FORM}")
+    if len(rows) > _MAX_ROWS:
+        raise LlamaError(
+            f"{path} has more than {_MAX_ROWS} bursts; give only those around the event"
+        )
+    events = [_check(row, k, f"{path}, row {k}") for k, row in enumerate(rows, 1)]
+    seen: dict[Any, int] = {}
+    for k, event in enumerate(events, 1):
+        # twice in the list, a burst would count twice
+        for key in (event["id"], (event["gps_time"], event["ra"], event["dec"])):
+            first = seen.setdefault(key, k)
+            if first != k:
+                raise LlamaError(
+                    f"{path}, row {k} is the burst of row {first}; keep the better position"
+                )
+    return Bursts(events, GrbParameters(**model))
+
+
+def _check(row: Any, number: int, where: str) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise LlamaError(f"{where} is {shown(row)}, not an object; {_FORM}")
+    for key, (_, _, remedy) in _RANGES.items():
+        if row.get(key) is None:
+            raise LlamaError(f"{where} has no {key}; {remedy}")
+    name = row.get("graceid")
+    if name is not None and not (isinstance(name, str) and re.fullmatch(_ID, name)):
+        raise LlamaError(f"{where}: graceid {shown(name)} is no id; correct it or leave it out")
+    numbers = {key: checked_number(row[key], key, where, _RANGES) for key in _RANGES}
+    return {"id": name or f"row {number}", **numbers}

@@ -1,0 +1,58 @@
+"""What the summary page says about how fast it went."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from llama.figures.text import MISSING, clean, finite, utc_text
+
+_STEPS = {
+    "sent": "Sent",
+    "heard": "Heard",
+    "taken_over": "Taken over",
+    "map": "Map",
+    "neutrinos": "Neutrinos",
+    "significance": "Significance",
+    "published": "Published",
+}
+
+
+def latency_section(info: Mapping[str, Any], latency: Mapping[str, Any]) -> dict[str, Any]:
+    """Return heading, text and table (caption, header, a row per alert) of latency.json."""
+    return {
+        "heading": "Latency",
+        "text": "Time from the wave to the moment when each step was first reached; in brackets, "
+        "from the notice. A dash: it has not happened, or nothing had to be made anew.",
+        "table": {
+            "caption": f"Alerts of {clean(info['graceid'], 30)}",
+            "header": ["Alert", "Notice time", *_STEPS.values()],
+            "rows": [_row(revision) for revision in latency["revisions"]],
+        },
+    }
+
+
+def _row(revision: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{revision['revision']} {clean(revision['kind'], 20)}",
+        utc_text(revision["notice_time"]),
+        *(_step(revision["steps"].get(name)) for name in _STEPS),
+    ]
+
+
+def _step(step: Mapping[str, Any] | None) -> str:
+    if step is None:
+        return MISSING
+    event, notice = (_span(step.get(f"after_{zero}_s")) for zero in ("event", "notice"))
+    return f"{event} ({notice})"
+
+
+def _span(seconds: object) -> str:
+    """Return a length of time in few characters: what matters here is below an hour."""
+    known = finite(seconds)
+    if known is None:
+        return MISSING
+    if abs(known) < 100:
+        return f"{known:.1f} s"
+    for unit_s, unit, most in ((1, "s", 10_000), (3600, "h", 100), (86_400, "d", 1000)):
+        if abs(known) < most * unit_s:
+            return f"{known / unit_s:.0f} {unit}"
+    return f"{known / (365.25 * 86_400):.0f} yr"

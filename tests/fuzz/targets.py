@@ -1,0 +1,114 @@
+"""Every parser of something from outside, as a function of bytes, with samples to begin from.
+
+A target returns, or raises `LlamaError`; anything else is our defect. `fuzz.py` looks for bytes
+that break one, guided by coverage; `test_fuzz.py` tries again what was found (`corpus/`) and
+changes the samples at random.
+"""
+
+import gzip
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CLONE = Path(__file__).parents[2]
+CORPUS = Path(__file__).parent / "corpus"
+sys.path.insert(0, str(CLONE / "tests/unit"))
+
+from alert_samples import gwalert_bytes, skymap_fits, voevent  # noqa: E402
+from event_samples import neutrino  # noqa: E402
+from test_neutrinos_gcn import notice as json_notice  # noqa: E402
+from test_neutrinos_gcn import voevent as classic_notice  # noqa: E402
+
+from llama.alerts.gwalert import parse_alert  # noqa: E402
+from llama.files import dump_json  # noqa: E402
+from llama.neutrinos import gcn  # noqa: E402
+from llama.neutrinos.given import read_given  # noqa: E402
+from llama.settings.load import from_dict, read_config  # noqa: E402
+from llama.sky import read_skymap  # noqa: E402
+from llama.study.lists import list_skymaps, read_coincs  # noqa: E402
+from llama.study.tables import HEADER, read_table  # noqa: E402
+
+Target = Callable[[bytes], Any]
+
+
+@cache
+def _file() -> Path:
+    """A file of this process, for parsers that want a path; in memory where the machine can."""
+    memory = Path("/dev/shm")  # noqa: S108
+    return Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None)) / "input"
+
+
+def _of_path(parse: Callable[[Path], Any]) -> Target:
+    def target(content: bytes) -> Any:
+        _file().write_bytes(content)
+        return parse(_file())
+
+    return target
+
+
+def _skymap(content: bytes) -> None:
+    tiles = read_skymap(content, "map.fits")
+    assert abs(float(tiles.prob.sum()) - 1) < 1e-3
+    assert float(tiles.prob.min()) >= 0
+
+
+def _neutrinos(content: bytes) -> None:
+    dump_json(read_given(content, "neutrinos"))  # refuses NaN
+
+
+def _notice(path: Path) -> None:
+    found = gcn._notice(str(path))
+    if found is not None:
+        dump_json(found.row)
+
+
+def _settings(path: Path) -> None:
+    from_dict(read_config(path))
+
+
+TARGETS: dict[str, Target] = {
+    "voevent": lambda content: parse_alert(content, "alert.xml"),
+    "gwalert": lambda content: parse_alert(content, "alert.json"),
+    "icecube_notice": _of_path(_notice),
+    "skymap": _skymap,
+    "neutrinos": _neutrinos,
+    "coincs": _of_path(read_coincs),
+    "skymap_list": _of_path(list_skymaps),
+    "table": _of_path(read_table),
+    "settings": _of_path(_settings),
+}
+
+
+def samples(name: str) -> list[bytes]:
+    """Return inputs that the target accepts, or nearly so."""
+    made: dict[str, Callable[[], list[bytes]]] = {
+        "voevent": lambda: [voevent()],
+        "gwalert": lambda: [gwalert_bytes()],
+        "icecube_notice": lambda: [json.dumps(json_notice()).encode(), classic_notice()],
+        "skymap": lambda: [skymap_fits(), gzip.compress(skymap_fits(), mtime=0)],
+        "neutrinos": lambda: [
+            b"mjd,ra,dec,sigma,energy\n58598.34589,60.0,25.0,0.8,5000.0\n",
+            json.dumps([neutrino()]).encode(),
+        ],
+        "coincs": lambda: [
+            b"coinc_event_id\tifos\n1\tH1,L1\n2\tH1,L1,V1\n",
+            b"# id instruments snr\ncoinc_event:coinc_event_id:12 H1L1V1 12.5\n",
+        ],
+        "skymap_list": lambda: [b"/nowhere/1.fits.gz\n/nowhere/2.fits.gz\n"],
+        "table": lambda: [
+            f"{HEADER}\n{'=' * 120}\n+2.29e-36 9 shard-0000/injection-3 /1.fits\n".encode()
+        ],
+        "settings": lambda: [(CLONE / "config.yaml").read_bytes(), yaml.safe_dump({}).encode()],
+    }
+    return made[name]()
+
+
+def corpus(name: str) -> list[bytes]:
+    """Return what once broke the target."""
+    return [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
