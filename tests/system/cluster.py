@@ -54,6 +54,7 @@ class Fleet:
     def __init__(self, workspace: Workspace, cloud: Cloud, droplets: Any, s3: "S3") -> None:
         self.workspace, self.cloud, self.droplets, self.s3 = workspace, cloud, droplets, s3
         self.environment: dict[str, str] = {}
+        self.started: list[subprocess.Popen[str]] = []
         self.address, self.seed, self.log_from = "", 0, 0
 
     @property
@@ -73,10 +74,19 @@ class Fleet:
     def start(self, *words: str) -> "subprocess.Popen[str]":
         """Start a command on the head, in a process group of its own; its words go to a file."""
         with (self.workspace.root / "run.log").open("a") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 words, cwd=self.workspace.clone, env=self.environment, text=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what was started and has not ended by itself, as after a test that has failed."""
+        for process in self.started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def said(self) -> str:
         """What the started commands have printed."""
@@ -148,17 +158,20 @@ class Fleet:
 
     def another_study(self, shards: int) -> None:
         """Let the next run draw other numbers, in so many shards."""
+        self.end()
         self.seed += 1
         self.change("injections", str(10 * shards))
         self.change("seed", str(self.seed))
         shutil.rmtree(self.workspace.output / "studies", ignore_errors=True)
+        for path in self.workspace.output.glob("populations.*"):
+            path.unlink()
         (self.workspace.root / "run.log").unlink(missing_ok=True)
         self.log_from = (self.slurm / "log/fleet.log").stat().st_size
 
     def local_run(self) -> tuple[bytes, bytes]:
         """Return all numbers of the study as this machine alone makes them, in one shard."""
         root = self.workspace.root.parent / f"local-{self.seed}"
-        left_out = shutil.ignore_patterns("studies", "fleet", ".snakemake")
+        left_out = shutil.ignore_patterns("studies", "fleet", ".snakemake", "populations.*")
         shutil.copytree(self.workspace.root, root, symlinks=True, ignore=left_out)
         local = Workspace(root, self.workspace.home)
         local.set("  shard_size: 10", "  shard_size: 500")
@@ -319,6 +332,7 @@ def _head(root: Path, home: Path, address: str, droplets: Any, s3: S3) -> Iterat
             made.up()
             yield made
         finally:
+            made.end()
             made.run("llama", "fleet", "down", "--yes", code=None)
 
 

@@ -141,10 +141,16 @@ def queue(*options: str) -> list[Job]:
 
 
 def release_requeued() -> None:
-    """Let requeued jobs start now; Slurm holds them back for two minutes."""
+    """Let requeued jobs start now.
+
+    Slurm holds them back for two minutes; and for ever when a launch has failed, as it does on a
+    droplet that has just died or for a job that a restarted controller takes for not yet started.
+    """
     for job in queue("--states=PENDING"):
         if job.reason == "BeginTime":
             ask("scontrol", "update", f"jobid={job.id}", "starttime=now")
+        elif job.reason.replace("_", " ").lower().startswith("launch failed"):
+            ask("scontrol", "release", job.id)
 
 
 def job_state(number: str) -> str:
