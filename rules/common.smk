@@ -1,5 +1,6 @@
 """Settings, events, studies and locks, as all other files here use them."""
 
+import contextlib
 import fcntl
 import functools
 import os
@@ -22,6 +23,7 @@ from llama.event.names import (
     significance_name,
     skymap_name,
 )
+from llama.event.newest import newest_events
 from llama.event.populations import class_versions
 from llama.event.skymap_info import read_info
 from llama.files import sha256_file
@@ -65,7 +67,8 @@ def prepare_output_dir():
     for link, target in links:
         if link.is_symlink() and Path(os.readlink(link)) != target:
             link.unlink()
-        if not os.path.lexists(link):
+        # two runs may start at once
+        with contextlib.suppress(FileExistsError):
             os.symlink(target, link)
 
 
@@ -129,20 +132,9 @@ def tracked_products(wildcards):
 
     An event that is broken or in another run's hands is named and does not stop the others.
     """
-    entries = {}
-    with os.scandir(SETTINGS.output_dir / "current_run") as directories:
-        for entry in directories:
-            alert = Path(entry.path) / "skymap_info.json"
-            if (
-                re.fullmatch(EVENT_DIR_PATTERN, f"events/{entry.name}")
-                and alert.exists()
-            ):
-                entries[f"events/{entry.name}"] = alert.stat().st_mtime
-    newest = sorted(entries, key=lambda event: -entries[event])[
-        : SETTINGS.events.tracked_newest
-    ]
+    run_dir, count = SETTINGS.output_dir / "current_run", SETTINGS.events.tracked_newest
     tracked = []
-    for event in newest:
+    for event in (f"events/{name}" for name in newest_events(run_dir, count)):
         try:
             read_flags(SETTINGS.output_dir / event)
             if not has_skymap(read_info(SETTINGS.output_dir / event)):
@@ -171,11 +163,11 @@ def received_alerts(wildcards):
 
 
 def manifest_products(wildcards):
-    """Return every product but the manifest, the alerts as received, and bursts that count."""
+    """Return every product but manifest and page, the alerts as received, and bursts that count."""
     made = [
         path
         for path in event_products(wildcards.event)
-        if not path.endswith("manifest.json")
+        if not path.endswith(("manifest.json", "index.html"))
     ]
     return made + received_alerts(wildcards) + event_bursts(wildcards)
 
@@ -191,6 +183,18 @@ def is_published(wildcards):
     )
 
 
+def page_inputs(wildcards):
+    """Return every product but the page, which comes last, and the receipts that are there."""
+    made = [
+        path
+        for path in event_products(wildcards.event)
+        if not path.endswith("index.html")
+    ]
+    sent = (SETTINGS.output_dir / wildcards.event).glob("receipts/*.json")
+    receipts = [f"{wildcards.event}/receipts/{path.name}" for path in sorted(sent)]
+    return [*made, *(path for path in receipts if path not in made)]
+
+
 def event_skymap(wildcards):
     return f"{wildcards.event}/{skymap_name(event_info(wildcards.event))}"
 
@@ -204,6 +208,18 @@ def event_alert(wildcards):
 def event_map_source(wildcards):
     info = event_info(wildcards.event)
     return f"{wildcards.event}/{info['skymap_file'] or info['skymap_alert_file'] or info['alert_file']}"
+
+
+def event_keys(*keys):
+    """Return a params function for what a rule takes from skymap_info.json.
+
+    With the file as ancient input, an alert that says the same there outdates nothing.
+    """
+
+    def values(wildcards):
+        return [event_info(wildcards.event)[key] for key in keys]
+
+    return values
 
 
 @functools.cache
@@ -296,8 +312,11 @@ def is_busy(event):
 
 
 def lock_or_refuse(event):
-    """Lock an event, or end this run with a sentence; the kernel unlocks it when the run ends."""
-    if workflow.dryrun or event in _LOCKS:
+    """Lock an event, or end this run with a sentence; the kernel unlocks it when the run ends.
+
+    A run that only looks, such as --dry-run or --summary, needs no lock.
+    """
+    if workflow.executor_plugin is None or workflow.dryrun or event in _LOCKS:
         return
     path = SETTINGS.output_dir / event / ".lock"
     path.parent.mkdir(parents=True, exist_ok=True)

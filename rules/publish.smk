@@ -1,4 +1,4 @@
-"""What may go out, as drafts; how fast it went; and the manifest that closes the tree."""
+"""What may go out, as drafts; how fast it went; the manifest; the page that shows it all."""
 
 
 rule write_notice:
@@ -60,3 +60,20 @@ rule write_manifest:
         "Closing {wildcards.event} with its manifest"
     script:
         "../scripts/write_manifest.py"
+
+
+rule write_page:
+    input:
+        page_inputs,
+    output:
+        "{event}/index.html",
+    log:
+        "logs/{event}/write_page.log",
+    conda:
+        "../envs/llama.yaml"
+    params:
+        code=code("write_page"),
+    message:
+        "Writing the page of {wildcards.event}"
+    script:
+        "../scripts/write_page.py"

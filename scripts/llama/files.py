@@ -58,6 +58,21 @@ def _umask() -> int:
     return mask
 
 
+def sync_directory(directory: Path) -> None:
+    """Bring the names in `directory` to disk; `LlamaError` where that cannot be done."""
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise LlamaError(
+            f"cannot write {directory}: {error.strerror}; "
+            "free some space or correct the permissions"
+        ) from error
+
+
 def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
     """Write `content` to `path` all at once or not at all."""
     with atomic_path(path) as temporary:

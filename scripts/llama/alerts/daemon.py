@@ -2,6 +2,8 @@
 
 import contextlib
 import fcntl
+import logging
+import logging.handlers
 import os
 import signal
 import subprocess
@@ -17,9 +19,13 @@ from llama.files import take_lock
 _START_S = 20.0
 
 
+class RunningError(LlamaError):
+    """Another process holds the lock."""
+
+
 @contextlib.contextmanager
 def only_one(lock: Path, what: str, remedy: str = "") -> Iterator[IO[str]]:
-    """Hold `lock`, a file that then says our pid; `LlamaError` if another process holds it.
+    """Hold `lock`, a file that then says our pid; `RunningError` if another process holds it.
 
     `remedy` is what to do then, if it is not to end the other one with `what` -k.
     """
@@ -31,15 +37,18 @@ def only_one(lock: Path, what: str, remedy: str = "") -> Iterator[IO[str]]:
             f"cannot write {lock} ({error.strerror}); correct the permissions or output_dir"
         ) from error
     with file:
-        # a question of `holder` keeps it for an instant
-        take_lock(
-            file,
-            1.0,
-            lambda: (
-                f"{what} is running already with pid {lock.read_text().strip()}; "
-                f"{remedy or f'end it first with {what} -k'}"
-            ),
-        )
+        try:
+            # a question of `holder` keeps it for an instant
+            take_lock(
+                file,
+                1.0,
+                lambda: (
+                    f"{what} is running already with pid {lock.read_text().strip()}; "
+                    f"{remedy or f'end it first with {what} -k'}"
+                ),
+            )
+        except LlamaError as error:
+            raise RunningError(str(error)) from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
@@ -105,3 +114,48 @@ def stop(
             )
         time.sleep(0.1)
     return pid
+
+
+def kill(lock: Path, what: str) -> int:
+    """Kill the process that holds `lock` and all that it has started; return its pid."""
+    import psutil
+
+    pid = holder(lock)
+    if pid is None:
+        raise LlamaError(f"{what} is not running; there is nothing to end")
+    try:
+        process = psutil.Process(pid)
+        # it first: it would start others
+        processes = [process, *process.children(recursive=True)]
+        for one in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(processes, timeout=10)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.AccessDenied as error:
+        raise LlamaError(f"{what} with pid {pid} is another user's; ask them to end it") from error
+    return pid
+
+
+def log_to(path: Path, level: int = logging.INFO, stderr: int = logging.INFO) -> None:
+    """Send the log to `path`, which may be moved away by logrotate, and to stderr.
+
+    `level` and `stderr` are the least levels for the one and the other.
+    """
+    form = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    form.converter = time.gmtime
+    logger = logging.getLogger("llama")
+    logger.setLevel(min(level, stderr))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.handlers.WatchedFileHandler(path, errors="backslashreplace")
+    except OSError as error:
+        raise LlamaError(
+            f"cannot write the log {path} ({error.strerror}); correct the permissions or the path"
+        ) from error
+    for handler, least in ((file, level), (logging.StreamHandler(sys.stderr), stderr)):
+        handler.setFormatter(form)
+        handler.setLevel(least)
+        logger.addHandler(handler)
+    logging.raiseExceptions = False  # a full disk must not flood stderr

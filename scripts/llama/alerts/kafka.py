@@ -2,11 +2,9 @@
 
 import ipaddress
 import logging
-import logging.handlers
 import os
 import re
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -116,17 +114,3 @@ def client_log() -> logging.Logger:
     if not logger.filters:
         logger.addFilter(_OncePerMinute())
     return logger
-
-
-def log_to(path: Path) -> None:
-    """Send the listener's log to `path`, which may be moved away by logrotate, and to stderr."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    form = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-    form.converter = time.gmtime
-    logger = logging.getLogger("llama")
-    logger.setLevel(logging.INFO)
-    file = logging.handlers.WatchedFileHandler(path, errors="backslashreplace")
-    for handler in (file, logging.StreamHandler(sys.stderr)):
-        handler.setFormatter(form)
-        logger.addHandler(handler)
-    logging.raiseExceptions = False  # a full disk must not flood stderr

@@ -1,6 +1,7 @@
 """One writer at a time in an event directory."""
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,3 +38,20 @@ def locked(directory: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 directory.rmdir()
         os.close(handle)
+
+
+def is_processed(event_dir: Path) -> bool:
+    """Tell whether a run of Snakemake has locked the event; see rules/common.smk."""
+    return is_held(event_dir / ".lock")
+
+
+def is_held(lock: Path) -> bool:
+    """Tell whether any process holds the file `lock`."""
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False

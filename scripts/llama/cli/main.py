@@ -5,12 +5,12 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from llama.cli import com, cron, demo, dev, fleet, listen, neutrinos, poll
+from llama.cli import com, cron, demo, dev, explain, fleet, listen, neutrinos, poll, run, status
 from llama.cli.common import run_command
 from llama.cli.parsers import add_version
 
 # These modules import what they compute with only when they run: `llama --help` stays instant.
-_COMMANDS = (demo, dev, com, fleet, listen, neutrinos, poll, cron)
+_COMMANDS = (demo, dev, com, fleet, listen, run, neutrinos, poll, cron, status, explain)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -17,6 +17,12 @@ DEFAULTS: dict[str, bool | str] = {
     "ONLINE": True,  # true permits requests to partners' servers
     "ICECUBE_UPLOAD": False,
 }
+# What a new event begins with; flags that are not named are at their default.
+PRESETS: dict[str, dict[str, bool | str]] = {
+    "TRIGGERED_TEST": {"ROLE": "test"},
+    "TRIGGERED_INTERNAL": {"ROLE": "observation", "ICECUBE_UPLOAD": True},
+    "TRIGGERED_PUBLIC": {"ROLE": "observation", "ICECUBE_UPLOAD": True, "UPLOAD": True},
+}
 
 
 def check_flags(flags: Any, where: str) -> dict[str, bool | str]:

@@ -95,6 +95,12 @@ class Events(Block):
     tracked_newest: Count = Field(default=40, ge=0, le=10_000)
     """How many of the newest event directories plain `snakemake` keeps up to date. Raise it to have
     older events remade; each one makes every run a little longer."""
+    new_event_flags: Literal["TRIGGERED_TEST", "TRIGGERED_INTERNAL", "TRIGGERED_PUBLIC"] = (
+        "TRIGGERED_TEST"
+    )
+    """Flags of an event whose alert was heard: "TRIGGERED_TEST" may send nothing to anybody,
+    "TRIGGERED_INTERNAL" only to IceCube, "TRIGGERED_PUBLIC" to everybody; the last two are
+    observations, which mock and test events never become."""
 
 
 class AssumedHorizon(Block):
