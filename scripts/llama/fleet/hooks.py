@@ -127,7 +127,10 @@ class Hooks:
         counts = read_json(self._failures) if self._failures.exists() else {}
         counts |= {name: counts.get(name, 0) + 1 for name in names}
         write_json(self._failures, counts)
-        self.suspend(names)
+        try:
+            self.suspend(names)
+        except LlamaError as error:  # the keeper destroys them; the nodes must not stay down
+            say(f"not destroyed: {error}")
         again = [name for name in names if counts[name] < _MOST_FAILURES]
         slurm.update_nodes(again, "power_down_force")
         broken = [name for name in names if name not in again]
@@ -181,7 +184,7 @@ class Hooks:
             node.name
             for node in nodes.values()
             if "DOWN" in node.state
-            and node.reason.startswith(_OURS)
+            and node.reason.startswith((_OURS, "ResumeTimeout reached"))
             and not node.reason.startswith(_BROKEN)
         ]
         lives, price = self.crew.ledger.lives(), float(self._about["price_hourly_usd"])
