@@ -29,6 +29,9 @@ from llama.event.skymap_info import read_info
 from llama.files import sha256_file
 from llama.neutrinos.archive import Archive
 
+# said by profiles/do-cluster and profiles/slurm
+ON_FLEET = "fleet" in (workflow.resource_settings.default_resources or ())
+ON_SITE = "site" in (workflow.resource_settings.default_resources or ())
 STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
 
 

@@ -66,6 +66,7 @@ class Workspace:
             shutil.copytree(REPOSITORY / name, clone / name, symlinks=True)
         for script in (REPOSITORY / "scripts").glob("*.py"):
             shutil.copy2(script, clone / "scripts")
+        (clone / "do-cluster").symlink_to("profiles/do-cluster")
         return cls(root, home)
 
     def copy(self, root: Path) -> "Workspace":

@@ -12,6 +12,7 @@ from llama.cli import (
     dev,
     explain,
     flags,
+    fleet,
     listen,
     neutrinos,
     poll,
@@ -24,8 +25,8 @@ from llama.cli.parsers import add_version
 
 # These modules import what they compute with only when they run: `llama --help` stays instant.
 _COMMANDS = (
-    *(demo, dev, com, listen, run, neutrinos, poll, cron, status, explain),
-    *(flags, publish),
+    *(demo, listen, run, status, explain, flags, publish, poll, neutrinos, cron),
+    *(dev, com, fleet),
 )
 
 

@@ -365,6 +365,9 @@ class Fleet(Block):
     first hour are not made."""
     max_usd_per_study: Number = Field(default=200.0, ge=0, le=1e6)
     """Most that one study may cost [USD]."""
+    silent_minutes: Number = Field(default=20.0, gt=0, le=1440)
+    """A worker that cannot reach the head for so long powers itself off [min]. DigitalOcean goes on
+    charging for it until it is destroyed, see `llama com do --reap`."""
 
 
 class Spaces(Block):
@@ -378,7 +381,7 @@ class Spaces(Block):
     nor deletes one."""
     endpoint_url: str = Field(
         default="https://nyc3.digitaloceanspaces.com",
-        pattern=r"^(https://[A-Za-z0-9.-]+|http://127\.0\.0\.1)(:[0-9]+)?$",
+        pattern=r"^(https://[A-Za-z0-9.-]+|http://(127|10)(\.[0-9]+){3})(:[0-9]+)?$",
     )
     """Where the bucket is; take the data centre of `fleet.region`."""
     credentials_file: AbsolutePath | None = None
