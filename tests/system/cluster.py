@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 from study_samples import STUDY, numbers, write_maps
 from workspace import EVENT_MJD, REPOSITORY, Workspace
 
-from llama.fleet.head import override
+from llama.fleet.head_files import override
 from llama.neutrinos.mock import write_mock_release
 
 _IDLE = ("-h", "-t", "idle", "-N", "-o", "%N")
@@ -37,7 +37,7 @@ BUCKET = "llama-test"
 # seconds where the real cloud takes minutes; slurmctld's port is one that nobody has
 TIMES = """\
 SlurmctldPort={port}
-SuspendTime=5
+SuspendTime=4
 SuspendTimeout=3
 ResumeTimeout=24
 SlurmdTimeout=10
@@ -138,10 +138,24 @@ class Fleet:
 
         All without `numbers`; one that is called but never comes is `but`.
         """
+        self._idle_s(300)  # Snakemake needs a while to the first job
         names = [f"llama-worker-{number:03}" for number in numbers or range(4)]
         called = [*names, *([f"llama-worker-{but:03}"] if but is not None else [])]
         self.run("scontrol", "update", f"nodename={','.join(called)}", "state=power_up")
         self.wait(lambda: set(names) <= set(self.run("sinfo", *_IDLE).split()))
+
+    def _idle_s(self, seconds: int) -> None:
+        """Let idle droplets live so long."""
+        conf = self.slurm / "slurm.conf"
+        text = re.sub(r"(?m)^SuspendTime=.*", f"SuspendTime={seconds}", conf.read_text())
+        conf.write_text(text)
+        self.run("scontrol", "reconfigure")
+
+    def let_go(self) -> None:
+        """Wait until idle droplets have been destroyed, all of them."""
+        self._idle_s(4)
+        self.wait(lambda: not self.names())
+        self.wait(lambda: not self.droplets.alive())
 
     def rest(self) -> None:
         """End what a test has started and left, and let all droplets go; the head stays up."""
@@ -154,8 +168,7 @@ class Fleet:
         for job in self.run("squeue", "-h", "-o", "%A").split():
             self.run("scancel", job, code=None)
         if self.names():
-            self.run("scontrol", "update", "nodename=ALL", "state=power_down_force", code=None)
-            self.wait(lambda: not self.names(), 40)
+            self.let_go()
 
     def head_pid(self, name: str) -> int:
         """Return the process of one of the head's daemons, 0 when it is not running."""
