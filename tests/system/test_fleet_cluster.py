@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cluster
+import cluster_setup
 import namespaces
 import pytest
 from cluster import BUCKET, TOKEN, Fleet, at_most
@@ -41,7 +41,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     try:
         with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
             with at_most(600):  # when another fleet of this machine has to end first
-                made = stack.enter_context(cluster.fleet(root, patch))
+                made = stack.enter_context(cluster_setup.fleet(root, patch))
             yield made
     finally:
         subprocess.run(["umount", "-l", str(root)], check=True)

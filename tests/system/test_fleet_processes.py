@@ -4,7 +4,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 
-import cluster
+import cluster_setup
 import pytest
 from cluster import Fleet, at_most
 
@@ -23,7 +23,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     root = tmp_path_factory.mktemp("fleet")
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
         with at_most(600):  # when another fleet of this machine has to end first
-            made = stack.enter_context(cluster.fleet(root, patch, False))
+            made = stack.enter_context(cluster_setup.fleet(root, patch, False))
         yield made
 
 
