@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 from study_samples import numbers
 from workspace import Workspace
 
-_IDLE = ("-h", "-t", "idle", "-N", "-o", "%N")
 TOKEN = "dop_v1_canary0123456789abcdef"  # noqa: S105
 BUCKET = "llama-test"
 
@@ -122,7 +121,9 @@ class Fleet:
         names = [f"llama-worker-{number:03}" for number in numbers or range(4)]
         called = [*names, *([f"llama-worker-{but:03}"] if but is not None else [])]
         self.run("scontrol", "update", f"nodename={','.join(called)}", "state=power_up")
-        self.wait(lambda: set(names) <= set(self.run("sinfo", *_IDLE).split()))
+        # powered down is "idle~"
+        idle = {f"{name} idle" for name in names}
+        self.wait(lambda: idle <= set(self.run("sinfo", "-h", "-N", "-o", "%N %t").splitlines()))
 
     def _idle_s(self, seconds: int) -> None:
         """Let idle droplets live so long."""
