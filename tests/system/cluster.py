@@ -71,7 +71,8 @@ class Fleet:
 
     def said(self) -> str:
         """What the started commands have printed."""
-        return (self.workspace.root / "run.log").read_text()
+        log = self.workspace.root / "run.log"
+        return log.read_text() if log.exists() else ""
 
     def explain(self, printed: str = "") -> str:
         """Return all that may tell why something did not happen."""
@@ -118,6 +119,9 @@ class Fleet:
         All without `numbers`; one that is called but never comes is `but`.
         """
         self._idle_s(300)  # Snakemake needs a while to the first job
+        # one that is still powering down ("idle%") would not hear of it
+        states = ("sinfo", "-h", "-N", "-o", "%t")
+        self.wait(lambda: all(s in ("idle", "idle~") for s in self.run(*states).split()))
         names = [f"llama-worker-{number:03}" for number in numbers or range(4)]
         called = [*names, *([f"llama-worker-{but:03}"] if but is not None else [])]
         self.run("scontrol", "update", f"nodename={','.join(called)}", "state=power_up")
