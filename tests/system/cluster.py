@@ -118,7 +118,7 @@ class Fleet:
 
         All without `numbers`; one that is called but never comes is `but`.
         """
-        self._idle_s(300)  # Snakemake needs a while to the first job
+        self.idle_s(300)  # Snakemake needs a while to the first job
         # one that is still powering down ("idle%") would not hear of it
         states = ("sinfo", "-h", "-N", "-o", "%t")
         self.wait(lambda: all(s in ("idle", "idle~") for s in self.run(*states).split()))
@@ -129,7 +129,7 @@ class Fleet:
         idle = {f"{name} idle" for name in names}
         self.wait(lambda: idle <= set(self.run("sinfo", "-h", "-N", "-o", "%N %t").splitlines()))
 
-    def _idle_s(self, seconds: int) -> None:
+    def idle_s(self, seconds: int) -> None:
         """Let idle droplets live so long."""
         conf = self.slurm / "slurm.conf"
         text = re.sub(r"(?m)^SuspendTime=.*", f"SuspendTime={seconds}", conf.read_text())
@@ -138,7 +138,7 @@ class Fleet:
 
     def let_go(self) -> None:
         """Wait until idle droplets have been destroyed, all of them."""
-        self._idle_s(4)
+        self.idle_s(4)
         self.wait(lambda: not self.names())
         self.wait(lambda: not self.droplets.alive())
 
