@@ -5,12 +5,12 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from llama.cli import com, cron, demo, dev, listen, neutrinos, poll, rebuild, run
+from llama.cli import audit, com, cron, demo, dev, listen, neutrinos, poll, rebuild, run
 from llama.cli.common import run_command
 from llama.cli.parsers import add_version
 
 # These modules import what they compute with only when they run: `llama --help` stays instant.
-_COMMANDS = (demo, dev, com, listen, run, neutrinos, poll, cron, rebuild)
+_COMMANDS = (demo, dev, com, listen, run, neutrinos, poll, cron, rebuild, audit)
 
 
 def build_parser() -> argparse.ArgumentParser:

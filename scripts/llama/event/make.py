@@ -75,7 +75,8 @@ if __name__ == "__main__":
     from llama.errors import LlamaError
 
     job = json.load(sys.stdin)
+    make: Any = {"tiles": make_tiles, "significance": make_significance}[job.pop("make")]
     try:
-        {"tiles": make_tiles, "significance": make_significance}[job.pop("make")](**job)
+        make(**job)
     except LlamaError as error:
         sys.exit(str(error))

@@ -41,7 +41,7 @@ def software() -> str:
 
 
 @functools.cache
-def code_sha256(top: Path = Path(llama.__file__).parent) -> str:  # noqa: B008
+def code_sha256(top: Path = Path(llama.__file__).parent) -> str:
     """Return the sha256 of the package's code: another with changes that are in no commit."""
     digest = hashlib.sha256()
     for path in sorted(top.rglob("*.py")):
