@@ -55,7 +55,7 @@ def rebuild(output_dir: Path, event_dir: Path, manifest: Mapping[str, Any]) -> R
             f"at this manifest {event_dir.name} had no significance: it was retracted before a "
             "sky map came; choose another manifest"
         )
-    if "made_by" not in manifest:
+    if not {"made_by", "external", "settings", "versions"} <= manifest.keys():
         raise LlamaError(
             f"this manifest is by {manifest.get('software')}, which kept nothing to rebuild from; "
             "choose a later one"
