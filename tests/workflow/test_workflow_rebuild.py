@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from workspace import EVENT, GRACEID, REPOSITORY, Workspace, alert, skymap_fits, strict_json
 
+from llama import __version__
 from llama.files import sha256_file
 
 SIGNIFICANCE = "significance_lvc-i3.json"
@@ -87,7 +88,7 @@ def test_the_list_tells_manifests_apart(revised: Workspace) -> None:
     for line, value, notice in zip(lines, odds, ("1-Prel", "2-Prel", "3-Init"), strict=False):
         assert f"odds {value:.3g}" in line
         assert notice in line
-    assert lines[3] == f"one of them again: llama rebuild current_run/{GRACEID} --at NUMBER"
+    assert lines[3] == "to make one again: llama rebuild S2401* --at NUMBER"
     message = rebuild(revised, "4", code=1)
     assert message == f"llama: {GRACEID} has no manifest 4; it has 1 to 3\n"
     assert "there is no event S9*" in revised.run("llama", "rebuild", "S9*", code=1)
@@ -184,6 +185,7 @@ def test_the_code_is_that_of_the_recorded_commit(event: Workspace) -> None:
         stream.write("\nraise SystemExit('this is the later version')\n")
     commit("second")
     found = run("llama", "rebuild", EVENT, "--at", "2")
+    assert f"with the code of llama {__version__}+g{first[:8]}, which compiles first\n" in found
     assert found.endswith(f"identical: sha256 {sha256_file(event.event / SIGNIFICANCE)}\n")
     assert run("git", "status", "--short", "--branch") == "## master\n"
     assert run("git", "worktree", "list").count("\n") == 1

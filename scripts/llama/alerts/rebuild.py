@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from llama.files import read_json, sha256_bytes, sha256_file, write_bytes
 from llama.settings.load import clone_directory
 
 TILES = "lvc_skymap.hdf5"
+_OWN = Path(__file__).parents[2]
 _SHOWN = 5
 _ABSENT = object()
 
@@ -42,11 +43,13 @@ class Rebuilt:
         return self.sha256 == self.recorded_sha256
 
 
-def rebuild(output_dir: Path, event_dir: Path, manifest: Mapping[str, Any]) -> Rebuilt:
+def rebuild(
+    output_dir: Path, event_dir: Path, manifest: Mapping[str, Any], tell: Callable[[str], None]
+) -> Rebuilt:
     """Make the significance that a manifest of the event names again, and compare.
 
-    The result is put into `history/` under its sha256. `LlamaError` names everything that is
-    missing, each with its remedy.
+    The result is put into `history/` under its sha256. `tell` is given a sentence about what takes
+    long. `LlamaError` names everything that is missing, each with its remedy.
     """
     products = manifest["products"]
     name = next((name for name in products if name.startswith("significance")), None)
@@ -64,6 +67,8 @@ def rebuild(output_dir: Path, event_dir: Path, manifest: Mapping[str, Any]) -> R
         pieces = _Pieces(output_dir, event_dir, manifest, Path(temporary))
         tiles_code, code = pieces.code(TILES), pieces.code(name)
         job = pieces.collect()
+        if not pieces.missing and code != _OWN:
+            tell(f"with the code of {manifest['made_by'][name]['software']}, which compiles first")
         if pieces.missing:
             listed = "".join(f"\n  - {sentence}" for sentence in pieces.missing)
             raise LlamaError(f"{name} cannot be rebuilt; what is missing:{listed}")
@@ -181,9 +186,8 @@ class _Pieces:
     def code(self, name: str) -> Path:
         """Return where the code is that made a product: here, or a copy of the clone."""
         made = self._manifest["made_by"][name]
-        own = Path(__file__).parents[2]
         if (made["software"], made["code_sha256"]) == (software(), code_sha256()):
-            return own
+            return _OWN
         try:
             if made["software"] not in self._trees:
                 self._trees[made["software"]] = _check_out(made["software"], self._directory)
@@ -196,7 +200,7 @@ class _Pieces:
         except LlamaError as error:
             if str(error) not in self.missing:
                 self.missing.append(str(error))
-            return own
+            return _OWN
         return scripts
 
 

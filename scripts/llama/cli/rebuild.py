@@ -36,10 +36,10 @@ def _run(options: argparse.Namespace) -> int:
         raise LlamaError(f"{options.event} names {len(events)} events; name one")
     (event,) = events
     if options.at is None:
-        return _list(event)
+        return _list(event, options.event)
     from llama.alerts.rebuild import rebuild
 
-    made = rebuild(output_dir, event, find_manifest(event, options.at))
+    made = rebuild(output_dir, event, find_manifest(event, options.at), say)
     if made.identical:
         print(f"identical: sha256 {made.sha256}")
         return 0
@@ -50,7 +50,7 @@ def _run(options: argparse.Namespace) -> int:
     return 1
 
 
-def _list(event: Path) -> int:
+def _list(event: Path, given: str) -> int:
     from llama.event.history import kept_files, manifests, read_manifest
     from llama.files import read_json
 
@@ -70,7 +70,7 @@ def _list(event: Path) -> int:
     if not found:
         say(f"{event.name} has no manifest yet; snakemake events/{event.name}/all makes the first")
         return 1
-    say(f"one of them again: llama rebuild {event.parent.name}/{event.name} --at NUMBER")
+    say(f"to make one again: llama rebuild {given} --at NUMBER")
     return 0
 
 
