@@ -1,14 +1,17 @@
 """Reading and writing files so that a reader never sees half of one."""
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
+
+import tenacity
 
 from llama.errors import LlamaError
 
@@ -98,6 +101,20 @@ def atomic_hdf5(path: str | os.PathLike[str], size: int | None = None) -> Iterat
     with h5py.File(image, "w") as file:
         yield file
     write_bytes(path, image.getbuffer())
+
+
+def take_lock(file: int | IO[Any], timeout_s: float, refusal: Callable[[], str]) -> None:
+    """Lock an open file for this process alone; `LlamaError(refusal())` after `timeout_s`."""
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(BlockingIOError),
+        wait=tenacity.wait_fixed(0.05),
+        stop=tenacity.stop_after_delay(timeout_s),
+        reraise=True,
+    )
+    try:
+        attempts(fcntl.flock, file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise LlamaError(refusal()) from error
 
 
 def dump_json(value: Any) -> str:

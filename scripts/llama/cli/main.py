@@ -5,12 +5,31 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from llama.cli import audit, com, cron, demo, dev, listen, neutrinos, poll, rebuild, run
+from llama.cli import (
+    audit,
+    com,
+    cron,
+    demo,
+    dev,
+    explain,
+    flags,
+    fleet,
+    listen,
+    neutrinos,
+    poll,
+    publish,
+    rebuild,
+    run,
+    status,
+)
 from llama.cli.common import run_command
 from llama.cli.parsers import add_version
 
 # These modules import what they compute with only when they run: `llama --help` stays instant.
-_COMMANDS = (demo, dev, com, listen, run, neutrinos, poll, cron, rebuild, audit)
+_COMMANDS = (
+    *(demo, listen, run, status, explain, flags, publish, poll, neutrinos, cron),
+    *(audit, rebuild, dev, com, fleet),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
