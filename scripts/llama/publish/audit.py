@@ -1,8 +1,4 @@
-"""Whether anything of an event went out twice, as far as its outbox and receipts tell.
-
-In `outbox/<channel>/` are `n.json`, what was sent; `n.intent.json`, about what and where to; and
-`n.receipt.json`, with the remote id. `receipts/<channel>.json` has all of them under `history`.
-"""
+"""Whether anything of an event went out twice, as far as its outbox and receipts tell."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -12,6 +8,7 @@ from typing import Any
 from llama.errors import LlamaError
 from llama.event.audit import Finding, shown
 from llama.files import read_json, sha256_file
+from llama.publish.outbox import Outbox
 
 _IDENTITY = ("n", "destination", "remote_id")
 
@@ -22,7 +19,7 @@ def audit_messages(event_dir: Path, target: str) -> Iterator[Finding]:
     receipts = {path.stem for path in (event_dir / "receipts").glob("*.json")}
     for channel in sorted(outboxes | receipts):
         try:
-            for sentence in _channel(event_dir, channel, target):
+            for sentence in list(_channel(event_dir, channel, target)):
                 yield Finding(event_dir.name, "published", sentence)
         except (LlamaError, LookupError, TypeError, ValueError, AttributeError) as error:
             reason = str(error) if isinstance(error, LlamaError) else "a file has another form"
@@ -35,7 +32,7 @@ def audit_messages(event_dir: Path, target: str) -> Iterator[Finding]:
 
 def _channel(event_dir: Path, channel: str, target: str) -> Iterator[str]:
     directory = event_dir / "outbox" / channel
-    messages = _messages(directory)
+    messages = Outbox(event_dir, channel, "").entries()
     for message in messages:
         payload = directory / f"{message['n']}.json"
         if not payload.exists() or sha256_file(payload) != message["payload_sha256"]:
@@ -56,15 +53,6 @@ def _channel(event_dir: Path, channel: str, target: str) -> Iterator[str]:
     receipt = event_dir / "receipts" / f"{channel}.json"
     if receipt.exists():
         yield from _compared(channel, read_json(receipt)["history"], messages, target)
-
-
-def _messages(directory: Path) -> list[dict[str, Any]]:
-    """Return every message of a channel, intent and receipt as one, the first first."""
-    found = []
-    for path in directory.glob("*.intent.json"):
-        receipt = path.with_name(path.name.replace(".intent.", ".receipt."))
-        found.append(read_json(path) | (read_json(receipt) if receipt.exists() else {}))
-    return sorted(found, key=lambda message: int(message["n"]))
 
 
 def _repeated(sent: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
