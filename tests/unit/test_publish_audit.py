@@ -8,6 +8,7 @@ import pytest
 
 from llama.files import sha256_bytes
 from llama.publish.audit import audit_messages
+from llama.publish.outbox import Found, Message, Outbox, Post
 
 TARGET = "events/S240101ab/all"
 HERE = "https://example.org/hook"
@@ -121,3 +122,49 @@ def test_a_broken_file_is_named_and_not_fatal(event: Path, text: str) -> None:
     (event / "outbox/webhook/2.intent.json").write_text(text)
     (sentence,) = audit(event)
     assert sentence.startswith("outbox/webhook cannot be read (")
+
+
+class Forgetful:
+    """A remote that takes everything and shows nothing of it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def find(self, post: Post) -> Found | None:
+        return None
+
+    def send(self, post: Post) -> str:
+        self.count += 1
+        return f"id {self.count}"
+
+
+def test_what_the_outbox_itself_leaves(tmp_path: Path) -> None:
+    event = tmp_path / "S240101ab"
+    (event / "receipts").mkdir(parents=True)
+    remote, box = Forgetful(), Outbox(event, "webhook", HERE)
+
+    def deliver(content: str, withdrawal: bool = False) -> list[str]:
+        digest = sha256_bytes(content.encode())
+        message = Message(digest, {}, withdrawal, lambda *words: repr(words).encode())
+        with box.locked():
+            box.deliver(remote, message)
+        tell(event, *range(1, remote.count + 1))
+        return audit(event)
+
+    for content, withdrawal in [
+        ("a", False),
+        ("a", False),
+        ("b", False),
+        ("a", True),
+        ("a", False),
+    ]:
+        assert deliver(content, withdrawal) == []
+    assert remote.count == 4
+    # a lost receipt may have been sent; the outbox asks, and this remote lies
+    (event / "outbox/webhook/4.receipt.json").unlink()
+    assert "message 4 is not known" in audit(event)[0]
+    # the outbox loses what it sent last, and says the same again
+    for path in (event / "outbox/webhook").glob("4.*"):
+        path.unlink()
+    assert audit(event)[0].startswith("outbox/webhook has lost message 4, which may be sent again")
+    assert deliver("a")[0].startswith("outbox/webhook has lost message 4, 5, which may")
