@@ -25,6 +25,7 @@ from llama.settings.load import clone_directory
 TILES = "lvc_skymap.hdf5"
 _OWN = Path(__file__).parents[2]
 _SHOWN = 5
+_CAUSES = ("inputs", "provenance")
 _ABSENT = object()
 
 
@@ -261,9 +262,9 @@ def _differences(path: Path, recorded_sha256: str, content: bytes) -> list[str]:
 
 
 def _compare(old: Any, new: Any, where: str) -> Iterator[str]:
-    """Yield a sentence for every value that differs, in the order of the keys."""
+    """Yield a sentence for every value that differs: causes first, then in the order of the keys."""
     if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted({*old, *new}):
+        for key in sorted({*old, *new}, key=lambda key: (key not in _CAUSES, key)):
             place = f"{where}.{key}" if where else key
             yield from _compare(old.get(key, _ABSENT), new.get(key, _ABSENT), place)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
