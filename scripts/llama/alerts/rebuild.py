@@ -262,7 +262,7 @@ def _differences(path: Path, recorded_sha256: str, content: bytes) -> list[str]:
 
 
 def _compare(old: Any, new: Any, where: str) -> Iterator[str]:
-    """Yield a sentence for every value that differs: causes first, then in the order of the keys."""
+    """Yield a sentence for every value that differs, causes first, then by their keys."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}, key=lambda key: (key not in _CAUSES, key)):
             place = f"{where}.{key}" if where else key
