@@ -1,5 +1,6 @@
 """Settings, events, studies and locks, as all other files here use them."""
 
+import contextlib
 import fcntl
 import functools
 import os
@@ -22,11 +23,15 @@ from llama.event.names import (
     significance_name,
     skymap_name,
 )
+from llama.event.newest import newest_events
 from llama.event.populations import class_versions
 from llama.event.skymap_info import read_info
 from llama.files import sha256_file
 from llama.neutrinos.archive import Archive
 
+# said by profiles/do-cluster and profiles/slurm
+ON_FLEET = "fleet" in (workflow.resource_settings.default_resources or ())
+ON_SITE = "site" in (workflow.resource_settings.default_resources or ())
 STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
 
 
@@ -62,7 +67,8 @@ def prepare_output_dir():
     for link, target in links:
         if link.is_symlink() and Path(os.readlink(link)) != target:
             link.unlink()
-        if not os.path.lexists(link):
+        # two runs may start at once
+        with contextlib.suppress(FileExistsError):
             os.symlink(target, link)
 
 
@@ -100,7 +106,7 @@ def requested_products(directory):
 
     def locked_products(wildcards):
         lock_or_refuse(directory)
-        return event_products(directory)
+        return event_products(directory) + receipts(directory)
 
     return locked_products
 
@@ -126,20 +132,9 @@ def tracked_products(wildcards):
 
     An event that is broken or in another run's hands is named and does not stop the others.
     """
-    entries = {}
-    with os.scandir(SETTINGS.output_dir / "current_run") as directories:
-        for entry in directories:
-            alert = Path(entry.path) / "skymap_info.json"
-            if (
-                re.fullmatch(EVENT_DIR_PATTERN, f"events/{entry.name}")
-                and alert.exists()
-            ):
-                entries[f"events/{entry.name}"] = alert.stat().st_mtime
-    newest = sorted(entries, key=lambda event: -entries[event])[
-        : SETTINGS.events.tracked_newest
-    ]
+    run_dir, count = SETTINGS.output_dir / "current_run", SETTINGS.events.tracked_newest
     tracked = []
-    for event in newest:
+    for event in (f"events/{name}" for name in newest_events(run_dir, count)):
         try:
             read_flags(SETTINGS.output_dir / event)
             if not has_skymap(read_info(SETTINGS.output_dir / event)):
@@ -150,7 +145,7 @@ def tracked_products(wildcards):
         except LlamaError as error:
             logger.warning(f"{event} is left alone: {error}")
         else:
-            tracked += event_products(event)
+            tracked += event_products(event) + receipts(event)
     return tracked
 
 
@@ -168,11 +163,11 @@ def received_alerts(wildcards):
 
 
 def manifest_products(wildcards):
-    """Return every product but the manifest, the alerts as received, and bursts that count."""
+    """Return every product but manifest and page, the alerts as received, and bursts that count."""
     made = [
         path
         for path in event_products(wildcards.event)
-        if not path.endswith("manifest.json")
+        if not path.endswith(("manifest.json", "index.html"))
     ]
     return made + received_alerts(wildcards) + event_bursts(wildcards)
 
@@ -188,6 +183,24 @@ def is_published(wildcards):
     )
 
 
+def page_inputs(wildcards):
+    """Return every product but the page, which comes last."""
+    return [
+        path
+        for path in event_products(wildcards.event)
+        if not path.endswith("index.html")
+    ]
+
+
+def page_receipts(wildcards):
+    """Return what changes when a receipt does.
+
+    Not an input: a receipt that cannot be made while Slack is away must not keep the page away.
+    """
+    sent = (SETTINGS.output_dir / wildcards.event).glob("receipts/*.json")
+    return {path.stem: sha256_file(path) for path in sent}
+
+
 def event_skymap(wildcards):
     return f"{wildcards.event}/{skymap_name(event_info(wildcards.event))}"
 
@@ -201,6 +214,18 @@ def event_alert(wildcards):
 def event_map_source(wildcards):
     info = event_info(wildcards.event)
     return f"{wildcards.event}/{info['skymap_file'] or info['skymap_alert_file'] or info['alert_file']}"
+
+
+def event_keys(*keys):
+    """Return a params function for what a rule takes from skymap_info.json.
+
+    With the file as ancient input, an alert that says the same there outdates nothing.
+    """
+
+    def values(wildcards):
+        return [event_info(wildcards.event)[key] for key in keys]
+
+    return values
 
 
 @functools.cache
@@ -293,8 +318,11 @@ def is_busy(event):
 
 
 def lock_or_refuse(event):
-    """Lock an event, or end this run with a sentence; the kernel unlocks it when the run ends."""
-    if workflow.dryrun or event in _LOCKS:
+    """Lock an event, or end this run with a sentence; the kernel unlocks it when the run ends.
+
+    A run that only looks, such as --dry-run or --summary, needs no lock.
+    """
+    if workflow.executor_plugin is None or workflow.dryrun or event in _LOCKS:
         return
     path = SETTINGS.output_dir / event / ".lock"
     path.parent.mkdir(parents=True, exist_ok=True)

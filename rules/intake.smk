@@ -24,7 +24,7 @@ rule read_alert:
 
 rule extract_skymap:
     input:
-        info="{event}/skymap_info.json",
+        info=ancient("{event}/skymap_info.json"),
         source=event_map_source,
     output:
         "{event}/lvc_skymap.fits{gz}",
@@ -36,6 +36,7 @@ rule extract_skymap:
     conda:
         "../envs/llama.yaml"
     params:
+        skymap=event_keys("skymap_file", "skymap_alert_file", "skymap_sha256"),
         code=code("extract_skymap"),
     message:
         "Taking the sky map of {wildcards.event} as published"

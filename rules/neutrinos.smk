@@ -6,7 +6,7 @@ include: "common_neutrinos.smk"
 
 rule list_neutrinos:
     input:
-        info="{event}/skymap_info.json",
+        info=ancient("{event}/skymap_info.json"),
         given=given_neutrinos,
     output:
         "{event}/icecube_neutrino_list.json",
@@ -16,6 +16,7 @@ rule list_neutrinos:
     conda:
         "../envs/llama.yaml"
     params:
+        event=event_keys("graceid", "gps_time", "neutrino_file"),
         window=window_version,
         blinded=event_flag("BLINDED_NEUTRINOS"),
         online=may_ask,

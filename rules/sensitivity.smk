@@ -119,3 +119,13 @@ for study in STUDIES:
             f"studies/{study}/all"
         input:
             [f"studies/{study}.txt", *(f"studies/{study}/{p}" for p in STUDY_PRODUCTS)],
+
+
+# `studies/bns-o3-H1L1V1/background`: the shards alone, which `llama dev dv launch` asks for.
+for study in STUDIES:
+
+    rule:
+        name:
+            f"studies/{study}/background"
+        input:
+            shards_of(study),

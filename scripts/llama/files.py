@@ -1,14 +1,17 @@
 """Reading and writing files so that a reader never sees half of one."""
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
+
+import tenacity
 
 from llama.errors import LlamaError
 
@@ -55,6 +58,21 @@ def _umask() -> int:
     return mask
 
 
+def sync_directory(directory: Path) -> None:
+    """Bring the names in `directory` to disk; `LlamaError` where that cannot be done."""
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise LlamaError(
+            f"cannot write {directory}: {error.strerror}; "
+            "free some space or correct the permissions"
+        ) from error
+
+
 def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
     """Write `content` to `path` all at once or not at all."""
     with atomic_path(path) as temporary:
@@ -83,6 +101,20 @@ def atomic_hdf5(path: str | os.PathLike[str], size: int | None = None) -> Iterat
     with h5py.File(image, "w") as file:
         yield file
     write_bytes(path, image.getbuffer())
+
+
+def take_lock(file: int | IO[Any], timeout_s: float, refusal: Callable[[], str]) -> None:
+    """Lock an open file for this process alone; `LlamaError(refusal())` after `timeout_s`."""
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(BlockingIOError),
+        wait=tenacity.wait_fixed(0.05),
+        stop=tenacity.stop_after_delay(timeout_s),
+        reraise=True,
+    )
+    try:
+        attempts(fcntl.flock, file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise LlamaError(refusal()) from error
 
 
 def dump_json(value: Any) -> str:

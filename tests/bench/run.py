@@ -10,14 +10,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import alert
 import event
 import fleet
 import listen
+import pages
 import peers
 import stats
 import study
 
-MODULES = (stats, peers, event, study, listen, fleet)
+MODULES = (stats, peers, event, study, listen, alert, fleet, pages)
 
 
 def main() -> None:

@@ -2,18 +2,25 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from broker import Broker
+from bucket_samples import PART
 from do_double import Cloud
 from do_server import running
+from s3_faults import KEY, SECRET, FaultyS3, faulty_s3
 from standin import StandIns
 
-from llama.settings import default_yaml
+import llama.s3
+from llama.fleet import transfer
+from llama.fleet.spaces import Spaces
+from llama.settings import default_yaml, load
 
 TOKEN = "dop_v1_canary0123456789abcdef"  # noqa: S105
 
@@ -28,7 +35,7 @@ def settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def change(path: Path, **values: object) -> None:
-    """Change settings of the block `fleet` in place."""
+    """Change settings of the blocks `fleet` and `spaces` in place."""
     lines = path.read_text().splitlines()
     for name, value in values.items():
         (at,) = (n for n, line in enumerate(lines) if line.startswith(f"  {name}: "))
@@ -94,3 +101,37 @@ def broker() -> Iterator[Broker]:
     """A Kafka broker of one's own."""
     with Broker() as running:
         yield running
+
+
+@pytest.fixture
+def spaces(
+    s3: Any,
+    s3_endpoint: str,
+    settings_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[FaultyS3]:
+    """An S3 server behind a front that breaks what it is told to; settings and keys for it.
+
+    Each test has a bucket of its own, `front.bucket`; `front.s3` sees it without faults.
+    """
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name)
+    bucket = re.sub(r"[^a-z0-9]+", "-", f"t-{request.node.name}")[:60].strip("-")
+    s3.create_bucket(Bucket=bucket)
+    keys = tmp_path / "spaces-credentials"
+    keys.touch(0o600)
+    keys.write_text(f"[default]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n")
+    with faulty_s3(s3_endpoint) as front:
+        front.bucket, front.s3 = bucket, s3
+        change(settings_file, bucket=bucket, endpoint_url=front.url, credentials_file=keys)
+        yield front
+
+
+@pytest.fixture
+def bucket(spaces: FaultyS3, monkeypatch: pytest.MonkeyPatch) -> Spaces:
+    """The bucket, with the smallest parts and little patience."""
+    monkeypatch.setattr(transfer, "PART", PART)
+    monkeypatch.setattr(llama.s3, "PATIENCE_S", 3.0)
+    return Spaces(load().spaces)

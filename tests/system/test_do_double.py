@@ -1,8 +1,8 @@
 """The double answers what the real API does, as far as python-digitalocean's own tests record it.
 
 Its sdist (1.17.0) has no tests; the keys below are those of the files in digitalocean/tests/data
-of its repository (v1.17.0), each named. A key that is missing in the double would let code pass
-that the real cloud breaks.
+of its repository, each named, as found at various commits up to that release. A key that is missing
+in the double would let code pass that the real cloud breaks.
 """
 
 import json

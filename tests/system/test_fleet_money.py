@@ -150,6 +150,16 @@ def test_alone_waits_for_the_other(tmp_path: Path):
             assert (tmp_path / "done").exists()
 
 
+def test_alone_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("llama.fleet.money._ALONE_WITHIN_S", 0.2)
+    with (
+        Ledger(tmp_path).alone(),
+        pytest.raises(LlamaError, match="another command has been making droplets"),
+        Ledger(tmp_path).alone(),
+    ):
+        pass
+
+
 def test_now_is_later_than_the_ledger(tmp_path: Path):
     ledger = Ledger(tmp_path)
     enter(ledger, 1, "2999-01-01T00:00:00Z")  # a clock that is wrong counts one hour, not minus

@@ -1,16 +1,18 @@
 """One process at a time, found and ended by the lock that it holds."""
 
+import logging
 import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 
-from llama.alerts.daemon import holder, only_one, start_in_background, stop
+from llama.alerts.daemon import holder, kill, log_to, only_one, start_in_background, stop
 from llama.errors import LlamaError
 
 HOLD = """
-import signal, sys, threading
+import signal, subprocess, sys, threading
 from pathlib import Path
 from llama.alerts.daemon import only_one
 end = threading.Event()
@@ -18,6 +20,8 @@ if "deaf" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 else:
     signal.signal(signal.SIGTERM, lambda *_: end.set())
+if "parent" in sys.argv:
+    subprocess.Popen(["sleep", "600"], start_new_session=True)
 with only_one(Path(sys.argv[1]), "llama x"):
     print("held", flush=True)
     end.wait()
@@ -96,3 +100,34 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
         only_one(tmp_path / "x" / "lock", "llama x"),
     ):
         raise AssertionError("held")
+
+
+def test_a_process_is_killed_with_all_that_it_started(lock, start):
+    process = start("deaf", "parent")
+    (child,) = psutil.Process(process.pid).children()
+    assert kill(lock, "llama x") == process.pid
+    assert not psutil.pid_exists(process.pid)
+    assert not child.is_running()
+    with pytest.raises(LlamaError, match="llama x is not running"):
+        kill(lock, "llama x")
+
+
+def test_the_log_and_stderr_have_levels_of_their_own(tmp_path, capsys):
+    logger = logging.getLogger("llama")
+    before, level = logger.handlers[:], logger.level
+    try:
+        log_to(tmp_path / "logs" / "x.log", logging.INFO, logging.WARNING)
+        logger.debug("a detail")
+        logger.info("as expected")
+        logger.warning("a problem")
+    finally:
+        logger.setLevel(level)
+        for handler in set(logger.handlers) - set(before):
+            logger.removeHandler(handler)
+            handler.close()
+    lines = (tmp_path / "logs" / "x.log").read_text().splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == ["INFO as expected", "WARNING a problem"]
+    assert capsys.readouterr().err.count("\n") == 1
+    (tmp_path / "file").touch()
+    with pytest.raises(LlamaError, match="cannot write the log"):
+        log_to(tmp_path / "file" / "x.log")

@@ -103,6 +103,20 @@ def test_an_update_without_map_keeps_the_map(tmp_path: Path) -> None:
     assert "bayestar.multiorder.fits,1" in result.notes[0]
 
 
+def test_the_same_map_again_stays_where_it_is(tmp_path: Path) -> None:
+    take(tmp_path, gwalert_bytes())
+    again = gwalert_bytes(alert_type="UPDATE", time_created="2024-01-01T01:00:00Z")
+    event = take(tmp_path, again).event_dir
+    info = read_info(event)
+    assert (info["alert_file"], info["revision"]) == ("alerts/2-Update.json", 2)
+    assert info["skymap_alert_file"] == "alerts/1-Preliminary.json"
+    (
+        event / "alerts/1-Preliminary.json"
+    ).unlink()  # lost: then it is taken from where it came again
+    last = gwalert_bytes(alert_type="UPDATE", time_created="2024-01-01T02:00:00Z")
+    assert read_info(take(tmp_path, last).event_dir)["skymap_alert_file"] == "alerts/3-Update.json"
+
+
 def test_a_notice_without_map_is_completed_later(tmp_path: Path) -> None:
     result = take(tmp_path, voevent())
     info = read_info(result.event_dir)
@@ -161,11 +175,16 @@ def test_a_retraction_may_come_first(tmp_path: Path) -> None:
     info = read_info(event)
     assert info["retracted"]
     assert info["event_time"] is info["far"] is info["event_alert_file"] is None
-    # the alert it retracts, late: older, so kept and not used
-    result = take(tmp_path, gwalert_bytes())
-    assert not result.changed
-    assert read_info(event) == info
+    # the alert it retracts, late: it tells what the event was
+    assert take(tmp_path, gwalert_bytes()).changed
     assert (event / "alerts/2-Preliminary.json").read_bytes() == gwalert_bytes()
+    late = read_info(event)
+    take(tmp_path / "in order", gwalert_bytes())
+    in_order = read_info(take(tmp_path / "in order", RETRACTION).event_dir)
+    for name in ("alert_file", "event_alert_file", "skymap_alert_file", "skymap_filename"):
+        late.pop(name), in_order.pop(name)  # their numbers are those of the arrival
+    assert late == in_order | {"notice": "S240101ab-1-Retraction"}
+    assert not take(tmp_path, gwalert_bytes()).changed
 
 
 def test_an_older_notice_is_archived_once_and_used_only_by_force(tmp_path: Path) -> None:

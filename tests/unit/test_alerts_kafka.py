@@ -4,7 +4,8 @@ import logging
 
 import pytest
 
-from llama.alerts.kafka import client_config, client_log, log_to, redacted
+from llama.alerts.daemon import log_to
+from llama.alerts.kafka import client_config, client_log, redacted
 from llama.errors import LlamaError
 from llama.settings.model import Listen
 

@@ -61,3 +61,23 @@ def test_sky_maps_of_a_simulation_count_by_shard(tmp_path):
     for name in ("shard-0000", ".shard-0001", "shard-0002", "shard-0007", "shard-x"):
         (tmp_path / "maps" / name).mkdir(parents=True)
     assert localised_injections(tmp_path, 130, 50) == 80
+
+
+def test_shards_in_another_place_count_once(studies):
+    directory = studies / "bns-o3-H1L1" / "background"
+    (directory / "shard-0000.hdf5").touch()
+    now = time.time()
+    elsewhere = {("bns-o3-H1L1", "background"): {0: now - 100, 1: now - 50}}
+    (row,) = study_progress(studies, WANTED, 1000, elsewhere)
+    assert row[2:] == (2000, 2500, None)  # nobody knows whether somebody is at work
+    (row,) = study_progress(studies, WANTED, 1000, {}, {"bns-o3-H1L1"})
+    assert row[2:] == (1000, 2500, None)  # one shard tells no rate
+
+
+def test_the_rate_of_a_fleet_is_that_of_the_last_half_hour(studies):
+    now = time.time()
+    dates = {0: now - 7200, 1: now - 100, 2: now - 60}  # the last one has 500
+    elsewhere = {("bns-o3-H1L1", "background"): dates}
+    (row,) = study_progress(studies, WANTED | {}, 1000, elsewhere, {"bns-o3-H1L1"})
+    assert row.done == 2500
+    assert row.rate_hz == pytest.approx(5, rel=0.02)

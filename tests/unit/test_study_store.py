@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+import llama.s3
 from llama.errors import LlamaError
 from llama.study import store as store_module
 from llama.study.store import open_store
@@ -112,10 +113,11 @@ def test_a_mistyped_bucket_is_named_and_not_made(s3, tmp_path):
 
 
 def test_no_key_and_no_server_are_sentences(s3, tmp_path, monkeypatch):
+    monkeypatch.setattr(llama.s3, "PATIENCE_S", 0.4)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(LlamaError, match=r"s3://b/names\.txt cannot be read .*AWS_ENDPOINT_URL"):
+    with pytest.raises(LlamaError, match=r"s3://b/names\.txt cannot be reached .*AWS_ENDPOINT_URL"):
         open_store("s3://b", tmp_path).read("names.txt")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(LlamaError, match=r"no key to read .*AWS_ACCESS_KEY_ID"):
+    with pytest.raises(LlamaError, match=r"no key for .*AWS_ACCESS_KEY_ID"):
         open_store("s3://b", tmp_path).read("names.txt")

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from workspace import EVENT, Workspace
 
-pytest.importorskip("llama.cli.run", reason="needs llama run")
-
 
 @pytest.fixture
 def crontab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -2,6 +2,8 @@
 
 import contextlib
 import fcntl
+import logging
+import logging.handlers
 import os
 import signal
 import subprocess
@@ -9,17 +11,24 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import tenacity
+from typing import IO
 
 from llama.errors import LlamaError
+from llama.files import take_lock
 
 _START_S = 20.0
 
 
+class RunningError(LlamaError):
+    """Another process holds the lock."""
+
+
 @contextlib.contextmanager
-def only_one(lock: Path, what: str) -> Iterator[None]:
-    """Hold `lock`, a file that then says our pid; `LlamaError` if another process holds it."""
+def only_one(lock: Path, what: str, remedy: str = "") -> Iterator[IO[str]]:
+    """Hold `lock`, a file that then says our pid; `RunningError` if another process holds it.
+
+    `remedy` is what to do then, if it is not to end the other one with `what` -k.
+    """
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         file = lock.open("a+")
@@ -30,23 +39,20 @@ def only_one(lock: Path, what: str) -> Iterator[None]:
     with file:
         try:
             # a question of `holder` keeps it for an instant
-            for attempt in tenacity.Retrying(
-                retry=tenacity.retry_if_exception_type(BlockingIOError),
-                wait=tenacity.wait_fixed(0.05),
-                stop=tenacity.stop_after_delay(1),
-                reraise=True,
-            ):
-                with attempt:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LlamaError(
-                f"{what} is running already with pid {lock.read_text().strip()}; "
-                f"end it first with {what} -k"
-            ) from error
+            take_lock(
+                file,
+                1.0,
+                lambda: (
+                    f"{what} is running already with pid {lock.read_text().strip()}; "
+                    f"{remedy or f'end it first with {what} -k'}"
+                ),
+            )
+        except LlamaError as error:
+            raise RunningError(str(error)) from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
-        yield
+        yield file
 
 
 def holder(lock: Path) -> int | None:
@@ -86,13 +92,15 @@ def start_in_background(arguments: Sequence[str], lock: Path, what: str, log: Pa
     return process.pid
 
 
-def stop(lock: Path, what: str, timeout_s: float = 30.0) -> int:
+def stop(
+    lock: Path, what: str, timeout_s: float = 30.0, by: signal.Signals = signal.SIGTERM
+) -> int:
     """Ask the process that holds `lock` to end, wait until it has, and return its pid."""
     pid = holder(lock)
     if pid is None:
         raise LlamaError(f"{what} is not running; there is nothing to end")
     try:
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, by)
     except ProcessLookupError:
         return pid
     except PermissionError as error:
@@ -106,3 +114,48 @@ def stop(lock: Path, what: str, timeout_s: float = 30.0) -> int:
             )
         time.sleep(0.1)
     return pid
+
+
+def kill(lock: Path, what: str) -> int:
+    """Kill the process that holds `lock` and all that it has started; return its pid."""
+    import psutil
+
+    pid = holder(lock)
+    if pid is None:
+        raise LlamaError(f"{what} is not running; there is nothing to end")
+    try:
+        process = psutil.Process(pid)
+        # it first: it would start others
+        processes = [process, *process.children(recursive=True)]
+        for one in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(processes, timeout=10)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.AccessDenied as error:
+        raise LlamaError(f"{what} with pid {pid} is another user's; ask them to end it") from error
+    return pid
+
+
+def log_to(path: Path, level: int = logging.INFO, stderr: int = logging.INFO) -> None:
+    """Send the log to `path`, which may be moved away by logrotate, and to stderr.
+
+    `level` and `stderr` are the least levels for the one and the other.
+    """
+    form = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    form.converter = time.gmtime
+    logger = logging.getLogger("llama")
+    logger.setLevel(min(level, stderr))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.handlers.WatchedFileHandler(path, errors="backslashreplace")
+    except OSError as error:
+        raise LlamaError(
+            f"cannot write the log {path} ({error.strerror}); correct the permissions or the path"
+        ) from error
+    for handler, least in ((file, level), (logging.StreamHandler(sys.stderr), stderr)):
+        handler.setFormatter(form)
+        handler.setLevel(least)
+        logger.addHandler(handler)
+    logging.raiseExceptions = False  # a full disk must not flood stderr

@@ -3,11 +3,11 @@
 import contextlib
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from llama.errors import LlamaError
+from llama.files import take_lock
 
 TIMEOUT_S = 30.0
 
@@ -25,7 +25,11 @@ def locked(directory: Path) -> Iterator[None]:
             "another directory with --rundir DIR"
         ) from error
     try:
-        _wait_for_lock(handle, directory)
+        take_lock(
+            handle,
+            TIMEOUT_S,
+            lambda: f"another command is writing {directory}; try again when it has ended",
+        )
         yield
     finally:
         if made:
@@ -36,16 +40,18 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _wait_for_lock(handle: int, directory: Path) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                raise LlamaError(
-                    f"another command is writing {directory}; try again when it has ended"
-                ) from error
-            time.sleep(0.05)
-        else:
-            return
+def is_processed(event_dir: Path) -> bool:
+    """Tell whether a run of Snakemake has locked the event; see rules/common.smk."""
+    return is_held(event_dir / ".lock")
+
+
+def is_held(lock: Path) -> bool:
+    """Tell whether any process holds the file `lock`."""
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False

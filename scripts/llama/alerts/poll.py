@@ -82,4 +82,4 @@ def _is_heard(alert: Alert, content: bytes, event_dir: Path) -> bool:
     files = json.loads(content)["files"]
     sent = sum(kind == alert.kind for _, kind, _ in notices(alert.graceid, files))
     alerts = (event_dir / "alerts").glob(f"*-{alert.kind}.*")
-    return sum(path.suffix in (".json", ".xml") for path in alerts) >= sent
+    return sum(path.name.endswith((f"{alert.kind}.json", ".xml")) for path in alerts) >= sent

@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.files import read_json, sha256_bytes, write_bytes, write_json
+from llama.files import read_json, sha256_bytes, sync_directory, write_bytes, write_json
 
 REPLAY = "replay"
 # How long brokers, who keep records for a few days, may deliver one again.
@@ -216,10 +216,10 @@ class Spool:
     def _sync(self, directories: Iterable[Path]) -> None:
         """Bring names to disk; of a directory that is new, its own name and those above too."""
         for directory in directories:
-            _sync_directory(directory)
+            sync_directory(directory)
             if directory not in self._durable:
                 for above in directory.parents:
-                    _sync_directory(above)
+                    sync_directory(above)
                     if above == self._output_dir:
                         break
                 self._durable.add(directory)
@@ -275,24 +275,10 @@ def _set_aside(path: Path, quarantine: Path, reason: str) -> None:
         write_bytes(target, path.read_bytes())
     path.unlink(missing_ok=True)
     for directory in (quarantine, path.parent):
-        _sync_directory(directory)
+        sync_directory(directory)
 
 
 def _remove_older(path: Path, limit_s: float) -> None:
     with contextlib.suppress(OSError):
         if path.is_file() and path.stat().st_mtime < limit_s:
             path.unlink()
-
-
-def _sync_directory(directory: Path) -> None:
-    try:
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    except OSError as error:
-        raise LlamaError(
-            f"cannot write {directory}: {error.strerror}; "
-            "free some space or correct the permissions"
-        ) from error

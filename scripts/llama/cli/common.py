@@ -74,16 +74,22 @@ def plural(count: int, what: str) -> str:
     return f"{count:,} {what}" + "s" * (count != 1)
 
 
-def counter(what: str, total: int) -> Callable[[int], None]:
+def counter(what: str, total: int, unit: int = 1, name: str = "") -> Callable[[int], None]:
     """Return what shows, from two seconds on and on a terminal only, how many of `total` are done.
 
-    The line is wiped when the last is done.
+    Both are shown in multiples of `unit`, which is called `name`. The line is wiped when the last
+    is done.
     """
-    start = time.monotonic()
+    start, shown = time.monotonic(), 0.0
 
     def show(done: int) -> None:
-        if sys.stderr.isatty() and time.monotonic() - start > 2:
-            sys.stderr.write(f"\r{what} {done:,} of {total:,}\x1b[K" + "\r\x1b[K" * (done == total))
+        nonlocal shown
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - start > 2 and (now - shown > 0.1 or done == total):
+            shown = now
+            share = f"{done / total:4.0%} " if total else ""
+            line = f"{what} {share}{done // unit:,} of {total // unit:,}{name}"
+            sys.stderr.write(f"\r{line}\x1b[K" + "\r\x1b[K" * (done == total))
             sys.stderr.flush()
 
     return show

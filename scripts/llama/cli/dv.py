@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from llama.cli import dv_study
 from llama.cli.common import ask, counter, plural, say
 from llama.cli.parsers import Subparsers, add_command, add_group
 from llama.errors import LlamaError
@@ -24,8 +25,7 @@ def add_parser(subparsers: Subparsers) -> None:
         )  # fmt: skip
 
     group = add_group(subparsers, "dv", "droplets at work, all at once", pattern)
-    done = add_command(group, "done", "tell injections done, rate and time left", _done)
-    done.add_argument("what", choices=["bg"], help="bg: background and signal injections")
+    dv_study.add_commands(group)
     add_command(group, "init", "learn the host keys of all droplets; asks for unknown ones", _init)
     add_command(group, "ls-procs", "list LLAMA's processes on all droplets", _ls_procs)
     add_command(group, "tail", "show the last lines of the newest log of each droplet", _tail)
@@ -191,54 +191,3 @@ def _killall(options: argparse.Namespace) -> int:
     from llama.fleet.remote import KILL_PROCESSES
 
     return _show(_run(options, KILL_PROCESSES))
-
-
-def _done(options: argparse.Namespace) -> None:
-    from llama.settings import load
-    from llama.study.progress import localised_injections, most_injections, study_progress
-    from llama.study.simulate import SHARD_SIZE
-
-    settings = load()
-    counts = {
-        "background": settings.background.injections,
-        "signal": settings.background.signal_injections,
-        "doublet": settings.background.signal_injections,
-        "quadruplet": settings.background.signal_injections,
-    }
-    studies = settings.output_dir / "studies"
-    wanted = {
-        (study, kind): count
-        for study in sorted(settings.background.studies)
-        for kind, count in counts.items()
-        # signal is made on request only
-        if kind == "background" or (studies / study / kind).is_dir()
-    }
-    for study, kind in wanted:
-        pairs = most_injections(studies / study / "skymaps.hdf5") if kind == "background" else None
-        if pairs is not None:
-            wanted[study, kind] = min(wanted[study, kind], pairs)
-    simulations = settings.background.simulations
-    if not wanted and not simulations:
-        sys.stderr.write("no studies: name their sky maps under background.studies\n")
-        return
-    print(f"{'study':28} {'injections':10} {'done':>13} {'of':>13}      {'rate':>9}  left")
-    for name, simulation in sorted(simulations.items()):
-        total = simulation.injections
-        made = localised_injections(settings.output_dir / "simulations" / name, total, SHARD_SIZE)
-        left = "done" if made == total else "-"
-        print(f"{name:28} sky maps   {made:13,} {total:13,} {made / total:4.0%} {'-':>9}  {left}")
-    for row in study_progress(studies, wanted, settings.background.shard_size):
-        rate = f"{row.rate_hz:,.0f} Hz" if row.rate_hz else "-"
-        left = "done" if row.done == row.wanted else _duration(row.left_s)
-        print(
-            f"{row.study:28} {row.kind:10} {row.done:13,} {row.wanted:13,} "
-            f"{row.done / row.wanted:4.0%} {rate:>9}  {left}"
-        )
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "not at work"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

@@ -33,9 +33,9 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _gcn(options: argparse.Namespace) -> None:
-    from llama.alerts.daemon import start_in_background, stop
+    from llama.alerts.daemon import log_to, start_in_background, stop
     from llama.alerts.health import lock_path
-    from llama.alerts.kafka import client_config, log_to
+    from llama.alerts.kafka import client_config
     from llama.alerts.listen import COMMAND, listen
     from llama.settings import load
 

@@ -70,6 +70,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "revision": (lambda value: type(value) is int and value >= 1, "a number from 1"),
 }
 
+KEYS = tuple(_CHECKS)
+
 
 def check_info(info: Any, where: str) -> dict[str, Any]:
     """Return `info` when every key of skymap_info.json is there and valid; unknown keys are kept.

@@ -1,7 +1,6 @@
 """What the fleet costs: a ledger of every droplet, and the limits that settings put on it."""
 
 import contextlib
-import fcntl
 import json
 import math
 import os
@@ -11,9 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llama.errors import LlamaError
+from llama.files import take_lock
 from llama.settings.model import Fleet as Limits
 
 _DAY_S = 86400.0
+_ALONE_WITHIN_S = 300.0  # an order may wait three minutes for an API that is away
 
 
 class Life(NamedTuple):
@@ -60,10 +61,20 @@ class Ledger:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Let no other process check the budget and order droplets within the block."""
+        """Let no other process check the budget and order droplets within the block.
+
+        `LlamaError` when another one is at it for more than `_ALONE_WITHIN_S`.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            take_lock(
+                lock,
+                _ALONE_WITHIN_S,
+                lambda: (
+                    f"another command has been making droplets for {_ALONE_WITHIN_S:.0f} s; "
+                    "try again when it has ended (llama com do -D tells what is there)"
+                ),
+            )
             yield
 
     def record(self, event: str, time: float, **content: Any) -> None:

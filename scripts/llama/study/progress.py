@@ -4,8 +4,9 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llama.errors import LlamaError
@@ -13,6 +14,7 @@ from llama.files import read_json, write_json
 
 _EVERY_S = 2.0
 _DEAD_AFTER_S = 60.0
+_RECENT_S = 1800.0
 
 
 class StudyProgress(NamedTuple):
@@ -60,16 +62,22 @@ def progress_path(shard: Path) -> Path:
 
 
 def study_progress(
-    studies_dir: Path, wanted: dict[tuple[str, str], int], shard_size: int
+    studies_dir: Path,
+    wanted: Mapping[tuple[str, str], int],
+    shard_size: int,
+    elsewhere: Mapping[tuple[str, str], Mapping[int, float]] = MappingProxyType({}),
+    on_fleet: Collection[str] = (),
 ) -> Iterator[StudyProgress]:
-    """Yield the progress of each (study, kind), of which `wanted` tells the injections."""
+    """Yield the progress of each (study, kind), of which `wanted` tells the injections.
+
+    elsewhere: {number: date [Unix s]} of shards that are in another place; on_fleet: studies whose
+    shards are made on other machines, so that only the dates of finished ones tell the rate.
+    """
     for (study, kind), total in wanted.items():
         directory = studies_dir / study / kind
-        done, rate_hz = 0, 0.0
-        for path in directory.glob("shard-*.hdf5"):
-            match = re.fullmatch(r"shard-(\d+)\.hdf5", path.name)
-            first = int(match[1]) * shard_size if match else total
-            done += max(0, min(shard_size, total - first))
+        rate_hz = 0.0
+        finished = dict(elsewhere.get((study, kind), {})) | _finished(directory)
+        done = _injections_in(finished, total, shard_size)
         for path in directory.glob(".shard-*.progress.json"):
             try:
                 content = read_json(path)
@@ -80,7 +88,33 @@ def study_progress(
                     rate_hz += content["done"] / max(took_s, 0.1)
             except (LlamaError, KeyError, TypeError):  # it has just ended
                 continue
+        if not rate_hz and study in on_fleet:
+            rate_hz = _recent_hz(finished, total, shard_size)
         yield StudyProgress(study, kind, min(done, total), total, rate_hz or None)
+
+
+def _finished(directory: Path) -> dict[int, float]:
+    found = {}
+    for path in directory.glob("shard-*.hdf5"):
+        if match := re.fullmatch(r"shard-(\d+)\.hdf5", path.name):
+            with contextlib.suppress(FileNotFoundError):
+                found[int(match[1])] = path.stat().st_mtime
+    return found
+
+
+def _injections_in(shards: Iterable[int], total: int, shard_size: int) -> int:
+    return sum(max(0, min(shard_size, total - number * shard_size)) for number in shards)
+
+
+def _recent_hz(finished: Mapping[int, float], total: int, shard_size: int) -> float:
+    """Return the rate of the shards that came since the first one of the last half hour."""
+    now = time.time()
+    recent = {number: date for number, date in finished.items() if now - date < _RECENT_S}
+    if len(recent) < 2:
+        return 0.0
+    first = min(recent, key=lambda number: recent[number])
+    done = _injections_in(recent.keys() - {first}, total, shard_size)
+    return done / max(now - recent[first], 1.0)
 
 
 def most_injections(path: str | os.PathLike[str]) -> int | None:

@@ -4,17 +4,20 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from llama.errors import LlamaError
 from llama.files import atomic_path
+from llama.s3 import CONNECTIONS, Bucket, Remedies, is_unknown, make_client, sentences
 
-_AT_ONCE = 16  # a list is a small object: what it costs is the way there and back
 _PAGE = 1000  # what S3 lists at once
-_UNKNOWN = {"404", "NoSuchKey", "NotFound"}
-_REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+_REMEDIES = Remedies(
+    "correct background.studies",
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials",
+    "check AWS_ENDPOINT_URL and the network",
+)
 
 
 class Piece(NamedTuple):
@@ -108,52 +111,37 @@ class S3Store:
     """
 
     def __init__(self, bucket: str, prefix: str, cache: Path) -> None:
-        import boto3
-        from botocore.config import Config
-
         self.name = f"s3://{bucket}/{prefix}".rstrip("/")
-        self._bucket, self._prefix, self._cache = bucket, f"{prefix}/" if prefix else "", cache
-        with self._sentences(self.name):
-            # when_required: stores that only resemble S3 refuse the newer checksums
-            self._client = boto3.session.Session().client(
-                "s3",
-                config=Config(
-                    request_checksum_calculation="when_required",
-                    response_checksum_validation="when_required",
-                    retries={"mode": "standard", "total_max_attempts": 5},
-                    connect_timeout=10,
-                    max_pool_connections=_AT_ONCE,
-                ),
-            )
+        self._prefix, self._cache = f"{prefix}/" if prefix else "", cache
+        with sentences(self.name, bucket, _REMEDIES):
+            self._client = make_client()
+        self._bucket = Bucket(self._client, bucket)
 
     def read(self, path: str) -> bytes | None:
         """Return an object's content, None when it is not there."""
         from botocore.exceptions import ClientError
 
+        def get() -> bytes:
+            answer = self._bucket.once("get_object", Key=self._prefix + path)
+            return bytes(answer["Body"].read())
+
         with self._sentences(f"{self.name}/{path}"):
             try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + path)
+                return self._bucket.patiently(get)
             except ClientError as error:
-                if error.response["Error"]["Code"] in _UNKNOWN:
+                if is_unknown(error):
                     return None
                 raise
-            return bytes(answer["Body"].read())
 
     def files(self, folder: str) -> dict[str, Piece]:
         """Return every object below a folder by its path; a page is one request."""
         found = {}
         with self._sentences(f"{self.name}/{folder}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket,
-                Prefix=f"{self._prefix}{folder}/",
-                PaginationConfig={"PageSize": _PAGE},
-            )
-            for page in pages:
-                for item in page.get("Contents", ()):
-                    path = item["Key"][len(self._prefix) :]
-                    if not path.endswith("/") and ".." not in path.split("/"):
-                        modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
-                        found[path] = Piece(path, item["Size"], modified, etag)
+            for item in self._bucket.objects(f"{self._prefix}{folder}/", _PAGE):
+                path = item["Key"][len(self._prefix) :]
+                if not path.endswith("/") and ".." not in path.split("/"):
+                    modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
+                    found[path] = Piece(path, item["Size"], modified, etag)
         return found
 
     def local(self, piece: Piece) -> Path:
@@ -163,7 +151,7 @@ class S3Store:
     def fetch(self, pieces: Sequence[Piece]) -> list[Path]:
         """Download what is not there yet; what has arrived stays when the rest fails."""
         wanted = [piece for piece in pieces if not self._is_there(piece)]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
             try:
                 for job in as_completed([pool.submit(self._download, piece) for piece in wanted]):
                     job.result()
@@ -180,17 +168,9 @@ class S3Store:
         return (about.st_size, about.st_mtime) == (piece.size, piece.modified)
 
     def _download(self, piece: Piece) -> None:
-        from boto3.s3.transfer import TransferConfig
-
         name = f"{self.name}/{piece.path}"
         with self._sentences(name), atomic_path(self.local(piece)) as temporary:
-            with temporary.open("wb") as stream:  # boto3 takes up a broken transfer by itself
-                self._client.download_fileobj(
-                    self._bucket,
-                    self._prefix + piece.path,
-                    stream,
-                    Config=TransferConfig(use_threads=False),
-                )
+            self._bucket.patiently(lambda: self._copy(piece, temporary))
             if not _is_what_was_listed(temporary, piece):
                 raise LlamaError(
                     f"{name} did not arrive as it was listed (size or MD5); "
@@ -198,31 +178,19 @@ class S3Store:
                 )
             os.utime(temporary, (piece.modified, piece.modified))
 
-    @contextmanager
-    def _sentences(self, what: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+    def _copy(self, piece: Piece, path: Path) -> None:
+        from boto3.s3.transfer import TransferConfig
 
-        try:
-            yield
-        except NoCredentialsError as error:
-            raise LlamaError(
-                f"there is no key to read {what}; set AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials"
-            ) from error
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code == "NoSuchBucket":
-                text = f"there is no bucket {self._bucket}; correct background.studies"
-            elif code in _REFUSED:
-                text = f"S3 refuses to let us read {what} ({code}); check key and endpoint"
-            else:
-                text = f"S3 cannot give {what} ({code}); run the same command again"
-            raise LlamaError(text) from error
-        except BotoCoreError as error:
-            raise LlamaError(
-                f"{what} cannot be read ({error}); check AWS_ENDPOINT_URL and the network, "
-                "then run the same command again"
-            ) from error
+        with path.open("wb") as stream:  # boto3 takes up a broken transfer by itself
+            self._client.download_fileobj(
+                self._bucket.name,
+                self._prefix + piece.path,
+                stream,
+                Config=TransferConfig(use_threads=False),
+            )
+
+    def _sentences(self, what: str) -> AbstractContextManager[None]:
+        return sentences(what, self._bucket.name, _REMEDIES)
 
 
 def _is_what_was_listed(path: Path, piece: Piece) -> bool:

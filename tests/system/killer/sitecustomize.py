@@ -1,8 +1,8 @@
 """Kills this Python, as kill -9 does, at the step named $KILL_AT; first in PYTHONPATH.
 
-A step is a call, before it and after it, that changes a file below gcn/ or spool/, brings one to
-disk, or takes records from Kafka and tells it how far they are kept. Each is written to
-$KILL_TRACE; the name has no random part, and the first step of a name counts. Production code
+A step is a call, before it and after it, that changes a file below gcn/, spool/ or current_run/,
+brings one to disk, or takes records from Kafka and tells it how far they are kept. Each is written
+to $KILL_TRACE; the name has no random part, and the first step of a name counts. Production code
 knows nothing of this.
 """
 
@@ -21,7 +21,7 @@ TRACE = os.environ.get("KILL_TRACE")
 
 
 def step(name):
-    name = re.sub(r"(/[.][^/]*[.](json|bin|xml))[.]\w*$", r"\1.TEMPORARY", name)
+    name = re.sub(r"(/[.][^/]*[.](json|bin|xml|gz))[.]\w*$", r"\1.TEMPORARY", name)
     if TRACE:
         with open(TRACE, "a") as file:  # noqa: PTH123
             file.write(f"{name}\n")
@@ -33,7 +33,7 @@ def counted(module, function, place):
     original = getattr(module, function)
 
     def call(*arguments, **options):
-        path = re.search("/(gcn|spool)(/.*|$)", place(*arguments, **options))
+        path = re.search("/(gcn|spool|current_run)(/.*|$)", place(*arguments, **options))
         if path:
             step(f"before {function} {path[0]}")
         result = original(*arguments, **options)

@@ -1,0 +1,257 @@
+"""One alert meeting one event directory: what it changes there, and how that is written."""
+
+import contextlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llama.alerts.gwalert import parse_alert
+from llama.alerts.record import Alert
+from llama.event.flags import write_flags
+from llama.event.names import has_skymap, products
+from llama.event.skymap_info import FILE_NAME, check_info
+from llama.files import sha256_bytes, sha256_file, write_bytes, write_json
+
+_GZIP = b"\x1f\x8b"
+INSIDE = ""  # the name of a map that came inside its alert
+# What an alert says about the event itself; a bare retraction says none of it.
+_EVENT_KEYS = ("event_time", "gps_time", "far", "pipeline", "group", "search", "instruments")
+# What belongs to the newest notice.
+_NOTICE_KEYS = ("alert_file", "notice_time", "notice")
+_SKYMAP_KEYS = ("skymap_file", "skymap_alert_file", "skymap_filename", "skymap_sha256")
+
+
+@dataclass(frozen=True)
+class IntakeResult:
+    """Where the event is, its revision, whether this alert changed it, and what to tell.
+
+    `alert_file` is where the alert lies in the event directory.
+    """
+
+    event_dir: Path
+    revision: int
+    changed: bool
+    notes: tuple[str, ...] = ()
+    alert_file: str = field(default="", compare=False)
+
+
+class Revision:
+    """One alert in an event directory, which the caller has locked; see `create_event`."""
+
+    def __init__(
+        self,
+        event_dir: Path,
+        alert: Alert,
+        content: bytes,
+        suffix: str,
+        old: dict[str, Any] | None,
+        force: bool,
+    ) -> None:
+        self.event_dir, self.alert, self.content, self.old = event_dir, alert, content, old
+        self.force = force
+        present = old["revision"] if old else 0
+        self.is_bare = alert.kind == "Retraction" and alert.far_hz is None
+        # whether the event's present alert is this one, byte for byte
+        self.is_present = old is not None and self._same(old["alert_file"], content)
+        archived = [path.name for path in (event_dir / "alerts").glob("[0-9]*")]
+        numbers = [int(re.findall("[0-9]+", name)[0]) for name in archived]
+        self.revision = max([*numbers, present]) + 1
+        same = [
+            number
+            for number, name in zip(numbers, archived, strict=True)
+            if name == f"{number}-{alert.kind}.{suffix}" and self._same(f"alerts/{name}", content)
+        ]
+        first = min(same, default=None)
+        # where this very alert lies if the event has had it
+        self.known = f"alerts/{first}-{alert.kind}.{suffix}" if first else None
+        if first and first > present:
+            # archived but not used, perhaps by a process that was killed in between
+            self.known = None
+            self.revision = self.revision if force else first
+        self.stem = f"alerts/{self.revision}-{alert.kind}"
+        self.alert_file = f"{self.stem}.{suffix}"
+
+    def _same(self, name: str | None, content: bytes) -> bool:
+        path = self.event_dir / name if name else None
+        if path is None or not path.exists() or path.stat().st_size != len(content):
+            return False
+        return sha256_file(path) == sha256_bytes(content)
+
+    def _has_map(self, content: bytes) -> bool:
+        old = self.old
+        if old is None or self.force or not has_skymap(old):
+            return False
+        path = self.event_dir / (old["skymap_file"] or old["skymap_alert_file"])
+        return path.exists() and bool(old["skymap_sha256"] == sha256_bytes(content))
+
+    def unchanged(self, *notes: str) -> IntakeResult:
+        """Return that the event stays as it is."""
+        old = self.old or {}
+        name = old["alert_file"] if self.is_present else self.known or self.alert_file
+        return IntakeResult(self.event_dir, old["revision"], False, notes, name)
+
+    def brings_nothing(
+        self, skymap: tuple[str, bytes] | None, neutrinos: tuple[str, bytes] | None
+    ) -> bool:
+        """Tell whether map and neutrinos, where given, are those the event has."""
+        old = self.old or {}
+        same_map = skymap is None or sha256_bytes(skymap[1]) == old["skymap_sha256"]
+        same_list = neutrinos is None or self._same(old["neutrino_file"], neutrinos[1])
+        return same_map and same_list
+
+    def take_older(self) -> IntakeResult:
+        """Keep an alert that is older than the present one, and use what no later one has told.
+
+        That is the event itself where only a bare retraction came, and the map where none came
+        or one of a still older alert.
+        """
+        old, alert = self.old or {}, self.alert
+        info = dict(old)
+        if not self.is_bare and self._is_later_than(old["event_alert_file"]):
+            bare_test = old["role"] == "test"
+            later = {key: old[key] for key in ("alert_type", "internal", *_NOTICE_KEYS)}
+            role = {"role": "test"} if bare_test else {}
+            info = {**self.info(), **later, **role, "retracted": old["retracted"]}
+        map_of = old["skymap_alert_file"] or old["skymap_file"]
+        skymap = None
+        if alert.skymap is not None and self._is_later_than(map_of):
+            skymap = (INSIDE, alert.skymap)
+        if skymap is not None or info != old:
+            return self.write({**info, "revision": self.revision}, skymap, None, {})
+        name = self.known or self.alert_file
+        if not (self.event_dir / name).exists():
+            write_bytes(self.event_dir / name, self.content)
+        return self.unchanged(
+            f"this notice of {alert.notice_time} is older than the present one of "
+            f"{old['notice_time']}: kept as {name}, not used; use it with --force"
+        )
+
+    def _is_later_than(self, name: str | None) -> bool:
+        """Tell whether the alert is later than that of an archived file, or there is none."""
+        if name is None:
+            return True
+        stem = name.partition(".")[0]
+        for path in (self.event_dir / f"{stem}.json", self.event_dir / f"{stem}.xml"):
+            if path.exists():
+                other = parse_alert(path.read_bytes(), str(path))
+                return self.alert.notice_time > other.notice_time
+        return False
+
+    def write(
+        self,
+        info: dict[str, Any],
+        skymap: tuple[str, bytes] | None,
+        neutrinos: tuple[str, bytes] | None,
+        flags: Mapping[str, bool | str],
+    ) -> IntakeResult:
+        """Write the new revision: archived files first, skymap_info.json last."""
+        notes = self._notes(info, skymap)
+        if skymap is not None and self._has_map(skymap[1]):
+            skymap = None  # the same map again: what was made from it stays
+            info = {**info, **{key: (self.old or {})[key] for key in _SKYMAP_KEYS}}
+        for pattern in ("alerts/.*", f".{FILE_NAME}.*"):  # of processes that were killed
+            for path in self.event_dir.glob(pattern):
+                path.unlink(missing_ok=True)
+        files = {self.alert_file: self.content}
+        if skymap is not None:
+            info.update(self._skymap_keys(skymap, files))
+        if neutrinos is not None:
+            suffix = (
+                "json" if neutrinos[1].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{") else "csv"
+            )
+            info["neutrino_file"] = f"alerts/{self.revision}-neutrinos.{suffix}"
+            files[info["neutrino_file"]] = neutrinos[1]
+        check_info(info, FILE_NAME)
+        written: list[Path] = []
+        try:
+            for name, content in files.items():
+                if self._same(name, content):
+                    continue
+                written.append(self.event_dir / name)
+                write_bytes(written[-1], content)
+            if not (self.event_dir / "flags.json").exists():
+                written.append(self.event_dir / "flags.json")
+                write_flags(self.event_dir, flags)
+            write_json(self.event_dir / FILE_NAME, info)
+        except BaseException:
+            for path in written:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+            raise
+        # What no rule will renew any more must not lie about: another form of map or search.
+        for name in set(products(self.old or info)) - set(products(info)):
+            (self.event_dir / name).unlink(missing_ok=True)
+        return IntakeResult(self.event_dir, self.revision, True, notes, self.alert_file)
+
+    def info(self) -> dict[str, Any]:
+        """Return skymap_info.json as this alert has it, without a map that it brings."""
+        alert, old, bare = self.alert, self.old or {}, self.is_bare
+        event = {
+            "event_time": alert.event_time_iso,
+            "gps_time": alert.gps_time,
+            "far": alert.far_hz,
+            "pipeline": alert.pipeline,
+            "group": alert.group,
+            "search": alert.search,
+            "instruments": list(alert.instruments),
+        }
+        if bare and old:
+            event = {key: old[key] for key in _EVENT_KEYS}
+        site = re.match(r"https?://[^/]+", alert.gracedb_url or "")
+        present = {
+            "alert_type": alert.alert_type,
+            "graceid": alert.graceid,
+            "significant": old.get("significant", True) if bare else alert.significant,
+            # The role is that of the event: a retraction of a test does not make it real.
+            "role": "test"
+            if alert.test_reason or (bare and old.get("role") == "test")
+            else "observation",
+            "internal": alert.internal,
+            "retracted": alert.kind == "Retraction",
+            "alert_file": self.alert_file,
+            "event_alert_file": old.get("event_alert_file") if bare else self.alert_file,
+            "gracedb_service_url": f"{site[0]}/api/" if site else old.get("gracedb_service_url"),
+            "notice_time": alert.notice_time,
+            "notice": f"{alert.graceid}-{alert.serial or self.revision}-{alert.kind}",
+            "revision": self.revision,
+        }
+        kept = {key: old.get(key) for key in (*_SKYMAP_KEYS, "neutrino_file")}
+        if not has_skymap(kept):
+            kept["skymap_filename"] = alert.skymap_filename
+        return {**old, **event, **present, **kept}
+
+    def _skymap_keys(self, skymap: tuple[str, bytes], files: dict[str, bytes]) -> dict[str, Any]:
+        """Return the keys of a new map; a map that is not inside the JSON alert joins `files`."""
+        name, content = skymap
+        compressed = content.startswith(_GZIP)
+        inside = name == INSIDE and not compressed and self.alert_file.endswith(".json")
+        if not inside:
+            path = f"{self.stem}.fits{'.gz' if compressed else ''}"
+            files[path] = content
+        default = f"{self.alert.graceid}-{self.revision}-{self.alert.kind}.multiorder.fits"
+        return {
+            "skymap_file": None if inside else path,
+            "skymap_alert_file": self.alert_file if inside else None,
+            "skymap_filename": _safe(name) or self.alert.skymap_filename or default,
+            "skymap_sha256": sha256_bytes(content),
+        }
+
+    def _notes(self, info: dict[str, Any], skymap: tuple[str, bytes] | None) -> tuple[str, ...]:
+        named = self.alert.skymap_filename
+        if skymap is not None or self.alert.kind == "Retraction":
+            return ()
+        if not has_skymap(info):
+            what = f"the notice names {named} but does not hold it" if named else "none came"
+            return (f"no sky map yet: {what}; give one with --skymap FILE or --graceid",)
+        if named and named != info["skymap_filename"]:
+            return (
+                f"the notice names the map {named}, the event keeps {info['skymap_filename']}; "
+                "give the new one with --skymap FILE or --graceid",
+            )
+        return ()
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.:,+-]", "_", Path(name).name)[-150:]

@@ -1,0 +1,90 @@
+"""Snakemake as a process beside us: what it is asked, and what it says."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from llama.errors import LlamaError
+from llama.event.names import EVENT_DIR_PATTERN
+from llama.settings.load import find_clone, find_config
+
+_FAILED_RULE = re.compile(r"^Error in rule (\w+):", re.MULTILINE)
+_OUR_ERROR = re.compile(r"^llama: (.+)", re.MULTILINE)
+_MISSING = re.compile(
+    r"^Missing input files for rule (\w+):.*?affected files:\s+(\S+)", re.M | re.S
+)
+_LAST_ERROR = re.compile(r"^(\w*(?:Error|Exception)\b.*(?:\n\S.*)?)", re.MULTILINE)
+
+
+class Workflow:
+    """The clone's workflow with the settings in force, for events such as current_run/S190425z."""
+
+    def __init__(self, output_dir: Path) -> None:
+        found = find_config()
+        self._output_dir = output_dir
+        self._clone = find_clone()
+        own = found is None or found.resolve() == (self._clone / "config.yaml").resolve()
+        self._options = [] if found is None or own else ["--configfile", str(found.resolve())]
+
+    def make(self, directory: str, log: Path) -> "subprocess.Popen[bytes]":
+        """Start making every product of an event; messages go to `log`."""
+        return self._start([f"{directory}/all", "--quiet", "host", "reason"], log, log)
+
+    def summarise(
+        self, directories: Sequence[str], out: Path, log: Path
+    ) -> "subprocess.Popen[bytes]":
+        """Start writing the state of every product to `out`; see `outdated`."""
+        targets = [f"{directory}/all" for directory in directories]
+        return self._start([*targets, "--summary"], out, log)
+
+    def _start(self, words: list[str], out: Path, log: Path) -> "subprocess.Popen[bytes]":
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with out.open("wb") as stdout, log.open("wb") as stderr:
+                return subprocess.Popen(
+                    [sys.executable, "-m", "snakemake", *words, *self._options],
+                    cwd=self._clone,
+                    env=os.environ | {"PATH": path},
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout if out != log else stderr,
+                    stderr=stderr,
+                    # Ctrl-C is for us; we tell our children
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise LlamaError(f"cannot start snakemake: {error}; see {log}") from error
+
+    def logs(self, directory: str) -> Path:
+        """Return where the logs of an event are."""
+        return self._output_dir / "logs" / directory.replace("current_run/", "events/", 1)
+
+    def reason(self, directory: str, log: Path) -> str:
+        """Return in one sentence why the run that wrote `log` failed."""
+        text = log.read_text(errors="replace")
+        if ours := _OUR_ERROR.findall(text):
+            return str(ours[-1])
+        for rule in _FAILED_RULE.findall(text):
+            for path in sorted(self.logs(directory).glob(f"{rule}*.log")):
+                lines = path.read_text(errors="replace").strip().splitlines()
+                if lines:
+                    return f"{rule}: {lines[-1].removeprefix('llama.errors.LlamaError: ')}"
+            return f"{rule} failed; see {log}"
+        if missing := _MISSING.search(text):
+            return f"{missing[1]}: {missing[2]} is not there and no rule makes it; put it back"
+        if other := _LAST_ERROR.findall(text):
+            return f"{' '.join(other[-1].split())[:300]}; see {log}"
+        return f"snakemake failed; see {log}"
+
+
+def outdated(summary: str) -> set[str]:
+    """Return the events, such as current_run/S190425z, of which a product is missing or old."""
+    found = set()
+    for line in summary.splitlines():
+        match = re.match(rf"({EVENT_DIR_PATTERN})/", line)
+        if match and line.endswith("\tupdate pending"):
+            found.add(match[1].replace("events/", "current_run/", 1))
+    return found

@@ -1,0 +1,238 @@
+"""`llama dev dv launch|batch|done|pull`: studies on the fleet, from this machine."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llama.cli.common import ask, counter, plural, say
+from llama.cli.parsers import Subparsers, add_command
+from llama.errors import LlamaError
+
+if TYPE_CHECKING:
+    from llama.fleet.launch import Launch
+    from llama.fleet.money import Cost
+    from llama.settings import Settings
+
+
+def add_commands(group: Subparsers) -> None:
+    """Add the commands to `llama dev dv`."""
+    launch = add_command(
+        group, "launch", "start the background study of a list of sky maps on the fleet", _launch
+    )
+    launch.add_argument("what", choices=["bg"], help="bg: background injections")
+    launch.add_argument("skymaps", metavar="LIST.csv", type=Path, help="one sky map per line")
+    batch = add_command(
+        group, "batch", "start the study of superevents and lists made before (O3B)", _batch
+    )
+    batch.add_argument("study", metavar="STUDY", nargs="?", help="which, if there are several")
+    for command in (launch, batch):
+        command.add_argument(
+            "--n", type=_count, metavar="N", help="injections (default: background.injections)"
+        )
+        command.add_argument("-F", "--foreground", action="store_true", help="wait for its end")
+        command.add_argument("-k", "--kill", action="store_true", help="end it")
+        command.add_argument("--profile", default="do-cluster", help=argparse.SUPPRESS)
+    done = add_command(group, "done", "tell injections done, rate, time left and cost", _done)
+    done.add_argument("what", choices=["bg"], help="bg: background and signal injections")
+    pull = add_command(group, "pull", "fetch results from Spaces into ./studies", _pull)
+    pull.add_argument("studies", metavar="STUDY", nargs="*", help="which (default: all)")
+
+
+def _count(text: str) -> int:
+    count = int(text.replace("_", ""))
+    if not 1 <= count <= 10**10:
+        raise ValueError
+    return count
+
+
+def _launch(options: argparse.Namespace) -> None:
+    from llama.fleet.launch import Launch, study_of_list
+    from llama.settings import load
+    from llama.study.lists import list_skymaps
+
+    settings = load()
+    study, skymaps = study_of_list(settings, options.skymaps)
+    if not options.kill:
+        count = len(list_skymaps(options.skymaps))
+        say(f"{study}: {plural(count, 'sky map')}, {_injections(settings, options.n)}")
+    words = ["dev", "dv", "launch", "bg", str(options.skymaps)]
+    _start(
+        settings, Launch(study, skymaps, options.n, options.profile, time.time()), words, options
+    )
+
+
+def _batch(options: argparse.Namespace) -> None:
+    from llama.fleet.launch import Launch, study_of_artifacts
+    from llama.settings import load
+
+    settings = load()
+    study = study_of_artifacts(settings, options.study)
+    if not options.kill:
+        source = settings.background.studies[study].artifacts
+        say(f"{study}: {source}, at most {_injections(settings, options.n)}")
+    words = ["dev", "dv", "batch", study]
+    _start(settings, Launch(study, "", options.n, options.profile, time.time()), words, options)
+
+
+def _injections(settings: "Settings", count: int | None) -> str:
+    count = count or settings.background.injections
+    shards = -(-count // settings.background.shard_size)
+    return f"{plural(count, 'injection')} in {plural(shards, 'shard')}"
+
+
+def _start(
+    settings: "Settings", launch: "Launch", words: list[str], options: argparse.Namespace
+) -> None:
+    """Start a launch in the background, become it with -F, or end it with -k."""
+    import signal
+
+    from llama.alerts.daemon import holder, start_in_background, stop
+    from llama.fleet.launch import places, prepare, run
+
+    what, where = " ".join(["llama", *words]), places(settings, launch.study)
+    if options.kill:
+        # Snakemake takes its jobs back for this signal; for SIGTERM it waits for their ends
+        pid = stop(where.lock, what, 120.0, signal.SIGINT)
+        say(f"ended {launch.study} with pid {pid}; the same command without -k goes on with it")
+        return
+    if (other := holder(where.lock)) is not None:
+        raise LlamaError(f"{launch.study} is running already with pid {other}; see {where.log}")
+    prepare(settings, launch, say)
+    if options.foreground:
+        run(settings, launch, what, to_log=not sys.stderr.isatty())
+    words += ["-F", "--profile", launch.profile, *(["--n", str(options.n)] if options.n else [])]
+    pid = start_in_background(words, where.lock, what, where.log)
+    say(f"launched, pid {pid}; log: {where.log}; how far it is: llama dev dv done bg")
+
+
+def _pull(options: argparse.Namespace) -> int:
+    from llama.fleet.pull import pull
+    from llama.fleet.spaces import Spaces
+    from llama.settings import load
+
+    def replace(paths: list[Path]) -> bool:
+        for path in paths[:10]:
+            print(path)
+        if len(paths) > 10:
+            print(f"and {len(paths) - 10:,} more")
+        return ask(f"Not as in Spaces; replace {plural(len(paths), 'file')}? [y/N]") == "y"
+
+    def progress(what: str, total: int) -> Callable[[int], object]:
+        unit, name = (10**6, " MB") if what == "fetched" else (1, " files")
+        return counter(what, total, unit, name)
+
+    spaces = Spaces(load().spaces, say)
+    spaces.check()
+    done = pull(spaces, Path("studies"), options.studies, replace, progress)
+    say(
+        f"{plural(done.fetched, 'file')} fetched ({done.size / 1e6:,.1f} MB), "
+        f"{done.same:,} already here; next: llama dev background table NAME.txt"
+    )
+    if done.unsure:
+        say(f"of {plural(done.unsure, 'file')} Spaces knows no checksum, only the size")
+    if done.different:
+        say(f"{plural(len(done.different), 'file')} left as here, other than in Spaces")
+    return 1 if done.different else 0
+
+
+def _done(options: argparse.Namespace) -> None:
+    from llama.fleet.launch import is_running, launches
+    from llama.fleet.money import Ledger, running_cost
+    from llama.settings import load
+    from llama.study.progress import localised_injections, study_progress
+    from llama.study.simulate import SHARD_SIZE
+
+    settings = load()
+    studies, started = settings.output_dir / "studies", launches(settings)
+    wanted = _wanted(settings, started)
+    simulations = settings.background.simulations
+    if not wanted and not simulations:
+        say("no studies: name their sky maps under background.studies, or launch one")
+    else:
+        print(f"{'study':28} {'injections':10} {'done':>13} {'of':>13}      {'rate':>9}  left")
+    for name, simulation in sorted(simulations.items()):
+        total = simulation.injections
+        made = localised_injections(settings.output_dir / "simulations" / name, total, SHARD_SIZE)
+        left = "done" if made == total else "-"
+        print(f"{name:28} sky maps   {made:13,} {total:13,} {made / total:4.0%} {'-':>9}  {left}")
+    elsewhere = _in_spaces(settings, wanted)
+    at_work = {study for study in started if is_running(settings, study)}
+    for row in study_progress(studies, wanted, settings.background.shard_size, elsewhere, at_work):
+        digits = ",.0f" if (row.rate_hz or 0) >= 10 else ".2g"
+        rate = f"{row.rate_hz:{digits}} Hz" if row.rate_hz else "-"
+        left = "at work" if row.study in at_work else "not at work"
+        if row.done == row.wanted:
+            left = "done"
+        elif row.left_s is not None:
+            left = _duration(row.left_s)
+        print(
+            f"{row.study:28} {row.kind:10} {row.done:13,} {row.wanted:13,} "
+            f"{row.done / row.wanted:4.0%} {rate:>9}  {left}"
+        )
+    lives = Ledger(settings.output_dir / "fleet").lives()
+    if lives:
+        _print_cost(running_cost(lives, time.time()))
+
+
+def _wanted(settings: "Settings", started: Mapping[str, "Launch"]) -> dict[tuple[str, str], int]:
+    """Return {(study, kind): injections} of all studies that are named or were launched."""
+    from llama.study.progress import most_injections
+
+    studies = settings.output_dir / "studies"
+    counts = {
+        "background": settings.background.injections,
+        "signal": settings.background.signal_injections,
+        "doublet": settings.background.signal_injections,
+        "quadruplet": settings.background.signal_injections,
+    }
+    wanted = {
+        (study, kind): count
+        for study in sorted({*settings.background.studies, *started})
+        for kind, count in counts.items()
+        # signal is made on request only
+        if kind == "background" or (studies / study / kind).is_dir()
+    }
+    for study, kind in wanted:
+        if kind == "background":
+            asked = started[study].injections if study in started else None
+            pairs = most_injections(studies / study / "skymaps.hdf5")
+            count = asked or wanted[study, kind]
+            wanted[study, kind] = count if pairs is None else min(count, pairs)
+    return wanted
+
+
+def _in_spaces(
+    settings: "Settings", wanted: Mapping[tuple[str, str], int]
+) -> dict[tuple[str, str], dict[int, float]]:
+    """Return which shards are in the bucket; without one, or without an answer, none."""
+    if settings.spaces.bucket is None or not wanted:
+        return {}
+    from llama.fleet.pull import finished_shards
+    from llama.fleet.spaces import Spaces
+
+    try:
+        spaces = Spaces(settings.spaces, say, patience_s=5.0)
+        return {key: finished_shards(spaces, *key) for key in wanted}
+    except LlamaError as error:
+        say(f"only what is on this machine is counted: {error}")
+        return {}
+
+
+def _print_cost(cost: "Cost") -> None:
+    parts = [
+        f"{study or 'no study'} ${usd:,.2f}" for study, usd in sorted(cost.usd_of_study.items())
+    ]
+    of = f" ({', '.join(parts)})" if any(cost.usd_of_study) else ""
+    print(
+        f"cost so far ${cost.usd:,.2f}{of}; {plural(cost.droplets, 'droplet')} now, "
+        f"${cost.usd_per_hour:,.2f} per hour; last 24 hours ${cost.usd_of_day:,.2f}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

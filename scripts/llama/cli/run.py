@@ -1,0 +1,170 @@
+"""`llama run`: alerts in, events up to date, by itself."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llama.cli.parsers import Subparsers, add_command
+
+if TYPE_CHECKING:
+    from llama.alerts.keeper import Choice
+    from llama.settings import Settings
+
+_LEVELS = ("debug", "info", "warning", "error", "critical", "none")
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `llama run`."""
+    command = add_command(
+        subparsers,
+        "run",
+        "take over alerts and keep the newest events up to date, in the background",
+        _run,
+    )
+    command.add_argument(
+        "events",
+        metavar="RUN/GLOB",
+        nargs="?",
+        default="",
+        help="events to keep, such as 'S2511*', current_run/'S*' or past_runs/o3/ "
+        "(default: all of current_run)",
+    )
+    command.add_argument("-F", "--foreground", action="store_true", help="stay in this terminal")
+    command.add_argument(
+        "-o",
+        "--runonce",
+        action="store_true",
+        help="one pass, for cron; nothing, quietly, if another run is at it",
+    )
+    command.add_argument(
+        "-n",
+        "--num-updated",
+        metavar="N",
+        type=int,
+        help="number of newest events to keep (default: events.tracked_newest in the settings)",
+    )
+    command.add_argument(
+        "--downselect",
+        metavar="KEY=VALUE,..",
+        default="",
+        help="keep only events with these values in skymap_info.json or flags.json, such as "
+        "group=CBC,far_lt=1e-6,sec_since_v0_lt=86400",
+    )
+    command.add_argument(
+        "--dry-run-dirs",
+        action="store_true",
+        help="print the directories that would be kept, and do nothing",
+    )
+    command.add_argument(
+        "-l", "--logfile", metavar="FILE", type=Path, help="the log (default: logs/llamad.log)"
+    )
+    command.add_argument(
+        "-v", "--verbosity", choices=_LEVELS, default="info", help="what is logged (%(default)s)"
+    )
+    ending = command.add_mutually_exclusive_group()
+    ending.add_argument("-k", "--kill", action="store_true", help="end the daemon after its jobs")
+    ending.add_argument("-K", "--kill-now", action="store_true", help="kill it with its jobs")
+    ending.add_argument("-R", "--restart", action="store_true", help="end it and start anew")
+    ending.add_argument(
+        "-r", "--running", action="store_true", help="say whether it runs; exit 1 if not"
+    )
+
+
+def _run(options: argparse.Namespace) -> int | None:
+    from llama.alerts import daemon
+    from llama.alerts.keeper import COMMAND, daemon_lock
+    from llama.settings import load
+
+    settings = load()
+    lock = daemon_lock(settings.output_dir)
+    choice = _choice(options, settings)
+    if options.running:
+        return _say_running(settings)
+    if options.kill:
+        sys.stderr.write(f"ended {COMMAND} with pid {daemon.stop(lock, COMMAND)}\n")
+    elif options.kill_now:
+        sys.stderr.write(f"killed {COMMAND} with pid {daemon.kill(lock, COMMAND)} and its jobs\n")
+    elif options.dry_run_dirs:
+        for directory in choice.directories(settings.output_dir):
+            print(settings.output_dir / directory)
+    else:
+        return _keep(options, settings, choice)
+    return None
+
+
+def _keep(options: argparse.Namespace, settings: "Settings", choice: "Choice") -> int | None:
+    from llama.alerts import daemon
+    from llama.alerts.keeper import COMMAND, daemon_lock, run_daemon, run_once
+
+    lock = daemon_lock(settings.output_dir)
+    if options.restart and daemon.holder(lock) is not None:
+        daemon.stop(lock, COMMAND)
+    log = (options.logfile or settings.output_dir / "logs" / "llamad.log").absolute()
+    if not (options.foreground or options.runonce):
+        pid = daemon.start_in_background(_words(options, log), lock, COMMAND, log)
+        sys.stderr.write(f"keeping events, pid {pid}; log: {log}; end it with {COMMAND} -k\n")
+        return None
+    level = logging.getLevelName(options.verbosity.upper()) if options.verbosity != "none" else 99
+    daemon.log_to(log, level, logging.WARNING if options.runonce else level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+    def show() -> None:
+        from llama.figures.run_page import write_run_page
+
+        write_run_page(settings)
+
+    if options.runonce:
+        return 1 if run_once(settings, choice, stop, show) else 0
+    run_daemon(settings, choice, stop, show)
+    return None
+
+
+def _words(options: argparse.Namespace, log: Path) -> list[str]:
+    """Return the words of the same command in the foreground."""
+    words = ["run", "-F", "-l", str(log), "-v", options.verbosity]
+    if options.num_updated is not None:
+        words += ["-n", str(options.num_updated)]
+    if options.downselect:
+        words += ["--downselect", options.downselect]
+    return [*words, "--", options.events]
+
+
+def _choice(options: argparse.Namespace, settings: "Settings") -> "Choice":
+    from llama.alerts.keeper import Choice
+    from llama.errors import LlamaError
+    from llama.event.newest import parse_downselect
+
+    count = settings.events.tracked_newest if options.num_updated is None else options.num_updated
+    if count < 0:
+        raise LlamaError(f"-n {count} is no number of events; give 0 or more")
+    given = options.events.removeprefix(f"{settings.output_dir}/")
+    run, _, pattern = given.rpartition("/")
+    run = {"": "current_run", "events": "current_run"}.get(run, run)
+    past = run.split("/")
+    if run != "current_run" and not (len(past) == 2 and past[0] == "past_runs"):
+        raise LlamaError(
+            f"{options.events!r} names no events of {settings.output_dir}; "
+            "give GLOB, current_run/GLOB or past_runs/NAME/GLOB"
+        )
+    return Choice(count, run, pattern or "*", parse_downselect(options.downselect))
+
+
+def _say_running(settings: "Settings") -> int:
+    from llama.alerts.daemon import holder
+    from llama.alerts.failing import Failing
+    from llama.alerts.keeper import COMMAND, daemon_lock, failing_path
+    from llama.alerts.spool import Spool
+
+    pid = holder(daemon_lock(settings.output_dir))
+    print(f"{COMMAND} is running, pid {pid}" if pid else f"{COMMAND} is not running")
+    counts = Spool(settings.output_dir).count()
+    print(f"  spool    {counts['pending']:,} waiting, {counts['quarantine']:,} in quarantine")
+    for directory, line in sorted(Failing(failing_path(settings.output_dir)).events.items()):
+        print(f"  failing  {directory}, {line['times']} times: {line['reason']}")
+    return 0 if pid else 1

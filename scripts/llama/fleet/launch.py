@@ -1,0 +1,177 @@
+"""A study that Snakemake makes in the background of this machine, the head, on the fleet."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from llama.alerts.daemon import holder, only_one
+from llama.errors import LlamaError
+from llama.files import read_json, write_json
+from llama.fleet.spaces import Spaces, environment
+from llama.fleet.token import withheld
+from llama.settings import Settings
+from llama.settings.load import find_clone
+from llama.study.tables import STUDY_PATTERN
+
+PROFILE = "do-cluster"  # droplets; needs a bucket and Slurm
+# keys of another account, which boto3 would prefer to the credentials file
+_OTHER_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+
+
+class Launch(NamedTuple):
+    """A study to make; `skymaps` is its list if the settings do not name it, else "".
+
+    injections: how many are wanted, None for `background.injections`; started: Unix s.
+    """
+
+    study: str
+    skymaps: str
+    injections: int | None
+    profile: str
+    started: float
+
+
+class Places(NamedTuple):
+    """Files of a launch."""
+
+    record: Path
+    lock: Path
+    log: Path
+
+
+def places(settings: Settings, study: str) -> Places:
+    """Return where a launch of `study` is written down, locked and logged."""
+    directory = settings.output_dir / "fleet" / "launches"
+    log = settings.output_dir / "logs" / "studies" / study / "launch.log"
+    return Places(directory / f"{study}.json", directory / f"{study}.lock", log)
+
+
+def launches(settings: Settings) -> dict[str, Launch]:
+    """Return the last launch of each study; broken records are left out."""
+    found = {}
+    for path in sorted((settings.output_dir / "fleet" / "launches").glob("*.json")):
+        with contextlib.suppress(LlamaError, TypeError):
+            launch = Launch(**read_json(path))
+            found[launch.study] = launch
+    return found
+
+
+def is_running(settings: Settings, study: str) -> bool:
+    """Return whether a launched Snakemake makes the study now."""
+    return holder(places(settings, study).lock) is not None
+
+
+def study_of_list(settings: Settings, skymaps: Path) -> tuple[str, str]:
+    """Return the study of a list of sky maps, and the list unless the settings name it.
+
+    A list that they do not name is called by its place, as `llama dev skymaps lists` writes it:
+    bns-o3/H1L1.csv is bns-o3-H1L1. `LlamaError` when that is another study's name, or none.
+    """
+    path = skymaps.absolute()
+    if not path.is_file():
+        raise LlamaError(f"there is no list {skymaps}; give a file with one sky map per line")
+    studies = settings.background.studies
+    for name, study in studies.items():
+        if study.skymaps and os.path.realpath(study.skymaps) == os.path.realpath(path):
+            return name, ""
+    names = [name for name in (path.stem, f"{path.parent.name}-{path.stem}") if _is_study(name)]
+    if not names:
+        raise LlamaError(
+            f"{skymaps} does not tell its class; call it like bns-o3/H1L1V1.csv, or add it to "
+            f"background.studies in config.yaml as bns-o3-H1L1V1: {{skymaps: {path}}}"
+        )
+    name, last = names[0], launches(settings).get(names[0])
+    other = str(studies[name].skymaps or studies[name].artifacts) if name in studies else ""
+    if other or (last and last.skymaps and Path(last.skymaps) != path):
+        raise LlamaError(
+            f"the study {name} has the sky maps of {other or (last and last.skymaps)}; "
+            f"give {skymaps} another name"
+        )
+    return name, str(path)
+
+
+def study_of_artifacts(settings: Settings, name: str | None) -> str:
+    """Return the study of artifacts called `name`, or the only one there is."""
+    studies = settings.background.studies
+    found = sorted(key for key, study in studies.items() if study.artifacts)
+    if name in found or (name is None and len(found) == 1):
+        return name or found[0]
+    if found:
+        raise LlamaError(f"name the study, one of {', '.join(found)}")
+    raise LlamaError(
+        "no study of artifacts is named in config.yaml; add it under background.studies, such as\n"
+        "    cbc-o3-H1L1V1: {artifacts: s3://llama/llama/artifacts/mid-o3-subthreshold-background}"
+    )
+
+
+def prepare(
+    settings: Settings, launch: Launch, tell: Callable[[str], object] = lambda text: None
+) -> None:
+    """Check what a launch needs, so that it does not fail in the background; write it down."""
+    find_clone()
+    if launch.profile == PROFILE and shutil.which("sbatch") is None:
+        raise LlamaError("there is no Slurm here (sbatch); prepare this machine: llama fleet up")
+    if launch.profile == PROFILE or settings.spaces.bucket:
+        Spaces(settings.spaces, tell).check()
+    write_json(places(settings, launch.study).record, launch._asdict())
+
+
+def run(settings: Settings, launch: Launch, what: str, to_log: bool) -> NoReturn:
+    """Become the Snakemake that makes the study; its lock lives as long as that.
+
+    `what` is the command that has asked for it; to_log: messages go to the log of the launch.
+    """
+    clone, where = find_clone(), places(settings, launch.study)
+    with only_one(where.lock, what) as lock:
+        os.set_inheritable(lock.fileno(), True)
+        if to_log:
+            where.log.parent.mkdir(parents=True, exist_ok=True)
+            log = os.open(where.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o664)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        sys.stderr.write(f"{stamp} {launch.study}, {launch.injections or 'all'} injections\n")
+        sys.stderr.flush()
+        words = command(launch)
+        with withheld():
+            kept = _environment(settings)
+        os.chdir(clone)
+        os.execve(words[0], words, kept)  # noqa: S606
+
+
+def command(launch: Launch) -> list[str]:
+    """Return the Snakemake to run in the clone."""
+    background: dict[str, Any] = {}
+    if launch.skymaps:
+        background["studies"] = {launch.study: {"skymaps": launch.skymaps}}
+    if launch.injections:
+        background["injections"] = launch.injections
+    words = [sys.executable, "-m", "snakemake", f"studies/{launch.study}/background"]
+    words += ["--profile", launch.profile]
+    if given := os.environ.get("LLAMA_CONFIG"):
+        words += ["--configfile", str(Path(given).absolute())]
+    if background:
+        words += ["--config", f"background={json.dumps(background)}"]
+    return words
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    kept = dict(os.environ)
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    if given := kept.get("LLAMA_CONFIG"):
+        kept["LLAMA_CONFIG"] = str(Path(given).absolute())
+    if settings.spaces.bucket:
+        kept = {name: value for name, value in kept.items() if name not in _OTHER_KEYS}
+        kept |= environment(settings.spaces)
+    return kept
+
+
+def _is_study(name: str) -> bool:
+    return re.fullmatch(STUDY_PATTERN, name) is not None

@@ -1,0 +1,132 @@
+"""The fleet's results from Spaces into `studies/` of the current directory."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import NamedTuple
+
+from llama.alerts.daemon import only_one
+from llama.errors import LlamaError
+from llama.fleet.spaces import Spaces, Stored
+from llama.fleet.transfer import Counter, in_threads, is_same
+
+STUDIES = "studies"  # keys of results are their paths in the output directory
+_AT_ONCE = 8
+# inputs of a study, which are larger than its results and of no use to tables
+_INPUTS = re.compile(r"[^/]+/(?:skymaps|lists|artifacts)/")
+
+
+class Pulled(NamedTuple):
+    """What a pull has done: files fetched, bytes, and files that were there and are the same.
+
+    different: files here that are other than in the bucket, and have been left as they are;
+    unsure: files of which the store knows the size only.
+    """
+
+    fetched: int
+    size: int
+    same: int
+    different: list[Path]
+    unsure: int
+
+
+def pull(
+    spaces: Spaces,
+    studies: Path,
+    wanted: Collection[str] = (),
+    replace: Callable[[list[Path]], bool] = lambda paths: False,
+    progress: Callable[[str, int], Callable[[int], object]] = lambda what, total: lambda done: None,
+) -> Pulled:
+    """Bring `studies` to what is in the bucket; of the studies `wanted`, or of all.
+
+    Nothing is removed. `replace` is asked before files that differ are fetched over them.
+    `progress` is given "compared" with the number of files, then "fetched" with that of bytes, and
+    returns what hears how many are done.
+    `LlamaError` when another pull is at work there, or the disk is too small.
+    """
+    with only_one(studies / ".pull.lock", "llama dev dv pull", "wait until it has ended"):
+        found = _listed(spaces, wanted)
+        if not found:
+            what = f"of {' and '.join(sorted(wanted))} " if wanted else ""
+            raise LlamaError(
+                f"there are no results {what}in s3://{spaces.name}/{STUDIES}; "
+                "see llama dev dv done bg"
+            )
+        paths = {stored.key: _place(studies, stored.key) for stored in found}
+        compared = Counter(progress("compared", len(found)))
+
+        def compare(listed: Stored) -> tuple[Stored, str]:
+            stored = spaces.find(listed.key)  # a list does not tell the sha256
+            state = _state(paths[listed.key], stored) if stored else "gone"
+            compared(1)
+            return stored or listed, state
+
+        judged = in_threads(compare, found, _AT_ONCE)
+        different = sorted(paths[stored.key] for stored, state in judged if state == "different")
+        if different and replace(different):
+            different = []
+        left = set(different)
+        missing = [
+            stored
+            for stored, state in judged
+            if state in ("missing", "different") and paths[stored.key] not in left
+        ]
+        _check_space(studies, sum(stored.size for stored in missing))
+        fetched = Counter(progress("fetched", sum(stored.size for stored in missing)))
+        in_threads(lambda s: spaces.download(s, paths[s.key], fetched), missing, _AT_ONCE)
+        unsure = sum(is_same(paths[stored.key], stored) is None for stored in missing)
+    return Pulled(
+        len(missing),
+        sum(stored.size for stored in missing),
+        sum(state == "same" for _, state in judged),
+        different,
+        unsure,
+    )
+
+
+def finished_shards(spaces: Spaces, study: str, kind: str) -> dict[int, float]:
+    """Return {number: date [Unix s]} of a study's shards that are in the bucket."""
+    found = {}
+    for stored in spaces.objects(f"{STUDIES}/{study}/{kind}/shard-"):
+        if match := re.fullmatch(r".*/shard-(\d+)\.hdf5", stored.key):
+            found[int(match[1])] = stored.modified
+    return found
+
+
+def _listed(spaces: Spaces, wanted: Collection[str]) -> list[Stored]:
+    found = []
+    for stored in spaces.objects(f"{STUDIES}/"):
+        path = stored.key.removeprefix(f"{STUDIES}/")
+        study = path.split("/")[0].removesuffix(".txt")
+        is_result = path and not path.endswith("/") and not _INPUTS.match(path)
+        if is_result and (not wanted or study in wanted):
+            found.append(stored)
+    return found
+
+
+def _place(studies: Path, key: str) -> Path:
+    """Return where an object belongs; `LlamaError` for a name that would lead out of `studies`."""
+    parts = key.removeprefix(f"{STUDIES}/").split("/")
+    if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part for part in parts):
+        raise LlamaError(f"the bucket has an object {key[:80]!r}, which is no result; remove it")
+    return studies.joinpath(*parts)
+
+
+def _state(path: Path, stored: Stored) -> str:
+    if not os.path.lexists(path):
+        return "missing"
+    try:
+        return "different" if is_same(path, stored) is False else "same"
+    except OSError as error:
+        raise LlamaError(f"cannot read {path} ({error.strerror}); move it away") from error
+
+
+def _check_space(studies: Path, size: int) -> None:
+    free = shutil.disk_usage(studies).free
+    if size > free:
+        raise LlamaError(
+            f"the results take {size / 1e9:.1f} GB, and {studies.resolve()} has room for "
+            f"{free / 1e9:.1f} GB; pull in a directory on a larger disk"
+        )

@@ -1,0 +1,257 @@
+"""The fleet's bucket in Spaces: objects that are checked by sha256 both ways and taken up again.
+
+Nothing here makes or deletes a bucket, or deletes an object.
+"""
+
+import configparser
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+from urllib.parse import quote
+
+from llama.errors import LlamaError
+from llama.files import sha256_file, take_lock
+from llama.fleet import transfer
+from llama.fleet.token import config_home, read_private
+from llama.s3 import Bucket, Keys, Remedies, is_unknown, make_client, sentences
+from llama.settings.model import Spaces as SpacesSettings
+
+MARKER = ".llama"  # some programs (Snakemake's storage plugin) delete a bucket with its last object
+UPLOADS = "objects"
+_FETCH_WITHIN_S = 3600.0
+_PATIENCE_S = 900.0
+_REMEDIES = Remedies(
+    "correct spaces.bucket in config.yaml, or make the bucket on DigitalOcean's web page",
+    "see docs/fleet.md, Spaces",
+    "check spaces.endpoint_url and the network",
+)
+
+
+class Stored(NamedTuple):
+    """An object: key, size [bytes], date [Unix s], ETag, sha256 or "", and notes put with it."""
+
+    key: str
+    size: int
+    modified: float
+    etag: str
+    sha256: str = ""
+    notes: Mapping[str, str] = MappingProxyType({})
+
+
+class Spaces:
+    """The bucket of the settings, used with the keys of `credentials_file`.
+
+    `tell` hears when the store is away, which is borne for pauses of `patience_s` (45 s).
+    """
+
+    def __init__(
+        self,
+        settings: SpacesSettings,
+        tell: Callable[[str], object] = lambda text: None,
+        patience_s: float | None = None,
+    ) -> None:
+        if settings.bucket is None:
+            raise LlamaError("there is no bucket yet; name yours as spaces.bucket in config.yaml")
+        self._endpoint = settings.endpoint_url
+        # the signature needs a region; stores that have none take any
+        client = make_client(self._endpoint, read_keys(settings), "us-east-1")
+        self._bucket = Bucket(client, settings.bucket, tell, patience_s)
+        self.name = settings.bucket
+
+    def check(self) -> None:
+        """Make sure that the bucket is there and can never become empty, which would end it."""
+        from botocore.exceptions import ClientError
+
+        with self._sentences():
+            try:
+                self._bucket.ask("head_bucket")
+            except ClientError as error:
+                if is_unknown(error):
+                    name = self._bucket.name
+                    raise LlamaError(f"there is no bucket {name}; {_REMEDIES.bucket}") from error
+                raise
+            if self.find(MARKER) is None:
+                text = b"LLAMA keeps this object so that the bucket is never empty.\n"
+                self._bucket.ask("put_object", Key=MARKER, Body=text)
+
+    def url(self, key: str) -> str:
+        """Return the address of an object, which asks for keys unless it is made public."""
+        scheme, _, host = self._endpoint.partition("://")
+        return f"{scheme}://{self._bucket.name}.{host}/{quote(key)}"
+
+    def find(self, key: str) -> Stored | None:
+        """Return what the store knows of an object, None if it is not there."""
+        from botocore.exceptions import ClientError
+
+        with self._sentences(key):
+            try:
+                answer = self._bucket.ask("head_object", Key=key)
+            except ClientError as error:
+                if is_unknown(error):
+                    return None
+                raise
+        return Stored(
+            key,
+            answer["ContentLength"],
+            answer["LastModified"].timestamp(),
+            answer["ETag"].strip('"'),
+            answer["Metadata"].get("sha256", ""),
+            MappingProxyType(answer["Metadata"]),
+        )
+
+    def signed_url(self, key: str, days: int = 7) -> str:
+        """Return an address with which anybody who knows it can read one object for some days."""
+        signed = self._bucket.client.generate_presigned_url(
+            "get_object", {"Bucket": self._bucket.name, "Key": key}, ExpiresIn=days * 86400
+        )
+        return str(signed)
+
+    def objects(self, prefix: str) -> Iterator[Stored]:
+        """Yield the objects whose keys begin with `prefix`; a list does not tell their sha256."""
+        with self._sentences(prefix):
+            for item in self._bucket.objects(prefix):
+                modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
+                yield Stored(item["Key"], item["Size"], modified, etag)
+
+    def upload(self, path: Path, progress: Callable[[int], object] = lambda done: None) -> Stored:
+        """Put a file under a key that holds its sha256, once, and return the object.
+
+        What an upload that was interrupted has left in parts is not sent again. `progress` hears
+        of bytes as they arrive.
+        """
+        digest, size = _digest_of(path)
+        key = f"{UPLOADS}/{digest}/{path.name}"
+        found = self.find(key)
+        if found and (found.size, found.sha256) == (size, digest):
+            progress(size)
+            return found
+        return self._put(path, key, {"sha256": digest}, progress, resume=True)
+
+    def put(self, path: Path, key: str, **notes: str) -> Stored:
+        """Put a file under `key`, with its sha256 and `notes`, and return the object."""
+        return self._put(path, key, {**notes, "sha256": _digest_of(path)[0]}, lambda done: None)
+
+    def _put(
+        self,
+        path: Path,
+        key: str,
+        notes: dict[str, str],
+        progress: Callable[[int], object],
+        resume: bool = False,
+    ) -> Stored:
+        with self._sentences(key):
+            transfer.send(self._bucket, path, key, notes, progress, resume)
+        found = self.find(key)
+        if found is None or (found.size, found.sha256) != (path.stat().st_size, notes["sha256"]):
+            raise LlamaError(f"{path} did not arrive as it is; run the same command again")
+        return found
+
+    def download(
+        self, stored: Stored, target: Path, progress: Callable[[int], object] = lambda done: None
+    ) -> None:
+        """Fetch an object to `target`, which appears when its content is right.
+
+        A download that was interrupted is taken up where it was, by one process at a time.
+        """
+        with self._sentences(stored.key):
+            transfer.receive(self._bucket, stored, target, progress)
+
+    def fetch_once(self, key: str, sha256: str, cache_dir: Path) -> Path:
+        """Return an object as a file in `cache_dir`, which all jobs of a machine share.
+
+        The first one fetches it, others wait for up to an hour. What is there has been checked.
+        """
+        directory = cache_dir / sha256
+        path = directory / Path(key).name
+        if path.exists():
+            return path
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / ".lock").open("w") as lock:
+            take_lock(
+                lock,
+                _FETCH_WITHIN_S,
+                lambda: f"another job has been fetching {path} for an hour; see what it does",
+            )
+            if not path.exists():
+                found = self.find(key)
+                if found is None:
+                    raise LlamaError(
+                        f"there is no {key} in {self._bucket.name}; llama dev upload it"
+                    )
+                self.download(found._replace(sha256=sha256), path)
+        return path
+
+    def _sentences(self, key: str = "") -> AbstractContextManager[None]:
+        name = self._bucket.name
+        return sentences(f"s3://{name}/{key}".rstrip("/"), name, _REMEDIES)
+
+
+def place_of(settings: SpacesSettings) -> dict[str, str | None]:
+    """Return what `open_place` takes, as JSON has it; there is no key in it."""
+    return {
+        "bucket": settings.bucket,
+        "endpoint_url": settings.endpoint_url,
+        "credentials_file": str(credentials_file(settings)),
+    }
+
+
+def open_place(place: Mapping[str, str | None]) -> Spaces:
+    """Return the bucket that `place_of` tells of; it may be away for a quarter of an hour."""
+    settings = SpacesSettings.model_validate(dict(place))
+    return Spaces(settings, lambda text: print(text, file=sys.stderr), _PATIENCE_S)  # noqa: T201
+
+
+def credentials_file(settings: SpacesSettings) -> Path:
+    """Return the file with the keys."""
+    return settings.credentials_file or config_home() / "spaces-credentials"
+
+
+def read_keys(settings: SpacesSettings) -> Keys:
+    """Return the keys of `credentials_file`; `LlamaError`, which never shows them."""
+    path = credentials_file(settings)
+    try:
+        text = read_private(path, "the keys of Spaces")
+    except FileNotFoundError:
+        raise LlamaError(
+            f"there are no keys for Spaces in {path}; make them on DigitalOcean's API page and "
+            "write the file as docs/fleet.md shows, with mode 600"
+        ) from None
+    except OSError as error:
+        raise LlamaError(f"cannot read the keys of Spaces in {path} ({error.strerror})") from error
+    parser = configparser.RawConfigParser(default_section="no defaults")
+    try:
+        parser.read_string(text)
+        section = parser["default"]
+        keys = Keys(section["aws_access_key_id"], section["aws_secret_access_key"])
+    except (configparser.Error, KeyError):  # their texts quote the file
+        keys = Keys("", "")
+    if not all(key and key.isascii() and key.isprintable() and " " not in key for key in keys):
+        raise LlamaError(
+            f"{path} does not hold keys of Spaces; it should have the lines [default], "
+            "aws_access_key_id = ... and aws_secret_access_key = ..."
+        )
+    return keys
+
+
+def environment(settings: SpacesSettings) -> dict[str, str]:
+    """Return what tells boto3 in other programs where the bucket is; there is no key in it."""
+    return {
+        "AWS_SHARED_CREDENTIALS_FILE": str(credentials_file(settings)),
+        "AWS_ENDPOINT_URL": settings.endpoint_url,
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+    }
+
+
+def _digest_of(path: Path) -> tuple[str, int]:
+    try:
+        if path.is_dir():
+            raise LlamaError(
+                f"{path} is a directory; pack it first: tar -czf {path.name}.tar.gz {path}"
+            )
+        return sha256_file(path), path.stat().st_size
+    except OSError as error:
+        raise LlamaError(f"cannot read {path} ({error.strerror}); correct the path") from error

@@ -1,0 +1,214 @@
+"""Bytes to and from a bucket, part by part, so that what was interrupted is taken up again."""
+
+import base64
+import contextlib
+import glob
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llama.errors import LlamaError
+from llama.files import sha256_file
+from llama.s3 import Bucket
+
+if TYPE_CHECKING:
+    from llama.fleet.spaces import Stored
+
+PART = 16 << 20  # bytes; S3 takes 10,000 parts, and none but the last below 5 MiB
+_MOST_PARTS = 10_000
+_AT_ONCE = 4
+# parts of other programs, whose ETags are MD5s of MD5s: boto3 (and Snakemake), s3cmd, AWS's old
+_OTHER_PARTS = (8 << 20, 15 << 20, 5 << 20, PART)
+
+Progress = Callable[[int], object]
+
+
+def send(
+    bucket: Bucket, path: Path, key: str, notes: dict[str, str], progress: Progress, resume: bool
+) -> None:
+    """Upload a file with `notes`, of which one is its sha256; in parts if it is large.
+
+    Each part carries its MD5, without which the store would keep what has changed on the way.
+    `resume`: the key holds the sha256, so that parts of an earlier upload are of the same content.
+    """
+    before = path.stat()
+    if before.st_size <= PART:
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != notes["sha256"]:
+            raise _changed(path)
+        bucket.ask("put_object", Key=key, Body=content, Metadata=notes, ContentMD5=_md5(content)[1])
+        progress(len(content))
+        return
+    size = max(PART, -(-before.st_size // _MOST_PARTS // 2**20) * 2**20)
+    upload = _begun(bucket, key) if resume else None
+    place = {"Key": key, "UploadId": upload or _begin(bucket, key, notes)}
+    there = {
+        part["PartNumber"]: (part["Size"], part["ETag"].strip('"'))
+        for part in (_all_parts(bucket, place) if upload else ())
+    }
+
+    def put(number: int) -> dict[str, Any]:
+        with path.open("rb") as stream:
+            stream.seek((number - 1) * size)
+            content = stream.read(size)
+        plain, encoded = _md5(content)
+        if there.get(number) != (len(content), plain):
+            bucket.ask("upload_part", **place, PartNumber=number, Body=content, ContentMD5=encoded)
+        progress(len(content))
+        return {"PartNumber": number, "ETag": f'"{plain}"'}
+
+    try:
+        parts = in_threads(put, range(1, -(-before.st_size // size) + 1), _AT_ONCE)
+        after = path.stat()
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise _changed(path)
+    except BaseException:
+        if not resume:  # parts cost money until somebody takes them away
+            with contextlib.suppress(Exception):
+                bucket.once("abort_multipart_upload", **place)
+        raise
+    parts.sort(key=lambda part: part["PartNumber"])
+    bucket.ask("complete_multipart_upload", **place, MultipartUpload={"Parts": parts})
+
+
+def receive(bucket: Bucket, stored: "Stored", target: Path, progress: Progress) -> None:
+    """Download an object beside `target`, check it, and give it that name."""
+    version = hashlib.sha256(stored.etag.encode()).hexdigest()[:12]
+    partial = target.with_name(f".{target.name}.{version}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for old in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+            if old != partial:  # of an object that has been replaced since
+                old.unlink(missing_ok=True)
+        with partial.open("ab") as stream:
+            if stream.tell() > stored.size:
+                stream.truncate(0)
+            done = stream.seek(0, os.SEEK_END)
+            progress(done)
+            while done < stored.size:  # in parts: the patience is for each
+                done += _append(bucket, stored, stream, done, progress)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if is_same(partial, stored) is False:
+            partial.unlink()
+            raise LlamaError(
+                f"{stored.key} did not arrive as the bucket describes it (sha256 or MD5 differs); "
+                "run the same command again, and if that does not help upload it anew"
+            )
+        os.replace(partial, target)
+    except OSError as error:
+        raise LlamaError(
+            f"cannot write {target} ({error.strerror or error}); free some space or correct the "
+            "permissions, then run the same command again"
+        ) from error
+
+
+def is_same(path: Path, stored: "Stored") -> bool | None:
+    """Return whether a file is the object; None when the store knows no more than an equal size."""
+    if path.stat().st_size != stored.size:
+        return False
+    if stored.sha256:
+        return sha256_file(path) == stored.sha256
+    digest, _, parts = stored.etag.partition("-")
+    if not parts:
+        return _etag(path, None) == digest if len(digest) == 32 else None
+    sizes = (size for size in _OTHER_PARTS if -(-stored.size // size) == int(parts))
+    return any(_etag(path, size) == digest for size in sizes) or None
+
+
+def in_threads(call: Callable[[Any], Any], items: Any, count: int) -> list[Any]:
+    """Return what `call` returns for each item, in any order; the first error ends it."""
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            return [job.result() for job in as_completed([pool.submit(call, i) for i in items])]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+class Counter:
+    """Sums up bytes of several threads for one progress bar."""
+
+    def __init__(self, show: Callable[[int], object]) -> None:
+        self._show, self._done, self._lock = show, 0, threading.Lock()
+
+    def __call__(self, count: int) -> None:
+        """Count so many bytes more."""
+        with self._lock:
+            self._done += count
+            self._show(self._done)
+
+
+def _append(bucket: Bucket, stored: "Stored", stream: Any, start: int, progress: Progress) -> int:
+    """Append the next part of an object to `stream`, and return its size."""
+    from botocore.exceptions import ClientError
+
+    stop, done = min(start + PART, stored.size), start
+
+    def get() -> None:
+        nonlocal done
+        wanted = f"bytes={done}-{stop - 1}"
+        answer = bucket.once("get_object", Key=stored.key, IfMatch=stored.etag, Range=wanted)
+        if answer["ContentLength"] != stop - done:
+            raise LlamaError(f"{stored.key}: the store gives other bytes than asked for")
+        for chunk in answer["Body"].iter_chunks(1 << 18):  # what has come is not asked for again
+            stream.write(chunk)
+            done += len(chunk)
+            progress(len(chunk))
+        stream.flush()  # a kill loses no whole part
+
+    try:
+        bucket.patiently(get)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (404, 412, 416):
+            raise
+        raise LlamaError(
+            f"{stored.key} has been replaced or removed meanwhile; run the same command again"
+        ) from error
+    return stop - start
+
+
+def _begun(bucket: Bucket, key: str) -> str | None:
+    """Return the id of an upload of this key that was begun and not ended, else None."""
+    uploads = bucket.ask("list_multipart_uploads", Prefix=key).get("Uploads", ())
+    same = [upload["UploadId"] for upload in uploads if upload["Key"] == key]
+    return same[0] if same else None
+
+
+def _begin(bucket: Bucket, key: str, metadata: dict[str, str]) -> str:
+    return str(bucket.ask("create_multipart_upload", Key=key, Metadata=metadata)["UploadId"])
+
+
+def _all_parts(bucket: Bucket, place: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    marker = 0
+    while True:
+        answer = bucket.ask("list_parts", **place, PartNumberMarker=marker)
+        yield from answer.get("Parts", ())
+        if not answer.get("IsTruncated"):
+            return
+        marker = answer["NextPartNumberMarker"]
+
+
+def _md5(content: bytes) -> tuple[str, str]:
+    digest = hashlib.md5(content, usedforsecurity=False)
+    return digest.hexdigest(), base64.b64encode(digest.digest()).decode()
+
+
+def _etag(path: Path, part: int | None) -> str:
+    """Return S3's ETag of a file in parts of so many bytes, without their number; None: whole."""
+    with path.open("rb") as stream:
+        if part is None:
+            whole: Any = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+            return str(whole.hexdigest())
+        digests = b""
+        while content := stream.read(part):
+            digests += hashlib.md5(content, usedforsecurity=False).digest()
+    return hashlib.md5(digests, usedforsecurity=False).hexdigest()
+
+
+def _changed(path: Path) -> LlamaError:
+    return LlamaError(f"{path} has changed while it was read; run the same command again")
