@@ -125,7 +125,12 @@ def _write_settings(home: Path, bucket: str, endpoint: str, gracedb: str, s3: An
     text = config.read_text()
     prefix = f"artifacts-{bucket}"[:60].strip("-")
     upload(s3, prefix, "llama/artifacts", write_artifacts(home.parent / "artifacts"))
-    studies = f"{{cbc-o3-H1L1: {{artifacts: s3://{prefix}/llama/artifacts}}}}"
+    skymaps = home / "pre-er14-background/skymap-lists/bns-o4/H1L1.csv"
+    skymaps.parent.mkdir(parents=True)
+    maps = home / "pre-er14-background/skymaps/bns-o4"
+    skymaps.write_text(f"{maps}/0.fits\n{maps}/1.fits\n")
+    studies = f"{{{STUDY}: {{skymaps: {skymaps}}}, "
+    studies += f"cbc-o3-H1L1: {{artifacts: s3://{prefix}/llama/artifacts}}}}"
     for old, new in (
         (r"  studies: \{.*\}", f"  studies: {studies}"),
         (r"  bucket: null", f"  bucket: {bucket}"),
