@@ -3,6 +3,7 @@
 snakemake events/S190425z/all    one event
 snakemake                        the newest events, what cron runs
 snakemake populations.hdf5       the background studies named in config.yaml
+snakemake --profile do-cluster   the same, on droplets
 """
 
 from snakemake.utils import min_version
@@ -19,6 +20,7 @@ report: "rules/report/workflow.rst"
 include: "rules/common.smk"
 include: "rules/common_study.smk"
 include: "rules/common_injections.smk"
+include: "rules/common_publish.smk"
 
 
 workdir: OUTPUT_DIR
@@ -32,7 +34,7 @@ wildcard_constraints:
 
 rule all:
     input:
-        tracked_products,
+        wanted_studies if ON_FLEET or ON_SITE else tracked_products,
 
 
 include: "rules/intake.smk"
@@ -56,6 +58,11 @@ for alias, directory in requested_events().items():
             alias
         input:
             requested_products(directory),
+
+
+if ON_FLEET:
+    # droplets share nothing with this machine, and only shards are worth the way
+    workflow.localrules(*(r.name for r in workflow.rules if r.name != "inject"))
 
 
 onstart:

@@ -29,6 +29,9 @@ from llama.event.skymap_info import read_info
 from llama.files import sha256_file
 from llama.neutrinos.archive import Archive
 
+# said by profiles/do-cluster and profiles/slurm
+ON_FLEET = "fleet" in (workflow.resource_settings.default_resources or ())
+ON_SITE = "site" in (workflow.resource_settings.default_resources or ())
 STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
 
 
@@ -103,7 +106,7 @@ def requested_products(directory):
 
     def locked_products(wildcards):
         lock_or_refuse(directory)
-        return event_products(directory)
+        return event_products(directory) + receipts(directory)
 
     return locked_products
 
@@ -142,7 +145,7 @@ def tracked_products(wildcards):
         except LlamaError as error:
             logger.warning(f"{event} is left alone: {error}")
         else:
-            tracked += event_products(event)
+            tracked += event_products(event) + receipts(event)
     return tracked
 
 
@@ -160,11 +163,11 @@ def received_alerts(wildcards):
 
 
 def manifest_products(wildcards):
-    """Return every product but the manifest, the alerts as received, and bursts that count."""
+    """Return every product but manifest and page, the alerts as received, and bursts that count."""
     made = [
         path
         for path in event_products(wildcards.event)
-        if not path.endswith("manifest.json")
+        if not path.endswith(("manifest.json", "index.html"))
     ]
     return made + received_alerts(wildcards) + event_bursts(wildcards)
 
@@ -178,6 +181,24 @@ def is_published(wildcards):
     return (
         checked(published_at, SETTINGS.output_dir / wildcards.event, info) is not None
     )
+
+
+def page_inputs(wildcards):
+    """Return every product but the page, which comes last."""
+    return [
+        path
+        for path in event_products(wildcards.event)
+        if not path.endswith("index.html")
+    ]
+
+
+def page_receipts(wildcards):
+    """Return what changes when a receipt does.
+
+    Not an input: a receipt that cannot be made while Slack is away must not keep the page away.
+    """
+    sent = (SETTINGS.output_dir / wildcards.event).glob("receipts/*.json")
+    return {path.stem: sha256_file(path) for path in sent}
 
 
 def event_skymap(wildcards):

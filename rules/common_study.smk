@@ -22,6 +22,15 @@ def known_study(study):
     return STUDIES[study]
 
 
+def wanted_studies(wildcards):
+    """Return the default target on a cluster: the background of all studies."""
+    if not STUDIES:
+        sys.exit(
+            "llama: no studies are named in config.yaml; add their sky maps under background.studies"
+        )
+    return [POPULATIONS]
+
+
 @functools.cache
 def study_store(study):
     """Return where the artifacts of a study are read from, None for a study without."""

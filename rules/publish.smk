@@ -1,4 +1,4 @@
-"""What may go out, as drafts; how fast it went; and the manifest that closes the tree."""
+"""What may go out, what did and how fast; the manifest; the page that shows it all."""
 
 
 rule write_notice:
@@ -60,3 +60,46 @@ rule write_manifest:
         "Closing {wildcards.event} with its manifest"
     script:
         "../scripts/write_manifest.py"
+
+
+rule write_page:
+    input:
+        page_inputs,
+    output:
+        "{event}/index.html",
+    log:
+        "logs/{event}/write_page.log",
+    conda:
+        "../envs/llama.yaml"
+    params:
+        receipts=page_receipts,
+        code=code("write_page"),
+    message:
+        "Writing the page of {wildcards.event}"
+    script:
+        "../scripts/write_page.py"
+
+
+# What was sent, or why not. The messages themselves are in outbox/, which no rule touches: Snakemake
+# deletes a receipt before it is made anew.
+rule publish:
+    input:
+        published_products,
+    output:
+        "{event}/receipts/{channel}.json",
+    log:
+        "logs/{event}/publish-{channel}.log",
+    wildcard_constraints:
+        channel="|".join(CHANNELS),
+    priority: 40
+    localrule: True  # the secrets are here, and no droplet may have them
+    conda:
+        "../envs/llama.yaml"
+    params:
+        destinations=lambda wildcards: destinations(SETTINGS, wildcards.channel),
+        flags=published_flags,
+        code=code("publish"),
+    message:
+        "Publishing {wildcards.event} by {wildcards.channel}, if it may be"
+    script:
+        "../scripts/publish.py"

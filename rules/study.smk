@@ -50,6 +50,7 @@ rule inject:
         lists=shard_lists,
         response=event_response,
         events=f"{ARCHIVE}/events.hdf5",
+        archive=f"{ARCHIVE}/archive.json",
     output:
         "studies/{study}/{kind}/shard-{shard}.hdf5",
     log:

@@ -43,6 +43,8 @@ class Answer(NamedTuple):
 #   short   half of the body, then the connection is closed
 #   silent  the same without a Content-Length: the client cannot tell
 #   done    the request is carried out, and answered with 502
+#   lost    the request is carried out, and the connection closed without an answer
+#   late    the request is carried out, no answer while the server lives
 #   login   a page in HTML, with status 200
 Fault = Any
 
@@ -78,9 +80,11 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.server.state
         state.hits.append(f"{self.command} {path}")
         fault = state.fault(path)
-        if fault == "hang":
+        if fault in ("lost", "late"):
+            self.server.answer(request)
+        if fault in ("hang", "late"):
             state.end.wait()
-        if fault in ("drop", "hang"):
+        if fault in ("drop", "hang", "lost", "late"):
             self.close_connection = True
         else:
             self._send(fault, self._answer(fault, request))
@@ -146,18 +150,20 @@ def https_server(
     server = _Server(answer, state)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    before = os.environ.get("REQUESTS_CA_BUNDLE")
+    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")  # of requests; of everything on OpenSSL
+    before = {name: os.environ.get(name) for name in names}
     try:
         with tempfile.TemporaryDirectory() as directory:
             state.ca_file = str(Path(directory) / "ca.pem")
             certificate_authority().cert_pem.write_to_path(state.ca_file)
-            os.environ["REQUESTS_CA_BUNDLE"] = state.ca_file
+            os.environ.update(dict.fromkeys(names, state.ca_file))
             state.url = f"https://127.0.0.1:{server.server_port}"
             yield state
     finally:
-        os.environ.pop("REQUESTS_CA_BUNDLE", None)
-        if before is not None:
-            os.environ["REQUESTS_CA_BUNDLE"] = before
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
         state.end.set()
         server.shutdown()
         thread.join()

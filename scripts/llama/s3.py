@@ -48,11 +48,11 @@ class Bucket:
         tell: Callable[[str], object] = lambda text: None,
         patience_s: float | None = None,
     ) -> None:
-        self._client, self.name, self._tell, self._patience_s = client, name, tell, patience_s
+        self.client, self.name, self._tell, self._patience_s = client, name, tell, patience_s
 
     def once(self, action: str, **options: Any) -> Any:
         """Return S3's answer to one request, such as head_object."""
-        return getattr(self._client, action)(Bucket=self.name, **options)
+        return getattr(self.client, action)(Bucket=self.name, **options)
 
     def ask(self, action: str, **options: Any) -> Any:
         """Return S3's answer; the request may be sent several times."""

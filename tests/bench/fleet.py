@@ -1,6 +1,8 @@
-"""One command on 100 droplets: stand-ins with a real sshd each, all on this machine."""
+"""The fleet on this machine: one command on 100 droplets, and what a shard costs as a job."""
 
+import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from measure import CLONE, environment, row
 
 sys.path.insert(0, str(CLONE / "tests/system"))
@@ -63,3 +66,116 @@ def _timed(*words: str) -> float:
     if done.returncode:
         raise SystemExit(done.stderr)
     return time.perf_counter() - start
+
+
+WORKERS = (1, 2, 4, 8)
+SHARDS = 16
+
+
+def job_rows() -> Iterator[dict[str, Any]]:
+    """Yield what a shard costs as a job, and shards per minute of more and more droplets.
+
+    All droplets share the two cores of this machine with the head: it is the fixed costs that
+    this measures, not how much faster more droplets are.
+    """
+    import cluster
+    import namespaces
+
+    if not namespaces.possible():
+        return
+    for count in WORKERS:
+        with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
+            with cluster.fleet(Path(directory), patch) as fleet:
+                fleet.another_study(SHARDS)
+                fleet.local_run()  # compiled code is kept
+                if count == WORKERS[0]:
+                    yield from _per_job(fleet)
+                fleet.change("max_droplets", str(count))
+                fleet.up()
+                words = ("sbatch", "--wait", f"--nodes={count}", "--output=/dev/null", "--wrap=:")
+                fleet.run(*words)  # all droplets have booted
+                start = time.perf_counter()
+                fleet.run("snakemake", "--profile", "do-cluster", timeout=900)
+                minutes = (time.perf_counter() - start) / 60
+            yield row(f"fleet_{count}_workers_shards_per_min", SHARDS / minutes, "1/min", None)
+
+
+def _per_job(fleet: Any) -> Iterator[dict[str, Any]]:
+    """Yield the processor time that the head and a worker spend on a shard besides its work."""
+    fleet.run("snakemake", "--profile", "do-cluster", "--until", "link_bank")
+    output = fleet.workspace.output
+    number = _submit(fleet)  # the first one ships the inputs
+    script = subprocess.run(
+        ["scontrol", "write", "batch_script", number, "-"], env=fleet.environment,
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    fleet.run("scancel", number)
+    before = _cpu_s()
+    _submit(fleet)
+    yield row("fleet_job_submit_cpu_s", _cpu_s() - before, "s", None)
+    environment = fleet.environment | {"LLAMA_CACHE": str(fleet.workspace.root / "cache")}
+    (fleet.workspace.root / "cache").mkdir()
+    times = []
+    for _ in range(3):
+        _forget(fleet)
+        before = _cpu_s()
+        subprocess.run(["sh", "-c", script], env=environment, check=True, capture_output=True)
+        times.append(_cpu_s() - before)
+    # ten injections of the small study are among it
+    yield row("fleet_job_worker_cpu_s", min(times), "s", None)
+    before = _cpu_s()
+    status = [sys.executable, "-m", "llama.fleet.job", "status", number]
+    subprocess.run(status, cwd=output, env=fleet.environment, capture_output=True, check=True)
+    yield row("fleet_job_collect_cpu_s", _cpu_s() - before, "s", None)
+    fleet.run("scancel", "--user=root")
+
+
+def _submit(fleet: Any) -> str:
+    """Queue the first shard as Snakemake does, and return its number."""
+    output, study = fleet.workspace.output, "studies/bns-o4-H1L1"
+    archive = f"archive/{next((output / 'archive').iterdir()).name}"
+    script = fleet.workspace.root / "jobscript"
+    properties = {
+        "rule": "inject", "output": [f"{study}/background/shard-0000.hdf5"], "threads": 1,
+        "log": ["logs/bench.log"], "resources": {}, "params": _params(fleet),
+        "wildcards": {"study": "bns-o4-H1L1", "kind": "background", "shard": "0000"},
+    }  # fmt: skip
+    snakefile = fleet.workspace.clone / "Snakefile"
+    script.write_text(
+        f"#!/bin/sh\n# properties = {json.dumps(properties)}\nrun --snakefile {snakefile}\n"
+    )
+    words = [sys.executable, "-m", "llama.fleet.job", "submit", "--jobscript", str(script)]
+    for name, path in (
+        ("bank", f"{study}/skymaps.hdf5"), ("events", f"{archive}/events.hdf5"),
+        ("response", f"{archive}/response.hdf5"), ("archive", f"{archive}/archive.json"),
+    ):  # fmt: skip
+        words += ["--file", name, path]
+    words += ["--files", "parts", f"{study}/skymaps/part-0000.hdf5", "--files", "lists"]
+    done = subprocess.run(
+        words, cwd=output, env=fleet.environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def _params(fleet: Any) -> dict[str, Any]:
+    from llama.settings import load
+    from llama.study.background import shard_search
+
+    settings = load(fleet.workspace.clone / "config.yaml")
+    search = shard_search(settings.search_parameters(), "bns-o4-H1L1").as_dict()
+    return {
+        "search": search, "numbers": [0, 10], "seed": 1, "gps": None,
+        "p_astro": settings.background.model_dump(mode="json")["p_astro"], "code": "bench",
+    }  # fmt: skip
+
+
+def _forget(fleet: Any) -> None:
+    """Remove the result from Spaces, so that it is made again."""
+    client = fleet.s3.client()
+    for entry in client.list_objects_v2(Bucket="llama-test", Prefix="studies/").get("Contents", []):
+        client.delete_object(Bucket="llama-test", Key=entry["Key"])
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

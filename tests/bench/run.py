@@ -14,11 +14,12 @@ import alert
 import event
 import fleet
 import listen
+import pages
 import peers
 import stats
 import study
 
-MODULES = (stats, peers, event, study, listen, alert, fleet)
+MODULES = (stats, peers, event, study, listen, alert, fleet, pages)
 
 
 def main() -> None:

@@ -5,14 +5,17 @@ again. It does not see C libraries with sockets of their own.
 """
 
 import ipaddress
+import os
 import sys
 
 LOOPBACK_ONLY = True
+# this machine as its stand-in droplets see it, over a bridge without a way out
+_HEAD = "10.77.0.1"
 
 
 def _is_here(host: object) -> bool:
     name = host.decode() if isinstance(host, bytes) else host
-    if name in (None, "", "localhost"):
+    if name in (None, "", "localhost") or name == _HEAD == os.environ.get("LLAMA_TEST_HEAD"):
         return True
     try:
         return ipaddress.ip_address(str(name).partition("%")[0]).is_loopback

@@ -208,7 +208,9 @@ def test_orphans(account: Double, crew: Crew, settings_file: Path):
     make(crew, ["a", "b", "c"])
     (a, b, c) = crew.droplets()
     assert crew.orphans() == []
-    assert [(d.name, why) for d, why in crew.orphans(lambda d: d != b)] == [("b", "without work")]
+    assert [(d.name, why) for d, why in crew.orphans(lambda d: d.id != b.id)] == [
+        ("b", "without work")
+    ]
     crew.ledger.record("gone", time.time(), id=a.id, name=a.name, why="asked for")
     account.droplets[c.id]["created_at"] = "2020-01-01T00:00:00Z"
     twin = account.add_droplet("b", {"size": SIZE, "region": REGION, "tags": ["llama"]}, {})
@@ -223,6 +225,14 @@ def test_orphans(account: Double, crew: Crew, settings_file: Path):
         (c.id, ""),
         (twin["id"], "another droplet has the same name"),
     }
+
+
+def test_a_worker_that_is_off_has_lost_its_head_and_is_an_orphan(account: Double, crew: Crew):
+    made = make(crew, ["llama-worker-000", "llama-provision"]).new
+    for droplet in made:
+        account.off(account.droplets[droplet.id])
+    found = [(d.name, why) for d, why in crew.orphans()]
+    assert found == [("llama-worker-000", "a worker that has powered itself off")]
 
 
 def test_a_disk_too_small(account: Double, crew: Crew):

@@ -72,6 +72,25 @@ def singles(neutrinos, p_values):
     ]
 
 
+def explanation(members=("124551_214972",)):
+    factors = {
+        "p_astro": 0.9,
+        "distance": 0.005,
+        "background_rate": 0.15625,
+        "time": 1.1,
+        "position": 40.0,
+        "energy": 1.05,
+        "other_sets": 0.0321 / (0.9 * 0.005 * 0.15625 * 1.1 * 40 * 1.05),
+    }
+    return {
+        "members": list(members),
+        "factors": factors,
+        "probability_of_count": 0.05,
+        "expected_background": 6.4,
+        "fb": 10.0,
+    }
+
+
 def significance(neutrinos=None, event=None, **changes):
     neutrinos = neutrinos or neutrino_list()
     count = len(neutrinos["events"])
@@ -87,7 +106,9 @@ def significance(neutrinos=None, event=None, **changes):
             "neutrino_only": 1e-15,
             "noise": 0.0,
         },
+        "p_astro": 0.9994,
         "p_astro_joint": 0.9998,
+        "explanation": explanation(),
         "most_probable_direction": {"ra": 240.4, "dec": 36.2},
         "single_neutrino": singles(neutrinos, [5.05e-5, 0.0915, 1.0][:count]),
         "inputs": {"gw_skymap_info": event or info(), "neutrino_info": neutrinos["events"]},

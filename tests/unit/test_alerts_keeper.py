@@ -72,9 +72,22 @@ def test_a_pass_is_quiet_while_another_one_runs(
 ) -> None:
     with only_one(keeper.pass_lock(settings.output_dir), "llama run"):
         start = time.monotonic()
-        assert keeper.run_once(settings, Choice(40), threading.Event()) == 0
+        assert keeper.run_once(settings, Choice(40), threading.Event(), list) == 0
         assert time.monotonic() - start < 10
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_pass_has_shown_what_there_is_and_a_failure_of_that_fails_nothing(
+    settings: Settings,
+) -> None:
+    shown = []
+
+    def show() -> None:
+        shown.append(1)
+        raise LlamaError("cannot write status.html; free some space")
+
+    assert keeper.run_once(settings, Choice(40), threading.Event(), show) == 0
+    assert shown
 
 
 def test_what_is_outdated_is_read_from_the_summary() -> None:
@@ -152,11 +165,11 @@ def test_only_events_with_a_new_revision_are_started(settings: Settings) -> None
     spool = Spool(settings.output_dir)
     other = gwalert_bytes(superevent_id="S240101cd")
     spool.keep(Record(topic="replay", content=c) for c in (gwalert_bytes(), other, b"{}"))
-    first = _Recorder(settings, Choice(40))
+    first = _Recorder(settings, Choice(40), list)
     assert first.keep(threading.Event(), once=True) == 0
     assert sorted(first.started) == ["current_run/S240101ab", "current_run/S240101cd"]
     spool.keep([Record(topic="t", content=other, partition=0, offset=0)])  # once more
-    again = _Recorder(settings, Choice(40))
+    again = _Recorder(settings, Choice(40), list)
     again.keep(threading.Event(), once=True)
     assert again.started == []
 
@@ -169,7 +182,7 @@ def test_what_cannot_be_taken_over_now_is_told_once(
     (directory / "flags.json").write_text("{")
     update = gwalert_bytes(alert_type="UPDATE", time_created="2024-01-01T01:00:00Z")
     Spool(settings.output_dir).keep([Record(topic="replay", content=update)])
-    one = _Recorder(settings, Choice(40))
+    one = _Recorder(settings, Choice(40), list)
     for _ in range(3):
         one._take_over()
     assert caplog.text.count("flags.json is not valid JSON") == 1
@@ -181,7 +194,7 @@ def test_what_cannot_be_taken_over_now_is_told_once(
 def test_an_alert_of_an_event_that_is_being_made_waits(settings: Settings) -> None:
     Spool(settings.output_dir).keep([Record(topic="replay", content=gwalert_bytes())])
     directory = event(settings, "S240101ab", alert_type="EARLYWARNING")
-    one = _Recorder(settings, Choice(40))
+    one = _Recorder(settings, Choice(40), list)
     with (directory / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         one._take_over()

@@ -137,8 +137,8 @@ def test_names_follow_the_alert() -> None:
 def test_products() -> None:
     everything = products(INFO)
     assert everything[0] == "skymap_info.json"
-    assert everything[-1] == "manifest.json"
-    assert len(everything) == len(set(everything)) == 19
+    assert everything[-2:] == ["manifest.json", "index.html"]
+    assert len(everything) == len(set(everything)) == 20
     assert "all" not in everything
     assert products(INFO | {"retracted": True}) == everything
 
@@ -151,6 +151,7 @@ def test_a_retraction_without_map_needs_no_map() -> None:
         "p_astro.json",
         "lvc_gracedb_event_data.json",
         "manifest.json",
+        "index.html",
     ]
     assert "p_astro.json" not in products(info | {"far": None})
     waiting = products(info | {"retracted": False})

@@ -205,11 +205,11 @@ def test_the_html_needs_nothing_else_and_can_be_read_aloud(tmp_path):
     page = Page(html)
     assert page.all("html") == [{"lang": "en"}]
     assert len(page.all("h1")) == 1
-    assert len(page.all("h2")) == 7
+    assert len(page.all("h2")) == 8
     assert all(image["src"].startswith("data:image/png;base64,") for image in page.all("img"))
     assert len([image for image in page.all("img") if len(image["alt"]) > 40]) == 2
     assert all(cell["scope"] in {"row", "col"} for cell in page.all("th"))
-    assert len(page.all("caption")) == 2
+    assert len(page.all("caption")) == 3
     assert not {"script", "link", "iframe", "object", "form"} & {tag for tag, _ in page.tags}
     assert not re.search(r"(src|href|url\()\s*=?\s*[\"']?(https?:)?//", html)
 

@@ -8,7 +8,7 @@ import yaml
 
 CLONE = Path(__file__).parents[2]
 # installed in the environment that runs the workflow, not in that of its rules
-WORKFLOW_ONLY = {"snakemake", "pygments"}
+WORKFLOW_ONLY = {"snakemake", "pygments", "snakemake-executor-plugin-cluster-generic"}
 CONDA_NAMES = {"typst": "typst-py", "ClusterShell": "clustershell"}
 PROJECT = tomllib.loads((CLONE / "pyproject.toml").read_text())["project"]
 

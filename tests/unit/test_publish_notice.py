@@ -248,5 +248,33 @@ def test_our_notices_satisfy_the_official_schema(official):
         validator.validate(build() | {"pval_bayesian": "0.1"})
 
 
+def test_what_goes_to_gcn_satisfies_both(official, tmp_path):
+    import jsonschema
+    from publish_samples import make_event, revise
+    from referencing import Registry, Resource
+    from referencing.jsonschema import DRAFT202012
+
+    from llama.files import read_json, write_json
+    from llama.publish import kafka_notice
+    from llama.publish.result import read_result
+
+    permissive = Resource({}, specification=DRAFT202012)
+    registry = Registry(retrieve=lambda _: permissive)
+    validator = jsonschema.Draft202012Validator(official, registry=registry)
+    event = make_event(tmp_path / "current_run", role="test")
+    for kind in ("new", "update", "withdrawal"):
+        if kind == "withdrawal":
+            revise(event, retracted=True)
+        result = read_result(event, real=False)
+        if kind != "withdrawal":
+            made = build_notice(result.info, result.significance, result.neutrinos)
+            write_json(event / "gcn_notice.json", made)
+        notice = json.loads(kafka_notice.build(result, "key", kind, None))
+        validator.validate(notice)
+        check_notice(notice)
+        assert notice["alert_tense"] == "test"
+    assert read_json(event / "gcn_notice.json")["alert_type"] == "initial"
+
+
 def test_the_official_example_passes_the_strict_reading(official):
     check_notice(json.loads((SCHEMAS / f"{NAME}.example.json").read_text()))

@@ -70,7 +70,7 @@ def test_a_second_run_of_an_event_is_refused_and_of_another_is_not(event: Worksp
         os.killpg(run.pid, signal.SIGSTOP)  # it stands still until the others have been tried
         refused = event.snakemake(TARGET, code=1)
         assert f"{EVENT} is being processed by another run of snakemake" in sentence(refused)
-        assert event.plan(TARGET) == ["write_manifest", "write_notice"]
+        assert event.plan(TARGET) == ["write_manifest", "write_notice", "write_page"]
         event.snakemake("events/S240101cd/p_astro.json")
         assert f"{EVENT} is left alone" in event.snakemake()
         os.killpg(run.pid, signal.SIGCONT)

@@ -8,6 +8,7 @@ from workspace import (
     ALL,
     EVENT,
     FOLLOWERS,
+    LAST,
     SIGNIFICANCE,
     SUMMARY,
     Workspace,
@@ -38,9 +39,10 @@ DELETED = {
     "coinc_scatter_lvc-i3.pdf": {"draw_scatter", *SUMMARY},
     "coinc_summary_i3_lvc.html": SUMMARY,
     "coinc_summary_i3_lvc.pdf": SUMMARY,
-    "gcn_circular_draft.txt": {"write_notice", "write_manifest"},
-    "gcn_notice.json": {"write_notice", "write_manifest"},
-    "manifest.json": {"write_manifest"},
+    "gcn_circular_draft.txt": {"write_notice", *LAST},
+    "gcn_notice.json": {"write_notice", *LAST},
+    "manifest.json": LAST,
+    "index.html": {"write_page"},
 }
 
 
@@ -104,7 +106,7 @@ def test_an_alert_that_says_nothing_new_remakes_nothing(event: Workspace) -> Non
     [
         ("  fb: 10.0", "  fb: 20.0", SIGNIFICANCE),
         ("  ratebgnu: 0.0064", "  ratebgnu: 0.0035", {"list_neutrinos", *SIGNIFICANCE}),
-        ("  tracked_newest: 40", "  tracked_newest: 50", {"write_manifest"}),
+        ("  tracked_newest: 40", "  tracked_newest: 50", LAST),
     ],
 )
 def test_a_changed_setting_remakes_what_depends_on_it(

@@ -1,18 +1,20 @@
 """What a finished event holds: manifest, report, and the mark of a retraction."""
 
 import base64
+import math
 import re
 
+import pytest
 from workspace import EVENT, Workspace, alert, strict_json
 
-from llama.files import sha256_file
+from llama.files import sha256_file, write_json
 
 TARGET = f"{EVENT}/all"
 
 
 def test_the_manifest_lists_every_product_byte_for_byte(finished: Workspace) -> None:
     manifest = strict_json(finished.event / "manifest.json")
-    made = {path.name for path in finished.products()} - {"manifest.json"}
+    made = {path.name for path in finished.products()} - {"manifest.json", "index.html"}
     received = {"alerts/1-Preliminary.json", "alerts/1-neutrinos.csv"}
     assert set(manifest["products"]) == made | received
     for name, entry in manifest["products"].items():
@@ -27,7 +29,7 @@ def test_no_product_is_older_than_what_it_was_made_from(finished: Workspace) -> 
         "skymap_info.json",
         *("lvc_skymap.fits", "lvc_skymap.hdf5", "lvc_skymap_distances.json"),
         *("significance_lvc-i3.json", "coinc_skymap_lvc-i3.png", "coinc_summary_i3_lvc.html"),
-        "manifest.json",
+        *("manifest.json", "index.html"),
     ]
     times = [(finished.event / name).stat().st_mtime for name in order]
     assert times == sorted(times)
@@ -83,3 +85,26 @@ def test_a_retraction_marks_the_event_and_deletes_nothing(event: Workspace) -> N
     assert "revision 2" in summary
     assert strict_json(event.event / "lvc_gracedb_event_data.json")["retracted"] is True
     assert "alerts/2-Retraction.json" in strict_json(event.event / "manifest.json")["products"]
+
+
+def test_a_receipt_makes_the_page_again_and_nothing_else(event: Workspace) -> None:
+    page = event.event / "index.html"
+    assert "Nothing has been sent, and nothing was refused." in page.read_text()
+    receipt = {"channel": "slack", "status": "refused", "reasons": ["the flag UPLOAD is false"]}
+    write_json(event.event / "receipts" / "slack.json", receipt)
+    assert event.plan(TARGET) == ["write_page"]
+    event.snakemake(TARGET)
+    assert "the flag UPLOAD is false" in page.read_text()
+    assert event.plan(TARGET) == []
+
+
+def test_the_explanation_is_that_of_the_result(finished: Workspace) -> None:
+    significance = strict_json(finished.event / "significance_lvc-i3.json")
+    factors = significance["explanation"]["factors"]
+    assert math.prod(factors.values()) == pytest.approx(significance["odds_ratio"], rel=1e-9)
+    printed = finished.run("llama", "explain", EVENT)
+    assert "One source of the wave and of neutrino 2 is" in printed  # in the order of time
+    assert "(p = " in printed
+    assert "S240101ab  TEST" in finished.run("llama", "status")
+    status = (finished.output / "status.html").read_text()
+    assert f'href="{EVENT}/index.html"' in status

@@ -36,12 +36,13 @@ NEUTRINOS = f"""mjd,ra,dec,sigma,energy
 """
 
 # What each job makes the jobs after it make again.
+LAST = {"write_manifest", "write_page"}
 FOLLOWERS = {
     *("draw_skymap", "draw_scatter", "write_latency", "write_summary", "write_notice"),
-    "write_manifest",
+    *LAST,
 }
 SIGNIFICANCE = {"compute_significance", *FOLLOWERS}
-SUMMARY = {"write_summary", "write_manifest"}
+SUMMARY = {"write_summary", *LAST}
 ALL = SIGNIFICANCE | {
     *("extract_skymap", "convert_skymap", "measure_skymap", "read_alert", "list_neutrinos"),
 }
@@ -65,6 +66,7 @@ class Workspace:
             shutil.copytree(REPOSITORY / name, clone / name, symlinks=True)
         for script in (REPOSITORY / "scripts").glob("*.py"):
             shutil.copy2(script, clone / "scripts")
+        (clone / "do-cluster").symlink_to("profiles/do-cluster")
         return cls(root, home)
 
     def copy(self, root: Path) -> "Workspace":

@@ -42,13 +42,13 @@ def client_config(settings: Listen, bootstrap_servers: str | None) -> dict[str, 
     }
     if bootstrap_servers:
         for server in bootstrap_servers.split(","):
-            if not _is_loopback(server.strip().rpartition(":")[0]):
+            if not is_loopback(server.strip().rpartition(":")[0]):
                 raise LlamaError(
                     f"{server[:100]} is not on this machine, and --bootstrap-servers speaks "
                     "without encryption; leave it out to listen to GCN"
                 )
         return config | {"bootstrap.servers": bootstrap_servers, "security.protocol": "plaintext"}
-    missing = [name for name in SECRETS if not _secret(name)]
+    missing = [name for name in SECRETS if not secret(name)]
     if missing:
         raise LlamaError(
             f"{' and '.join(missing)} not set; make a client at https://gcn.nasa.gov/quickstart "
@@ -56,19 +56,20 @@ def client_config(settings: Listen, bootstrap_servers: str | None) -> dict[str, 
         )
     return config | {
         "domain": settings.domain,
-        "client_id": _secret("GCN_CLIENT_ID"),
-        "client_secret": _secret("GCN_CLIENT_SECRET"),
+        "client_id": secret("GCN_CLIENT_ID"),
+        "client_secret": secret("GCN_CLIENT_SECRET"),
     }
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address is this machine's own."""
     try:
         return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
 
 
-def _secret(name: str) -> str:
+def secret(name: str) -> str:
     """Return a secret from the environment, else from systemd's credentials, else ""."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(directory) / name.lower() if directory else None
@@ -85,8 +86,8 @@ def _secret(name: str) -> str:
 def redacted(text: str) -> str:
     """Return `text` without client id and secret."""
     for name in SECRETS:
-        secret = _secret(name)
-        text = text.replace(secret, "***") if secret else text
+        value = secret(name)
+        text = text.replace(value, "***") if value else text
     return text
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,8 +84,13 @@ def failing_path(output_dir: Path) -> Path:
     return output_dir / "runner" / "failing.json"
 
 
-def run_daemon(settings: Settings, choice: Choice, stop: threading.Event) -> None:
-    """Keep the events until `stop`; first wait for the end of a pass that runs."""
+def run_daemon(
+    settings: Settings, choice: Choice, stop: threading.Event, show: Callable[[], object]
+) -> None:
+    """Keep the events until `stop`; first wait for the end of a pass that runs.
+
+    `show` is called when there is something new to see, such as for the page of all events.
+    """
     output_dir = settings.output_dir
     with only_one(daemon_lock(output_dir), COMMAND), _compiling_ahead():
         while not stop.is_set():
@@ -93,7 +98,7 @@ def run_daemon(settings: Settings, choice: Choice, stop: threading.Event) -> Non
                 log.info("keeping events, pid %d", os.getpid())
                 import llama.sky  # noqa: F401 the first alert shall not wait for it
 
-                Keeper(settings, choice).keep(stop)
+                Keeper(settings, choice, show).keep(stop)
         log.info("ended as asked")
 
 
@@ -109,11 +114,13 @@ def _compiling_ahead() -> Iterator[None]:
             process.terminate()
 
 
-def run_once(settings: Settings, choice: Choice, stop: threading.Event) -> int:
+def run_once(
+    settings: Settings, choice: Choice, stop: threading.Event, show: Callable[[], object]
+) -> int:
     """Bring the events up to date and return how many failed; 0 if somebody else is at it."""
     try:
         with only_one(pass_lock(settings.output_dir), COMMAND):
-            return Keeper(settings, choice).keep(stop, once=True)
+            return Keeper(settings, choice, show).keep(stop, once=True)
     except RunningError:
         return 0
 
@@ -121,7 +128,8 @@ def run_once(settings: Settings, choice: Choice, stop: threading.Event) -> int:
 class Keeper:
     """What is being made, what waits for it, and what the spool said last."""
 
-    def __init__(self, settings: Settings, choice: Choice) -> None:
+    def __init__(self, settings: Settings, choice: Choice, show: Callable[[], object]) -> None:
+        self._show = show
         self._output_dir = settings.output_dir
         self._preset = settings.events.new_event_flags
         self._choice = choice
@@ -139,6 +147,7 @@ class Keeper:
         self._look_at = 0.0
         self._told: dict[str, str] = {}
         self._tidied = False
+        self._is_seen = True  # whether what is shown is what there is
 
     def keep(self, stop: threading.Event, once: bool = False) -> int:
         """Take over and make until `stop`, or `once` until all is done.
@@ -168,6 +177,17 @@ class Keeper:
         self._sweep()
         self._start()
         self._told.pop("step", None)
+        self._show_news()
+
+    def _show_news(self) -> None:
+        """Have what is new shown, once the machine is free; a failure of that stops nothing."""
+        if self._is_seen or self._made or self._new:
+            return
+        self._is_seen = True
+        try:
+            self._show()
+        except (LlamaError, OSError) as error:
+            self._tell_once("page", str(error))
 
     def _is_done(self) -> bool:
         busy = self._made or self._new or self._old or self._summary
@@ -225,6 +245,7 @@ class Keeper:
             return
         self._sweep_at = time.monotonic() + _SWEEP_S
         self._swept = True
+        self._is_seen = False  # ages and silence change by themselves
         self._meanwhile = set(self._made)
         kept = self._choice.directories(self._output_dir)
         for directory in self._failing.events.keys() - set(kept):
@@ -271,10 +292,12 @@ class Keeper:
         if self._summary and (code := self._summary[0].poll()) is not None:
             asked, self._summary = self._summary[1], None
             self._read_summary(code, asked)
+            self._is_seen = False
         for directory, process in list(self._made.items()):
             if (code := process.poll()) is None:
                 continue
             del self._made[directory]
+            self._is_seen = False
             self._left = set()  # alerts of this event may have waited
             if code == 0:
                 self._failing.remove(directory)

@@ -1,4 +1,4 @@
-"""`llama demo`: a mock event from its alert to its summary page, with a background of its own."""
+"""`llama demo`: a mock event from its alert to its page, with a background of its own."""
 
 import argparse
 import base64
@@ -22,9 +22,7 @@ _DISTANCE_MPC = (60.0, 15.0)
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add `llama demo`."""
-    command = add_command(
-        subparsers, "demo", "take a mock event from its alert to its summary page", _demo
-    )
+    command = add_command(subparsers, "demo", "take a mock event from its alert to its page", _demo)
     command.add_argument(
         "--output", type=Path, help="directory to use (default: demo in the clone)"
     )
@@ -61,7 +59,7 @@ def _demo(options: argparse.Namespace) -> None:
     _snakemake(clone, config, f"events/{GRACEID}/all")
     event = output / "current_run" / GRACEID
     print(_result(event))
-    print(f"The summary page is {event / 'coinc_summary_i3_lvc.html'}")
+    print(f"The page of the event is {event / 'index.html'}")
 
 
 def _write_inputs(output: Path, clone: Path, injections: int) -> Path:

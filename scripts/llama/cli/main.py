@@ -5,12 +5,29 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from llama.cli import com, cron, demo, dev, listen, neutrinos, poll, run
+from llama.cli import (
+    com,
+    cron,
+    demo,
+    dev,
+    explain,
+    flags,
+    fleet,
+    listen,
+    neutrinos,
+    poll,
+    publish,
+    run,
+    status,
+)
 from llama.cli.common import run_command
 from llama.cli.parsers import add_version
 
 # These modules import what they compute with only when they run: `llama --help` stays instant.
-_COMMANDS = (demo, dev, com, listen, run, neutrinos, poll, cron)
+_COMMANDS = (
+    *(demo, listen, run, status, explain, flags, publish, poll, neutrinos, cron),
+    *(dev, com, fleet),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

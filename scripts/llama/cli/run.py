@@ -113,9 +113,15 @@ def _keep(options: argparse.Namespace, settings: "Settings", choice: "Choice") -
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+
+    def show() -> None:
+        from llama.figures.run_page import write_run_page
+
+        write_run_page(settings)
+
     if options.runonce:
-        return 1 if run_once(settings, choice, stop) else 0
-    run_daemon(settings, choice, stop)
+        return 1 if run_once(settings, choice, stop, show) else 0
+    run_daemon(settings, choice, stop, show)
     return None
 
 

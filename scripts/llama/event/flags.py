@@ -1,6 +1,6 @@
 """The seven flags of an event: who may see it and where it may be sent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from llama.errors import LlamaError
 from llama.files import read_json, write_json
 
 ROLES = ("test", "observation")
+_BOOLEANS = {"true": True, "false": False}
 DEFAULTS: dict[str, bool | str] = {
     "VETOED": False,  # true stops everything for this event
     "ROLE": "test",
@@ -49,3 +50,32 @@ def write_flags(event_dir: Path, flags: Mapping[str, bool | str]) -> None:
     """Write the flags of the event directory, missing ones at their default."""
     path = event_dir / "flags.json"
     write_json(path, check_flags(flags, str(path)))
+
+
+def parse_changes(words: Sequence[str]) -> dict[str, bool | str]:
+    """Return the flags that `NAME=VALUE` words and names of presets set; later words win.
+
+    A preset sets all seven; `LlamaError` for a word that is neither.
+    """
+    changes: dict[str, bool | str] = {}
+    for word in words:
+        if word in PRESETS:
+            changes |= {**DEFAULTS, **PRESETS[word]}
+            continue
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise LlamaError(
+                f"{word[:40]!r} is no flag; give NAME=VALUE or one of {', '.join(PRESETS)}"
+            )
+        changes[name] = text if name == "ROLE" else _BOOLEANS.get(text.lower(), text)
+    check_flags(changes, "the command line")
+    return changes
+
+
+def change_flags(event_dir: Path, changes: Mapping[str, bool | str]) -> bool:
+    """Set flags of the event directory; return whether that changed any."""
+    before = read_flags(event_dir)
+    after = {**before, **changes}
+    if after != before:
+        write_flags(event_dir, after)
+    return after != before

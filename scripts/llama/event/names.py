@@ -91,7 +91,12 @@ def products(info: Mapping[str, Any]) -> list[str]:
     gracedb = ["p_astro.json", "lvc_gracedb_event_data.json"]
     if info["retracted"] and not has_skymap(info):
         # A retraction that came first names neither a class nor a false-alarm rate.
-        return [*alert, *gracedb[0 if info["far"] is not None else 1 :], "manifest.json"]
+        return [
+            *alert,
+            *gracedb[0 if info["far"] is not None else 1 :],
+            "manifest.json",
+            "index.html",
+        ]
     skymap = [skymap_name(info), "lvc_skymap.hdf5", "lvc_skymap_distances.json"]
     figures = ["coinc_skymap_lvc-i3", "coinc_scatter_lvc-i3"]
     return [
@@ -107,4 +112,5 @@ def products(info: Mapping[str, Any]) -> list[str]:
         "gcn_circular_draft.txt",
         "gcn_notice.json",
         "manifest.json",
+        "index.html",
     ]

@@ -12,6 +12,7 @@ from llama.event.names import run_name
 from llama.neutrinos.response import Response
 from llama.sky.tiles import SkyTiles
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
+from llama.stats.explain import Explanation, explain_odds
 from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, Odds, event_odds, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
@@ -88,6 +89,8 @@ def compute_significance(
         "search_parameters": _published(params, info, p_astro),
     }
     result = _odds(prepared, neutrinos, odds, p, events)
+    why = explain_odds(prepared, neutrinos, p, odds, params, response)
+    explanation = _explanation(why, events, params)
     p_values = _p_values(odds, p, background)
     if bursts:
         p_values["without_bursts"] = {name: result[name] for name in _WITHOUT} | p_values
@@ -95,12 +98,14 @@ def compute_significance(
         triggers = [bursts.messenger(gps, params, area.size)]
         joint = event_odds(prepared, neutrinos, p, params, area, triggers)
         result = _odds(prepared, neutrinos, joint, p, events, bursts.events, triggers)
+        explanation = _with_bursts(explanation, odds.odds_ratio, joint.odds_ratio)
         inputs |= {"burst_info": bursts.events, "grb_parameters": asdict(bursts.model)}
     return (
         result
         | p_values
         | {
             "inputs": inputs,
+            "explanation": explanation,
             "single_neutrino": _single_neutrinos(odds, events, gps, p, background),
             "distance": "map" if tiles.has_distance else "assumed",
             "neutrino_flux_sensitivity_range": flux_sensitivity(
@@ -112,6 +117,29 @@ def compute_significance(
             ),
         }
     )
+
+
+def _explanation(
+    why: Explanation | None, events: Sequence[Mapping[str, Any]], params: SearchParameters
+) -> dict[str, Any] | None:
+    """Return what neutrinos alone make of the odds, None if nothing."""
+    if why is None:
+        return None
+    return why._asdict() | {"members": [events[i]["id"] for i in why.members], "fb": params.fb}
+
+
+def _with_bursts(
+    explanation: dict[str, Any] | None, alone: float, joint: float
+) -> dict[str, Any] | None:
+    """Return the explanation with what bursts, there or not, change: one more factor.
+
+    Odds that bursts give without any neutrino are that factor alone.
+    """
+    if not joint > 0:
+        return None
+    known = explanation or {"members": [], "factors": {}}
+    gain = joint / alone if explanation else joint
+    return known | {"factors": known["factors"] | {"bursts": gain}}
 
 
 # What an event has twice, with bursts and without.

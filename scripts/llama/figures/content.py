@@ -5,6 +5,7 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.figures import text
+from llama.figures.explain import explanation_section
 from llama.figures.latency import latency_section
 from llama.figures.text import MISSING, clean, finite, number, p_text
 from llama.times import gps_to_iso, mjd_to_gps
@@ -53,6 +54,7 @@ def summary_content(
         "marks": text.marks(info, events) + (["VETOED"] if flags.get("VETOED") else []),
         "lead": _lead(info, significance),
         "event": {"heading": "Gravitational-wave event", "rows": _event(info, p_astro, distances)},
+        "explanation": explanation_section(significance, distances, neutrinos),
         "result": {"heading": "Result", "rows": _result(significance)},
         "neutrinos": {
             "heading": "Neutrinos",
@@ -177,18 +179,7 @@ _HYPOTHESES = {
 
 def _posterior(significance: Record) -> Rows:
     known = significance.get("posterior") or {}
-    return [(label, _share(known.get(name))) for name, label in _HYPOTHESES.items()]
-
-
-def _share(posterior: object) -> str:
-    probability = finite(posterior)
-    if probability is None:
-        return MISSING
-    if 0 < probability < 1e-12:
-        return "below 1e-12"
-    if 0.9999995 < probability < 1:
-        return "above 0.999999"
-    return f"{probability:.6f}" if probability > 0.99 else f"{probability:.3g}"
+    return [(label, text.share_text(known.get(name))) for name, label in _HYPOTHESES.items()]
 
 
 def _completeness(neutrinos: Record) -> str:

@@ -20,8 +20,10 @@ def latency_section(info: Mapping[str, Any], latency: Mapping[str, Any]) -> dict
     """Return heading, text and table (caption, header, a row per alert) of latency.json."""
     return {
         "heading": "Latency",
-        "text": "Time from the wave to the moment when each step was first reached; in brackets, "
-        "from the notice. A dash: it has not happened, or nothing had to be made anew.",
+        "text": [
+            "Time from the wave to the moment when each step was first reached; in brackets, from "
+            "the notice. A dash: it has not happened, or nothing had to be made anew."
+        ],
         "table": {
             "caption": f"Alerts of {clean(info['graceid'], 30)}",
             "header": ["Alert", "Notice time", *_STEPS.values()],

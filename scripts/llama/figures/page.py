@@ -1,6 +1,7 @@
 """A page as one HTML file and as PDF, both from the same content."""
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -38,7 +39,7 @@ def write_page(
     for picture in pictures:
         if not Path(picture.png).is_file():
             raise LlamaError(f"{picture.png} does not exist; make the figures first")
-    _write_html(name, content, pictures, html)
+    write_html(name, content, pictures, html)
     _write_pdf(name, content, pictures, pdf)
 
 
@@ -46,13 +47,20 @@ def _template(name: str) -> str:
     return (resources.files("llama.figures") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _write_html(
+def write_html(
     name: str,
     content: Mapping[str, Any],
     pictures: Sequence[Picture],
     html: str | os.PathLike[str],
+    scripts: Sequence[str] = (),
 ) -> None:
+    """Write the HTML of a page alone; scripts: names of templates that it may run, and no others.
+
+    Everything is inside the file. What is not in it is refused by its Content-Security-Policy:
+    no address is ever asked, and no text of an alert can be run.
+    """
     import jinja2
+    from markupsafe import Markup
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
@@ -62,11 +70,27 @@ def _write_html(
         lstrip_blocks=True,
     )
     figures = [
-        (heading, alt, caption, base64.b64encode(Path(png).read_bytes()).decode())
-        for heading, alt, caption, png in pictures
+        picture._asdict() | {"data": base64.b64encode(Path(picture.png).read_bytes()).decode()}
+        for picture in pictures
     ]
-    page = environment.get_template(f"{name}.html.j2").render(content, figures=figures)
+    style, code = _template("page.css"), [_template(script) for script in scripts]
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_hashes([style])}; "
+        f"script-src {_hashes(code)}; base-uri 'none'; form-action 'none'"
+    )
+    page = environment.get_template(f"{name}.html.j2").render(
+        content,
+        figures=figures,
+        policy=Markup(policy),  # noqa: S704  our own words and hashes
+        style=Markup(style),  # noqa: S704  our own file
+        scripts=[Markup(text) for text in code],  # noqa: S704  our own files
+    )
     write_bytes(html, page.encode())
+
+
+def _hashes(sources: Sequence[str]) -> str:
+    digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in sources]
+    return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
 
 
 def _write_pdf(

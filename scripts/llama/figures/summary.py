@@ -7,7 +7,7 @@ from typing import Any
 from llama.figures.content import summary_content
 from llama.figures.page import Picture, write_page
 
-_FIGURES = (
+FIGURES = (
     (
         "Sky map",
         "All-sky map of the gravitational wave's probability density with 50 % and 90 % credible "
@@ -51,6 +51,6 @@ def write_summary(
         info, flags, p_astro, distances, neutrinos, significance, latency, event_dir
     )
     pictures = [
-        Picture(*words, png) for words, png in zip(_FIGURES, (skymap_png, scatter_png), strict=True)
+        Picture(*words, png) for words, png in zip(FIGURES, (skymap_png, scatter_png), strict=True)
     ]
     write_page("summary", content, pictures, html, pdf)

@@ -55,6 +55,18 @@ def area_text(area_deg2: object) -> str:
     )
 
 
+def share_text(posterior: object) -> str:
+    """Return a probability so that it is never rounded to 0 or 1."""
+    probability = finite(posterior)
+    if probability is None:
+        return MISSING
+    if 0 < probability < 1e-12:
+        return "below 1e-12"
+    if 0.9999995 < probability < 1:
+        return "above 0.999999"
+    return f"{probability:.6f}" if probability > 0.99 else f"{probability:.3g}"
+
+
 def p_text(p_value: object) -> str:
     """Return a p-value as IceCube rounds it: four decimals, below 1e-4 one significant decimal."""
     known = finite(p_value)

@@ -1,5 +1,6 @@
 """The fleet's droplets: made within the budget and never twice, destroyed, counted, reaped."""
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
@@ -59,6 +60,11 @@ class Crew:
         self.limits = settings.fleet
         self.ledger = Ledger(self.directory)
         self.cloud = cloud or Cloud(find_token())
+
+    @property
+    def worker_prefix(self) -> str:
+        """How the names of all workers begin, and those of no other droplet."""
+        return f"{re.sub('[_.]', '-', self.limits.tag.lower())}-worker-"
 
     def droplets(self, patterns: Iterable[str] = ("*",)) -> list[Droplet]:
         """Return the fleet's droplets whose names match any of `patterns`, by name."""
@@ -216,7 +222,7 @@ class Crew:
         """Return the fleet's droplets that nobody owns any more, each with the reason.
 
         Those are droplets that are too old, that were destroyed by us and are still there, or that
-        no ledger here knows; and those that `owned`, when given, says no to.
+        no ledger here knows; workers that are off; and those that `owned`, when given, says no to.
         """
         now, found = time.time(), []
         lives = {life.id: life for life in self.ledger.lives()}
@@ -233,6 +239,8 @@ class Crew:
                 found.append((droplet, "another droplet has the same name"))
             elif hours > self.limits.max_hours:
                 found.append((droplet, f"{hours:.0f} h old, fleet.max_hours is over"))
+            elif droplet.status == "off" and droplet.name.startswith(self.worker_prefix):
+                found.append((droplet, "a worker that has powered itself off"))
             elif owned is not None and not owned(droplet):
                 found.append((droplet, "without work"))
         return found

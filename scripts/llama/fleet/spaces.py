@@ -4,6 +4,7 @@ Nothing here makes or deletes a bucket, or deletes an object.
 """
 
 import configparser
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -21,6 +22,7 @@ from llama.settings.model import Spaces as SpacesSettings
 MARKER = ".llama"  # some programs (Snakemake's storage plugin) delete a bucket with its last object
 UPLOADS = "objects"
 _FETCH_WITHIN_S = 3600.0
+_PATIENCE_S = 900.0
 _REMEDIES = Remedies(
     "correct spaces.bucket in config.yaml, or make the bucket on DigitalOcean's web page",
     "see docs/fleet.md, Spaces",
@@ -100,6 +102,13 @@ class Spaces:
             MappingProxyType(answer["Metadata"]),
         )
 
+    def signed_url(self, key: str, days: int = 7) -> str:
+        """Return an address with which anybody who knows it can read one object for some days."""
+        signed = self._bucket.client.generate_presigned_url(
+            "get_object", {"Bucket": self._bucket.name, "Key": key}, ExpiresIn=days * 86400
+        )
+        return str(signed)
+
     def objects(self, prefix: str) -> Iterator[Stored]:
         """Yield the objects whose keys begin with `prefix`; a list does not tell their sha256."""
         with self._sentences(prefix):
@@ -178,6 +187,21 @@ class Spaces:
     def _sentences(self, key: str = "") -> AbstractContextManager[None]:
         name = self._bucket.name
         return sentences(f"s3://{name}/{key}".rstrip("/"), name, _REMEDIES)
+
+
+def place_of(settings: SpacesSettings) -> dict[str, str | None]:
+    """Return what `open_place` takes, as JSON has it; there is no key in it."""
+    return {
+        "bucket": settings.bucket,
+        "endpoint_url": settings.endpoint_url,
+        "credentials_file": str(credentials_file(settings)),
+    }
+
+
+def open_place(place: Mapping[str, str | None]) -> Spaces:
+    """Return the bucket that `place_of` tells of; it may be away for a quarter of an hour."""
+    settings = SpacesSettings.model_validate(dict(place))
+    return Spaces(settings, lambda text: print(text, file=sys.stderr), _PATIENCE_S)  # noqa: T201
 
 
 def credentials_file(settings: SpacesSettings) -> Path:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,6 +21,9 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+from llama.settings.block import AbsolutePath, Block, absolute
+from llama.settings.publish import Publish
 
 
 def data_home() -> Path:
@@ -37,29 +39,21 @@ def _not_bool(value: Any) -> Any:
     return value
 
 
-def _absolute(value: Any) -> Path:
-    if not isinstance(value, str | Path) or not Path(value).expanduser().is_absolute():
-        # a relative path would mean another place for each directory a command is typed in
-        raise ValueError("should be an absolute path or start with ~")
-    return Path(value).expanduser()
-
-
 def _artifacts(value: Any) -> str:
     if isinstance(value, str) and value.startswith("s3://"):
         if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#]*)?", value):
             raise ValueError("should look like s3://bucket/prefix")
         return value.rstrip("/")
-    return str(_absolute(value))
+    return str(absolute(value))
 
 
 Number = Annotated[float, BeforeValidator(_not_bool)]
 Count = Annotated[int, BeforeValidator(_not_bool)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
-AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
 Artifacts = Annotated[str, BeforeValidator(_artifacts)]
 OutputDirectory = Annotated[
     Path,
-    BeforeValidator(lambda value: data_home() if value is None else _absolute(value)),
+    BeforeValidator(lambda value: data_home() if value is None else absolute(value)),
     PlainSerializer(lambda path: None if path == data_home() else str(path)),
     WithJsonSchema({"type": ["string", "null"], "default": None}),
 ]
@@ -68,25 +62,9 @@ Detector = Annotated[str, Field(pattern=r"^[A-Z][0-9]$")]
 SimulationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*$")]
 StudyMaps = Annotated[
     Path,
-    BeforeValidator(lambda value: Path(value) if value == "simulated" else _absolute(value)),
+    BeforeValidator(lambda value: Path(value) if value == "simulated" else absolute(value)),
 ]
 StudyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*-([A-Z][0-9])+$")]
-
-
-def _all_required(schema: dict[str, Any]) -> None:
-    schema["required"] = list(schema["properties"])
-
-
-class Block(BaseModel):
-    """What all blocks share: unknown keys and numbers that are not finite are refused."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        json_schema_extra=_all_required,
-    )
 
 
 class Events(Block):
@@ -387,6 +365,9 @@ class Fleet(Block):
     first hour are not made."""
     max_usd_per_study: Number = Field(default=200.0, ge=0, le=1e6)
     """Most that one study may cost [USD]."""
+    silent_minutes: Number = Field(default=20.0, gt=0, le=1440)
+    """A worker that cannot reach the head for so long powers itself off [min]. DigitalOcean goes on
+    charging for it until it is destroyed, see `llama com do --reap`."""
 
 
 class Spaces(Block):
@@ -400,7 +381,7 @@ class Spaces(Block):
     nor deletes one."""
     endpoint_url: str = Field(
         default="https://nyc3.digitaloceanspaces.com",
-        pattern=r"^(https://[A-Za-z0-9.-]+|http://127\.0\.0\.1)(:[0-9]+)?$",
+        pattern=r"^(https://[A-Za-z0-9.-]+|http://(127|10)(\.[0-9]+){3})(:[0-9]+)?$",
     )
     """Where the bucket is; take the data centre of `fleet.region`."""
     credentials_file: AbsolutePath | None = None
@@ -421,6 +402,7 @@ class Settings(Block):
     neutrinos: Neutrinos = Field(default_factory=Neutrinos)
     gracedb: GraceDB = Field(default_factory=GraceDB)
     listen: Listen = Field(default_factory=Listen)
+    publish: Publish = Field(default_factory=Publish)
     background: Background = Field(default_factory=Background)
     fleet: Fleet = Field(default_factory=Fleet)
     spaces: Spaces = Field(default_factory=Spaces)

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from llama.settings.model import LOWER_END, Block, Settings, block_of
+from llama.settings.block import Block
+from llama.settings.model import LOWER_END, Settings, block_of
 from llama.settings.render import defaults, yaml_lines
 
 Place = tuple[str, ...]  # ("search", "fb")

@@ -5,7 +5,8 @@ import json
 import textwrap
 from typing import Any
 
-from llama.settings.model import Block, Settings, block_of
+from llama.settings.block import Block
+from llama.settings.model import Settings, block_of
 
 _HEAD = """\
 # yaml-language-server: $schema=docs/config.schema.json

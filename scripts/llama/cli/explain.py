@@ -1,0 +1,51 @@
+"""`llama explain`: what drove an event's odds ratio, in words."""
+
+import argparse
+from pathlib import Path
+
+from llama.cli.parsers import Subparsers, add_command
+from llama.errors import LlamaError
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `llama explain`."""
+    command = add_command(
+        subparsers, "explain", "say in words what drove the odds ratio of an event", _run
+    )
+    command.add_argument("event", metavar="events/ID", help="the event's directory, or its id")
+    command.add_argument("--json", action="store_true", help="print the numbers as JSON")
+
+
+def _run(options: argparse.Namespace) -> None:
+    from llama.event.names import significance_name
+    from llama.event.skymap_info import read_info
+    from llama.figures.explain import explain, explain_lines
+    from llama.files import dump_json, read_json
+
+    event_dir = _directory(options.event)
+    path = event_dir / significance_name(read_info(event_dir))
+    if not path.exists():
+        raise LlamaError(
+            f"{event_dir} has no result yet; run: snakemake events/{event_dir.name}/all"
+        )
+    significance = read_json(path)
+    distances = read_json(event_dir / "lvc_skymap_distances.json")
+    neutrinos = read_json(event_dir / "icecube_neutrino_list.json")
+    explanation = explain(significance, distances, neutrinos)
+    if options.json:
+        numbers = {key: significance[key] for key in ("odds_ratio", "p_value", "explanation")}
+        print(dump_json(numbers), end="")
+        return
+    print("\n".join(explain_lines(explanation, significance["odds_ratio"])))
+
+
+def _directory(given: str) -> Path:
+    """Return the event's directory: a path as given, below the output directory, or an id."""
+    from llama.settings import load
+
+    output_dir = load().output_dir
+    candidates = (Path(given), output_dir / given, output_dir / "current_run" / given)
+    for path in candidates:
+        if (path / "skymap_info.json").exists():
+            return path
+    raise LlamaError(f"there is no event {given}; make it with skymap_info, or list: llama status")

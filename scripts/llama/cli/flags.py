@@ -1,0 +1,55 @@
+"""`llama flags`: who may see an event and where it may be sent."""
+
+import argparse
+
+from llama.cli.common import plural, say
+from llama.cli.parsers import Subparsers, add_command
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `llama flags`."""
+    command = add_command(
+        subparsers, "flags", "show the flags of events as a table, or set them", _flags
+    )
+    command.add_argument(
+        "words",
+        nargs="*",
+        metavar="[RUN/GLOB] [NAME=VALUE..|PRESET]",
+        help="events (default: all of the current run; needed to set flags), and what to set: "
+        "NAME=VALUE or TRIGGERED_TEST, TRIGGERED_INTERNAL, TRIGGERED_PUBLIC",
+    )
+    command.add_argument("--flag-presets", action="store_true", help="show what the presets set")
+
+
+def _flags(options: argparse.Namespace) -> None:
+    from llama.errors import LlamaError
+    from llama.event.find import find_events
+    from llama.event.flags import DEFAULTS, PRESETS, change_flags, parse_changes, read_flags
+    from llama.settings import load
+
+    if options.flag_presets:
+        _table({name: {**DEFAULTS, **preset} for name, preset in PRESETS.items()})
+        return
+    words = list(options.words)
+    is_change = [("=" in word and "/" not in word) or word in PRESETS for word in words]
+    pattern = words.pop(0) if words and not is_change[0] else None
+    if words and pattern is None:
+        raise LlamaError(f"say whose flags to set, such as: llama flags 'MS*' {' '.join(words)}")
+    changes = parse_changes(words)
+    events = find_events(load().output_dir, pattern)
+    if not changes:
+        _table({event.name: read_flags(event) for event in events})
+        return
+    changed = [event for event in events if change_flags(event, changes)]
+    _table({event.name: read_flags(event) for event in events})
+    say(f"{plural(len(changed), 'event')} of {len(events)} changed; snakemake does the rest")
+
+
+def _table(rows: dict[str, dict[str, bool | str]]) -> None:
+    table = [["EVENT", *next(iter(rows.values()))]]
+    table += [
+        [row, *(str(value).lower() for value in flags.values())] for row, flags in rows.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        print("  ".join(map(str.ljust, line, widths)).rstrip())

@@ -1,0 +1,174 @@
+"""`llama fleet`: the head of the droplets that background studies run on."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llama.cli.common import ask, plural, say
+from llama.cli.parsers import Subparsers, add_command, add_group
+from llama.errors import LlamaError
+
+if TYPE_CHECKING:
+    from llama.fleet.crew import Crew
+    from llama.fleet.head import Head
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `llama fleet` with its commands."""
+    group = add_group(subparsers, "fleet", "the head of the droplets that studies run on")
+    up = add_command(group, "up", "make this machine the fleet's head, or renew it", _up)
+    up.add_argument(
+        "--address", help="address at which droplets reach this machine (default: asked for)"
+    )
+    up.add_argument(
+        "--install", action="store_true", help="install the Debian packages that are missing"
+    )
+    up.add_argument(
+        "--wheel", type=Path, metavar="FILE",
+        help="wheel that workers install, when fleet.image is Debian's and no snapshot",
+    )  # fmt: skip
+    up.add_argument(
+        "--slurm-conf", type=Path, metavar="FILE", help="lines for slurm.conf in place of ours"
+    )
+    add_command(group, "status", "tell workers, jobs, cost and budget", _status)
+    down = add_command(group, "down", "end all jobs, destroy all workers, stop the head", _down)
+    down.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _open() -> tuple["Head", "Crew"]:
+    from llama.fleet.cloud import Cloud
+    from llama.fleet.crew import Crew
+    from llama.fleet.head import Head
+    from llama.fleet.token import find_token
+    from llama.settings import load
+
+    settings = load()
+    head = Head(settings)
+    token = head.directory / "token"
+    cloud = Cloud(find_token(token if token.exists() else None), tell=say)
+    return head, Crew(settings, cloud)
+
+
+def _up(options: argparse.Namespace) -> None:
+    import subprocess
+
+    from llama.fleet.head import Plan, missing_packages
+
+    command = ["apt-get", "install", "--no-install-recommends", *missing_packages()]
+    if command[3:] and options.install:
+        subprocess.run([*command, "--yes"], check=False)
+    if missing_packages():
+        raise LlamaError(
+            f"{' and '.join(missing_packages())} are missing here; "
+            f"install with: sudo {' '.join(command)}"
+        )
+    head, crew = _open()
+    extra = ""
+    if options.slurm_conf:
+        from llama.cli.common import read_file
+
+        extra = read_file(options.slurm_conf, 100_000, "--slurm-conf").decode()
+    address = options.address or _private_address(crew)
+    print(head.prepare(Plan(address, extra, options.wheel), crew))
+    head.start()
+    print(f"the head is up at {address}; run the studies with: snakemake --profile do-cluster")
+    if not Path("/etc/slurm/slurm.conf").exists() or not Path("/etc/slurm/slurm.conf").samefile(
+        head.conf
+    ):
+        print(f"first tell Slurm's commands: export SLURM_CONF={head.conf}")
+
+
+def _private_address(crew: "Crew") -> str:
+    import socket
+
+    name = socket.gethostname()
+    for droplet in crew.cloud.droplets():
+        if droplet.name == name and droplet.private_ip:
+            return droplet.private_ip
+    raise LlamaError(
+        f"no droplet of this account is called {name} as this machine; "
+        "give with --address where droplets reach it"
+    )
+
+
+def _status(options: argparse.Namespace) -> int:
+    from llama.fleet import slurm
+
+    head, crew = _open()
+    dead = [name for name in ("munged", "slurmctld", "keeper") if not head.pid(name)]
+    print(f"head      {'up' if not dead else 'down: ' + ', '.join(dead) + ' not running'}")
+    if "slurmctld" not in dead:
+        import os
+
+        os.environ["SLURM_CONF"] = str(head.conf)
+        _print_counts("workers", [_word(node) for node in slurm.nodes() if not node.powered_down])
+        _print_counts("jobs", [job.state.lower() for job in slurm.queue()])
+        for reason in sorted({n.reason for n in slurm.nodes() if n.reason and "DOWN" in n.state}):
+            print(f"          {reason.removeprefix('llama: ')}")
+    print_cost(crew)
+    if (notice := head.directory / "notice.json").exists():
+        from llama.files import read_json
+
+        if text := read_json(notice)["notice"]:
+            print(f"waiting   {text}")
+    if dead:
+        sys.stderr.write("start it with: llama fleet up\n")
+    return 1 if dead else 0
+
+
+def _word(node: object) -> str:
+    state: frozenset[str] = node.state  # type: ignore[attr-defined]
+    for word in ("POWERING_UP", "POWERING_DOWN", "NOT_RESPONDING", "DOWN", "DRAIN"):
+        if word in state:
+            return word.lower().replace("_", " ")
+    return min(state & {"IDLE", "ALLOCATED", "MIXED"}, default="unknown").lower()
+
+
+def _print_counts(what: str, words: list[str]) -> None:
+    counts = ", ".join(f"{words.count(word)} {word}" for word in sorted(set(words)))
+    print(f"{what:9} {counts or 'none'}")
+
+
+def print_cost(crew: "Crew") -> None:
+    """Print what the fleet costs and may cost."""
+    cost, limits = crew.cost(), crew.limits
+    print(
+        f"cost      {plural(cost.droplets, 'droplet')} of at most {limits.max_droplets}, "
+        f"${cost.usd_per_hour:.4f} per hour; ${cost.usd_of_day:.2f} of "
+        f"${limits.max_usd_per_day:.2f} in the last 24 hours; ${cost.usd:.2f} in all"
+    )
+    for study, usd in sorted(cost.usd_of_study.items()):
+        if study:
+            print(f"          {study}: ${usd:.2f} of ${limits.max_usd_per_study:.2f}")
+
+
+def _down(options: argparse.Namespace) -> int:
+    from llama.fleet import slurm
+
+    head, crew = _open()
+    prefix = crew.worker_prefix
+    found = crew.droplets([f"{prefix}*"])
+    if not options.yes and found and ask(f"Destroy {plural(len(found), 'worker')}? [y/N]") != "y":
+        return 1
+    import os
+
+    os.environ["SLURM_CONF"] = str(head.conf)
+    head.stop_keeper()
+    if head.pid("slurmctld"):
+        for job in slurm.queue():
+            slurm.ask("scancel", job.id)
+        time.sleep(1)  # logs of running jobs
+    head.stop()
+    failed: dict[str, str] = {}
+    for _ in range(5):  # a hook that was still at work may have made some
+        if not (found := crew.droplets([f"{prefix}*"])):
+            break
+        failed = crew.destroy(found, "down")
+        time.sleep(2)
+    crew.reconcile(crew.droplets())
+    for name, reason in failed.items():
+        say(f"{name}: {reason}")
+    print("the head is down, " + ("no worker is left" if not found else "workers are left"))
+    return 1 if found else 0

@@ -1,0 +1,37 @@
+"""`llama status`: the page of all events, and the same in short on the terminal."""
+
+import argparse
+
+from llama.cli.common import say
+from llama.cli.parsers import Subparsers, add_command
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `llama status`."""
+    add_command(
+        subparsers,
+        "status",
+        "write the page of all events, status.html, and say what it says",
+        _run,
+    )
+
+
+def _run(options: argparse.Namespace) -> None:
+    from llama.figures.run_page import HEADER, write_run_page
+    from llama.settings import load
+
+    path, content = write_run_page(load())
+    for name, well, sentences in content["health"]:
+        print(f"{name.lower():<9} {'well' if well else 'NOT WELL'}: {' '.join(sentences)}")
+    columns = [0, 1, 3, 4, 5, 6, 7, 10, 2]
+    table = [[HEADER[k] for k in columns]]
+    for row in content["rows"]:
+        cells = [row["name"], ", ".join(row["marks"]), *(text for text, _ in row["cells"])]
+        table.append([cells[k] for k in columns])
+    if len(table) > 1:
+        print()
+        widths = [max(len(line[k]) for line in table) for k in range(len(columns))]
+        for line in table:
+            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            print("  ".join(padded).rstrip())
+    say(f"the page: {path}")

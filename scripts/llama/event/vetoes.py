@@ -1,0 +1,131 @@
+"""Why an event may not be published: one place, facts in, sentences out.
+
+An event is real only when every sign says so; everything else is a test and can only reach the
+destination for tests. What is forbidden is forbidden by any one reason.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llama.event.flags import read_flags
+from llama.event.skymap_info import read_info
+from llama.files import read_json
+
+MAX_FAR_HZ = 10 / 86_400
+_REAL_ID = r"(S[0-9]{6}[a-z]+|G[0-9]+)"
+_REAL_ALERTS = ("igwn-alert", "gcn", "gracedb", "manual")
+_REAL_NEUTRINOS = {"observation", "alert"}
+_TEST_PLACES = ("scratch", "test", "injection")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that decides who may see an event.
+
+    `kinds` are the types of its neutrinos, None while there is no list; `event_dir` is absolute,
+    with its links followed.
+    """
+
+    graceid: str
+    alert_type: str
+    alert_role: str
+    search: str
+    service_url: str | None
+    internal: bool
+    retracted: bool
+    far_hz: float | None
+    flags: Mapping[str, bool | str]
+    event_dir: Path
+    kinds: frozenset[str] | None
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a channel asks for: the flag that opens it, the network, the final neutrino list."""
+
+    flag: str = "UPLOAD"
+    online: bool = True
+    final: bool = True
+
+
+def read_facts(event_dir: Path) -> Facts:
+    """Return the facts of an event directory; `LlamaError` for files that are missing or wrong."""
+    info = read_info(event_dir)
+    path = event_dir / "icecube_neutrino_list.json"
+    neutrinos: dict[str, Any] | None = read_json(path) if path.exists() else None
+    events = neutrinos["events"] if neutrinos else []
+    return Facts(
+        graceid=info["graceid"],
+        alert_type=info["alert_type"],
+        alert_role=info["role"],
+        search=info["search"],
+        service_url=info["gracedb_service_url"],
+        internal=info["internal"],
+        retracted=info["retracted"],
+        far_hz=info["far"],
+        flags=read_flags(event_dir),
+        event_dir=event_dir.resolve(),
+        kinds=frozenset(str(event.get("type")) for event in events) if neutrinos else None,
+        complete=bool(neutrinos and neutrinos.get("complete") is True),
+    )
+
+
+def not_real(facts: Facts) -> list[str]:
+    """Return every sign that event or neutrinos are not real; with none, the event is real."""
+    kinds = facts.kinds
+    host = re.sub(r"^https?://([^/]*).*", r"\1", facts.service_url or "")
+    place = next((word for word in _TEST_PLACES if word in str(facts.event_dir).lower()), None)
+    signs = [
+        (facts.flags.get("ROLE") != "observation", "the flag ROLE is not observation"),
+        (facts.alert_role != "observation", "its alert is a test or hardware injection"),
+        (not re.fullmatch(_REAL_ID, facts.graceid), f"{facts.graceid} is not the id of a real one"),
+        (facts.search.upper() == "MDC", "its search is MDC, a mock data challenge"),
+        (facts.alert_type not in _REAL_ALERTS, f"it comes from {facts.alert_type}, not an alert"),
+        (bool(re.search("playground|test|dev", host)), f"it comes from the test server {host}"),
+        (place is not None, f"its path {facts.event_dir} has {place!r} in it"),
+        (facts.event_dir.parent.name != "current_run", "it is not in current_run"),
+        (facts.flags.get("BLINDED_NEUTRINOS") is not False, "the flag BLINDED_NEUTRINOS is true"),
+        # a withdrawal says nothing of neutrinos, and must not miss its moment while they are listed
+        (kinds is None and not facts.retracted, "there is no list of neutrinos"),
+        (
+            bool(kinds and kinds - _REAL_NEUTRINOS),
+            "its neutrinos are " + " and ".join(sorted((kinds or frozenset()) - _REAL_NEUTRINOS)),
+        ),
+    ]
+    return [reason for applies, reason in signs if applies]
+
+
+def vetoes(facts: Facts, terms: Terms, real: bool, withdrawal: bool = False) -> list[str]:
+    """Return every reason why nothing may be sent to a destination; with none, it may.
+
+    real: whether the destination is a real one; withdrawal: whether the message only takes back
+    what was published, the only one that a retracted event may still send.
+    """
+    flags = facts.flags
+    reasons = [
+        (flags.get("VETOED") is not False, "the flag VETOED is true"),
+        (flags.get(terms.flag) is not True, f"the flag {terms.flag} is false"),
+        (terms.online and flags.get("ONLINE") is not True, "the flag ONLINE is false"),
+        (facts.retracted and not withdrawal, "the alert was retracted"),
+        (withdrawal and not facts.retracted, "the alert was not retracted"),
+    ]
+    if real:
+        far_hz = facts.far_hz
+        reasons += [(True, reason) for reason in not_real(facts)]
+        reasons.append((facts.internal, "its alert is internal to LVK"))
+        if not withdrawal:
+            reasons += [
+                (far_hz is None, "its alert has no false-alarm rate"),
+                (
+                    # written so that NaN is refused too
+                    far_hz is not None and not far_hz <= MAX_FAR_HZ,
+                    f"its false-alarm rate of {(far_hz or 0) * 86_400:.3g} per day is above "
+                    f"{MAX_FAR_HZ * 86_400:.0f}",
+                ),
+                (terms.final and not facts.complete, "its list of neutrinos is provisional"),
+            ]
+    return [reason for applies, reason in reasons if applies]

@@ -1,0 +1,85 @@
+"""What of an event has gone out, what has not, and why."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llama.errors import LlamaError
+from llama.figures.text import MISSING, clean, utc_text
+from llama.files import read_json
+
+Record = Mapping[str, Any]
+_OUT = ("sent", "updated")
+
+
+def receipts(event_dir: Path) -> list[dict[str, Any]]:
+    """Return the event's receipts, one per channel; a broken one says so as its status."""
+    found = []
+    for path in sorted((event_dir / "receipts").glob("*.json")):
+        try:
+            content = read_json(path)
+        except LlamaError:
+            content = None
+        broken = {"status": "cannot be read"}
+        found.append({"channel": path.stem} | (content if isinstance(content, dict) else broken))
+    return found
+
+
+def waiting(event_dir: Path) -> list[str]:
+    """Return the messages in the event's outbox that have no receipt: being sent, or cut off."""
+    outbox = event_dir / "outbox"
+    return sorted(
+        str(path.relative_to(outbox)).removesuffix(".intent.json")
+        for path in outbox.rglob("*.intent.json")
+        if not path.with_name(path.name.replace(".intent.", ".receipt.")).exists()
+    )
+
+
+def sent_words(event_dir: Path) -> tuple[str, str]:
+    """Return where the event has gone out to, in a word, and a note."""
+    known = receipts(event_dir)
+    out = [clean(r["channel"], 20) for r in known if r.get("status") in _OUT]
+    gone = [clean(r["channel"], 20) for r in known if r.get("status") == "withdrawn"]
+    held = sum(r.get("status") == "refused" for r in known)
+    notes = [
+        *([f"withdrawn from {', '.join(gone)}"] if gone else []),
+        *([f"{held} refused"] if held else []),
+        *([f"{len(waiting(event_dir))} waiting"] if waiting(event_dir) else []),
+    ]
+    return ", ".join(out) or "nothing", ", ".join(notes)
+
+
+def receipts_section(event_dir: Path, flags: Record) -> dict[str, Any]:
+    """Return a section with the flags in words and a table of receipts."""
+    known = ", ".join(
+        f"{name}={str(value).lower() if isinstance(value, bool) else clean(value, 20)}"
+        for name, value in flags.items()
+    )
+    words = [f"Flags: {known}."]
+    left = waiting(event_dir)
+    if left:
+        words.append(f"Waiting in the outbox: {clean(', '.join(left), 400)}.")
+    rows = [
+        [
+            clean(r.get("channel"), 20),
+            clean(r.get("status") or MISSING, 20),
+            clean(r.get("destination") or MISSING, 60),
+            clean(r.get("revision") or MISSING, 10),
+            utc_text(r.get("sent_at")),
+            clean(r.get("remote_id") or MISSING, 60),
+            clean(_reasons(r) or MISSING, 300),
+        ]
+        for r in receipts(event_dir)
+    ]
+    if not rows:
+        words.append("Nothing has been sent, and nothing was refused.")
+    header = ["Channel", "Status", "Destination", "Revision", "When", "Id there", "Why"]
+    table = {"caption": "Receipts", "header": header, "rows": rows}
+    return {"heading": "What has gone out", "text": words, "table": table}
+
+
+def _reasons(receipt: Record) -> str:
+    reasons = receipt.get("reasons", receipt.get("reason")) or ""
+    if isinstance(reasons, list | tuple):
+        return "; ".join(clean(reason, 200) for reason in reasons)
+    return clean(reasons, 300)

@@ -1,0 +1,217 @@
+"""status.html: all events, the listener, the run that keeps them, and what waits to be sent.
+
+Made by `llama status`, and by whoever calls `write_run_page`; not by a rule: it shows what no file
+knows (locks, silence, ages), so that a rule would be outdated each time it is asked.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from llama.alerts.daemon import holder
+from llama.alerts.health import examine, span
+from llama.alerts.spool import Spool
+from llama.errors import LlamaError
+from llama.event.flags import read_flags
+from llama.event.names import GRACEID_PATTERN, has_skymap, products, significance_name
+from llama.event.provenance import software
+from llama.event.skymap_info import read_info
+from llama.figures import text
+from llama.figures.page import write_html
+from llama.figures.receipts import sent_words, waiting
+from llama.figures.text import MISSING, clean, finite, number
+from llama.files import read_json
+from llama.settings.model import Settings
+
+Record = Mapping[str, Any]
+Cell = tuple[str, float | str | None]  # what is shown, and what it is sorted by if that differs
+
+HEADER = [
+    *("Event", "What", "State", "p-value", "Odds ratio", "Neutrinos", "Sent"),
+    *("FAR (Hz)", "p_astro", "90 % area", "Alert", "Notice (UTC)"),
+]
+NUMBERS = (3, 4, 5, 7, 8, 9)
+HIDDEN = "blinded"
+_PASS_LATE_S = 600.0
+_SENT_LATE_S = 300.0
+
+
+def write_run_page(settings: Settings) -> tuple[Path, dict[str, Any]]:
+    """Write `status.html` in the output directory; return its path and what it says."""
+    content = run_content(settings)
+    path = settings.output_dir / "status.html"
+    write_html("status", content, [], path, ["table.js"])
+    return path, content
+
+
+def run_content(settings: Settings) -> dict[str, Any]:
+    """Return the page as lists and strings: marks, lead, health, rows; blinded values hidden."""
+    output_dir, now = settings.output_dir, datetime.now(UTC)
+    rows = _rows(output_dir)
+    health = [_listener(settings), _run(output_dir), _spool(output_dir), _outbox(output_dir)]
+    bad = [name.lower() for name, well, _ in health if not well]
+    kinds = [mark for row in rows for mark in row["marks"]]
+    return {
+        "title": "LLAMA: events and health",
+        "marks": [],
+        "lead": f"{'All is well' if not bad else 'Look at: ' + ', '.join(bad)}. "
+        f"{len(rows)} events, {sum('REAL' in row['marks'] for row in rows)} of them real.",
+        "made": f"{now:%Y-%m-%d %H:%M:%S} UTC",
+        "made_iso": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "software": software(),
+        "health": health,
+        "header": HEADER,
+        "numbers": NUMBERS,
+        "kinds": sorted(set(kinds)),
+        "rows": rows,
+    }
+
+
+def _rows(output_dir: Path) -> list[dict[str, Any]]:
+    directories = [
+        path
+        for path in (output_dir / "current_run").glob("*")
+        if re.fullmatch(GRACEID_PATTERN, path.name) and (path / "skymap_info.json").exists()
+    ]
+    directories.sort(key=lambda path: -(path / "skymap_info.json").stat().st_mtime)
+    return [_row(path) for path in directories]
+
+
+def _row(event_dir: Path) -> dict[str, Any]:
+    page = f"events/{event_dir.name}/index.html"
+    there = (event_dir / "index.html").exists()
+    row = {"name": event_dir.name, "page": page if there else None}
+    try:
+        marks, cells = _cells(event_dir)
+    except LlamaError as error:
+        missing: Cell = (MISSING, "")
+        empty = [missing] * (len(HEADER) - 3)
+        return row | {"marks": ["BROKEN"], "cells": [(clean(error, 200), None), *empty]}
+    return row | {"marks": marks, "cells": cells}
+
+
+def _cells(event_dir: Path) -> tuple[list[str], list[Cell]]:
+    info, flags = read_info(event_dir), read_flags(event_dir)
+    p_astro = _read(event_dir / "p_astro.json")
+    distances = _read(event_dir / "lvc_skymap_distances.json")
+    significance = _read(event_dir / significance_name(info))
+    neutrinos = _read(event_dir / "icecube_neutrino_list.json")
+    events = neutrinos.get("events") or []
+    if flags["ROLE"] != "observation":
+        info = {**info, "role": "test"}
+    near = [event for event in events if text.in_window(event, info)]
+    marks = text.marks(info, events)
+    blind = flags["BLINDED_NEUTRINOS"] or any(event.get("type") == "blinded" for event in events)
+    count = f"{len(near)}{'' if neutrinos.get('complete') else ' so far'}"
+    hidden: Cell = (HIDDEN, "")
+    if blind and "BLINDED NEUTRINOS" not in marks:
+        marks.append("BLINDED NEUTRINOS")
+    return marks + (["VETOED"] if flags["VETOED"] else []), [
+        (_state(event_dir, info), None),
+        hidden if blind else _p_value(significance.get("p_value")),
+        hidden if blind else _number(significance.get("odds_ratio"), ".3g"),
+        (count, len(near)) if neutrinos else (MISSING, ""),
+        (", ".join(word for word in sent_words(event_dir) if word), None),
+        _number(info["far"], ".2g"),
+        _number(p_astro.get("p_astro"), ".4g"),
+        _area(distances.get("area_90_deg2")),
+        (clean(info["notice"], 40).removeprefix(f"{event_dir.name}-"), None),
+        (clean(info["notice_time"][:16].replace("T", " ")), None),
+    ]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = read_json(path) if path.exists() else {}
+    return content if isinstance(content, dict) else {}
+
+
+def _number(value: object, style: str) -> Cell:
+    known = finite(value)
+    return number(value, style), "" if known is None else known
+
+
+def _area(value: object) -> Cell:
+    known = finite(value)
+    return text.area_text(value), "" if known is None else known
+
+
+def _p_value(value: object) -> Cell:
+    known = finite(value)
+    return text.p_text(value), "" if known is None else known
+
+
+def _state(event_dir: Path, info: Record) -> str:
+    if not (has_skymap(info) or info["retracted"]):
+        return "waits for a sky map"
+    missing = sum(not (event_dir / name).exists() for name in products(info))
+    if missing:
+        return "1 product is missing" if missing == 1 else f"{missing} products are missing"
+    return "complete"
+
+
+def _listener(settings: Settings) -> tuple[str, bool, list[str]]:
+    state, problems = examine(settings.output_dir, settings.listen)
+    words = [problem[:1].upper() + problem[1:] + "." for problem in problems]
+    if state is not None:
+        now = time.time()
+        times = (("Heartbeat", state.heartbeat_at), ("LVK alert", state.alert_at))
+        ago = [
+            f"{what} {'never' if when is None else span(now - when) + ' ago'}"
+            for what, when in times
+        ]
+        words.append("; ".join(ago) + ".")
+    return "Listener", not problems, words
+
+
+def _run(output_dir: Path) -> tuple[str, bool, list[str]]:
+    runner = output_dir / "runner"
+    pid = holder(runner / "daemon.lock") or holder(runner / "lock")
+    locks = [path.stat().st_mtime for path in runner.glob("*lock")]
+    last_s = time.time() - max(locks) if locks else None
+    words = [f"Running, pid {pid}."] if pid else []
+    words += [] if last_s is None else [f"Last pass begun {span(last_s)} ago."]
+    idle = pid is None and (last_s is None or last_s > _PASS_LATE_S)
+    if idle:
+        words.append("Nobody keeps the events; start llama run, or llama cron install.")
+    failing = _failing(runner / "failing.json")
+    words += [f"{clean(event, 60)} fails: {clean(reason, 200)}" for event, reason in failing]
+    cron_failed = (output_dir / "logs" / "cron.failed").exists()
+    if cron_failed:
+        words.append("The last pass that cron started has failed; see logs/cron.log.")
+    return "Run", not (idle or failing or cron_failed), words
+
+
+def _failing(path: Path) -> list[tuple[str, str]]:
+    try:
+        content = _read(path)
+    except LlamaError:
+        return [(path.name, "cannot be read")]
+    return [
+        (event, line.get("reason", "") if isinstance(line, dict) else "")
+        for event, line in content.items()
+    ]
+
+
+def _spool(output_dir: Path) -> tuple[str, bool, list[str]]:
+    counts = Spool(output_dir).count()
+    words = [f"{counts['pending']:,} waiting to be taken over, {counts['quarantine']:,} set aside."]
+    return "Spool", not counts["quarantine"], words
+
+
+def _outbox(output_dir: Path) -> tuple[str, bool, list[str]]:
+    left = [
+        f"{path.parent.name}: {', '.join(waiting(path.parent))}"
+        for path in sorted((output_dir / "current_run").glob("*/outbox"))
+        if waiting(path.parent)
+    ]
+    old = [path for path in (output_dir / "current_run").glob("*/outbox") if _is_stuck(path)]
+    return "Outbox", not old, [clean(line, 200) for line in left] or ["Nothing waits to be sent."]
+
+
+def _is_stuck(outbox: Path) -> bool:
+    """Tell whether a message waits for longer than sending one takes."""
+    intents = [outbox / f"{name}.intent.json" for name in waiting(outbox.parent)]
+    return any(time.time() - path.stat().st_mtime > _SENT_LATE_S for path in intents)

@@ -1,0 +1,251 @@
+"""What Slurm calls when nodes shall come, go, or have not come; and what looks after the rest.
+
+    python -m llama.fleet.hooks resume|suspend|failed HOSTLIST
+    python -m llama.fleet.hooks keeper
+
+Slurm counts on none of it: droplets that could not be destroyed are destroyed by the keeper, nodes
+that could not be made are given back by it when money and API allow.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from llama.errors import LlamaError
+from llama.files import read_json, write_json
+from llama.fleet import slurm
+from llama.fleet.cloud import Cloud
+from llama.fleet.crew import Crew, doubles
+from llama.fleet.money import OverBudgetError, check_budget, unix
+from llama.fleet.records import Droplet
+from llama.fleet.token import find_token
+from llama.settings import Settings, load
+
+PATIENCE_S = 120.0
+_MOST_FAILURES = 3
+_OURS = "llama: "
+_BROKEN = "llama: did not boot"
+
+
+def cluster_directory(settings: Settings) -> Path:
+    """Return where the head keeps what belongs to Slurm."""
+    return settings.output_dir / "fleet/slurm"
+
+
+class Hooks:
+    """The three hooks and the keeper's round, for one fleet."""
+
+    def __init__(self, settings: Settings, patience_s: float = PATIENCE_S) -> None:
+        self.directory = cluster_directory(settings)
+        self._settings = settings
+        self._about = read_json(self.directory / "droplet.json")
+        self._patience_s = min(patience_s, float(self._about["patience_s"]))
+        self._failures = self.directory / "failures.json"
+        token = find_token(self.directory / "token")
+        self.crew = Crew(settings, Cloud(token, self._patience_s, say))
+        self.suspects: set[int] = set()
+
+    def resume(self, names: list[str]) -> None:
+        """Make a droplet for each node, as many as the budget and the account allow.
+
+        Nodes that get none are set down, so that their jobs go back to the queue at once.
+        """
+        lost: dict[str, list[str]] = {}
+        for study, wanted in self._by_study(names).items():
+            try:
+                missing = self._make(wanted, study)
+            except LlamaError as error:
+                missing = dict.fromkeys(self._without_droplet(wanted), str(error))
+            for name, reason in missing.items():
+                lost.setdefault(reason, []).append(name)
+        for reason, left_out in lost.items():
+            say(f"no droplet for {','.join(left_out)}: {reason}")
+            slurm.update_nodes(left_out, "down", _OURS + reason)
+
+    def _make(self, names: list[str], study: str) -> dict[str, str]:
+        fleet = self._settings.fleet
+        offer = self.crew.offer(0, fleet.image, fleet.size, fleet.region, study)
+        count, reason = self._affordable(len(names), offer.size.price_hourly_usd, study)
+        made = self.crew.create(
+            names[:count],
+            offer,
+            study,
+            self._about["user_data"],
+            self._about["vpc_uuid"],
+            self._patience_s,
+        )
+        say(f"made {','.join(d.name for d in made.new) or 'none'}")
+        return made.missing | dict.fromkeys(names[count:], reason)
+
+    def _affordable(self, count: int, price_hourly_usd: float, study: str) -> tuple[int, str]:
+        """Return how many of `count` droplets may be made, and why not one more."""
+        lives, limits, reason = self.crew.ledger.lives(), self._settings.fleet, ""
+        for number in range(count, 0, -1):
+            try:
+                usd_per_hour = number * price_hourly_usd
+                check_budget(limits, lives, time.time(), number, usd_per_hour, study)
+            except OverBudgetError as error:
+                reason = str(error)
+            else:
+                return number, reason
+        return 0, reason
+
+    def _by_study(self, names: list[str]) -> dict[str, list[str]]:
+        """Return the nodes by the study whose job each of them is to come for."""
+        study = dict.fromkeys(names, "")
+        for job in slurm.queue("--states=CONFIGURING", "--nodelist", ",".join(names)):
+            for name in slurm.hostnames(job.nodes):
+                study[name] = job.comment
+        found: dict[str, list[str]] = {}
+        for name in names:
+            found.setdefault(study[name], []).append(name)
+        return found
+
+    def _without_droplet(self, names: list[str]) -> list[str]:
+        try:
+            there = {droplet.name for droplet in self.crew.droplets()}
+        except LlamaError:
+            there = set()
+        return [name for name in names if name not in there]
+
+    def suspend(self, names: list[str]) -> None:
+        """Destroy the droplets of nodes."""
+        found = [droplet for droplet in self.crew.droplets() if droplet.name in names]
+        failed = self.crew.destroy(found, "idle")
+        say(f"destroyed {','.join(d.name for d in found if d.name not in failed) or 'none'}")
+        for name, reason in failed.items():
+            say(f"{name} is not destroyed, the keeper will: {reason}")
+
+    def failed(self, names: list[str]) -> None:
+        """Destroy droplets that have not joined in time, and give their nodes another chance.
+
+        A node that has failed three times in a row stays down: the snapshot may be broken.
+        """
+        counts = read_json(self._failures) if self._failures.exists() else {}
+        counts |= {name: counts.get(name, 0) + 1 for name in names}
+        write_json(self._failures, counts)
+        try:
+            self.suspend(names)
+        except LlamaError as error:  # the keeper destroys them; the nodes must not stay down
+            say(f"not destroyed: {error}")
+        again = [name for name in names if counts[name] < _MOST_FAILURES]
+        slurm.update_nodes(again, "power_down_force")
+        broken = [name for name in names if name not in again]
+        slurm.update_nodes(
+            broken,
+            "down",
+            f"{_BROKEN} {_MOST_FAILURES} times; see its console, then llama fleet up",
+        )
+
+    def look_after(self) -> None:
+        """Go round once: requeued jobs, droplets without node, money, nodes to be given back."""
+        slurm.release_requeued()
+        droplets = self.crew.droplets()
+        self.crew.reconcile(droplets)
+        nodes = {node.name: node for node in slurm.nodes()}
+        self._reap(droplets, nodes)
+        self._forget_failures(nodes)
+        notice = self._spare(droplets, nodes)
+        write_json(self.directory / "notice.json", {"notice": notice, "time": time.time()})
+
+    def _reap(self, droplets: list[Droplet], nodes: dict[str, slurm.Node]) -> None:
+        """Destroy droplets whose node is powered down, in two rounds, and second ones of a name."""
+        workers = [d for d in droplets if d.name.startswith(self.crew.worker_prefix)]
+        stray = {d for d in workers if d.name not in nodes or nodes[d.name].powered_down}
+        certain = [d for d in stray if d.id in self.suspects]
+        certain += [d for d in doubles(workers) if d not in certain]
+        self.suspects = {d.id for d in stray}
+        if certain:
+            say(f"droplets without a node: {','.join(d.name for d in certain)}")
+            for name, reason in self.crew.destroy(certain, "stray").items():
+                say(f"{name}: {reason}")
+
+    def _forget_failures(self, nodes: dict[str, slurm.Node]) -> None:
+        counts = read_json(self._failures) if self._failures.exists() else {}
+        left = {n: c for n, c in counts.items() if n in nodes and not nodes[n].up}
+        if left != counts:
+            write_json(self._failures, left)
+
+    def _spare(self, droplets: list[Droplet], nodes: dict[str, slurm.Node]) -> str:
+        """Let no droplet go on beyond the budget; give nodes back within it; return the reason."""
+        now, limits = time.time(), self._settings.fleet
+        up = [node for node in nodes.values() if node.up and "POWER_DOWN" not in node.state]
+        old = {d.name for d in droplets if now - unix(d.created) > limits.max_hours * 3600}
+        slurm.update_nodes([node.name for node in up if node.name in old], "power_down_asap")
+        reason = self._over_budget(now)
+        if reason:
+            say(reason)
+            slurm.update_nodes([node.name for node in up], "power_down_asap", _OURS + reason)
+            return reason
+        down = [
+            node.name
+            for node in nodes.values()
+            if "DOWN" in node.state
+            and node.reason.startswith((_OURS, "ResumeTimeout reached"))
+            and not node.reason.startswith(_BROKEN)
+        ]
+        lives, price = self.crew.ledger.lives(), float(self._about["price_hourly_usd"])
+        try:
+            for study in {job.comment for job in slurm.queue("--states=PENDING")} if down else ():
+                check_budget(limits, lives, now, 1, price, study)
+        except OverBudgetError as error:
+            return str(error)
+        slurm.update_nodes(down, "power_down_force")
+        return ""
+
+    def _over_budget(self, now: float) -> str:
+        studies = {job.comment for job in slurm.queue()} | {""}
+        try:
+            for study in studies:
+                check_budget(self._settings.fleet, self.crew.ledger.lives(), now, 0, 0.0, study)
+        except OverBudgetError as error:
+            return str(error) if "fleet.max_hours" not in str(error) else ""
+        return ""
+
+
+def keep(every_s: float) -> None:
+    """Look after the fleet until this process is ended; the settings are read in each round."""
+    suspects: set[int] = set()
+    while True:
+        try:
+            hooks = Hooks(load(), 20.0)
+            hooks.suspects = suspects
+            hooks.look_after()
+            suspects = hooks.suspects
+        except LlamaError as error:
+            say(str(error))
+        time.sleep(every_s)
+
+
+def say(text: str) -> None:
+    """Write one dated line to the fleet's log."""
+    sys.stderr.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n")
+    sys.stderr.flush()
+
+
+def main(words: list[str]) -> int:
+    """Run one hook, or the keeper."""
+    what = words[0]
+    if what == "keeper":
+        keep(float(words[1]))
+    try:
+        names = slurm.hostnames(words[1])
+        say(f"{what} {words[1]}")
+        hooks = Hooks(load())
+        ways: dict[str, Callable[[list[str]], Any]] = {
+            "resume": hooks.resume,
+            "suspend": hooks.suspend,
+            "failed": hooks.failed,
+        }
+        ways[what](names)
+    except LlamaError as error:
+        say(f"{what}: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

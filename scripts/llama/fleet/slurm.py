@@ -1,0 +1,221 @@
+"""Slurm's commands, called so that a controller that is away for some minutes is waited for.
+
+Which cluster they talk to is $SLURM_CONF's business, as when they are typed. Run as a program it
+is `sbatch` with that patience: `python -m llama.fleet.slurm sbatch OPTIONS JOBSCRIPT`.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from llama.errors import LlamaError
+
+PATIENCE_S = 900.0
+_AWAY = re.compile(
+    r"unable to contact slurm controller|socket timed out|connection (refused|timed out|reset)"
+    r"|communication (connection|shutdown)|unexpected message|zero bytes were transmitted"
+    r"|slurm backup controller|controller .*(down|standby)|temporarily unable|"
+    r"munge|protocol authentication error|transport endpoint|broken pipe",
+    re.IGNORECASE,
+)
+# what must come to pass for a job without anybody doing something
+_ALIVE = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING"}
+_ALIVE |= {"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "STAGE_OUT", "RESIZING"}
+# with a requeue the same job runs again; Slurm shows the state in between for a moment only
+_UNKNOWN = "UNKNOWN"
+
+
+class SlurmError(LlamaError):
+    """A command of Slurm has refused."""
+
+
+class ControllerAwayError(SlurmError):
+    """The controller does not answer; whether anything was done is unknown."""
+
+
+class Node(NamedTuple):
+    """A node, the words of its state (`IDLE`, `CLOUD`, `POWERED_DOWN`..), and why it is down."""
+
+    name: str
+    state: frozenset[str]
+    reason: str
+
+    @property
+    def powered_down(self) -> bool:
+        """Whether there should be no droplet."""
+        return "POWERED_DOWN" in self.state and "POWERING_UP" not in self.state
+
+    @property
+    def up(self) -> bool:
+        """Whether the node has a droplet that has joined and may take jobs."""
+        off = {"POWERED_DOWN", "POWERING_DOWN", "POWERING_UP", "DOWN", "NOT_RESPONDING", "FUTURE"}
+        return not self.state & off
+
+
+class Job(NamedTuple):
+    """A job in the queue: number, state, nodes, why it waits, and its comment, the study."""
+
+    id: str
+    state: str
+    nodes: str
+    reason: str
+    comment: str
+    name: str
+
+
+def ask(*words: str) -> str:
+    """Run one of Slurm's commands once and return what it prints."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    except FileNotFoundError as error:
+        raise SlurmError(
+            f"there is no {words[0]} on this machine; install it with: apt-get install slurm-client"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ControllerAwayError(f"Slurm's controller does not answer {words[0]}") from error
+    if done.returncode == 0:
+        return done.stdout
+    said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
+    if _AWAY.search(done.stderr):
+        raise ControllerAwayError(f"Slurm's controller is away ({said}); see llama fleet status")
+    raise SlurmError(f"{words[0]} refuses: {said}")
+
+
+def ask_patiently(
+    *words: str,
+    patience_s: float = PATIENCE_S,
+    before: Callable[[], str | None] = lambda: None,
+) -> str:
+    """Run a command until the controller has answered; `before` may tell that it is done already.
+
+    `before` is called before each attempt; when it returns a text, that is the answer.
+    """
+    import tenacity
+
+    def attempt() -> str:
+        done = before()
+        return ask(*words) if done is None else done
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(ControllerAwayError),
+        wait=tenacity.wait_random_exponential(multiplier=0.5, max=15),
+        stop=tenacity.stop_after_delay(patience_s),
+        reraise=True,
+    )
+    return retrying(attempt)
+
+
+def hostnames(hostlist: str) -> list[str]:
+    """Return the names in `llama-[000-003]`."""
+    return ask("scontrol", "show", "hostnames", hostlist).split()
+
+
+def nodes() -> list[Node]:
+    """Return all nodes."""
+    found = []
+    for line in ask("scontrol", "--oneliner", "show", "node").splitlines():
+        fields = dict(re.findall(r"(\w+)=(\S*)", line))
+        if "NodeName" not in fields:
+            continue
+        reason = re.search(r" Reason=(.*?)(?: \[\S+@\S+\])?(?: Comment=.*)?$", line.rstrip())
+        state = frozenset(fields["State"].rstrip("*").split("+"))
+        found.append(Node(fields["NodeName"], state, reason[1] if reason else ""))
+    return found
+
+
+def update_nodes(names: Sequence[str], state: str, reason: str = "") -> None:
+    """Set the state of nodes; `reason` is shown by `sinfo -R`."""
+    if names:
+        words = [f"nodename={','.join(names)}", f"state={state}"]
+        ask("scontrol", "update", *words, *([f"reason={reason[:200]}"] if reason else []))
+
+
+def queue(*options: str) -> list[Job]:
+    """Return the jobs of the queue."""
+    form = "%i|%T|%N|%r|%k|%j"
+    lines = ask("squeue", "--noheader", "--format", form, *options).splitlines()
+    return [Job(*line.split("|", 5)) for line in lines if line.count("|") >= 5]
+
+
+def release_requeued() -> None:
+    """Let requeued jobs start now.
+
+    Slurm holds them back for two minutes; and for ever when a launch has failed, as it does on a
+    droplet that has just died or for a job that a restarted controller takes for not yet started.
+    """
+    for job in queue("--states=PENDING"):
+        if job.reason == "BeginTime":
+            ask("scontrol", "update", f"jobid={job.id}", "starttime=now")
+        elif job.reason.replace("_", " ").lower().startswith("launch failed"):
+            ask("scontrol", "release", job.id)
+
+
+def job_state(number: str) -> str:
+    """Return `running`, `success` or `failed`; a controller that is away is no verdict."""
+    try:
+        found = ask("squeue", "--noheader", "--states=all", "--jobs", number, "--format=%T")
+        state = (found.split() or [_UNKNOWN])[0]
+    except ControllerAwayError:
+        return "running"
+    except SlurmError as error:
+        if "invalid job id" not in str(error).lower():
+            return "running"
+        state = _UNKNOWN
+    if state == _UNKNOWN:
+        state = _past_state(number)
+    if state in _ALIVE:
+        return "running"
+    return "success" if state == "COMPLETED" else "failed"
+
+
+def _past_state(number: str) -> str:
+    """Return the state of a job that the controller has forgotten, by its own log or by sacct."""
+    try:
+        settings = ask("scontrol", "show", "config")
+    except ControllerAwayError:
+        return "RUNNING"
+    if "jobcomp/filetxt" in settings and (log := re.search(r"JobCompLoc += (/.*)", settings)):
+        with open(log[1], encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
+            lines = [line for line in stream if line.startswith(f"JobId={number} ")]
+        found = re.search(r"JobState=(\w+)", lines[-1]) if lines else None
+        return found[1] if found else _UNKNOWN
+    try:
+        found_states = ask("sacct", "-X", "-n", "-P", "-j", number, "-o", "State").split()
+    except ControllerAwayError:
+        return "RUNNING"
+    return found_states[0].rstrip("+") if found_states else _UNKNOWN
+
+
+def submit(words: Sequence[str], name: str = "") -> str:
+    """Run `sbatch WORDS` and return the job's number.
+
+    A job called `name`, when given, is not queued twice: one that is there already is returned.
+    """
+
+    def there() -> str | None:
+        alive = queue("--name", name) if name else []
+        return alive[0].id if alive else None
+
+    answer = ask_patiently("sbatch", "--parsable", *words, before=there)
+    return answer.strip().split(";")[0]
+
+
+def main(words: Sequence[str]) -> int:
+    """Submit a job of a cluster with a shared file system, or tell its state."""
+    try:
+        if words[:1] == ["status"]:
+            print(job_state(words[1]))  # noqa: T201
+        else:
+            print(submit(words[1:]))  # noqa: T201
+    except LlamaError as error:
+        sys.stderr.write(f"llama: {error}\n")
+        time.sleep(1)  # Snakemake tries again at once
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

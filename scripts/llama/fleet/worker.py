@@ -1,0 +1,197 @@
+"""A shard as a job without a shared file system: the worker's side.
+
+Reads the job from stdin (see `llama.fleet.job`), fetches its inputs into a cache that all jobs of
+the droplet share, runs the rule's script and puts outputs and log into Spaces.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import runpy
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from llama.errors import LlamaError
+from llama.files import sha256_bytes
+from llama.fleet.spaces import UPLOADS, Spaces, open_place
+
+CACHE = Path(os.environ.get("LLAMA_CACHE", "/var/cache/llama"))
+_FREE_BYTES = 200_000_000
+# what the last bit of a number may depend on, besides our own code
+_LIBRARIES = ("numpy", "numba", "scipy", "h5py", "healpy", "astropy")
+
+
+class UnfitError(LlamaError):
+    """This droplet cannot do the job, another can."""
+
+
+@functools.cache
+def revision() -> str:
+    """Return what differs between machines whose results may differ: our code, its libraries."""
+    package = Path(__file__).parents[1]
+    content = [f"{name} {metadata.version(name)}" for name in _LIBRARIES]
+    content.append(f"python {sys.version_info[:2]}")
+    content += [
+        f"{path.relative_to(package)} {sha256_bytes(path.read_bytes())}"
+        for path in sorted(package.rglob("*.py"))
+    ]
+    return sha256_bytes("\n".join(content).encode())[:16]
+
+
+def main() -> int:
+    """Do the job on stdin; its log tells what went wrong."""
+    # scancel and a droplet that powers off: the log is still put away
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    job = json.load(sys.stdin)
+    spaces = open_place(job["spaces"])
+    number = os.environ.get("SLURM_JOB_ID", "0")
+    place = CACHE / f"job-{number}"
+    log = place / job["log"]
+    try:
+        with _failures_logged(log):
+            _check_revision(job["revision"])
+            if _is_done(spaces, job):
+                return 0
+            _check_space(place)
+            _fetch(spaces, job, place)
+            _run(job, place)
+            for output in job["outputs"]:
+                spaces.put(place / output, output, job=job["digest"])
+        return 0
+    except UnfitError as error:
+        _leave(str(error))
+        return 1
+    except LlamaError:
+        return 1
+    finally:
+        with contextlib.suppress(LlamaError, OSError):
+            if log.exists():
+                spaces.put(log, job["log"], job=job["digest"], host=socket.gethostname())
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _failures_logged(log: Path) -> Iterator[None]:
+    try:
+        yield
+    except LlamaError as error:
+        sys.stderr.write(f"llama: {socket.gethostname()}: {error}\n")
+        with contextlib.suppress(OSError):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a") as stream:
+                stream.write(f"llama: {socket.gethostname()}: {error}\n")
+        raise
+
+
+def _check_revision(wanted: str) -> None:
+    if revision() != wanted:
+        # its clones are no better: another droplet would cost an hour, and refuse too
+        raise LlamaError(
+            f"this droplet has another LLAMA ({revision()}) than the head ({wanted}); "
+            "make its snapshot anew, then llama fleet up"
+        )
+
+
+def _is_done(spaces: Spaces, job: dict[str, Any]) -> bool:
+    found = [spaces.find(output) for output in job["outputs"]]
+    return all(stored is not None and stored.notes.get("job") == job["digest"] for stored in found)
+
+
+def _check_space(place: Path) -> None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        raise UnfitError(f"cannot write {place} ({error.strerror})") from error
+    if free < _FREE_BYTES:
+        raise UnfitError(f"the disk is full ({free / 1e6:.0f} MB are left)")
+
+
+def _fetch(spaces: Spaces, job: dict[str, Any], place: Path) -> None:
+    """Put the inputs where the script expects them; each content is fetched once per droplet."""
+    for path, sha256 in job["sha256"].items():
+        try:
+            cached = spaces.fetch_once(f"{UPLOADS}/{sha256}/{Path(path).name}", sha256, CACHE)
+            target = place / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(cached, target)
+        except (LlamaError, OSError) as error:
+            _blame_disk(place, error)
+            raise
+
+
+def _run(job: dict[str, Any], place: Path) -> None:
+    """Run the rule's script in a process of its own, in `place`."""
+    log = place / job["log"]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    (place / "job.json").write_text(json.dumps(job))
+    command = [sys.executable, "-m", "llama.fleet.worker", "script"]
+    done = subprocess.run(
+        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    sys.stderr.write(done.stdout)
+    with contextlib.suppress(OSError), log.open("a") as stream:
+        stream.write(done.stdout)
+    if done.returncode:
+        said = (done.stdout.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        error = LlamaError(said)
+        _blame_disk(place, error)
+        raise error
+
+
+def _blame_disk(place: Path, error: Exception) -> None:
+    if shutil.disk_usage(place).free < _FREE_BYTES / 10:
+        raise UnfitError(f"the disk is full ({error})") from error
+
+
+def _leave(reason: str) -> None:
+    """Have this droplet destroyed when its jobs have ended; the next job gets a fresh one."""
+    node = os.environ.get("SLURMD_NODENAME")
+    if node:
+        words = [f"nodename={node}", "state=power_down_asap", f"reason=llama: {reason[:150]}"]
+        subprocess.run(["scontrol", "update", *words], check=False, capture_output=True)
+
+
+class _Named(list[Any]):
+    """A list whose items may also be asked for by name, as Snakemake's."""
+
+    def __init__(self, named: dict[str, Any]) -> None:
+        items = named.values()
+        super().__init__(
+            item for value in items for item in (value if isinstance(value, list) else [value])
+        )
+        self.__dict__.update(named)
+
+
+def _script() -> None:
+    """Run the script of ./job.json, with the `snakemake` that it expects."""
+    job = json.loads(Path("job.json").read_text())
+    path = Path(f"{job['rule']}.py")
+    path.write_text(job["script"])
+    for output in job["outputs"]:
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+    snakemake = SimpleNamespace(
+        input=_Named(job["input"]),
+        output=job["outputs"],
+        params=_Named(job["params"]),
+        wildcards=_Named(job["wildcards"]),
+        log=[job["log"]],
+        rule=job["rule"],
+    )
+    runpy.run_path(str(path), init_globals={"snakemake": snakemake}, run_name="__main__")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["script"]:
+        _script()
+    else:
+        sys.exit(main())

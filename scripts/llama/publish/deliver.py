@@ -1,0 +1,175 @@
+"""From an event to its receipts: may it go, where, what is due, and what became of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llama.errors import LlamaError
+from llama.event.vetoes import Facts, Terms, not_real, read_facts, vetoes
+from llama.files import write_json
+from llama.publish import gracedb_log, icecube_files, kafka_notice, slack, webhook
+from llama.publish.outbox import STATUS, Channel, Message, Outbox
+from llama.publish.result import Result, read_result
+from llama.settings.model import Settings
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of channel: what it asks for, how its messages are made, how it is opened.
+
+    `content` returns what changes when there is something new to say.
+    """
+
+    terms: Terms
+    build: Callable[[Result, str, str, str | None], bytes]
+    open: Callable[[str], Channel]
+    content: Callable[[Result], str] = Result.sha256
+
+
+CHANNELS: dict[str, Kind] = {
+    "slack": Kind(Terms(final=False), slack.build, slack.Slack),
+    "gracedb": Kind(Terms(), gracedb_log.build, gracedb_log.GraceDBLog),
+    "gcn": Kind(Terms(), kafka_notice.build, kafka_notice.KafkaNotice),
+    "icecube": Kind(
+        Terms(flag="ICECUBE_UPLOAD", online=False), icecube_files.build, icecube_files.IceCubeFiles
+    ),
+    "webhook": Kind(Terms(final=False), webhook.build, webhook.Webhook),
+}
+
+
+def destinations(settings: Settings, channel: str) -> dict[str, str | None]:
+    """Return the real and the test destination of a channel, None where the settings have none."""
+    found: dict[str, str | None] = {}
+    for audience in ("real", "test"):
+        place = getattr(getattr(settings.publish, audience), channel)
+        domain = f"{settings.listen.domain}/" if channel == "gcn" else ""
+        found[audience] = None if place is None else f"{domain}{place}"
+    return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would happen: `kind` is new, update, withdrawal or None; `reasons` are why not."""
+
+    channel: str
+    real: bool
+    destination: str | None
+    kind: str | None
+    pending: bool
+    reasons: tuple[str, ...]
+
+
+def plan(event_dir: Path, channel: str, places: Mapping[str, str | None]) -> Plan:
+    """Return what publishing an event by a channel would do; asks nobody.
+
+    places: {"real", "test"}, each a destination or None. `LlamaError` for files that are
+    missing, broken or outdated.
+    """
+    facts = read_facts(event_dir)
+    real, destination, reasons = _verdict(facts, CHANNELS[channel].terms, places)
+    if reasons or destination is None:
+        return Plan(channel, real, destination, None, False, tuple(reasons))
+    outbox = Outbox(event_dir, channel, destination)
+    result = read_result(event_dir, real)
+    kind = outbox.next_kind(result.sha256(), facts.retracted)
+    pending = outbox.pending() is not None
+    if facts.retracted and not outbox.delivered() and not pending:
+        reasons = ["the alert was retracted, and nothing had been published"]
+    return Plan(channel, real, destination, kind, pending, tuple(reasons))
+
+
+def _verdict(
+    facts: Facts, terms: Terms, places: Mapping[str, str | None]
+) -> tuple[bool, str | None, list[str]]:
+    """Return whether the event is real, its destination, and every reason against sending."""
+    signs = not_real(facts)
+    real = not signs
+    destination = places["real" if real else "test"]
+    reasons = vetoes(facts, terms, real, withdrawal=facts.retracted)
+    if destination is None:
+        wanted = "real" if real else "test"
+        reasons = [f"there is no destination for {wanted} events in the settings", *reasons]
+        reasons += [] if real else [f"it counts as a test because {sign}" for sign in signs]
+    return real, destination, reasons
+
+
+def publish(
+    event_dir: Path,
+    channel: str,
+    places: Mapping[str, str | None],
+    kind: Kind | None = None,
+) -> dict[str, Any]:
+    """Publish what is due, and return the receipt; `kind` is given for none of `CHANNELS`.
+
+    It has channel, destination, audience, status (sent, updated, withdrawn or refused), reasons,
+    sent_at, remote_id, payload_sha256, revision, notice and the history of all messages.
+    `LlamaError` when the remote does not answer; the next call takes up from there.
+    """
+    kind = kind or CHANNELS[channel]
+    facts = read_facts(event_dir)
+    real, destination, reasons = _verdict(facts, kind.terms, places)
+    outbox = Outbox(event_dir, channel, destination or "")
+    if destination is not None and not reasons:
+        with outbox.locked():
+            # what stood in the files before the lock was there may have changed
+            facts = read_facts(event_dir)
+            if (real, destination, []) != _verdict(facts, kind.terms, places):
+                raise LlamaError(f"{event_dir} has just changed; run the same command again")
+            result = read_result(event_dir, real)
+            if not (facts.retracted and not outbox.delivered() and outbox.pending() is None):
+                outbox.deliver(kind.open(destination), _message(kind, result))
+            if facts.retracted and not outbox.delivered():
+                reasons = ["the alert was retracted, and nothing had been published"]
+    return _receipt(outbox, channel, destination, real, reasons)
+
+
+def _message(kind: Kind, result: Result) -> Message:
+    about = {key: result.info[key] for key in ("graceid", "notice", "revision")}
+    return Message(
+        content_sha256=kind.content(result),
+        about=about | {"audience": "real" if result.real else "test"},
+        withdrawal=result.retracted,
+        build=lambda key, word, refers_to: kind.build(result, key, word, refers_to),
+    )
+
+
+_HISTORY = (
+    *("n", "key", "kind", "destination", "audience", "notice", "revision", "payload_sha256"),
+    *("sent_at", "remote_id", "refers_to", "given_up"),
+)
+
+
+def _receipt(
+    outbox: Outbox, channel: str, destination: str | None, real: bool, reasons: list[str]
+) -> dict[str, Any]:
+    entries = outbox.entries()
+    sent = outbox.delivered()
+    last: dict[str, Any] = sent[-1] if sent and not reasons else {}
+    names = ("sent_at", "remote_id", "payload_sha256", "revision", "notice")
+    return {
+        "channel": channel,
+        "destination": destination,
+        "audience": "real" if real else "test",
+        "status": STATUS[last["kind"]] if last else "refused",
+        "reasons": reasons,
+        **{name: last.get(name) for name in names},
+        "history": [{key: e[key] for key in _HISTORY if key in e} for e in entries],
+    }
+
+
+def write_receipt(event_dir: Path, receipt: Mapping[str, Any]) -> Path:
+    """Write `receipts/<channel>.json`."""
+    path = event_dir / "receipts" / f"{receipt['channel']}.json"
+    write_json(path, receipt)
+    return path
+
+
+def sentence(receipt: Mapping[str, Any]) -> str:
+    """Return a receipt in one line."""
+    if receipt["status"] == "refused":
+        return f"{receipt['channel']}: nothing is sent: " + "; ".join(receipt["reasons"])
+    return (
+        f"{receipt['channel']}: {receipt['status']} to {receipt['destination']} "
+        f"({receipt['audience']}) at {receipt['sent_at']} as {receipt['remote_id']}"
+    )

@@ -1,0 +1,33 @@
+"""What all blocks of settings share."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+
+def absolute(value: Any) -> Path:
+    """Return the path that `value` names from everywhere; `ValueError` for a relative one."""
+    if not isinstance(value, str | Path) or not Path(value).expanduser().is_absolute():
+        # a relative path would mean another place for each directory a command is typed in
+        raise ValueError("should be an absolute path or start with ~")
+    return Path(value).expanduser()
+
+
+AbsolutePath = Annotated[Path, BeforeValidator(absolute)]
+
+
+def _all_required(schema: dict[str, Any]) -> None:
+    schema["required"] = list(schema["properties"])
+
+
+class Block(BaseModel):
+    """What all blocks share: unknown keys and numbers that are not finite are refused."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        json_schema_extra=_all_required,
+    )

@@ -1,0 +1,199 @@
+"""A study on four droplets: real Slurm, munge, sshd and S3; only the cloud's API is a double.
+
+The tests share one head and go on where the one before has ended. Root and namespaces are needed;
+without, `test_fleet_processes.py` runs the same on process groups.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cluster
+import namespaces
+import pytest
+from cluster import BUCKET, SECRET, TOKEN, Fleet
+
+from llama.files import sha256_file
+
+pytestmark = pytest.mark.skipif(
+    not (namespaces.possible() and shutil.which("slurmctld")),
+    reason="needs root, namespaces, and slurmctld slurmd slurm-client munge",
+)
+RUN = ("snakemake", "--profile", "do-cluster")
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A head without droplets; its disk is not seen by them."""
+    root = tmp_path_factory.mktemp("fleet")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(root)], check=True)
+    try:
+        with pytest.MonkeyPatch.context() as patch, cluster.fleet(root, patch) as made:
+            yield made
+    finally:
+        subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+def test_a_study_on_four_droplets_is_the_local_one_bit_for_bit(fleet: Fleet) -> None:
+    local = fleet.local_run()
+    fleet.run(*RUN, timeout=600)
+    assert fleet.numbers() == local
+    assert fleet.shards() == 40
+    assert fleet.cloud.peak == 4
+    log = next((fleet.workspace.output / "logs").glob("studies/*/inject-background-0039.log"))
+    assert "Traceback" not in log.read_text()
+    assert "Nothing to be done" in fleet.run(*RUN)
+    fleet.wait(lambda: not fleet.names())
+    assert fleet.cloud.created == fleet.cloud.deleted
+    status = fleet.run("llama", "fleet", "status")
+    assert "workers   none" in status
+    assert "jobs      none" in status
+    assert f"bns-o4-H1L1: ${4 * 0.03571:.2f}" in status
+
+
+def test_what_a_droplet_gets(fleet: Fleet) -> None:
+    """The bank came once per droplet, the token never, and the key in no job's script."""
+    scripts = "".join(
+        path.read_text(errors="replace") for path in fleet.slurm.rglob("state/**/script")
+    )
+    scripts += (fleet.slurm / "log/jobcomp.log").read_text()
+    assert SECRET not in scripts
+    assert TOKEN not in scripts
+    about = json.loads((fleet.slurm / "droplet.json").read_text())
+    assert TOKEN not in about["user_data"]
+    assert (fleet.slurm / "token").stat().st_mode & 0o777 == 0o600
+    gets = [line for line in fleet.s3.requests() if f"GET /{BUCKET}/objects/" in line]
+    # five inputs and four droplets
+    assert 5 <= len(gets) <= 20, gets
+    objects = fleet.s3.client().list_objects_v2(Bucket=BUCKET)["Contents"]
+    kinds = [entry["Key"].split("/")[0] for entry in objects]
+    assert (kinds.count("studies"), kinds.count("logs"), kinds.count("objects")) == (40, 40, 5)
+
+
+def test_files_are_the_same_ones(fleet: Fleet) -> None:
+    """What came back from Spaces are the files that the droplets made."""
+    for entry in fleet.s3.client().list_objects_v2(Bucket=BUCKET, Prefix="studies/")["Contents"]:
+        head = fleet.s3.client().head_object(Bucket=BUCKET, Key=entry["Key"])
+        assert head["Metadata"]["sha256"] == sha256_file(fleet.workspace.output / entry["Key"])
+
+
+def test_droplets_that_die_or_do_not_boot_or_have_no_disk_and_spaces_away(fleet: Fleet) -> None:
+    fleet.another_study(12)
+    local = fleet.local_run()
+    fleet.cloud.boot_fail = {"llama-worker-000"}
+    fleet.droplets.small.append("llama-worker-001")
+    run = fleet.start(*RUN)
+    job, node = fleet.wait(lambda: _running(fleet, but="llama-worker-001"))[0].split()
+    fleet.droplets.kill(node)
+    time.sleep(1)
+    with fleet.s3.away():
+        time.sleep(30)
+    fleet.wait(
+        lambda: "failed to boot" in fleet.hooks_log() or "failed llama" in fleet.hooks_log(), 120
+    )
+    fleet.cloud.boot_fail = set()
+    assert fleet.wait_for(run, 300) == 0
+    assert fleet.numbers() == local
+    assert _restarts(fleet, job)
+    assert "the disk is full" in fleet.said()
+    fleet.wait(lambda: not fleet.names(), 120)
+    assert not fleet.droplets.alive()
+
+
+def test_snakemake_killed_and_slurmctld_restarted(fleet: Fleet) -> None:
+    fleet.another_study(12)
+    local = fleet.local_run()
+    before = len(fleet.s3.requests())
+    fleet.warm()
+    run = fleet.start(*RUN)
+    fleet.wait(lambda: _running(fleet))
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    os.kill(fleet.head_pid("slurmctld"), signal.SIGKILL)
+    run = fleet.start(*RUN)  # with the controller away
+    time.sleep(3)
+    assert "slurmctld not running" in fleet.run("llama", "fleet", "status", code=1)
+    fleet.up()
+    assert fleet.wait_for(run, 300) == 0
+    assert fleet.numbers() == local
+    made = [line for line in fleet.s3.requests()[before:] if f"PUT /{BUCKET}/studies/" in line]
+    assert len(made) == 12, made  # nothing was computed twice
+    fleet.wait(lambda: not fleet.names(), 120)
+
+
+def test_a_budget_that_is_reached_stops_the_fleet_and_a_larger_one_resumes_it(fleet: Fleet) -> None:
+    fleet.another_study(24)
+    local = fleet.local_run()
+    spent = fleet.spent()
+    fleet.change("max_usd_per_day", f"{spent + 0.05:.4f}")  # one droplet more
+    created = fleet.cloud.created
+    run = fleet.start(*RUN)
+    fleet.wait(lambda: "above fleet.max_usd_per_day" in fleet.hooks_log())
+    time.sleep(5)
+    assert fleet.cloud.created <= created + 1
+    fleet.change("max_usd_per_day", f"{spent / 2:.4f}")
+    fleet.wait(lambda: not fleet.names(), 120)
+    assert run.poll() is None
+    status = fleet.run("llama", "fleet", "status")
+    assert "waiting   " in status
+    assert "above fleet.max_usd_per_day" in status
+    fleet.change("max_usd_per_day", "50.0")
+    assert fleet.wait_for(run, 300) == 0
+    assert fleet.numbers() == local
+    fleet.wait(lambda: not fleet.names(), 120)
+
+
+def test_the_api_is_away_or_over_its_rate_and_names_are_there_twice(fleet: Fleet) -> None:
+    fleet.cloud.control({"faults": [{"match": ".", "times": 10_000, "status": 503}]})
+    jobs = fleet.run("sbatch", "--parsable", "--array=1-4", "--output=/dev/null", "--wrap=sleep 3")
+    time.sleep(60)
+    assert not fleet.names()
+    fleet.cloud.control({"faults": [{"match": ".", "times": 25, "status": 429}]})
+    fleet.wait(lambda: _done(fleet, jobs) == 4, 240)
+    # another droplet of the same name, as a lost answer leaves it
+    name = fleet.wait(fleet.names)[0]
+    wanted = {"name": name, "tags": ["llama"]}
+    fleet.cloud.control({"faults": [], "droplets": [wanted]})
+    fleet.wait(lambda: not fleet.names(), 120)
+    assert not fleet.droplets.alive()
+
+
+def test_a_fleet_whose_head_is_gone_ends_itself(fleet: Fleet) -> None:
+    fleet.warm()
+    for name in ("keeper", "slurmctld"):
+        os.kill(fleet.head_pid(name), signal.SIGKILL)
+    fleet.wait(lambda: not fleet.droplets.alive(), 60)
+    assert fleet.names()  # off, and still paid for
+    reaped = fleet.run("bash", "-c", "echo y | llama com do --reap")
+    assert "destroyed" in reaped, reaped
+    assert not fleet.names()
+    fleet.up()
+
+
+def test_down_leaves_nothing(fleet: Fleet) -> None:
+    fleet.run("sbatch", "--parsable", "--output=/dev/null", "--wrap=sleep 300")
+    fleet.wait(fleet.names)
+    assert "no worker is left" in fleet.run("llama", "fleet", "down", "--yes")
+    assert not fleet.names()
+    fleet.wait(lambda: not fleet.droplets.alive())
+    assert not any(fleet.head_pid(name) for name in ("munged", "slurmctld", "keeper"))
+    assert "llama-worker" not in Path("/etc/hosts").read_text()
+
+
+def _running(fleet: Fleet, but: str = "-") -> list[str]:
+    return [line for line in fleet.jobs("R") if not line.endswith(but)]
+
+
+def _restarts(fleet: Fleet, job: str) -> bool:
+    return f"Requeuing JobId={job}" in (fleet.slurm / "log/slurmctld.log").read_text()
+
+
+def _done(fleet: Fleet, jobs: str) -> int:
+    return fleet.run("squeue", "-h", "-t", "CD", "-j", jobs.strip(), "-o", "%i", code=None).count(
+        "\n"
+    )

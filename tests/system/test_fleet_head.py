@@ -1,0 +1,72 @@
+"""`llama fleet`: what it refuses, in a sentence; nothing is started here."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import TOKEN, Bash, change
+from do_double import Cloud
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("slurmctld", path="/usr/sbin:/sbin:/usr/bin"), reason="needs slurmctld, munge"
+)
+
+
+@pytest.fixture
+def bucket(settings_file: Path, s3: object, tmp_path: Path) -> Path:
+    """Settings with a bucket that is there, and its key."""
+    s3.create_bucket(Bucket="head-bucket")  # type: ignore[attr-defined]
+    key = tmp_path / "credentials"
+    key.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = secret-canary\n")
+    key.chmod(0o600)
+    url = s3.meta.endpoint_url  # type: ignore[attr-defined]
+    change(settings_file, bucket="head-bucket", endpoint_url=url, credentials_file=key)
+    return key
+
+
+UP = "llama fleet up --address 127.0.0.1"
+
+
+def test_up_without_a_bucket(account: Cloud, settings_file: Path, bash: Bash) -> None:
+    done = bash(UP)
+    assert done.returncode == 1
+    assert "there is no bucket yet" in done.stderr
+
+
+def test_up_with_a_mistyped_bucket(account: Cloud, settings_file: Path, bucket: Path, bash: Bash):
+    change(settings_file, bucket="haed-bucket")
+    done = bash(UP)
+    assert done.returncode == 1
+    assert "there is no bucket haed-bucket" in done.stderr
+    assert "secret-canary" not in done.stderr
+
+
+def test_up_with_a_key_that_others_may_read(account: Cloud, bucket: Path, bash: Bash) -> None:
+    bucket.chmod(0o640)
+    assert "chmod 600" in bash(UP).stderr
+
+
+def test_up_where_no_droplet_is_this_machine(account: Cloud, bucket: Path, bash: Bash) -> None:
+    done = bash("llama fleet up")
+    assert done.returncode == 1
+    assert "give with --address" in done.stderr
+
+
+def test_up_within_no_budget_at_all_says_so(
+    account: Cloud, settings_file: Path, bucket: Path, bash: Bash
+):
+    change(settings_file, size="s-9vcpu-none")
+    assert "there is no size s-9vcpu-none" in bash(UP).stderr
+
+
+def test_status_before_up(account: Cloud, settings_file: Path, bash: Bash) -> None:
+    done = bash("llama fleet status")
+    assert done.returncode == 1
+    assert "head      down: munged, slurmctld, keeper not running" in done.stdout
+    assert "start it with: llama fleet up" in done.stderr
+    assert TOKEN not in done.stdout + done.stderr
+
+
+def test_down_before_up_is_done_at_once(account: Cloud, settings_file: Path, bash: Bash) -> None:
+    done = bash("llama fleet down")
+    assert (done.returncode, done.stdout) == (0, "the head is down, no worker is left\n")

@@ -1,0 +1,179 @@
+"""Who may be told what: every combination of every sign."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llama.event.flags import DEFAULTS, PRESETS, write_flags
+from llama.event.vetoes import Facts, Terms, not_real, read_facts, vetoes
+
+HOME = Path("/srv/llama/current_run")
+REAL: dict[str, Any] = {
+    "graceid": "S240101ab", "alert_type": "igwn-alert", "alert_role": "observation",
+    "search": "AllSky", "service_url": "https://gracedb.ligo.org/api/", "internal": False,
+    "retracted": False, "far_hz": 1e-9, "event_dir": HOME / "S240101ab",
+    "kinds": frozenset({"observation"}), "complete": True,
+    "flags": {**DEFAULTS, **PRESETS["TRIGGERED_PUBLIC"]},
+}  # fmt: skip
+ALLOWED: dict[str, list[Any]] = {
+    "graceid": ["S240101ab", "G268562"],
+    "alert_type": ["igwn-alert", "gcn", "gracedb", "manual"],
+    "search": ["AllSky", "", "BBH"],
+    "service_url": ["https://gracedb.ligo.org/api/", None],
+    "far_hz": [0.0, 1e-9, 10 / 86_400],
+    "kinds": [frozenset(), frozenset({"observation"}), frozenset({"observation", "alert"})],
+}
+FORBIDDEN: dict[str, list[Any]] = {
+    "graceid": ["MS240101ab", "TS240101ab", "M123", "T123", "E123", "", "S24"],
+    "alert_type": ["gstlal-offline", "injection", "mock"],
+    "alert_role": ["test", ""],
+    "search": ["MDC", "mdc"],
+    "service_url": [
+        "https://gracedb-playground.ligo.org/api/", "https://gracedb-test.ligo.org/api/",
+        "https://gracedb-dev1.ligo.org/api/",
+    ],
+    "internal": [True],
+    "far_hz": [None, 10.001 / 86_400, 1.0, float("nan"), float("inf")],
+    "event_dir": [
+        Path(path) / "S240101ab"
+        for path in (
+            "/scratch/llama/current_run", "/srv/TEST/current_run", "/srv/llama/past_runs/o3",
+            "/srv/injection-7/current_run", "/srv/mytests/current_run", "/srv/llama/current_run/x",
+        )
+    ],
+    "kinds": [
+        None, frozenset({"blinded"}), frozenset({"simulated", "observation"}), frozenset({"None"}),
+    ],
+    "complete": [False],
+    "retracted": [True],
+}  # fmt: skip
+NEEDED = {"ROLE": "observation", "UPLOAD": True, "VETOED": False, "BLINDED_NEUTRINOS": False}
+NEEDED["ONLINE"] = True
+
+
+def facts(**changes: Any) -> Facts:
+    return Facts(**{**REAL, **changes})
+
+
+def test_what_is_clearly_real_may_go() -> None:
+    names = list(ALLOWED)
+    for values in itertools.product(*ALLOWED.values()):
+        assert vetoes(facts(**dict(zip(names, values, strict=True))), Terms(), real=True) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in FORBIDDEN.items() for value in values]
+)
+def test_each_sign_alone_is_enough_and_says_so(name: str, value: Any) -> None:
+    reasons = vetoes(facts(**{name: value}), Terms(), real=True)
+    assert len(reasons) == 1, reasons
+    assert "\n" not in reasons[0]
+
+
+def test_all_signs_together_only_the_clearly_real_and_unblinded_reaches_a_real_destination() -> (
+    None
+):
+    """Every sign good or bad, every flag at every value: 2^11 signs times 2^7 flags."""
+    signs = list(FORBIDDEN)
+    names = list(DEFAULTS)
+    flag_sets = [
+        dict(zip(names, values, strict=True))
+        for values in itertools.product(
+            *([["test", "observation"] if name == "ROLE" else [False, True] for name in names])
+        )
+    ]
+    sent = 0
+    for bad in itertools.product([False, True], repeat=len(signs)):
+        changes = {
+            name: FORBIDDEN[name][0] for name, is_bad in zip(signs, bad, strict=True) if is_bad
+        }
+        for flags in flag_sets:
+            may = not vetoes(facts(**changes, flags=flags), Terms(), real=True)
+            clearly = not changes and all(flags[name] == value for name, value in NEEDED.items())
+            assert may is clearly, (changes, flags)
+            sent += may
+    assert sent == 4  # MANUAL and ICECUBE_UPLOAD are free
+
+
+def test_every_pair_of_values_keeps_a_bad_sign_bad() -> None:
+    """No good or bad value of one sign undoes a bad value of another."""
+    for (one, bad), (other, values) in itertools.product(FORBIDDEN.items(), FORBIDDEN.items()):
+        if one == other:
+            continue
+        for value, second in itertools.product(bad, [*values, *ALLOWED.get(other, [])]):
+            assert vetoes(facts(**{one: value, other: second}), Terms(), real=True)
+
+
+def test_flags_that_are_not_what_they_should_be_permit_nothing() -> None:
+    for name in NEEDED:
+        for value in (None, "true", "yes", 1, "", []):
+            flags = {**REAL["flags"], name: value}
+            assert vetoes(facts(flags=flags), Terms(), real=True), (name, value)
+    assert vetoes(facts(flags={}), Terms(), real=True)
+    assert vetoes(facts(flags={}), Terms(), real=False)
+
+
+def test_a_test_goes_to_its_destination_and_only_with_the_flag() -> None:
+    flags = {**DEFAULTS, "UPLOAD": True}
+    mock = facts(graceid="MS240101ab", flags=flags, kinds=frozenset({"blinded"}), far_hz=1.0)
+    assert vetoes(mock, Terms(), real=False) == []
+    for name, value in (("UPLOAD", False), ("VETOED", True), ("ONLINE", False)):
+        assert vetoes(facts(flags={**flags, name: value}), Terms(), real=False) == [
+            f"the flag {name} is {str(value).lower()}"
+        ]
+
+
+def test_terms_of_a_channel() -> None:
+    files = Terms(flag="ICECUBE_UPLOAD", online=False)
+    internal = {**DEFAULTS, **PRESETS["TRIGGERED_INTERNAL"]}
+    assert vetoes(facts(flags={**internal, "ONLINE": False}), files, real=True) == []
+    assert vetoes(facts(flags=internal), Terms(), real=True) == ["the flag UPLOAD is false"]
+    assert vetoes(facts(complete=False), Terms(final=False), real=True) == []
+
+
+def test_a_retracted_event_may_only_take_back() -> None:
+    retracted = facts(retracted=True)
+    assert vetoes(retracted, Terms(), real=True) == ["the alert was retracted"]
+    assert vetoes(retracted, Terms(), real=True, withdrawal=True) == []
+    # a rate that has become high, or a list made anew, must not keep a false result standing
+    late = facts(retracted=True, far_hz=1.0, complete=False, kinds=None)
+    assert vetoes(late, Terms(), real=True, withdrawal=True) == []
+    assert vetoes(facts(), Terms(), real=True, withdrawal=True) == ["the alert was not retracted"]
+    mock = facts(retracted=True, graceid="MS240101ab")
+    assert vetoes(mock, Terms(), real=True, withdrawal=True)
+
+
+def test_facts_are_read_from_the_directory(tmp_path: Path, info: dict[str, Any]) -> None:
+    event_dir = tmp_path / "current_run" / info["graceid"]
+    event_dir.mkdir(parents=True)
+    (event_dir / "skymap_info.json").write_text(json.dumps(info))
+    write_flags(event_dir, {"ROLE": "observation"})
+    read = read_facts(event_dir)
+    assert read.kinds is None
+    assert "there is no list of neutrinos" in not_real(read)
+    events = [{"type": "observation"}, {"type": "blinded"}, {}]
+    neutrinos = {"events": events, "complete": True}
+    (event_dir / "icecube_neutrino_list.json").write_text(json.dumps(neutrinos))
+    (tmp_path / "link").symlink_to(event_dir)
+    read = read_facts(tmp_path / "link")
+    assert read.kinds == {"observation", "blinded", "None"}
+    assert read.complete
+    assert read.event_dir == event_dir.resolve()
+    assert "its neutrinos are None and blinded" in not_real(read)
+
+
+@pytest.fixture
+def info() -> dict[str, Any]:
+    return {
+        "alert_type": "igwn-alert", "graceid": "S240101ab", "gps_time": 1388102418.125,
+        "event_time": "2024-01-01T00:00:00.125000Z", "far": 1e-9, "pipeline": "GSTLAL",
+        "group": "CBC", "search": "AllSky", "instruments": ["H1", "L1"], "significant": True,
+        "role": "observation", "retracted": False, "internal": False, "skymap_filename": None,
+        "skymap_sha256": None, "skymap_file": None, "skymap_alert_file": None,
+        "alert_file": "alerts/1-Initial.json", "event_alert_file": "alerts/1-Initial.json",
+        "neutrino_file": None, "gracedb_service_url": "https://gracedb.ligo.org/api/",
+        "notice_time": "2024-01-01T00:05:00Z", "notice": "S240101ab-1-Initial", "revision": 1,
+    }  # fmt: skip

@@ -1,0 +1,87 @@
+"""A shard as a job without a shared file system: what is said of it, and how it is run."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from llama.errors import LlamaError
+from llama.fleet import job, worker
+from llama.fleet.head import number_of, override
+
+SCRIPT = """\
+from pathlib import Path
+shard = sum(int(Path(name).read_text()) for name in snakemake.input.parts)
+shard *= snakemake.params.numbers[1]
+Path(snakemake.output[0]).write_text(f"{snakemake.wildcards.study} {shard}")
+print("done", snakemake.input.bank, len(snakemake.input))
+Path(snakemake.log[0]).write_text("log")
+"""
+
+
+@pytest.fixture
+def properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    monkeypatch.chdir(tmp_path)
+    Path("scripts").mkdir()
+    Path("scripts/add.py").write_text(SCRIPT)
+    for name, text in (("bank", "0"), ("a", "1"), ("b", "2")):
+        Path(name).write_text(text)
+    return {
+        "rule": "add", "output": ["out/sum"], "log": ["logs/add.log"], "threads": 1,
+        "params": {"numbers": [0, 7]}, "wildcards": {"study": "bns-o4-H1"}, "resources": {},
+    }  # fmt: skip
+
+
+NAMED: dict[str, str | list[str]] = {"bank": "bank", "parts": ["a", "b"], "lists": []}
+
+
+def _document(properties: dict[str, object]) -> dict[str, object]:
+    sha256 = dict.fromkeys(("bank", "a", "b"), "0" * 64)
+    return job.describe(properties, NAMED, sha256, Path("scripts"))
+
+
+def test_the_digest_tells_all_that_a_result_depends_on(properties: dict[str, object]) -> None:
+    first = _document(properties)["digest"]
+    assert _document(properties)["digest"] == first
+    assert _document(properties | {"params": {"numbers": [0, 8]}})["digest"] != first
+    Path("scripts/add.py").write_text(SCRIPT + "#\n")
+    assert _document(properties)["digest"] != first
+
+
+def test_a_worker_runs_the_rules_script_with_names(properties: dict[str, object]) -> None:
+    Path("job.json").write_text(json.dumps(_document(properties)))
+    Path("logs").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "llama.fleet.worker", "script"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "done bank 3\n"), done.stderr
+    assert Path("out/sum").read_text() == "bns-o4-H1 21"
+
+
+def test_another_revision_is_refused() -> None:
+    worker._check_revision(worker.revision())
+    with pytest.raises(LlamaError, match="another LLAMA"):
+        worker._check_revision("0123456789abcdef")
+
+
+def test_a_full_disk_is_the_droplets_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker._check_space(tmp_path)
+    monkeypatch.setattr(worker.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(worker.UnfitError, match="disk is full"):
+        worker._check_space(tmp_path)
+
+
+def test_text_of_any_kind_survives_the_job_script(properties: dict[str, object]) -> None:
+    document = _document(properties) | {"script": "'\"$HOME`id`\\n\nEND OF JOB\n"}
+    script = job._script(document).replace(f"{sys.executable} -m llama.fleet.worker", "cat")
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert json.loads(done.stdout) == document
+
+
+def test_lines_of_ones_own_replace_those_of_slurm_conf() -> None:
+    conf = override("A=1\nSuspendTime=600\n# SuspendTime=\nB=2\n", "suspendtime=8\n\nC=3\n")
+    assert conf == "A=1\n# SuspendTime=\nB=2\nsuspendtime=8\nC=3\n"
+    assert number_of("ResumeTimeout=60\nResumeTimeout=40\n", "ResumeTimeout") == 40
