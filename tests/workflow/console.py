@@ -41,16 +41,16 @@ class Step:
 
 
 def chapters(path: Path) -> dict[str, list[Step]]:
-    """Return the steps below each heading `## ` of a text; those above the first are below ""."""
+    """Return the steps below each heading `## ` of the manual; other texts are one chapter."""
     found: dict[str, list[Step]] = {}
-    heading, inside, steps = "", False, found.setdefault("", [])
+    steps = found.setdefault("all", [])
+    inside = False
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.startswith("```"):
             inside = not inside and line == "```console"
         elif not inside:
-            if line.startswith("## "):
-                heading = line.removeprefix("## ")
-                steps = found.setdefault(heading, [])
+            if line.startswith("## ") and path.name == "manual.md":
+                steps = found.setdefault(line.removeprefix("## "), [])
         elif line.startswith("$ "):
             steps.append(Step(number, line.removeprefix("$ ")))
         elif steps and steps[-1].command.endswith("\\") and not steps[-1].shown:

@@ -17,9 +17,6 @@ from typing import Any
 
 import psutil
 
-TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS / "system"), str(TESTS / "unit")]
-
 from alert_samples import RETRACTION, voevent
 from artifact_samples import upload, write_artifacts
 from broker import Broker
@@ -92,8 +89,13 @@ def _write_programs(home: Path) -> None:
 
 
 @contextlib.contextmanager
-def services(home: Path, scratch: Path, s3: Any, s3_endpoint: str) -> Iterator[dict[str, str]]:
-    """Run everything that is not on an operator's machine; yield the environment of its shell."""
+def services(
+    home: Path, scratch: Path, s3: Any, s3_endpoint: str, as_cloned: bool = False
+) -> Iterator[dict[str, str]]:
+    """Run everything that is not on an operator's machine; yield the environment of its shell.
+
+    Settings name the doubles and two studies, or are those of a new clone.
+    """
     stand_ins = StandIns(scratch / "droplets")
     shutil.copytree(stand_ins.home / ".ssh", home / ".ssh")
     cloud = Cloud(TOKEN, boot=stand_ins.boot, halt=stand_ins.halt)
@@ -112,7 +114,10 @@ def services(home: Path, scratch: Path, s3: Any, s3_endpoint: str) -> Iterator[d
         beating(broker),
     ):
         cloud.control({"droplets": [{"name": "web-server"}]})
-        _write_settings(home, bucket, s3_endpoint, gracedb.url, s3)
+        if as_cloned:
+            shutil.copy(REPOSITORY / "config.yaml", home / "llama")
+        else:
+            _write_settings(home, bucket, s3_endpoint, gracedb.url, s3)
         try:
             yield _environment(home, end_point, broker)
         finally:

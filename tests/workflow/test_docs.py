@@ -5,7 +5,6 @@ chapter of the manual has a machine of its own, with one event and one small stu
 """
 
 import argparse
-import fcntl
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ from typing import Any
 
 import pytest
 from console import Shell, chapters, is_as_shown
-from operators_home import move_in, services
-from workspace import REPOSITORY, Workspace, alert, skymap_fits, NEUTRINOS
+from operators_home import services
+from workspace import REPOSITORY
 
 from llama.cli.main import build_parser
 from llama.cli.skymap_info import build_parser as skymap_info_parser
@@ -26,38 +25,23 @@ TEXTS = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))]
 STEPS = [(path.name, name) for path in RUN for name in chapters(path)]
 
 
-@pytest.fixture(scope="session")
-def moved_in(finished_study: Workspace, shared_tmp: Path) -> Path:
-    """The home of an operator who has a study and an event. Read-only: copy it."""
-    with (shared_tmp / "docs.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        home = shared_tmp / "docs" / "home"
-        if not home.exists():
-            machine = finished_study.copy(shared_tmp / "docs-machine")
-            neutrinos = machine.root / "neutrinos.csv"
-            neutrinos.write_text(NEUTRINOS)
-            machine.take(alert(skymap=skymap_fits()), "--neutrinos", str(neutrinos))
-            machine.snakemake("events/S240101ab/all")
-            home.parent.mkdir()
-            move_in(machine, home.with_name("moving"))
-            home.with_name("moving").rename(home)
-        return home
-
-
 @pytest.mark.parametrize(("text", "chapter"), STEPS)
 def test_every_command_runs(
     text: str, chapter: str, moved_in: Path, tmp_path: Path, s3: Any, s3_endpoint: str
 ) -> None:
     (path,) = (path for path in RUN if path.name == text)
     home = Path(shutil.copytree(moved_in, tmp_path / "home", symlinks=True))
-    with services(home, tmp_path, s3, s3_endpoint) as environment:
-        with Shell(home / "llama", environment, tmp_path) as shell:
-            for step in chapters(path)[chapter]:
-                code, printed = shell.type(step)
-                where = f"{text}:{step.line}\n$ {step.command}\n{printed}"
-                assert code == 0, f"exit code {code} of {where}"
-                assert is_as_shown(step, printed, home), f"other output than shown, {where}"
-                assert "Traceback" not in printed, where
+    as_cloned = path.name != "manual.md"
+    with (
+        services(home, tmp_path, s3, s3_endpoint, as_cloned) as environment,
+        Shell(home / "llama", environment, tmp_path) as shell,
+    ):
+        for step in chapters(path)[chapter]:
+            code, printed = shell.type(step)
+            where = f"{text}:{step.line}\n$ {step.command}\n{printed}"
+            assert code == 0, f"exit code {code} of {where}"
+            assert is_as_shown(step, printed, home), f"other output than shown, {where}"
+            assert "Traceback" not in printed, where
 
 
 def _commands(
@@ -92,7 +76,7 @@ def _typed(text: str) -> Iterator[str]:
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
 def test_every_option_exists(path: Path) -> None:
     for typed in _typed(path.read_text()):
-        line = re.split(r"\s#|[|;&]", " ".join(typed.split()))[0]
+        line = re.split(r"\s#|[|;&]", re.sub(r"'[^']*'", "X", " ".join(typed.split())))[0]
         words = line.split()
         command = max(
             (known for known in COMMANDS if _is_called(known, words)), key=len, default=None
@@ -101,7 +85,7 @@ def test_every_option_exists(path: Path) -> None:
         assert command or group or "[" in line, f"{path.name}: there is no command {line!r}"
         if command:
             options = {option for a in COMMANDS[command]._actions for option in a.option_strings}
-            given = set(re.findall(r"(?<!\S)--?[a-zA-Z][\w-]*", re.sub(r"'[^']*'", "", line)))
+            given = set(re.findall(r"(?<!\S)--?[a-zA-Z][\w-]*", line))
             unknown = {o for o in given if o not in options and o != "-p"}
             assert not unknown, f"{path.name}: {line!r} has {unknown}"
 
@@ -112,4 +96,18 @@ def _is_called(command: tuple[str, ...], words: list[str]) -> bool:
     for word in words:
         if left and word == left[0]:
             left.pop(0)
-    return words[: 1] == [command[0]] and not left
+    return words[:1] == [command[0]] and not left
+
+
+def test_symptoms_are_in_our_words() -> None:
+    """What the manual quotes under troubleshooting is what the code says."""
+    sources = [*(REPOSITORY / "scripts").rglob("*.py"), *(REPOSITORY / "rules").glob("*.smk")]
+    # literals that are continued on the next line are one
+    said = re.sub(r'"\s*\n\s*f?"', "", "\n".join(path.read_text() for path in sources))
+    table = (DOCS / "manual.md").read_text().partition("| symptom |")[2]
+    symptoms = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
+    quoted = [text for cell in symptoms for text in re.findall(r"`([^`]+)`", cell) if " " in text]
+    quoted = [text for text in quoted if not text.startswith("llama ")]
+    assert len(quoted) > 8
+    for text in quoted:
+        assert text in said, text
