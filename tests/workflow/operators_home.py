@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-
 from alert_samples import RETRACTION, voevent
 from artifact_samples import upload, write_artifacts
 from broker import Broker
