@@ -71,7 +71,7 @@ def test_no_secret_is_anywhere(moved_in: Path, tmp_path: Path, s3: Any, s3_endpo
                         f"aws_secret_access_key = {SPACES[1]}\n")  # fmt: skip
         config = home / "llama/config.yaml"
         text = config.read_text()
-        for name, value in {"slack": "C0123", "webhook": "https://127.0.0.1:9/hook"}.items():
+        for name, value in {"slack": "C0123456789", "webhook": "https://127.0.0.1:9/hook"}.items():
             before, found, after = text.rpartition(f"    {name}: null")  # of tests
             assert found
             text = f"{before}    {name}: {value}{after}"
