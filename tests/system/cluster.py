@@ -21,6 +21,7 @@ import processes
 import pytest
 from do_double import Cloud
 from do_server import running
+from s3_server import S3, SECRET
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
@@ -30,15 +31,15 @@ from workspace import EVENT_MJD, REPOSITORY, Workspace
 from llama.fleet.head import override
 from llama.neutrinos.mock import write_mock_release
 
+_IDLE = ("-h", "-t", "idle", "-N", "-o", "%N")
 TOKEN = "dop_v1_canary0123456789abcdef"  # noqa: S105
 BUCKET = "llama-test"
-SECRET = "spaces-secret-canary"  # noqa: S105
 # seconds where the real cloud takes minutes; slurmctld's port is one that nobody has
 TIMES = """\
 SlurmctldPort={port}
-SuspendTime=8
+SuspendTime=5
 SuspendTimeout=3
-ResumeTimeout=40
+ResumeTimeout=24
 SlurmdTimeout=10
 KillWait=2
 MessageTimeout=10
@@ -51,18 +52,19 @@ SlurmctldParameters=enable_configless,cloud_reg_addrs,idle_on_node_suspend,power
 class Fleet:
     """A head with a small study, and what can be done to it."""
 
-    def __init__(self, workspace: Workspace, cloud: Cloud, droplets: Any, s3: "S3") -> None:
+    def __init__(self, workspace: Workspace, cloud: Cloud, droplets: Any, s3: S3) -> None:
         self.workspace, self.cloud, self.droplets, self.s3 = workspace, cloud, droplets, s3
         self.environment: dict[str, str] = {}
         self.started: list[subprocess.Popen[str]] = []
-        self.address, self.seed, self.log_from = "", 0, 0
+        self.address, self.log_from, self.injections = "", 0, 400
+        self._local: dict[int, tuple[bytes, bytes]] = {}
 
     @property
     def slurm(self) -> Path:
         """The directory of Slurm's files."""
         return self.workspace.output / "fleet/slurm"
 
-    def run(self, *words: str, code: int | None = 0, timeout: float = 240) -> str:
+    def run(self, *words: str, code: int | None = 0, timeout: float = 120) -> str:
         """Run a command on the head as typed in the clone, and return what it printed."""
         done = subprocess.run(
             words, cwd=self.workspace.clone, env=self.environment, text=True, timeout=timeout,
@@ -131,10 +133,29 @@ class Fleet:
             "llama", "fleet", "up", "--address", self.address, "--slurm-conf", str(extra)
         )
 
-    def warm(self) -> None:
-        """Have all workers before there is work; it saves them Slurm's half minute per boot."""
-        self.run("scontrol", "update", "nodename=llama-worker-[000-003]", "state=power_up")
-        self.wait(lambda: len(self.run("sinfo", "-h", "-t", "idle", "-N", "-o", "%N").split()) == 4)
+    def warm(self, *numbers: int, but: int | None = None) -> None:
+        """Have workers before there is work; it saves them Slurm's half minute per boot.
+
+        All without `numbers`; one that is called but never comes is `but`.
+        """
+        names = [f"llama-worker-{number:03}" for number in numbers or range(4)]
+        called = [*names, *([f"llama-worker-{but:03}"] if but is not None else [])]
+        self.run("scontrol", "update", f"nodename={','.join(called)}", "state=power_up")
+        self.wait(lambda: set(names) <= set(self.run("sinfo", *_IDLE).split()))
+
+    def rest(self) -> None:
+        """End what a test has started and left, and let all droplets go; the head stays up."""
+        self.end()
+        with self.cloud.lock:
+            self.cloud.faults, self.cloud.boot_fail = [], set()
+        if not all(self.head_pid(name) for name in ("munged", "slurmctld", "keeper")):
+            self.up()
+        self.change("max_usd_per_day", "50.0")
+        for job in self.run("squeue", "-h", "-o", "%A").split():
+            self.run("scancel", job, code=None)
+        if self.names():
+            self.run("scontrol", "update", "nodename=ALL", "state=power_down_force", code=None)
+            self.wait(lambda: not self.names(), 40)
 
     def head_pid(self, name: str) -> int:
         """Return the process of one of the head's daemons, 0 when it is not running."""
@@ -157,28 +178,32 @@ class Fleet:
         path.write_text("\n".join(lines) + "\n")
 
     def another_study(self, shards: int) -> None:
-        """Let the next run draw other numbers, in so many shards."""
-        self.end()
-        self.seed += 1
-        self.change("injections", str(10 * shards))
-        self.change("seed", str(self.seed))
-        shutil.rmtree(self.workspace.output / "studies", ignore_errors=True)
+        """Let the next run make so many shards anew; sky maps stay, results in Spaces do not."""
+        self.injections = 10 * shards
+        self.change("injections", str(self.injections))
+        for path in self.workspace.output.glob("studies/*/background"):
+            shutil.rmtree(path)
         for path in self.workspace.output.glob("populations.*"):
             path.unlink()
+        client = self.s3.client()
+        for prefix in ("studies/", "logs/"):
+            for entry in client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
+                client.delete_object(Bucket=BUCKET, Key=entry["Key"])
         (self.workspace.root / "run.log").unlink(missing_ok=True)
         self.log_from = (self.slurm / "log/fleet.log").stat().st_size
 
     def local_run(self) -> tuple[bytes, bytes]:
         """Return all numbers of the study as this machine alone makes them, in one shard."""
-        root = self.workspace.root.parent / f"local-{self.seed}"
-        left_out = shutil.ignore_patterns("studies", "fleet", ".snakemake", "populations.*")
-        shutil.copytree(self.workspace.root, root, symlinks=True, ignore=left_out)
-        local = Workspace(root, self.workspace.home)
-        local.set("  shard_size: 10", "  shard_size: 500")
-        with local.started("snakemake", "populations.hdf5", "--cores", "2") as run:
-            printed = run.communicate(timeout=600)[0]
-        assert run.returncode == 0, printed
-        return numbers(local)
+        if self.injections not in self._local:
+            root = self.workspace.root.parent / f"local-{self.injections}"
+            left_out = shutil.ignore_patterns("background", "fleet", ".snakemake", "populations.*")
+            shutil.copytree(self.workspace.root, root, symlinks=True, ignore=left_out)
+            local = Workspace(root, self.workspace.home)
+            local.set("  shard_size: 10", "  shard_size: 500")
+            local.run("snakemake", "populations.hdf5", "--cores", "2")
+            self._local[self.injections] = numbers(local)
+            shutil.rmtree(root)
+        return self._local[self.injections]
 
     def numbers(self) -> tuple[bytes, bytes]:
         """Return all numbers of the study as they came from the droplets."""
@@ -195,64 +220,49 @@ class Fleet:
         return float(found[1])
 
 
-class S3:
-    """An S3 server that can be away."""
+@contextlib.contextmanager
+def at_most(seconds: int, explain: Callable[[], str] = str) -> Iterator[None]:
+    """Fail when the block takes longer, and tell why: a hang is no reason to keep others waiting.
 
-    def __init__(self, address: str, log: Path) -> None:
-        self._address, self._log = address, log
-        self.port = 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
+    For the main thread; blocks are not put into each other.
+    """
 
-    def start(self) -> None:
-        """Start it, empty but for the bucket."""
-        command = [sys.executable, "-c", "from moto.server import main; main()"]
-        command += ["-H", self._address, "-p", str(self.port)]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                env=os.environ | {"MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "1"},
-            )
-        deadline = time.monotonic() + 60
-        while not (found := re.search(r"http://[\d.]+:(\d+)", self._log.read_text())):
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        self.port = int(found[1])
+    def fail(*_: object) -> None:
+        pytest.fail(f"not done after {seconds} s\n{explain()}", pytrace=True)
 
-    @property
-    def url(self) -> str:
-        return f"http://{self._address}:{self.port}"
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
-    def client(self) -> Any:
-        import boto3
 
-        return boto3.client(
-            "s3", endpoint_url=self.url, aws_access_key_id="key", aws_secret_access_key=SECRET,
-            region_name="us-east-1",
-        )  # fmt: skip
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Wait for the other fleet of this machine to end; clear away one whose tests were killed."""
+    with Path("/tmp/llama-fleet-tests.lock").open("a+") as lock:  # noqa: S108
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        if left := lock.read():
+            for path in Path(left).glob("machine/data/llama/fleet/slurm/*.pid"):
+                _kill(path)
+            subprocess.run(["umount", "-l", left], capture_output=True)
+        lock.truncate(0)
+        lock.write(str(root))
+        lock.flush()
+        yield
+        lock.truncate(0)
 
-    @contextlib.contextmanager
-    def away(self) -> Iterator[None]:
-        """Let nobody through for the block; what is stored stays."""
-        assert self._process
-        os.kill(self._process.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self._process.pid, signal.SIGCONT)
 
-    def requests(self) -> list[str]:
-        """Return what it was asked."""
-        return self._log.read_text().splitlines()
-
-    def end(self) -> None:
-        """End it, and all that is stored."""
-        assert self._process
-        self._process.kill()
-        self._process.wait()
+def _kill(pid_file: Path) -> None:
+    """End a daemon that has not ended by itself."""
+    name = pid_file.stem
+    with contextlib.suppress(OSError, ValueError):
+        pid = int(pid_file.read_text())
+        if name.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -271,8 +281,7 @@ def fleet(root: Path, patch: pytest.MonkeyPatch, with_root: bool = True) -> Iter
         f"echo export LLAMA_TEST_HEAD={address}\n"
     )
     with contextlib.ExitStack() as stack:
-        lock = stack.enter_context(Path("/tmp/llama-fleet-tests.lock").open("w"))  # noqa: S108
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two heads at a time are too much for one machine
+        stack.enter_context(_alone(root))  # two heads are too much for one machine
         times = TIMES.format(port=16817)
         droplets: Any
         if with_root:
@@ -307,7 +316,7 @@ def _head(root: Path, home: Path, address: str, droplets: Any, s3: S3) -> Iterat
     )
     workspace.set("  credentials_file: null", f"  credentials_file: {credentials}")
     workspace.set("  max_droplets: 100", "  max_droplets: 4")
-    workspace.set("  silent_minutes: 20.0", "  silent_minutes: 0.75")
+    workspace.set("  silent_minutes: 20.0", "  silent_minutes: 0.4")
     cloud = Cloud(
         TOKEN, address.rpartition(".")[0].rpartition(".")[0], 0.2, droplets.boot, droplets.halt
     )
@@ -333,7 +342,10 @@ def _head(root: Path, home: Path, address: str, droplets: Any, s3: S3) -> Iterat
             yield made
         finally:
             made.end()
-            made.run("llama", "fleet", "down", "--yes", code=None)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                made.run("llama", "fleet", "down", "--yes", code=None, timeout=60)
+            for path in made.slurm.glob("*.pid"):
+                _kill(path)
 
 
 def _study(root: Path, home: Path) -> Workspace:

@@ -69,6 +69,22 @@ def _sh(*words: str) -> None:
     subprocess.run(words, check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
+def _end_space(space: str) -> None:
+    """End all processes of a network namespace, and the namespace."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        pids = subprocess.run(
+            ["ip", "netns", "pids", space], capture_output=True, text=True
+        ).stdout.split()
+        if not pids:
+            break
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        time.sleep(0.05)
+    subprocess.run(["ip", "netns", "del", space], capture_output=True)
+
+
 class Droplets:
     """Boots and halts them below `directory`; `files` are put into every one, as in a snapshot."""
 
@@ -77,7 +93,7 @@ class Droplets:
         self.small: list[str] = []  # names of those without disk space, each for one boot
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         directory.mkdir(parents=True)
-        subprocess.run(["ip", "link", "del", _BRIDGE], capture_output=True)
+        self._clear()
         _sh("ip", "link", "add", _BRIDGE, "type", "bridge")
         _sh("ip", "addr", "add", f"{HEAD}/16", "dev", _BRIDGE)
         _sh("ip", "link", "set", _BRIDGE, "up")
@@ -151,19 +167,7 @@ class Droplets:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        space = f"llama{ident}"
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            pids = subprocess.run(
-                ["ip", "netns", "pids", space], capture_output=True, text=True
-            ).stdout.split()
-            if not pids:
-                break
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-            time.sleep(0.05)
-        subprocess.run(["ip", "netns", "del", space], capture_output=True)
+        _end_space(f"llama{ident}")
         console = self.directory / key / "console"
         if console.exists():
             shutil.copy(console, self.directory / f"{key}.console")
@@ -177,4 +181,10 @@ class Droplets:
         """End all droplets, and the bridge."""
         for key in list(self.running):
             self._end(key, int(key.rpartition("-")[2]))
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove the bridge, and droplets of tests that were killed."""
+        for space in Path("/run/netns").glob("llama[0-9]*"):
+            _end_space(space.name)
         subprocess.run(["ip", "link", "del", _BRIDGE], capture_output=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llama.errors import LlamaError
 from llama.fleet.money import Ledger, Life, OverBudgetError, check_budget, hours_left, running_cost
-from llama.settings.model import Fleet
+from llama.settings.fleet import Fleet
 
 HOUR, DAY = 3600.0, 86400.0
 NOW = 1.8e9

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from llama.errors import LlamaError
 from llama.files import take_lock
-from llama.settings.model import Fleet as Limits
+from llama.settings.fleet import Fleet as Limits
 
 _DAY_S = 86400.0
 _ALONE_WITHIN_S = 300.0  # an order may wait three minutes for an API that is away

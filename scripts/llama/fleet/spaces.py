@@ -17,7 +17,7 @@ from llama.files import sha256_file, take_lock
 from llama.fleet import transfer
 from llama.fleet.token import config_home, read_private
 from llama.s3 import Bucket, Keys, Remedies, is_unknown, make_client, sentences
-from llama.settings.model import Spaces as SpacesSettings
+from llama.settings.fleet import Spaces as SpacesSettings
 
 MARKER = ".llama"  # some programs (Snakemake's storage plugin) delete a bucket with its last object
 UPLOADS = "objects"

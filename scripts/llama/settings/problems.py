@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from llama.settings.block import Block
-from llama.settings.model import LOWER_END, Settings, block_of
+from llama.settings.model import Settings, block_of
 from llama.settings.render import defaults, yaml_lines
+from llama.settings.search import LOWER_END
 
 Place = tuple[str, ...]  # ("search", "fb")
 

@@ -1,0 +1,102 @@
+"""Settings of the statistic: the astrophysical model, and further messengers."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationInfo
+
+from llama.settings.block import Block, Count, Number
+
+
+class AssumedHorizon(Block):
+    """Farthest distance assumed when a map tells none, by class [Mpc]. The source is then taken to
+    be anywhere within it, uniform in volume, and the result says that its distance is assumed.
+    Change with the detectors' sensitivity."""
+
+    bns: Number = Field(default=200.0, gt=0, le=1e5)
+    """Two neutron stars [Mpc]."""
+    nsbh: Number = Field(default=400.0, gt=0, le=1e5)
+    """Neutron star and black hole [Mpc]."""
+    bbh: Number = Field(default=2000.0, gt=0, le=1e5)
+    """Two black holes [Mpc]."""
+    burst: Number = Field(default=100.0, gt=0, le=1e5)
+    """Unmodelled burst [Mpc]."""
+    cbc: Number = Field(default=500.0, gt=0, le=1e5)
+    """Binary of unknown class [Mpc]."""
+
+
+LOWER_END = {
+    "Enumax": "Enumin",
+    "tgwplus": "tgwminus",
+    "tnuplus": "tnuminus",
+    "epsilon_max_gev": "epsilon_min_gev",
+    "delay_max_s": "delay_min_s",
+}
+
+
+def _above_its_lower_end(value: float, info: ValidationInfo) -> float:
+    lower = LOWER_END[info.field_name or ""]
+    if value <= info.data.get(lower, float("-inf")):
+        raise ValueError(f"should be greater than {lower} = {info.data[lower]:g}")
+    return value
+
+
+UpperEnd = Annotated[Number, AfterValidator(_above_its_lower_end)]
+
+
+class Search(Block):
+    """The astrophysical model behind the odds ratio, names as published. A change here outdates
+    significances and backgrounds, not maps."""
+
+    fb: Number = Field(default=10.0, ge=1, le=1e6)
+    """Beaming factor: one source in fb points its neutrinos at us. 1 means isotropic emission."""
+    nu_51_100: Number = Field(default=1.1, gt=0, le=1e6)
+    """Neutrinos expected from 1e51 erg (isotropic-equivalent) at 100 Mpc, averaged over the sky.
+    Change together with the neutrino archive: it belongs to the detector's effective area."""
+    Enumin: Number = Field(default=1e-6, gt=0, le=1e6)
+    """Smallest energy a source emits in neutrinos [1e51 erg], true energy, that is before fb."""
+    Enumax: UpperEnd = Field(default=0.1, gt=0, le=1e6)
+    """Largest energy a source emits in neutrinos [1e51 erg], true energy, that is before fb."""
+    ratebgnu: Number = Field(default=0.0064, gt=0, le=1e3)
+    """All-sky rate of background neutrinos [Hz]. 0.0064 is the real-time track stream; the
+    10-year point-source sample has 0.0035."""
+    ndotgwnu_gpc3_yr: Number = Field(default=23.9, gt=0, le=1e9)
+    """Rate density of sources of both messengers [Gpc^-3 yr^-1]. Counts only for neutrinos whose
+    gravitational wave was missed, a small term; 23.9 is GWTC-2's rate of binary black holes."""
+    tgwminus: Number = Field(default=-250.0, ge=-1e5, le=1e5)
+    """Earliest gravitational-wave emission, relative to the source's time [s]."""
+    tgwplus: UpperEnd = Field(default=250.0, ge=-1e5, le=1e5)
+    """Latest gravitational-wave emission, relative to the source's time [s]."""
+    tnuminus: Number = Field(default=-250.0, ge=-1e5, le=1e5)
+    """Earliest neutrino emission, relative to the source's time [s]."""
+    tnuplus: UpperEnd = Field(default=250.0, ge=-1e5, le=1e5)
+    """Latest neutrino emission, relative to the source's time [s]."""
+    epsilon_min_gev: Number = Field(default=10.0, gt=0, le=1e12)
+    """Lowest neutrino energy of the E^-2 spectrum [GeV]."""
+    epsilon_max_gev: UpperEnd = Field(default=1e8, gt=0, le=1e12)
+    """Highest neutrino energy of the E^-2 spectrum [GeV]."""
+    sigma_floor_deg: Number = Field(default=0.2, gt=0, le=10)
+    """Smallest angular error believed of any neutrino [deg]: the detector's systematic error."""
+    far_signal_rate_hz: Number = Field(default=6.5e-8, gt=0, le=1)
+    """Rate of true gravitational-wave triggers [Hz]; p_astro = rate / (rate + FAR) for alerts that
+    carry no classification. 6.5e-8 reproduces the published O4 output."""
+    max_set_size: Count = Field(default=4, ge=1, le=4)
+    """Most neutrinos that one source may explain together. Lower it only to compare methods."""
+    cnu_horizon_mpc: Number = Field(default=3000.0, gt=0, le=1e5)
+    """Farthest neutrino source that counts when the gravitational-wave trigger is noise [Mpc]."""
+    assumed_horizon_mpc: AssumedHorizon = Field(default_factory=AssumedHorizon)
+
+
+class Grb(Block):
+    """Gamma-ray bursts as a third messenger: what an event's `fermi_grbs.json` counts in its odds
+    (docs/messengers.md). Off while efficiency is 0; a change outdates events that have the file."""
+
+    efficiency: Number = Field(default=0.0, ge=0, lt=1)
+    """Fraction of the sources that point at us whose burst is in the list; 0 leaves bursts out.
+    A list without a burst counts against the source by 1 - efficiency."""
+    rate_hz: Number = Field(default=7.5e-6, gt=0, le=1)
+    """All-sky rate of bursts that reach the list and have nothing to do with the event [Hz].
+    7.5e-6 is the 240 per year of Fermi's GBM; change it with the instrument."""
+    delay_min_s: Number = Field(default=-1.0, ge=-1e5, le=1e5)
+    """Earliest burst of a source, relative to its gravitational wave [s]."""
+    delay_max_s: UpperEnd = Field(default=5.0, ge=-1e5, le=1e5)
+    """Latest burst of a source, relative to its gravitational wave [s]."""
