@@ -27,7 +27,6 @@ pytestmark = [
         not (namespaces.possible() and shutil.which("slurmctld")),
         reason="needs root, namespaces, and slurmctld slurmd slurm-client munge",
     ),
-    pytest.mark.xdist_group("cluster"),
 ]
 RUN = ("snakemake", "--profile", "do-cluster")
 SHARDS = 8  # of all studies but the first
