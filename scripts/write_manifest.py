@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from llama.event.history import keep
 from llama.event.manifest import build_manifest
 from llama.files import write_json
 from llama.script import logged
@@ -10,4 +11,6 @@ with logged(snakemake.log[0]):
     event = snakemake.wildcards.event
     products = {path.removeprefix(f"{event}/"): Path(path) for path in snakemake.input}
     command = f"snakemake {event}/all"
-    write_json(snakemake.output[0], build_manifest(products, snakemake.params.settings, command))
+    manifest = build_manifest(products, snakemake.params.settings, command)
+    keep(Path(event), manifest)
+    write_json(snakemake.output[0], manifest)

@@ -115,7 +115,8 @@ def patiently(
     def pausing(state: tenacity.RetryCallState) -> None:
         if state.attempt_number > 1 and state.outcome and state.next_action:
             error = state.outcome.exception()
-            reason = _code(error) if hasattr(error, "response") else type(error).__name__
+            answered = getattr(error, "response", None)  # None where the connection broke
+            reason = _code(error) if answered else type(error).__name__
             tell(f"S3 does not answer as it should ({reason}); again in {state.upcoming_sleep:g} s")
 
     attempts = tenacity.Retrying(

@@ -1,7 +1,7 @@
 """A study on four droplets: real Slurm, munge, sshd and S3; only the cloud's API is a double.
 
 The tests share one head, in any order. Root and namespaces are needed; without,
-`test_fleet_processes.py` runs the same on process groups.
+`test_slurm_without_root.py` runs the same on process groups.
 """
 
 import contextlib
@@ -27,7 +27,6 @@ pytestmark = [
         not (namespaces.possible() and shutil.which("slurmctld")),
         reason="needs root, namespaces, and slurmctld slurmd slurm-client munge",
     ),
-    pytest.mark.xdist_group("cluster"),
 ]
 RUN = ("snakemake", "--profile", "do-cluster")
 SHARDS = 8  # of all studies but the first

@@ -8,7 +8,7 @@ import json
 import random
 from collections import Counter
 
-from listening import fast_directory, site
+from listening import fast_directory, site, wait_for
 
 from llama.alerts.spool import Spool
 from llama.files import sha256_bytes
@@ -92,6 +92,7 @@ def test_the_campaign(broker, tmp_path):
         broker.send("igwn.gwalert", records[-UNHEARD:])
         assert one.start().poll() is None
         one.wait_for_pending(RECORDS)
+        wait_for(lambda: one.state()["lag"] == 0, "the lag to be told")
         assert one.end() == 0
         entries = one.pending()
         assert [entry.offset for entry in entries] == list(range(RECORDS))

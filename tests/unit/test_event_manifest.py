@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from llama.event.manifest import build_manifest
-from llama.event.provenance import settings_hash, software
+from llama.event.provenance import code_sha256, settings_hash, software
 from llama.files import sha256_bytes, write_json
 
 SETTINGS = {"search": {"fb": 10.0}, "events": {"tracked_newest": 40}}
@@ -35,7 +35,8 @@ def test_the_manifest_describes_every_product(products, tmp_path):
     assert manifest["command"] == "snakemake events/S190425z/all"
     assert manifest["settings"] == SETTINGS
     assert manifest["settings_sha256"] == settings_hash(SETTINGS)
-    assert manifest["software"] == software()
+    assert (manifest["software"], manifest["code_sha256"]) == (software(), code_sha256())
+    assert (manifest["made_by"], manifest["external"]) == ({}, {})
     assert manifest["versions"]["numpy"] == np.__version__
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", manifest["made_at"])
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from llama.event.provenance import _commit, provenance, settings_hash, software
+from llama.event.provenance import _commit, code_sha256, provenance, settings_hash, software
 
 
 def test_the_block_names_everything_that_was_used(tmp_path):
@@ -70,3 +70,39 @@ def test_no_commit_outside_a_clone(tmp_path):
     assert _commit(tmp_path) == ""
     (tmp_path / ".git").write_text("gitdir: /elsewhere")  # a worktree
     assert _commit(tmp_path / ".git") == ""
+
+
+def test_the_commit_of_a_worktree(tmp_path):
+    own = tmp_path / "clone/.git/worktrees/w"
+    for path, text in {
+        tmp_path / "w/.git": f"gitdir: {own}\n",
+        own / "HEAD": "ref: refs/heads/side\n",
+        own / "commondir": "../..\n",
+        tmp_path / "clone/.git/refs/heads/side": f"{COMMIT}\n",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert _commit(tmp_path / "w/.git") == COMMIT
+    (tmp_path / "w/.git").write_text("gitdir: ../clone/.git/worktrees/w\n")
+    assert _commit(tmp_path / "w/.git") == COMMIT
+    (own / "HEAD").write_text(f"{'f' * 40}\n")
+    assert _commit(tmp_path / "w/.git") == "f" * 40
+
+
+def test_the_code_is_known_by_names_and_content(tmp_path):
+    def digest(name, files):
+        for path, text in files.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_text(text)
+        return code_sha256(tmp_path / name)
+
+    code = {"a.py": "1", "room/b.py": "2"}
+    first = digest("here", code)
+    assert digest("there", dict(reversed(code.items())) | {"room/b.pyc": "x"}) == first
+    others = [
+        *(code | {"a.py": "2"}, code | {"c.py": ""}),
+        *({"a.py": "1", "room/c.py": "2"}, {"a.py": "1"}),
+    ]
+    digests = {digest(f"other {n}", other) for n, other in enumerate(others)}
+    assert len(digests | {first}) == 5
+    assert code_sha256() == code_sha256() != first

@@ -121,7 +121,7 @@ def test_equal_input_gives_equal_bits(archive, skymap):
 def test_bursts_do_not_count_as_the_injections_have_none(limit):
     plain = limit(0.1, p_value=0.2)
     alone = {"odds_ratio": 0.1, "p_value": 0.2}
-    assert limit(1e4, without_bursts=alone) == plain
+    assert limit.__wrapped__(1e4, without_bursts=alone) == plain  # a dict cannot be cached
     assert plain["p_value"] == 0.2
     assert limit(1e4)["e_iso_erg"] != plain["e_iso_erg"]
 

@@ -93,3 +93,23 @@ def finished_study(machine: Workspace, shared_tmp: Path) -> Workspace:
 @pytest.fixture
 def study(finished_study: Workspace, tmp_path: Path) -> Workspace:
     return finished_study.copy(tmp_path / "study")
+
+
+@pytest.fixture(scope="session")
+def moved_in(finished_study: Workspace, shared_tmp: Path) -> Path:
+    """The home of an operator who has a study and an event. Read-only: copy it."""
+    from operators_home import move_in
+
+    with (shared_tmp / "docs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        home = shared_tmp / "docs" / "home"
+        if not home.exists():
+            machine = finished_study.copy(shared_tmp / "docs-machine")
+            neutrinos = machine.root / "neutrinos.csv"
+            neutrinos.write_text(NEUTRINOS)
+            machine.take(alert(skymap=skymap_fits()), "--neutrinos", str(neutrinos))
+            machine.snakemake("events/S240101ab/all")
+            home.parent.mkdir()
+            move_in(machine, home.with_name("moving"))
+            home.with_name("moving").rename(home)
+        return home

@@ -111,7 +111,7 @@ def test_launch(head: Workspace, s3: Any) -> None:
 
 
 def test_a_launch_is_ended_and_gone_on_with(head: Workspace) -> None:
-    background = larger(head, 4200, 700)
+    background = larger(head, 14_000, 700)
     started(launch(head))
     deadline = time.monotonic() + 200
     while len(list(background.glob("shard-*.hdf5"))) < 3:
@@ -120,14 +120,14 @@ def test_a_launch_is_ended_and_gone_on_with(head: Workspace) -> None:
     assert f"ended {STUDY} with pid" in launch(head, "-k")
     assert "not at work" in done_bg(head)
     left = {path.name: path.stat().st_mtime_ns for path in background.glob("shard-*.hdf5")}
-    assert 3 <= len(left) < 6
+    assert 3 <= len(left) < 20
     assert "is not running; there is nothing to end" in launch(head, "-k", code=1)
     # one that was killed leaves nothing that would stop the next
     os.killpg(started(launch(head)), signal.SIGKILL)
     started(launch(head))
     ended(head)
     shards = {path.name: path.stat().st_mtime_ns for path in background.glob("shard-*.hdf5")}
-    assert len(shards) == 6
+    assert len(shards) == 20
     # at most the shards at work are made again, one per core
     assert len(left.items() - shards.items()) <= 2
 

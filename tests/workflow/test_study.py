@@ -84,7 +84,7 @@ def test_a_killed_study_is_taken_up_where_it_stopped(study: Workspace) -> None:
         at_work = study.run(*DONE)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait(10)
-    assert re.search(rf"{STUDY} +background +[12],\d+ +3,000 +\d\d% +[\d,]+ Hz +\d+ min", at_work)
+    assert re.search(rf"{STUDY} +background +[12],\d+ +3,000 +\d\d% +[\d,.]+ Hz +\d+ min", at_work)
     complete = {path.name: path.stat().st_mtime_ns for path in shards.glob("shard-*")}
     study.snakemake("populations.hdf5")
     resumed = numbers(study)

@@ -34,7 +34,7 @@ def test_off_a_list_changes_nothing_not_even_when_all_is_made_again(event: Works
     give(event, {})
     event.set("  rate_hz: 7.5e-06", "  rate_hz: 1.0e-05")
     # the manifest has all settings; nothing else knows of bursts
-    assert event.plan(TARGET) == ["write_manifest"]
+    assert event.plan(TARGET) == ["write_manifest", "write_page"]
     (event.event / PRODUCT).unlink()
     event.snakemake(TARGET)
     assert event.digests(names) == before
@@ -44,7 +44,7 @@ def test_off_a_list_changes_nothing_not_even_when_all_is_made_again(event: Works
 def test_on_the_bursts_count_and_the_p_value_says_why_it_is_gone(event: Workspace) -> None:
     alone = result(event)
     event.set(OFF, ON)
-    assert event.plan(TARGET) == ["write_manifest"]  # the event has no list
+    assert event.plan(TARGET) == ["write_manifest", "write_page"]  # the event has no list
     path = give(event, {})
     assert event.plan(TARGET) == sorted(SIGNIFICANCE)
     event.snakemake(TARGET)

@@ -131,6 +131,20 @@ class Spool:
         places = {"pending": self.directory, "quarantine": self._quarantine}
         return {state: len(_entries(place)) for state, place in places.items()}
 
+    def entries(self) -> dict[str, dict[str, Entry | LlamaError]]:
+        """Return every entry by its state and name, or what is wrong with it; change nothing."""
+        found: dict[str, dict[str, Entry | LlamaError]] = {}
+        places = {"pending": self.directory, "done": self._done, "quarantine": self._quarantine}
+        for state, place in places.items():
+            entries = found[state] = {}
+            for path in sorted(_entries(place)):
+                try:
+                    entries[path.stem] = _load(path)
+                except LlamaError as error:
+                    if path.exists():  # else it has just been taken over
+                        entries[path.stem] = error
+        return found
+
     def read(self, entry: Entry) -> bytes:
         """Return the record's raw bytes; `LlamaError` if the archive has lost them."""
         path = self._output_dir / entry.archive

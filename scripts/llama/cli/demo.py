@@ -35,13 +35,9 @@ def _demo(options: argparse.Namespace) -> None:
     from llama.alerts.gwalert import parse_alert
     from llama.alerts.intake import create_event
     from llama.files import dump_json
-    from llama.settings.load import clone_directory
+    from llama.settings.load import find_clone
 
-    clone = clone_directory()
-    if not (clone / "Snakefile").exists():
-        raise LlamaError(
-            "the demo runs the workflow of a clone; clone the repository and run: make demo"
-        )
+    clone = find_clone()
     output = (options.output or clone / "demo").resolve()
     config = _write_inputs(output, clone, options.injections)
     _say("a mock superevent with one neutrino from its source and four from the background")

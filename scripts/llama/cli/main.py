@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from llama.cli import (
+    audit,
     com,
     cron,
     demo,
@@ -17,6 +18,7 @@ from llama.cli import (
     neutrinos,
     poll,
     publish,
+    rebuild,
     run,
     status,
 )
@@ -26,7 +28,7 @@ from llama.cli.parsers import add_version
 # These modules import what they compute with only when they run: `llama --help` stays instant.
 _COMMANDS = (
     *(demo, listen, run, status, explain, flags, publish, poll, neutrinos, cron),
-    *(dev, com, fleet),
+    *(audit, rebuild, dev, com, fleet),
 )
 
 

@@ -1,5 +1,7 @@
 """Reading populations.hdf5, the background that p-values are taken from."""
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,15 @@ def class_versions(path: Path, suffix: str) -> dict[str, str]:
         for name, entry in sorted(read_json(index).items())
         if name.endswith(suffix)
     }
+
+
+def numbers_sha256(background: Mapping[str, Any]) -> str | None:
+    """Return the sha256 of a background's numbers, as the index has it; None if there are none."""
+    if "odds" not in background:
+        return None
+    digest = hashlib.sha256(background["odds"].data)
+    digest.update(background["single"].data)
+    return digest.hexdigest()
 
 
 def read_background(path: Path | None, name: str) -> dict[str, Any]:

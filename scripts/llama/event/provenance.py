@@ -40,12 +40,25 @@ def software() -> str:
     return f"llama {llama.__version__}" + (f"+g{commit[:8]}" if commit else "")
 
 
+@functools.cache
+def code_sha256(top: Path = Path(llama.__file__).parent) -> str:
+    """Return the sha256 of the package's code: another with changes that are in no commit."""
+    digest = hashlib.sha256()
+    for path in sorted(top.rglob("*.py")):
+        digest.update(f"{path.relative_to(top).as_posix()} {sha256_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
 def _commit(git: Path) -> str:
     try:
+        if git.is_file():  # a worktree: its own HEAD is elsewhere, its branches elsewhere again
+            git = git.parent / git.read_text().removeprefix("gitdir: ").strip()
         head = (git / "HEAD").read_text().strip()
         if not head.startswith("ref: "):
             return head
         name = head.removeprefix("ref: ")
+        if (git / "commondir").exists():
+            git = git / (git / "commondir").read_text().strip()
         if (git / name).exists():
             return (git / name).read_text().strip()
         packed = (git / "packed-refs").read_text().splitlines()

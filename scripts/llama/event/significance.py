@@ -13,12 +13,13 @@ from llama.neutrinos.response import Response
 from llama.sky.tiles import SkyTiles
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
 from llama.stats.explain import Explanation, explain_odds
+from llama.stats.healpix import tiles_geometry
 from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, Odds, event_odds, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import YEAR_S, SearchParameters
 from llama.stats.pvalue import p_value
-from llama.stats.weights import tile_weights
+from llama.stats.weights import divide_tiles, tile_weights
 
 Floats = NDArray[np.float64]
 
@@ -39,15 +40,16 @@ def background_class(info: Mapping[str, Any], p_astro: Mapping[str, Any], run: s
 
 
 def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: SearchParameters) -> PreparedMap:
-    """Return the map with its weights, ready for the statistic."""
-    # the declination of a NESTED tile's centre comes with its geometry; weights follow the tiles
-    from llama.stats.healpix import tiles_geometry
+    """Return the map with its weights, ready for the statistic.
 
-    vectors, _ = tiles_geometry(tiles.order, tiles.ipix)
-    weights = tile_weights(
-        tiles.prob, vectors[:, 2], tiles.distmu, tiles.distsigma, area_relative, params
-    )
-    return prepare_map(tiles.order, tiles.ipix, weights)
+    Tiles across which A(dec) changes are divided: the prepared map can have more tiles.
+    """
+    order, ipix, parent = divide_tiles(tiles.order, tiles.ipix, area_relative)
+    prob = tiles.prob[parent] * 0.25 ** (order - tiles.order[parent]).astype(float)
+    distmu, distsigma = (c if c is None else c[parent] for c in (tiles.distmu, tiles.distsigma))
+    sin_dec = tiles_geometry(order, ipix)[0][:, 2]
+    weights = tile_weights(prob, sin_dec, distmu, distsigma, area_relative, params)
+    return prepare_map(order, ipix, weights)
 
 
 def neutrinos_of(
@@ -113,7 +115,7 @@ def compute_significance(
                 response.flux_area_cm2_gev,
                 response.signal_per_dex,
                 response.log10_energy,
-                _credible_sin_dec(tiles, prepared),
+                _credible_sin_dec(tiles),
             ),
         }
     )
@@ -262,8 +264,8 @@ def _published(
     }
 
 
-def _credible_sin_dec(tiles: SkyTiles, prepared: PreparedMap) -> Floats:
+def _credible_sin_dec(tiles: SkyTiles) -> Floats:
     """Return sin(dec) of the tiles in the 90 % region of the map."""
     along = np.argsort(-tiles.prob / tiles.area_deg2, kind="stable")
     count = int(np.searchsorted(np.cumsum(tiles.prob[along]), 0.9)) + 1
-    return prepared.vectors[along[:count], 2]
+    return tiles_geometry(tiles.order, tiles.ipix)[0][along[:count], 2]

@@ -34,6 +34,7 @@ _LEFT_OUT_ONE = 0.05  # what may be left out with one cell, relative to what sti
 _SKEWED = 0.01  # variance times range of the exponent in a cell that is taken as a whole
 _SKEWED_SUM = 1e-3  # the same, times the cell's share of the sum
 _SKEWED_MOST = 0.3  # the same, at most
+_NOTHING = 1e-80  # of the mean over all directions: below, sums lose their relative accuracy
 _STACK = 512  # 12 faces, 48 tiles of a cell, 3 siblings left at each of 29 levels twice
 
 
@@ -152,6 +153,18 @@ def _negligible(bound, total, left_out):  # type: ignore[no-untyped-def]
 
 
 @njit()
+def _response_bound(table, z, order):  # type: ignore[no-untyped-def]
+    """Return the highest R in a tile, or above, from the sin(dec) of its centre."""
+    reach, step = RADIUS / (1 << order), 0.5 * (table.size - 1)
+    first = max(0, int((z - reach + 1.0) * step))
+    last = min(table.size - 1, int((z + reach + 1.0) * step) + 1)
+    highest_response = 0.0
+    for node in range(first, last + 1):
+        highest_response = max(highest_response, table[node])
+    return highest_response
+
+
+@njit()
 def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # noqa: C901
     """Return sum_k w_{n,k} <exp(kappa (v.Omega - 1)) R(dec)>_k over the tiles of a map.
 
@@ -169,7 +182,11 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
     largest = table.max()
     v_phi, v_s = math.atan2(v[1], v[0]), math.hypot(v[0], v[1])
     polar = v_phi, v_s, v[2]
-    total, left_out = 0.0, 0.0
+    nothing = 0.0
+    for c in range(prepared.faces):
+        nothing += moments[c, 0]
+    nothing *= _NOTHING * table.mean() * 0.5 / kappa
+    total, left_out = nothing, 0.0
     depth, first, last = 0, 0, prepared.faces
     while True:
         bottom = depth
@@ -182,7 +199,7 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
                 depth = _push(stack, depth, bottom, c, 0, 0, away, bound)
         first = last = 0
         if depth == 0:
-            return total
+            return total - nothing
         depth -= 1
         index, order, ipix = places[depth]
         away, bound = numbers[depth]
@@ -209,7 +226,7 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
                 if value >= 0.0:
                     total += value
                     continue
-                bound = -largest * value
+                bound = -_response_bound(table, z, order) * value
                 if _negligible(bound, total, left_out):
                     left_out += bound
                 else:
@@ -239,7 +256,7 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
                 if value >= 0.0:
                     total += value
                     continue
-                bound = -largest * value
+                bound = -_response_bound(table, t[2], order) * value
                 if _negligible(bound, total, left_out):
                     left_out += bound
                 else:

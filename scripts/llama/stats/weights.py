@@ -7,12 +7,19 @@ from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.stats.compiled import njit
+from llama.stats.healpix import sphere_angles, tile_position
 from llama.stats.parameters import SearchParameters
 from llama.stats.tile_average import response_at
 
 MAX_COUNT = 4
 _NODES = 64  # Gauss-Legendre in sqrt(r): relative error below 2e-9 (n = 1) to 2e-7 (n = 4), tests
 _LOG_A_MIN, _LOG_A_MAX, _LOG_A_STEP = -60.0, 25.0, 0.01
+
+# A tile has one A(dec). It is divided where A changes by more than a part of itself across it:
+# this part at order 4, twice as much at 5 and so on, as fewer neutrinos meet a smaller tile.
+CHANGE, CHANGE_ORDER, FINEST_DIVIDED = 0.03, 4, 6
+_BLIND = 1e-3  # A(dec)/<A> that counts as nothing
+_MOST_TIMES, _MOST_MORE = 4, 50_000  # tiles; coarse maps get a laxer `CHANGE` that keeps both
 
 Floats = NDArray[np.float64]
 
@@ -97,6 +104,69 @@ def tile_weights(
         params.nu_51_100,
         params.assumed_horizon_mpc,
     )
+
+
+def divide_tiles(
+    order: NDArray[np.int8], ipix: NDArray[np.int64], area_relative: Floats
+) -> tuple[NDArray[np.int8], NDArray[np.int64], NDArray[np.int64]]:
+    """Return order and ipix of tiles small enough to have one A(dec), and the tile each is of.
+
+    order, ipix: NESTED tiles, whose sequence is kept; area_relative as in `tile_weights`.
+    Nothing is divided beyond order 6, and a map grows to four times its tiles at most, by 50,000
+    at most. Errors that are left: docs/method.md, "Limits of validity".
+    """
+    order, ipix = order.astype(np.int8), ipix.astype(np.int64)
+    most = min(_MOST_TIMES * order.size, order.size + _MOST_MORE)
+    area = np.ascontiguousarray(area_relative, dtype=float)
+    change = CHANGE * 2.0**-CHANGE_ORDER
+    while True:
+        count, *made = _divide_tiles(order, ipix, area, change, FINEST_DIVIDED, most)
+        if count <= most:
+            return made[0][:count], made[1][:count], made[2][:count]
+        change *= 2.0
+
+
+@njit()
+def _divide_tiles(order, ipix, area, change, finest, most):  # type: ignore[no-untyped-def]
+    """Return how many tiles there are, and them; change: the part of A it may at order 0."""
+    orders, pixels = np.empty(most, dtype=np.int8), np.empty(most, dtype=np.int64)
+    parents = np.empty(most, dtype=np.int64)
+    count = 0
+    for k in range(order.size):
+        level, pixel = np.int64(order[k]), ipix[k]
+        last = (pixel + 1) << (2 * max(finest - level, 0))
+        while True:  # along the NESTED curve: down while A changes, else on to the next tile
+            if level < finest:
+                low, high = _area_range(area, level, pixel)
+                if high - low > change * (1 << level) * max(high, _BLIND):
+                    level, pixel = level + 1, 4 * pixel
+                    continue
+            if count == most:
+                return most + 1, orders, pixels, parents
+            orders[count], pixels[count], parents[count] = level, pixel, k
+            count += 1
+            pixel += 1
+            while level > order[k] and pixel & 3 == 0:
+                level, pixel = level - 1, pixel >> 2
+            if pixel << (2 * max(finest - level, 0)) >= last:
+                break
+    return count, orders, pixels, parents
+
+
+@njit()
+def _area_range(area, order, ipix):  # type: ignore[no-untyped-def]
+    """Return the lowest and the highest A(dec)/<A> in a tile."""
+    face, x, y = tile_position(order, ipix)
+    half = 0.5 / (1 << order)
+    # the northern and the southern corner of a tile bound its declinations
+    north = sphere_angles(face, x + half, y + half)[0]
+    south = sphere_angles(face, x - half, y - half)[0]
+    here, there = response_at(area, south), response_at(area, north)
+    low, high = min(here, there), max(here, there)
+    step = 0.5 * (area.size - 1)
+    for node in range(math.ceil((south + 1.0) * step), math.floor((north + 1.0) * step) + 1):
+        low, high = min(low, area[node]), max(high, area[node])
+    return low, high
 
 
 @njit()

@@ -20,6 +20,7 @@ from llama.files import atomic_hdf5
 from llama.sky import SkyTiles, read_skymap
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters
+from llama.stats.weights import CHANGE, CHANGE_ORDER, FINEST_DIVIDED
 from llama.study.lists import some
 from llama.study.pairs import Lists
 
@@ -29,6 +30,7 @@ Floats = NDArray[np.float64]
 WEIGHT_SETTINGS = ("fb", "nu_51_100", "Enumin", "Enumax", "assumed_horizon_mpc")
 
 _COLUMNS = ("order", "ipix", "prob", "distmu", "distsigma", "distnorm")
+_PREPARED = ("prepared_order", "prepared_ipix", "weights")  # tiles divided as `prepare_skymap` does
 
 
 def build_bank(
@@ -180,14 +182,14 @@ class Bank:
         """
         if self.weights != _identity(area_relative, params):
             return prepare_skymap(self.tiles(index), area_relative, params)
-        columns = self._columns(index, ("order", "ipix", "weights"))
-        return prepare_map(columns["order"], columns["ipix"], columns["weights"])
+        columns = self._columns(index, _PREPARED)
+        return prepare_map(*(columns[name] for name in _PREPARED))
 
     def _columns(self, index: int, names: tuple[str, ...]) -> dict[str, Any]:
         try:
             group = self._file[f"maps/{index}"]
             columns = {name: np.asarray(group[name]) for name in names if name in group}
-            if not {"order", "ipix", names[2]} <= columns.keys():
+            if not set(names[:3]) <= columns.keys():
                 raise KeyError(names[2])
         except (OSError, KeyError) as error:
             raise LlamaError(
@@ -207,7 +209,7 @@ def _columns(
     columns = {name: getattr(tiles, name) for name in _COLUMNS}
     if area_relative is not None and params is not None:
         prepared = prepare_skymap(tiles, area_relative, params)
-        columns["weights"] = prepared.weights
+        columns |= zip(_PREPARED, (prepared.order, prepared.ipix, prepared.weights), strict=True)
     return {name: values for name, values in columns.items() if values is not None}
 
 
@@ -216,4 +218,5 @@ def _identity(area_relative: Floats | None, params: SearchParameters | None) -> 
     if area_relative is None or params is None:
         return ""
     model = " ".join(repr(float(getattr(params, name))) for name in WEIGHT_SETTINGS)
+    model += f" {CHANGE} {CHANGE_ORDER} {FINEST_DIVIDED}"
     return hashlib.sha256(model.encode() + np.ascontiguousarray(area_relative).data).hexdigest()

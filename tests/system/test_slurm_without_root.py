@@ -13,7 +13,6 @@ pytestmark = [
         not shutil.which("slurmctld", path="/usr/sbin:/sbin:/usr/bin"),
         reason="needs slurmctld slurmd slurm-client munge",
     ),
-    pytest.mark.xdist_group("cluster"),
 ]
 
 

@@ -1,0 +1,100 @@
+"""`llama audit`: proof that records, events and messages agree, and that nothing is out of date."""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llama.cli.common import plural, say
+from llama.cli.parsers import Subparsers, add_command
+
+if TYPE_CHECKING:
+    from llama.event.audit import Finding
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `llama audit`."""
+    command = add_command(
+        subparsers,
+        "audit",
+        "prove that all that was heard is archived and taken over, that events agree with their "
+        "inputs, and that nothing is published twice or out of date",
+        _run,
+    )
+    command.add_argument(
+        "events",
+        metavar="RUN/GLOB",
+        nargs="?",
+        help="events to audit, such as 'S2511*' or past_runs/o3/ "
+        "(default: all of the current run, and the records)",
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    from llama.alerts.audit import Records, audit_records, audit_workflow
+    from llama.settings import load
+
+    output_dir = load().output_dir
+    records, found, busy = Records(), 0, 0
+    if options.events is None:
+        found += _tell(audit_records(output_dir, records))
+        states = ", ".join(f"{count:,} {state}" for state, count in records.count.items())
+        total = plural(sum(records.count.values()), "record")
+        say(f"{total} ({states}), of them {plural(records.alerts, 'alert')} of LVK")
+    audited = []
+    for directory in _directories(output_dir, options.events):
+        findings = _event(output_dir, directory)
+        if findings is None:
+            busy += 1
+        else:
+            audited.append(directory)
+            found += _tell(findings)
+    found += _tell(audit_workflow(output_dir, audited))
+    left = f", {busy} left out because they are being made" if busy else ""
+    verdict = plural(found, "problem") if found else "all is well"
+    say(f"{plural(len(audited), 'event')} audited{left}: {verdict}")
+    return 1 if found else 0
+
+
+def _directories(output_dir: Path, pattern: str | None) -> list[str]:
+    """Return the directories of events, such as current_run/S190425z."""
+    from llama.errors import LlamaError
+    from llama.event.find import find_events
+
+    if pattern is None and not any(output_dir.glob("current_run/*/skymap_info.json")):
+        return []
+    found = find_events(output_dir, pattern)
+    if not all(event.is_relative_to(output_dir) for event in found):
+        raise LlamaError(f"{pattern} is not in the output directory {output_dir}; name RUN/GLOB")
+    return [event.relative_to(output_dir).as_posix() for event in found]
+
+
+def _event(output_dir: Path, directory: str) -> "list[Finding] | None":
+    """Return what is wrong with one event, None while it is being made."""
+    from llama.alerts.audit import audit_alerts
+    from llama.alerts.lock import is_processed
+    from llama.event.audit import audit_files
+    from llama.publish.audit import audit_messages
+
+    event, before = output_dir / directory, _stamps(output_dir / directory)
+    target = f"{directory.replace('current_run/', 'events/', 1)}/all"
+    found = [
+        *audit_alerts(output_dir, event),
+        *audit_files(output_dir, event, target),
+        *audit_messages(event, target),
+    ]
+    return None if is_processed(event) or _stamps(event) != before else found
+
+
+def _tell(findings: "Iterable[Finding]") -> int:
+    count = 0
+    for finding in findings:
+        print(f"{finding.subject}  {finding.check}: {finding.sentence}", flush=True)
+        count += 1
+    return count
+
+
+def _stamps(event: Path) -> list[int | None]:
+    """Return what changes when an alert comes or a run ends."""
+    paths = (event / "skymap_info.json", event / "manifest.json")
+    return [path.stat().st_mtime_ns if path.exists() else None for path in paths]

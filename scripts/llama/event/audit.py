@@ -1,0 +1,141 @@
+"""Whether the files of one event agree with each other: hashes only, nothing is computed anew."""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llama.errors import LlamaError
+from llama.event.flags import read_flags
+from llama.event.history import kept_files, manifests, read_manifest
+from llama.event.skymap_info import FILE_NAME, read_info
+from llama.files import read_json, sha256_file
+
+_SHOWN = 3
+
+
+class Finding(NamedTuple):
+    """What is wrong: with which event or record, found by which check, and what to do."""
+
+    subject: str
+    check: str
+    sentence: str
+
+
+def audit_files(output_dir: Path, event_dir: Path, target: str) -> Iterator[Finding]:
+    """Yield everything that is wrong with the files of an event, which Snakemake calls `target`."""
+    name = event_dir.name
+    try:
+        info = read_info(event_dir)
+        read_flags(event_dir)
+        for sentence in _history(event_dir):
+            yield Finding(name, "history", sentence)
+        if not (event_dir / "manifest.json").exists():
+            return  # whether there should be one is known to Snakemake
+        manifest = read_manifest(event_dir / "manifest.json")
+    except LlamaError as error:
+        yield Finding(name, "files", str(error))
+        return
+    paths = {product: event_dir / product for product in manifest["products"]}
+    present = {p: sha256_file(path) if path.is_file() else None for p, path in paths.items()}
+    for sentence in _products(event_dir, manifest, present, info, target):
+        yield Finding(name, "products", sentence)
+    if response := manifest.get("external", {}).get("response"):
+        present["response.hdf5"] = _shared_sha256(output_dir / response["path"])
+    for sentence in _inputs(event_dir, list(paths), present, target):
+        yield Finding(name, "inputs", sentence)
+
+
+def shown(names: Sequence[str]) -> str:
+    """Return some names for a sentence, the first of them."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _history(event_dir: Path) -> Iterator[str]:
+    """See that every manifest is there, whole, and that the small files it names are."""
+    found = manifests(event_dir)
+    lost = sorted(set(range(1, max(found, default=0) + 1)) - set(found))
+    if lost:
+        names = [f"history/manifest-{number}.json" for number in lost]
+        yield f"gone: {shown(names)}; put back from a backup"
+    for path in found.values():
+        kept = kept_files(event_dir, read_manifest(path))
+        bad = [
+            f"{name} ({file.name})"
+            for name, file in kept.items()
+            if not file.exists() or sha256_file(file) != file.stem
+        ]
+        if bad:
+            yield (
+                f"{path.name} cannot be rebuilt, gone or damaged in history/: {shown(bad)}; "
+                "put back from a backup"
+            )
+
+
+def _products(
+    event_dir: Path,
+    manifest: Mapping[str, Any],
+    present: Mapping[str, str | None],
+    info: Mapping[str, Any],
+    target: str,
+) -> Iterator[str]:
+    """Compare every product, and every alert as received, with the manifest."""
+    recorded = {name: entry["sha256"] for name, entry in manifest["products"].items()}
+    changed = [name for name, sha256 in recorded.items() if present[name] != sha256]
+    received = [name for name in changed if name.startswith("alerts/")]
+    if received:
+        yield f"not as received: {shown(received)}; put the original back, gcn/ has what was heard"
+    if "flags.json" in changed:
+        yield f"flags.json has changed since the manifest; if it should, run: snakemake {target}"
+    if FILE_NAME in changed and not _is_newer(event_dir, manifest, info):
+        yield (
+            f"{FILE_NAME} has changed since the manifest, and no alert came; "
+            "give the newest alert again with skymap_info --force"
+        )
+    made = [name for name in changed if name not in {*received, "flags.json", FILE_NAME}]
+    if made:
+        yield f"not as made: {shown(made)}; delete, then run: snakemake {target}"
+
+
+def _is_newer(event_dir: Path, manifest: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
+    """Tell whether an alert has come of which nothing was made yet."""
+    kept = kept_files(event_dir, manifest)[FILE_NAME]
+    return kept.exists() and bool(info["revision"] > read_json(kept)["revision"])
+
+
+def _inputs(
+    event_dir: Path, products: Sequence[str], present: Mapping[str, str | None], target: str
+) -> Iterator[str]:
+    """Compare what each product says it was made from with what is there."""
+    by_name = {Path(name).name: sha256 for name, sha256 in present.items()}
+    for name in products:
+        if name.startswith("alerts/") or present[name] is None:
+            continue
+        made_from = _made_from(event_dir / name)
+        other = [key for key, sha256 in made_from.items() if by_name.get(key, sha256) != sha256]
+        if other:
+            yield (
+                f"{name} was made from another {shown(other)}; "
+                f"delete it, then run: snakemake {target}"
+            )
+
+
+def _made_from(path: Path) -> dict[str, str]:
+    """Return name and sha256 of what a product says that it was made from."""
+    try:
+        if path.name == "lvc_skymap.hdf5":
+            import h5py
+
+            compressed = (path.parent / "lvc_skymap.fits.gz").exists()
+            with h5py.File(path) as file:
+                source = f"lvc_skymap.fits{'.gz' if compressed else ''}"
+                return {source: str(file.attrs["input_sha256"])}
+        return dict(read_json(path)["provenance"]["inputs"]) if path.suffix == ".json" else {}
+    except (LlamaError, OSError, KeyError, TypeError, ValueError):
+        return {}  # it says nothing; a broken one is not as made, and named as such
+
+
+@functools.cache
+def _shared_sha256(path: Path) -> str | None:
+    return sha256_file(path) if path.exists() else None
