@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from measure import CLONE, environment, row
 
 sys.path.insert(0, str(CLONE / "tests/system"))
 
+import cluster_setup
+import namespaces
 from do_double import Cloud
 from do_server import running
 from standin import StandIns
@@ -45,6 +48,7 @@ def rows() -> Iterator[dict[str, Any]]:
                 yield from _measured(cloud)
         finally:
             stand_ins.halt_all()
+    yield from job_rows()
 
 
 def _measured(cloud: Cloud) -> Iterator[dict[str, Any]]:
@@ -78,56 +82,61 @@ def job_rows() -> Iterator[dict[str, Any]]:
     All droplets share the two cores of this machine with the head: it is the fixed costs that
     this measures, not how much faster more droplets are.
     """
-    import cluster
-    import namespaces
-
-    if not namespaces.possible():
+    if not namespaces.possible() or not shutil.which("slurmctld"):
         return
-    for count in WORKERS:
-        with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
-            with cluster.fleet(Path(directory), patch) as fleet:
+    with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
+        root = Path(directory, "fleet")
+        with cluster_setup.fleet(root, patch, droplets=max(WORKERS)) as fleet:
+            fleet.another_study(SHARDS)
+            fleet.local_run()  # compiled code is kept
+            yield from _per_job(fleet)
+            for count in WORKERS:
                 fleet.another_study(SHARDS)
-                fleet.local_run()  # compiled code is kept
-                if count == WORKERS[0]:
-                    yield from _per_job(fleet)
-                fleet.change("max_droplets", str(count))
-                fleet.up()
-                words = ("sbatch", "--wait", f"--nodes={count}", "--output=/dev/null", "--wrap=:")
-                fleet.run(*words)  # all droplets have booted
+                fleet.warm(*range(count))
+                if count < max(WORKERS):
+                    others = f"nodename=llama-worker-[{count:03}-{max(WORKERS) - 1:03}]"
+                    fleet.run("scontrol", "update", others, "state=drain", "reason=bench")
                 start = time.perf_counter()
                 fleet.run("snakemake", "--profile", "do-cluster", timeout=900)
                 minutes = (time.perf_counter() - start) / 60
-            yield row(f"fleet_{count}_workers_shards_per_min", SHARDS / minutes, "1/min", None)
+                yield row(f"fleet_{count}_workers_shards_per_min", SHARDS / minutes, "1/min", None)
+                if count < max(WORKERS):
+                    fleet.run("scontrol", "update", others, "state=undrain")
 
 
 def _per_job(fleet: Any) -> Iterator[dict[str, Any]]:
     """Yield the processor time that the head and a worker spend on a shard besides its work."""
     fleet.run("snakemake", "--profile", "do-cluster", "--until", "link_bank")
-    output = fleet.workspace.output
-    number = _submit(fleet)  # the first one ships the inputs
-    script = subprocess.run(
-        ["scontrol", "write", "batch_script", number, "-"], env=fleet.environment,
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+    fleet.run("scontrol", "update", "partitionname=llama", "state=down")  # nothing starts
+    before = _cpu_s()
+    number = _submit(fleet)
+    yield row("fleet_job_first_submit_cpu_s", _cpu_s() - before, "s", None)  # ships the inputs
+    words = ("scontrol", "write", "batch_script", number, "-")
+    script = fleet.run(*words)
     fleet.run("scancel", number)
     before = _cpu_s()
-    _submit(fleet)
+    number = _submit(fleet)
     yield row("fleet_job_submit_cpu_s", _cpu_s() - before, "s", None)
     environment = fleet.environment | {"LLAMA_CACHE": str(fleet.workspace.root / "cache")}
     (fleet.workspace.root / "cache").mkdir()
     times = []
-    for _ in range(3):
-        _forget(fleet)
+    for again in (False, False, False, True):
+        if not again:
+            fleet.forget()
         before = _cpu_s()
         subprocess.run(["sh", "-c", script], env=environment, check=True, capture_output=True)
         times.append(_cpu_s() - before)
     # ten injections of the small study are among it
-    yield row("fleet_job_worker_cpu_s", min(times), "s", None)
+    yield row("fleet_job_worker_cpu_s", min(times[:3]), "s", None)
+    yield row("fleet_job_worker_done_cpu_s", times[3], "s", None)
+    fleet.run("scancel", number)
     before = _cpu_s()
-    status = [sys.executable, "-m", "llama.fleet.job", "status", number]
-    subprocess.run(status, cwd=output, env=fleet.environment, capture_output=True, check=True)
+    words = (sys.executable, "-m", "llama.fleet.job", "status", number)
+    subprocess.run(
+        words, cwd=fleet.workspace.output, env=fleet.environment, capture_output=True, check=True
+    )
     yield row("fleet_job_collect_cpu_s", _cpu_s() - before, "s", None)
-    fleet.run("scancel", "--user=root")
+    fleet.run("scontrol", "update", "partitionname=llama", "state=up")
 
 
 def _submit(fleet: Any) -> str:
@@ -167,13 +176,6 @@ def _params(fleet: Any) -> dict[str, Any]:
         "search": search, "numbers": [0, 10], "seed": 1, "gps": None,
         "p_astro": settings.background.model_dump(mode="json")["p_astro"], "code": "bench",
     }  # fmt: skip
-
-
-def _forget(fleet: Any) -> None:
-    """Remove the result from Spaces, so that it is made again."""
-    client = fleet.s3.client()
-    for entry in client.list_objects_v2(Bucket="llama-test", Prefix="studies/").get("Contents", []):
-        client.delete_object(Bucket="llama-test", Key=entry["Key"])
 
 
 def _cpu_s() -> float:

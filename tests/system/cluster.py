@@ -4,7 +4,6 @@ All is real but the API of the cloud: munge, slurmctld, slurmd, Snakemake, S3 ov
 """
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
@@ -16,37 +15,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import namespaces
-import processes
 import pytest
 from do_double import Cloud
-from do_server import running
-from s3_server import S3, SECRET
+from s3_server import S3
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
-from study_samples import STUDY, numbers, write_maps
-from workspace import EVENT_MJD, REPOSITORY, Workspace
+from study_samples import numbers
+from workspace import Workspace
 
-from llama.fleet.head import override
-from llama.neutrinos.mock import write_mock_release
-
-_IDLE = ("-h", "-t", "idle", "-N", "-o", "%N")
 TOKEN = "dop_v1_canary0123456789abcdef"  # noqa: S105
 BUCKET = "llama-test"
-# seconds where the real cloud takes minutes; slurmctld's port is one that nobody has
-TIMES = """\
-SlurmctldPort={port}
-SuspendTime=5
-SuspendTimeout=3
-ResumeTimeout=24
-SlurmdTimeout=10
-KillWait=2
-MessageTimeout=10
-TaskProlog=/etc/llama/task-prolog
-SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
-SlurmctldParameters=enable_configless,cloud_reg_addrs,idle_on_node_suspend,power_save_interval=1
-"""
 
 
 class Fleet:
@@ -92,7 +71,8 @@ class Fleet:
 
     def said(self) -> str:
         """What the started commands have printed."""
-        return (self.workspace.root / "run.log").read_text()
+        log = self.workspace.root / "run.log"
+        return log.read_text() if log.exists() else ""
 
     def explain(self, printed: str = "") -> str:
         """Return all that may tell why something did not happen."""
@@ -138,10 +118,29 @@ class Fleet:
 
         All without `numbers`; one that is called but never comes is `but`.
         """
+        self.idle_s(300)  # Snakemake needs a while to the first job
+        # one that is still powering down ("idle%") would not hear of it
+        states = ("sinfo", "-h", "-N", "-o", "%t")
+        self.wait(lambda: all(s in ("idle", "idle~") for s in self.run(*states).split()))
         names = [f"llama-worker-{number:03}" for number in numbers or range(4)]
         called = [*names, *([f"llama-worker-{but:03}"] if but is not None else [])]
         self.run("scontrol", "update", f"nodename={','.join(called)}", "state=power_up")
-        self.wait(lambda: set(names) <= set(self.run("sinfo", *_IDLE).split()))
+        # powered down is "idle~"
+        idle = {f"{name} idle" for name in names}
+        self.wait(lambda: idle <= set(self.run("sinfo", "-h", "-N", "-o", "%N %t").splitlines()))
+
+    def idle_s(self, seconds: int) -> None:
+        """Let idle droplets live so long."""
+        conf = self.slurm / "slurm.conf"
+        text = re.sub(r"(?m)^SuspendTime=.*", f"SuspendTime={seconds}", conf.read_text())
+        conf.write_text(text)
+        self.run("scontrol", "reconfigure")
+
+    def let_go(self) -> None:
+        """Wait until idle droplets have been destroyed, all of them."""
+        self.idle_s(4)
+        self.wait(lambda: not self.names())
+        self.wait(lambda: not self.droplets.alive())
 
     def rest(self) -> None:
         """End what a test has started and left, and let all droplets go; the head stays up."""
@@ -154,8 +153,7 @@ class Fleet:
         for job in self.run("squeue", "-h", "-o", "%A").split():
             self.run("scancel", job, code=None)
         if self.names():
-            self.run("scontrol", "update", "nodename=ALL", "state=power_down_force", code=None)
-            self.wait(lambda: not self.names(), 40)
+            self.let_go()
 
     def head_pid(self, name: str) -> int:
         """Return the process of one of the head's daemons, 0 when it is not running."""
@@ -185,12 +183,16 @@ class Fleet:
             shutil.rmtree(path)
         for path in self.workspace.output.glob("populations.*"):
             path.unlink()
+        self.forget()
+        (self.workspace.root / "run.log").unlink(missing_ok=True)
+        self.log_from = (self.slurm / "log/fleet.log").stat().st_size
+
+    def forget(self) -> None:
+        """Remove results and logs from Spaces, so that they are made anew."""
         client = self.s3.client()
         for prefix in ("studies/", "logs/"):
             for entry in client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
                 client.delete_object(Bucket=BUCKET, Key=entry["Key"])
-        (self.workspace.root / "run.log").unlink(missing_ok=True)
-        self.log_from = (self.slurm / "log/fleet.log").stat().st_size
 
     def local_run(self) -> tuple[bytes, bytes]:
         """Return all numbers of the study as this machine alone makes them, in one shard."""
@@ -237,125 +239,3 @@ def at_most(seconds: int, explain: Callable[[], str] = str) -> Iterator[None]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
-
-
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Wait for the other fleet of this machine to end; clear away one whose tests were killed."""
-    with Path("/tmp/llama-fleet-tests.lock").open("a+") as lock:  # noqa: S108
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.seek(0)
-        if left := lock.read():
-            for path in Path(left).glob("machine/data/llama/fleet/slurm/*.pid"):
-                _kill(path)
-            subprocess.run(["umount", "-l", left], capture_output=True)
-        lock.truncate(0)
-        lock.write(str(root))
-        lock.flush()
-        yield
-        lock.truncate(0)
-
-
-def _kill(pid_file: Path) -> None:
-    """End a daemon that has not ended by itself."""
-    name = pid_file.stem
-    with contextlib.suppress(OSError, ValueError):
-        pid = int(pid_file.read_text())
-        if name.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def fleet(root: Path, patch: pytest.MonkeyPatch, with_root: bool = True) -> Iterator[Fleet]:
-    """A head that is up, with a study of 40 shards that has not been run; no droplet yet.
-
-    with_root: droplets are namespaces, else process groups.
-    """
-    address = namespaces.HEAD if with_root else processes.HEAD
-    patch.setenv("LLAMA_TEST_HEAD", address)
-    home, tmp = root / "home", root / "tmp"
-    home.mkdir(parents=True)
-    tmp.mkdir()
-    prolog = (
-        f"#!/bin/sh\necho export PYTHONPATH={REPOSITORY}/tests/guard:{REPOSITORY}/scripts\n"
-        f"echo export LLAMA_TEST_HEAD={address}\n"
-    )
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_alone(root))  # two heads are too much for one machine
-        times = TIMES.format(port=16817)
-        droplets: Any
-        if with_root:
-            droplets = namespaces.Droplets(root / "droplets", {"/etc/llama/task-prolog": prolog})
-        else:
-            droplets = processes.Droplets(root / "droplets", prolog)
-            times = override(times, processes.slurm_conf(root / "droplets", 4))
-        (root / "slurm-extra.conf").write_text(times)
-        stack.callback(droplets.end)
-        s3 = S3(address, root / "s3.log")
-        stack.callback(s3.end)
-        yield stack.enter_context(_head(root, home, address, droplets, s3))
-
-
-@contextlib.contextmanager
-def _head(root: Path, home: Path, address: str, droplets: Any, s3: S3) -> Iterator[Fleet]:
-    s3.client().create_bucket(Bucket=BUCKET)
-    workspace = _study(root, home)
-    credentials = workspace.root / "spaces-credentials"
-    credentials.write_text(
-        f"[default]\naws_access_key_id = key\naws_secret_access_key = {SECRET}\n"
-    )
-    credentials.chmod(0o600)
-    workspace.set("  bucket: null", f"  bucket: {BUCKET}")
-    workspace.set(
-        next(
-            line
-            for line in (workspace.clone / "config.yaml").read_text().splitlines()
-            if line.startswith("  endpoint_url: ")
-        ),
-        f"  endpoint_url: {s3.url}",
-    )
-    workspace.set("  credentials_file: null", f"  credentials_file: {credentials}")
-    workspace.set("  max_droplets: 100", "  max_droplets: 4")
-    workspace.set("  silent_minutes: 20.0", "  silent_minutes: 0.4")
-    cloud = Cloud(
-        TOKEN, address.rpartition(".")[0].rpartition(".")[0], 0.2, droplets.boot, droplets.halt
-    )
-    cloud.droplet_limit = 10
-    made = Fleet(workspace, cloud, droplets, s3)
-    with running(cloud) as end_point:
-        made.environment = workspace.environment | {
-            "DIGITALOCEAN_END_POINT": end_point,
-            "DIGITALOCEAN": TOKEN,
-            "SLURM_CONF": str(made.slurm / "slurm.conf"),
-            "LLAMA_CONFIG": str(workspace.clone / "config.yaml"),
-            "PYTHONPATH": f"{REPOSITORY}/tests/guard:{REPOSITORY}/scripts",
-            "LLAMA_KEEPER_S": "2",
-            "LLAMA_TEST_HEAD": address,
-        }
-        made.address = address
-        droplets.conf = made.slurm / "slurm.conf"
-        (root / "joblogs").mkdir()
-        if address == processes.HEAD:
-            made.environment["LLAMA_LOG_DIR"] = str(root / "joblogs")
-        try:
-            made.up()
-            yield made
-        finally:
-            made.end()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                made.run("llama", "fleet", "down", "--yes", code=None, timeout=60)
-            for path in made.slurm.glob("*.pid"):
-                _kill(path)
-
-
-def _study(root: Path, home: Path) -> Workspace:
-    """A clone with an archive and a study of three maps, 400 injections in 40 shards."""
-    release = root / "release"
-    write_mock_release(release, n_events=3000, mjd_start=EVENT_MJD - 10, mjd_stop=EVENT_MJD + 10)
-    made = Workspace.make(root / "machine", home)
-    made.run("llama", "neutrinos", "import", str(release))
-    maps = write_maps(root / "machine/maps")
-    made.set("  studies: {}", f"  studies: {{{STUDY}: {{skymaps: {maps}}}}}")
-    made.set("  injections: 20000", "  injections: 400")
-    made.set("  shard_size: 100000", "  shard_size: 10")
-    return made

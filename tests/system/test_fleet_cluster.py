@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cluster
+import cluster_setup
 import namespaces
 import pytest
 from cluster import BUCKET, TOKEN, Fleet, at_most
@@ -40,7 +40,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     try:
         with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
             with at_most(600):  # when another fleet of this machine has to end first
-                made = stack.enter_context(cluster.fleet(root, patch))
+                made = stack.enter_context(cluster_setup.fleet(root, patch))
             yield made
     finally:
         subprocess.run(["umount", "-l", str(root)], check=True)
@@ -49,7 +49,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 @pytest.fixture
 def fleet(head: Fleet) -> Iterator[Fleet]:
     """The head for one test, with a hard limit; what the test has left is put away."""
-    with at_most(150, head.explain):
+    with at_most(240, head.explain):
         yield head
     with at_most(90, head.explain):
         head.rest()
@@ -59,7 +59,8 @@ def test_a_study_on_four_droplets_is_the_local_one_bit_for_bit(fleet: Fleet) -> 
     fleet.another_study(40)
     local = fleet.local_run()
     created, spent, asked = fleet.cloud.created, fleet.spent(), len(fleet.s3.requests())
-    fleet.run(*RUN, timeout=140)
+    fleet.idle_s(60)  # none goes while a slow machine submits
+    fleet.run(*RUN, timeout=200)
     assert fleet.numbers() == local
     assert fleet.shards() == 40
     assert fleet.cloud.peak == 4
@@ -68,10 +69,11 @@ def test_a_study_on_four_droplets_is_the_local_one_bit_for_bit(fleet: Fleet) -> 
     assert "Nothing to be done" in fleet.run(*RUN)
     _assert_what_a_droplet_got(fleet, fleet.s3.requests()[asked:])
     _assert_files_are_the_same_ones(fleet)
-    fleet.wait(lambda: not fleet.names())
+    fleet.let_go()
     assert fleet.cloud.created == fleet.cloud.deleted == created + 4
+    # Slurm takes a node for powered down some seconds later
+    fleet.wait(lambda: "workers   none" in fleet.run("llama", "fleet", "status"), 20)
     status = fleet.run("llama", "fleet", "status")
-    assert "workers   none" in status
     assert "jobs      none" in status
     assert "bns-o4-H1L1: $" in status
     assert fleet.spent() == pytest.approx(spent + 4 * 0.03571, abs=0.02)
@@ -96,8 +98,7 @@ def test_droplets_that_die_or_do_not_boot_or_have_no_disk_and_spaces_away(fleet:
     assert fleet.numbers() == local
     assert _restarts(fleet, job)
     assert "the disk is full" in fleet.said()
-    fleet.wait(lambda: not fleet.names())
-    assert not fleet.droplets.alive()
+    fleet.let_go()
 
 
 def test_snakemake_killed_and_slurmctld_restarted(fleet: Fleet) -> None:
@@ -145,13 +146,12 @@ def test_the_api_is_away_or_over_its_rate_and_names_are_there_twice(fleet: Fleet
     jobs = fleet.run("sbatch", "--parsable", "--array=1-4", "--output=/dev/null", "--wrap=:")
     time.sleep(60)
     assert not fleet.names()
-    fleet.cloud.control({"faults": [{"match": ".", "times": 25, "status": 429}]})
+    fleet.cloud.control({"faults": [{"match": ".", "times": 8, "status": 429}]})
     # another droplet of the same name, as a lost answer leaves it
     name = fleet.wait(fleet.names)[0]
     fleet.cloud.control({"faults": [], "droplets": [{"name": name, "tags": ["llama"]}]})
     fleet.wait(lambda: _done(fleet, jobs) == 4)
-    fleet.wait(lambda: not fleet.names())
-    assert not fleet.droplets.alive()
+    fleet.let_go()
 
 
 def test_a_fleet_whose_head_is_gone_ends_itself(fleet: Fleet) -> None:

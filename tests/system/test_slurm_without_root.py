@@ -4,7 +4,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 
-import cluster
+import cluster_setup
 import pytest
 from cluster import Fleet, at_most
 
@@ -22,14 +22,14 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     root = tmp_path_factory.mktemp("fleet")
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
         with at_most(600):  # when another fleet of this machine has to end first
-            made = stack.enter_context(cluster.fleet(root, patch, False))
+            made = stack.enter_context(cluster_setup.fleet(root, patch, False))
         yield made
 
 
 @pytest.fixture
 def fleet(head: Fleet) -> Iterator[Fleet]:
     """The head for one test, with a hard limit; what the test has left is put away."""
-    with at_most(150, head.explain):
+    with at_most(240, head.explain):
         yield head
     with at_most(90, head.explain):
         head.rest()
@@ -44,7 +44,7 @@ def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet)
     fleet.droplets.kill(node)
     assert fleet.wait_for(run, 120) == 0
     assert fleet.numbers() == local
-    fleet.wait(lambda: not fleet.names())
+    fleet.let_go()
     assert fleet.cloud.created == fleet.cloud.deleted
 
 
@@ -57,5 +57,5 @@ def test_the_same_rules_on_a_site_with_a_shared_file_system(fleet: Fleet) -> Non
     assert fleet.numbers() == local
     # the bank was a job, too
     jobs = (fleet.slurm / "log/jobcomp.log").read_text().splitlines()
-    for rule in ("build_bank", "inject"):
+    for rule in ("build_bank", "inject", "collate_populations"):
         assert any(f"Name=llama-{rule} " in j and "JobState=COMPLETED" in j for j in jobs), jobs

@@ -10,7 +10,7 @@ import pytest
 
 from llama.errors import LlamaError
 from llama.fleet import job, worker
-from llama.fleet.head import number_of, override
+from llama.fleet.head_files import number_of, override
 
 SCRIPT = """\
 from pathlib import Path

@@ -54,7 +54,8 @@ def _open() -> tuple["Head", "Crew"]:
 def _up(options: argparse.Namespace) -> None:
     import subprocess
 
-    from llama.fleet.head import Plan, missing_packages
+    from llama.fleet.head import missing_packages
+    from llama.fleet.head_files import HeadFiles, Plan
 
     command = ["apt-get", "install", "--no-install-recommends", *missing_packages()]
     if command[3:] and options.install:
@@ -71,7 +72,7 @@ def _up(options: argparse.Namespace) -> None:
 
         extra = read_file(options.slurm_conf, 100_000, "--slurm-conf").decode()
     address = options.address or _private_address(crew)
-    print(head.prepare(Plan(address, extra, options.wheel), crew))
+    print(HeadFiles(head.settings).write(Plan(address, extra, options.wheel), crew))
     head.start()
     print(f"the head is up at {address}; run the studies with: snakemake --profile do-cluster")
     if not Path("/etc/slurm/slurm.conf").exists() or not Path("/etc/slurm/slurm.conf").samefile(
