@@ -103,3 +103,21 @@ rule publish:
         "Publishing {wildcards.event} by {wildcards.channel}, if it may be"
     script:
         "../scripts/publish.py"
+
+
+# Outdated whenever it is asked for: it shows locks, silence and ages, which no file tells. So no
+# other rule asks for it; `llama run` and `llama status` write the same page.
+rule write_status:
+    output:
+        "status.html",
+    log:
+        "logs/write_status.log",
+    conda:
+        "../envs/llama.yaml"
+    params:
+        asked_at=lambda wildcards: now_gps(),
+        code=code("write_status"),
+    message:
+        "Writing the page of all events"
+    script:
+        "../scripts/write_status.py"

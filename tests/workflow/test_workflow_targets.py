@@ -35,6 +35,16 @@ def test_all_ways_to_name_an_event_mean_the_same(event: Workspace, target: str) 
     assert event.plan(target) == sorted(ALL)
 
 
+def test_the_page_of_all_events_is_made_whenever_it_is_asked_for(event: Workspace) -> None:
+    page = event.output / "status.html"
+    event.snakemake("status.html")
+    assert GRACEID in page.read_text()
+    first = page.stat().st_mtime_ns
+    event.snakemake("status.html")
+    assert page.stat().st_mtime_ns > first
+    assert event.plan(f"{EVENT}/all") == []
+
+
 def test_nothing_is_done_when_nothing_changed(event: Workspace) -> None:
     before = {path: path.stat().st_mtime_ns for path in event.products()}
     assert "Nothing to be done" in event.snakemake(f"{EVENT}/all")

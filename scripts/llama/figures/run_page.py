@@ -1,7 +1,7 @@
 """status.html: all events, the listener, the run that keeps them, and what waits to be sent.
 
-Made by `llama status`, and by whoever calls `write_run_page`; not by a rule: it shows what no file
-knows (locks, silence, ages), so that a rule would be outdated each time it is asked.
+Made by `llama run`, `llama status` and the rule `write_status`, which is outdated each time it is
+asked for: the page shows what no file knows (locks, silence, ages).
 """
 
 import re
