@@ -132,6 +132,7 @@ def test_cron_without_daemon_and_an_event_that_fails(tmp_path):
 
 def test_the_daemon_is_started_restarted_ended_and_killed(tmp_path):
     before = psutil.Process().children(recursive=True)  # servers of other tests
+
     def pid():
         (found,) = re.findall(r"is running, pid (\d+)", one.run("-r").stdout)
         return int(found)
