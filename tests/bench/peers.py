@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 Overlap = Callable[[int], float]
 
 SIGMA_DEG, NSIDE_RAVEN, NSIDE_TRUTH = 1.0, 256, 4096
-NEUTRINOS, REPEATS = 40, 7  # half of the neutrinos from the map, half from the sky
+NEUTRINOS, REPEATS = 40, 15  # half of the neutrinos from the map, half from the sky
 
 
 def rows() -> Iterator[dict[str, Any]]:

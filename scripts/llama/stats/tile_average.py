@@ -10,7 +10,10 @@ from llama.stats.healpix import RADIUS, RING, sphere_angles, tile_position
 COARSEST = 4  # order from which a tile's mean and width in sin(dec) follow the response
 _WIDE = 4.0  # (side / sigma)^2 that a series takes
 _WIDE_COARSEST = 1.0  # the same for tiles of the coarsest order
-_STEEP = 8.0  # the same, plus the squared change of the exponent across the tile
+_STEEP = 8.0  # the same, plus the squared change of the exponent across the tile: gentle below
+_STEEPEST = 40.0  # the squared change that a series takes
+_CURVED, _CURVED_STEEP = 5.0, 3.5  # the curvature that it takes in gentle and in steep tiles
+_TILTED = 6.0  # squared slope above which the moments of an exponential are taken as a whole
 _WIDE_BENT, _BENT = 6.25, 0.05**2  # the same where the projection is bent
 UNEVEN = 1e-3  # second difference of the response in a tile, relative to the sum
 _MANY = 10.0  # tiles of the same share whose errors may add up
@@ -91,16 +94,53 @@ def tile_by_points(kappa, polar, away, order, ipix, share, table):  # type: igno
 
 
 @njit(inline="always")
+def _tangent(kappa, away, order, change):  # type: ignore[no-untyped-def]
+    """Return an upper bound on the exponential's average in a tile; change: aa + bb there.
+
+    The mean of the exponential of a concave function is below that of its tangent.
+    """
+    return min(highest(kappa, away, order), math.exp(change / 24 - kappa * away))
+
+
+@njit(inline="always")
+def _tilted(a):  # type: ignore[no-untyped-def]
+    """Return what the density exp(a u), u from -1/2 to 1/2, has of these, in this order.
+
+    Its integral, as a factor and a logarithm; the means of u and u^2; the covariance of u and
+    u^2; the variance of u^2. Where a is small, as series that are exact to a part in 10^4.
+    """
+    aa = a * a
+    if aa < _TILTED:
+        log = aa * (1 / 24 - aa * (1 / 2880 - aa * (1 / 181440 - aa / 9676800)))
+        m1 = a * (1 / 12 - aa * (1 / 720 - aa * (1 / 30240 - aa / 1209600)))
+        m2 = 1 / 12 + aa * (1 / 360 - aa * (1 / 15120 - aa / 604800))
+        skew = a * (1 / 180 - aa * (1 / 3780 - aa * (1 / 100800 - aa / 2993760)))
+        width = 1 / 180 + aa * (1 / 7560 - aa * (1 / 100800 - aa / 2395008))
+        return 1.0, log, m1, m2, skew, width
+    steep = abs(a)
+    low = math.exp(-steep)
+    coth = (1.0 + low) / (1.0 - low)
+    inverse = 1.0 / steep
+    # integration by parts: <u^n> = (1/2)^n (1 or coth) - n <u^(n-1)> / a
+    m1 = 0.5 * coth - inverse
+    m2 = 0.25 - 2.0 * m1 * inverse
+    m3 = 0.125 * coth - 3.0 * m2 * inverse
+    m4 = 0.0625 - 4.0 * m3 * inverse
+    skew = math.copysign(m3 - m1 * m2, a)
+    return (1.0 - low) * inverse, 0.5 * steep, math.copysign(m1, a), m2, skew, m4 - m2 * m2
+
+
+@njit(inline="always")
 def tile_by_series(kappa, toward, order, centre, table, weight, total):  # type: ignore[no-untyped-def]
     """Weight times the average of exp(kappa (v.Omega - 1)) R(dec), as a series about the centre.
 
     toward: v's components in the equator's plane, along the centre's meridian and at right angles
     to it, v's sin(dec), 1 - v.centre; centre: its face, x, y, sine and cosine of declination. The
-    exponent is taken to second order in the face coordinates, from -1/2 to 1/2, and the logarithm
-    of its mean by cumulants: to sixth order in the slopes a, b, to third in the curvatures. Error
-    below 2e-3, of the steepest tiles (compared with 40 x 40 points). Where the exponent is too
-    steep or too curved, the projection not smooth, or R too uneven for a share of `total`, the sum
-    so far: minus an upper bound on the weight times the exponential's average.
+    exponent is taken to second order in the face coordinates, from -1/2 to 1/2: the slopes a, b as
+    a whole, the curvatures as two cumulants under them. Compared with 40 x 40 points, the error is
+    below 1e-3 in most tiles, and below 5e-3 in the steepest and most curved. Where the exponent
+    is too steep or too curved, the projection not smooth, or R too uneven for a share of `total`,
+    the sum so far: minus an upper bound on the weight times the exponential's average.
     """
     along, across, v_z, away = toward
     face, x, y, z, s = centre
@@ -112,11 +152,11 @@ def tile_by_series(kappa, toward, order, centre, table, weight, total):  # type:
     if not smooth:
         return -weight * highest(kappa, away, order)
     # derivatives of z and of right ascension, and of the exponent with respect to these
-    inverse = 1.0 / r
-    t = _QUARTER * side * inverse
-    over = (x - y) * cap * inverse
+    per_r = 1.0 / r
+    t = _QUARTER * side * per_r
+    over = (x - y) * cap * per_r
     z_u, phi_u, phi_w = (2.0 / 3.0) * r * side, t * (over + 1.0), t * (over - 1.0)
-    inverse *= 2.0 * cap * side * t
+    inverse = 2.0 * cap * side * t * per_r
     z_uu, phi_uu, phi_uw, phi_ww = (
         -(2.0 / 3.0) * cap * side * side,
         inverse * (over + 1.0),
@@ -130,29 +170,26 @@ def tile_by_series(kappa, toward, order, centre, table, weight, total):  # type:
     a, b = f_z * z_u + f_phi * phi_u, f_z * z_u + f_phi * phi_w
     aa, bb = a * a, b * b
     widest = _WIDE if order > COARSEST else _WIDE_COARSEST
-    if wide > widest or aa + bb > _STEEP - wide:
-        # the mean of the exponential of a concave function is below that of its tangent
-        bound = min(highest(kappa, away, order), math.exp((aa + bb) / 24 - kappa * away))
-        return -weight * bound
+    if wide > widest or aa + bb > _STEEPEST:
+        return -weight * _tangent(kappa, away, order, aa + bb)
     f_zz, f_zphi, f_z = f_zz * z_u * z_u, f_zphi * z_u, f_z * z_uu
     uu = f_zz + 2.0 * f_zphi * phi_u + f_phiphi * phi_u * phi_u + f_z + f_phi * phi_uu
     ww = f_zz + 2.0 * f_zphi * phi_w + f_phiphi * phi_w * phi_w + f_z + f_phi * phi_ww
     uw = f_zz + f_zphi * (phi_u + phi_w) + f_phiphi * phi_u * phi_w + f_z + f_phi * phi_uw
-    log = (
-        aa * (1 / 24 - aa * (1 / 2880 - aa / 181440))
-        + bb * (1 / 24 - bb * (1 / 2880 - bb / 181440))
-        + uu * (1 / 24 + aa * (1 / 720 - aa / 30240) + uu * (1 / 1440 + aa / 60480))
-        + ww * (1 / 24 + bb * (1 / 720 - bb / 30240) + ww * (1 / 1440 + bb / 60480))
-        + uw * a * b * ((1 / 12 - aa / 720) * (1 / 12 - bb / 720) + (uu + ww) / 4320)
-        + uw * uw * (1 / 288 + (aa + bb + uu + ww) / 8640)
-    )
+    # what is left out, of third order, is like this, and grows towards the poles
+    curved = (max(abs(uu), abs(ww)) + abs(uw)) * (1.0 + 6.0 * side * per_r)
+    if curved > (_CURVED if aa + bb < _STEEP - wide else _CURVED_STEEP):
+        return -weight * _tangent(kappa, away, order, aa + bb)
+    factor_u, log_u, m1, m2, skew_u, width_u = _tilted(a)
+    factor_w, log_w, n1, n2, skew_w, width_w = _tilted(b)
+    log = log_u + log_w + 0.5 * (uu * m2 + ww * n2) + uw * m1 * n1
+    log += 0.125 * (uu * uu * width_u + ww * ww * width_w)
+    log += 0.5 * uw * (uw * (m2 * n2 - m1 * m1 * n1 * n1) + uu * n1 * skew_u + ww * m1 * skew_w)
     # mean and standard deviation of z under the exponential
-    mean = a * (1 / 12 - aa * (1 / 720 - aa / 30240) + uu / 360)
-    mean += b * (1 / 12 - bb * (1 / 720 - bb / 30240) + ww / 360)
-    spread = z_u * math.sqrt(max(0.0, 1 / 6 - (aa + bb) / 240 + (aa * aa + bb * bb) / 6048))
-    mean = z + z_u * mean
+    mean = z + z_u * (m1 + n1 + 0.5 * (uu * skew_u + ww * skew_w))
+    spread = z_u * math.sqrt(max(0.0, m2 - m1 * m1 + n2 - n1 * n1))
     response, uneven = response_around(table, mean, spread)
-    value = math.exp(log - kappa * away)
+    value = factor_u * factor_w * math.exp(log - kappa * away)
     if weight * uneven * value > UNEVEN * (total + weight * response * value):
         return -weight * value
     return weight * response * value
