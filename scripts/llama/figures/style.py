@@ -16,6 +16,7 @@ WIDTH_IN = 6.7  # text width of an A4 page, so that 8 pt in the file are 8 pt on
 DPI = 200
 # Okabe and Ito's vermilion and its neighbours: told apart by all eyes, and as greys.
 INK, NEUTRINO, ASIDE = "#111111", "#B34700", "#5A5A5A"
+REAL = "#00563F"  # as on the pages
 
 _SETTINGS = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same on every machine
@@ -77,17 +78,20 @@ def title(
     name = f"{plain(info.get('graceid', ''), 24)}   {utc_text(info.get('event_time'))}"
     figure.text(*at_inches(figure, 0.1, up - 0.1), name, size=11, weight="bold", va="top")
     figure.text(*at_inches(figure, 0.1, up - 0.32), subtitle, va="top")
-    words = [word for word in marks(info, neutrinos) if word != "REAL"]
-    if words:
-        figure.text(
-            *at_inches(figure, WIDTH_IN - 0.17, up - 0.17),
-            ", ".join(words),
-            weight="bold",
-            color="white",
-            ha="right",
-            va="center",
-            bbox={"boxstyle": "square,pad=0.35", "facecolor": INK, "edgecolor": "none"},
-        )
+    words = marks(info, neutrinos)
+    figure.text(
+        *at_inches(figure, WIDTH_IN - 0.17, up - 0.17),
+        ", ".join(words),
+        weight="bold",
+        color="white",
+        ha="right",
+        va="center",
+        bbox={
+            "boxstyle": "square,pad=0.35",
+            "facecolor": REAL if "REAL" in words else INK,
+            "edgecolor": "none",
+        },
+    )
 
 
 def power_of_ten(value: float, _: object = None) -> str:

@@ -83,15 +83,41 @@ def utc_text(iso: object) -> str:
     return re.sub(r"(\.\d{3})\d+$", r"\1", shown) + " UTC"
 
 
-def marks(info: Mapping[str, Any], neutrinos: Iterable[Mapping[str, Any]] = ()) -> list[str]:
-    """Return the words that must stand beside the event's name: what it is and what it is not."""
-    kinds = {event.get("type") for event in neutrinos}
+def marks(
+    info: Mapping[str, Any],
+    neutrinos: Iterable[Mapping[str, Any]] = (),
+    flags: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Return the words that must stand beside the event's name: what it is and what it is not.
+
+    Alert and operator must both call it real; without `flags`, `info` speaks for both.
+    """
+    kinds, flags = {event.get("type") for event in neutrinos}, flags or {}
+    real = is_real(info) and flags.get("ROLE", "observation") == "observation"
+    blind = flags.get("BLINDED_NEUTRINOS") or "blinded" in kinds
     return [
         *(["RETRACTED"] if info.get("retracted") else []),
-        "REAL" if is_real(info) else "TEST",
-        *(["BLINDED NEUTRINOS"] if "blinded" in kinds else []),
+        "REAL" if real else "TEST",
+        *(["BLINDED NEUTRINOS"] if blind else []),
         *(["SIMULATED NEUTRINOS"] if "simulated" in kinds else []),
+        *(["VETOED"] if flags.get("VETOED") else []),
     ]
+
+
+def rate_text(far_hz: object) -> tuple[str, str]:
+    """Return a false-alarm rate in Hz, and in words that need no calculator."""
+    rate = finite(far_hz)
+    if rate is None:
+        return MISSING, ""
+    per_year = rate * 365.25 * 86400
+    if per_year == 0 or per_year >= 1:
+        return f"{rate:.2g} Hz", f"{per_year:.3g} per year"
+    years = float(f"{1 / per_year:.3g}")
+    words = f"{years:,.3g}" if years < 1000 else f"{years:,.0f}"
+    return (
+        f"{rate:.2g} Hz",
+        f"one in {words if years < 1e6 else f'{years / 1e6:.3g} million'} years",
+    )
 
 
 def background_text(significance: Mapping[str, Any]) -> str:
