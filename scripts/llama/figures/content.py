@@ -42,8 +42,8 @@ def summary_content(
 ) -> dict[str, Any]:
     """Return the page as plain lists and strings; what came from outside is cleaned.
 
-    Keys: title, marks, lead, bad (whether it is no result to go by), and sections, each with a heading and any of text (list of
-    sentences), rows (label, value), table (caption, header, rows).
+    Keys: title, marks, lead, bad (whether it is no result to go by), and sections, each with a
+    heading and any of text (list of sentences), rows (label, value), table (caption, header, rows).
     """
     events = neutrinos["events"]
     marks = text.marks(info, events, {"ROLE": None, **flags})

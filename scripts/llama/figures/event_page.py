@@ -159,7 +159,7 @@ def _problems(event_dir: Path, flags: Record, names: list[str]) -> list[str]:
 
 
 def _keys(info: Record, read: Mapping[str, Record | None]) -> list[Any]:
-    """Return what is asked first: name, value, and a note in small letters; the first three large."""
+    """Return what is asked first: name, value, note in small letters; the first three large."""
     significance, distances = read["significance"] or {}, read["distances"] or {}
     neutrinos, p_astro = read["neutrinos"], read["p_astro"] or {}
     mean = finite(distances.get("distmean_mpc"))

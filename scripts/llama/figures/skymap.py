@@ -121,7 +121,7 @@ def _draw_all_sky(figure: "Figure", density: sky.SkyDensity, top: float, bottom:
     globe.set_xticks(np.radians(180 - ra), [f"{a}°" for a in ra])
     globe.tick_params(axis="x", colors=ASIDE)
     dec = np.arange(-60, 90, 30)
-    globe.set_yticks(np.radians(dec), [f"{d:+d}°" if d else "0°" for d in dec])
+    globe.set_yticks(np.radians(dec), [_degrees(d) for d in dec])
     globe.set_longitude_grid_ends(90)
     globe.grid(color=ASIDE, lw=0.35, alpha=0.7)
     for label in globe.get_xticklabels():
@@ -203,9 +203,14 @@ def _draw_graticule(
     for value in parallels:
         x, y = project(centre[0] + np.linspace(-wide, wide, 400), np.full(400, value))
         panel.plot(x, y, color=ASIDE, lw=0.35, alpha=0.7)
-        ticks[1].update(dict.fromkeys(_crossings(-x, y, half), f"{round(value, 4):+g}°"))
+        ticks[1].update(dict.fromkeys(_crossings(-x, y, half), _degrees(value)))
     panel.set_xticks(list(ticks[0]), list(ticks[0].values()))
     panel.set_yticks(list(ticks[1]), list(ticks[1].values()))
+
+
+def _degrees(value: float) -> str:
+    """Return a declination as a label, with a minus sign that is no hyphen."""
+    return f"{round(value, 4):+g}°".replace("-", "−") if round(value, 4) else "0°"
 
 
 def _nice(span: float) -> float:

@@ -120,10 +120,12 @@
     if (!sky.best) return;
     const v = turn(vector(...sky.best)), [x, y] = place(v);
     if (v[2] <= 0) return;
-    for (const [colour, width, arm] of [["#fff", 5, 9.5], [INK, 2, 8]]) {
+    for (const [colour, width, from, arm] of [["#fff", 5, 6.5, 8.5], [INK, 2, 8, 5.5]]) {
       pen.strokeStyle = colour;
       pen.lineWidth = width;
-      pen.stroke(new Path2D(`M${x - arm} ${y}h${2 * arm}M${x} ${y - arm}v${2 * arm}`));
+      // open in the middle, where a neutrino may be
+      pen.stroke(new Path2D([[1, 0], [-1, 0], [0, 1], [0, -1]].map(([a, b]) =>
+        `M${x + a * from} ${y + b * from}l${a * arm} ${b * arm}`).join("")));
     }
   };
   const draw = () => {
