@@ -228,6 +228,14 @@ def test_what_went_out_and_what_did_not_and_why(own):
     assert "ROLE=test" in page.text
 
 
+def test_the_result_of_an_earlier_alert_says_so(own):
+    assert "earlier alert" not in page_of(own)[0].text
+    write_json(own / "skymap_info.json", sample.info(revision=3, notice="S230518h-3-Update"))
+    page, _ = page_of(own)
+    words = "The result is that of an earlier alert, S230518h-2-Initial, revision 2."
+    assert words in page.text.partition("What drove")[0]
+
+
 @pytest.mark.parametrize("missing", ["significance_lvc-i3.json", "lvc_skymap.hdf5", "*"])
 def test_a_page_says_what_is_not_there(own, missing):
     for path in list(own.glob(missing)):

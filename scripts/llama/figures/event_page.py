@@ -64,7 +64,7 @@ def write_event_page(event_dir: Path, target: str) -> None:
             if (event_dir / f"coinc_{name}_lvc-i3.png").exists()
         ]
     content = page_content(event_dir, target, info, flags, read)
-    content["problems"] = _problems(event_dir, flags, names)
+    content["problems"] = _problems(event_dir, info, flags, read["significance"], names)
     content["back"] = f"{'../' * len(Path(target).parts)}status.html"
     content["files"] = [
         (name, words) for name, words in _FILES.items() if (event_dir / name).exists()
@@ -148,9 +148,14 @@ def _tiles(event_dir: Path) -> Any:
     return SkyTiles.load(path) if path.exists() else None
 
 
-def _problems(event_dir: Path, flags: Record, names: list[str]) -> list[str]:
+def _problems(
+    event_dir: Path, info: Record, flags: Record, significance: Record | None, names: list[str]
+) -> list[str]:
     missing = [name for name in names if not (event_dir / name).exists()]
     problems = []
+    earlier = text.earlier_notice(info, significance or {})
+    if earlier:
+        problems.append(f"The result is that of an earlier alert, {earlier}.")
     if missing:
         problems.append(f"Not made yet: {', '.join(missing)}.")
     if flags["VETOED"]:

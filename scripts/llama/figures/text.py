@@ -55,6 +55,14 @@ def area_text(area_deg2: object) -> str:
     )
 
 
+def energy_text(energy_gev: object) -> str:
+    """Return an energy in GeV to three digits: `23,000`, from 1e6 on `2.5e+07`."""
+    known = finite(energy_gev)
+    if known is None or not 1000 <= known < 1e6:
+        return number(known, ".3g")
+    return f"{float(f'{known:.3g}'):,.0f}"
+
+
 def share_text(posterior: object) -> str:
     """Return a probability so that it is never rounded to 0 or 1."""
     probability = finite(posterior)
@@ -136,6 +144,18 @@ def reason_text(significance: Mapping[str, Any]) -> str:
         significance.get("p_value_reason") or "no background for this class of event", 400
     )
     return reason[:1].upper() + reason[1:].rstrip(".") + "."
+
+
+def earlier_notice(info: Mapping[str, Any], significance: Mapping[str, Any]) -> str | None:
+    """Return notice and revision that a result was made from, None if they are the present ones.
+
+    A retraction makes no new result.
+    """
+    made_from = (significance.get("inputs") or {}).get("gw_skymap_info") or {}
+    revision = made_from.get("revision")
+    if info.get("retracted") or revision in (None, info.get("revision")):
+        return None
+    return f"{clean(made_from.get('notice'), 40)}, revision {clean(revision, 10)}"
 
 
 def result_line(significance: Mapping[str, Any]) -> str:
