@@ -129,7 +129,9 @@ def draw_legend(
         handles.append(Line2D([], [], color=NEUTRINO, lw=1.1, label="90 % error circle (2.146 σ)"))
     if best_direction(significance):
         handles.append(
-            Line2D([], [], **_best(), label="most probable direction of a common source")
+            Line2D(
+                [], [], **(_best() | {"ms": 10}), label="most probable direction of a common source"
+            )
         )
     if zoom_share is None:
         place, columns, spacing, below = (0.3, 0.77), 2, 0.4, (0.35, 0.08)

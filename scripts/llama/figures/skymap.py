@@ -204,8 +204,18 @@ def _draw_graticule(
         x, y = project(centre[0] + np.linspace(-wide, wide, 400), np.full(400, value))
         panel.plot(x, y, color=ASIDE, lw=0.35, alpha=0.7)
         ticks[1].update(dict.fromkeys(_crossings(-x, y, half), _degrees(value)))
-    panel.set_xticks(list(ticks[0]), list(ticks[0].values()))
-    panel.set_yticks(list(ticks[1]), list(ticks[1].values()))
+    across, up = _apart(ticks[0], 0.3 * half), _apart(ticks[1], 0.15 * half)
+    panel.set_xticks(list(across), list(across.values()))
+    panel.set_yticks(list(up), list(up.values()))
+
+
+def _apart(ticks: dict[float, str], least: float) -> dict[float, str]:
+    """Return the labels that have room beside each other: near a pole the meridians crowd."""
+    kept: dict[float, str] = {}
+    for place in sorted(ticks):
+        if not kept or place - max(kept) >= least:
+            kept[place] = ticks[place]
+    return kept
 
 
 def _degrees(value: float) -> str:

@@ -6,10 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from llama.figures.text import marks, plain, utc_text
 from llama.files import atomic_path
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 WIDTH_IN = 6.7  # text width of an A4 page, so that 8 pt in the file are 8 pt on paper
@@ -92,6 +95,20 @@ def title(
             "edgecolor": "none",
         },
     )
+
+
+def label_powers(*axes: "Axis") -> None:
+    """Label a logarithmic axis at powers of ten alone, at two of them or more."""
+    from matplotlib.ticker import NullFormatter
+
+    for axis in axes:
+        low, high = np.log10(axis.get_view_interval())
+        if high - low < 1.5:  # else there may be one label, or none
+            axis.axes.set(
+                **{f"{axis.axis_name}lim": 10 ** np.array([np.floor(low), np.ceil(high)])}
+            )
+        axis.set_major_formatter(power_of_ten)
+        axis.set_minor_formatter(NullFormatter())
 
 
 def power_of_ten(value: float, _: object = None) -> str:
