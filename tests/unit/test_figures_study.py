@@ -157,7 +157,7 @@ def test_the_efficiency_figure_draws_both_criteria(tmp_path, figures):
 
 def test_the_pp_figure_draws_the_curve_in_its_band(tmp_path, figures):
     draw_pp(study(), tmp_path / "a.png", tmp_path / "a.pdf")
-    linear, log = figures[0].axes
+    linear, _ = figures[0].axes
     curve = next(line for line in linear.lines if "held out" in str(line.get_label()))
     x, y = curve.get_data()
     np.testing.assert_allclose(y, 1.01 * x, rtol=1e-12)

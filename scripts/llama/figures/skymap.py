@@ -121,7 +121,7 @@ def _draw_all_sky(figure: "Figure", density: sky.SkyDensity, top: float, bottom:
     globe.set_xticks(np.radians(180 - ra), [f"{a}°" for a in ra])
     globe.tick_params(axis="x", colors=ASIDE)
     dec = np.arange(-60, 90, 30)
-    globe.set_yticks(np.radians(dec), [_degrees(d) for d in dec])
+    globe.set_yticks(np.radians(dec), [_degrees(float(d)) for d in dec])
     globe.set_longitude_grid_ends(90)
     globe.grid(color=ASIDE, lw=0.35, alpha=0.7)
     for label in globe.get_xticklabels():

@@ -97,16 +97,17 @@ def title(
     )
 
 
-def label_powers(*axes: "Axis") -> None:
+def label_powers(*scales: "Axis") -> None:
     """Label a logarithmic axis at powers of ten alone, at two of them or more."""
     from matplotlib.ticker import NullFormatter
 
-    for axis in axes:
+    for axis in scales:
         low, high = np.log10(axis.get_view_interval())
         if high - low < 1.5:  # else there may be one label, or none
-            axis.axes.set(
-                **{f"{axis.axis_name}lim": 10 ** np.array([np.floor(low), np.ceil(high)])}
-            )
+            axes = axis.axes
+            set_limits = axes.set_xlim if axis is axes.xaxis else axes.set_ylim
+            first = np.floor(low)
+            set_limits(10**first, 10 ** max(np.ceil(high), first + 1))
         axis.set_major_formatter(power_of_ten)
         axis.set_minor_formatter(NullFormatter())
 
