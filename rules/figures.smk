@@ -44,6 +44,7 @@ rule draw_scatter:
     conda:
         "../envs/llama.yaml"
     params:
+        role=event_flag("ROLE"),
         populations=POPULATIONS,
         code=code("draw_scatter"),
     message:

@@ -15,6 +15,7 @@ _QUIET = (
     "--no-sandbox",  # tests may run as root, in a container
     "--disable-dev-shm-usage",
     "--disable-gpu",
+    "--hide-scrollbars",  # so that screenshots are as wide as the page
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-default-apps",

@@ -87,6 +87,20 @@ def test_pages_ask_nothing_complain_of_nothing_and_fit(
         assert (tmp_path / f"{page.stem}-{width}.png").stat().st_size > 10_000
 
 
+def test_what_the_event_is_stays_in_sight(driver: Any, output: Path) -> None:
+    seen = (
+        "const m = document.querySelector('.marks'), b = m.getBoundingClientRect();"
+        "return [document.elementFromPoint(innerWidth / 2, 5).closest('.marks') === m, b.top,"
+        " b.width, getComputedStyle(m).backgroundColor]"
+    )
+    for name, colour in (("S230518h", "rgb(26, 26, 26)"), ("S190425z", "rgb(0, 86, 63)")):
+        for width in (1100, 400):
+            visit(driver, page_of(output, name), width)
+            driver.execute_script("scrollTo(0, 3000)")
+            assert driver.execute_script("return scrollY") > 1000
+            assert driver.execute_script(seen) == [True, 0, width, colour]
+
+
 def test_every_address_on_the_pages_leads_somewhere(driver: Any, output: Path) -> None:
     visit(driver, output / "status.html")
     links = driver.execute_script("return [...document.links].map((a) => a.href)")
@@ -232,6 +246,11 @@ def test_pages_print(driver: Any, output: Path) -> None:
         assert document.startswith(b"%PDF")
         assert len(document) > 20_000
         assert complaints(driver) == []
+    sheets = driver.execute_script(
+        "return [...document.styleSheets[0].cssRules].map((r) => r.cssText).join('')"
+    )
+    assert 'content: "LLAMA"' in sheets
+    assert 'content: counter(page) " / " counter(pages)' in sheets
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     visit(driver, page_of(output), 673)
     assert driver.execute_script(f"return {WIDE}") <= 673
@@ -239,6 +258,10 @@ def test_pages_print(driver: Any, output: Path) -> None:
     assert driver.execute_script(shown.replace("{}", "#sky-box")) == "none"
     assert driver.execute_script(shown.replace("{}", "nav")) == "none"
     assert driver.execute_script(shown.replace("{}", "#sky-words")) != "none"
+    opened = "const f = document.getElementById('sky-figure'); {} return f.open"
+    assert not driver.execute_script(opened.replace("{}", ""))
+    print_it = "dispatchEvent(new Event('beforeprint'));"
+    assert driver.execute_script(opened.replace("{}", print_it))
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 

@@ -69,7 +69,7 @@ def test_the_page_has_all_that_those_on_shift_ask(event):
     for heading in (
         *("Sky", "What drove the odds ratio", "Which of the four it is", "Neutrinos"),
         *("Significance", "Gravitational-wave event", "Revisions", "Latency"),
-        *("What has gone out", "Files", "Sky map", "Provenance"),
+        *("What has gone out", "Files", "Provenance"),
     ):
         assert f"<h2>{heading}</h2>" in source
     for words in ("p-value 0.0123", "Odds ratio 0.0248", "Neutrinos within 500 s 2 complete"):
@@ -219,10 +219,21 @@ def test_what_went_out_and_what_did_not_and_why(own):
     for name in ("1.intent.json", "1.receipt.json", "2.intent.json"):
         write_json(own / "outbox" / "slack" / name, {})
     page, _ = page_of(own)
-    assert "Sent slack 1 refused, 1 waiting" in page.text
-    assert "; ".join(reasons) in page.text
-    assert "Waiting in the outbox: slack/2." in page.text
+    head, table = page.text.split("What drove the odds ratio")
+    assert (
+        "Sent to slack. Not sent to gracedb: the flag ROLE is not observation; its path has 'test' "
+        "in it. Waiting in the outbox: slack/2. Flags and receipts"
+    ) in head
+    assert "; ".join(reasons) in table
     assert "ROLE=test" in page.text
+
+
+def test_the_result_of_an_earlier_alert_says_so(own):
+    assert "earlier alert" not in page_of(own)[0].text
+    write_json(own / "skymap_info.json", sample.info(revision=3, notice="S230518h-3-Update"))
+    page, _ = page_of(own)
+    words = "The result is that of an earlier alert, S230518h-2-Initial, revision 2."
+    assert words in page.text.partition("What drove")[0]
 
 
 @pytest.mark.parametrize("missing", ["significance_lvc-i3.json", "lvc_skymap.hdf5", "*"])

@@ -65,6 +65,16 @@ def test_every_event_has_a_row_the_newest_alert_first(setup, tmp_path):
     assert "products are missing" in cells(content, "MS230522j")["State"]
 
 
+def test_the_result_of_an_earlier_alert_is_not_taken_for_that_of_the_present_one(setup, tmp_path):
+    event_dir = sample.write_event(tmp_path)
+    complete(event_dir)
+    write_json(event_dir / "skymap_info.json", sample.info(revision=3, notice="S230518h-3-Update"))
+    assert cells(run_content(setup), "S230518h")["State"] == "result of 2-Initial, revision 2"
+    retraction = sample.info(revision=3, notice="S230518h-3-Retraction", retracted=True)
+    write_json(event_dir / "skymap_info.json", retraction)
+    assert cells(run_content(setup), "S230518h")["State"] == "complete"
+
+
 @pytest.mark.parametrize(
     ("flags", "changes", "marks"),
     [
@@ -106,7 +116,7 @@ def test_a_broken_event_is_named_and_hides_no_other(setup, tmp_path):
     content = run_content(setup)
     rows = {row["name"]: row for row in content["rows"]}
     assert rows["S190425z"]["marks"] == ["BROKEN"]
-    assert "flags.json is not valid JSON" in rows["S190425z"]["cells"][0][0]
+    assert "flags.json is not valid JSON" in rows["S190425z"]["cells"][HEADER.index("State") - 2][0]
     assert rows["S230518h"]["marks"] == ["TEST"]
     assert all(len(row["cells"]) == len(HEADER) - 2 for row in content["rows"])
 

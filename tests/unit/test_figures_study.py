@@ -157,13 +157,13 @@ def test_the_efficiency_figure_draws_both_criteria(tmp_path, figures):
 
 def test_the_pp_figure_draws_the_curve_in_its_band(tmp_path, figures):
     draw_pp(study(), tmp_path / "a.png", tmp_path / "a.pdf")
-    linear, log = figures[0].axes
+    linear, _ = figures[0].axes
     curve = next(line for line in linear.lines if "held out" in str(line.get_label()))
     x, y = curve.get_data()
     np.testing.assert_allclose(y, 1.01 * x, rtol=1e-12)
     assert linear.collections  # the band
     assert "KS test: p = 0.4200" in sample.words(figures[0])
-    assert [text.get_text() for text in log.get_legend().get_texts()][1:] == ["two", "four"]
+    assert [t.get_text() for t in figures[0].legends[0].get_texts()][1:] == ["two", "four"]
 
 
 def test_the_distributions_have_a_point_for_every_bin(tmp_path, figures):
@@ -232,3 +232,19 @@ def test_a_missing_figure_is_named_and_nothing_is_written(tmp_path):
     with pytest.raises(LlamaError, match="make the figures first"):
         write_study_summary(study(), [tmp_path / "no.png"] * 3, tmp_path / "a.html", tmp_path / "b")
     assert not list(tmp_path.iterdir())
+
+
+def test_no_label_is_markup(tmp_path, figures):
+    """Odds within one power of ten: Matplotlib would label in between, with its formulas."""
+    near = [entry(k, k + 1, odds=0.002 * (k + 1)) for k in range(1, 4)]
+    draw_distributions(study(by_neutrinos=near), tmp_path / "a.png", tmp_path / "a.pdf")
+    draw_pp(study(), tmp_path / "b.png", tmp_path / "b.pdf")
+    for figure in figures:
+        for axes in figure.axes:
+            for axis in (axes.xaxis, axes.yaxis):
+                labels = [
+                    t.get_text() for which in (False, True) for t in axis.get_ticklabels(which)
+                ]
+                assert not [label for label in labels if "$" in label], labels
+        upper = figure.axes[0].yaxis
+        assert len([t for t in upper.get_ticklabels() if t.get_text()]) >= 2

@@ -8,6 +8,7 @@ import pytest
 from llama.errors import LlamaError
 from llama.figures.content import summary_content
 from llama.figures.summary import write_summary
+from llama.figures.text import rate_text
 
 FLAGS = {"ROLE": "observation", "VETOED": False, "UPLOAD": False}
 P_ASTRO = {"p_astro": 0.9994, "source": "alert", "BNS": 0.9994, "Terrestrial": 0.0006}
@@ -84,7 +85,7 @@ def test_the_page_says_what_the_event_is():
     event = facts(page["event"])
     assert page["marks"] == ["REAL"]
     assert event["Time"] == "2019-04-25 08:18:05.017 UTC"
-    assert event["False-alarm rate"] == "4.5e-13 Hz, 1.42e-05 per year, one in 7.04e+04 years"
+    assert event["False-alarm rate"] == "4.5e-13 Hz, one in 70,400 years"
     assert event["Distance"] == "155 ± 45 Mpc"
     assert event["90 % area"] == "10183 deg²"
     assert event["Notice"] == "S190425z-2-Initial, revision 2"
@@ -131,10 +132,30 @@ def test_every_neutrino_has_a_row_in_the_lists_order():
             {"neutrinos": sample.neutrino_list([sample.neutrino(0, 1, 2, type="blinded")])},
             ["REAL", "BLINDED NEUTRINOS"],
         ),
+        ({"flags": FLAGS | {"BLINDED_NEUTRINOS": True}}, ["REAL", "BLINDED NEUTRINOS"]),
     ],
 )
 def test_marks(change, marks):
-    assert content(**change)["marks"] == marks
+    page = content(**change)
+    assert page["marks"] == marks
+    void = bool({"RETRACTED", "BLINDED NEUTRINOS"} & set(marks))
+    assert page["bad"] is void
+    assert page["lead"].startswith("p = ") is not void
+
+
+@pytest.mark.parametrize(
+    ("far_hz", "words"),
+    [
+        (None, ("–", "")),
+        (0.0, ("0 Hz", "0 per year")),
+        (1e-4, ("0.0001 Hz", "3.16e+03 per year")),
+        (2e-8, ("2e-08 Hz", "one in 1.58 years")),
+        (4.5e-13, ("4.5e-13 Hz", "one in 70,400 years")),
+        (5.2e-16, ("5.2e-16 Hz", "one in 60.9 million years")),
+    ],
+)
+def test_a_false_alarm_rate_in_words(far_hz, words):
+    assert rate_text(far_hz) == words
 
 
 def test_a_missing_p_value_comes_with_its_reason():

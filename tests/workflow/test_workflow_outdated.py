@@ -122,7 +122,7 @@ def test_a_changed_setting_remakes_what_depends_on_it(
     ("flag", "value", "remade"),
     [
         ("BLINDED_NEUTRINOS", True, {"list_neutrinos", *SIGNIFICANCE}),
-        ("ROLE", "observation", {"draw_skymap", "write_notice", *SUMMARY}),
+        ("ROLE", "observation", {"draw_skymap", "draw_scatter", "write_notice", *SUMMARY}),
         ("UPLOAD", True, SUMMARY),
     ],
 )

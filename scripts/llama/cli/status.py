@@ -23,7 +23,7 @@ def _run(options: argparse.Namespace) -> None:
     path, content = write_run_page(load())
     for name, well, sentences in content["health"]:
         print(f"{name.lower():<9} {'well' if well else 'NOT WELL'}: {' '.join(sentences)}")
-    columns = [0, 1, 3, 4, 5, 6, 7, 10, 2]
+    columns = [0, 1, 2, 3, 4, 5, 7, 10, 6]
     table = [[HEADER[k] for k in columns]]
     for row in content["rows"]:
         cells = [row["name"], ", ".join(row["marks"]), *(text for text, _ in row["cells"])]

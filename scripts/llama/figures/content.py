@@ -10,7 +10,6 @@ from llama.figures.latency import latency_section
 from llama.figures.text import MISSING, clean, finite, number, p_text
 from llama.times import gps_to_iso, mjd_to_gps
 
-_YEAR_S = 365.25 * 86400
 Rows = list[tuple[str, str]]
 Record = Mapping[str, Any]
 
@@ -43,16 +42,16 @@ def summary_content(
 ) -> dict[str, Any]:
     """Return the page as plain lists and strings; what came from outside is cleaned.
 
-    Keys: title, marks, lead, and sections, each with a heading and any of text (list of
-    sentences), rows (label, value), table (caption, header, rows).
+    Keys: title, marks, lead, bad (whether it is no result to go by), and sections, each with a
+    heading and any of text (list of sentences), rows (label, value), table (caption, header, rows).
     """
     events = neutrinos["events"]
-    if flags.get("ROLE") != "observation":
-        info = {**info, "role": "test"}
+    marks = text.marks(info, events, {"ROLE": None, **flags})
     return {
         "title": f"{clean(info['graceid'], 30)}: gravitational wave and high-energy neutrinos",
-        "marks": text.marks(info, events) + (["VETOED"] if flags.get("VETOED") else []),
-        "lead": _lead(info, significance),
+        "marks": marks,
+        "bad": bool({"RETRACTED", "BLINDED NEUTRINOS"}.intersection(marks)),
+        "lead": _lead(info, significance, blind="BLINDED NEUTRINOS" in marks),
         "event": {"heading": "Gravitational-wave event", "rows": _event(info, p_astro, distances)},
         "explanation": explanation_section(significance, distances, neutrinos),
         "result": {"heading": "Result", "rows": _result(significance)},
@@ -76,9 +75,13 @@ def summary_content(
     }
 
 
-def _lead(info: Record, significance: Record) -> str:
+def _lead(info: Record, significance: Record, blind: bool) -> str:
     if info.get("retracted"):
         return "The gravitational-wave alert was retracted; what follows is kept for the record."
+    if blind:
+        return (
+            "No result: the neutrinos are blinded, and what follows is made with them as they are."
+        )
     p_value = finite(significance.get("p_value"))
     if p_value is None:
         return f"No p-value. {text.reason_text(significance)}"
@@ -105,7 +108,7 @@ def _event(info: Record, p_astro: Record, distances: Record) -> Rows:
         ("Time", text.utc_text(info.get("event_time"))),
         ("Notice", name if revision is None else f"{name}, revision {revision:.0f}"),
         ("Notice time", text.utc_text(info.get("notice_time"))),
-        ("False-alarm rate", _rate(info.get("far"))),
+        ("False-alarm rate", ", ".join(word for word in text.rate_text(info.get("far")) if word)),
         ("Instruments", ", ".join(clean(i, 10) for i in info.get("instruments") or []) or MISSING),
         ("Pipeline", clean(info.get("pipeline") or MISSING)),
         ("Group and search", ", ".join(search) or MISSING),
@@ -116,15 +119,6 @@ def _event(info: Record, p_astro: Record, distances: Record) -> Rows:
         ("90 % area", text.area_text(distances.get("area_90_deg2"))),
         ("Sky map", clean(info.get("skymap_filename") or MISSING)),
     ]
-
-
-def _rate(far_hz: object) -> str:
-    rate = finite(far_hz)
-    if rate is None:
-        return MISSING
-    per_year = rate * _YEAR_S
-    words = f"{rate:.3g} Hz, {per_year:.3g} per year"
-    return words + (f", one in {1 / per_year:.3g} years" if 0 < per_year < 1 else "")
 
 
 def _classification(p_astro: Record) -> str:
@@ -230,7 +224,7 @@ def _table_row(count: int, event: Record, single: Record, info: Record) -> list[
         number(event.get("dec"), "+.2f"),
         number(sigma, ".2f"),
         number(sigma * text.R90_PER_SIGMA, ".2f"),
-        number(event.get("energy"), ".4g"),
+        text.energy_text(event.get("energy")),
         number(single.get("odds_ratio")),
         p_text(single.get("p_value")),
         clean(event.get("type") or MISSING, 20),

@@ -11,7 +11,7 @@ from llama.figures import revisions, text
 from llama.figures.content import summary_content
 from llama.figures.globe import globe_data, places
 from llama.figures.page import Picture, write_html
-from llama.figures.receipts import receipts_section, sent_words
+from llama.figures.receipts import outcome, receipts_section
 from llama.figures.summary import FIGURES
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import read_json
@@ -22,6 +22,7 @@ PAGE = "index.html"
 _FILES = {
     "coinc_summary_i3_lvc.pdf": "the result as a document",
     "coinc_summary_i3_lvc.html": "the same, to send on",
+    "coinc_skymap_lvc-i3.pdf": "the sky map as a figure",
     "gcn_circular_draft.txt": "draft of a circular",
     "gcn_notice.json": "notice",
     "significance_lvc-i3.json": "every number of the result",
@@ -63,7 +64,7 @@ def write_event_page(event_dir: Path, target: str) -> None:
             if (event_dir / f"coinc_{name}_lvc-i3.png").exists()
         ]
     content = page_content(event_dir, target, info, flags, read)
-    content["problems"] = _problems(event_dir, flags, names)
+    content["problems"] = _problems(event_dir, info, flags, read["significance"], names)
     content["back"] = f"{'../' * len(Path(target).parts)}status.html"
     content["files"] = [
         (name, words) for name, words in _FILES.items() if (event_dir / name).exists()
@@ -105,7 +106,8 @@ def page_content(
     content |= {
         "globe": globe,
         "has_background": finite((significance or {}).get("p_value")) is not None,
-        "keys": _keys(info, read, event_dir),
+        "keys": _keys(info, read),
+        "out": outcome(event_dir),
         "hypotheses": _hypotheses(significance),
         "revisions": revisions.revisions_section(event_dir),
         "sent": receipts_section(event_dir, flags),
@@ -146,9 +148,14 @@ def _tiles(event_dir: Path) -> Any:
     return SkyTiles.load(path) if path.exists() else None
 
 
-def _problems(event_dir: Path, flags: Record, names: list[str]) -> list[str]:
+def _problems(
+    event_dir: Path, info: Record, flags: Record, significance: Record | None, names: list[str]
+) -> list[str]:
     missing = [name for name in names if not (event_dir / name).exists()]
     problems = []
+    earlier = text.earlier_notice(info, significance or {})
+    if earlier:
+        problems.append(f"The result is that of an earlier alert, {earlier}.")
     if missing:
         problems.append(f"Not made yet: {', '.join(missing)}.")
     if flags["VETOED"]:
@@ -156,17 +163,16 @@ def _problems(event_dir: Path, flags: Record, names: list[str]) -> list[str]:
     return problems
 
 
-def _keys(info: Record, read: Mapping[str, Record | None], event_dir: Path) -> list[Any]:
-    """Return what is asked first: name, value, and a note in small letters."""
+def _keys(info: Record, read: Mapping[str, Record | None]) -> list[Any]:
+    """Return what is asked first: name, value, note in small letters; the first three large."""
     significance, distances = read["significance"] or {}, read["distances"] or {}
     neutrinos, p_astro = read["neutrinos"], read["p_astro"] or {}
-    far, mean = finite(info.get("far")), finite(distances.get("distmean_mpc"))
+    mean = finite(distances.get("distmean_mpc"))
     near = text.in_window
     count = None if neutrinos is None else sum(near(e, info) for e in neutrinos["events"])
     complete = "complete" if (neutrinos or {}).get("complete") else "provisional"
     std = finite(distances.get("diststd_mpc")) or 0.0
     assumed = "assumed" if distances.get("distance") == "assumed" else ""
-    sent = sent_words(event_dir)
     known = finite(significance.get("p_value")) is not None
     return [
         (
@@ -174,25 +180,17 @@ def _keys(info: Record, read: Mapping[str, Record | None], event_dir: Path) -> l
             text.p_text(significance.get("p_value")),
             text.background_text(significance) if known else "no background",
         ),
-        ("Odds ratio", number(significance.get("odds_ratio")), "common source or not"),
+        ("Odds ratio", number(significance.get("odds_ratio")), "one common source over all else"),
         (
             "Neutrinos within 500 s",
             MISSING if count is None else f"{count}",
             "" if count is None else complete,
         ),
         ("p_astro", number(p_astro.get("p_astro"), ".4g"), clean(p_astro.get("population") or "")),
-        ("False-alarm rate", MISSING if far is None else f"{far:.2g} Hz", _per_year(far)),
+        ("False-alarm rate", *text.rate_text(info.get("far"))),
         ("90 % area", text.area_text(distances.get("area_90_deg2")), ""),
         ("Distance", MISSING if mean is None else f"{mean:.0f} ± {std:.0f} Mpc", assumed),
-        ("Sent", *sent),
     ]
-
-
-def _per_year(far_hz: float | None) -> str:
-    if not far_hz:
-        return ""
-    per_year = far_hz * 365.25 * 86400
-    return f"{per_year:.3g} per year" if per_year >= 1 else f"one in {1 / per_year:.3g} years"
 
 
 def _hypotheses(significance: Record | None) -> list[tuple[str, str, str, str]]:

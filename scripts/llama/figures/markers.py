@@ -32,7 +32,15 @@ _OUT: dict[str, Any] = {
     "mew": 0.9,
     "ls": "none",
 }
-_BEST: dict[str, Any] = {"marker": "+", "ms": 11, "mec": INK, "mew": 1.6, "ls": "none"}
+
+
+def _best() -> dict[str, Any]:
+    """A cross that is open in the middle, where a neutrino may be."""
+    from matplotlib.path import Path
+
+    ends = [(x * r, y * r) for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1)) for r in (0.45, 1.0)]
+    cross = Path(ends, [Path.MOVETO, Path.LINETO] * 4)
+    return {"marker": cross, "ms": 15, "mfc": "none", "mec": INK, "mew": 1.6, "ls": "none"}
 
 
 def halo(width: float = 2.2) -> list[Any]:
@@ -83,7 +91,7 @@ def draw_best(axes: "Axes", project: Project, significance: Mapping[str, Any]) -
     best = best_direction(significance)
     if best:
         x, y = project(np.array([best[0]]), np.array([best[1]]))
-        axes.plot(x, y, **_BEST, path_effects=halo(), zorder=7)
+        axes.plot(x, y, **_best(), path_effects=halo(), zorder=7)
 
 
 def draw_legend(
@@ -120,7 +128,11 @@ def draw_legend(
     if events:
         handles.append(Line2D([], [], color=NEUTRINO, lw=1.1, label="90 % error circle (2.146 σ)"))
     if best_direction(significance):
-        handles.append(Line2D([], [], **_BEST, label="most probable direction of a common source"))
+        handles.append(
+            Line2D(
+                [], [], **(_best() | {"ms": 10}), label="most probable direction of a common source"
+            )
+        )
     if zoom_share is None:
         place, columns, spacing, below = (0.3, 0.77), 2, 0.4, (0.35, 0.08)
     else:

@@ -73,7 +73,8 @@ def write_html(
         picture._asdict() | {"data": base64.b64encode(Path(picture.png).read_bytes()).decode()}
         for picture in pictures
     ]
-    style, code = _template("page.css"), [_template(script) for script in scripts]
+    style = _template("page.css") + _on_each_sheet(content)
+    code = [_template(script) for script in scripts]
     policy = (
         f"default-src 'none'; img-src data:; style-src {_hashes([style])}; "
         f"script-src {_hashes(code)}; base-uri 'none'; form-action 'none'"
@@ -86,6 +87,16 @@ def write_html(
         scripts=[Markup(text) for text in code],  # noqa: S704  our own files
     )
     write_bytes(html, page.encode())
+
+
+def _on_each_sheet(content: Mapping[str, Any]) -> str:
+    """Return a style that prints the marks and the title above, and the page number below."""
+    words = ", ".join([*content["marks"], str(content["title"]).partition(":")[0]])
+    safe = "".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in words)
+    return (
+        f'@page {{ @top-right {{ content: "{safe}"; font: bold 9pt sans-serif; }} '
+        '@bottom-right { content: counter(page) " / " counter(pages); font: 9pt sans-serif; } }\n'
+    )
 
 
 def _hashes(sources: Sequence[str]) -> str:

@@ -49,6 +49,28 @@ def sent_words(event_dir: Path) -> tuple[str, str]:
     return ", ".join(out) or "nothing", ", ".join(notes)
 
 
+def outcome(event_dir: Path) -> list[str]:
+    """Return what has gone out, and why the rest has not, in sentences for the top of a page."""
+    known = receipts(event_dir)
+    words = []
+    for status, verb in (
+        ("sent", "Sent to"),
+        ("updated", "Updated at"),
+        ("withdrawn", "Withdrawn from"),
+    ):
+        names = [clean(r["channel"], 20) for r in known if r.get("status") == status]
+        words += [f"{verb} {', '.join(names)}."] if names else []
+    words = words or ["Nothing has been sent."]
+    held: dict[str, list[str]] = {}
+    for receipt in known:
+        if receipt.get("status") not in ("sent", "updated", "withdrawn"):
+            why = clean(_reasons(receipt) or receipt.get("status") or MISSING, 300)
+            held.setdefault(why, []).append(clean(receipt["channel"], 20))
+    words += [f"Not sent to {', '.join(names)}: {why}." for why, names in held.items()]
+    left = waiting(event_dir)
+    return words + ([f"Waiting in the outbox: {clean(', '.join(left), 400)}."] if left else [])
+
+
 def receipts_section(event_dir: Path, flags: Record) -> dict[str, Any]:
     """Return a section with the flags in words and a table of receipts."""
     known = ", ".join(

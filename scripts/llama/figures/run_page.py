@@ -30,10 +30,10 @@ Record = Mapping[str, Any]
 Cell = tuple[str, float | str | None]  # what is shown, and what it is sorted by if that differs
 
 HEADER = [
-    *("Event", "What", "State", "p-value", "Odds ratio", "Neutrinos", "Sent"),
+    *("Event", "What", "p-value", "Odds ratio", "Neutrinos", "Sent", "State"),
     *("FAR (Hz)", "p_astro", "90 % area", "Alert", "Notice (UTC)"),
 ]
-NUMBERS = (3, 4, 5, 7, 8, 9)
+NUMBERS = (2, 3, 4, 7, 8, 9)
 HIDDEN = "blinded"
 _PASS_LATE_S = 600.0
 _SENT_LATE_S = 300.0
@@ -57,6 +57,7 @@ def run_content(settings: Settings) -> dict[str, Any]:
     return {
         "title": "LLAMA: events and health",
         "marks": [],
+        "bad": bool(bad),
         "lead": f"{'All is well' if not bad else 'Look at: ' + ', '.join(bad)}. "
         f"{len(rows)} events, {sum('REAL' in row['marks'] for row in rows)} of them real.",
         "made": f"{now:%Y-%m-%d %H:%M:%S} UTC",
@@ -88,8 +89,9 @@ def _row(event_dir: Path) -> dict[str, Any]:
         marks, cells = _cells(event_dir)
     except LlamaError as error:
         missing: Cell = (MISSING, "")
-        empty = [missing] * (len(HEADER) - 3)
-        return row | {"marks": ["BROKEN"], "cells": [(clean(error, 200), None), *empty]}
+        cells = [missing] * (len(HEADER) - 2)
+        cells[HEADER.index("State") - 2] = (clean(error, 200), None)
+        return row | {"marks": ["BROKEN"], "cells": cells}
     return row | {"marks": marks, "cells": cells}
 
 
@@ -100,21 +102,17 @@ def _cells(event_dir: Path) -> tuple[list[str], list[Cell]]:
     significance = _read(event_dir / significance_name(info))
     neutrinos = _read(event_dir / "icecube_neutrino_list.json")
     events = neutrinos.get("events") or []
-    if flags["ROLE"] != "observation":
-        info = {**info, "role": "test"}
     near = [event for event in events if text.in_window(event, info)]
-    marks = text.marks(info, events)
-    blind = flags["BLINDED_NEUTRINOS"] or any(event.get("type") == "blinded" for event in events)
+    marks = text.marks(info, events, flags)
+    blind = "BLINDED NEUTRINOS" in marks
     count = f"{len(near)}{'' if neutrinos.get('complete') else ' so far'}"
     hidden: Cell = (HIDDEN, "")
-    if blind and "BLINDED NEUTRINOS" not in marks:
-        marks.append("BLINDED NEUTRINOS")
-    return marks + (["VETOED"] if flags["VETOED"] else []), [
-        (_state(event_dir, info), None),
+    return marks, [
         hidden if blind else _p_value(significance.get("p_value")),
         hidden if blind else _number(significance.get("odds_ratio"), ".3g"),
         (count, len(near)) if neutrinos else (MISSING, ""),
         (", ".join(word for word in sent_words(event_dir) if word), None),
+        (_state(event_dir, info, significance), None),
         _number(info["far"], ".2g"),
         _number(p_astro.get("p_astro"), ".4g"),
         _area(distances.get("area_90_deg2")),
@@ -143,9 +141,12 @@ def _p_value(value: object) -> Cell:
     return text.p_text(value), "" if known is None else known
 
 
-def _state(event_dir: Path, info: Record) -> str:
+def _state(event_dir: Path, info: Record, significance: Record) -> str:
     if not (has_skymap(info) or info["retracted"]):
         return "waits for a sky map"
+    earlier = text.earlier_notice(info, significance)
+    if earlier:
+        return f"result of {earlier.removeprefix(f'{event_dir.name}-')}"
     missing = sum(not (event_dir / name).exists() for name in products(info))
     if missing:
         return "1 product is missing" if missing == 1 else f"{missing} products are missing"

@@ -147,7 +147,7 @@ def _set_limits(axes: "Axes", odds: list[float], lowest: float) -> None:
     margin = max(0.04 * (high - low), 0.3)
     # Logarithmic axes place ticks well beyond their limits, which must still be doubles.
     axes.set_xlim(10.0 ** max(low - margin, -200), 10.0 ** min(high + margin, 200))
-    axes.set_ylim(lowest / 2, 1.6)
+    axes.set_ylim(lowest / 2, 2.5)  # room for the number of a neutrino with p = 1
 
 
 def _draw_absence(axes: "Axes", significance: Mapping[str, Any]) -> None:

@@ -121,7 +121,7 @@ def _draw_all_sky(figure: "Figure", density: sky.SkyDensity, top: float, bottom:
     globe.set_xticks(np.radians(180 - ra), [f"{a}°" for a in ra])
     globe.tick_params(axis="x", colors=ASIDE)
     dec = np.arange(-60, 90, 30)
-    globe.set_yticks(np.radians(dec), [f"{d:+d}°" if d else "0°" for d in dec])
+    globe.set_yticks(np.radians(dec), [_degrees(float(d)) for d in dec])
     globe.set_longitude_grid_ends(90)
     globe.grid(color=ASIDE, lw=0.35, alpha=0.7)
     for label in globe.get_xticklabels():
@@ -203,9 +203,24 @@ def _draw_graticule(
     for value in parallels:
         x, y = project(centre[0] + np.linspace(-wide, wide, 400), np.full(400, value))
         panel.plot(x, y, color=ASIDE, lw=0.35, alpha=0.7)
-        ticks[1].update(dict.fromkeys(_crossings(-x, y, half), f"{round(value, 4):+g}°"))
-    panel.set_xticks(list(ticks[0]), list(ticks[0].values()))
-    panel.set_yticks(list(ticks[1]), list(ticks[1].values()))
+        ticks[1].update(dict.fromkeys(_crossings(-x, y, half), _degrees(value)))
+    across, up = _apart(ticks[0], 0.3 * half), _apart(ticks[1], 0.15 * half)
+    panel.set_xticks(list(across), list(across.values()))
+    panel.set_yticks(list(up), list(up.values()))
+
+
+def _apart(ticks: dict[float, str], least: float) -> dict[float, str]:
+    """Return the labels that have room beside each other: near a pole the meridians crowd."""
+    kept: dict[float, str] = {}
+    for place in sorted(ticks):
+        if not kept or place - max(kept) >= least:
+            kept[place] = ticks[place]
+    return kept
+
+
+def _degrees(value: float) -> str:
+    """Return a declination as a label, with a minus sign that is no hyphen."""
+    return f"{round(value, 4):+g}°".replace("-", "−") if round(value, 4) else "0°"
 
 
 def _nice(span: float) -> float:

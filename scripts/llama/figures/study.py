@@ -17,6 +17,7 @@ from llama.figures.style import (
     at_inches,
     box,
     drawing,
+    label_powers,
     power_of_ten,
 )
 from llama.figures.text import p_text, plain
@@ -144,7 +145,7 @@ def draw_pp(study: Record, png: Target, pdf: Target) -> None:
     check, all_p = study["uniformity"], study["cumulative"]
     p, fraction = (np.array(check[name]) for name in ("p", "fraction"))
     three = 3 * np.array(check["sigma"])
-    with drawing(3.3, png, pdf) as figure:
+    with drawing(3.5, png, pdf) as figure:
         _heading(figure, study, "distribution of p-values")
         linear = figure.add_axes(box(figure, 0.55, 0.5, 2.45, 2.25))
         log = figure.add_axes(box(figure, 3.85, 0.5, 2.65, 2.25))
@@ -181,10 +182,12 @@ def draw_pp(study: Record, png: Target, pdf: Target) -> None:
             )
         linear.set(xlim=(0, 1), ylim=(0, 1))
         log.set(xscale="log", yscale="log", xlim=(all_p["p"][0], 1), ylim=(all_p["p"][0] / 2, 1.3))
-        for axis in (log.xaxis, log.yaxis):
-            axis.set_major_formatter(power_of_ten)
+        label_powers(log.xaxis, log.yaxis)
         linear.legend(loc="lower right")
-        log.legend(loc="center left", bbox_to_anchor=(0.0, 0.72), borderpad=0.2)
+        figure.legend(
+            *log.get_legend_handles_labels(), loc="upper left", ncols=3, columnspacing=1.2,
+            bbox_to_anchor=at_inches(figure, 3.35, 3.02), borderpad=0,
+        )  # fmt: skip
         ks = p_text(check["ks_p_value"])
         linear.text(0.04, 0.93, f"KS test: p = {ks}", va="top", size=8)
 
@@ -251,7 +254,7 @@ def _draw_bins(upper: "Axes", lower: "Axes", bins: Sequence[Record], is_log: boo
     anything = any(np.isfinite(line.get_ydata()).any() for line in upper.lines)
     for axes in (lower, upper) if anything else (lower,):
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(power_of_ten)
+        label_powers(axes.yaxis)
     if is_log and (low > 0).all() and high[-1] > low[0]:
         upper.set_xscale("log")
         lower.set_xlim(low[0] / 1.2, high[-1] * 1.2)

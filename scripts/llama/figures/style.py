@@ -6,16 +6,20 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from llama.figures.text import marks, plain, utc_text
 from llama.files import atomic_path
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 WIDTH_IN = 6.7  # text width of an A4 page, so that 8 pt in the file are 8 pt on paper
 DPI = 200
 # Okabe and Ito's vermilion and its neighbours: told apart by all eyes, and as greys.
 INK, NEUTRINO, ASIDE = "#111111", "#B34700", "#5A5A5A"
+REAL = "#00563F"  # as on the pages
 
 _SETTINGS = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same on every machine
@@ -77,17 +81,35 @@ def title(
     name = f"{plain(info.get('graceid', ''), 24)}   {utc_text(info.get('event_time'))}"
     figure.text(*at_inches(figure, 0.1, up - 0.1), name, size=11, weight="bold", va="top")
     figure.text(*at_inches(figure, 0.1, up - 0.32), subtitle, va="top")
-    words = [word for word in marks(info, neutrinos) if word != "REAL"]
-    if words:
-        figure.text(
-            *at_inches(figure, WIDTH_IN - 0.17, up - 0.17),
-            ", ".join(words),
-            weight="bold",
-            color="white",
-            ha="right",
-            va="center",
-            bbox={"boxstyle": "square,pad=0.35", "facecolor": INK, "edgecolor": "none"},
-        )
+    words = marks(info, neutrinos)
+    figure.text(
+        *at_inches(figure, WIDTH_IN - 0.17, up - 0.17),
+        ", ".join(words),
+        weight="bold",
+        color="white",
+        ha="right",
+        va="center",
+        bbox={
+            "boxstyle": "square,pad=0.35",
+            "facecolor": REAL if "REAL" in words else INK,
+            "edgecolor": "none",
+        },
+    )
+
+
+def label_powers(*scales: "Axis") -> None:
+    """Label a logarithmic axis at powers of ten alone, at two of them or more."""
+    from matplotlib.ticker import NullFormatter
+
+    for axis in scales:
+        low, high = np.log10(axis.get_view_interval())
+        if high - low < 1.5:  # else there may be one label, or none
+            axes = axis.axes
+            set_limits = axes.set_xlim if axis is axes.xaxis else axes.set_ylim
+            first = np.floor(low)
+            set_limits(10**first, 10 ** max(np.ceil(high), first + 1))
+        axis.set_major_formatter(power_of_ten)
+        axis.set_minor_formatter(NullFormatter())
 
 
 def power_of_ten(value: float, _: object = None) -> str:

@@ -55,6 +55,14 @@ def area_text(area_deg2: object) -> str:
     )
 
 
+def energy_text(energy_gev: object) -> str:
+    """Return an energy in GeV to three digits: `23,000`, from 1e6 on `2.5e+07`."""
+    known = finite(energy_gev)
+    if known is None or not 1000 <= known < 1e6:
+        return number(known, ".3g")
+    return f"{float(f'{known:.3g}'):,.0f}"
+
+
 def share_text(posterior: object) -> str:
     """Return a probability so that it is never rounded to 0 or 1."""
     probability = finite(posterior)
@@ -83,15 +91,41 @@ def utc_text(iso: object) -> str:
     return re.sub(r"(\.\d{3})\d+$", r"\1", shown) + " UTC"
 
 
-def marks(info: Mapping[str, Any], neutrinos: Iterable[Mapping[str, Any]] = ()) -> list[str]:
-    """Return the words that must stand beside the event's name: what it is and what it is not."""
-    kinds = {event.get("type") for event in neutrinos}
+def marks(
+    info: Mapping[str, Any],
+    neutrinos: Iterable[Mapping[str, Any]] = (),
+    flags: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Return the words that must stand beside the event's name: what it is and what it is not.
+
+    Alert and operator must both call it real; without `flags`, `info` speaks for both.
+    """
+    kinds, flags = {event.get("type") for event in neutrinos}, flags or {}
+    real = is_real(info) and flags.get("ROLE", "observation") == "observation"
+    blind = flags.get("BLINDED_NEUTRINOS") or "blinded" in kinds
     return [
         *(["RETRACTED"] if info.get("retracted") else []),
-        "REAL" if is_real(info) else "TEST",
-        *(["BLINDED NEUTRINOS"] if "blinded" in kinds else []),
+        "REAL" if real else "TEST",
+        *(["BLINDED NEUTRINOS"] if blind else []),
         *(["SIMULATED NEUTRINOS"] if "simulated" in kinds else []),
+        *(["VETOED"] if flags.get("VETOED") else []),
     ]
+
+
+def rate_text(far_hz: object) -> tuple[str, str]:
+    """Return a false-alarm rate in Hz, and in words that need no calculator."""
+    rate = finite(far_hz)
+    if rate is None:
+        return MISSING, ""
+    per_year = rate * 365.25 * 86400
+    if per_year == 0 or per_year >= 1:
+        return f"{rate:.2g} Hz", f"{per_year:.3g} per year"
+    years = float(f"{1 / per_year:.3g}")
+    words = f"{years:,.3g}" if years < 1000 else f"{years:,.0f}"
+    return (
+        f"{rate:.2g} Hz",
+        f"one in {words if years < 1e6 else f'{years / 1e6:.3g} million'} years",
+    )
 
 
 def background_text(significance: Mapping[str, Any]) -> str:
@@ -110,6 +144,18 @@ def reason_text(significance: Mapping[str, Any]) -> str:
         significance.get("p_value_reason") or "no background for this class of event", 400
     )
     return reason[:1].upper() + reason[1:].rstrip(".") + "."
+
+
+def earlier_notice(info: Mapping[str, Any], significance: Mapping[str, Any]) -> str | None:
+    """Return notice and revision that a result was made from, None if they are the present ones.
+
+    A retraction makes no new result.
+    """
+    made_from = (significance.get("inputs") or {}).get("gw_skymap_info") or {}
+    revision = made_from.get("revision")
+    if info.get("retracted") or revision in (None, info.get("revision")):
+        return None
+    return f"{clean(made_from.get('notice'), 40)}, revision {clean(revision, 10)}"
 
 
 def result_line(significance: Mapping[str, Any]) -> str:

@@ -87,27 +87,31 @@
     for (const dec of range(-90 + step, 90 - step, step)) {
       line(range(0, 360, 2).map((a) => vector(a, dec)), GRID, dec ? 0.7 : 1.4);
     }
+    // halfway between two lines, and off the centre, where the marks are
+    const off = 1.7 * step * RAD < Math.asin(1 / view.zoom) ? 1.5 : 0.5;
     pen.textAlign = "center";
     for (const ra of range(0, 359, step)) {
-      const dec = Math.round(view.dec / step) * step, v = turn(vector(ra, dec));
-      if (v[2] > 0.2 && Math.abs(dec) < 90) label(`RA ${ra}°`, ...place(v), ASIDE);
+      const dec = (Math.round(view.dec / step) - off) * step, v = turn(vector(ra, dec));
+      if (v[2] > 0.2 && Math.abs(dec) < 80) label(`RA ${ra}°`, ...place(v), ASIDE);
     }
     for (const dec of range(-90 + step, 90 - step, step)) {
-      const v = turn(vector(Math.round(view.ra / step) * step + step / 2, dec));
-      if (v[2] > 0.2) label(`${dec > 0 ? "+" : ""}${dec}°`, ...place(v), ASIDE);
+      const v = turn(vector((Math.round(view.ra / step) + off) * step, dec));
+      if (v[2] > 0.2) label(`${dec > 0 ? "+" : dec < 0 ? "−" : ""}${Math.abs(dec)}°`, ...place(v), ASIDE);
     }
     pen.textAlign = "left";
   };
   const drawMarks = () => {
     sky.neutrinos.forEach((nu, k) => {
       const v = turn(vector(nu.ra, nu.dec)), colour = nu.aside ? ASIDE : NEUTRINO;
-      line(circle(nu.ra, nu.dec, nu.r90), colour, k === chosen ? 3 : 1.5, nu.aside ? [4, 3] : []);
+      const width = k === chosen ? 3.5 : 2, rim = circle(nu.ra, nu.dec, nu.r90);
+      line(rim, "#fff", width + 2.5); // vermilion alone is lost on the darkest blue
+      line(rim, colour, width, nu.aside ? [4, 3] : []);
       if (v[2] <= 0) return;
       const [x, y] = place(v);
       pen.beginPath();
       if (nu.aside) pen.rect(x - 3.5, y - 3.5, 7, 7); else pen.arc(x, y, 4, 0, 7);
       pen.fillStyle = nu.aside ? "#fff" : colour;
-      pen.strokeStyle = colour;
+      pen.strokeStyle = nu.aside ? colour : "#fff";
       pen.lineWidth = 1.5;
       pen.fill();
       pen.stroke();
@@ -116,9 +120,13 @@
     if (!sky.best) return;
     const v = turn(vector(...sky.best)), [x, y] = place(v);
     if (v[2] <= 0) return;
-    pen.strokeStyle = INK;
-    pen.lineWidth = 2;
-    pen.stroke(new Path2D(`M${x - 8} ${y}h16M${x} ${y - 8}v16`));
+    for (const [colour, width, from, arm] of [["#fff", 5, 6.5, 8.5], [INK, 2, 8, 5.5]]) {
+      pen.strokeStyle = colour;
+      pen.lineWidth = width;
+      // open in the middle, where a neutrino may be
+      pen.stroke(new Path2D([[1, 0], [-1, 0], [0, 1], [0, -1]].map(([a, b]) =>
+        `M${x + a * from} ${y + b * from}l${a * arm} ${b * arm}`).join("")));
+    }
   };
   const draw = () => {
     const ratio = window.devicePixelRatio || 1;
@@ -198,5 +206,11 @@
     look({ zoom: view.zoom * Math.exp(-event.deltaY / 500) });
   }, { passive: false });
   document.getElementById("sky-box").hidden = false;
+  const figure = document.getElementById("sky-figure"); // on paper it stands for the globe
+  if (figure) {
+    let open = figure.open = false;
+    addEventListener("beforeprint", () => { open = figure.open; figure.open = true; });
+    addEventListener("afterprint", () => { figure.open = open; });
+  }
   new ResizeObserver(draw).observe(canvas); // draws at once, too
 })();
