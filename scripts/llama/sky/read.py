@@ -52,18 +52,21 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
             "LLAMA needs equatorial coordinates (C), rotate the map"
         )
     probability = next(key for key in _PROBABILITY if key in columns)
-    values = _values(columns, probability, name)
     ordering = str(header.get("ORDERING", "")).strip().upper()
     if "UNIQ" in columns and ordering in ("NUNIQ", "UNIQ"):
         order, ipix = _from_uniq(columns["UNIQ"], name)
+        values = _values(columns, probability, name)
         if probability != "PROBDENSITY":
             values["density"] /= _area(order)
     elif ordering in ("NESTED", "NEST", "RING"):
         explicit = next((columns[key] for key in ("PIXEL", "IPIX") if key in columns), None)
-        nside = _nside(header, explicit, values["density"].size, name)
+        columns = {key: columns[key] for key in (probability, *_DISTANCE) if key in columns}
+        nside = _nside(header, explicit, columns[probability].size, name)
+        # large maps are mostly equal siblings: what is merged first need not be looked at
+        order, ipix, columns = _from_flat(nside, explicit, columns, ring=ordering == "RING")
+        values = _values(columns, probability, name)
         if probability != "PROBDENSITY":
             values["density"] *= 12 * nside**2 / (4 * math.pi)
-        order, ipix, values = _from_flat(nside, explicit, values, ring=ordering == "RING")
     else:
         raise LlamaError(
             f"{name} has ORDERING {ordering!r}; "
@@ -139,13 +142,13 @@ def _read_table(content: bytes, name: str) -> tuple[dict[str, Any], Columns]:
 
 
 def _checked(columns: Columns, name: str) -> Columns:
-    """Return the columns one pixel a row; indices are int64, all others float64."""
+    """Return the columns one pixel a row; indices are int64, all others as they are stored."""
     checked: Columns = {}
     for key, column in columns.items():
         if column.dtype.kind not in ("iu" if key in _INDEX else "iuf"):
             raise LlamaError(f"{name} has no numbers in column {key}; download the map again")
         # O3 maps store UNIQ unsigned
-        checked[key] = column.astype(np.int64 if key in _INDEX else float).ravel()
+        checked[key] = (column.astype(np.int64) if key in _INDEX else column).ravel()
     sizes = {column.size for column in checked.values()}
     if len(sizes) != 1:
         raise LlamaError(f"{name} has columns of different length; download the map again")
@@ -155,13 +158,13 @@ def _checked(columns: Columns, name: str) -> Columns:
 
 
 def _values(columns: Columns, probability: str, name: str) -> Columns:
-    values = {"density": columns[probability]}
+    values = {"density": columns[probability].astype(float)}
     if not np.isfinite(values["density"]).all():
         raise LlamaError(f"{name} has probabilities that are not finite; download the map again")
     if (values["density"] < 0).any():
         raise LlamaError(f"{name} has negative probabilities; download the map again")
     if all(key in columns for key in _DISTANCE):
-        mu, sigma, norm = (columns[key] for key in _DISTANCE)
+        mu, sigma, norm = (columns[key].astype(float) for key in _DISTANCE)
         # a tile without a distance has distmu = inf, distnorm = 0; NaN compares false
         known = (abs(mu) < _FARTHEST_MPC) & (sigma > 1e-3) & (sigma < _FARTHEST_MPC)
         known &= (mu > -1e4 * sigma) & (norm > 0) & (norm < math.inf)
@@ -204,7 +207,7 @@ def _nside(
 
 
 def _from_flat(
-    nside: int, explicit: NDArray[np.int64] | None, values: Columns, *, ring: bool
+    nside: int, explicit: NDArray[np.int64] | None, columns: Columns, *, ring: bool
 ) -> tuple[NDArray[np.int8], NDArray[np.int64], Columns]:
     order = nside.bit_length() - 1
     if ring:
@@ -212,12 +215,12 @@ def _from_flat(
 
         if explicit is None:
             along = healpy.nest2ring(nside, np.arange(12 * nside**2))
-            values = {key: column[along] for key, column in values.items()}
+            columns = {key: column[along] for key, column in columns.items()}
         else:
             explicit = healpy.ring2nest(nside, explicit)
     if explicit is None:
-        return merge_equal_siblings(values, order)
-    return np.full(explicit.size, order, dtype=np.int8), explicit, values
+        return merge_equal_siblings(columns, order)
+    return np.full(explicit.size, order, dtype=np.int8), explicit, columns
 
 
 def _area(order: NDArray[np.int8]) -> NDArray[np.float64]:

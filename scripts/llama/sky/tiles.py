@@ -137,15 +137,22 @@ def merge_equal_siblings(
 ) -> tuple[NDArray[np.int8], NDArray[np.int64], dict[str, NDArray[Any]]]:
     """Return order, ipix and columns of a full flat NESTED map with equal siblings merged.
 
-    columns: densities and distances of all 12 * 4**order pixels. Flattened multi-order maps
+    columns: numbers of all 12 * 4**order pixels, as they are stored. Flattened multi-order maps
     come back to their tiles, without any loss; other maps stay as they are.
     """
     orders, pixels = [], []
     kept: dict[str, list[NDArray[Any]]] = {name: [] for name in columns}
-    ipix = np.arange(columns["density"].size, dtype=np.int64)
+    ipix = np.arange(12 << (2 * order), dtype=np.int64)
     for level in range(order, -1, -1):
         whole = np.zeros(ipix.size, dtype=bool)
-        if level > 0 and ipix.size >= 4:
+        if level == order > 0:  # all pixels: no need to look for siblings, nor to swap bytes
+            same = np.ones(ipix.size // 4, dtype=bool)
+            for column in columns.values():
+                bits = column.view(f"u{column.itemsize}").reshape(-1, 4)
+                for sibling in (1, 2, 3):
+                    same &= bits[:, 0] == bits[:, sibling]
+            whole = np.repeat(same, 4)
+        elif level > 0 and ipix.size >= 4:
             first = np.flatnonzero((ipix[:-3] & 3 == 0) & (ipix[3:] == ipix[:-3] + 3))
             same = np.ones(first.size, dtype=bool)
             for column in columns.values():
