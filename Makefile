@@ -1,7 +1,9 @@
 # Everything a clone can do. Each target sets up what it needs: Python 3.11 or newer is enough.
 
 BIN := .venv/bin
-ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
+# Nothing is written outside of the clone: Snakemake and Matplotlib would cache in the user's home.
+CACHE := $(CURDIR)/.venv/cache
+ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH" XDG_CACHE_HOME="$(CACHE)" MPLCONFIGDIR="$(CACHE)/matplotlib"
 
 # Wheels only: nothing is compiled here, and what has no wheel for this machine is said at once.
 # These three are pure Python and published as source only.
