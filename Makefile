@@ -5,6 +5,8 @@ BIN := .venv/bin
 CACHE := $(CURDIR)/.venv/cache
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH" XDG_CACHE_HOME="$(CACHE)" MPLCONFIGDIR="$(CACHE)/matplotlib"
 
+# Python compiles by itself what is imported, and that is the smaller part.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # Wheels only: nothing is compiled here, and what has no wheel for this machine is said at once.
 # These three are pure Python and published as source only.
 WHEELS := --only-binary :all: --no-binary astroplan,connection-pool,pims
@@ -36,7 +38,7 @@ bench: $(BIN)/.installed ## measure, print a table, write bench.json
 	@$(ACTIVE) python tests/bench/run.py
 
 fuzz: $(BIN)/.installed ## try to break every parser of outside input, ten minutes each
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(WHEELS) --editable '.[dev,fuzz]'
+	@$(PIP) $(WHEELS) --editable '.[dev,fuzz]'
 	@$(ACTIVE) python tests/fuzz/fuzz.py
 
 # `~=` and `>=` of pyproject.toml are promises: this keeps them.
@@ -44,7 +46,7 @@ oldest: ## the tests without servers, with the oldest dependencies that pyprojec
 	@python3.11 -m venv .oldest
 	@.oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@.oldest/bin/uv pip install --quiet --python .oldest --resolution lowest-direct \
-	  $(WHEELS) --editable '.[dev]'
+	  $(WHEELS),llama-multimessenger --editable '.[dev]'
 	@PATH="$(CURDIR)/.oldest/bin:$$PATH" pytest -q -n 3 --dist loadfile --no-loadscope-reorder \
 	  tests/unit tests/workflow
 
@@ -57,5 +59,5 @@ $(BIN)/.installed: pyproject.toml
 	test -n "$$python" || { echo "LLAMA needs Python 3.11 or newer; install it first" >&2; exit 1; }; \
 	$$python -m venv .venv || { echo "install Python's venv module, such as the package python3-venv" >&2; exit 1; }
 	@echo "installing into .venv"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(WHEELS) --editable '.[dev]'
+	@$(PIP) $(WHEELS) --editable '.[dev]'
 	@touch $@
