@@ -1,9 +1,17 @@
 # Everything a clone can do. Each target sets up what it needs: Python 3.11 or newer is enough.
 
 BIN := .venv/bin
-ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
+# Nothing is written outside of the clone: Snakemake and Matplotlib would cache in the user's home.
+CACHE := $(CURDIR)/.venv/cache
+ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH" XDG_CACHE_HOME="$(CACHE)" MPLCONFIGDIR="$(CACHE)/matplotlib"
 
-.PHONY: help demo test lint format bench fuzz
+# Python compiles by itself what is imported, and that is the smaller part.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# Wheels only: nothing is compiled here, and what has no wheel for this machine is said at once.
+# These three are pure Python and published as source only.
+WHEELS := --only-binary :all: --no-binary astroplan,connection-pool,pims
+
+.PHONY: help demo test lint format bench fuzz oldest
 help: ## what there is (this list)
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -30,8 +38,17 @@ bench: $(BIN)/.installed ## measure, print a table, write bench.json
 	@$(ACTIVE) python tests/bench/run.py
 
 fuzz: $(BIN)/.installed ## try to break every parser of outside input, ten minutes each
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
+	@$(PIP) $(WHEELS) --editable '.[dev,fuzz]'
 	@$(ACTIVE) python tests/fuzz/fuzz.py
+
+# `>=` in pyproject.toml is a promise. Old libraries may warn of what newer ones deprecate.
+oldest: ## the tests without servers, with the oldest dependencies that pyproject.toml allows
+	@python3.11 -m venv .oldest
+	@.oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@.oldest/bin/uv pip install --quiet --python .oldest --resolution lowest-direct \
+	  $(WHEELS),llama-multimessenger --editable '.[dev]'
+	@PATH="$(CURDIR)/.oldest/bin:$$PATH" pytest -q -n 3 --dist loadfile --no-loadscope-reorder \
+	  -W ignore::DeprecationWarning tests/unit tests/workflow
 
 # The virtual environment, made anew when the dependencies change.
 $(BIN)/.installed: pyproject.toml
@@ -42,5 +59,5 @@ $(BIN)/.installed: pyproject.toml
 	test -n "$$python" || { echo "LLAMA needs Python 3.11 or newer; install it first" >&2; exit 1; }; \
 	$$python -m venv .venv || { echo "install Python's venv module, such as the package python3-venv" >&2; exit 1; }
 	@echo "installing into .venv"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(PIP) $(WHEELS) --editable '.[dev]'
 	@touch $@

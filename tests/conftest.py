@@ -1,4 +1,4 @@
-"""For all tests: no network beyond this machine, no surprise from hypothesis, the real data."""
+"""For all tests: no network beyond this machine, a home of their own, the real data."""
 
 import os
 import re
@@ -23,6 +23,13 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 if not getattr(sys.modules.get("sitecustomize"), "LOOPBACK_ONLY", False):
     runpy.run_path(str(_GUARD / "sitecustomize.py"))
+
+# nor does any of them, or a browser, read or write in the user's home
+_HOME = Path(__file__).parents[1] / ".pytest_cache/home"
+_HOME.mkdir(parents=True, exist_ok=True)
+os.environ["HOME"] = str(_HOME)
+for _name in [name for name in os.environ if name.startswith("XDG_")]:
+    del os.environ[_name]
 
 # no test asks the real cloud, nor with a real token: nobody listens at port 9
 os.environ["DIGITALOCEAN_END_POINT"] = "http://127.0.0.1:9/v2/"

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,14 @@ def test_other_machines_are_refused(way):
         sock.settimeout(1)
         with pytest.raises(RuntimeError, match="this machine only"):
             REACH[way](sock)
+
+
+def test_the_home_is_the_tests_own() -> None:
+    clone = Path(__file__).parents[2]
+    command = 'echo ~ "$XDG_CONFIG_HOME"'
+    found = subprocess.check_output(["bash", "-c", command], text=True)
+    assert found.split() == [str(clone / ".pytest_cache/home")]
+    assert Path.home() == Path(found.strip())
 
 
 def test_this_machine_is_reached():
