@@ -47,7 +47,7 @@ class SlackDouble:
         return f"{int(time.time())}.{next(self._count):06d}"
 
     def chat_postMessage(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        message = {key: fields[key] for key in ("text", "metadata", "channel")}
+        message = {key: fields[key] for key in ("text", "metadata", "channel") if key in fields}
         message |= {"ts": self._ts(), "thread_ts": fields.get("thread_ts")}
         message["broadcast"] = bool(fields.get("reply_broadcast"))
         self.messages.append(message)

@@ -1,6 +1,7 @@
 """A broker that stands still or dies: silence is said, and all goes on when it is back."""
 
 import json
+import re
 import signal
 import socket
 import time
@@ -9,6 +10,7 @@ import urllib.request
 
 from broker import Broker
 from listening import beating, kept, site, wait_for
+from receivers import TOKEN, slack_server
 
 
 def free_port():
@@ -27,12 +29,14 @@ def test_a_broker_that_is_away_is_an_alarm_and_then_goes_on(broker, tmp_path):
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)["problems"]
 
-    with site(tmp_path, broker, heartbeat_silence_s=2.0, health_port=port) as one:
+    settings = {"heartbeat_silence_s": 2.0, "health_port": port, "alarm_slack": "C0123456789"}
+    with slack_server() as (slack, told), site(tmp_path, broker, **settings) as one:
+        slack.faults["chat.postMessage"] = ["drop"]  # posted the second time
         with beating(broker):
-            one.start()
+            one.start(SLACK_TOKEN=TOKEN, SLACK_API_URL=f"{slack.url}/api/")
             wait_for(lambda: one.state().get("heartbeat_at"), "a heartbeat")
             wait_for(lambda: ask()[0] == 200, "health")
-            assert one.command("status").returncode == 0
+            wait_for(lambda: one.command("status").returncode == 0, "a listener that is well")
         broker.process.send_signal(signal.SIGSTOP)
         try:
             _, (problem,) = wait_for(lambda: ask()[0] == 503 and ask(), "an alarm")
@@ -49,7 +53,12 @@ def test_a_broker_that_is_away_is_an_alarm_and_then_goes_on(broker, tmp_path):
             wait_for(lambda: kept(one)[-1:] == [b"after"], "the record after")
             wait_for(lambda: "over: GCN's heartbeat" in one.log(), "the end of the alarm")
             wait_for(lambda: ask()[0] == 200, "health")
+            said = re.findall("(?:ALARM|over): .*", one.log())
+            wait_for(lambda: len(told.messages) == len(said), "the same in Slack")
         assert one.end() == 0
+        assert [message["text"].partition(": ")[2] for message in told.messages] == said
+        assert "an alarm waits for Slack" in one.log()
+        assert TOKEN not in one.log()
 
 
 def test_a_killed_broker_ends_nothing_and_sigterm_works_without_it(tmp_path):

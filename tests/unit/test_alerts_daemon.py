@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 
@@ -20,6 +21,9 @@ if "deaf" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 else:
     signal.signal(signal.SIGTERM, lambda *_: end.set())
+if "forking" in sys.argv:
+    loop = "for i in $(seq 3000); do sleep 600 & done"
+    subprocess.Popen(["sh", "-c", loop], start_new_session=True)
 if "parent" in sys.argv:
     subprocess.Popen(["sleep", "600"], start_new_session=True)
 with only_one(Path(sys.argv[1]), "llama x"):
@@ -110,6 +114,26 @@ def test_a_process_is_killed_with_all_that_it_started(lock, start):
     assert not child.is_running()
     with pytest.raises(LlamaError, match="llama x is not running"):
         kill(lock, "llama x")
+
+
+def test_what_is_started_while_it_is_killed_dies_too(lock, start):
+    process = start("deaf", "forking")
+    (shell,) = psutil.Process(process.pid).children()
+    while len(shell.children()) < 20:
+        pass
+    kill(lock, "llama x")
+    left = [one.pid for one in psutil.process_iter() if is_in_group(one, shell.pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert left == []
+
+
+def is_in_group(process, group):
+    try:
+        dead = process.status() == psutil.STATUS_ZOMBIE
+        return not dead and os.getpgid(process.pid) == group
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return False
 
 
 def test_the_log_and_stderr_have_levels_of_their_own(tmp_path, capsys):

@@ -75,6 +75,14 @@ def test_the_listener_has_its_secrets_as_credentials_and_is_watched(units):
     assert not any(line.startswith("Environment=GCN") for line in lines)
 
 
+def test_the_token_for_alarms_in_slack_is_a_credential_where_there_are_any(units, tmp_path):
+    listen = Settings().listen.model_copy(update={"alarm_slack": "C0123456789"})
+    settings = Settings(output_dir=tmp_path / "out", listen=listen)
+    text = write_units(tmp_path, settings)[0].read_text()
+    assert text.count("LoadCredential=slack_token:/etc/llama/slack_token\n") == 1
+    assert "slack_token" not in units["llama-listen.service"].read_text()
+
+
 def test_the_daemon_and_the_timers_pass_differ_in_what_they_must(units):
     daemon, once = (units[f"llama-{name}.service"].read_text() for name in ("run", "pass"))
     assert "-m llama run -F\n" in daemon

@@ -16,7 +16,7 @@ from typing import IO
 from llama.errors import LlamaError
 from llama.files import take_lock
 
-_START_S = 20.0
+_START_S = 60.0
 
 
 class RunningError(LlamaError):
@@ -128,6 +128,10 @@ def kill(lock: Path, what: str) -> int:
         # it first: it would start others
         processes = [process, *process.children(recursive=True)]
         for one in processes:
+            # who leads a group may have started others since we looked
+            with contextlib.suppress(ProcessLookupError):
+                if one is not process:
+                    os.killpg(one.pid, signal.SIGKILL)
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         psutil.wait_procs(processes, timeout=10)

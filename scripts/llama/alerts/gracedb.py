@@ -122,18 +122,18 @@ class _Client:
             elif status in (401, 403):
                 message = (
                     f"GraceDB at {self._url} does not show {what} to everybody ({status}); wait "
-                    "for its alert, or give the alert itself with --voevent FILE or --alert FILE"
+                    "for its alert, or give the alert itself with skymap_info --alert FILE"
                 )
             else:
                 message = (
                     f"GraceDB at {self._url} answered {status} for {what}; try again later or "
-                    "give the alert itself with --voevent FILE or --alert FILE"
+                    "give the alert itself with skymap_info --alert FILE"
                 )
             raise LlamaError(message) from error
         except (requests.ConnectionError, requests.Timeout) as error:
             raise LlamaError(
                 f"GraceDB at {self._url} cannot be reached ({type(error).__name__}); try again or "
-                "give the alert itself with --voevent FILE or --alert FILE"
+                "give the alert itself with skymap_info --alert FILE"
             ) from error
         except (
             urllib3.exceptions.HTTPError,
@@ -146,7 +146,7 @@ class _Client:
             reason = " ".join(str(error).split())[:100]
             raise LlamaError(
                 f"GraceDB at {self._url} gave no usable answer for {what} ({reason}); "
-                "try again or give the alert itself with --voevent FILE or --alert FILE"
+                "try again or give the alert itself with skymap_info --alert FILE"
             ) from error
 
 

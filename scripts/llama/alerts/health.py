@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -122,14 +121,15 @@ def span(seconds: float) -> str:
 class Monitor:
     """Keeps the state, and tells it to the file, to systemd, to `/healthz` and to the log.
 
-    `alarm` is called with a sentence for every problem when it comes up.
+    `alarm` is called with what the log says of problems: each when it comes up, and when it is
+    over.
     """
 
     def __init__(
         self,
         output_dir: Path,
         settings: Listen,
-        alarm: Callable[[str], None] = log.error,
+        alarm: Callable[[str], None] | None = None,
     ) -> None:
         before = read_state(output_dir) or State()
         now = time.time()
@@ -175,10 +175,12 @@ class Monitor:
         problems = find_problems(self.state, self.settings, self.state.renewed_at)
         # the same problem has another length of time in every sentence
         kinds = {problem.split(" for ")[0]: problem for problem in problems}
-        for kind in kinds.keys() - self._alarmed:
-            self._alarm(f"ALARM: {kinds[kind]}")
-        for kind in self._alarmed - kinds.keys():
-            log.warning("over: %s", kind)
+        said = [(logging.ERROR, f"ALARM: {kinds[kind]}") for kind in kinds.keys() - self._alarmed]
+        said += [(logging.WARNING, f"over: {kind}") for kind in self._alarmed - kinds.keys()]
+        for level, sentence in said:
+            log.log(level, sentence)
+            if self._alarm:
+                self._alarm(sentence)
         self._alarmed = set(kinds)
 
     def _tell_systemd(self) -> None:
@@ -236,8 +238,3 @@ def serve(port: int, monitor: Monitor) -> http.server.ThreadingHTTPServer | None
         return None
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
-
-
-def moment(unix_s: float | None) -> str | None:
-    """Return a Unix time as ISO 8601 UTC."""
-    return None if unix_s is None else f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%SZ}"

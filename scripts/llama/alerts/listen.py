@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import tenacity
@@ -32,16 +32,19 @@ _TIDY_S = 86_400.0
 log = logging.getLogger("llama.listen")
 
 
-def listen(settings: Settings, config: dict[str, Any]) -> None:
+def listen(
+    settings: Settings, config: dict[str, Any], alarm: Callable[[str], None] | None = None
+) -> None:
     """Hear and keep records until SIGTERM or SIGINT; `config` is what `client_config` returns.
 
+    `alarm` is called with a sentence when something is wrong, and when it is over; see `Monitor`.
     `LlamaError` if a listener runs already or the Kafka client cannot go on.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with only_one(lock_path(settings.output_dir), COMMAND):
-        monitor = Monitor(settings.output_dir, settings.listen)
+        monitor = Monitor(settings.output_dir, settings.listen, alarm)
         if settings.listen.health_port is not None:
             serve(settings.listen.health_port, monitor)
         listener = Listener(settings, config, monitor)

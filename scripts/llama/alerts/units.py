@@ -64,4 +64,4 @@ def _values(settings: Settings) -> dict[str, Any]:
                 f"systemd would misread {value[:100]!r}; choose a name of letters, digits and "
                 "_ . + @ = ~ , - for it"
             )
-    return values | {"variables": variables()}
+    return values | {"variables": variables(), "alarms": settings.listen.alarm_slack is not None}

@@ -47,12 +47,21 @@ def _gcn(options: argparse.Namespace) -> None:
     config = client_config(settings.listen, options.bootstrap_servers)
     if options.foreground:
         log_to(log)
-        listen(settings, config)
+        listen(settings, config, _alarm(settings.listen.alarm_slack))
         return
     servers = options.bootstrap_servers
     words = ["listen", "gcn", "-F", *(["--bootstrap-servers", servers] if servers else [])]
     pid = start_in_background(words, lock, COMMAND, log)
     sys.stderr.write(f"listening, pid {pid}; log: {log}; how it is: llama listen status\n")
+
+
+def _alarm(channel: str | None) -> Callable[[str], None] | None:
+    """Return what tells a Slack channel, None if none shall be told."""
+    if channel is None:
+        return None
+    from llama.publish.alarm import SlackAlarm
+
+    return SlackAlarm(channel)
 
 
 def _status(options: argparse.Namespace) -> int:

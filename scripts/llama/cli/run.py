@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from llama.settings import Settings
 
 _LEVELS = ("debug", "info", "warning", "error", "critical", "none")
+_JOBS_S = 300.0  # the jobs that run may take so long
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -85,7 +86,7 @@ def _run(options: argparse.Namespace) -> int | None:
     if options.running:
         return _say_running(settings)
     if options.kill:
-        sys.stderr.write(f"ended {COMMAND} with pid {daemon.stop(lock, COMMAND)}\n")
+        sys.stderr.write(f"ended {COMMAND} with pid {daemon.stop(lock, COMMAND, _JOBS_S)}\n")
     elif options.kill_now:
         sys.stderr.write(f"killed {COMMAND} with pid {daemon.kill(lock, COMMAND)} and its jobs\n")
     elif options.dry_run_dirs:
@@ -102,7 +103,7 @@ def _keep(options: argparse.Namespace, settings: "Settings", choice: "Choice") -
 
     lock = daemon_lock(settings.output_dir)
     if options.restart and daemon.holder(lock) is not None:
-        daemon.stop(lock, COMMAND)
+        daemon.stop(lock, COMMAND, _JOBS_S)
     log = (options.logfile or settings.output_dir / "logs" / "llamad.log").absolute()
     if not (options.foreground or options.runonce):
         pid = daemon.start_in_background(_words(options, log), lock, COMMAND, log)

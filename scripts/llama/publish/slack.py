@@ -99,6 +99,12 @@ class Slack:
             raise
         return ts
 
+    def say(self, text: str) -> None:
+        """Post a message of its own, which may arrive twice if it is repeated."""
+        self._call(
+            self._client.chat_postMessage, channel=self._channel, text=text, unfurl_links=False
+        )
+
     def _message(self, post: Post) -> str | None:
         """Return the time stamp of the message with the key, None if there is none."""
         found = (

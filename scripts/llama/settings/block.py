@@ -24,6 +24,7 @@ AbsolutePath = Annotated[Path, BeforeValidator(absolute)]
 Number = Annotated[float, BeforeValidator(_not_bool)]
 Count = Annotated[int, BeforeValidator(_not_bool)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+SlackChannel = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{7,20}$")]
 
 
 def _all_required(schema: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from llama.settings.background import Background
-from llama.settings.block import Block, Count, Name, Number, absolute
+from llama.settings.block import Block, Count, Name, Number, SlackChannel, absolute
 from llama.settings.fleet import Fleet, Spaces
 from llama.settings.publish import Publish
 from llama.settings.search import Grb, Search
@@ -107,6 +107,9 @@ class Listen(Block):
     null never; set that while LVK sends none."""
     health_port: Count | None = Field(default=None, ge=1024, le=65_535, examples=[8099])
     """Port on this machine where monitoring can read /healthz; null opens none."""
+    alarm_slack: SlackChannel | None = Field(default=None, examples=["C0123456789"])
+    """Slack channel that is told when the listener is not well, and when it is again; the token
+    comes from SLACK_TOKEN. null tells none."""
 
 
 class Settings(Block):

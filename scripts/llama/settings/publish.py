@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from llama.settings.block import AbsolutePath, Block
+from llama.settings.block import AbsolutePath, Block, SlackChannel
 
 _LOOPBACK = r"http://(localhost|127\.0\.0\.1)[:/]"
 Address = Annotated[str, Field(pattern=r"^[^@\s<>,;\"]+@[A-Za-z0-9.-]+$", max_length=254)]
@@ -13,9 +13,7 @@ Address = Annotated[str, Field(pattern=r"^[^@\s<>,;\"]+@[A-Za-z0-9.-]+$", max_le
 class Destinations(Block):
     """One destination per channel; null for none."""
 
-    slack: str | None = Field(
-        default=None, pattern=r"^[CG][A-Z0-9]{7,20}$", examples=["C0123456789"]
-    )
+    slack: SlackChannel | None = Field(default=None, examples=["C0123456789"])
     """Id of a Slack channel, from its "About" page; the token comes from SLACK_TOKEN."""
     gracedb: str | None = Field(
         default=None,
