@@ -117,6 +117,7 @@ def _head(
     cloud.droplet_limit = 10
     made = Fleet(workspace, cloud, droplets, s3)
     made.change("endpoint_url", s3.url)
+    made.change("image", "llama-worker")
     with running(cloud) as end_point:
         made.environment = workspace.environment | {
             "DIGITALOCEAN_END_POINT": end_point,

@@ -46,6 +46,12 @@ def test_up_with_a_key_that_others_may_read(account: Cloud, bucket: Path, bash: 
     assert "chmod 600" in bash(UP).stderr
 
 
+def test_up_with_a_plain_image_and_nothing_to_install(account: Cloud, bucket: Path, bash: Bash):
+    done = bash(UP)
+    assert done.returncode == 1
+    assert "debian-12-x64 (fleet.image) is a plain system without LLAMA" in done.stderr
+
+
 def test_up_where_no_droplet_is_this_machine(account: Cloud, bucket: Path, bash: Bash) -> None:
     done = bash("llama fleet up")
     assert done.returncode == 1

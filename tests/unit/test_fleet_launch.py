@@ -91,6 +91,9 @@ def test_what_a_fleet_needs_is_looked_for_first(settings, monkeypatch):
     with pytest.raises(LlamaError, match=r"no Slurm here \(sbatch\).*llama fleet up"):
         prepare(settings(), launch)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    with pytest.raises(LlamaError, match=r"no head of a fleet yet.*llama fleet up"):
+        prepare(settings(), launch)
+    write_json(settings().output_dir / "fleet/slurm/slurm.conf", "")
     with pytest.raises(LlamaError, match=r"name yours as spaces\.bucket"):
         prepare(settings(), launch)
     prepare(settings(), launch._replace(profile="other"))

@@ -85,6 +85,9 @@ def _write_programs(home: Path) -> None:
     (profile / "config.yaml").write_text("cores: 2\n")
     (home / "llama/do-cluster").unlink(missing_ok=True)
     (home / "llama/do-cluster").symlink_to("profiles/do-cluster")
+    conf = home / ".local/share/llama/fleet/slurm/slurm.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text("# as left by llama fleet up\n")
 
 
 @contextlib.contextmanager

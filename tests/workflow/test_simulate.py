@@ -54,7 +54,7 @@ def test_a_background_of_simulated_maps(fresh_study: Workspace) -> None:
     )
     # llama dev lists what is in the table
     listing = ("llama", "dev", "skymaps", "lists", str(simulation / "coincs.dat"), "--out", "lists")
-    assert re.search(r"H1L1.csv: 1 sky maps", fresh_study.run(*listing))
+    assert re.search(r"H1L1.csv: 1 sky map$", fresh_study.run(*listing), re.M)
     listed_again = (fresh_study.clone / "lists" / "H1L1.csv").read_text()
     assert listed_again == (simulation / "H1L1.csv").read_text()
     # again, on one core: every byte the same

@@ -239,13 +239,14 @@ def _snapshot(cloud: "Cloud", name: str, droplet: str | None) -> int:
         raise LlamaError(f"-i {droplet} {problem} droplet; give the name or id of one (see -D)")
 
     def tick(seconds: float) -> None:
-        if sys.stderr.isatty():
+        if seconds == 0:
+            say(f"snapshot {name} of {found[0].name}; this may take an hour")
+        elif sys.stderr.isatty():
             sys.stderr.write(
                 f"\r{name}: at work for {time.strftime('%H:%M:%S', time.gmtime(seconds))}"
             )
             sys.stderr.flush()
 
-    sys.stderr.write(f"snapshot {name} of {found[0].name}; this may take an hour\n")
     take_snapshot(cloud, found[0], name, tick)
     sys.stderr.write(f"{name} is ready\n")
     return 0

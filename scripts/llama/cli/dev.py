@@ -74,16 +74,18 @@ def _pvalue(options: argparse.Namespace) -> None:
 
 
 def _lists(options: argparse.Namespace) -> None:
+    from llama.cli.common import plural
     from llama.study.lists import read_coincs, without_distance, write_lists
 
     maps = options.maps or options.coincs.parent
     for detectors, count in write_lists(read_coincs(options.coincs), maps, options.out).items():
         without = len(without_distance(options.out / f"{detectors}.csv"))
         note = f", {without:,} of them without distance" if without else ""
-        print(f"{options.out / detectors}.csv: {count:,} sky maps{note}")
+        print(f"{options.out / detectors}.csv: {plural(count, 'sky map')}{note}")
 
 
 def _pack(options: argparse.Namespace) -> None:
+    from llama.cli.common import plural
     from llama.study.lists import pack
 
     directory = options.directory.resolve()
@@ -94,7 +96,7 @@ def _pack(options: argparse.Namespace) -> None:
             sys.stderr.write(f"\r{count:,} {path.name}\x1b[K")
     if sys.stderr.isatty():
         sys.stderr.write("\n")
-    print(f"{archive}: {count:,} sky maps")
+    print(f"{archive}: {plural(count, 'sky map')}")
 
 
 def _upload(options: argparse.Namespace) -> None:

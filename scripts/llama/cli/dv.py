@@ -142,7 +142,8 @@ def _init(options: argparse.Namespace) -> int:
             "These droplets were not made from here. Compare with the fingerprints that\n"
             "cloud-init has printed on each one's console (DigitalOcean's web page, Access).\n"
         )
-        if ask(f"Trust these {len(unknown)} keys? [y/N]") == "y":
+        keys = "this key" if len(unknown) == 1 else f"these {len(unknown)} keys"
+        if ask(f"Trust {keys}? [y/N]") == "y":
             known |= {alias(hosts[name]): {key} for name, key in unknown.items()}
             good += unknown
             unknown = {}

@@ -207,6 +207,7 @@ def take_snapshot(
             "stop it with sudo shutdown now, wait until it is listed as off, and try again"
         )
     action, start = cloud.act(droplet.id, "snapshot", name=name), time.monotonic()
+    tick(0.0)
     while (status := cloud.action_status(action)) == "in-progress":
         tick(time.monotonic() - start)
         if time.monotonic() - start > within_s:

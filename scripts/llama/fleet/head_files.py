@@ -53,6 +53,12 @@ class HeadFiles:
             )
         Spaces(self.settings.spaces).check()
         offer = crew.offer(0, fleet.image, fleet.size, fleet.region)
+        if offer.image.public and not plan.wheel:
+            raise LlamaError(
+                f"{fleet.image} (fleet.image) is a plain system without LLAMA; give a wheel of it, "
+                "made with pip wheel --no-deps -w dist ., as --wheel FILE, or set fleet.image to "
+                "a snapshot of yours (llama com do -S)"
+            )
         for name in ("munge", "state", "log"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         self._write_secret("munge.key", secrets.token_bytes(128), once=True)

@@ -113,7 +113,9 @@ class Hooks:
 
     def suspend(self, names: list[str]) -> None:
         """Destroy the droplets of nodes."""
-        found = [droplet for droplet in self.crew.droplets() if droplet.name in names]
+        self._destroy([droplet for droplet in self.crew.droplets() if droplet.name in names])
+
+    def _destroy(self, found: list[Droplet]) -> None:
         failed = self.crew.destroy(found, "idle")
         say(f"destroyed {','.join(d.name for d in found if d.name not in failed) or 'none'}")
         for name, reason in failed.items():
@@ -122,18 +124,19 @@ class Hooks:
     def failed(self, names: list[str]) -> None:
         """Destroy droplets that have not joined in time, and give their nodes another chance.
 
-        A node that has failed three times in a row stays down: the snapshot may be broken.
+        A node whose droplets have failed three times in a row stays down: the snapshot may be
+        broken. A node that has got no droplet has not failed, nor has one of which the API tells
+        nothing; the keeper gives it back.
         """
+        found = [droplet for droplet in self.crew.droplets() if droplet.name in names]
+        late = sorted({droplet.name for droplet in found})
         counts = read_json(self._failures) if self._failures.exists() else {}
-        counts |= {name: counts.get(name, 0) + 1 for name in names}
+        counts |= {name: counts.get(name, 0) + 1 for name in late}
         write_json(self._failures, counts)
-        try:
-            self.suspend(names)
-        except LlamaError as error:  # the keeper destroys them; the nodes must not stay down
-            say(f"not destroyed: {error}")
-        again = [name for name in names if counts[name] < _MOST_FAILURES]
+        self._destroy(found)
+        again = [name for name in late if counts[name] < _MOST_FAILURES]
         slurm.update_nodes(again, "power_down_force")
-        broken = [name for name in names if name not in again]
+        broken = [name for name in late if name not in again]
         slurm.update_nodes(
             broken,
             "down",

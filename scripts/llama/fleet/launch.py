@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from llama.alerts.daemon import holder, only_one
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
+from llama.fleet.head import Head
 from llama.fleet.spaces import Spaces, environment
 from llama.fleet.token import withheld
 from llama.settings import Settings
@@ -118,6 +119,8 @@ def prepare(
     find_clone()
     if launch.profile == PROFILE and shutil.which("sbatch") is None:
         raise LlamaError("there is no Slurm here (sbatch); prepare this machine: llama fleet up")
+    if launch.profile == PROFILE and not Head(settings).conf.exists():
+        raise LlamaError("this machine is no head of a fleet yet; make it one: llama fleet up")
     if launch.profile == PROFILE or settings.spaces.bucket:
         Spaces(settings.spaces, tell).check()
     write_json(places(settings, launch.study).record, launch._asdict())

@@ -23,7 +23,7 @@ class Droplet(NamedTuple):
 
 
 class Image(NamedTuple):
-    """A snapshot or public image."""
+    """A snapshot or public image; `public` is what everybody has, without LLAMA."""
 
     id: int
     name: str
@@ -31,6 +31,7 @@ class Image(NamedTuple):
     regions: tuple[str, ...]
     size_gb: float
     min_disk_gb: int
+    public: bool
 
 
 class Size(NamedTuple):
@@ -77,6 +78,7 @@ def read_image(data: dict[str, Any]) -> Image:
         tuple(data["regions"]),
         float(data.get("size_gigabytes") or 0),
         int(data.get("min_disk_size") or 0),
+        bool(data.get("public")),
     )
 
 
