@@ -119,7 +119,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
         | {
             "p_astro": "probability of being astrophysical that is used",
             "p_astro_alert": "1 − Terrestrial of the alert; null without classes",
-            "p_astro_far": "from the false-alarm rate and `search.far_signal_rate_hz`; null without",
+            "p_astro_far": "from the false-alarm rate; null without (`search.far_signal_rate_hz`)",
             "source": "which of both is used: alert or far",
             "population": "bns, nsbh, bbh, cbc or burst: chooses the background",
         }
