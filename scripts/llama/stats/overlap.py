@@ -77,16 +77,16 @@ def prepare_map(order: NDArray[np.int8], ipix: NDArray[np.int64], weights: Float
         )
     if not (np.issubdtype(order.dtype, np.integer) and np.issubdtype(ipix.dtype, np.integer)):
         raise LlamaError("orders and indices of tiles must be integers; check the sky map")
-    depth = 2 * order.astype(np.int64)
-    if (
-        not (order.min() >= 0 and order.max() <= 29 and ipix.min() >= 0)
-        or (ipix.astype(np.int64) >> depth > 11).any()
-    ):
+    if not (order.min() >= 0 and order.max() <= 29 and ipix.min() >= 0):
         raise LlamaError(
             "tiles must have orders 0 to 29 and indices on the sphere; check the sky map"
         )
     order, ipix = order.astype(np.int8), ipix.astype(np.int64)
-    finest = 58 - depth
+    finest = 2 * (29 - order.astype(np.int64))
+    if (ipix >> (58 - finest) > 11).any():
+        raise LlamaError(
+            "tiles must have orders 0 to 29 and indices on the sphere; check the sky map"
+        )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise LlamaError("tile weights must be finite and not negative; check the sky map")
     start = ipix << finest
