@@ -18,6 +18,8 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/common_locks.smk"
+include: "rules/common_events.smk"
 include: "rules/common_study.smk"
 include: "rules/common_injections.smk"
 include: "rules/common_publish.smk"

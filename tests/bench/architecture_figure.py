@@ -4,6 +4,7 @@ Rooms of the package from the outside in, with how many imports each has from wh
 above the diagonal because an inner room may not import an outer one.
 """
 
+import functools
 import textwrap
 import tomllib
 from importlib import import_module
@@ -28,6 +29,7 @@ def layers() -> list[list[str]]:
     ]
 
 
+@functools.cache
 def imports() -> dict[tuple[str, str], int]:
     """Return {(room, imported room): number of its modules' imports}."""
     graph = grimp.build_graph("llama", cache_dir=None)

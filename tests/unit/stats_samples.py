@@ -287,3 +287,15 @@ def prepare_tiles(order, ipix, prob, distmu, distsigma, area_relative, params):
     sin_dec = tiles_geometry(order, ipix)[0][:, 2]
     weights = tile_weights(prob, sin_dec, distmu, distsigma, area_relative, params)
     return prepare_map(order, ipix, weights)
+
+
+def worst_deviation(odds, true):
+    """Largest |observed - expected| in binomial sigma over decades of odds, and their number."""
+    deviations = []
+    for decade in range(-8, 8):
+        inside = (odds >= 10.0**decade) & (odds < 10.0 ** (decade + 1))
+        p = odds[inside] / (1 + odds[inside])
+        spread = np.sqrt((p * (1 - p)).sum())
+        if min(p.sum(), (1 - p).sum()) >= 5:
+            deviations.append(abs(true[inside].sum() - p.sum()) / spread)
+    return max(deviations), len(deviations)

@@ -10,7 +10,7 @@ from alert_samples import RETRACTION, gwalert, gwalert_bytes, outcome, skymap_fi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llama.alerts.gwalert import MAX_BYTES, parse_alert, parse_gwalert
+from llama.alerts.gwalert import MAX_BYTES, parse_alert
 from llama.errors import LlamaError
 
 REAL = {
@@ -26,7 +26,7 @@ REAL = {
 
 @pytest.mark.parametrize("name", sorted(REAL))
 def test_real_records(shared_data: Path, name: str) -> None:
-    alert = parse_gwalert((shared_data / name).read_bytes())
+    alert = parse_alert((shared_data / name).read_bytes(), "alert")
     assert (alert.graceid, alert.kind, alert.skymap and len(alert.skymap)) == REAL[name]
     assert bool(alert.test_reason) == alert.graceid.startswith("M")
     assert alert.skymap is None or alert.skymap.startswith(b"SIMPLE")
@@ -34,7 +34,7 @@ def test_real_records(shared_data: Path, name: str) -> None:
 
 def test_the_real_coincidence_has_a_combined_map(shared_data: Path) -> None:
     path = shared_data / "alerts/gwalert/gwtm_cron_MS181101ab-ext-update.json"
-    alert = parse_gwalert(path.read_bytes())
+    alert = parse_alert(path.read_bytes(), "alert")
     assert alert.combined_skymap is not None
     assert len(alert.combined_skymap) == 777600
     assert alert.external_coinc is not None
@@ -59,7 +59,7 @@ def test_the_form_is_taken_from_the_content_not_the_name(shared_data: Path) -> N
 
 
 def test_fields() -> None:
-    alert = parse_gwalert(gwalert_bytes())
+    alert = parse_alert(gwalert_bytes(), "alert")
     assert (alert.graceid, alert.kind, alert.alert_type) == (
         "S240101ab",
         "Preliminary",
@@ -75,11 +75,11 @@ def test_fields() -> None:
 
 @pytest.mark.parametrize("name", ["EARLYWARNING", "EARLY_WARNING", "EarlyWarning"])
 def test_early_warning_is_spelt_in_several_ways(name: str) -> None:
-    assert parse_gwalert(gwalert_bytes(alert_type=name)).kind == "EarlyWarning"
+    assert parse_alert(gwalert_bytes(alert_type=name), "alert").kind == "EarlyWarning"
 
 
 def test_retraction_has_no_event() -> None:
-    alert = parse_gwalert(RETRACTION)
+    alert = parse_alert(RETRACTION, "alert")
     assert (alert.kind, alert.event_time_iso, alert.gps_time) == ("Retraction", None, None)
 
 
@@ -88,7 +88,7 @@ def test_what_may_be_missing() -> None:
     for key in ("significant", "classification", "properties"):
         del record["event"][key]
     del record["external_coinc"], record["urls"]
-    alert = parse_gwalert(json.dumps(record).encode())
+    alert = parse_alert(json.dumps(record).encode(), "alert")
     assert alert.significant
     assert alert.skymap is None
     assert alert.classification == {}
@@ -101,7 +101,7 @@ def test_unknown_keys_are_kept() -> None:
         schema="1.4",
         urls={"gracedb": "https://gracedb.ligo.org/superevents/S240101ab/view/", "gcn": "x"},
     )
-    alert = parse_gwalert(content)
+    alert = parse_alert(content, "alert")
     assert alert.skymap_filename == "bayestar.multiorder.fits,1"
     assert alert.extra == {
         "schema": "1.4",
@@ -174,7 +174,9 @@ def test_bad_records_are_refused_in_one_sentence(content: bytes, says: str) -> N
 
 def test_probabilities_may_be_off_by_rounding() -> None:
     classes = {"BNS": 0.5, "Terrestrial": 0.4995}
-    assert parse_gwalert(gwalert_bytes({"classification": classes})).classification == classes
+    assert (
+        parse_alert(gwalert_bytes({"classification": classes}), "alert").classification == classes
+    )
 
 
 def test_a_voevent_is_known_by_its_content() -> None:
@@ -203,4 +205,4 @@ def test_any_json_gives_an_alert_or_a_sentence(event: dict[str, Any], top: dict[
 @given(st.binary(min_size=1, max_size=300))
 def test_the_map_arrives_byte_for_byte(content: bytes) -> None:
     record = gwalert_bytes({"skymap": base64.b64encode(content).decode()})
-    assert parse_gwalert(record).skymap == content
+    assert parse_alert(record, "alert").skymap == content

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from event_samples import GPS, INFO, NONE, P_ASTRO, THREE, toy_archive
+from event_samples import GPS, INFO, NONE, P_ASTRO, THREE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,8 +131,8 @@ SEARCH = from_dict(defaults(), "defaults").search_parameters()
 
 
 @pytest.fixture(scope="module")
-def response(tmp_path_factory):
-    return toy_archive(tmp_path_factory.mktemp("neutrinos")).response()
+def response(archive):
+    return archive.response()
 
 
 def significance(response, bursts=None, events=THREE, background=NONE):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from event_samples import GPS, INFO, NONE, P_ASTRO, RETIRED, THREE, neutrino, toy_archive
+from event_samples import GPS, INFO, NONE, P_ASTRO, RETIRED, THREE, neutrino
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sky_samples import multiorder, random_tiles
@@ -28,11 +28,6 @@ from llama.sky import read_skymap
 from llama.sky.mock import mock_skymap
 from llama.stats.odds import event_odds
 from llama.stats.parameters import YEAR_S
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    return toy_archive(tmp_path_factory.mktemp("neutrinos"))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import re
 
 import page_samples as sample
 import pytest
-from event_samples import GPS, INFO, NONE, P_ASTRO, THREE, neutrino, toy_archive
+from event_samples import GPS, INFO, NONE, P_ASTRO, THREE, neutrino
 
 from llama.cli.main import main
 from llama.errors import LlamaError
@@ -24,8 +24,8 @@ BURST = SkyTiles(MAP.order, MAP.ipix, MAP.prob)  # a burst's map has no distance
 
 
 @pytest.fixture(scope="module")
-def response(tmp_path_factory):
-    return toy_archive(tmp_path_factory.mktemp("neutrinos")).response()
+def response(archive):
+    return archive.response()
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,11 @@
 reference values, and a wrong factor anywhere breaks it; that is tested too.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from stats_samples import blob_map, simulate, steep_response
+from stats_samples import blob_map, simulate, steep_response, worst_deviation
 
 from llama.stats.compiled import njit
 from llama.stats.healpix import tiles_geometry
@@ -107,18 +106,6 @@ def neutrinos(simulation):
 @pytest.fixture(scope="module")
 def right(simulation, neutrinos):
     return odds_of(simulation, neutrinos)
-
-
-def worst_deviation(odds, true):
-    """Largest |observed - expected| in binomial sigma over decades of odds, and their number."""
-    deviations = []
-    for decade in range(-8, 8):
-        inside = (odds >= 10.0**decade) & (odds < 10.0 ** (decade + 1))
-        p = odds[inside] / (1 + odds[inside])
-        spread = math.sqrt((p * (1 - p)).sum())
-        if min(p.sum(), (1 - p).sum()) >= 5:
-            deviations.append(abs(true[inside].sum() - p.sum()) / spread)
-    return max(deviations), len(deviations)
 
 
 def test_simulation_is_what_it_should_be(simulation):

@@ -15,6 +15,7 @@ from stats_samples import (
     simulate_bursts,
     simulate_sources,
     steep_response,
+    worst_deviation,
 )
 
 from llama.stats.compiled import njit
@@ -153,18 +154,6 @@ def sets(simulation):
 @pytest.fixture(scope="module")
 def right(sets):
     return odds_of(sets)
-
-
-def worst_deviation(odds, true):
-    """Largest |observed - expected| in binomial sigma over decades of odds, and their number."""
-    deviations = []
-    for decade in range(-8, 8):
-        inside = (odds >= 10.0**decade) & (odds < 10.0 ** (decade + 1))
-        p = odds[inside] / (1 + odds[inside])
-        spread = math.sqrt((p * (1 - p)).sum())
-        if min(p.sum(), (1 - p).sum()) >= 5:
-            deviations.append(abs(true[inside].sum() - p.sum()) / spread)
-    return max(deviations), len(deviations)
 
 
 def test_core_is_event_odds(simulation, right):

@@ -3,7 +3,6 @@
 import h5py
 import numpy as np
 import pytest
-from event_samples import toy_archive
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest
@@ -23,11 +22,6 @@ from llama.study.draws import draw_background, draw_skymaps
 
 PARAMS = SearchParameters(assumed_horizon_mpc=200.0)
 P_ASTRO, SEED = 0.99, 20261122
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    return toy_archive(tmp_path_factory.mktemp("neutrinos"))
 
 
 @pytest.fixture(scope="module")

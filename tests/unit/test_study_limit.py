@@ -5,7 +5,6 @@ import itertools
 
 import numpy as np
 import pytest
-from event_samples import toy_archive
 
 from llama.errors import LlamaError
 from llama.event.significance import search_parameters
@@ -22,11 +21,6 @@ from llama.study.sensitivity import SOURCES
 SEARCH = from_dict(defaults(), "defaults").search_parameters()
 PARAMS = search_parameters(SEARCH, "bns")
 P_ASTRO, SIZE = 0.9, 300
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    return toy_archive(tmp_path_factory.mktemp("neutrinos"))
 
 
 @pytest.fixture(scope="module")

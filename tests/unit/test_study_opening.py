@@ -13,10 +13,8 @@ from llama.event.flags import read_flags
 from llama.event.names import is_real, run_name
 from llama.event.significance import compute_significance
 from llama.event.skymap_info import read_info
-from llama.neutrinos.archive import Archive, import_release
 from llama.neutrinos.given import read_given
 from llama.neutrinos.lists import make_list
-from llama.neutrinos.mock import write_mock_release
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky import read_skymap
@@ -28,14 +26,6 @@ from llama.study.opening import injection_number, open_injection, trigger_p_astr
 SEARCH = from_dict(defaults(), "defaults").search_parameters()
 STUDY, SEED = "bns-o3-H1L1V1", 11
 COUNTS = {"background": 25, "signal": 4, "doublet": 4}
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("neutrinos")
-    write_mock_release(directory / "release", seed=3, n_events=3000, mjd_stop=58580.0)
-    import_release(directory / "release", directory, "toy")
-    return Archive.open(directory / "toy")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from artifact_samples import GPS, GRACEIDS, neutrinos, write_artifacts
-from event_samples import toy_archive
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,11 +43,6 @@ def test_each_pair_comes_once_and_all_pieces_alike(superevents, lists):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     return write_artifacts(tmp_path_factory.mktemp("artifacts") / "here", lists=LISTS)
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    return toy_archive(tmp_path_factory.mktemp("neutrinos"))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from event_samples import toy_archive
 from scipy.stats import ks_2samp
 from sky_samples import multiorder, random_tiles
 
@@ -23,11 +22,6 @@ PARAMS = SearchParameters(assumed_horizon_mpc=200.0)
 P_ASTRO, SEED = 0.99, 20261122
 SIZES = {"background": 1200, "signal": 400, "doublet": 400, "quadruplet": 300}
 DATE = "2019-04-01T00:00:00"
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    return toy_archive(tmp_path_factory.mktemp("neutrinos"))
 
 
 @pytest.fixture(scope="module")

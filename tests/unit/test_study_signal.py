@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from llama.neutrinos.archive import Archive, import_release
-from llama.neutrinos.mock import write_mock_release
 from llama.sky import SkyTiles
 from llama.sky.mock import mock_skymap
 from llama.stats.healpix import unit_vectors
@@ -15,14 +13,6 @@ from llama.study.signal import draw_signal, draw_sources
 
 PARAMS = SearchParameters(assumed_horizon_mpc=200.0)
 NUMBERS = np.arange(3000)
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("neutrinos")
-    write_mock_release(directory / "release", seed=3, n_events=3000, mjd_stop=58580.0)
-    import_release(directory / "release", directory, "toy")
-    return Archive.open(directory / "toy")
 
 
 @pytest.fixture(scope="module")

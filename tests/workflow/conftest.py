@@ -1,6 +1,7 @@
 """One machine with one finished event, made once for all workers; every test gets a copy."""
 
 import fcntl
+import shutil
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def study(finished_study: Workspace, tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture(scope="session")
-def moved_in(finished_study: Workspace, shared_tmp: Path) -> Path:
+def moved_in(finished: Workspace, finished_study: Workspace, shared_tmp: Path) -> Path:
     """The home of an operator who has a study and an event. Read-only: copy it."""
     from operators_home import move_in
 
@@ -104,11 +105,11 @@ def moved_in(finished_study: Workspace, shared_tmp: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         home = shared_tmp / "docs" / "home"
         if not home.exists():
-            machine = finished_study.copy(shared_tmp / "docs-machine")
-            neutrinos = machine.root / "neutrinos.csv"
-            neutrinos.write_text(NEUTRINOS)
-            machine.take(alert(skymap=skymap_fits()), "--neutrinos", str(neutrinos))
-            machine.snakemake("events/S240101ab/all")
+            machine = finished.copy(shared_tmp / "docs-machine")
+            shutil.copy2(finished_study.clone / "config.yaml", machine.clone)
+            for name in ("studies", "logs/studies", ".snakemake/metadata"):
+                source, target = (m.output / name for m in (finished_study, machine))
+                shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
             home.parent.mkdir()
             move_in(machine, home.with_name("moving"))
             home.with_name("moving").rename(home)

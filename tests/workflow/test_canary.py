@@ -37,10 +37,10 @@ TYPED = (
     ("until llama listen status; do sleep 1; done", "", 0),
     ("llama listen gcn -k", "", 0),
     ("llama poll gracedb --since 300", "", 0),
-    ("skymap_info --alert alert.json --role test", "", 0),
     ("llama flags S240101ab UPLOAD=true", "", 0),
     ("llama publish S240101ab", "", 1),
     ("llama publish --dry-run", "", 0),
+    ("skymap_info --alert update.json", "", 0),  # every rule is run with secrets about it
     ("llama run -o", "", None),
     ("llama status; llama explain S240101ab", "", 0),
     ("echo 'oops: 1' >> config.yaml; llama status", "", 1),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from artifact_samples import write_artifacts
 from study_samples import DIRECTORY, STUDY
-from workspace import EVENT, Workspace, jobs, sentence, strict_json
+from workspace import EVENT, Workspace, assert_described, jobs, sentence, strict_json
 
 from llama.figures.study_page import study_content
 
@@ -36,6 +36,14 @@ def test_a_study_is_summed_up_and_only_what_is_outdated_is_made_again(
     directory = small.output / DIRECTORY
     assert all((directory / name).stat().st_size for name in PRODUCTS)
     assert small.plan(ALL) == []
+    for name, made in (
+        ("sensitivity.json", "sensitivity.json"),
+        ("skymaps.hdf5", "skymaps.hdf5"),
+        ("skymaps/part-<n>.hdf5", "skymaps/part-0000.hdf5"),
+        ("<kind>/shard-<n>.hdf5", "background/shard-0000.hdf5"),
+        ("<kind>/shard-<n>.hdf5", "doublet/shard-0000.hdf5"),
+    ):
+        assert_described(f"studies/<class>/{name}", directory / made)
     content = strict_json(directory / "sensitivity.json")
     assert content["study"] == STUDY
     assert content["injections"] == {
@@ -94,6 +102,7 @@ def test_an_event_has_a_limit_when_asked_for(event: Workspace) -> None:
     event.snakemake(LIMIT)
     assert event.plan(LIMIT, f"{EVENT}/all") == []
     limit = strict_json(event.event / Path(LIMIT).name)
+    assert_described(Path(LIMIT).name, event.event / Path(LIMIT).name)
     significance = strict_json(event.event / "significance_lvc-i3.json")
     assert limit["odds_ratio"] == significance["odds_ratio"] > 0
     assert limit["e_iso_erg"] is None or limit["e_iso_erg"] > 1e49

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from workspace import EVENT, GRACEID, Workspace, alert, skymap_fits
+from workspace import EVENT, GRACEID, Workspace, alert, assert_described, skymap_fits
 
 from llama.alerts.audit import audit_alerts
 from llama.alerts.spool import Record, Spool
@@ -31,6 +31,8 @@ def heard(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Work
     taken = [(t.changed, t.quarantined) for t in take_over(event.output, "TRIGGERED_TEST")]
     assert taken == [(False, False), (False, False), (False, True)]
     event.snakemake(TARGET)
+    (path,) = event.event.glob("alerts/*.heard.json")
+    assert_described("alerts/<n>-<Kind>.heard.json", path)
     return event
 
 

@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 from receivers import WebhookDouble, webhook_server
-from workspace import ALL, EVENT, SUMMARY, Workspace, alert, skymap_fits, strict_json
+from workspace import (
+    ALL,
+    EVENT,
+    SUMMARY,
+    Workspace,
+    alert,
+    assert_described,
+    skymap_fits,
+    strict_json,
+)
 
 TARGET = f"{EVENT}/all"
 RECEIPT = "receipts/webhook.json"
@@ -46,6 +55,7 @@ def test_from_refusal_to_message_update_and_withdrawal(event: Workspace, hook) -
     event.snakemake(TARGET)
     receipt = strict_json(event.event / RECEIPT)
     assert (receipt["status"], receipt["reasons"]) == ("refused", ["the flag UPLOAD is false"])
+    assert_described("receipts/<channel>.json", event.event / RECEIPT)
     log = event.output / "logs" / EVENT / "publish-webhook.log"
     assert log.read_text() == "webhook: nothing is sent: the flag UPLOAD is false\n"
     assert double.posts == []

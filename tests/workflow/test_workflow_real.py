@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from workspace import Workspace, alert, strict_json
 
-from llama.alerts.gwalert import parse_gwalert
+from llama.alerts.gwalert import parse_alert
 from llama.event.skymap_info import read_info
 from llama.sky import read_skymap
 from llama.stats.healpix import tiles_geometry
@@ -63,7 +63,7 @@ def test_s230518h_from_preliminary_to_update(fresh: Workspace, shared_data: Path
     alerts = [
         (shared_data / f"events/S230518h/S230518h-{kind}_alert.json").read_bytes() for kind in kinds
     ]
-    first = parse_gwalert(alerts[0])
+    first = parse_alert(alerts[0], "the first")
     assert first.skymap is not None
     assert first.gps_time is not None
     fresh.take(alerts[0], *neutrinos_on(fresh, first.skymap, first.gps_time))

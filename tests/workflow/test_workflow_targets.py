@@ -5,21 +5,41 @@ import re
 from pathlib import Path
 
 import pytest
-from workspace import ALL, EVENT, GRACEID, Workspace, alert, sentence, skymap_fits
+from workspace import (
+    ALL,
+    EVENT,
+    GRACEID,
+    Workspace,
+    alert,
+    assert_described,
+    sentence,
+    skymap_fits,
+)
 
 
 def test_the_tree_of_an_event_is_complete(finished: Workspace) -> None:
     missing = [path.name for path in finished.products() if not path.stat().st_size]
     assert missing == []
-    assert len(finished.products()) == 19
+    assert len(finished.products()) == 20
     assert not (finished.event / "all").exists()
+
+
+def test_every_key_of_an_event_is_described(finished: Workspace) -> None:
+    for path in finished.products():
+        if path.suffix in (".json", ".hdf5"):
+            assert_described(path.name, path)
+    archive = "icecube_10year_ps"
+    for name in ("archive.json", "events.hdf5", "response.hdf5"):
+        assert_described(f"archive/<name>/{name}", finished.output / "archive" / archive / name)
+    for name in ("populations.hdf5", "populations.json"):
+        assert_described(name, finished.output / name)
 
 
 def test_the_clone_and_the_home_stay_clean(finished: Workspace) -> None:
     made = {path.name for path in finished.clone.iterdir()}
     assert made == {
         *("Snakefile", "config.yaml", "rules", "profiles", "envs", "scripts"),
-        *("events", ".snakemake"),
+        *("events", ".snakemake", "do-cluster"),
     }
     assert {path.name for path in (finished.clone / ".snakemake").iterdir()} <= {"log"}
     assert not (finished.home / ".local").exists()
@@ -63,7 +83,7 @@ def test_an_event_of_a_past_run_with_low_significance_completes(fresh: Workspace
     fresh.run(*command.split())
     names = {path.name for path in fresh.products(f"{run}/{GRACEID}") if path.stat().st_size}
     assert "significance_subthresh_lvc-i3.json" in names
-    assert len(names) == 19
+    assert len(names) == 20
     assert not fresh.event.exists()
 
 

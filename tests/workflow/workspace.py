@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -262,6 +263,12 @@ def strict_json(path: Path) -> Any:
         raise AssertionError(f"{path} holds {text}")
 
     return json.loads(path.read_bytes(), parse_constant=refuse)
+
+
+def assert_described(name: str, path: Path) -> None:
+    """Assert that docs/files.md has, under `name`, just the keys of a file."""
+    undescribed = runpy.run_path(str(REPOSITORY / "tests/bench/files_page.py"))["undescribed"]
+    assert undescribed(name, path) == (set(), set()), f"{name}: not described, and not there"
 
 
 def sentence(printed: str) -> str:

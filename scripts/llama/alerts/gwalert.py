@@ -40,11 +40,6 @@ def parse_alert(content: bytes, name: str) -> Alert:
         raise LlamaError(f"{name}: {error}") from error
 
 
-def parse_gwalert(content: bytes) -> Alert:
-    """Return the alert in an `igwn.gwalert` JSON record; `LlamaError` if it is not a valid one."""
-    return _to_alert(load_json(content))
-
-
 def load_json(content: bytes) -> dict[str, Any]:
     """Return a JSON object without NaN and infinities; `LlamaError` if `content` is none."""
     if len(content) > MAX_BYTES:

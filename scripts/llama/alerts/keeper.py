@@ -1,7 +1,7 @@
 """`llama run`: takes the spool over, and has Snakemake make what is missing or outdated.
 
 An event with a new revision is made at once, by a Snakemake of its own, whatever else is being
-made: runs on different events do not disturb each other (rules/common.smk). Once a minute
+made: runs on different events do not disturb each other (rules/common_locks.smk). Once a minute
 Snakemake is asked what is outdated among all events that are kept (a window has closed, late
 neutrinos, other settings); those are made one after the other.
 """
@@ -14,10 +14,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from llama.alerts.choice import Choice
 from llama.alerts.daemon import RunningError, only_one
 from llama.alerts.failing import Failing
 from llama.alerts.lock import is_processed
@@ -25,10 +25,6 @@ from llama.alerts.spool import Spool
 from llama.alerts.takeover import take_over
 from llama.alerts.workflow import Workflow, outdated
 from llama.errors import LlamaError
-from llama.event.flags import read_flags
-from llama.event.names import has_skymap
-from llama.event.newest import Condition, newest_events
-from llama.event.skymap_info import read_info
 from llama.settings import Settings
 
 COMMAND = "llama run"
@@ -39,34 +35,6 @@ _RETRY_S = 5.0  # what could not be written, or is in another run's hands
 _AT_ONCE = 2  # new revisions that are made at the same time
 
 log = logging.getLogger("llama.run")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which events are kept: the newest `count` of `run` that match, with all `conditions`."""
-
-    count: int
-    run: str = "current_run"  # or past_runs/NAME
-    pattern: str = "*"
-    conditions: Sequence[Condition] = field(default_factory=tuple)
-
-    def directories(self, output_dir: Path) -> list[str]:
-        """Return the directories of the events, such as current_run/S190425z, the newest first."""
-        found = []
-        for name in newest_events(output_dir / self.run, self.count, self.pattern):
-            directory = f"{self.run}/{name}"
-            try:
-                if self._is_wanted(output_dir / directory):
-                    found.append(directory)
-            except LlamaError as error:
-                log.debug("%s is left alone: %s", directory, error)
-        return found
-
-    def _is_wanted(self, event_dir: Path) -> bool:
-        info = read_info(event_dir)
-        if read_flags(event_dir)["VETOED"] or not (has_skymap(info) or info["retracted"]):
-            return False
-        return all(condition.holds(event_dir, time.time()) for condition in self.conditions)
 
 
 def daemon_lock(output_dir: Path) -> Path:

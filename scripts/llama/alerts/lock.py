@@ -41,7 +41,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def is_processed(event_dir: Path) -> bool:
-    """Tell whether a run of Snakemake has locked the event; see rules/common.smk."""
+    """Tell whether a run of Snakemake has locked the event; see rules/common_locks.smk."""
     return is_held(event_dir / ".lock")
 
 

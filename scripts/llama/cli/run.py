@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from llama.cli.parsers import Subparsers, add_command
 
 if TYPE_CHECKING:
-    from llama.alerts.keeper import Choice
+    from llama.alerts.choice import Choice
     from llama.settings import Settings
 
 _LEVELS = ("debug", "info", "warning", "error", "critical", "none")
@@ -137,7 +137,7 @@ def _words(options: argparse.Namespace, log: Path) -> list[str]:
 
 
 def _choice(options: argparse.Namespace, settings: "Settings") -> "Choice":
-    from llama.alerts.keeper import Choice
+    from llama.alerts.choice import Choice
     from llama.errors import LlamaError
     from llama.event.newest import parse_downselect
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llama.cli.common import read_file, run_command
+from llama.cli.common import ask, read_file, run_command, say
 from llama.cli.parsers import add_version
 from llama.errors import LlamaError
 
@@ -111,18 +111,18 @@ def run(args: argparse.Namespace) -> None:
         force=args.force,
     )
     for note in result.notes:
-        _say(f"note: {note}")
+        say(f"note: {note}")
     if result.changed:
         retracted = " (RETRACTED)" if alert.kind == "Retraction" else ""
-        _say(f"{alert.graceid}: revision {result.revision}, {alert.kind}{retracted}")
+        say(f"{alert.graceid}: revision {result.revision}, {alert.kind}{retracted}")
     else:
-        _say(f"{alert.graceid}: nothing new, revision {result.revision} stays")
+        say(f"{alert.graceid}: nothing new, revision {result.revision} stays")
     print(result.event_dir)
     command = next_command(result.event_dir, settings.output_dir)
     if command:
         print(command)
     else:
-        _say(
+        say(
             "note: the workflow makes events of current_run and past_runs/<run> of an output "
             "directory only; this directory is in neither"
         )
@@ -190,10 +190,10 @@ def _role(args: argparse.Namespace, alert: "Alert", event_dir: Path) -> str:
 
         role = str(read_flags(event_dir)["ROLE"])
         if args.role not in (None, role):
-            _say(f"note: the event exists with ROLE={role}; --role does not change it")
+            say(f"note: the event exists with ROLE={role}; --role does not change it")
         return "test" if reason else role
     if reason:
-        _say(f"{alert.graceid} is a test: {reason}")
+        say(f"{alert.graceid} is a test: {reason}")
         return "test"
     role = args.role or _ask_role(alert.graceid)
     if role == "observation" and not args.yes:
@@ -207,9 +207,9 @@ def _ask_role(graceid: str) -> str:
             f"say whether {graceid} is real or a test with --role observation or --role test"
         )
     for _ in range(3):
-        answer = _ask(
+        answer = ask(
             f"Is {graceid} a real event, whose results may go out to collaborators, or a test? "
-            "[real/test] "
+            "[real/test]"
         )
         if answer.lower() in ("real", "test", "observation"):
             return "test" if answer.lower() == "test" else "observation"
@@ -219,14 +219,5 @@ def _ask_role(graceid: str) -> str:
 def _confirm(graceid: str) -> None:
     if not sys.stdin.isatty():
         raise LlamaError(f"confirm with --yes that {graceid} is a real event; nothing was written")
-    if _ask(f"{graceid} will be treated as REAL. Type YES to confirm: ") != "YES":
+    if ask(f"{graceid} will be treated as REAL. Type YES to confirm:") != "YES":
         raise LlamaError("not confirmed with YES; start again, nothing was written")
-
-
-def _ask(question: str) -> str:
-    print(question, end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

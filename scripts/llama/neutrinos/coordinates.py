@@ -1,4 +1,4 @@
-"""IceCube's local coordinates (zenith, azimuth) and the sky (ICRS right ascension, declination).
+"""IceCube's local coordinates (zenith, azimuth) of the sky (ICRS right ascension, declination).
 
 The same geometry as IceCube's own i3astropy: azimuth runs counter-clockwise from grid east. The
 detector stands 600 m from the pole, and that counts: a site at latitude -90 is 18 arcsec off.
@@ -20,29 +20,10 @@ _MANY = 100  # events from which interpolating the Earth's motion is faster than
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def to_radec(zenith_deg: ArrayLike, azimuth_deg: ArrayLike, mjd: ArrayLike) -> Pair:
-    """Return ICRS (ra_deg, dec_deg) of local directions at times MJD (UTC).
-
-    The arguments broadcast; RA is in [0, 360). Checked against i3astropy to 2 arcsec.
-    """
-    from astropy import units
-    from astropy.coordinates import ICRS, AltAz, SkyCoord
-
-    zenith, azimuth, days = np.broadcast_arrays(zenith_deg, azimuth_deg, mjd)
-    with _astropy(days.size):
-        local = SkyCoord(
-            alt=(90.0 - zenith) * units.deg,
-            az=(90.0 - azimuth - LONGITUDE_DEG) * units.deg,
-            frame=AltAz(**_place_and_time(days)),
-        )
-        sky = local.transform_to(ICRS())
-    return np.asarray(sky.ra.deg) % 360.0, np.asarray(sky.dec.deg)
-
-
 def to_zenith_azimuth(ra_deg: ArrayLike, dec_deg: ArrayLike, mjd: ArrayLike) -> Pair:
     """Return local (zenith_deg, azimuth_deg) of ICRS directions at times MJD (UTC).
 
-    The arguments broadcast; azimuth is in [0, 360). The inverse of `to_radec`.
+    The arguments broadcast; azimuth is in [0, 360). Checked against i3astropy to 2 arcsec.
     """
     from astropy import units
     from astropy.coordinates import ICRS, AltAz, SkyCoord

@@ -1,0 +1,43 @@
+"""Which events `llama run` keeps up to date."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from llama.errors import LlamaError
+from llama.event.flags import read_flags
+from llama.event.names import has_skymap
+from llama.event.newest import Condition, newest_events
+from llama.event.skymap_info import read_info
+
+log = logging.getLogger("llama.run")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which events are kept: the newest `count` of `run` that match, with all `conditions`."""
+
+    count: int
+    run: str = "current_run"  # or past_runs/NAME
+    pattern: str = "*"
+    conditions: Sequence[Condition] = field(default_factory=tuple)
+
+    def directories(self, output_dir: Path) -> list[str]:
+        """Return the directories of the events, such as current_run/S190425z, the newest first."""
+        found = []
+        for name in newest_events(output_dir / self.run, self.count, self.pattern):
+            directory = f"{self.run}/{name}"
+            try:
+                if self._is_wanted(output_dir / directory):
+                    found.append(directory)
+            except LlamaError as error:
+                log.debug("%s is left alone: %s", directory, error)
+        return found
+
+    def _is_wanted(self, event_dir: Path) -> bool:
+        info = read_info(event_dir)
+        if read_flags(event_dir)["VETOED"] or not (has_skymap(info) or info["retracted"]):
+            return False
+        return all(condition.holds(event_dir, time.time()) for condition in self.conditions)
