@@ -3,7 +3,7 @@
 BIN := .venv/bin
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help demo test lint format bench fuzz
+.PHONY: help demo test lint format bench fuzz soak
 help: ## what there is (this list)
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -28,6 +28,9 @@ format: $(BIN)/.installed ## put all files into form
 
 bench: $(BIN)/.installed ## measure, print a table, write bench.json
 	@$(ACTIVE) python tests/bench/run.py
+
+soak: $(BIN)/.installed ## a simulated day in an hour: everything fails, nothing may be lost
+	@$(ACTIVE) python tests/system/soak.py
 
 fuzz: $(BIN)/.installed ## try to break every parser of outside input, ten minutes each
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
