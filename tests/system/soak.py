@@ -72,8 +72,9 @@ class Day:
                 yield source.uniform(1, 22), self.kill, (what,)
             for door, carried_out in zip(source.sample(SENDING, 2), (True, False), strict=True):
                 yield source.uniform(0, 18), self.kill_publisher, (door, carried_out)
-            for action in (self.fill_disk, self.move_clock, self.stop_broker):
+            for action in (self.fill_disk, self.stop_broker):
                 yield source.uniform(1, 22), action, ()
+            yield source.uniform(1, 22), self.move_clock, (source.uniform(30.0, 5400.0),)
             for name, ends in DOORS.items():
                 faults = source.choices(FAULTS, k=source.randint(1, 4))
                 yield source.uniform(0, 22), self.spoil, (name, source.choice(ends), faults)
@@ -158,8 +159,8 @@ class Day:
             self.one.wait(4.0)
         self.faults["disk"] += 1
 
-    def move_clock(self) -> None:
-        self.one.clock.step(-self.source.uniform(30.0, 5400.0))
+    def move_clock(self, back_s: float) -> None:
+        self.one.clock.step(-back_s)
         self.one.wait(3.0)
         self.faults["clock"] += 1
 

@@ -43,6 +43,13 @@ TYPED = (
     ("llama publish --dry-run", "", 0),
     ("llama run -o", "", None),
     ("llama status; llama explain S240101ab", "", 0),
+    (
+        "sed -i 's|^  source: {}|  source: {gfu: {kind: https_json, token: GFU_TOKEN, "
+        'url: "https://127.0.0.1:9/{start_gps}/{stop_gps}"}}|\' config.yaml; '
+        "snakemake events/S240101ab/icecube_neutrino_list.json",
+        "",
+        1,
+    ),
     ("echo 'oops: 1' >> config.yaml; llama status", "", 1),
 )
 
@@ -76,7 +83,9 @@ def test_no_secret_is_anywhere(moved_in: Path, tmp_path: Path, s3: Any, s3_endpo
                         f"aws_secret_access_key = {SPACES[1]}\n")  # fmt: skip
         config = home / "llama/config.yaml"
         text = config.read_text()
-        for name, value in {"slack": "C0123456789", "webhook": "https://127.0.0.1:9/hook"}.items():
+        places = {"slack": "C0123456789", "webhook": "https://127.0.0.1:9/hook"}
+        places |= {"gracedb": "https://127.0.0.1:9/api/"}
+        for name, value in places.items():
             before, found, after = text.rpartition(f"    {name}: null")  # of tests
             assert found
             text = f"{before}    {name}: {value}{after}"
@@ -95,6 +104,7 @@ def test_no_secret_is_anywhere(moved_in: Path, tmp_path: Path, s3: Any, s3_endpo
             stop.set()
             watcher.join()
     assert seen == {"publish"}  # the watcher has seen commands, and no secret among their words
+    assert "the neutrino source gfu gave no usable answer" in printed[TYPED[-2][0]]
     for line, text in printed.items():
         assert "Traceback" not in text, line
         found = [name for name, value in wanted.items() if value.decode() in text]
