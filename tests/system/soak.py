@@ -27,6 +27,7 @@ CLONE = Path(__file__).parents[2]
 sys.path += [str(CLONE / "tests" / place) for place in ("", "system", "unit")]
 
 from broker import Broker  # noqa: E402
+from listening import beating  # noqa: E402
 from soaking import DOORS, FAULTS, HOUR_S, SENDING, Soaked, soaked  # noqa: E402
 from test_listen_campaign import malformed  # noqa: E402
 from test_listen_disk import small_disk  # noqa: E402
@@ -54,6 +55,7 @@ class Day:
     def __init__(self, one: Soaked, seed: int, minutes: float) -> None:
         self.one, self.source, self.hour_s = one, random.Random(seed), minutes * 60 / 24
         self.events: dict[str, list[dict[str, Any]]] = {}
+        self.begins: list[float] = []  # hours of first alerts
         self.sent: list[bytes] = []
         self.malformed = 0
         self.faults: Counter[str] = Counter()
@@ -68,8 +70,10 @@ class Day:
             yield source.uniform(0, 23), self.send, ([malformed(source, n)], True)
         rounds = max(1, round(minutes / 5))
         for _ in range(rounds):
-            for what in ("listener", "daemon", "snakemake", "job"):
+            for what in ("listener", "daemon"):
                 yield source.uniform(1, 22), self.kill, (what,)
+            for what in ("snakemake", "job"):  # where there is one
+                yield source.choice(self.begins) + source.uniform(0.1, 1.0), self.kill, (what,)
             for door, carried_out in zip(source.sample(SENDING, 2), (True, False), strict=True):
                 yield source.uniform(0, 18), self.kill_publisher, (door, carried_out)
             for action in (self.fill_disk, self.stop_broker):
@@ -86,6 +90,7 @@ class Day:
         day = time.strftime("%y%m%d", time.gmtime(self.one.clock.start))
         graceid = f"{'S' if real else 'MS'}{day}{letters}"
         hour = happened = source.uniform(0.1, 18.0)
+        self.begins.append(hour)
         records, hours = [], []
         for kind in kinds:
             records.append(self._alert(kind, graceid, happened, hour, n))
@@ -148,10 +153,10 @@ class Day:
         # where one path is for both, it is looked up first
         look_up = [] if name == "slack" else [None]
         for end in DOORS[name] if look_up else DOORS[name][:1]:
-            self.one.doors[name].faults[end] = [*look_up, fault]
+            self.one.doors[name].faults.setdefault(end, []).extend([*look_up, fault])
 
     def spoil(self, name: str, end: str, faults: list[Any]) -> None:
-        self.one.doors[name].faults[end] = list(faults)
+        self.one.doors[name].faults.setdefault(end, []).extend(faults)
         self.faults[name] += len(faults)
 
     def fill_disk(self) -> None:
@@ -235,6 +240,7 @@ def soak(minutes: float, seed: int, keep: Path | None = None) -> dict[str, Any]:
         above = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="llama-soak-")))
         disk = stack.enter_context(small_disk(above / "disk", f"{100 + 15 * minutes:.0f}m"))
         broker = stack.enter_context(Broker())
+        stack.enter_context(beating(broker))
         one = stack.enter_context(soaked(disk, broker, seed))
         try:
             day = Day(one, seed, minutes)
