@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 # These three are pure Python and published as source only.
 WHEELS := --only-binary :all: --no-binary astroplan,connection-pool,pims
 
-.PHONY: help demo test lint format bench fuzz oldest
+.PHONY: help demo test lint format bench fuzz soak oldest
 help: ## what there is (this list)
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -36,6 +36,9 @@ format: $(BIN)/.installed ## put all files into form
 
 bench: $(BIN)/.installed ## measure, print a table, write bench.json
 	@$(ACTIVE) python tests/bench/run.py
+
+soak: $(BIN)/.installed ## a simulated day in an hour: everything fails, nothing may be lost
+	@$(ACTIVE) python tests/system/soak.py
 
 fuzz: $(BIN)/.installed ## try to break every parser of outside input, ten minutes each
 	@$(PIP) $(WHEELS) --editable '.[dev,fuzz]'

@@ -30,7 +30,9 @@ with logged(snakemake.log[0]):
         online=snakemake.params.online,
         **settings,
     )
-    made_from = {Path(path).name: path for path in snakemake.input}
+    # of skymap_info.json only what is named here: a later alert that says the same outdates nothing
+    made_from = {Path(path).name: path for path in snakemake.input.given}
+    settings |= {key: info[key] for key in ("graceid", "gps_time")}
     neutrinos["provenance"] = provenance(made_from, settings, neutrinos["seed"])
     history = Path(snakemake.log[0]).with_name("neutrino_lists.jsonl")
     late = remember(history, info["graceid"], neutrinos)

@@ -37,7 +37,8 @@ class Answer(NamedTuple):
 
 # What an answer can be spoilt with, by the end of the request's path. A list is used up from
 # the left, request by request; anything else stays. Number: that status. Pair: a status and its
-# Retry-After. `Answer`: sent instead. A word:
+# Retry-After. `Answer`: sent instead. A function: returns the answer, and may carry the request out
+# by calling what it is given. A word:
 #   drop    the connection is closed without an answer
 #   hang    no answer while the server lives
 #   short   half of the body, then the connection is closed
@@ -98,6 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
             return Answer(fault, {"error": "made up"})
         if isinstance(fault, tuple):
             return Answer(fault[0], {"error": "made up"}, {"Retry-After": str(fault[1])})
+        if callable(fault):
+            return fault(lambda: self.server.answer(request))
         if fault == "login":
             return Answer(200, LOGIN_PAGE, {"Content-Type": "text/html; charset=utf-8"})
         answer = self.server.answer(request)

@@ -21,6 +21,7 @@ class SlackDouble:
         self.messages: list[dict[str, Any]] = []
         self.files: dict[str, dict[str, Any]] = {}
         self.base = ""
+        self.now = time.time
         self._count = itertools.count(1)
 
     def answer(self, request: Request) -> Answer:
@@ -44,7 +45,7 @@ class SlackDouble:
         return Answer(200, {"ok": True} | method(fields))
 
     def _ts(self) -> str:
-        return f"{int(time.time())}.{next(self._count):06d}"
+        return f"{int(self.now())}.{next(self._count):06d}"
 
     def chat_postMessage(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         message = {key: fields[key] for key in ("text", "metadata", "channel") if key in fields}

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llama.errors import LlamaError
+from llama.files import take_lock
+
+PATIENCE_S = 600.0
 
 
 @contextlib.contextmanager
@@ -15,13 +18,17 @@ def logged(log: str | os.PathLike[str]) -> Iterator[None]:
     """Run the block of a rule's script; its errors end it with exit code 1.
 
     A `LlamaError` is printed as one sentence, its traceback goes to `log` only; the traceback
-    of a defect goes to both.
+    of a defect goes to both. A job that a killed Snakemake has left running is waited for: it must
+    not write over what this one makes.
     """
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("")
+    lock = path.with_name(f".{path.name}.lock")  # Snakemake deletes the log before a job
     try:
-        yield
+        with lock.open("a") as file:
+            take_lock(file, PATIENCE_S, lambda: f"another job writes {path}; wait for it or end it")
+            yield
     except LlamaError as error:
         path.write_text(traceback.format_exc())
         sys.stderr.write(f"{error}\n")

@@ -5,6 +5,7 @@ against a window of 500 s.
 """
 
 import re
+import time
 import warnings
 from datetime import UTC, datetime
 
@@ -62,7 +63,7 @@ def gps_to_iso(gps: float, digits: int = 6) -> str:
 
 def now_gps() -> float:
     """Return the present time in GPS seconds."""
-    return iso_to_gps(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f"))
+    return iso_to_gps(datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f"))
 
 
 def _utc_to_gps(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:

@@ -7,12 +7,14 @@ changes the samples at random.
 
 import gzip
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import yaml
 
@@ -26,7 +28,9 @@ from test_neutrinos_gcn import notice as json_notice  # noqa: E402
 from test_neutrinos_gcn import voevent as classic_notice  # noqa: E402
 
 from llama.alerts.gwalert import parse_alert  # noqa: E402
+from llama.event.bursts import read_bursts  # noqa: E402
 from llama.files import dump_json  # noqa: E402
+from llama.fleet import slurm  # noqa: E402
 from llama.neutrinos import gcn  # noqa: E402
 from llama.neutrinos.given import read_given  # noqa: E402
 from llama.settings.load import from_dict, read_config  # noqa: E402
@@ -72,16 +76,33 @@ def _settings(path: Path) -> None:
     from_dict(read_config(path))
 
 
+def _bursts(path: Path) -> None:
+    dump_json(read_bursts(path, {}).events)  # refuses NaN
+
+
+def _host_list(content: bytes) -> None:
+    slurm.hostnames(os.fsdecode(content.replace(b"\0", b"")))  # a word of a command has no NUL
+
+
+def _slurm_answers(content: bytes) -> None:
+    with mock.patch.object(slurm, "ask", return_value=content.decode(errors="replace")):
+        slurm.nodes()
+        slurm.queue()
+
+
 TARGETS: dict[str, Target] = {
     "voevent": lambda content: parse_alert(content, "alert.xml"),
     "gwalert": lambda content: parse_alert(content, "alert.json"),
     "icecube_notice": _of_path(_notice),
     "skymap": _skymap,
     "neutrinos": _neutrinos,
+    "bursts": _of_path(_bursts),
     "coincs": _of_path(read_coincs),
     "skymap_list": _of_path(list_skymaps),
     "table": _of_path(read_table),
     "settings": _of_path(_settings),
+    "host_list": _host_list,
+    "slurm_answers": _slurm_answers,
 }
 
 
@@ -103,6 +124,16 @@ def samples(name: str) -> list[bytes]:
         "skymap_list": lambda: [b"/nowhere/1.fits.gz\n/nowhere/2.fits.gz\n"],
         "table": lambda: [
             f"{HEADER}\n{'=' * 120}\n+2.29e-36 9 shard-0000/injection-3 /1.fits\n".encode()
+        ],
+        "bursts": lambda: [
+            b'[{"graceid": "E1", "gps_time": 1e9, "ra": 10.5, "dec": -3, "sigma": 2}]',
+            b'{"events": []}',
+        ],
+        "host_list": lambda: [b"llama-worker-[000-003,7],llama-head", b"a[1-2]b[3-4]"],
+        "slurm_answers": lambda: [
+            b"NodeName=llama-worker-000 Arch=x86_64 State=IDLE+CLOUD+POWERED_DOWN ThreadsPerCore=1 "
+            b"Reason=llama: no money [root@2026-11-27T08:00:00] Comment=x\n",
+            b"12|RUNNING|llama-worker-[000-001]|None|bns-o3-H1L1V1|shard|0\n",
         ],
         "settings": lambda: [(CLONE / "config.yaml").read_bytes(), yaml.safe_dump({}).encode()],
     }

@@ -11,12 +11,12 @@ from listening import kept, site, wait_for
 
 
 @contextmanager
-def small_disk(directory):
-    """Mount a disk of 1 MB on `directory`; skip where that is not allowed."""
+def small_disk(directory, size="1m"):
+    """Mount a disk of so many bytes on `directory`; skip where that is not allowed."""
     directory.mkdir()
     libc = ctypes.CDLL(None, use_errno=True)
     path = os.fsencode(directory)
-    if libc.mount(b"tmpfs", path, b"tmpfs", 0, b"size=1m"):
+    if libc.mount(b"tmpfs", path, b"tmpfs", 0, f"size={size}".encode()):
         pytest.skip("needs the right to mount")
     try:
         yield directory

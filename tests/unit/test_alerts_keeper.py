@@ -142,6 +142,8 @@ def test_a_failing_event_is_tried_less_and_less_often(
             now += 1
         waits_s.append(now - start + 5)
     assert waits_s == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    now -= 86400  # the clock is put back
+    assert not failing.waits("current_run/S1")
     failing.remove("current_run/S1")
     assert Failing(tmp_path / "failing.json").events == {}
     (tmp_path / "failing.json").write_text("broken")

@@ -225,6 +225,7 @@ def test_it_is_asked_once_a_minute_then_once_an_hour_then_never(
     assert late != after
     assert len(made.fetch(*WINDOW).rows) == 1
     assert asks_after(8 * 86400) == (0, late)
+    assert asks_after(-8 * 86400 - 7200)[0] == 1  # the clock is put back
 
 
 def test_a_server_in_trouble_changes_nothing_and_is_left_alone(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -52,3 +53,19 @@ def test_exit_code_and_output_of_a_script(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "no map; give one\n")
+
+
+def test_a_job_that_was_left_running_writes_first(tmp_path):
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom llama.script import logged\n"
+        "with logged('log'):\n    Path(sys.argv[1]).touch()\n    time.sleep(float(sys.argv[2]))\n"
+        "    Path('out').write_text(sys.argv[1])\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen([*command, "old", "1"], cwd=tmp_path) as left:
+        while not (tmp_path / "old").exists():
+            time.sleep(0.01)
+        (tmp_path / "log").unlink()  # as Snakemake does
+        subprocess.run([*command, "new", "0"], cwd=tmp_path, check=True)
+        assert left.wait() == 0
+    assert (tmp_path / "out").read_text() == "new"

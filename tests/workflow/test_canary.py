@@ -76,7 +76,9 @@ def test_no_secret_is_anywhere(moved_in: Path, tmp_path: Path, s3: Any, s3_endpo
                         f"aws_secret_access_key = {SPACES[1]}\n")  # fmt: skip
         config = home / "llama/config.yaml"
         text = config.read_text()
-        for name, value in {"slack": "C0123456789", "webhook": "https://127.0.0.1:9/hook"}.items():
+        places = {"slack": "C0123456789", "webhook": "https://127.0.0.1:9/hook"}
+        places |= {"gracedb": "https://127.0.0.1:9/api/"}
+        for name, value in places.items():
             before, found, after = text.rpartition(f"    {name}: null")  # of tests
             assert found
             text = f"{before}    {name}: {value}{after}"

@@ -17,6 +17,7 @@ from workspace import (
     strict_json,
 )
 
+from llama.event.audit import audit_files
 from llama.event.flags import read_flags, write_flags
 from llama.event.skymap_info import read_info
 from llama.times import gps_to_iso, gps_to_mjd, now_gps
@@ -86,6 +87,9 @@ def test_another_alert_remakes_its_event_and_no_other(event: Workspace) -> None:
     assert significance["odds_ratio"] != odds
     assert significance["inputs"]["gw_skymap_info"]["far"] == 1e-8
     assert not (event.output / "events/S240101cd/significance_lvc-i3.json").exists()
+    # nor does the audit take the list, which stays, for one of another alert
+    found = audit_files(event.output, event.event, TARGET)
+    assert not [f for f in found if f.check == "inputs" and "neutrino_list" in f.sentence]
 
 
 def test_an_alert_with_another_false_alarm_rate_remakes_what_depends_on_it(

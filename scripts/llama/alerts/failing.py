@@ -29,8 +29,9 @@ class Failing:
 
     def waits(self, directory: str) -> bool:
         """Tell whether it is too early to try an event again."""
-        # a minute's tick may come a little early
-        return time.time() + 5 < self.events.get(directory, {}).get("next_try", 0.0)
+        wait_s = self.events.get(directory, {}).get("next_try", 0.0) - time.time()
+        # a minute's tick may come a little early, and a clock may be put back
+        return bool(5 < wait_s <= _MOST_S)
 
     def add(self, directory: str, reason: str) -> None:
         """Remember that an event failed."""

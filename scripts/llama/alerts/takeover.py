@@ -8,6 +8,7 @@ between finds the same record pending, and the event as if nothing had happened.
 
 import json
 import logging
+import time
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -165,7 +166,7 @@ def _write_heard(result: IntakeResult, entry: Entry) -> None:
             "topic": entry.topic,
             "kafka_time_ms": entry.kafka_time_ms,
             "heard_at": entry.received_at,
-            "taken_over_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z",
+            "taken_over_at": f"{datetime.fromtimestamp(time.time(), UTC):%Y-%m-%dT%H:%M:%S.%f}Z",
             "archive": entry.archive,
         }
         write_json(path, heard)

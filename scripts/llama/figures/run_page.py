@@ -49,7 +49,7 @@ def write_run_page(settings: Settings) -> tuple[Path, dict[str, Any]]:
 
 def run_content(settings: Settings) -> dict[str, Any]:
     """Return the page as lists and strings: marks, lead, health, rows; blinded values hidden."""
-    output_dir, now = settings.output_dir, datetime.now(UTC)
+    output_dir, now = settings.output_dir, datetime.fromtimestamp(time.time(), UTC)
     rows = _rows(output_dir)
     health = [_listener(settings), _run(output_dir), _spool(output_dir), _outbox(output_dir)]
     bad = [name.lower() for name, well, _ in health if not well]

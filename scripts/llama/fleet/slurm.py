@@ -69,7 +69,9 @@ class Job(NamedTuple):
 def ask(*words: str) -> str:
     """Run one of Slurm's commands once and return what it prints."""
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            words, capture_output=True, encoding="utf-8", errors="replace", timeout=120
+        )
     except FileNotFoundError as error:
         raise SlurmError(
             f"there is no {words[0]} on this machine; install it with: apt-get install slurm-client"
@@ -118,7 +120,7 @@ def nodes() -> list[Node]:
     found = []
     for line in ask("scontrol", "--oneliner", "show", "node").splitlines():
         fields = dict(re.findall(r"(\w+)=(\S*)", line))
-        if "NodeName" not in fields:
+        if not {"NodeName", "State"} <= fields.keys():
             continue
         reason = re.search(r" Reason=(.*?)(?: \[\S+@\S+\])?(?: Comment=.*)?$", line.rstrip())
         state = frozenset(fields["State"].rstrip("*").split("+"))

@@ -124,14 +124,15 @@ class HttpsJsonSource:
         return self._directory / f"{start_gps:.3f}-{stop_gps:.3f}.json"
 
     def _is_due(self, kept: dict[str, Any] | None, stop_gps: float) -> bool:
+        # a clock may be put back: abs
         failure = self._directory / ".failed"
-        if failure.exists() and time.time() - failure.stat().st_mtime < _WAITING_S:
+        if failure.exists() and abs(time.time() - failure.stat().st_mtime) < _WAITING_S:
             return False
         if kept is None:
             return True
         if now_gps() > stop_gps + _LATE_DAYS * 86400:
             return False
-        age_s = now_gps() - iso_to_gps(kept["asked_at"])
+        age_s = abs(now_gps() - iso_to_gps(kept["asked_at"]))
         return age_s > (_SETTLED_S if self._is_complete(kept, stop_gps) else _WAITING_S)
 
     def _note_failure(self) -> None:

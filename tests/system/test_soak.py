@@ -1,0 +1,17 @@
+"""The simulated day of soak.py, short: three events, every fault, a killed process of each kind."""
+
+from soak import soak
+
+SEED = 8
+
+
+def test_a_day_in_which_everything_goes_wrong(tmp_path):
+    told = soak(minutes=0.8, seed=SEED, keep=tmp_path / "kept")
+    print(told)
+    assert told["events"] == 3
+    assert {"slack", "gracedb", "gcn", "icecube", "webhook"} == told["messages"].keys()
+    assert {"listener", "daemon", "publisher"} <= told["killed"].keys()
+    assert told["killed"].keys() & {"snakemake", "job"}
+    assert {"disk", "clock", "broker", "slack", "gracedb", "webhook", "stream"} <= told[
+        "faults"
+    ].keys()
