@@ -87,4 +87,4 @@ def test_the_window_is_open_at_500_s():
     [(None, "–"), (487.83, "488"), (1234.5, "1,230"), (22999.7, "23,000"), (2.5e7, "2.5e+07")],
 )
 def test_energies_are_read_without_counting_zeros(energy_gev, shown):
-    assert text.energy_text(energy_gev) == shown
+    assert text.three_digits(energy_gev) == shown

@@ -224,7 +224,7 @@ def _table_row(count: int, event: Record, single: Record, info: Record) -> list[
         number(event.get("dec"), "+.2f"),
         number(sigma, ".2f"),
         number(sigma * text.R90_PER_SIGMA, ".2f"),
-        text.energy_text(event.get("energy")),
+        text.three_digits(event.get("energy")),
         number(single.get("odds_ratio")),
         p_text(single.get("p_value")),
         clean(event.get("type") or MISSING, 20),

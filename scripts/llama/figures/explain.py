@@ -82,12 +82,12 @@ def explain_lines(explanation: Mapping[str, Any], odds_ratio: float) -> list[str
     if explanation["factors"]:
         lines.append("")
         lines += [f"  {t:<20} {f:>10}  {words}" for t, f, words, _ in explanation["factors"]]
-        lines.append(f"  {'= odds ratio':<20} {number(odds_ratio, '.3g'):>10}")
+        lines.append(f"  {'= odds ratio':<20} {text.three_digits(odds_ratio):>10}")
     return lines
 
 
 def _times(factor: float) -> str:
-    return f"× {factor:.3g}"
+    return f"× {text.three_digits(factor)}"
 
 
 def _summary(
@@ -96,7 +96,9 @@ def _summary(
     odds = significance["odds_ratio"]
     which = " and ".join(f"neutrino {k}" for k, _ in chosen)
     which = which or ("a neutrino" if why["members"] else "a gamma-ray burst")
-    compared = f"{_plain(odds)} times" if odds >= 1 else f"only {_plain(odds)} times"
+    compared = (
+        f"{text.three_digits(odds)} times" if odds >= 1 else f"only {text.three_digits(odds)} times"
+    )
     sentences = [
         f"One source of the wave and of {which} is {compared} as probable as everything else."
     ]
@@ -120,10 +122,6 @@ def _summary(
             f"(p = {text.p_text(p_value)})."
         )
     return sentences
-
-
-def _plain(value: float) -> str:
-    return f"{value:.3g}"
 
 
 def _nothing(significance: Record, events: Sequence[Record], info: Record) -> str:

@@ -55,9 +55,9 @@ def area_text(area_deg2: object) -> str:
     )
 
 
-def energy_text(energy_gev: object) -> str:
-    """Return an energy in GeV to three digits: `23,000`, from 1e6 on `2.5e+07`."""
-    known = finite(energy_gev)
+def three_digits(value: object) -> str:
+    """Return a number to three digits: `23,000`, from 1e6 on `2.5e+07`."""
+    known = finite(value)
     if known is None or not 1000 <= known < 1e6:
         return number(known, ".3g")
     return f"{float(f'{known:.3g}'):,.0f}"
