@@ -54,7 +54,7 @@ CASES = {
 @pytest.mark.parametrize("p_astro", [0.999, 1e-4])
 def test_the_stated_numbers_multiply_to_the_stated_odds(told, name, tiles, p_astro):
     result, why = told(CASES[name], tiles, P_ASTRO | {"p_astro": p_astro})
-    lines = explain_lines(why, result["odds_ratio"])
+    lines = [line.replace(",", "") for line in explain_lines(why, result["odds_ratio"])]
     stated = [float(x) for line in lines for x in re.findall(r"  × (\S+)  ", line)]
     assert len(stated) == 7
     odds = float(lines[-1].split()[-1])
