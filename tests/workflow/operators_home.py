@@ -42,6 +42,8 @@ def move_in(machine: Workspace, home: Path) -> None:
     shutil.copytree(machine.clone, home / "llama", symlinks=True)
     (home / ".local/share").mkdir(parents=True)
     shutil.copytree(machine.output, home / ".local/share/llama", symlinks=True)
+    (home / "llama/events").unlink()
+    (home / "llama/events").symlink_to("../.local/share/llama/current_run")
     shutil.copy(REPOSITORY / "Makefile", home / "llama")
     venv = home / "llama/.venv/bin"  # active already, and newer than any pyproject.toml
     venv.mkdir(parents=True)
