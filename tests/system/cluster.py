@@ -43,7 +43,7 @@ class Fleet:
         """The directory of Slurm's files."""
         return self.workspace.output / "fleet/slurm"
 
-    def run(self, *words: str, code: int | None = 0, timeout: float = 120) -> str:
+    def run(self, *words: str, code: int | None = 0, timeout: float = 240) -> str:
         """Run a command on the head as typed in the clone, and return what it printed."""
         done = subprocess.run(
             words, cwd=self.workspace.clone, env=self.environment, text=True, timeout=timeout,
@@ -81,7 +81,7 @@ class Fleet:
         tails = [f"--- {log}\n{log.read_text()[-4000:]}" for log in logs if log.exists()]
         return "\n".join([printed, *tails])
 
-    def wait(self, what: Callable[[], object], seconds: float = 90) -> Any:
+    def wait(self, what: Callable[[], object], seconds: float = 180) -> Any:
         """Wait until `what` is true, and return it."""
         deadline = time.monotonic() + seconds
         while not (found := what()):

@@ -49,7 +49,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 @pytest.fixture
 def fleet(head: Fleet) -> Iterator[Fleet]:
     """The head for one test, with a hard limit; what the test has left is put away."""
-    with at_most(240, head.explain):
+    with at_most(480, head.explain):
         yield head
     with at_most(90, head.explain):
         head.rest()
@@ -60,7 +60,7 @@ def test_a_study_on_four_droplets_is_the_local_one_bit_for_bit(fleet: Fleet) -> 
     local = fleet.local_run()
     created, spent, asked = fleet.cloud.created, fleet.spent(), len(fleet.s3.requests())
     fleet.idle_s(60)  # none goes while a slow machine submits
-    fleet.run(*RUN, timeout=200)
+    fleet.run(*RUN, timeout=400)
     assert fleet.numbers() == local
     assert fleet.shards() == 40
     assert fleet.cloud.peak == 4
@@ -94,7 +94,7 @@ def test_droplets_that_die_or_do_not_boot_or_have_no_disk_and_spaces_away(fleet:
     log = fleet.slurm / "log/fleet.log"
     fleet.wait(lambda: "failed llama-worker-000" in log.read_text()[fleet.log_from :])
     fleet.cloud.boot_fail = set()
-    assert fleet.wait_for(run, 120) == 0
+    assert fleet.wait_for(run, 240) == 0
     assert fleet.numbers() == local
     assert _restarts(fleet, job)
     assert "the disk is full" in fleet.said()
@@ -115,7 +115,7 @@ def test_snakemake_killed_and_slurmctld_restarted(fleet: Fleet) -> None:
     time.sleep(3)
     assert "slurmctld not running" in fleet.run("llama", "fleet", "status", code=1)
     fleet.up()
-    assert fleet.wait_for(run, 120) == 0
+    assert fleet.wait_for(run, 240) == 0
     assert fleet.numbers() == local
     made = [line for line in fleet.s3.requests()[before:] if f"PUT /{BUCKET}/studies/" in line]
     assert len(made) == SHARDS, made  # nothing was computed twice
@@ -137,7 +137,7 @@ def test_a_budget_that_is_reached_stops_the_fleet_and_a_larger_one_resumes_it(fl
     assert "waiting   " in status
     assert "above fleet.max_usd_per_day" in status
     fleet.change("max_usd_per_day", "50.0")
-    assert fleet.wait_for(run, 120) == 0
+    assert fleet.wait_for(run, 240) == 0
     assert fleet.numbers() == local
 
 

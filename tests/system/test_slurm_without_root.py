@@ -29,7 +29,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 @pytest.fixture
 def fleet(head: Fleet) -> Iterator[Fleet]:
     """The head for one test, with a hard limit; what the test has left is put away."""
-    with at_most(240, head.explain):
+    with at_most(480, head.explain):
         yield head
     with at_most(90, head.explain):
         head.rest()
@@ -42,7 +42,7 @@ def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet)
     run = fleet.start("snakemake", "--profile", "do-cluster")
     node = fleet.wait(lambda: fleet.jobs("R"))[0].split()[1]
     fleet.droplets.kill(node)
-    assert fleet.wait_for(run, 120) == 0
+    assert fleet.wait_for(run, 240) == 0
     assert fleet.numbers() == local
     fleet.let_go()
     assert fleet.cloud.created == fleet.cloud.deleted
