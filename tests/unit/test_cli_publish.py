@@ -149,6 +149,6 @@ def test_one_destination_cannot_be_both(run_dir: Path) -> None:
 )  # fmt: skip
 def test_destinations_are_checked(run_dir: Path, line: str) -> None:
     config = run_dir.parent / "config.yaml"
-    config.write_text(default_yaml().replace(f"{line.partition(':')[0]}: null", line, 1))
+    config.write_text(default_yaml().replace(f" {line.partition(':')[0]}: null", f" {line}", 1))
     with pytest.raises(LlamaError, match=f"publish.real.{line.partition(':')[0]}"):
         load(config)
