@@ -61,9 +61,14 @@ def gps_to_iso(gps: float, digits: int = 6) -> str:
     return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}{tail}Z"
 
 
+def utc_now() -> datetime:
+    """Return the present time in UTC; by the clock that everything else reads, time.time."""
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
 def now_gps() -> float:
     """Return the present time in GPS seconds."""
-    return iso_to_gps(datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f"))
+    return iso_to_gps(utc_now().strftime("%Y-%m-%dT%H:%M:%S.%f"))
 
 
 def _utc_to_gps(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:

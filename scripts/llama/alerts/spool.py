@@ -41,6 +41,7 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes, sync_directory, write_bytes, write_json
+from llama.times import utc_now
 
 REPLAY = "replay"
 # How long brokers, who keep records for a few days, may deliver one again.
@@ -174,7 +175,7 @@ class Spool:
     def tidy(self) -> None:
         """Forget what was taken over long ago, and remove what killed processes left behind."""
         now = time.time()
-        days = [self._day(_now() - timedelta(days=age)) for age in range(2)]
+        days = [self._day(utc_now() - timedelta(days=age)) for age in range(2)]
         for directory in (self.directory, self._done, self._quarantine, *days):
             for path in directory.glob(".*"):
                 _remove_older(path, now - _STALE_S)
@@ -187,7 +188,7 @@ class Spool:
         return next((place for place in places if (place / f"{name}.json").exists()), None)
 
     def _archive(self, name: str, record: Record, content: bytes) -> Entry:
-        received = max(_now(), self._last + timedelta(microseconds=1))
+        received = max(utc_now(), self._last + timedelta(microseconds=1))
         self._last = received
         path = self._archive_path(name, received, content)
         if not path.exists():
@@ -239,10 +240,6 @@ class Spool:
                 self._durable.add(directory)
 
 
-def _now() -> datetime:
-    return datetime.fromtimestamp(time.time(), UTC)
-
-
 def _name(record: Record, content: bytes) -> str:
     """Return the record's name: safe in any file system whatever the topic is called."""
     digest = sha256_bytes(content)
@@ -287,7 +284,7 @@ def _set_aside(path: Path, quarantine: Path, reason: str) -> None:
         content = None
     target = quarantine / path.name
     if isinstance(content, dict):
-        at = f"{_now():%Y-%m-%dT%H:%M:%SZ}"
+        at = f"{utc_now():%Y-%m-%dT%H:%M:%SZ}"
         write_json(target, content | {"reason": reason[:2000], "quarantined_at": at})
     elif path.exists():
         write_bytes(target, path.read_bytes())

@@ -8,10 +8,8 @@ between finds the same record pending, and the event as if nothing had happened.
 
 import json
 import logging
-import time
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from llama.alerts.gwalert import parse_alert
@@ -24,6 +22,7 @@ from llama.errors import LlamaError
 from llama.event.flags import PRESETS, read_flags
 from llama.event.skymap_info import FILE_NAME, read_info
 from llama.files import sync_directory, write_json
+from llama.times import utc_now
 
 _JSON_KEYS = ("superevent_id", "alert_type", "event")
 
@@ -166,7 +165,7 @@ def _write_heard(result: IntakeResult, entry: Entry) -> None:
             "topic": entry.topic,
             "kafka_time_ms": entry.kafka_time_ms,
             "heard_at": entry.received_at,
-            "taken_over_at": f"{datetime.fromtimestamp(time.time(), UTC):%Y-%m-%dT%H:%M:%S.%f}Z",
+            "taken_over_at": f"{utc_now():%Y-%m-%dT%H:%M:%S.%f}Z",
             "archive": entry.archive,
         }
         write_json(path, heard)

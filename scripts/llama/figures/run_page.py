@@ -7,7 +7,6 @@ asked for: the page shows what no file knows (locks, silence, ages).
 import re
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from llama.figures.receipts import sent_words, waiting
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import read_json
 from llama.settings.model import Settings
+from llama.times import utc_now
 
 Record = Mapping[str, Any]
 Cell = tuple[str, float | str | None]  # what is shown, and what it is sorted by if that differs
@@ -49,7 +49,7 @@ def write_run_page(settings: Settings) -> tuple[Path, dict[str, Any]]:
 
 def run_content(settings: Settings) -> dict[str, Any]:
     """Return the page as lists and strings: marks, lead, health, rows; blinded values hidden."""
-    output_dir, now = settings.output_dir, datetime.fromtimestamp(time.time(), UTC)
+    output_dir, now = settings.output_dir, utc_now()
     rows = _rows(output_dir)
     health = [_listener(settings), _run(output_dir), _spool(output_dir), _outbox(output_dir)]
     bad = [name.lower() for name, well, _ in health if not well]
