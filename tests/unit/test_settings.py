@@ -331,10 +331,12 @@ def test_every_setting_is_documented():
             assert "$ref" in entry or entry["description"], name
 
 
-def test_settings_load_fast():
-    program = (
-        "import time; start = time.process_time(); import llama.settings; llama.settings.load();"
-        "print(time.process_time() - start)"
+def test_settings_load_without_what_is_slow():
+    """Every command loads them."""
+    program = "import sys; import llama.settings; llama.settings.load(); print(*sys.modules)"
+    child = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert float(child.stdout) < 0.35
+    loaded = set(child.stdout.split())
+    assert "pydantic" in loaded
+    assert not loaded & {"numpy", "astropy", "scipy", "pandas", "h5py", "snakemake", "boto3"}

@@ -49,7 +49,7 @@ def larger(study: Workspace, injections: int = 3000, size: int = 1000) -> Path:
 
 def wait_for_work(run: "subprocess.Popen[str]", studies: Path, done: int) -> None:
     """Wait until so many shards are there and one more is at work."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while (
         len(list(studies.glob("*/background/shard-*"))) < done
         or not list(studies.glob("*/background/.shard-*.progress.json"))

@@ -156,10 +156,10 @@ class Monitor:
         self.state.error_at = time.time()
         self.state.error = text[:500]
 
-    def tick(self, *, now: bool = False) -> bool:
-        """Tell everybody how it is, at most every five seconds unless `now`; True if told."""
+    def tick(self, *, now: bool = False) -> None:
+        """Tell everybody how it is, at most every five seconds unless `now`."""
         if time.monotonic() < self._next and not now:
-            return False
+            return
         self._next = time.monotonic() + _RENEWED_EVERY_S
         self.state.renewed_at = time.time()
         self.told = asdict(self.state)
@@ -169,7 +169,6 @@ class Monitor:
         except LlamaError as error:  # the disk is full: whoever reads the file sees its age
             log.warning("cannot write the state: %s", error)
         self._tell_systemd()
-        return True
 
     def _raise_alarms(self) -> None:
         problems = find_problems(self.state, self.settings, self.state.renewed_at)

@@ -85,8 +85,8 @@ class Listener:
             self._later = []
             if messages and not self._keep(messages, stop):
                 return
-            if self._monitor.tick():
-                self._count_lag()
+            self._count_lag()
+            self._monitor.tick()
             if time.monotonic() - self._tidied > _TIDY_S:
                 self._tidied = time.monotonic()
                 self._spool.tidy()
