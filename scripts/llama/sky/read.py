@@ -6,6 +6,7 @@ or 1024 a row, gzip once, twice or not at all, with and without distance columns
 
 import io
 import math
+import re
 import warnings
 import zlib
 from collections.abc import Mapping
@@ -118,7 +119,7 @@ def _read_table(content: bytes, name: str) -> tuple[dict[str, Any], Columns]:
                 which = next(
                     (i for i, found in enumerate(names) if found.keys() & {*_PROBABILITY}), 0
                 )
-                header, data = tables[which].header, tables[which].data
+                header, data = tables[which].header, _rows(tables[which], content)
                 wanted = ("COORDSYS", "ORDERING", "NSIDE", *_META, *_MOMENTS)
                 keys = {key: header[key] for key in wanted if key in header}
                 columns = {
@@ -141,6 +142,18 @@ def _read_table(content: bytes, name: str) -> tuple[dict[str, Any], Columns]:
     return keys, _checked(columns, name)
 
 
+def _rows(table: Any, content: bytes) -> Any:
+    """Return the rows of a table; plain ones are left where they are, astropy copies the file."""
+    columns = table.columns
+    plain = all(re.fullmatch(r"\d*[BIJKED]", form) for form in columns.formats)
+    scaled = any(column.bscale or column.bzero for column in columns)
+    size = columns.dtype.itemsize
+    if not plain or scaled or size != table.header["NAXIS1"]:
+        return table.data
+    start, count = table.fileinfo()["datLoc"], max(table.header["NAXIS2"], 0)
+    return np.frombuffer(content, columns.dtype.newbyteorder(">"), count, start)
+
+
 def _checked(columns: Columns, name: str) -> Columns:
     """Return the columns one pixel a row; indices are int64, all others as they are stored."""
     checked: Columns = {}
@@ -148,7 +161,7 @@ def _checked(columns: Columns, name: str) -> Columns:
         if column.dtype.kind not in ("iu" if key in _INDEX else "iuf"):
             raise LlamaError(f"{name} has no numbers in column {key}; download the map again")
         # O3 maps store UNIQ unsigned
-        checked[key] = (column.astype(np.int64) if key in _INDEX else column).ravel()
+        checked[key] = (column.astype(np.int64) if key in _INDEX else column).reshape(-1)
     sizes = {column.size for column in checked.values()}
     if len(sizes) != 1:
         raise LlamaError(f"{name} has columns of different length; download the map again")
