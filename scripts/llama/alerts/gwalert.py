@@ -117,8 +117,8 @@ def _to_alert(notice: Mapping[str, Any]) -> Alert:
         properties=_mapping(event.get("properties"), "properties"),
         skymap=_fits(event.get("skymap"), "skymap"),
         skymap_filename=unknown.pop("skymap_filename", None),
-        combined_skymap=_fits(coincidence.pop("combined_skymap", None), "combined_skymap"),
-        external_coinc=coincidence or None,
+        # the combined map is the publisher's own coincidence; it stays in the archived alert
+        external_coinc={k: v for k, v in coincidence.items() if k != "combined_skymap"} or None,
         extra={**extra, "event": unknown} if unknown else extra,
     )
 

@@ -249,7 +249,9 @@ class Keeper:
                     return
                 if directory in self._made or is_processed(self._output_dir / directory):
                     continue
-                waiting.remove(directory)
+                for queue in (self._new, self._old):  # it may wait in both: once is enough
+                    if directory in queue:
+                        queue.remove(directory)
                 if kept is None:
                     kept = set(self._choice.directories(self._output_dir))
                 if directory in kept:

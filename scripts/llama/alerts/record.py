@@ -24,8 +24,8 @@ _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,150}(?:,[0-9]{1,6})?")
 class Alert:
     """One notice about one gravitational-wave candidate, checked.
 
-    Times are ISO 8601 UTC, `far_hz` is in Hz, probabilities in [0, 1]; `skymap` and
-    `combined_skymap` are raw FITS bytes. A bare retraction has neither event time nor FAR.
+    Times are ISO 8601 UTC, `far_hz` is in Hz, probabilities in [0, 1]; `skymap` is raw FITS
+    bytes. A bare retraction has neither event time nor FAR.
     `extra` keeps what the notice says beyond the fields. `LlamaError` for an invalid value.
     """
 
@@ -47,7 +47,6 @@ class Alert:
     gracedb_url: str | None = None
     skymap: bytes | None = field(default=None, repr=False)
     skymap_filename: str | None = None
-    combined_skymap: bytes | None = field(default=None, repr=False)
     external_coinc: Mapping[str, Any] | None = None
     hardware_injection: bool = False
     internal: bool = False

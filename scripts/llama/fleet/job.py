@@ -18,33 +18,20 @@ import os
 import re
 import shlex
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes, write_json
+from llama.fleet import slurm
 
 JOBS, INPUTS = Path("fleet/jobs"), Path("fleet/inputs.json")
 SPACES = Path("fleet/slurm/spaces.json")  # written by `llama fleet up`
 _OPTIONS = ("--partition=llama", "--requeue", "--export=PATH", "--chdir=/", "--open-mode=append")
 
 
-def main(words: list[str]) -> int:
-    """Submit a job, or tell how one is; the working directory is the output directory."""
-    try:
-        if words[:1] == ["status"]:
-            print(status(words[1]))  # noqa: T201
-        else:
-            print(_submit(words[1:]))  # noqa: T201
-    except LlamaError as error:
-        sys.stderr.write(f"llama: {error}\n")
-        time.sleep(1)  # Snakemake tries again at once
-        return 1
-    return 0
-
-
-def _submit(words: list[str]) -> str:
+def _submit(words: Sequence[str]) -> str:
     parser = argparse.ArgumentParser(prog="llama.fleet.job submit")
     parser.add_argument("--file", nargs=2, action="append", default=[])
     parser.add_argument("--files", nargs="+", action="append", default=[])
@@ -63,8 +50,6 @@ def submit(properties: dict[str, Any], named: dict[str, str | list[str]], script
 
     `properties` are Snakemake's, `named` its inputs by name; `scripts` holds the rules' scripts.
     """
-    from llama.fleet import slurm
-
     spaces = read_json(SPACES)
     inputs = _ship(spaces, named)
     document = describe(properties, named, inputs, scripts) | {"spaces": spaces}
@@ -157,8 +142,6 @@ def status(number: str) -> str:
 
     A success without its outputs is a failure.
     """
-    from llama.fleet import slurm
-
     state = slurm.job_state(number)
     if state == "running":
         return state
@@ -203,4 +186,4 @@ def _tell(log: Path) -> None:
 
 if __name__ == "__main__":
     os.umask(0o022)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(slurm.answer_snakemake(sys.argv[1:], _submit, status))

@@ -205,13 +205,18 @@ def submit(words: Sequence[str], name: str = "") -> str:
     return answer.strip().split(";")[0]
 
 
-def main(words: Sequence[str]) -> int:
-    """Submit a job of a cluster with a shared file system, or tell its state."""
+def answer_snakemake(
+    words: Sequence[str],
+    submitted: Callable[[Sequence[str]], str] = submit,
+    state: Callable[[str], str] = job_state,
+) -> int:
+    """Print what Snakemake asks for, and return the exit code.
+
+    `words` are `submit` and what the job is, or `status` and its number. Without other functions
+    it is a job of a cluster with a shared file system.
+    """
     try:
-        if words[:1] == ["status"]:
-            print(job_state(words[1]))  # noqa: T201
-        else:
-            print(submit(words[1:]))  # noqa: T201
+        print(state(words[1]) if words[0] == "status" else submitted(words[1:]))  # noqa: T201
     except LlamaError as error:
         sys.stderr.write(f"llama: {error}\n")
         time.sleep(1)  # Snakemake tries again at once
@@ -220,4 +225,4 @@ def main(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(answer_snakemake(sys.argv[1:]))
