@@ -6,12 +6,17 @@ snakemake populations.hdf5       the background studies named in config.yaml
 snakemake --profile do-cluster   the same, on droplets
 """
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
-configfile: f"{workflow.basedir}/config.yaml"
+# One file alone, as for `llama`: --configfile, $LLAMA_CONFIG or the clone's, never two mixed.
+if not workflow.overwrite_configfiles:
+
+    configfile: os.environ.get("LLAMA_CONFIG") or f"{workflow.basedir}/config.yaml"
 
 
 report: "rules/report/workflow.rst"

@@ -26,8 +26,7 @@ class Workflow:
         found = find_config()
         self._output_dir = output_dir
         self._clone = find_clone()
-        own = found is None or found.resolve() == (self._clone / "config.yaml").resolve()
-        self._options = [] if found is None or own else ["--configfile", str(found.resolve())]
+        self._settings = {} if found is None else {"LLAMA_CONFIG": str(found.resolve())}
 
     def make(self, directory: str, log: Path) -> "subprocess.Popen[bytes]":
         """Start making every product of an event; messages go to `log`."""
@@ -46,9 +45,9 @@ class Workflow:
             log.parent.mkdir(parents=True, exist_ok=True)
             with out.open("wb") as stdout, log.open("wb") as stderr:
                 return subprocess.Popen(
-                    [sys.executable, "-m", "snakemake", *words, *self._options],
+                    [sys.executable, "-m", "snakemake", *words],
                     cwd=self._clone,
-                    env=os.environ | {"PATH": path},
+                    env=os.environ | self._settings | {"PATH": path},
                     stdin=subprocess.DEVNULL,
                     stdout=stdout if out != log else stderr,
                     stderr=stderr,

@@ -158,8 +158,6 @@ def command(launch: Launch) -> list[str]:
         background["injections"] = launch.injections
     words = [sys.executable, "-m", "snakemake", f"studies/{launch.study}/background"]
     words += ["--profile", launch.profile]
-    if given := os.environ.get("LLAMA_CONFIG"):
-        words += ["--configfile", str(Path(given).absolute())]
     if background:
         words += ["--config", f"background={json.dumps(background)}"]
     return words
