@@ -86,10 +86,12 @@ def _draw_background(
     there = odds if there is None else there
     scale = there / odds if there and odds else 1.0
     singles = _singles(significance, neutrinos, scale)
-    shown = [x for x in (there, *(x for x, _, _ in singles), *positive[:1], *positive[-1:]) if x]
+    # the smallest odds of the background are tens of decades away, and no one asks for them
+    ends = positive[[len(positive) // 10, -1]] if len(positive) else []
+    shown = [x for x in (there, *(x for x, _, _ in singles), *ends) if x]
     _set_limits(axes, shown or [1.0], min([1 / (n + 1), *(y for _, y, _ in singles)]))
     axes.step(
-        np.r_[axes.get_xlim()[1], positive[-ranks], axes.get_xlim()[0]],
+        np.r_[axes.get_xlim()[1], positive[-ranks], min(axes.get_xlim()[0], *positive[:1], 1.0)],
         np.r_[1, 1 + ranks, 1 + len(positive)] / (1 + n),
         where="post",
         color=INK,
@@ -122,11 +124,13 @@ def _draw_background(
         axis.set_minor_formatter(NullFormatter())
     axes.grid(color=ASIDE, lw=0.3, alpha=0.5)
     axes.legend(loc="lower left", frameon=True, framealpha=0.9, edgecolor="none")
-    zeros = n - len(positive)
-    notes = f"{100 * zeros / n:.3g} % of {n} background triggers have odds 0, left of this axis"
+    left = int(np.searchsorted(background, axes.get_xlim()[0]))
+    zeros = 100 * (n - len(positive)) / n
+    notes = f"{100 * left / n:.3g} % of {n} background triggers are left of this axis"
+    notes += f", {zeros:.3g} % with odds 0" if zeros else ""
     if odds == 0:
         notes += "; so has this event: odds 0, p = 1"
-    return notes + "." if zeros or odds == 0 else ""
+    return notes + "." if left or odds == 0 else ""
 
 
 def _singles(
