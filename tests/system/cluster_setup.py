@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,10 @@ def fleet(
             made = namespaces.Droplets(root / "droplets", {"/etc/llama/task-prolog": prolog})
         else:
             made = processes.Droplets(root / "droplets", prolog)
-            times = override(times, processes.slurm_conf(root / "droplets", droplets))
+            spool = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp", prefix="llama-"))
+            )
+            times = override(times, processes.slurm_conf(root / "droplets", spool, droplets))
         (root / "slurm-extra.conf").write_text(times)
         stack.callback(made.end)
         s3 = S3(address, root / "s3.log")

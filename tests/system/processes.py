@@ -15,11 +15,14 @@ HEAD = "127.0.0.1"
 PORT = 16900
 
 
-def slurm_conf(directory: Path, count: int) -> str:
-    """Return the lines of slurm.conf by which all slurmd's can be on one machine."""
+def slurm_conf(directory: Path, spool: Path, count: int) -> str:
+    """Return the lines of slurm.conf by which all slurmd's can be on one machine.
+
+    Each step of a job has a socket in `spool`, whose path the kernel limits to 107 bytes.
+    """
     prolog = directory / "task-prolog"
     return (
-        f"SlurmdSpoolDir={directory}/%n\nSlurmdPidFile={directory}/%n.pid\n"
+        f"SlurmdSpoolDir={spool}/%n\nSlurmdPidFile={directory}/%n.pid\n"
         f"SlurmdLogFile={directory}/%n.log\nTaskProlog={prolog}\n"
         "SlurmctldParameters=idle_on_node_suspend,power_save_interval=1\n"
         f"NodeName=llama-worker-[000-{count - 1:03}] NodeHostname={socket.gethostname()} "
@@ -42,7 +45,6 @@ class Droplets:
     def boot(self, droplet: dict[str, Any]) -> None:
         """Start the slurmd of a droplet."""
         name = droplet["name"]
-        (self.directory / name).mkdir(exist_ok=True)
         (self.directory / f"cache-{name}").mkdir(exist_ok=True)
         with (self.directory / f"{name}.console").open("ab") as console:
             self.running[name] = subprocess.Popen(

@@ -1,7 +1,7 @@
 """A study on four droplets: real Slurm, munge, sshd and S3; only the cloud's API is a double.
 
 The tests share one head, in any order. Root and namespaces are needed; without,
-`test_slurm_without_root.py` runs the same on process groups.
+`test_fleet_without_root.py` runs the same on process groups.
 """
 
 import contextlib
