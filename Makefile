@@ -5,7 +5,9 @@ BIN := .venv/bin
 CACHE := $(CURDIR)/.venv/cache
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH" XDG_CACHE_HOME="$(CACHE)" MPLCONFIGDIR="$(CACHE)/matplotlib"
 
-# Python compiles by itself what is imported, and that is the smaller part.
+# Python compiles by itself what is imported, and that is the smaller part. Where it may not keep
+# it, it compiles Snakemake at every start, for 2 s.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # Wheels only: nothing is compiled here, and what has no wheel for this machine is said at once.
 # These three are pure Python and published as source only.
