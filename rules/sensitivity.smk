@@ -111,6 +111,12 @@ rule compute_upper_limit:
         "../scripts/compute_upper_limit.py"
 
 
+# one that is typed and unknown is answered by a sentence
+for target in sys.argv[1:]:
+    if found := re.fullmatch(r"(?:\./)?studies/([^/]+)/(?:all|background)/?", target):
+        known_study(found[1])
+
+
 # `studies/bns-o3-H1L1V1/all` is a rule without output, like that of an event.
 for study in STUDIES:
 

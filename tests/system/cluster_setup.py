@@ -157,5 +157,5 @@ def _study(root: Path, home: Path) -> Workspace:
     maps = write_maps(root / "machine/maps")
     made.set("  studies: {}", f"  studies: {{{STUDY}: {{skymaps: {maps}}}}}")
     made.set("  injections: 20000", "  injections: 400")
-    made.set("  shard_size: 100000", "  shard_size: 10")
+    made.set("  shard_size: 125000", "  shard_size: 10")
     return made

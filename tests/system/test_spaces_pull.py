@@ -156,7 +156,7 @@ def test_done_counts_what_is_in_the_bucket_and_what_it_cost(
     (tmp_path / "list").write_text("")
     text = settings_file.read_text()
     text = text.replace("  studies: {}", f"  studies: {{{STUDY}: {{skymaps: {tmp_path}/list}}}}")
-    text = text.replace("  shard_size: 100000", "  shard_size: 50000")
+    text = text.replace("  shard_size: 125000", "  shard_size: 50000")
     settings_file.write_text(text.replace("  injections: 20000", "  injections: 1000000"))
     done = bash("llama dev dv done bg")
     assert re.search(rf"^{STUDY} +background +600,000 +1,000,000  60% +- +not at work$",

@@ -85,7 +85,7 @@ def finished_study(machine: Workspace, shared_tmp: Path) -> Workspace:
             maps = write_maps(shared_tmp / "study-maps")
             made.set("  studies: {}", f"  studies: {{{STUDY}: {{skymaps: {maps}}}}}")
             made.set("  injections: 20000", "  injections: 60")
-            made.set("  shard_size: 100000", "  shard_size: 20")
+            made.set("  shard_size: 125000", "  shard_size: 20")
             made.snakemake("populations.hdf5", TABLE, "--cores", "2")
             made.root.rename(root)
         return Workspace(root, machine.home)

@@ -20,7 +20,7 @@ def study(fresh: Workspace) -> Workspace:
     """A machine with a study of 3 superevents and 5 lists, not run yet."""
     artifacts = write_artifacts(fresh.root / "artifacts")
     fresh.set("  studies: {}", f"  studies: {{{STUDY}: {{artifacts: {artifacts}}}}}")
-    fresh.set("  shard_size: 100000", "  shard_size: 8")
+    fresh.set("  shard_size: 125000", "  shard_size: 8")
     return fresh
 
 

@@ -176,6 +176,25 @@ def test_a_wrong_setting_stops_at_once_with_the_lines_to_paste(fresh: Workspace)
         assert "\n  fb: 10.0\n" in pasted + "\n"
 
 
+def test_another_settings_file_takes_the_place_of_the_clones(event: Workspace) -> None:
+    config, other = event.clone / "config.yaml", event.root / "other.yaml"
+    other.write_text(
+        config.read_text().replace("output_dir: null", f"output_dir: {event.output}", 1)
+    )
+    event.set("output_dir: null", f"output_dir: {event.root}/elsewhere")
+    event.set("  studies: {}", "  studies: {bns-o4-H1L1: {skymaps: /nowhere}}")
+    for before, after in (
+        (("env", f"LLAMA_CONFIG={other}"), ()),
+        ((), ("--configfile", str(other))),
+    ):
+        said = event.run(*before, "snakemake", f"{EVENT}/all", *after)
+        assert "Nothing to be done" in said
+        study = "studies/bns-o4-H1L1/background"
+        answer = sentence(event.run(*before, "snakemake", study, *after, code=1))
+        assert answer.startswith("llama: bns-o4-H1L1 is not in background.studies")
+    assert not (event.root / "elsewhere").exists()
+
+
 def test_an_output_directory_that_cannot_be_made_is_named(fresh: Workspace) -> None:
     place = Path("/proc/llama")
     answer = sentence(fresh.snakemake("--config", f"output_dir={place}", code=1))
