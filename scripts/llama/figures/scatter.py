@@ -87,8 +87,9 @@ def _draw_background(
     scale = there / odds if there and odds else 1.0
     singles = _singles(significance, neutrinos, scale)
     # the smallest odds of the background are tens of decades away, and no one asks for them
-    ends = positive[[len(positive) // 10, -1]] if len(positive) else []
-    shown = [x for x in (there, *(x for x, _, _ in singles), *ends) if x]
+    ends = len(positive) // 10, len(positive) - 1
+    shown = [x for x in (there, *(x for x, _, _ in singles)) if x]
+    shown += [float(positive[end]) for end in ends if len(positive)]
     _set_limits(axes, shown or [1.0], min([1 / (n + 1), *(y for _, y, _ in singles)]))
     axes.step(
         np.r_[axes.get_xlim()[1], positive[-ranks], min(axes.get_xlim()[0], *positive[:1], 1.0)],
