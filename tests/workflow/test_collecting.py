@@ -54,9 +54,9 @@ def head(
             os.killpg(pid, signal.SIGKILL)
 
 
-def launch(head: Workspace, *words: str, code: int = 0) -> str:
+def launch(head: Workspace, *words: str, code: int = 0, before: tuple[str, ...] = ()) -> str:
     skymaps = str(head.root / "bns-o4" / "H1L1.csv")
-    return head.run("llama", "dev", "dv", "launch", "bg", skymaps,
+    return head.run(*before, "llama", "dev", "dv", "launch", "bg", skymaps,
                     "--profile", "profiles/here", *words, code=code)  # fmt: skip
 
 
@@ -112,7 +112,8 @@ def test_launch(head: Workspace, s3: Any) -> None:
 
 def test_a_launch_is_ended_and_gone_on_with(head: Workspace) -> None:
     background = larger(head, 16_000, 1_000)
-    started(launch(head))
+    in_the_background = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+    started(launch(head, before=in_the_background))
     deadline = time.monotonic() + 400
     while len(list(background.glob("shard-*.hdf5"))) < 1:
         assert time.monotonic() < deadline

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -146,6 +147,8 @@ def run(settings: Settings, launch: Launch, what: str, to_log: bool) -> NoReturn
         with withheld():
             kept = _environment(settings)
         os.chdir(clone)
+        # ignored when a script has started it in the background, and then by Snakemake, too
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execve(words[0], words, kept)  # noqa: S606
 
 
