@@ -1,12 +1,10 @@
 """The simulated day of soak.py, short: three events, every fault, a killed process of each kind."""
 
-import pytest
 from soak import soak
 
 SEED = 8
 
 
-@pytest.mark.soak
 def test_a_day_in_which_everything_goes_wrong(tmp_path):
     told = soak(minutes=0.8, seed=SEED, keep=tmp_path / "kept")
     print(told)
