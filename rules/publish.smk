@@ -105,18 +105,15 @@ rule publish:
         "../scripts/publish.py"
 
 
-# Outdated whenever it is asked for: it shows locks, silence and ages, which no file tells. So no
-# other rule asks for it; `llama run` and `llama status` write the same page.
-rule write_status:
-    output:
-        "status.html",
+# A rule without output, not a file: made whenever it is asked for, since it shows locks, silence and
+# ages, which no file tells. No other rule asks; `llama run` and `llama status` write the same page.
+rule:
+    name:
+        "status.html"
     log:
         "logs/write_status.log",
     conda:
         "../envs/llama.yaml"
-    params:
-        asked_at=lambda wildcards: now_gps(),
-        code=code("write_status"),
     message:
         "Writing the page of all events"
     script:

@@ -105,6 +105,3 @@ def test_the_explanation_is_that_of_the_result(finished: Workspace) -> None:
     printed = finished.run("llama", "explain", EVENT)
     assert "One source of the wave and of neutrino 2 is" in printed  # in the order of time
     assert "(p = " in printed
-    assert "S240101ab  TEST" in finished.run("llama", "status")
-    status = (finished.output / "status.html").read_text()
-    assert f'href="{EVENT}/index.html"' in status
