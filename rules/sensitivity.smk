@@ -111,7 +111,7 @@ rule compute_upper_limit:
         "../scripts/compute_upper_limit.py"
 
 
-# one that is typed and unknown is answered by a sentence
+# A study that is typed and not in the settings is answered by a sentence, not by Snakemake.
 for target in sys.argv[1:]:
     if found := re.fullmatch(r"(?:\./)?studies/([^/]+)/(?:all|background)/?", target):
         known_study(found[1])

@@ -239,3 +239,12 @@ def at_most(seconds: int, explain: Callable[[], str] = str) -> Iterator[None]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def one_test(head: Fleet) -> Iterator[None]:
+    """Give a test the head, with a hard limit; what the test has left is put away."""
+    with at_most(480, head.explain):
+        yield
+    with at_most(90, head.explain):
+        head.rest()

@@ -17,7 +17,7 @@ from pathlib import Path
 import cluster_setup
 import namespaces
 import pytest
-from cluster import BUCKET, TOKEN, Fleet, at_most
+from cluster import BUCKET, TOKEN, Fleet, at_most, one_test
 from s3_server import SECRET
 
 from llama.files import sha256_file
@@ -48,11 +48,9 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 @pytest.fixture
 def fleet(head: Fleet) -> Iterator[Fleet]:
-    """The head for one test, with a hard limit; what the test has left is put away."""
-    with at_most(480, head.explain):
+    """The head for one test."""
+    with one_test(head):
         yield head
-    with at_most(90, head.explain):
-        head.rest()
 
 
 def test_a_study_on_four_droplets_is_the_local_one_bit_for_bit(fleet: Fleet) -> None:

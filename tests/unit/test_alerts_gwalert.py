@@ -40,6 +40,13 @@ def test_the_real_coincidence_is_kept_without_its_combined_map(shared_data: Path
     assert "combined_skymap" not in alert.external_coinc
 
 
+def test_a_broken_combined_map_refuses_nothing() -> None:
+    alert = parse_alert(
+        gwalert_bytes(external_coinc={"observatory": "Fermi", "combined_skymap": "%%%"}), "alert"
+    )
+    assert alert.external_coinc == {"observatory": "Fermi"}
+
+
 def test_other_real_notices_are_not_ours(shared_data: Path) -> None:
     paths = sorted((shared_data / "alerts/other").glob("*.json"))
     assert paths

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import cluster_setup
 import pytest
-from cluster import Fleet, at_most
+from cluster import Fleet, at_most, one_test
 
 pytestmark = [
     pytest.mark.skipif(
@@ -28,11 +28,9 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 @pytest.fixture
 def fleet(head: Fleet) -> Iterator[Fleet]:
-    """The head for one test, with a hard limit; what the test has left is put away."""
-    with at_most(480, head.explain):
+    """The head for one test."""
+    with one_test(head):
         yield head
-    with at_most(90, head.explain):
-        head.rest()
 
 
 def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet) -> None:

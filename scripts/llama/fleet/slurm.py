@@ -216,7 +216,8 @@ def answer_snakemake(
     it is a job of a cluster with a shared file system.
     """
     try:
-        print(state(words[1]) if words[0] == "status" else submitted(words[1:]))  # noqa: T201
+        asked = words[:1] == ["status"]
+        print(state(words[1]) if asked else submitted(words[1:]))  # noqa: T201
     except LlamaError as error:
         sys.stderr.write(f"llama: {error}\n")
         time.sleep(1)  # Snakemake tries again at once
