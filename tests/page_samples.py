@@ -2,6 +2,7 @@
 
 import base64
 import json
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,38 @@ def write_event(
     (event_dir / "alerts" / "1-Preliminary.json").write_bytes(alert("Preliminary", far=5e-9))
     (event_dir / "alerts" / "2-Initial.json").write_bytes(alert("Initial", 30))
     return event_dir
+
+
+class Page(HTMLParser):
+    """Tags with attributes, text outside of scripts and styles, and the scripts."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.scripts: list[str] = []
+        self._inside: list[str] = []
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style"):
+            self._inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self._inside:
+            self.words.append(data)
+        elif self._inside[-1] == "script":
+            self.scripts.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())

@@ -16,8 +16,8 @@ import receivers
 from broker import Broker
 from https_server import Answer, Request, Server, https_server
 from listening import wait_for
+from publish_sites import SITES
 from running import CLONE, COMPUTING_S, Keeping
-from test_publish_channels import SITES
 from test_publish_kafka import heard
 
 from llama.alerts.spool import Spool

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.intake import IntakeResult, create_event
@@ -190,6 +191,31 @@ UPDATE = gwalert_bytes(
 )
 
 
+NOT_OURS = [
+    b'{"$schema": "https://gcn.nasa.gov/schema/x.json", "mission": "Fermi"}',
+    b'{"type": "IceCube LVK Alert Nu Track Search", "ref_ID": "S240101ab-1-Preliminary"}',
+    b'{"superevent_id": "S240101ab", "p": 1}',
+    b'<voe:VOEvent role="test" ivorn="ivo://nasa.gsfc.gcn/AMON#1"/>',
+    b"{ cut off",
+    b"<cut off",
+    b"\x00\xff",
+    b"[]",
+    b"",
+]
+MALFORMED = {  # and what is said of it
+    b"": "neither a VOEvent",
+    gwalert_bytes()[:500]: "not valid JSON",
+    b"[" * 100_000: "neither",
+    b'{"a":' * 100_000: "not valid JSON",
+    gwalert_bytes({"far": float("nan")}): "not valid JSON",
+    gwalert_bytes({"skymap": "%%%"}): "not base64",
+    gwalert_bytes({"skymap": base64.b64encode(b"no FITS").decode()}): "map in the alert",
+    gwalert_bytes(superevent_id="../../etc/passwd"): "not a GraceDB id",
+    gwalert_bytes(superevent_id=None): "not a GraceDB id",
+    gwalert_bytes(event=None) + b"x": "not valid JSON",
+}
+
+
 def take(run_dir: Path, content: bytes, **options: Any) -> IntakeResult:
     alert = parse_alert(content, "alert")
     suffix = "xml" if content.startswith(b"<") else "json"
@@ -203,3 +229,24 @@ def tree(directory: Path) -> dict[str, bytes]:
         for path in sorted(directory.rglob("*"))
         if path.is_file()
     }
+
+
+def go_to_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a new directory with files to give to `skymap_info`; return the output directory."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv("LLAMA_CONFIG", raising=False)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    (work / "notice.xml").write_bytes(voevent())
+    (work / "alert.json").write_bytes(gwalert_bytes())
+    (work / "mock.json").write_bytes(gwalert_bytes(superevent_id="MS240101ab"))
+    (work / "retraction.json").write_bytes(RETRACTION)
+    (work / "map.fits.gz").write_bytes(skymap_gz())
+    (work / "neutrinos.csv").write_bytes(NEUTRINOS)
+    return tmp_path / "data" / "llama"
+
+
+def without_log(output: Path) -> dict[str, bytes]:
+    """Every file but the log of errors, with its content."""
+    return {name: text for name, text in tree(output).items() if name != "logs/skymap_info.log"}

@@ -14,6 +14,16 @@ HOSTILE = (
     "\u202ertl\u2066 \x00\x1b[31m שלום 漢字 *_`@"
 )
 
+FLAGS = {"ROLE": "observation", "VETOED": False, "UPLOAD": False}
+P_ASTRO = {"p_astro": 0.9994, "source": "alert", "BNS": 0.9994, "Terrestrial": 0.0006}
+DISTANCES = {
+    "distmean_mpc": 155.2,
+    "diststd_mpc": 44.7,
+    "area_50_deg2": 2806.4,
+    "area_90_deg2": 10183.1,
+    "distance": "map",
+}
+
 
 def info(**changes):
     return {
@@ -220,3 +230,7 @@ def words(figure):
     from matplotlib.text import Text
 
     return [item.get_text() for item in figure.findobj(Text) if item.get_text()]
+
+
+def facts(section):
+    return dict(section["rows"])

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alert_samples import RETRACTION, UPDATE, gwalert_bytes, skymap_fits, tree, voevent
+from alert_samples import (
+    MALFORMED,
+    NOT_OURS,
+    RETRACTION,
+    UPDATE,
+    gwalert_bytes,
+    skymap_fits,
+    tree,
+    voevent,
+)
 
 from llama.alerts import takeover
 from llama.alerts.spool import Record, Spool
@@ -19,29 +28,6 @@ from llama.event.flags import read_flags, write_flags
 from llama.event.skymap_info import read_info
 
 EVENT = "S240101ab"
-NOT_OURS = [
-    b'{"$schema": "https://gcn.nasa.gov/schema/x.json", "mission": "Fermi"}',
-    b'{"type": "IceCube LVK Alert Nu Track Search", "ref_ID": "S240101ab-1-Preliminary"}',
-    b'{"superevent_id": "S240101ab", "p": 1}',
-    b'<voe:VOEvent role="test" ivorn="ivo://nasa.gsfc.gcn/AMON#1"/>',
-    b"{ cut off",
-    b"<cut off",
-    b"\x00\xff",
-    b"[]",
-    b"",
-]
-MALFORMED = {
-    b"": "neither a VOEvent",
-    gwalert_bytes()[:500]: "not valid JSON",
-    b"[" * 100_000: "neither",
-    b'{"a":' * 100_000: "not valid JSON",
-    gwalert_bytes({"far": float("nan")}): "not valid JSON",
-    gwalert_bytes({"skymap": "%%%"}): "not base64",
-    gwalert_bytes({"skymap": base64.b64encode(b"no FITS").decode()}): "map in the alert",
-    gwalert_bytes(superevent_id="../../etc/passwd"): "not a GraceDB id",
-    gwalert_bytes(superevent_id=None): "not a GraceDB id",
-    gwalert_bytes(event=None) + b"x": "not valid JSON",
-}
 
 
 def hear(output: Path, *contents: bytes, topic: str = "igwn.gwalert", offset: int = 0) -> None:

@@ -2,50 +2,18 @@
 
 import json
 import re
-from html.parser import HTMLParser
 
 import page_samples as sample
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from page_samples import Page
 
 from llama.errors import LlamaError
 from llama.figures.event_page import write_event_page
 from llama.files import read_json, write_json
 
 MOST_BYTES = 2_000_000
-
-
-class Page(HTMLParser):
-    """Tags with attributes, text outside of scripts and styles, and the scripts."""
-
-    def __init__(self, source):
-        super().__init__(convert_charrefs=True)
-        self.tags, self.words, self.scripts, self._inside = [], [], [], []
-        self.feed(source)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag in ("script", "style"):
-            self._inside.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag in ("script", "style"):
-            self._inside.pop()
-
-    def handle_data(self, data):
-        if not self._inside:
-            self.words.append(data)
-        elif self._inside[-1] == "script":
-            self.scripts.append(data)
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
 
 
 def page_of(event_dir):

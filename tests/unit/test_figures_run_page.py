@@ -8,7 +8,7 @@ import page_samples as sample
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_figures_event_page import Page
+from page_samples import Page
 
 from llama.alerts.daemon import only_one
 from llama.alerts.health import State, lock_path, state_path

@@ -5,7 +5,7 @@ import re
 import figure_samples as sample
 import numpy as np
 import pytest
-from test_figures_summary import PNG, Page, facts
+from page_samples import PNG, Page
 
 from llama.errors import LlamaError
 from llama.figures.study import draw_distributions, draw_efficiency, draw_pp
@@ -179,12 +179,12 @@ def test_the_page_says_what_was_found():
     page = study_content(study())
     assert page["lead"].startswith("Half of the sources of this class are found with p < 0.01 if")
     assert "1.0e+51 erg, 90 % if they emit 5.0e+51 erg" in page["lead"]
-    result = facts(page["result"])
+    result = sample.facts(page["result"])
     assert result["50 % found, p < 0.01"] == "1.0e+51 erg (1 σ: 9.0e+50 to 1.1e+51)"
     assert result["Found with 1, 2, 4 neutrinos, p < 0.01"] == (
         "(60.0 ± 1.0) %, (80.0 ± 1.0) %, (100.0 ± 0.1) %"
     )
-    told = facts(page["study"])
+    told = sample.facts(page["study"])
     assert (
         "1,000 against 1,000: Kolmogorov-Smirnov p = 0.4200"
         in told["p-values of held-out background"]
@@ -200,7 +200,7 @@ def test_the_page_says_what_was_found():
 
 def test_what_was_left_out_and_why_is_told():
     page = study_content(study(broken_skymaps=3))
-    assert facts(page["study"])["Sky maps"] == "24, 3 left out"
+    assert sample.facts(page["study"])["Sky maps"] == "24, 3 left out"
     page = study_content(study(thresholds=NOTHING))
     assert page["lead"] == "Nothing can be found: too few; make more."
     page = study_content(study(thresholds=NO_HALF))

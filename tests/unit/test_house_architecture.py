@@ -17,3 +17,19 @@ def test_every_room_has_a_place_and_a_sentence() -> None:
     packages = {path.parent.name for path in (CLONE / "scripts/llama").glob("*/__init__.py")}
     assert packages <= rooms
     assert all(FIGURE["_words"](room) for room in rooms)
+
+
+# Longer than 300 lines, and why it stays one file.
+LONG = {
+    "tests/bench/files_page.py": "the words of docs/files.md, in their order",
+    "tests/bench/method_figures.py": "the figures of docs/method.md, in their order",
+    "tests/unit/gracedb_server.py": "one double of one service",
+    "tests/unit/test_stats_invariants.py": "the statistic's invariants, one after the other",
+}
+
+
+def test_no_file_is_long_without_a_reason() -> None:
+    paths = [CLONE / "Snakefile", *CLONE.glob("rules/*.smk")]
+    paths += [p for place in ("scripts", "tests") for p in (CLONE / place).rglob("*.py")]
+    long = {p.relative_to(CLONE).as_posix() for p in paths if len(p.read_text().split("\n")) > 301}
+    assert long == LONG.keys()

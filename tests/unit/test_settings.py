@@ -1,41 +1,21 @@
 """Settings: what is right is read, what is wrong is answered with lines that put it right."""
 
 import copy
-import difflib
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from settings_samples import changed
 
 from llama.errors import LlamaError
-from llama.settings import Settings, default_yaml, from_dict, load, schema
-from llama.settings.__main__ import generated, main
-from llama.settings.load import clone_directory
+from llama.settings import default_yaml, from_dict
 from llama.settings.problems import find_problems, repaired
 from llama.settings.render import defaults
 
 CLONE = Path(__file__).parents[2]
-
-
-def changed(changes):
-    """Return the default settings with `{"block.key": value}` applied; `...` deletes."""
-    raw = defaults()
-    for place, value in changes.items():
-        *above, name = place.split(".")
-        block = raw
-        for part in above:
-            block = block[part]
-        if value is ...:
-            del block[name]
-        else:
-            block[name] = value
-    return raw
 
 
 def complaint(raw):
@@ -227,116 +207,3 @@ def test_whatever_is_given_the_remedy_is_right(raw, whole):
     mended = repaired(raw, problems)
     assert not find_problems(mended)
     from_dict(mended)
-
-
-# -- where settings are found ----
-
-
-def write(path, **changes):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(changed(changes)))
-    return path
-
-
-def test_which_file_is_read(tmp_path, monkeypatch):
-    monkeypatch.delenv("LLAMA_CONFIG", raising=False)
-    clone = tmp_path / "clone"
-    write(clone / "config.yaml", **{"search.fb": 2})
-    monkeypatch.chdir(clone)
-    assert load().search.fb != 2  # any directory may hold a config.yaml
-    (clone / "Snakefile").touch()
-    assert load().search.fb == 2
-    monkeypatch.setenv("LLAMA_CONFIG", str(write(tmp_path / "b.yaml", **{"search.fb": 3})))
-    assert load().search.fb == 3
-    assert load(write(tmp_path / "c.yaml", **{"search.fb": 4})).search.fb == 4
-
-
-def test_the_clone_is_found_from_anywhere():
-    assert clone_directory() == CLONE
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"", "output_dir is missing"),
-        (b"- 1\n- 2\n", "holds no settings"),
-        (b"just text", "holds no settings"),
-        (b"search:\n  fb: [1\n", "is not valid YAML at line"),
-        (b"search: \xff\xfe", "is not valid YAML"),
-        (b"search:\n\tfb: 1\n", "is not valid YAML at line 2"),
-        (b"<html><body>404</body></html>", "holds no settings"),
-    ],
-)
-def test_files_that_are_no_settings(tmp_path, content, sentence):
-    path = tmp_path / "config.yaml"
-    path.write_bytes(content)
-    with pytest.raises(LlamaError, match=sentence) as caught:
-        load(path)
-    assert str(path) in str(caught.value)
-
-
-def test_a_file_that_is_not_there(tmp_path, monkeypatch):
-    with pytest.raises(LlamaError, match="No such file or directory"):
-        load(tmp_path / "none.yaml")
-    monkeypatch.setenv("LLAMA_CONFIG", str(tmp_path))
-    with pytest.raises(LlamaError, match=r"Is a directory.*LLAMA_CONFIG"):
-        load()
-
-
-# -- what is generated from the model ----
-
-
-def test_generated_files_are_up_to_date():
-    for path, text in generated(CLONE).items():
-        there = path.read_text(encoding="utf-8")
-        diff = difflib.unified_diff(
-            there.splitlines(), text.splitlines(), str(path), "as generated", lineterm="", n=1
-        )
-        if there != text:
-            pytest.fail("\n".join(["repair: python -m llama.settings --write", *diff]))
-
-
-def test_write_keeps_values_and_mends_the_rest(tmp_path):
-    (tmp_path / "config.yaml").write_text("search:\n  fb: 3\n  k0: 1190\n")
-    text = generated(tmp_path)[tmp_path / "config.yaml"]
-    expected = difflib.ndiff(default_yaml().splitlines(), text.splitlines())
-    assert [line for line in expected if line[0] in "+-"] == ["-   fb: 10.0", "+   fb: 3.0"]
-
-
-def test_fresh_settings_are_printed(capsys, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["llama.settings"])
-    main()
-    assert capsys.readouterr().out == default_yaml()
-
-
-def test_schema_agrees_with_the_model():
-    validator = jsonschema.Draft202012Validator(schema())
-    validator.check_schema(schema())
-    assert validator.is_valid(yaml.safe_load(default_yaml()))
-    for changes in ({"search.fb": "ten"}, {"search.fb": ...}, {"k0": 1}, {"background.run": "O 3"}):
-        assert not validator.is_valid(changed(changes))
-    both = {"skymaps": "/x", "artifacts": "/x"}
-    rated = {"skymaps": "/x", "triggers_per_year": 20}
-    for study in ({"skymaps": "/x"}, {"artifacts": "/x"}, rated):
-        assert validator.is_valid(changed({"background.studies": {"bns-o3-H1": study}}))
-    for study in ({}, both, rated | {"triggers_per_year": 0}, rated | {"rate": 1}):
-        assert not validator.is_valid(changed({"background.studies": {"bns-o3-H1": study}}))
-
-
-def test_every_setting_is_documented():
-    assert set(defaults()) == set(Settings.model_fields)
-    pending = [schema(), *schema()["$defs"].values()]
-    for block in pending:
-        for name, entry in block["properties"].items():
-            assert "$ref" in entry or entry["description"], name
-
-
-def test_settings_load_without_what_is_slow():
-    """Every command loads them."""
-    program = "import sys; import llama.settings; llama.settings.load(); print(*sys.modules)"
-    child = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    loaded = set(child.stdout.split())
-    assert "pydantic" in loaded
-    assert not loaded & {"numpy", "astropy", "scipy", "pandas", "h5py", "snakemake", "boto3"}

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from stats_samples import blob_map, simulate, steep_response, worst_deviation
+from stats_samples import blob_map, steep_response, worst_deviation
+from stats_simulation import simulate
 
 from llama.stats.compiled import njit
 from llama.stats.healpix import tiles_geometry

@@ -1,6 +1,6 @@
 """GW, neutrinos and gamma-ray bursts: odds calibrated in simulation.
 
-Sources and their triggers are drawn by `stats_samples` from the model of docs/messengers.md,
+Sources and their triggers are drawn by `stats_simulation` from the model of docs/messengers.md,
 which shares nothing with the statistic. A wrong factor anywhere breaks the calibration.
 """
 
@@ -12,11 +12,10 @@ import pytest
 from stats_samples import (
     near_blob,
     prepare_tiles,
-    simulate_bursts,
-    simulate_sources,
     steep_response,
     worst_deviation,
 )
+from stats_simulation import simulate_bursts, simulate_sources
 
 from llama.stats.compiled import njit
 from llama.stats.messengers import prepare_bursts

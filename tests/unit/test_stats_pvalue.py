@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
-from stats_samples import blob_map, simulate, steep_response
+from stats_samples import blob_map, steep_response
+from stats_simulation import simulate
 
 from llama.errors import LlamaError
 from llama.stats.healpix import tiles_geometry

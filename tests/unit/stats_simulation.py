@@ -1,0 +1,128 @@
+"""Triggers drawn from the model itself; nothing of it is shared with the statistic."""
+
+import healpy
+import numpy as np
+
+from llama.stats.healpix import tiles_geometry
+
+
+def simulate(params, response, maps, p_astro, rng, sigma_range_deg):
+    """Draw one trigger per entry of p_astro from the model of `statistics.md` section 2.
+
+    maps: [(order, ipix, prob, distmu, distsigma)]. Returns the map of each trigger, whether it
+    is a true coincidence, and its neutrinos: trigger, dt_s, ra, dec, sigma [deg], energy [GeV].
+    """
+    return simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg)[0]
+
+
+def simulate_bursts(grb, source, points_at_us, rng, sigma_range_deg, margin_s=3.0):
+    """Draw the gamma-ray bursts around triggers: docs/messengers.md, drawn as told there.
+
+    source: direction of each trigger's source; points_at_us: whether there is one and it does.
+    Returns whether a burst of the source is seen, and all bursts, chance ones up to `margin_s`
+    outside the window too: trigger, dt_s, ra, dec, sigma [deg].
+    """
+    n = points_at_us.size
+    seen = points_at_us & (rng.random(n) < grb.efficiency)
+    begin, end = grb.delay_min_s - margin_s, grb.delay_max_s + margin_s
+    signal, noise = np.flatnonzero(seen), rng.poisson(grb.rate_hz * (end - begin), n)
+    noise = np.repeat(np.arange(n), noise)
+    sigma = rng.uniform(*sigma_range_deg, signal.size + noise.size)
+    vectors = np.concatenate(
+        [_scatter(source[signal], sigma[: signal.size], rng), _isotropic(noise, rng)]
+    )
+    delay = rng.uniform(grb.delay_min_s, grb.delay_max_s, signal.size)
+    return (
+        seen,
+        np.concatenate([signal, noise]),
+        np.concatenate([delay, rng.uniform(begin, end, noise.size)]),
+        np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])) % 360,
+        np.degrees(np.arcsin(vectors[:, 2])),
+        sigma,
+    )
+
+
+def simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg):
+    """Return what `simulate` does, each source's direction, and whether it points at us."""
+    n = p_astro.size
+    which = rng.integers(len(maps), size=n)
+    window = params.dt_max_s - params.dt_min_s
+    source = np.zeros((n, 3))
+    counts = np.zeros(n, dtype=int)
+    for m, (order, ipix, prob, distmu, distsigma) in enumerate(maps):
+        of = np.flatnonzero(which == m)
+        k = rng.choice(prob.size, size=of.size, p=prob / prob.sum())
+        depth = 20 - order[k].astype(np.int64)
+        pixel = (ipix[k] << (2 * depth)) + rng.integers(0, 4**depth)
+        source[of] = np.stack(healpy.pix2vec(2**20, pixel, nest=True), axis=-1)
+        r = np.linspace(0, distmu.max() + 9 * distsigma.max(), 20_001)[1:]
+        cdf = np.cumsum(r**2 * np.exp(-0.5 * ((r - distmu[0]) / distsigma[0]) ** 2))
+        r = np.interp(rng.random(of.size), cdf / cdf[-1], r)
+        energy = np.exp(rng.uniform(*np.log([params.Enumin, params.Enumax]), of.size)) * params.fb
+        centre = tiles_geometry(order, ipix)[0][k, 2]
+        area = np.interp(centre, response.sin_dec, response.area_relative)
+        counts[of] = rng.poisson(params.nu_51_100 * energy * (100 / r) ** 2 * area)
+    real = rng.random(n) < p_astro
+    points_at_us = real & (rng.random(n) < 1 / params.fb)
+    counts *= points_at_us
+    signal = np.repeat(np.arange(n), counts)
+    noise = np.repeat(np.arange(n), rng.poisson(params.ratebgnu * window, n))
+    from_source = source[signal]
+    t_gw = rng.uniform(params.tgwminus, params.tgwplus, n)
+    times = rng.uniform(params.tnuminus, params.tnuplus, signal.size) - t_gw[signal]
+    sigma = rng.uniform(*sigma_range_deg, signal.size + noise.size)
+    vectors = np.concatenate(
+        [_scatter(from_source, sigma[: signal.size], rng), _isotropic(noise, rng)]
+    )
+    cell = response.signal_per_dex / response.signal_per_dex.max()
+    x_signal = _accept(rng, signal.size, response, cell, from_source[:, 2])[0]
+    cell = response.background_per_dex / response.background_per_dex.max()
+    x_noise, z_noise = _accept(rng, noise.size, response, cell, None)
+    dec = np.degrees(np.arcsin(np.concatenate([vectors[: signal.size, 2], z_noise])))
+    triggers = (
+        which,
+        counts > 0,
+        np.concatenate([signal, noise]),
+        np.concatenate([times, rng.uniform(params.dt_min_s, params.dt_max_s, noise.size)]),
+        np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])) % 360,
+        dec,
+        sigma,
+        10 ** np.concatenate([x_signal, x_noise]),
+    )
+    return triggers, source, points_at_us
+
+
+def _isotropic(trigger, rng):
+    vectors = rng.normal(size=(trigger.size, 3))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _scatter(centre, sigma_deg, rng):
+    """Draw from a von Mises-Fisher PDF about each centre (Ulrich 1984; Wood 1994)."""
+    kappa = 1 / np.radians(sigma_deg) ** 2
+    cos = 1 + np.log1p(-rng.random(kappa.size) * -np.expm1(-2 * kappa)) / kappa
+    tangent = np.cross(centre, rng.normal(size=centre.shape))
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    return cos[:, None] * centre + np.sqrt(1 - cos**2)[:, None] * tangent
+
+
+def _accept(rng, n, response, density, sin_dec):
+    """Draw log10 energy (and sin dec, unless given) from a density of maximum 1 on the grid."""
+    x, z = np.empty(n), np.empty(n) if sin_dec is None else sin_dec.copy()
+    left = np.arange(n)
+    grid = (response.log10_energy, response.sin_dec)
+    while left.size:
+        x[left] = rng.uniform(grid[0][0], grid[0][-1], left.size)
+        if sin_dec is None:
+            z[left] = rng.uniform(-1, 1, left.size)
+        at = []
+        for value, nodes in zip((x[left], z[left]), grid, strict=True):
+            position = (value - nodes[0]) / (nodes[1] - nodes[0])
+            low = np.clip(position.astype(int), 0, nodes.size - 2)
+            at.append((low, position - low))
+        (i, f), (j, g) = at
+        height = (1 - f) * ((1 - g) * density[i, j] + g * density[i, j + 1]) + f * (
+            (1 - g) * density[i + 1, j] + g * density[i + 1, j + 1]
+        )
+        left = left[rng.random(left.size) > height]
+    return x, z
