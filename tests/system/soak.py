@@ -124,6 +124,8 @@ class Day:
         for hour, action, words in self.actions:
             self.one.wait(begin + hour * self.hour_s - time.monotonic())
             self.one.clock.go_to(hour)
+            told = [str(word) for word in words if not isinstance(word, list)]
+            say(f"{int(hour):02}:{int(hour % 1 * 60):02}", action.__name__, *told)
             action(*words)
         self.one.wait(begin + 24 * self.hour_s - time.monotonic())
         self.one.clock.go_to(24)
@@ -232,6 +234,11 @@ class Day:
         assert any("has told" in line and "the same twice" in line for line in lines), lines
 
 
+def say(*words: str) -> None:
+    """An hour is long: say what happens."""
+    print(*words, file=sys.stderr, flush=True)
+
+
 def soak(minutes: float, seed: int, keep: Path | None = None) -> dict[str, Any]:
     """Live through one day, and return what happened; `keep` is where all is kept if it fails."""
     begin = time.monotonic()
@@ -245,6 +252,7 @@ def soak(minutes: float, seed: int, keep: Path | None = None) -> dict[str, Any]:
         try:
             day = Day(one, seed, minutes)
             day.live()
+            say("24:00 waiting until all is done, then the audit")
             passes = one.settle(len(day.sent))
             told = day.check() | {"passes": passes}
             day.damage()
