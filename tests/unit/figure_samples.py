@@ -27,7 +27,9 @@ DISTANCES = {
 
 def info(**changes):
     return {
+        "alert_type": "gcn",
         "graceid": "S190425z",
+        "gracedb_service_url": "https://gracedb.ligo.org/api/",
         "event_time": "2019-04-25T08:18:05.017Z",
         "gps_time": GPS,
         "far": 4.5e-13,
@@ -158,7 +160,9 @@ def latency(**steps):
     first = {"sent": 91.25, "heard": 91.5, "taken_over": 92.0, "map": 94.5}
     first |= {"neutrinos": 95.0, "significance": 97.125}
     return {
+        "alert_type": "gcn",
         "graceid": "S190425z",
+        "gracedb_service_url": "https://gracedb.ligo.org/api/",
         "event_time": "2019-04-25T08:18:05.017Z",
         "revisions": [entry(1, "Preliminary", first), entry(2, "Update", steps)],
     }

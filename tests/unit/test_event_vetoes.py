@@ -12,9 +12,9 @@ from llama.event.vetoes import Facts, Terms, not_real, read_facts, vetoes
 
 HOME = Path("/srv/llama/current_run")
 REAL: dict[str, Any] = {
-    "graceid": "S240101ab", "alert_type": "igwn-alert", "alert_role": "observation",
-    "search": "AllSky", "service_url": "https://gracedb.ligo.org/api/", "internal": False,
-    "retracted": False, "far_hz": 1e-9, "event_dir": HOME / "S240101ab",
+    "graceid": "S240101ab", "alert_type": "igwn-alert", "role": "observation",
+    "search": "AllSky", "gracedb_service_url": "https://gracedb.ligo.org/api/", "internal": False,
+    "retracted": False, "far": 1e-9, "event_dir": HOME / "S240101ab",
     "kinds": frozenset({"observation"}), "complete": True,
     "flags": {**DEFAULTS, **PRESETS["TRIGGERED_PUBLIC"]},
 }  # fmt: skip
@@ -22,21 +22,21 @@ ALLOWED: dict[str, list[Any]] = {
     "graceid": ["S240101ab", "G268562"],
     "alert_type": ["igwn-alert", "gcn", "gracedb", "manual"],
     "search": ["AllSky", "", "BBH"],
-    "service_url": ["https://gracedb.ligo.org/api/", None],
-    "far_hz": [0.0, 1e-9, 10 / 86_400],
+    "gracedb_service_url": ["https://gracedb.ligo.org/api/", None],
+    "far": [0.0, 1e-9, 10 / 86_400],
     "kinds": [frozenset(), frozenset({"observation"}), frozenset({"observation", "alert"})],
 }
 FORBIDDEN: dict[str, list[Any]] = {
     "graceid": ["MS240101ab", "TS240101ab", "M123", "T123", "E123", "", "S24"],
     "alert_type": ["gstlal-offline", "injection", "mock"],
-    "alert_role": ["test", ""],
+    "role": ["test", ""],
     "search": ["MDC", "mdc"],
-    "service_url": [
+    "gracedb_service_url": [
         "https://gracedb-playground.ligo.org/api/", "https://gracedb-test.ligo.org/api/",
         "https://gracedb-dev1.ligo.org/api/",
     ],
     "internal": [True],
-    "far_hz": [None, 10.001 / 86_400, 1.0, float("nan"), float("inf")],
+    "far": [None, 10.001 / 86_400, 1.0, float("nan"), float("inf")],
     "event_dir": [
         Path(path) / "S240101ab"
         for path in (
@@ -55,7 +55,9 @@ NEEDED["ONLINE"] = True
 
 
 def facts(**changes: Any) -> Facts:
-    return Facts(**{**REAL, **changes})
+    words = REAL | changes
+    fields = {name: words.pop(name) for name in ("flags", "event_dir", "kinds", "complete")}
+    return Facts(info=words, **fields)
 
 
 def test_what_is_clearly_real_may_go() -> None:
@@ -118,7 +120,7 @@ def test_flags_that_are_not_what_they_should_be_permit_nothing() -> None:
 
 def test_a_test_goes_to_its_destination_and_only_with_the_flag() -> None:
     flags = {**DEFAULTS, "UPLOAD": True}
-    mock = facts(graceid="MS240101ab", flags=flags, kinds=frozenset({"blinded"}), far_hz=1.0)
+    mock = facts(graceid="MS240101ab", flags=flags, kinds=frozenset({"blinded"}), far=1.0)
     assert vetoes(mock, Terms(), real=False) == []
     for name, value in (("UPLOAD", False), ("VETOED", True), ("ONLINE", False)):
         assert vetoes(facts(flags={**flags, name: value}), Terms(), real=False) == [
@@ -139,7 +141,7 @@ def test_a_retracted_event_may_only_take_back() -> None:
     assert vetoes(retracted, Terms(), real=True) == ["the alert was retracted"]
     assert vetoes(retracted, Terms(), real=True, withdrawal=True) == []
     # a rate that has become high, or a list made anew, must not keep a false result standing
-    late = facts(retracted=True, far_hz=1.0, complete=False, kinds=None)
+    late = facts(retracted=True, far=1.0, complete=False, kinds=None)
     assert vetoes(late, Terms(), real=True, withdrawal=True) == []
     assert vetoes(facts(), Terms(), real=True, withdrawal=True) == ["the alert was not retracted"]
     mock = facts(retracted=True, graceid="MS240101ab")

@@ -54,7 +54,11 @@ def test_only_an_event_with_every_sign_of_being_real_is_real():
         {"role": None},
         {"graceid": "MS190425z"},
         {"graceid": "TS190425z"},
+        {"graceid": "E190425"},
         {"search": "MDC"},
+        {"search": "mdc"},
+        {"alert_type": "gstlal-offline"},
+        {"gracedb_service_url": "https://gracedb-playground.ligo.org/api/"},
     ):
         assert text.marks(sample.info(**change)) == ["TEST"], change
 

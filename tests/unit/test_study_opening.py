@@ -10,7 +10,7 @@ from llama.alerts.content import classification, skymap_bytes
 from llama.alerts.content import p_astro as p_astro_content
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
-from llama.event.names import is_real, run_name
+from llama.event.names import run_name, signs_of_test
 from llama.event.significance import compute_significance
 from llama.event.skymap_info import read_info
 from llama.neutrinos.given import read_given
@@ -97,7 +97,7 @@ def test_it_can_never_be_taken_for_real(tmp_path, maps, archive):
     event = opened(tmp_path, 3, maps, archive)
     info = read_info(event)
     assert (info["alert_type"], info["role"], info["graceid"]) == ("injection", "test", "M3")
-    assert not is_real(info)
+    assert len(signs_of_test(info)) == 4
     assert read_flags(event)["ROLE"] == "test"
     assert run_name(info["gps_time"]) == "o3"
     assert info["instruments"] == ["H1", "L1", "V1"]

@@ -11,6 +11,8 @@ from llama.errors import LlamaError
 # letters only: two ids must never share a directory on a file system that ignores case.
 GRACEID_PATTERN = r"(?:[GMTE][0-9]{1,10}|[MT]?S[0-9]{6}[a-z]{1,8})"
 _SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_REAL_ID = r"S[0-9]{6}[a-z]+|G[0-9]+"
+_REAL_ALERTS = ("igwn-alert", "gcn", "gracedb", "manual")
 # The value of Snakemake's wildcard {event}: the directory of one event, as a target names it.
 EVENT_DIR_PATTERN = (
     rf"(?:events/{GRACEID_PATTERN}"
@@ -46,13 +48,18 @@ def is_mock(graceid: str) -> bool:
     return graceid[:1] in ("M", "T")
 
 
-def is_real(info: Mapping[str, Any]) -> bool:
-    """Tell whether every sign in skymap_info.json says that the event is real."""
-    return (
-        info.get("role") == "observation"
-        and not is_mock(str(info.get("graceid", "")))
-        and info.get("search") != "MDC"
-    )
+def signs_of_test(info: Mapping[str, Any]) -> list[str]:
+    """Return every sign in skymap_info.json, in words, that the event is not real; [] if it is."""
+    graceid, source = info.get("graceid"), info.get("alert_type")
+    host = re.sub(r"^https?://([^/]*).*", r"\1", info.get("gracedb_service_url") or "")
+    signs = [
+        (info.get("role") != "observation", "its alert is a test or hardware injection"),
+        (not re.fullmatch(_REAL_ID, str(graceid)), f"{graceid} is not the id of a real one"),
+        (str(info.get("search")).upper() == "MDC", "its search is MDC, a mock data challenge"),
+        (source not in _REAL_ALERTS, f"it comes from {source}, not an alert"),
+        (bool(re.search("playground|test|dev", host)), f"it comes from the test server {host}"),
+    ]
+    return [reason for applies, reason in signs if applies]
 
 
 def run_name(gps: float) -> str:

@@ -4,19 +4,17 @@ An event is real only when every sign says so; everything else is a test and can
 destination for tests. What is forbidden is forbidden by any one reason.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llama.event.flags import read_flags
+from llama.event.names import signs_of_test
 from llama.event.skymap_info import read_info
 from llama.files import read_json
 
 MAX_FAR_HZ = 10 / 86_400
-_REAL_ID = r"(S[0-9]{6}[a-z]+|G[0-9]+)"
-_REAL_ALERTS = ("igwn-alert", "gcn", "gracedb", "manual")
 _REAL_NEUTRINOS = {"observation", "alert"}
 _TEST_PLACES = ("scratch", "test", "injection")
 
@@ -25,22 +23,20 @@ _TEST_PLACES = ("scratch", "test", "injection")
 class Facts:
     """Everything that decides who may see an event.
 
-    `kinds` are the types of its neutrinos, None while there is no list; `event_dir` is absolute,
-    with its links followed.
+    `info` is skymap_info.json; `kinds` are the types of its neutrinos, None while there is no
+    list; `event_dir` is absolute, with its links followed.
     """
 
-    graceid: str
-    alert_type: str
-    alert_role: str
-    search: str
-    service_url: str | None
-    internal: bool
-    retracted: bool
-    far_hz: float | None
+    info: Mapping[str, Any]
     flags: Mapping[str, bool | str]
     event_dir: Path
     kinds: frozenset[str] | None
     complete: bool
+
+    @property
+    def retracted(self) -> bool:
+        """Whether the newest alert takes the event back."""
+        return bool(self.info["retracted"])
 
 
 @dataclass(frozen=True)
@@ -59,14 +55,7 @@ def read_facts(event_dir: Path) -> Facts:
     neutrinos: dict[str, Any] | None = read_json(path) if path.exists() else None
     events = neutrinos["events"] if neutrinos else []
     return Facts(
-        graceid=info["graceid"],
-        alert_type=info["alert_type"],
-        alert_role=info["role"],
-        search=info["search"],
-        service_url=info["gracedb_service_url"],
-        internal=info["internal"],
-        retracted=info["retracted"],
-        far_hz=info["far"],
+        info=info,
         flags=read_flags(event_dir),
         event_dir=event_dir.resolve(),
         kinds=frozenset(str(event.get("type")) for event in events) if neutrinos else None,
@@ -77,15 +66,10 @@ def read_facts(event_dir: Path) -> Facts:
 def not_real(facts: Facts) -> list[str]:
     """Return every sign that event or neutrinos are not real; with none, the event is real."""
     kinds = facts.kinds
-    host = re.sub(r"^https?://([^/]*).*", r"\1", facts.service_url or "")
     place = next((word for word in _TEST_PLACES if word in str(facts.event_dir).lower()), None)
     signs = [
         (facts.flags.get("ROLE") != "observation", "the flag ROLE is not observation"),
-        (facts.alert_role != "observation", "its alert is a test or hardware injection"),
-        (not re.fullmatch(_REAL_ID, facts.graceid), f"{facts.graceid} is not the id of a real one"),
-        (facts.search.upper() == "MDC", "its search is MDC, a mock data challenge"),
-        (facts.alert_type not in _REAL_ALERTS, f"it comes from {facts.alert_type}, not an alert"),
-        (bool(re.search("playground|test|dev", host)), f"it comes from the test server {host}"),
+        *((True, sign) for sign in signs_of_test(facts.info)),
         (place is not None, f"its path {facts.event_dir} has {place!r} in it"),
         (facts.event_dir.parent.name != "current_run", "it is not in current_run"),
         (facts.flags.get("BLINDED_NEUTRINOS") is not False, "the flag BLINDED_NEUTRINOS is true"),
@@ -114,9 +98,9 @@ def vetoes(facts: Facts, terms: Terms, real: bool, withdrawal: bool = False) -> 
         (withdrawal and not facts.retracted, "the alert was not retracted"),
     ]
     if real:
-        far_hz = facts.far_hz
+        far_hz = facts.info["far"]
         reasons += [(True, reason) for reason in not_real(facts)]
-        reasons.append((facts.internal, "its alert is internal to LVK"))
+        reasons.append((facts.info["internal"], "its alert is internal to LVK"))
         if not withdrawal:
             reasons += [
                 (far_hz is None, "its alert has no false-alarm rate"),

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llama.event.names import is_real
+from llama.event.names import signs_of_test
 
 MISSING = "–"
 R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 90 % radius of a 2-D Gaussian, 2.145966
@@ -101,7 +101,7 @@ def marks(
     Alert and operator must both call it real; without `flags`, `info` speaks for both.
     """
     kinds, flags = {event.get("type") for event in neutrinos}, flags or {}
-    real = is_real(info) and flags.get("ROLE", "observation") == "observation"
+    real = not signs_of_test(info) and flags.get("ROLE", "observation") == "observation"
     blind = flags.get("BLINDED_NEUTRINOS") or "blinded" in kinds
     return [
         *(["RETRACTED"] if info.get("retracted") else []),
