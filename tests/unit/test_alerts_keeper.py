@@ -102,11 +102,19 @@ def test_what_is_outdated_is_read_from_the_summary() -> None:
     assert found == {"current_run/S240101ab", "past_runs/o3/S190425z"}
 
 
+FAILED = (
+    "[Fri Nov 27 21:30:13 2026]\nError in rule publish:\n    message: None\n    jobid: 14\n"
+    "    output: x.json\n    log: logs/events/S240101ab/{name}.log (check log file(s) for ...)\n"
+    "[Fri Nov 27 21:30:13 2026]\nFinished jobid: 12 (Rule: write_manifest)\n"
+)
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
         ("x\nllama: there is no archive; make it\n", "there is no archive; make it"),
-        ("Error in rule read_alert:\n    jobid: 1\n", "read_alert: no map; give one"),
+        (FAILED.format(name="publish-webhook"), "publish: the webhook is silent"),
+        (FAILED.format(name="never-written"), "publish failed; see "),
         ("Error in rule unknown:\n", "unknown failed; see "),
         (
             "MissingInputException in rule a in file x.smk, line 1:\n"
@@ -120,10 +128,12 @@ def test_what_is_outdated_is_read_from_the_summary() -> None:
 def test_a_failure_is_one_sentence(settings: Settings, said: str, reason: str) -> None:
     logs = settings.output_dir / "logs" / "events" / "S240101ab"
     logs.mkdir(parents=True)
-    (logs / "read_alert.log").write_text("Traceback\nllama.errors.LlamaError: no map; give one\n")
+    for name in ("slack", "webhook"):
+        told = f"Traceback\nllama.errors.LlamaError: the {name} is silent\n"
+        (logs / f"publish-{name}.log").write_text(told)
     log = logs / "llamad-snakemake.log"
     log.write_text(said)
-    found = Workflow(settings.output_dir).reason("current_run/S240101ab", log)
+    found = Workflow(settings.output_dir).reason(log)
     assert found.startswith(reason)
     assert "\n" not in found
 

@@ -141,7 +141,7 @@ def audit_workflow(output_dir: Path, directories: Sequence[str]) -> Iterator[Fin
         out, log = Path(temporary) / "summary.tsv", Path(temporary) / "summary.log"
         process: subprocess.Popen[bytes] = workflow.summarise(asked, out, log)
         if process.wait():
-            reason = workflow.reason(asked[0], log).replace(f"; see {log}", "")
+            reason = workflow.reason(log).replace(f"; see {log}", "")
             yield Finding("snakemake", "up to date", f"cannot tell: {reason}")
             return
         old = outdated(out.read_text(errors="replace"))

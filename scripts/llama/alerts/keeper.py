@@ -230,7 +230,7 @@ class Keeper:
             found = outdated(out.read_text(errors="replace"))
             self._old = [d for d in asked if d in found - self._meanwhile]
             return
-        reason = self._workflow.reason("", messages)
+        reason = self._workflow.reason(messages)
         text = messages.read_text(errors="replace")
         broken = [d for d in asked if re.search(rf"\b{Path(d).name}\b", text)]
         for directory in broken:
@@ -273,7 +273,7 @@ class Keeper:
                 self._failing.remove(directory)
                 log.info("%s is up to date", directory)
             else:
-                self._fail(directory, self._workflow.reason(directory, self._log_of(directory)))
+                self._fail(directory, self._workflow.reason(self._log_of(directory)))
 
     def _fail(self, directory: str, reason: str) -> None:
         self._failed += 1

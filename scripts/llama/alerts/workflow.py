@@ -11,7 +11,8 @@ from llama.errors import LlamaError
 from llama.event.names import EVENT_DIR_PATTERN
 from llama.settings.load import find_clone, find_config
 
-_FAILED_RULE = re.compile(r"^Error in rule (\w+):", re.MULTILINE)
+_FAILED_RULE = re.compile(r"^Error in rule (\w+):((?:\n {4}.*)*)", re.MULTILINE)
+_RULES_LOG = re.compile(r"^ {4}log: ([^\s,]+)", re.MULTILINE)
 _OUR_ERROR = re.compile(r"^llama: (.+)", re.MULTILINE)
 _MISSING = re.compile(
     r"^Missing input files for rule (\w+):.*?affected files:\s+(\S+)", re.M | re.S
@@ -61,16 +62,18 @@ class Workflow:
         """Return where the logs of an event are."""
         return self._output_dir / "logs" / directory.replace("current_run/", "events/", 1)
 
-    def reason(self, directory: str, log: Path) -> str:
+    def reason(self, log: Path) -> str:
         """Return in one sentence why the run that wrote `log` failed."""
         text = log.read_text(errors="replace")
         if ours := _OUR_ERROR.findall(text):
             return str(ours[-1])
-        for rule in _FAILED_RULE.findall(text):
-            for path in sorted(self.logs(directory).glob(f"{rule}*.log")):
-                lines = path.read_text(errors="replace").strip().splitlines()
-                if lines:
-                    return f"{rule}: {lines[-1].removeprefix('llama.errors.LlamaError: ')}"
+        if failed := _FAILED_RULE.search(text):
+            rule, block = failed.groups()
+            named = _RULES_LOG.search(block)
+            path = self._output_dir / (named[1] if named else "")
+            lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
+            if lines := [line for line in lines if line.strip()]:
+                return f"{rule}: {lines[-1].removeprefix('llama.errors.LlamaError: ')}"
             return f"{rule} failed; see {log}"
         if missing := _MISSING.search(text):
             return f"{missing[1]}: {missing[2]} is not there and no rule makes it; put it back"
