@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -215,6 +216,29 @@ def test_an_alert_of_an_event_that_is_being_made_waits(settings: Settings) -> No
     one._look_at = 0.0
     one._take_over()
     assert Spool(settings.output_dir).count()["pending"] == 0
+
+
+def test_an_event_that_changed_while_it_was_looked_at_has_not_failed(settings: Settings) -> None:
+    one = Keeper(settings, Choice(40), list)
+    (settings.output_dir / "runner").mkdir(parents=True)
+    asked = ["current_run/S240101ab", "current_run/S240101cd", "current_run/S240101ef"]
+    told = "WorkflowError:\nUnable to obtain modification time of events/{}/p_astro.json\n"
+    (settings.output_dir / "runner" / "summary.log").write_text(
+        told.format("S240101ab") + told.format("S240101cd")
+    )
+    one._meanwhile = {asked[0]}
+    one._read_summary(1, asked)
+    assert one._failing.events.keys() == {asked[1]}
+
+
+def test_a_run_that_was_killed_is_called_so(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = Keeper(settings, Choice(40), list)
+    one._made["current_run/S240101ab"] = subprocess.Popen(["sh", "-c", "kill -9 $$"])
+    one._made["current_run/S240101ab"].wait()
+    one._reap()
+    assert "S240101ab: snakemake was ended by SIGKILL" in caplog.text
 
 
 def test_there_must_be_a_workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

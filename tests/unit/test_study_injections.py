@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from astropy.cosmology import Planck15
 from igwn_ligolw import lsctables, utils
-from lalsimulation import DetectorPrefixToLALDetector
+from lalsimulation import (
+    DetectorPrefixToLALDetector,
+    SimNoisePSDaLIGOAPlusDesignSensitivityT1800042,
+)
 from ligo.skymap.bayestar import filter as bayestar_filter
 from ligo.skymap.io.events.ligolw import ContentHandler
 from scipy import integrate, stats
@@ -26,7 +29,7 @@ from llama.study.noise import network_reach
 
 COUNT = 20_000
 # a reach that grows like the chirp mass to 5/6, as any inspiral's; 600 Mpc for two of 1.4 Msun
-AXIS = np.geomspace(0.9, 320.0, 12)
+AXIS = np.geomspace(0.9, 660.0, 12)
 M1, M2 = np.meshgrid(AXIS, AXIS, indexing="ij")
 CHIRP = (M1 * M2) ** 0.6 / (M1 + M2) ** 0.2
 THRESHOLD = 8.0
@@ -189,10 +192,17 @@ def test_a_shard_depends_on_its_first_number_alone():
 
 @pytest.mark.parametrize("reach_mpc", [0.0, 1e6])
 def test_what_is_seen_nowhere_or_everywhere_is_a_sentence(reach_mpc):
-    with pytest.raises(
-        LlamaError, match=r"nowhere, or beyond redshift 5; correct psds and net_snr"
-    ):
+    with pytest.raises(LlamaError, match=r"nowhere, or beyond redshift 12; correct psds"):
         draw_injections(range(10), 1, population("bns_astro"), inspirals(reach_mpc), 8.0)
+
+
+def test_black_holes_are_within_the_table_for_detectors_up_to_a_plus(monkeypatch):
+    psd = lal.CreateREAL8FrequencySeries("H1", 0, 0.0, 1.0, lal.Unit("s"), 2048)
+    SimNoisePSDaLIGOAPlusDesignSensitivityT1800042(psd, 9.0)
+    monkeypatch.setattr("llama.study.noise._MASS_STEPS", 7)
+    reach = network_reach({"H1": psd, "L1": psd}, population("bbh_broad"))
+    drawn, _ = draw_injections(range(20), 1, population("bbh_broad"), reach, 8.0)
+    assert drawn["distance"].max() > 5000
 
 
 def test_the_reach_is_the_horizon_that_the_tools_use(monkeypatch):

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -232,10 +233,10 @@ class Keeper:
             return
         reason = self._workflow.reason(messages)
         text = messages.read_text(errors="replace")
-        broken = [d for d in asked if re.search(rf"\b{Path(d).name}\b", text)]
-        for directory in broken:
+        named = {d for d in asked if re.search(rf"\b{Path(d).name}\b", text)}
+        for directory in sorted(named - self._meanwhile):  # others were changing when it looked
             self._fail(directory, reason)
-        if broken:
+        if named:
             self._sweep_at = time.monotonic()  # the others at once
         else:
             self._tell_once("summary", reason)
@@ -272,6 +273,8 @@ class Keeper:
             if code == 0:
                 self._failing.remove(directory)
                 log.info("%s is up to date", directory)
+            elif code < 0:
+                self._fail(directory, f"snakemake was ended by {signal.Signals(-code).name}")
             else:
                 self._fail(directory, self._workflow.reason(self._log_of(directory)))
 

@@ -20,7 +20,9 @@ Draw = Callable[[Floats], Floats]  # from uniform numbers in [0, 1)
 # Noise lifts an SNR of 5.5 over 8 in one case of fifty; what is weaker than this below the
 # threshold would cost a second of CPU each and give no sky maps.
 NOISE_MARGIN = 2.5
-Z_MAX = 5.0  # of the table of SNRs; what is seen from farther away is refused
+# Of the table of SNRs. A+ has two black holes of 50 Msun above 5.5 out to z = 9.9; detectors that
+# see farther are refused.
+Z_MAX = 12.0
 _BATCH = 8192
 COLUMNS = (
     *("mass1", "mass2", "spin1z", "spin2z", "distance", "longitude", "latitude"),

@@ -12,7 +12,7 @@ from llama.files import sha256_bytes, write_bytes, write_json
 from llama.study.injections import Z_MAX, Population, document_bytes, population
 from llama.study.simulate import beside, run_tool
 
-_MASS_STEPS = 12
+_MASS_STEPS = 14
 
 
 def sample_psds(
