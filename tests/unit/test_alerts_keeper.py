@@ -231,6 +231,19 @@ def test_an_event_that_changed_while_it_was_looked_at_has_not_failed(settings: S
     assert one._failing.events.keys() == {asked[1]}
 
 
+def test_an_event_with_nothing_to_be_made_fails_no_more(settings: Settings) -> None:
+    one = Keeper(settings, Choice(40), list)
+    asked = ["current_run/S240101ab", "current_run/S240101cd"]
+    for directory in asked:
+        one._fail(directory, "whatever")
+    (settings.output_dir / "runner/summary.tsv").write_text(
+        "events/S240101ab/p_astro.json\t-\tread_alert\t\tok\tno update\n"
+        "events/S240101cd/p_astro.json\t-\tread_alert\t\tok\tupdate pending\n"
+    )
+    one._read_summary(0, asked)
+    assert (one._failing.events.keys(), one._old) == ({asked[1]}, asked[1:])
+
+
 def test_a_run_that_was_killed_is_called_so(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
