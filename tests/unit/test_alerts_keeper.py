@@ -122,7 +122,11 @@ FAILED = (
             "Missing input files for rule a:\n    output: x\n    affected files:\n  events/S1/y\n",
             "a: events/S1/y is not there and no rule makes it; put it back",
         ),
-        ("WorkflowError:\nSomething else\n", "WorkflowError: Something else; see "),
+        (
+            "WorkflowError in rule a in file x.smk, line 1:\nOutput x has older modification time\n"
+            "WorkflowError:\nAt least one job did not complete successfully.\n",
+            "WorkflowError in rule a in file x.smk, line 1: Output x has older modification time; see",
+        ),
         ("", "snakemake failed; see "),
     ],
 )

@@ -17,7 +17,7 @@ _OUR_ERROR = re.compile(r"^llama: (.+)", re.MULTILINE)
 _MISSING = re.compile(
     r"^Missing input files for rule (\w+):.*?affected files:\s+(\S+)", re.M | re.S
 )
-_LAST_ERROR = re.compile(r"^(\w*(?:Error|Exception)\b.*(?:\n\S.*)?)", re.MULTILINE)
+_OTHER_ERROR = re.compile(r"^(\w*(?:Error|Exception)\b.*(?:\n\S.*)?)", re.MULTILINE)
 
 
 class Workflow:
@@ -77,8 +77,8 @@ class Workflow:
             return f"{rule} failed; see {log}"
         if missing := _MISSING.search(text):
             return f"{missing[1]}: {missing[2]} is not there and no rule makes it; put it back"
-        if other := _LAST_ERROR.findall(text):
-            return f"{' '.join(other[-1].split())[:300]}; see {log}"
+        if other := _OTHER_ERROR.search(text):
+            return f"{' '.join(other[1].split())[:300]}; see {log}"
         return f"snakemake failed; see {log}"
 
 
