@@ -134,7 +134,7 @@ def test_a_failure_is_one_sentence(settings: Settings, said: str, reason: str) -
     logs = settings.output_dir / "logs" / "events" / "S240101ab"
     logs.mkdir(parents=True)
     for name in ("slack", "webhook"):
-        told = f"Traceback\nllama.errors.LlamaError: the {name} is silent\n"
+        told = f"Traceback\nllama.publish.outbox.NotSentError: the {name} is silent\n"
         (logs / f"publish-{name}.log").write_text(told)
     log = logs / "llamad-snakemake.log"
     log.write_text(said)

@@ -12,6 +12,7 @@ from llama.event.names import EVENT_DIR_PATTERN
 from llama.settings.load import find_clone, find_config
 
 _FAILED_RULE = re.compile(r"^Error in rule (\w+):((?:\n {4}.*)*)", re.MULTILINE)
+_OUR_CLASS = re.compile(r"^llama\.[\w.]+: ")
 _RULES_LOG = re.compile(r"^ {4}log: ([^\s,]+)", re.MULTILINE)
 _OUR_ERROR = re.compile(r"^llama: (.+)", re.MULTILINE)
 _MISSING = re.compile(
@@ -73,7 +74,7 @@ class Workflow:
             path = self._output_dir / (named[1] if named else "")
             lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
             if lines := [line for line in lines if line.strip()]:
-                return f"{rule}: {lines[-1].removeprefix('llama.errors.LlamaError: ')}"
+                return f"{rule}: {_OUR_CLASS.sub('', lines[-1])}"
             return f"{rule} failed; see {log}"
         if missing := _MISSING.search(text):
             return f"{missing[1]}: {missing[2]} is not there and no rule makes it; put it back"
