@@ -31,6 +31,10 @@ os.environ["HOME"] = str(_HOME)
 for _name in [name for name in os.environ if name.startswith("XDG_")]:
     del os.environ[_name]
 
+# `make test` is not the make that calls those of the tests: such a one names its directory
+for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
+    os.environ.pop(_name, None)
+
 # no test asks the real cloud, nor with a real token: nobody listens at port 9
 os.environ["DIGITALOCEAN_END_POINT"] = "http://127.0.0.1:9/v2/"
 for _token in ("DIGITALOCEAN", "DIGITALOCEAN_ACCESS_TOKEN"):
