@@ -57,9 +57,9 @@ NOT_IN_V2 = {"test_superevents.py::test_search"}
 @pytest.mark.parametrize("api_v2", [False, True])
 def test_the_tests_of_the_real_client_pass(tmp_path: Path, api_v2: bool) -> None:
     place = Path(str(files("ligo.gracedb"))) / "test" / "integration"
-    if not (place / "test_api_root.py").exists():
-        pytest.skip("this version of ligo-gracedb, older than CI's, does not ship these tests")
     modules = sorted({str(place / name.partition("::")[0]) for name in MUST_PASS})
+    if not all(Path(module).exists() for module in modules):
+        pytest.skip("this ligo-gracedb, older than CI's 2.16, ships other tests")
     # neither our settings of pytest nor upstream's
     options = ["-q", "-rA", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(place)]
     with gracedb_server({}, {}, anonymous=False, api_v2=api_v2) as server:
