@@ -81,7 +81,8 @@ def _bursts(path: Path) -> None:
 
 
 def _host_list(content: bytes) -> None:
-    slurm.hostnames(os.fsdecode(content.replace(b"\0", b"")))  # a word of a command has no NUL
+    # a word of a command has no NUL, and with a dash it would be another option than Slurm's lists
+    slurm.hostnames(os.fsdecode(content.replace(b"\0", b"").lstrip(b"-")))
 
 
 def _slurm_answers(content: bytes) -> None:

@@ -133,7 +133,8 @@ class Soaked(Keeping):
             self.set("publish", **{name: places})
         url = f"{urls['stream']}/events?start={{start_gps}}&stop={{stop_gps}}"
         self.set("neutrinos", source={"stream": {"kind": "https_json", "url": url, "time": "gps"}})
-        self.set("events", new_event_flags="TRIGGERED_PUBLIC")
+        # all of a day's events are kept, an hour's soak has more than the newest 40
+        self.set("events", new_event_flags="TRIGGERED_PUBLIC", tracked_newest=1000)
         self.secrets["SLACK_API_URL"] = f"{urls['slack']}/api/"
 
     # -- what is done to it ----
