@@ -80,9 +80,18 @@ def _bursts(path: Path) -> None:
     dump_json(read_bursts(path, {}).events)  # refuses NaN
 
 
+@cache
+def _slurm_conf() -> str:
+    """A configuration: without one, scontrol asks for a controller and reads no list."""
+    path = _file().with_name("slurm.conf")
+    path.write_text("ClusterName=llama\nSlurmctldHost=localhost\n")
+    return str(path)
+
+
 def _host_list(content: bytes) -> None:
     # a word of a command has no NUL, and with a dash it would be another option than Slurm's lists
-    slurm.hostnames(os.fsdecode(content.replace(b"\0", b"").lstrip(b"-")))
+    with mock.patch.dict(os.environ, SLURM_CONF=_slurm_conf()):
+        slurm.hostnames(os.fsdecode(content.replace(b"\0", b"").lstrip(b"-")))
 
 
 def _slurm_answers(content: bytes) -> None:

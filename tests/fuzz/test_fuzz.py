@@ -43,6 +43,11 @@ def test_samples_and_what_once_broke(name: str) -> None:
         _outcome(name, content)
 
 
+def test_scontrol_reads_the_lists_that_it_is_given() -> None:
+    # other samples are refused: it says so in a sentence
+    TARGETS["host_list"](samples("host_list")[0])
+
+
 @st.composite
 def _changed(draw: Any, name: str) -> bytes:
     content = draw(st.sampled_from(samples(name)))
