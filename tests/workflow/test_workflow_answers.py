@@ -4,11 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from workspace import (
-    EVENT,
-    Workspace,
-    sentence,
-)
+from workspace import EVENT, Workspace, sentence
 
 
 @pytest.mark.parametrize(

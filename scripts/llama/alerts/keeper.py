@@ -229,7 +229,7 @@ class Keeper:
         if code == 0:
             self._told.pop("summary", None)
             found = outdated(out.read_text(errors="replace"))
-            for directory in set(asked) - found:  # made by somebody else, or nothing was wrong
+            for directory in set(asked) - found - self._meanwhile:  # others are as they should be
                 self._failing.remove(directory)
             self._old = [d for d in asked if d in found - self._meanwhile]
             return

@@ -72,9 +72,8 @@ class Workflow:
             rule, block = failed.groups()
             named = _RULES_LOG.search(block)
             path = self._output_dir / (named[1] if named else "")
-            lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
-            if lines := [line for line in lines if line.strip()]:
-                return f"{rule}: {_OUR_CLASS.sub('', lines[-1])}"
+            if path.is_file() and (said := path.read_text(errors="replace").strip()):
+                return f"{rule}: {_OUR_CLASS.sub('', said.splitlines()[-1])}"
             return f"{rule} failed; see {log}"
         if missing := _MISSING.search(text):
             return f"{missing[1]}: {missing[2]} is not there and no rule makes it; put it back"
