@@ -11,6 +11,8 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from llama.errors import LlamaError
+
 TIMEOUT_S = (5.0, 30.0)  # to connect, between two packets; the libraries wait for ever
 PAUSE_S = 0.2  # before the second repetition; doubled before each later one
 DEADLINE_S = 600.0  # for one body, so that a server that sends a byte now and then ends too
@@ -56,7 +58,17 @@ class ReadingAdapter(HTTPAdapter):  # type: ignore[misc]
     def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
         """Send a request; without a timeout of its own it gets `TIMEOUT_S`."""
         options["timeout"] = options.get("timeout") or TIMEOUT_S
-        return super().send(request, *args, **options)
+        try:
+            return super().send(request, *args, **options)
+        except requests.RequestException:
+            raise
+        except OSError as error:
+            raise LlamaError(no_certificates(error)) from error
+
+
+def no_certificates(error: OSError) -> str:
+    """Return what to say of requests' only plain `OSError`, before anything is sent."""
+    return f"{error}; correct or unset REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE"
 
 
 def read_again(read: Callable[[], T]) -> T:

@@ -133,6 +133,13 @@ def test_no_server(account: Double, hasty: Cloud, monkeypatch: pytest.MonkeyPatc
         hasty.droplets()
 
 
+def test_a_file_of_certificates_that_is_gone(hasty: Cloud, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DIGITALOCEAN_END_POINT", "https://127.0.0.1:9/v2/")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/gone.pem")
+    with pytest.raises(CloudError, match=r"/gone\.pem; correct or unset REQUESTS_CA_BUNDLE"):
+        hasty.droplets()
+
+
 def test_wrong_token(account: Double):
     with pytest.raises(CloudError, match="does not know this token") as error:
         Cloud("another-token", patience_s=0).droplets()

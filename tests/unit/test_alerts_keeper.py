@@ -127,6 +127,11 @@ FAILED = (
             "WorkflowError:\nAt least one job did not complete successfully.\n",
             "WorkflowError in rule a in file x.smk, line 1: Output x has older",
         ),
+        (
+            "InputFunctionException in rule a in file x.smk, line 1:\nError:\n"
+            "  OSError: no such thing\nWildcards:\n  event=events/S1\n",
+            "a: OSError: no such thing; see ",
+        ),
         ("", "snakemake failed; see "),
     ],
 )

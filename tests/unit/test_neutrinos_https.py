@@ -171,6 +171,17 @@ def test_a_server_of_unknown_authority_is_not_believed(server: Server, tmp_path:
     assert server.hits == []
 
 
+def test_a_file_of_certificates_that_is_gone(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+    asked = source(server, tmp_path)
+    assert asked.state(*WINDOW) == [None, False]
+    with pytest.raises(LlamaError, match=r"gone\.pem; correct or unset REQUESTS_CA_BUNDLE"):
+        asked.fetch(*WINDOW)
+    assert server.hits == []
+
+
 def test_the_token_comes_from_the_environment_or_systemd(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,9 @@ _OUR_ERROR = re.compile(r"^llama: (.+)", re.MULTILINE)
 _MISSING = re.compile(
     r"^Missing input files for rule (\w+):.*?affected files:\s+(\S+)", re.M | re.S
 )
+_INPUT_FUNCTION = re.compile(
+    r"^InputFunctionException in rule (\w+) .*\nError:\n\s+(.+)", re.MULTILINE
+)
 _OTHER_ERROR = re.compile(r"^(\w*(?:Error|Exception)\b.*(?:\n\S.*)?)", re.MULTILINE)
 
 
@@ -77,6 +80,8 @@ class Workflow:
             return f"{rule} failed; see {log}"
         if missing := _MISSING.search(text):
             return f"{missing[1]}: {missing[2]} is not there and no rule makes it; put it back"
+        if failed := _INPUT_FUNCTION.search(text):
+            return f"{failed[1]}: {failed[2]}; see {log}"
         if other := _OTHER_ERROR.search(text):
             return f"{' '.join(other[1].split())[:300]}; see {log}"
         return f"snakemake failed; see {log}"

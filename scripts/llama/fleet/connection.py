@@ -75,6 +75,8 @@ class Connection:
         import requests
         from digitalocean.baseapi import Error
 
+        from llama.web import no_certificates
+
         connection = self._make()
         try:
             return connection.get_data(url, type=verb, params=dict(details or {}))
@@ -83,6 +85,8 @@ class Connection:
             if connection.last is not None or isinstance(error, ValueError):
                 what = "gave half of an answer"
             problem: CloudError = PassingError(f"DigitalOcean {what}; try again later")
+        except OSError as error:
+            problem = CloudError(no_certificates(error))
         # the library takes errors apart without looking what they are made of
         except (Error, LookupError, TypeError, AttributeError) as error:
             if connection.last is None:
