@@ -53,6 +53,11 @@ def shared_data() -> Path:
     return _SHARED_DATA
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the short files last: no worker ends with a long one while the others have nothing."""
+    items.sort(key=lambda item: item.nodeid.startswith("tests/unit/"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Refuse a test that is, before or after it, about to ask another cloud than its own double.
