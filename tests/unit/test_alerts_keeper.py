@@ -115,6 +115,11 @@ FAILED = (
     [
         ("x\nllama: there is no archive; make it\n", "there is no archive; make it"),
         (FAILED.format(name="publish-webhook"), "publish: the webhook is silent"),
+        (
+            "Command 'set -e; python x.py' died with <Signals.SIGKILL: 9>.\n"
+            + FAILED.format(name="publish-webhook"),
+            "publish was ended by SIGKILL",
+        ),
         (FAILED.format(name="never-written"), "publish failed; see "),
         ("Error in rule unknown:\n", "unknown failed; see "),
         (

@@ -12,6 +12,7 @@ from llama.event.names import EVENT_DIR_PATTERN
 from llama.settings.load import find_clone, find_config
 
 _FAILED_RULE = re.compile(r"^Error in rule (\w+):((?:\n {4}.*)*)", re.MULTILINE)
+_KILLED = re.compile(r"died with <Signals\.(\w+): \d+>\.\n\[.*\]\nError in rule (\w+):")
 _OUR_CLASS = re.compile(r"^llama\.[\w.]+: ")
 _RULES_LOG = re.compile(r"^ {4}log: ([^\s,]+)", re.MULTILINE)
 _OUR_ERROR = re.compile(r"^llama: (.+)", re.MULTILINE)
@@ -73,6 +74,8 @@ class Workflow:
             return str(ours[-1])
         if failed := _FAILED_RULE.search(text):
             rule, block = failed.groups()
+            if (killed := _KILLED.search(text)) and killed[2] == rule:
+                return f"{rule} was ended by {killed[1]}"
             named = _RULES_LOG.search(block)
             path = self._output_dir / (named[1] if named else "")
             if path.is_file() and (said := path.read_text(errors="replace").strip()):
