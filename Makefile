@@ -21,7 +21,7 @@ demo: $(BIN)/.installed ## one mock event from alert to summary page, with a sma
 	@$(ACTIVE) llama demo
 
 test: $(BIN)/.installed ## all tests
-	@$(ACTIVE) pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+	@$(ACTIVE) pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(BIN)/.installed ## form, types, layers, workflow
 	@$(ACTIVE) ruff format --check .
