@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import preloaded
 
 from llama.event.names import products
 from llama.event.skymap_info import read_info
@@ -134,7 +135,10 @@ class Workspace:
         return printed
 
     def snakemake(self, *words: str, code: int = 0) -> str:
-        return self.run("snakemake", *words, code=code)
+        """Run Snakemake in the clone and return what it printed."""
+        ended, printed = preloaded.snakemake(words, self.clone, self.environment, timeout_s=400)
+        assert ended == code, printed
+        return printed
 
     def plan(self, *words: str) -> list[str]:
         """Return the jobs of a dry run in alphabetical order, without those that run nothing."""

@@ -268,7 +268,8 @@ def _heading(figure: "Figure", study: Record, subject: str) -> None:
     counts = study["injections"]
     detail = (
         f"{counts['background']:,} background injections, {counts['signal']:,} each with one, two "
-        f"and four neutrinos of a source, {study['skymaps']:,} sky maps"
+        f"and four neutrinos of a source, {study['skymaps']:,} sky map"
+        f"{'' if study['skymaps'] == 1 else 's'}"
     )
     name = f"{plain(study['study'], 60)}: {subject}"
     figure.text(*at_inches(figure, 0.1, up - 0.1), name, size=11, weight="bold", va="top")

@@ -9,6 +9,7 @@
   // one hue, light to dark, as in the figures; neutrinos in vermilion
   const BLUES = ["#174a86", "#2f76b3", "#5a9bcb", "#92bfdf", "#c3d9ec", "#e4eef7"];
   const INK = "#111111", NEUTRINO = "#b34700", ASIDE = "#5a5a5a", GRID = "#b9c0c7";
+  const FONT = "13px system-ui, sans-serif";
   const start = { ra: sky.peak[0], dec: sky.peak[1], zoom: Math.max(1, Math.min(35 / sky.radius, 30)) };
   const view = { ...start };
   let chosen = -1;
@@ -55,7 +56,7 @@
       cos * x + sin * (Math.cos(a * RAD) * n[k] + Math.sin(a * RAD) * e[k])));
   };
   const label = (text, x, y, colour, weight = "") => {
-    pen.font = `${weight} 13px system-ui, sans-serif`;
+    pen.font = `${weight} ${FONT}`;
     pen.lineWidth = 3;
     pen.strokeStyle = "#fff";
     pen.strokeText(text, x, y);
@@ -89,14 +90,20 @@
     }
     // halfway between two lines, and off the centre, where the marks are
     const off = 1.7 * step * RAD < Math.asin(1 / view.zoom) ? 1.5 : 0.5;
+    const name = (text, direction) => {
+      const v = turn(direction), [x, y] = place(v), half = pen.measureText(text).width / 2 + 3;
+      if (v[2] < 0.2 || x < 0 || x > size || y < 13 || y > size - 4) return;
+      label(text, Math.max(half, Math.min(size - half, x)), y, ASIDE); // whole, at the edge too
+    };
+    pen.font = FONT;
     pen.textAlign = "center";
     for (const ra of range(0, 359, step)) {
-      const dec = (Math.round(view.dec / step) - off) * step, v = turn(vector(ra, dec));
-      if (v[2] > 0.2 && Math.abs(dec) < 80) label(`RA ${ra}°`, ...place(v), ASIDE);
+      const dec = (Math.round(view.dec / step) - off) * step;
+      if (Math.abs(dec) < 80) name(`RA ${ra}°`, vector(ra, dec));
     }
     for (const dec of range(-90 + step, 90 - step, step)) {
-      const v = turn(vector((Math.round(view.ra / step) + off) * step, dec));
-      if (v[2] > 0.2) label(`${dec > 0 ? "+" : dec < 0 ? "−" : ""}${Math.abs(dec)}°`, ...place(v), ASIDE);
+      const text = `${dec > 0 ? "+" : dec < 0 ? "−" : ""}${Math.abs(dec)}°`;
+      name(text, vector((Math.round(view.ra / step) + off) * step, dec));
     }
     pen.textAlign = "left";
   };
