@@ -5,6 +5,7 @@ import re
 import figure_samples as sample
 import numpy as np
 import pytest
+from matplotlib.markers import CARETDOWNBASE
 from page_samples import PNG, Page
 
 from llama.errors import LlamaError
@@ -173,6 +174,19 @@ def test_the_distributions_have_a_point_for_every_bin(tmp_path, figures):
     assert by_area.get_xscale() == "log"
     assert by_area.lines[0].get_ydata().tolist() == pytest.approx([50e-4, 50e-3])
     assert lower.get_ylabel() == "fraction with p < 0.01"
+
+
+def test_a_bin_in_which_nothing_is_found_has_an_arrow_from_its_limit(tmp_path, figures):
+    empty = entry(1, 4)
+    empty["background"] = empty["background"] | {"found": {"value": 0.0, "error": 4e-4}}
+    draw_distributions(
+        study(by_neutrinos=[empty, entry(5, 21)]), tmp_path / "a.png", tmp_path / "a"
+    )
+    lower = figures[0].axes[1]
+    arrows = [line for line in lower.lines if line.get_marker() == CARETDOWNBASE]
+    drawn = [y for line in arrows for y in line.get_ydata()]
+    assert drawn == [2e-4]
+    assert lower.get_ylim()[0] < 2e-4
 
 
 def test_the_page_says_what_was_found():

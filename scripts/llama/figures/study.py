@@ -205,7 +205,7 @@ def draw_distributions(study: Record, png: Target, pdf: Target) -> None:
             upper = figure.add_axes(box(figure, left, 2.6, 2.6, 1.95))
             lower = figure.add_axes(box(figure, left, 0.5, 2.6, 1.95), sharex=upper)
             _draw_bins(upper, lower, study[name], is_log)
-            lower.set(xlabel=label, ylim=(1e-3, 1.5))
+            lower.set_xlabel(label)
             upper.tick_params(labelbottom=False)
             if column == 0:
                 upper.set_ylabel("odds ratio")
@@ -234,22 +234,30 @@ def _draw_bins(upper: "Axes", lower: "Axes", bins: Sequence[Record], is_log: boo
             ms=3.5,
             label=f"{label}, " + ("median" if q == 50 else f"{q} %"),
         )
+    bottom = 1e-3
     for kind, (_, colour, marker) in _KINDS.items():
         value, error = (
             np.array([entry[kind]["found"][part] if entry[kind] else np.nan for entry in bins])
             for part in ("value", "error")
         )
+        none = value == 0  # found; an arrow from the upper limit
+        shown = np.where(none, error, value)
+        below = np.where(none, 0.5 * error, np.minimum(error, 0.999 * value))
+        if (seen := shown[shown > 0]).size:
+            bottom = min(bottom, 0.25 * seen.min())
         lower.errorbar(
             x,
-            np.where(value > 0, value, np.nan),
-            [np.minimum(error, 0.999 * value), error],
+            np.where(shown > 0, shown, np.nan),
+            [below, np.where(none, 0, error)],
             [np.maximum(x - low, 0), np.maximum(high - x, 0)],
             color=colour,
             marker=marker,
             ms=3.5,
             lw=0.9,
             ls="none",
+            uplims=none,
         )
+    lower.set_ylim(bottom, 1.5)
     lower.axhline(0.01, color=ASIDE, lw=0.7)
     anything = any(np.isfinite(line.get_ydata()).any() for line in upper.lines)
     for axes in (lower, upper) if anything else (lower,):

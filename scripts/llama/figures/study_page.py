@@ -36,7 +36,8 @@ _FIGURES = (
         "Odds ratios and fraction with p below 0.01 against the number of neutrinos and the "
         "90 % area of the sky map.",
         "Above: odds ratios (quantiles; odds of 0 are not drawn). Below: fraction with p < 0.01, "
-        "which is 0.01 for background as a whole (grey line). Horizontal bars are bins.",
+        "which is 0.01 for background as a whole (grey line); arrows: none, from the limit of 1 σ. "
+        "Horizontal bars are bins.",
     ),
 )
 
