@@ -12,6 +12,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 # Wheels only: nothing is compiled here, and what has no wheel for this machine is said at once.
 # These three are pure Python and published as source only.
 WHEELS := --only-binary :all: --no-binary astroplan,connection-pool,pims
+# uv takes 15 s where pip takes 90 s; where only the settings of pip lead to the packages, pip does it.
+UV := $(BIN)/uv pip install --quiet --no-cache $(WHEELS),llama-multimessenger
 
 .PHONY: help demo test lint format bench fuzz soak oldest
 help: ## what there is (this list)
@@ -50,8 +52,7 @@ fuzz: $(BIN)/.installed ## try to break every parser of outside input, ten minut
 oldest: ## the tests without servers, with the oldest dependencies that pyproject.toml allows
 	@python3.11 -m venv .oldest
 	@.oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
-	@.oldest/bin/uv pip install --quiet --python .oldest --resolution lowest-direct \
-	  $(WHEELS),llama-multimessenger --editable '.[dev]'
+	@$(subst $(BIN),.oldest/bin,$(UV)) --python .oldest --resolution lowest-direct --editable '.[dev]'
 	@PATH="$(CURDIR)/.oldest/bin:$$PATH" pytest -q -n 3 --dist loadfile --no-loadscope-reorder \
 	  -W ignore::DeprecationWarning tests/unit tests/workflow
 
@@ -64,5 +65,6 @@ $(BIN)/.installed: pyproject.toml
 	test -n "$$python" || { echo "LLAMA needs Python 3.11 or newer; install it first" >&2; exit 1; }; \
 	$$python -m venv .venv || { echo "install Python's venv module, such as the package python3-venv" >&2; exit 1; }
 	@echo "installing into .venv"
-	@$(PIP) $(WHEELS) --editable '.[dev]'
+	@$(PIP) uv
+	@$(UV) --python .venv --editable '.[dev]' || $(PIP) $(WHEELS) --editable '.[dev]'
 	@touch $@
