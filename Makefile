@@ -66,5 +66,6 @@ $(BIN)/.installed: pyproject.toml
 	$$python -m venv .venv || { echo "install Python's venv module, such as the package python3-venv" >&2; exit 1; }
 	@echo "installing into .venv"
 	@$(PIP) uv
-	@$(UV) --python .venv --editable '.[dev]' || $(PIP) $(WHEELS) --editable '.[dev]'
+	@mkdir -p "$(CACHE)" # uv leaves its locks where temporary files are
+	@TMPDIR="$(CACHE)" $(UV) --python .venv --editable '.[dev]' || $(PIP) $(WHEELS) --editable '.[dev]'
 	@touch $@
