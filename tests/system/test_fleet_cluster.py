@@ -58,7 +58,12 @@ def test_a_study_on_four_droplets_is_the_local_one_bit_for_bit(fleet: Fleet) -> 
     local = fleet.local_run()
     created, spent, asked = fleet.cloud.created, fleet.spent(), len(fleet.s3.requests())
     fleet.idle_s(60)  # none goes while a slow machine submits
-    fleet.run(*RUN, timeout=400)
+    # a full queue asks for all of them at once, however slow this machine submits
+    fleet.run("scontrol", "update", "PartitionName=llama", "State=DOWN")
+    run = fleet.start(*RUN)
+    fleet.wait(lambda: len(fleet.jobs("PD")) >= 8)
+    fleet.run("scontrol", "update", "PartitionName=llama", "State=UP")
+    assert fleet.wait_for(run, 400) == 0
     assert fleet.numbers() == local
     assert fleet.shards() == 40
     assert fleet.cloud.peak == 4
