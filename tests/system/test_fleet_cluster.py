@@ -61,8 +61,10 @@ def test_a_study_on_four_droplets_is_the_local_one_bit_for_bit(fleet: Fleet) -> 
     # a full queue asks for all of them at once, however slow this machine submits
     fleet.run("scontrol", "update", "PartitionName=llama", "State=DOWN")
     run = fleet.start(*RUN)
-    fleet.wait(lambda: len(fleet.jobs("PD")) >= 8)
-    fleet.run("scontrol", "update", "PartitionName=llama", "State=UP")
+    try:
+        fleet.wait(lambda: len(fleet.jobs("PD")) >= 8)
+    finally:  # the other tests have the same partition
+        fleet.run("scontrol", "update", "PartitionName=llama", "State=UP")
     assert fleet.wait_for(run, 400) == 0
     assert fleet.numbers() == local
     assert fleet.shards() == 40

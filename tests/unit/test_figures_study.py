@@ -179,9 +179,8 @@ def test_the_distributions_have_a_point_for_every_bin(tmp_path, figures):
 def test_a_bin_in_which_nothing_is_found_has_an_arrow_from_its_limit(tmp_path, figures):
     empty = entry(1, 4)
     empty["background"] = empty["background"] | {"found": {"value": 0.0, "error": 4e-4}}
-    draw_distributions(
-        study(by_neutrinos=[empty, entry(5, 21)]), tmp_path / "a.png", tmp_path / "a"
-    )
+    bins = [empty, entry(5, 21)]
+    draw_distributions(study(by_neutrinos=bins), tmp_path / "a.png", tmp_path / "a.pdf")
     lower = figures[0].axes[1]
     arrows = [line for line in lower.lines if line.get_marker() == CARETDOWNBASE]
     drawn = [y for line in arrows for y in line.get_ydata()]

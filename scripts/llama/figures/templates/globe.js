@@ -90,7 +90,7 @@
     }
     // halfway between two lines, and off the centre, where the marks are
     const off = 1.7 * step * RAD < Math.asin(1 / view.zoom) ? 1.5 : 0.5;
-    const name = (text, direction) => {
+    const nameLine = (text, direction) => {
       const v = turn(direction), [x, y] = place(v), half = pen.measureText(text).width / 2 + 3;
       if (v[2] < 0.2 || x < 0 || x > size || y < 13 || y > size - 4) return;
       label(text, Math.max(half, Math.min(size - half, x)), y, ASIDE); // whole, at the edge too
@@ -99,11 +99,11 @@
     pen.textAlign = "center";
     for (const ra of range(0, 359, step)) {
       const dec = (Math.round(view.dec / step) - off) * step;
-      if (Math.abs(dec) < 80) name(`RA ${ra}°`, vector(ra, dec));
+      if (Math.abs(dec) < 80) nameLine(`RA ${ra}°`, vector(ra, dec));
     }
     for (const dec of range(-90 + step, 90 - step, step)) {
       const text = `${dec > 0 ? "+" : dec < 0 ? "−" : ""}${Math.abs(dec)}°`;
-      name(text, vector((Math.round(view.ra / step) + off) * step, dec));
+      nameLine(text, vector((Math.round(view.ra / step) + off) * step, dec));
     }
     pen.textAlign = "left";
   };
