@@ -1,7 +1,6 @@
 """The crontab line: what the user's other lines keep, and what the line does when it is run."""
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -85,9 +84,8 @@ def test_a_crontab_that_was_not_there_is_not_there_afterwards(crontab, settings)
     assert not crontab.exists()
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("crontab"), reason="needs root and cron's crontab"
-)
+@pytest.mark.needs("crontab")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose crontab is put back")
 def test_with_the_real_crontab_of_this_machine(settings, tmp_path):
     def listing():
         return subprocess.run(["crontab", "-l"], capture_output=True)

@@ -7,13 +7,9 @@ from collections.abc import Iterator
 import cluster_setup
 import pytest
 from cluster import Fleet, at_most, one_test
+from needs import SLURM
 
-pytestmark = [
-    pytest.mark.skipif(
-        not shutil.which("slurmctld", path="/usr/sbin:/sbin:/usr/bin"),
-        reason="needs slurmctld slurmd slurm-client munge",
-    ),
-]
+pytestmark = pytest.mark.needs(*SLURM)
 
 
 @pytest.fixture(scope="module")
