@@ -22,10 +22,10 @@ def bare(tmp_path: Path) -> dict[str, str]:
 
 def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run five tests of the guard, and two that need fish, which is nowhere on that PATH."""
-    files = ["tests/unit/test_cli_completion.py", "tests/unit/test_guard.py"]
+    words = ["tests/unit/test_cli_completion.py", "tests/unit/test_guard.py"]
+    words += ["-q", "-p", "no:cacheprovider", "-k", "fish or other_machines"]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
-        + ["-k", "fish or other_machines"],
+        [sys.executable, "-m", "pytest", *words],
         cwd=CLONE, env=environment, capture_output=True, text=True,
     )  # fmt: skip
 
