@@ -7,11 +7,10 @@ import io
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn
-
-import tenacity
 
 from llama.errors import LlamaError
 
@@ -103,18 +102,46 @@ def atomic_hdf5(path: str | os.PathLike[str], size: int | None = None) -> Iterat
     write_bytes(path, image.getbuffer())
 
 
-def take_lock(file: int | IO[Any], timeout_s: float, refusal: Callable[[], str]) -> None:
-    """Lock an open file for this process alone; `LlamaError(refusal())` after `timeout_s`."""
-    attempts = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(BlockingIOError),
-        wait=tenacity.wait_fixed(0.05),
-        stop=tenacity.stop_after_delay(timeout_s),
-        reraise=True,
-    )
+def open_hdf5(path: str | os.PathLike[str]) -> Any:
+    """Return the h5py file `path` for reading.
+
+    Unlocked: nobody changes it, and where a file system has no locks HDF5 would call it broken.
+    """
+    import h5py
+
+    return h5py.File(path, "r", locking=False)
+
+
+class LockedError(LlamaError):
+    """Another process holds the lock."""
+
+
+def try_lock(file: int | IO[Any], *, shared: bool = False) -> bool:
+    """Lock an open file, for this process alone or `shared`; False while another one holds it.
+
+    `LlamaError` where the file system has no locks.
+    """
     try:
-        attempts(fcntl.flock, file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise LlamaError(refusal()) from error
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        name = file.name if not isinstance(file, int) else os.readlink(f"/proc/self/fd/{file}")
+        raise LlamaError(
+            f"cannot lock {name} ({error.strerror}): this file system has no locks; set output_dir "
+            "in config.yaml to a directory on another one, or have it mounted with locks "
+            "(Lustre: -o flock, NFS: with lockd)"
+        ) from error
+    return True
+
+
+def take_lock(file: int | IO[Any], timeout_s: float, refusal: Callable[[], str]) -> None:
+    """Lock an open file for this process alone; `LockedError(refusal())` after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not try_lock(file):
+        if time.monotonic() > deadline:
+            raise LockedError(refusal())
+        time.sleep(0.05)
 
 
 def dump_json(value: Any) -> str:

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_path, sha256_file
+from llama.files import atomic_path, open_hdf5, sha256_file
 from llama.study.ascending import Column, ascending
 from llama.study.populations import collate
 
@@ -146,7 +145,7 @@ def _number(shard: Path) -> int:
 
 def _read(shard: Path) -> tuple[NDArray[Any], list[str]]:
     try:
-        with h5py.File(shard, "r") as file:
+        with open_hdf5(shard) as file:
             rows = file["injections"][()]
             return rows, [name.decode() for name in file["skymaps"][()]]
     except (OSError, KeyError) as error:
