@@ -130,16 +130,20 @@ def run(args: argparse.Namespace) -> None:
 
 def next_command(event_dir: Path, output_dir: Path) -> str | None:
     """Return the snakemake command that makes the event, None if no command can."""
-    run_dir = event_dir.resolve().parent
-    if run_dir.name in ("current_run", "events"):
-        base, target = run_dir.parent, f"events/{event_dir.name}/all"
-    elif run_dir.parent.name == "past_runs":
-        base, target = run_dir.parents[1], f"past_runs/{run_dir.name}/{event_dir.name}/all"
-    else:
-        return None
-    if base == output_dir.resolve():
-        return f"snakemake {target}"
-    return shlex.join(["snakemake", target, "--config", f"output_dir={base}"])
+    run_dir, command = event_dir.absolute().parent, None
+    if run_dir.resolve() == (output_dir / "current_run").resolve():
+        return f"snakemake events/{event_dir.name}/all"
+    for place in (run_dir.resolve(), run_dir):  # a run may be a link to a directory of any name
+        if place.name in ("current_run", "events"):
+            base, target = place.parent, f"events/{event_dir.name}/all"
+        elif place.parent.name == "past_runs":
+            base, target = place.parents[1], f"past_runs/{place.name}/{event_dir.name}/all"
+        else:
+            continue
+        if base.resolve() == output_dir.resolve():
+            return f"snakemake {target}"
+        command = shlex.join(["snakemake", target, "--config", f"output_dir={base}"])
+    return command
 
 
 def _alert(
