@@ -12,6 +12,7 @@ from llama.errors import LlamaError
 from llama.event.names import EVENT_DIR_PATTERN
 from llama.files import sha256_file
 from llama.neutrinos.archive import Archive
+from llama.settings.load import read_config
 
 # said by profiles/do-cluster and profiles/slurm
 ON_FLEET = "fleet" in (workflow.resource_settings.default_resources or ())
@@ -26,6 +27,10 @@ def checked(function, *arguments):
     except LlamaError as error:
         sys.exit(f"llama: {error}")
 
+
+# Snakemake takes the last of two lines for one setting
+for path in workflow.configfiles:
+    checked(read_config, Path(path))
 
 SETTINGS = checked(llama_settings.from_dict, config)
 OUTPUT_DIR = str(SETTINGS.output_dir)
@@ -42,7 +47,11 @@ def prepare_output_dir():
     (SETTINGS.output_dir / "current_run").mkdir(parents=True, exist_ok=True)
     links = [(SETTINGS.output_dir / "events", Path("current_run"))]
     if (
-        str(llama_settings.load(Path(workflow.basedir) / "config.yaml").output_dir)
+        str(
+            checked(
+                llama_settings.load, Path(workflow.basedir) / "config.yaml"
+            ).output_dir
+        )
         == OUTPUT_DIR
     ):
         clone_link = Path(workflow.basedir) / "events"

@@ -23,7 +23,9 @@ ALLOWED: dict[str, list[Any]] = {
     "alert_type": ["igwn-alert", "gcn", "gracedb", "manual"],
     "search": ["AllSky", "", "BBH"],
     "gracedb_service_url": [
-        "https://gracedb.ligo.org/api/", "https://gracedb-latest.ligo.org/api/", None,
+        "https://gracedb.ligo.org/api/",
+        "https://gracedb-latest.ligo.org/api/",
+        None,
     ],
     "far": [0.0, 1e-9, 10 / 86_400],
     "event_dir": [
@@ -63,7 +65,9 @@ NEEDED["ONLINE"] = True
 
 def facts(**changes: Any) -> Facts:
     words = REAL | changes
-    fields = {name: words.pop(name) for name in ("flags", "event_dir", "current", "kinds", "complete")}
+    fields = {
+        name: words.pop(name) for name in ("flags", "event_dir", "current", "kinds", "complete")
+    }
     return Facts(info=words, **fields)
 
 
@@ -174,9 +178,7 @@ def test_facts_are_read_from_the_directory(tmp_path: Path, info: dict[str, Any])
     assert "its neutrinos are None and blinded" in not_real(read)
 
 
-def test_a_run_that_is_a_link_is_current_by_its_name(
-    tmp_path: Path, info: dict[str, Any]
-) -> None:
+def test_a_run_that_is_a_link_is_current_by_its_name(tmp_path: Path, info: dict[str, Any]) -> None:
     disk = tmp_path / "disk" / "o4b"
     for name in ("S240101ab", "S240101cd"):
         (disk / name).mkdir(parents=True)
