@@ -40,7 +40,7 @@ def only_one(lock: Path, what: str, remedy: str = "") -> Iterator[IO[str]]:
                 file,
                 1.0,
                 lambda: (
-                    f"{what} is running already with pid {lock.read_text().strip()}; "
+                    f"{what} is running already with pid {file.read().strip()}; "
                     f"{remedy or f'end it first with {what} -k'}"
                 ),
             )
@@ -64,7 +64,7 @@ def _cannot_write(lock: Path, error: OSError) -> LlamaError:
 def holder(lock: Path) -> int | None:
     """Return the pid of the process that holds `lock`, None if nobody does."""
     try:
-        file = lock.open()
+        file = lock.open(encoding="utf-8")
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -47,7 +47,7 @@ def is_processed(event_dir: Path) -> bool:
 def is_held(lock: Path) -> bool:
     """Tell whether any process holds the file `lock`; `LlamaError` if locks do not work there."""
     try:
-        file = lock.open()
+        file = lock.open(encoding="utf-8")
     except OSError:
         return False
     with file:

@@ -58,7 +58,7 @@ def submit(properties: dict[str, Any], named: dict[str, str | list[str]], script
     resources = properties["resources"]
     record = {key: document[key] for key in ("digest", "outputs", "log")}
     script = Path("fleet", f".{name}.sh")
-    script.write_text(_script(document))
+    script.write_text(_script(document), encoding="utf-8")
     try:
         number = slurm.submit(
             [
@@ -183,7 +183,7 @@ def _collect(number: str) -> bool:
 
 def _tell(log: Path) -> None:
     """Show the last line of a job's log when it is a sentence of ours."""
-    lines = log.read_text(errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     if lines and re.match(r"llama: |llama\.errors\.", lines[-1]):
         sys.stderr.write(re.sub(r"^llama\.errors\.\w+: ", "llama: ", lines[-1]) + "\n")
 

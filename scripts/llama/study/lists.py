@@ -27,7 +27,7 @@ def list_skymaps(source: Path) -> list[Path]:
         maps = _maps_in(source)
     elif source.is_file():
         try:
-            lines = [line.strip() for line in source.read_text().splitlines()]
+            lines = [line.strip() for line in source.read_text(encoding="utf-8").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise LlamaError(
                 f"{source} cannot be read as a list of sky maps; put one path per line"
@@ -56,7 +56,7 @@ def read_coincs(path: Path) -> list[tuple[str, str]]:
     `coinc_event:coinc_event_id:12` is 12. LlamaError that names line or columns.
     """
     try:
-        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise LlamaError(
             f"cannot read {path} ({error}); give the coincs.dat of a simulation"
