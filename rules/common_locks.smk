@@ -1,6 +1,7 @@
 """Locks: no two runs of Snakemake write the same event or study."""
 
 from llama.alerts.lock import is_processed
+from llama.alerts.tidy import tidy
 from llama.files import try_lock
 
 _LOCKS = {}

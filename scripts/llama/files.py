@@ -14,6 +14,13 @@ from typing import IO, Any, NoReturn
 
 from llama.errors import LlamaError
 
+_UNFINISHED = ".unfinished"
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether a file's name is one that `atomic_path` gives until the block succeeds."""
+    return name.startswith(".") and name.endswith(_UNFINISHED)
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -25,7 +32,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent
+        )
         os.close(handle)
     except OSError as error:
         raise _cannot_write(target, error) from error
