@@ -58,11 +58,27 @@ def prepare_output_dir():
         if os.access(workflow.basedir, os.W_OK):  # systemd's sandbox makes it read-only
             links.append((clone_link, SETTINGS.output_dir / "current_run"))
     for link, target in links:
-        if link.is_symlink() and Path(os.readlink(link)) != target:
+        there = os.readlink(link) if link.is_symlink() else None
+        if there and link.resolve() != (link.parent / target).resolve():
+            _say(f"{link} leads to {target} from now on; it had led to {there}")
             link.unlink()
         # two runs may start at once
         with contextlib.suppress(FileExistsError):
             os.symlink(target, link)
+        if not link.is_symlink():
+            sentence = (
+                f"{link} is no link to {links[0][0].parent}/current_run, where the events of this "
+                "output directory are; move its events there and remove it"
+            )
+            if link == links[0][0]:
+                sys.exit(f"llama: {sentence}")
+            _say(f"{sentence}: what is in it is not looked at")
+
+
+def _say(sentence):
+    """Say something once, not in every job."""
+    if workflow.is_main_process:
+        logger.warning(f"llama: {sentence}")
 
 
 try:
