@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 PROG = "skymap_info"
 _MAX_SKYMAP_BYTES = 2_000_000_000
 _MAX_NEUTRINO_BYTES = 20_000_000
+_ANSWERS = {
+    **dict.fromkeys(("real", "observation", "yes", "y"), "observation"),
+    **dict.fromkeys(("test", "no", "n"), "test"),
+}
 _EXAMPLES = """\
 examples:
   skymap_info --voevent S190425z-2-Initial.xml --skymap bayestar.fits.gz --role test
@@ -202,10 +206,11 @@ def _role(args: argparse.Namespace, alert: "Alert", event_dir: Path) -> str:
     role = args.role or _ask_role(alert.graceid)
     if role == "observation" and not args.yes:
         _confirm(alert.graceid)
-    return role
+    return "test" if role == "test" else "observation"
 
 
 def _ask_role(graceid: str) -> str:
+    """Return test, observation, or confirmed: YES is the word that `_confirm` would ask for."""
     if not sys.stdin.isatty():
         raise LlamaError(
             f"say whether {graceid} is real or a test with --role observation or --role test"
@@ -215,8 +220,10 @@ def _ask_role(graceid: str) -> str:
             f"Is {graceid} a real event, whose results may go out to collaborators, or a test? "
             "[real/test]"
         )
-        if answer.lower() in ("real", "test", "observation"):
-            return "test" if answer.lower() == "test" else "observation"
+        if answer == "YES":
+            return "confirmed"
+        if answer.lower() in _ANSWERS:
+            return _ANSWERS[answer.lower()]
     raise LlamaError("the answer was neither real nor test; start again, nothing was written")
 
 

@@ -56,7 +56,7 @@ def study_shards(study_dir: Path) -> list[Path]:
 def read_table(path: Path) -> Floats:
     """Return the odds of a table, in its order; any amount of white space separates columns.
 
-    LlamaError that names the first line that is no row.
+    LlamaError that names the first line that is no row, and for one of another study than its name.
     """
     try:
         with path.open(encoding="utf-8") as lines:
@@ -136,6 +136,9 @@ def _odds(lines: Iterator[str], path: Path) -> Iterator[float]:
             raise LlamaError(
                 f"{path} has no odds, number, directory and map in line {number}; make it again"
             ) from None
+        study = re.match("studies/([^/]+)/", columns[2])
+        if study and study[1] != path.stem and re.fullmatch(STUDY_PATTERN, path.stem):
+            raise LlamaError(f"{path} has the injections of {study[1]}; call it {study[1]}.txt")
         yield odds
 
 
