@@ -214,7 +214,7 @@ def test_graceid(
             "p_astro.json": b'{"BBH": 1.0, "Terrestrial": 0.0}',
         }
     }
-    words = ["--graceid", "S240101ab", "--role", "test"]
+    words = ["-graceid", "S240101ab", "--role", "test"]  # as the guide has it once
     with gracedb_server({"S240101ab": SUPEREVENT}, files) as server:
         text = default_yaml().replace("https://gracedb.ligo.org/api/", server.url)
         assert server.url in text

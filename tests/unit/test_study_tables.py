@@ -117,7 +117,7 @@ def test_tables_without_their_shards_give_p_values_of_events(here, capsys):
 def test_a_study_under_another_name(here, capsys):
     assert main(["dev", "background", "table", "out.txt", NAME]) == 0
     assert main(["dev", "background", "table", "out.txt", "bbh-o3-H1L1"]) == 1
-    assert "bbh-o3-H1L1 has no background; make it with" in capsys.readouterr().err
+    assert "bbh-o3-H1L1 has no background; bring it here" in capsys.readouterr().err
     assert len((here / "out.txt").read_text().splitlines()) == 62
 
 

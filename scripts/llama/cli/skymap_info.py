@@ -57,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--voevent", metavar="FILE", type=Path, help="VOEvent notice (XML)")
     source.add_argument("--alert", metavar="FILE", type=Path, help="igwn.gwalert record (JSON)")
-    source.add_argument("--graceid", metavar="ID", help="fetch the event from GraceDB")
+    source.add_argument("--graceid", "-graceid", metavar="ID", help="fetch the event from GraceDB")
     parser.add_argument(
         "--skymap",
         metavar="FILE|NAME[,VERSION]",

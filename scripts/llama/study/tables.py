@@ -49,7 +49,10 @@ def study_shards(study_dir: Path) -> list[Path]:
     """Return the background shards in a study's directory; LlamaError if there are none."""
     shards = list((study_dir / "background").glob("shard-*.hdf5"))
     if not shards:
-        raise LlamaError(f"{study_dir} has no background; make it with: snakemake populations.hdf5")
+        raise LlamaError(
+            f"{study_dir} has no background; bring it here with: llama dev dv pull, or make it "
+            "with: snakemake populations.hdf5"
+        )
     return shards
 
 
