@@ -1,6 +1,7 @@
 """Reading and writing files so that a reader never sees half of one."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import io
@@ -14,7 +15,7 @@ from typing import IO, Any, NoReturn
 
 from llama.errors import LlamaError
 
-_UNFINISHED = ".unfinished"
+_UNFINISHED = "_unfinished"
 
 
 def is_unfinished(name: str) -> bool:
@@ -33,7 +34,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent
+            prefix=f".{target.name[:100]}.", suffix=_UNFINISHED, dir=target.parent
         )
         os.close(handle)
     except OSError as error:
@@ -67,7 +68,10 @@ def _umask() -> int:
 
 
 def sync_directory(directory: Path) -> None:
-    """Bring the names in `directory` to disk; `LlamaError` where that cannot be done."""
+    """Bring the names in `directory` to disk; `LlamaError` when that fails.
+
+    File systems that do so by themselves, such as some of FUSE and CIFS, refuse to be asked.
+    """
     try:
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -75,6 +79,8 @@ def sync_directory(directory: Path) -> None:
         finally:
             os.close(handle)
     except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):
+            return
         raise LlamaError(
             f"cannot write {directory}: {error.strerror}; "
             "free some space or correct the permissions"

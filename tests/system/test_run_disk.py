@@ -61,6 +61,10 @@ def test_a_first_start_on_a_full_disk_says_so_and_the_next_one_is_good(tmp_path:
             reason = "(a full disk?)" if words == () else "No space left on device"
             assert reason in refused.stderr
         assert holder(daemon_lock(site.output)) is None
+        command = [sys.executable, "-m", "llama", "status"]
+        status = subprocess.run(command, env=site.environment(), capture_output=True, text=True)
+        assert status.stdout.startswith("listener  NOT WELL: No listener is running")
+        assert "status.html: No space left on device" in status.stderr
         (disk / "filler").unlink()
         try:
             assert llama_run(site).returncode == 0

@@ -80,7 +80,7 @@ def test_logs_of_snakemake_are_kept_for_a_week(
 
 
 def test_a_clock_that_was_put_back_keeps_nothing_from_being_tidied(tmp_path: Path) -> None:
-    left = _age(tmp_path / ".a.12345678.unfinished", 2)
+    left = _age(tmp_path / ".a.12345678_unfinished", 2)
     _age(tmp_path / "runner" / "tidied", -400)
     tidy(tmp_path)
     assert not left.exists()

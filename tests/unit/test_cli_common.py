@@ -83,3 +83,17 @@ def test_every_text_can_be_printed_on_every_terminal() -> None:
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.decode(encoding) == done.stderr.decode(encoding) == expected
+
+
+def test_every_text_can_be_typed() -> None:
+    line = (
+        "from llama.cli.common import ask, run_command; import sys;"
+        "sys.exit(run_command(lambda: print(ask('?')), 'x'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", line],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        input=b"j\xc3\xb6\n",
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout) == (0, b"j\\ufffd\\ufffd\n")

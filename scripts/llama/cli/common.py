@@ -46,11 +46,13 @@ def run_command(func: Callable[[], int | None], prog: str) -> int:
 
 
 def _print_anything() -> None:
-    """Let stdout and stderr take every text: what their encoding has not is spelled in ASCII."""
+    """Let every text be printed, spelled in ASCII where the encoding lacks it, and be typed."""
     codecs.register_error("llama.spell", _spell)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="llama.spell")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:
