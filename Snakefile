@@ -74,3 +74,4 @@ if ON_FLEET:
 
 onstart:
     lock_all()
+    tidy(SETTINGS.output_dir)

@@ -200,3 +200,18 @@ def test_a_pass_that_still_runs_makes_the_next_one_quiet(crontab, settings, stan
         other.stdin.close()
     assert (settings.output_dir / "logs" / "cron.log").read_text() == ""
     assert "llama run -o fails" in run_as_cron(line).stdout
+
+
+def test_a_place_without_locks_is_said_before_the_crontab_is_changed(crontab, settings):
+    crontab.write_bytes(OTHERS)
+    settings_file = crontab.parent / "config.yaml"
+    text = (Path(__file__).parents[2] / "config.yaml").read_text()
+    settings_file.write_text(text.replace("output_dir: null", f"output_dir: {crontab.parent}/out"))
+    no_flock = Path(__file__).parents[1] / "no_flock.py"
+    words = [sys.executable, no_flock, "37", sys.executable, "-m", "llama", "cron", "install"]
+    environment = os.environ | {"LLAMA_CONFIG": str(settings_file)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cron.lock (No locks available): this file system has no locks" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert crontab.read_bytes() == OTHERS

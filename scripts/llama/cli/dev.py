@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llama.cli import dv
 from llama.cli.parsers import Subparsers, add_command, add_group
+from llama.errors import LlamaError
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -21,7 +22,10 @@ def add_parser(subparsers: Subparsers) -> None:
         "file", metavar="FILE.txt", type=Path, help="table to write, such as bns-o3-H1L1V1.txt"
     )
     table.add_argument(
-        "study", metavar="STUDY", nargs="?", help="study to collate (default: the name of FILE.txt)"
+        "study",
+        metavar="STUDY",
+        nargs="?",
+        help="study to collate (default: the name of FILE.txt, else the only one)",
     )
     add_command(
         background,
@@ -51,8 +55,22 @@ def add_parser(subparsers: Subparsers) -> None:
 def _table(options: argparse.Namespace) -> None:
     from llama.study.tables import study_shards, write_table
 
-    shards = study_shards(_studies() / (options.study or options.file.stem))
+    studies = _studies()
+    shards = study_shards(studies / (options.study or _study_for(options.file, studies)))
     print(f"{options.file}: {write_table(shards, options.file):,} injections")
+
+
+def _study_for(table: Path, studies: Path) -> str:
+    """Return the study of the table's name, else the only one that there is."""
+    there = sorted({path.parents[1].name for path in studies.glob("*/background/shard-*.hdf5")})
+    if table.stem in there or not there:
+        return table.stem
+    if len(there) > 1:
+        raise LlamaError(
+            f"{studies} has no {table.stem}; name the study after {table}: {', '.join(there)}"
+        )
+    sys.stderr.write(f"the study is {there[0]}, the only one in {studies}\n")
+    return there[0]
 
 
 def _pvalue(options: argparse.Namespace) -> None:

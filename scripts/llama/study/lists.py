@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.files import atomic_path, write_bytes
+from llama.files import atomic_path, open_hdf5, write_bytes
 
 _DETECTORS = ("ifos", "instruments", "network", "detectors")
 _IDS = ("coinc_event_id", "event_id", "simulation_id", "sim_id", "id")
@@ -27,7 +27,7 @@ def list_skymaps(source: Path) -> list[Path]:
         maps = _maps_in(source)
     elif source.is_file():
         try:
-            lines = [line.strip() for line in source.read_text().splitlines()]
+            lines = [line.strip() for line in source.read_text(encoding="utf-8").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise LlamaError(
                 f"{source} cannot be read as a list of sky maps; put one path per line"
@@ -56,7 +56,7 @@ def read_coincs(path: Path) -> list[tuple[str, str]]:
     `coinc_event:coinc_event_id:12` is 12. LlamaError that names line or columns.
     """
     try:
-        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise LlamaError(
             f"cannot read {path} ({error}); give the coincs.dat of a simulation"
@@ -204,12 +204,11 @@ def _stem(path: Path) -> str:
 
 def broken_files(path: str | os.PathLike[str]) -> list[str]:
     """Return the files that were broken when a study's bank was linked; none when there is none."""
-    import h5py
 
     if not Path(path).exists():
         return []
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return [name.decode() for name in file["broken_files"][()]]
     except (OSError, KeyError):  # the run will say so, or make it anew
         return []
