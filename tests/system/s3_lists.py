@@ -1,4 +1,4 @@
-"""Lists of S3 in pages, as AWS and its likenesses give them: cut off, without or with a bad token."""
+"""Lists of S3 in pages, as AWS and its likenesses give them: cut off, or with a bad token."""
 
 import re
 from urllib.parse import parse_qsl, urlsplit

@@ -137,10 +137,12 @@ def _hint(patterns: list[str], found: list["Droplet"]) -> None:
 
 
 def _create(crew: "Crew", options: argparse.Namespace) -> int:
+    from llama.fleet.crew import check_names, expand
     from llama.fleet.hostkeys import host_key_user_data
 
     size, region = options.size or crew.limits.size, options.region or crew.limits.region
-    names = list(dict.fromkeys(options.create))
+    names = list(dict.fromkeys(name for typed in options.create for name in expand(typed)))
+    check_names(names)
     there = {droplet.name for droplet in crew.droplets()}
     wanted = [name for name in names if name not in there]
     if len(wanted) < len(names):

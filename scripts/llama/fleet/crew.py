@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from llama.errors import LlamaError
 from llama.fleet.cloud import PER_CREATION, Cloud
 from llama.fleet.connection import (
     BusyError,
@@ -22,6 +23,10 @@ from llama.settings import Settings
 # A droplet ordered may come into the list late, and one that is gone may stay in it.
 _LIST_LAGS_S = 60.0
 _LOOKS, _LOOK_EVERY_S = 3, 2.0
+
+
+_NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,253}[a-zA-Z0-9])?")
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
 class Offer(NamedTuple):
@@ -116,8 +121,10 @@ class Crew:
 
         Before an order is sent again the list is read, so that none is made twice. Names without
         a droplet in the end are in `missing`: the account's limit, or an API that was away for
-        `patience_s`. `OverBudgetError` before anything is ordered.
+        `patience_s`. `LlamaError` before anything is ordered: a name that no droplet may have, or
+        a limit.
         """
+        check_names(names)
         with self.ledger.alone():
             old = self._there(names)
             wanted = [name for name in dict.fromkeys(names) if name not in old]
@@ -269,6 +276,31 @@ class Crew:
             study=study or "",
             found=study is None,
             since=droplet.created,
+        )
+
+
+def expand(name: str) -> list[str]:
+    """Return `llama-00`, `llama-01` of `llama-{00..01}`, which fish hands on as it is typed."""
+    found = _RANGE.search(name)
+    if not found:
+        return [name]
+    first, last = (int(number) for number in found.groups())
+    width = len(found[1]) if found[1].startswith("0") else 0
+    step = 1 if last >= first else -1
+    names = (
+        f"{name[: found.start()]}{number:0{width}}{name[found.end() :]}"
+        for number in range(first, last + step, step)
+    )
+    return [one for name in names for one in expand(name)]
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise `LlamaError` when a droplet cannot have one of `names`."""
+    wrong = [name for name in names if not _NAME.fullmatch(name)]
+    if wrong:
+        raise LlamaError(
+            f"no droplet can be called {', '.join(wrong[:5])}{', ...' * (len(wrong) > 5)}; use "
+            "letters, digits, dashes and dots, with a letter or digit first and last"
         )
 
 
