@@ -1,5 +1,6 @@
 """A list is whole or an error: stores that cut lists off, in every way that is known of them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,10 @@ def test_a_token_that_goes_in_circles_or_pages_without_end(
 
     def circle(line: str, whole: str, size: int, mode: str) -> str:
         token = f"<NextContinuationToken>{next(tokens)}</NextContinuationToken>"
-        page = one_page(line, whole, 0 if "continuation" in line else size, "notoken")
+        page = one_page(line, whole, size, "notoken")
+        if "continuation-token" in line:
+            page = re.sub(r"<Contents>.*</Contents>", "", page, flags=re.S)
+            page = page.replace(">false<", ">true<")
         return page.replace("</IsTruncated>", f"</IsTruncated>{token}")
 
     monkeypatch.setattr(s3_faults, "one_page", circle)

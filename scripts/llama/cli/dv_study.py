@@ -87,16 +87,13 @@ def _start(
     settings: "Settings", launch: "Launch", words: list[str], options: argparse.Namespace
 ) -> None:
     """Start a launch in the background, become it with -F, or end it with -k."""
-    import signal
-
-    from llama.alerts.daemon import holder, start_in_background, stop
-    from llama.fleet.launch import places, prepare, run
+    from llama.alerts.daemon import holder, start_in_background
+    from llama.fleet.launch import end, places, prepare, run
 
     what, where = " ".join(["llama", *words]), places(settings, launch.study)
     if options.kill:
-        # Snakemake takes its jobs back for this signal; for SIGTERM it waits for their ends
-        pid = stop(where.lock, what, 120.0, signal.SIGINT)
-        say(f"ended {launch.study} with pid {pid}; the same command without -k goes on with it")
+        ended = end(settings, launch.study, what)
+        say(f"ended {launch.study} with {ended}; the same command without -k goes on with it")
         return
     if (other := holder(where.lock)) is not None:
         raise LlamaError(f"{launch.study} is running already with pid {other}; see {where.log}")

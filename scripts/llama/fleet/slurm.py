@@ -4,6 +4,7 @@ Which cluster they talk to is $SLURM_CONF's business, as when they are typed. Ru
 is `sbatch` with that patience: `python -m llama.fleet.slurm sbatch OPTIONS JOBSCRIPT`.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -191,13 +192,18 @@ def _past_state(number: str) -> str:
     return found_states[0].rstrip("+") if found_states else _UNKNOWN
 
 
-def submit(words: Sequence[str], name: str = "") -> str:
+def submit(words: Sequence[str], name: str = "", parent: int | None = None) -> str:
     """Run `sbatch WORDS` and return the job's number.
 
     A job called `name`, when given, is not queued twice: one that is there already is returned.
+    `SlurmError` without a job once `parent` (default: our parent now) is our parent no more: the
+    Snakemake that wants the job has ended.
     """
+    parent = os.getppid() if parent is None else parent
 
     def there() -> str | None:
+        if os.getppid() != parent:
+            raise SlurmError("Snakemake has ended, so that its job is not submitted; run it again")
         alive = queue("--name", name) if name else []
         return alive[0].id if alive else None
 
