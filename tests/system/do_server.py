@@ -125,9 +125,13 @@ class Handler(BaseHTTPRequestHandler):
             account = {
                 "droplet_limit": cloud.droplet_limit, "floating_ip_limit": 3, "volume_limit": 10,
                 "email": "llama@example.org", "uuid": "0", "email_verified": True,
-                "status": "active", "status_message": "",
+                "status": cloud.status, "status_message": cloud.status_message,
             }  # fmt: skip
             return 200, {"account": account}
+        if [head, *rest] == ["customers", "my", "balance"]:
+            if cloud.balance is None:
+                raise ApiError(403, "Forbidden", "You are not authorized to perform this operation")
+            return 200, cloud.balance
         if head == "sizes":
             items = [
                 {"slug": slug, "memory": memory, "vcpus": vcpus, "disk": disk, "transfer": 1.0,

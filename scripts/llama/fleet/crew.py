@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from llama.errors import LlamaError
@@ -16,17 +15,16 @@ from llama.fleet.connection import (
     RefusedError,
 )
 from llama.fleet.money import Cost, Ledger, check_budget, hours_left, running_cost, unix
-from llama.fleet.records import Droplet, Image, Size
+from llama.fleet.names import check_names, doubles, matching
+from llama.fleet.records import Account, Droplet, Image, Size
 from llama.fleet.token import find_token
 from llama.settings import Settings
 
 # A droplet ordered may come into the list late, and one that is gone may stay in it.
 _LIST_LAGS_S = 60.0
 _LOOKS, _LOOK_EVERY_S = 3, 2.0
-
-
-_NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,253}[a-zA-Z0-9])?")
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+# An order whose answer was lost may come true so long after another one has replaced it.
+LATE_S = 60.0
 
 
 class Offer(NamedTuple):
@@ -40,11 +38,15 @@ class Offer(NamedTuple):
 
 
 class Made(NamedTuple):
-    """Droplets of an order: new, there before, and names that got none with the reason."""
+    """Droplets of an order: new, there before, and names that got none with the reason.
+
+    unanswered: what was ordered may come late, or twice; see `Crew.look_again`.
+    """
 
     new: list[Droplet]
     old: list[Droplet]
     missing: dict[str, str]
+    unanswered: bool = False
 
 
 class _Order(NamedTuple):
@@ -60,7 +62,13 @@ class _Order(NamedTuple):
 class Crew:
     """All droplets with the fleet's tag, behind one ledger in `output_dir`/fleet."""
 
-    def __init__(self, settings: Settings, cloud: Cloud | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cloud: Cloud | None = None,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._pause = pause
         self.directory = settings.output_dir / "fleet"
         self.limits = settings.fleet
         self.ledger = Ledger(self.directory)
@@ -92,7 +100,10 @@ class Crew:
                 self.ledger.record("gone", now, id=life.id, name=life.name, why="not in the cloud")
 
     def offer(self, count: int, image: str, size: str, region: str, study: str = "") -> Offer:
-        """Return what `count` droplets would be and cost; `OverBudgetError` if they may not be."""
+        """Return what `count` droplets would be and cost.
+
+        `LlamaError` if they may not be: by the limits of the settings, or those of the account.
+        """
         self.reconcile(self.cloud.droplets(self.limits.tag))
         ordered = self.cloud.size(size, region)
         found = self.cloud.image(image, region)
@@ -104,8 +115,25 @@ class Crew:
         usd_per_hour, lives = count * ordered.price_hourly_usd, self.ledger.lives()
         now = time.time()
         check_budget(self.limits, lives, now, count, usd_per_hour, study)
+        if count:
+            self.check_account(count)
         left = hours_left(self.limits, running_cost(lives, now), usd_per_hour)
         return Offer(found, ordered, region, usd_per_hour, left)
+
+    def check_account(self, count: int) -> Account:
+        """Return the account, whoever uses it; `LlamaError` when it may not have `count` more."""
+        account, there = self.cloud.account(), len(self.cloud.droplets())
+        if account.status == "locked":
+            raise LlamaError(
+                f"DigitalOcean has locked this account ({account.message or 'no reason given'}); "
+                "settle that on its web page"
+            )
+        if there + count > account.droplet_limit:
+            raise LlamaError(
+                f"the account may have only {max(account.droplet_limit - there, 0)} more droplets; "
+                "order fewer, destroy some, or ask DigitalOcean for a higher limit"
+            )
+        return account._replace(droplets=there)
 
     def create(
         self,
@@ -137,9 +165,36 @@ class Crew:
             )
             order = _Order(offer, self.cloud.ssh_keys(), user_data, vpc_uuid, study)
             new: dict[str, Droplet] = {}
-            reason = self._fill(order, wanted, new, time.monotonic() + patience_s, progress)
+            reason, lost = self._fill(order, wanted, new, time.monotonic() + patience_s, progress)
         missing = {name: reason for name in wanted if name not in new}
-        return Made(list(new.values()), list(old.values()), missing)
+        return Made(list(new.values()), list(old.values()), missing, lost)
+
+    def look_again(self, made: Made) -> Made:
+        """Return what has become of an order a minute after an answer to it was lost.
+
+        Late droplets are entered in the ledger; second ones of a name are destroyed.
+        """
+        if not made.unanswered:
+            return made
+        self._pause(LATE_S)
+        with self.ledger.alone():
+            new = self._without_twins({droplet.name: droplet for droplet in made.new}, made.missing)
+        missing = {name: why for name, why in made.missing.items() if name not in new}
+        return Made(list(new.values()), made.old, missing)
+
+    def _without_twins(
+        self, new: dict[str, Droplet], missing: Iterable[str] = ()
+    ) -> dict[str, Droplet]:
+        """Count all that has the fleet's tag; return `new` and what of `missing` is there.
+
+        What else has a name of theirs is destroyed.
+        """
+        there = self.cloud.droplets(self.limits.tag)
+        self.reconcile(there)
+        late = {d.name: d for d in sorted(there, reverse=True) if d.name in set(missing)}
+        kept = late | new
+        self.destroy([d for d in there if d.name in kept and d.id != kept[d.name].id], "double")
+        return kept
 
     def _fill(
         self,
@@ -148,8 +203,8 @@ class Crew:
         new: dict[str, Droplet],
         deadline: float,
         progress: Callable[[int], object],
-    ) -> str:
-        """Order `wanted` into `new`; returns why some are missing, "" when none is."""
+    ) -> tuple[str, bool]:
+        """Order `wanted` into `new`; return why some are missing, and if an answer was lost."""
         reason, batch_size, lost = "", PER_CREATION, False
         while (left := [name for name in wanted if name not in new]) and (
             not reason or time.monotonic() < deadline
@@ -180,9 +235,8 @@ class Crew:
                 self._enter(droplet, order.study)
             progress(len(new))
         if lost:
-            twice = [d for d in self.droplets() if d.name in new and d.id != new[d.name].id]
-            self.destroy(twice, "double")
-        return reason
+            self._without_twins(new)
+        return reason, lost
 
     def _order(self, order: "_Order", names: list[str]) -> list[Droplet]:
         return self.cloud.create(
@@ -238,12 +292,14 @@ class Crew:
         for droplet in droplets:
             life = lives.get(droplet.id)
             hours = (now - unix(droplet.created)) / 3600
-            if life is None or life.found:
+            if droplet in twice:
+                found.append((droplet, "another droplet has the same name; ordered twice"))
+            elif life is None and self.ledger.study_of(droplet.name) is not None:
+                found.append((droplet, "ordered from here; came after it was given up"))
+            elif life is None or life.found:
                 found.append((droplet, "not made from here"))
             elif life.end is not None and now - life.end > _LIST_LAGS_S:
                 found.append((droplet, "was destroyed, and is still there"))
-            elif droplet in twice:
-                found.append((droplet, "another droplet has the same name"))
             elif hours > self.limits.max_hours:
                 found.append((droplet, f"{hours:.0f} h old, fleet.max_hours is over"))
             elif droplet.status == "off" and droplet.name.startswith(self.worker_prefix):
@@ -277,46 +333,3 @@ class Crew:
             found=study is None,
             since=droplet.created,
         )
-
-
-def expand(name: str) -> list[str]:
-    """Return `llama-00`, `llama-01` of `llama-{00..01}`, which fish hands on as it is typed."""
-    found = _RANGE.search(name)
-    if not found:
-        return [name]
-    first, last = (int(number) for number in found.groups())
-    width = len(found[1]) if found[1].startswith("0") else 0
-    step = 1 if last >= first else -1
-    names = (
-        f"{name[: found.start()]}{number:0{width}}{name[found.end() :]}"
-        for number in range(first, last + step, step)
-    )
-    return [one for name in names for one in expand(name)]
-
-
-def check_names(names: Iterable[str]) -> None:
-    """Raise `LlamaError` when a droplet cannot have one of `names`."""
-    wrong = [name for name in names if not _NAME.fullmatch(name)]
-    if wrong:
-        raise LlamaError(
-            f"no droplet can be called {', '.join(wrong[:5])}{', ...' * (len(wrong) > 5)}; use "
-            "letters, digits, dashes and dots, with a letter or digit first and last"
-        )
-
-
-def doubles(droplets: Iterable[Droplet]) -> list[Droplet]:
-    """Return all but the oldest droplet of each name."""
-    seen: set[str] = set()
-    found = []
-    for droplet in sorted(droplets):
-        if droplet.name in seen:
-            found.append(droplet)
-        seen.add(droplet.name)
-    return found
-
-
-def matching(droplets: Iterable[Droplet], patterns: Iterable[str]) -> list[Droplet]:
-    """Return the droplets whose names match any of `patterns` (the shell's wildcards), by name."""
-    patterns = list(patterns)
-    chosen = [d for d in droplets if any(fnmatchcase(d.name, pattern) for pattern in patterns)]
-    return sorted(chosen, key=lambda droplet: (droplet.name, droplet.id))

@@ -18,8 +18,9 @@ from llama.errors import LlamaError
 from llama.files import read_json, write_json
 from llama.fleet import slurm
 from llama.fleet.cloud import Cloud
-from llama.fleet.crew import Crew, doubles
+from llama.fleet.crew import Crew
 from llama.fleet.money import OverBudgetError, check_budget, unix
+from llama.fleet.names import doubles
 from llama.fleet.records import Droplet
 from llama.fleet.token import find_token
 from llama.settings import Settings, load

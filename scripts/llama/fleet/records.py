@@ -45,6 +45,36 @@ class Size(NamedTuple):
     regions: tuple[str, ...]
 
 
+class Account(NamedTuple):
+    """The account: most droplets, its status (`active`, `warning`, `locked`) and what that means.
+
+    droplets: how many it has now.
+    """
+
+    droplet_limit: int
+    status: str
+    message: str
+    droplets: int = 0
+
+
+class Balance(NamedTuple):
+    """Usage of this month, and what is due with it [USD]; what is negative is credit."""
+
+    month_usd: float
+    due_usd: float
+
+
+def read_account(data: dict[str, Any]) -> Account:
+    """Return the account of the API's JSON."""
+    message = " ".join(str(data.get("status_message") or "").split())[:200]
+    return Account(int(data["droplet_limit"]), str(data.get("status") or "active"), message)
+
+
+def read_balance(data: dict[str, Any]) -> Balance:
+    """Return the balance of the API's JSON, whose amounts are texts."""
+    return Balance(float(data["month_to_date_usage"]), float(data["month_to_date_balance"]))
+
+
 def read_droplet(data: dict[str, Any]) -> Droplet:
     """Return the droplet of the API's JSON."""
     networks = (data.get("networks") or {}).get("v4") or []
