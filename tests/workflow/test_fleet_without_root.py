@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import cluster_setup
 import psutil
 import pytest
-from cluster import Fleet, at_most, one_test
+from cluster import TOKEN, Fleet, at_most, one_test
 from study_samples import STUDY
 
 pytestmark = [
@@ -49,6 +49,37 @@ def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet)
     assert fleet.numbers() == local
     fleet.let_go()
     assert fleet.cloud.created == fleet.cloud.deleted
+
+
+def test_a_head_whose_token_is_revoked_says_so_until_up_brings_another(fleet: Fleet) -> None:
+    fleet.warm(1)
+    assert "droplets  1 active" in fleet.run("llama", "fleet", "status")
+    fleet.cloud.token = TOKEN[::-1]
+    fleet.idle_s(4)
+    # Slurm takes the node for gone, and its droplet is not
+    status = fleet.wait(
+        lambda: "workers   none" in (s := fleet.run("llama", "fleet", "status", code=1)) and s
+    )
+    assert "droplets  NOT KNOWN: DigitalOcean does not know this token" in status
+    assert "KEEPER    it cannot look after the droplets since" in status
+    assert "export a token that is valid as DIGITALOCEAN, then llama fleet up" in status
+    assert fleet.names() == ["llama-worker-001"]
+    environment = dict(fleet.environment)
+    try:
+        # the other place of a token, which comes before the head's own copy
+        del fleet.environment["DIGITALOCEAN"]
+        fleet.environment["XDG_CONFIG_HOME"] = str(fleet.workspace.root / "config")
+        path = fleet.workspace.root / "config/llama/digitalocean-token"
+        path.parent.mkdir(parents=True)
+        path.touch(0o600)
+        path.write_text(fleet.cloud.token)
+        fleet.up()
+        fleet.wait(lambda: not fleet.names())
+        fleet.wait(lambda: "KEEPER" not in fleet.run("llama", "fleet", "status", code=None))
+        assert "droplets  none" in fleet.run("llama", "fleet", "status")
+    finally:
+        fleet.cloud.token, fleet.environment = TOKEN, environment
+        fleet.up()
 
 
 def test_a_launch_that_is_ended_while_spaces_is_away_makes_no_droplet_later(fleet: Fleet) -> None:

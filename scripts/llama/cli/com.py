@@ -186,7 +186,7 @@ def _create(crew: "Crew", options: argparse.Namespace) -> int:
 
 def account_line(crew: "Crew", usd_per_hour: float) -> str:
     """Return what DigitalOcean tells of the account; its credit lasts for so much per hour."""
-    account, balance = crew.check_account(0), crew.cloud.balance()
+    account, balance = crew.cloud.account(), crew.cloud.balance()
     parts = [f"{account.droplets} of {plural(account.droplet_limit, 'droplet')}"]
     if balance is None:
         parts.append("its balance is not shown to this token")
@@ -240,15 +240,17 @@ def _destroy_these(crew: "Crew", chosen: list["Droplet"], good: bool) -> int:
 
 
 def _reap(crew: "Crew") -> int:
-    orphans = crew.orphans()
-    if not orphans:
+    from llama.fleet.orphans import orphans
+
+    found = orphans(crew)
+    if not found:
         sys.stderr.write("no droplet to reap\n")
         return 0
-    why = {droplet.id: reason for droplet, reason in orphans}
+    why = {droplet.id: reason for droplet, reason in found}
     known = {**_DROPLET, "why": lambda d: why[d.id]}
-    _table(["name", "status", "ip", "created", "why"], known, [d for d, _ in orphans], header=True)
+    _table(["name", "status", "ip", "created", "why"], known, [d for d, _ in found], header=True)
     return _destroy_these(
-        crew, [d for d, _ in orphans], ask(f"Destroy these {len(orphans)} for ever? [y/N]") == "y"
+        crew, [d for d, _ in found], ask(f"Destroy these {len(found)} for ever? [y/N]") == "y"
     )
 
 

@@ -110,8 +110,8 @@ class Cloud:
         return [int(data["id"]) for data in self._list("account/keys")]
 
     def account(self) -> Account:
-        """Return how many droplets the account may have, and whether it is in order."""
-        return read_account(self._one("account", "account"))
+        """Return how many droplets the account may have, has, and whether it is in order."""
+        return read_account(self._one("account", "account"), len(self.droplets()))
 
     def balance(self) -> Balance | None:
         """Return what the account has used and owes; None if the token may not see that."""

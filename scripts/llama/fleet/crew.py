@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from llama.errors import LlamaError
 from llama.fleet.cloud import PER_CREATION, Cloud
 from llama.fleet.connection import (
     BusyError,
@@ -14,14 +13,21 @@ from llama.fleet.connection import (
     PassingError,
     RefusedError,
 )
-from llama.fleet.money import Cost, Ledger, check_budget, hours_left, running_cost, unix
-from llama.fleet.names import check_names, doubles, matching
-from llama.fleet.records import Account, Droplet, Image, Size
+from llama.fleet.money import (
+    Cost,
+    Ledger,
+    check_account,
+    check_budget,
+    hours_left,
+    running_cost,
+)
+from llama.fleet.names import check_names, matching
+from llama.fleet.records import Droplet, Image, Size
 from llama.fleet.token import find_token
 from llama.settings import Settings
 
 # A droplet ordered may come into the list late, and one that is gone may stay in it.
-_LIST_LAGS_S = 60.0
+LIST_LAGS_S = 60.0
 _LOOKS, _LOOK_EVERY_S = 3, 2.0
 # An order whose answer was lost may come true so long after another one has replaced it.
 LATE_S = 60.0
@@ -93,10 +99,10 @@ class Crew:
         lives = {life.id: life for life in self.ledger.lives()}
         for ident, droplet in there.items():
             known = lives.get(ident)
-            if known is None or (known.end is not None and now - known.end > _LIST_LAGS_S):
+            if known is None or (known.end is not None and now - known.end > LIST_LAGS_S):
                 self._enter(droplet, self.ledger.study_of(droplet.name))
         for life in lives.values():
-            if life.end is None and life.id not in there and now - life.start > _LIST_LAGS_S:
+            if life.end is None and life.id not in there and now - life.start > LIST_LAGS_S:
                 self.ledger.record("gone", now, id=life.id, name=life.name, why="not in the cloud")
 
     def offer(self, count: int, image: str, size: str, region: str, study: str = "") -> Offer:
@@ -116,24 +122,9 @@ class Crew:
         now = time.time()
         check_budget(self.limits, lives, now, count, usd_per_hour, study)
         if count:
-            self.check_account(count)
+            check_account(self.cloud.account(), count)
         left = hours_left(self.limits, running_cost(lives, now), usd_per_hour)
         return Offer(found, ordered, region, usd_per_hour, left)
-
-    def check_account(self, count: int) -> Account:
-        """Return the account, whoever uses it; `LlamaError` when it may not have `count` more."""
-        account, there = self.cloud.account(), len(self.cloud.droplets())
-        if account.status == "locked":
-            raise LlamaError(
-                f"DigitalOcean has locked this account ({account.message or 'no reason given'}); "
-                "settle that on its web page"
-            )
-        if there + count > account.droplet_limit:
-            raise LlamaError(
-                f"the account may have only {max(account.droplet_limit - there, 0)} more droplets; "
-                "order fewer, destroy some, or ask DigitalOcean for a higher limit"
-            )
-        return account._replace(droplets=there)
 
     def create(
         self,
@@ -278,35 +269,6 @@ class Crew:
                     self.ledger.record("gone", now, id=droplet.id, name=droplet.name, why=why)
             progress(done)
         return failed
-
-    def orphans(self, owned: Callable[[Droplet], bool] | None = None) -> list[tuple[Droplet, str]]:
-        """Return the fleet's droplets that nobody owns any more, each with the reason.
-
-        Those are droplets that are too old, that were destroyed by us and are still there, or that
-        no ledger here knows; workers that are off; and those that `owned`, when given, says no to.
-        """
-        now, found = time.time(), []
-        lives = {life.id: life for life in self.ledger.lives()}
-        droplets = self.droplets()
-        twice = doubles(droplets)
-        for droplet in droplets:
-            life = lives.get(droplet.id)
-            hours = (now - unix(droplet.created)) / 3600
-            if droplet in twice:
-                found.append((droplet, "another droplet has the same name; ordered twice"))
-            elif life is None and self.ledger.study_of(droplet.name) is not None:
-                found.append((droplet, "ordered from here; came after it was given up"))
-            elif life is None or life.found:
-                found.append((droplet, "not made from here"))
-            elif life.end is not None and now - life.end > _LIST_LAGS_S:
-                found.append((droplet, "was destroyed, and is still there"))
-            elif hours > self.limits.max_hours:
-                found.append((droplet, f"{hours:.0f} h old, fleet.max_hours is over"))
-            elif droplet.status == "off" and droplet.name.startswith(self.worker_prefix):
-                found.append((droplet, "a worker that has powered itself off"))
-            elif owned is not None and not owned(droplet):
-                found.append((droplet, "without work"))
-        return found
 
     def _there(self, names: list[str]) -> dict[str, Droplet]:
         droplets = self.cloud.droplets(self.limits.tag)

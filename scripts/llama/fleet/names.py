@@ -50,6 +50,6 @@ def doubles(droplets: Iterable[Droplet]) -> list[Droplet]:
 
 def matching(droplets: Iterable[Droplet], patterns: Iterable[str]) -> list[Droplet]:
     """Return the droplets whose names match any of `patterns` (the shell's wildcards), by name."""
-    patterns = list(patterns)
+    patterns = [one for pattern in patterns for one in expand(pattern)]
     chosen = [d for d in droplets if any(fnmatchcase(d.name, pattern) for pattern in patterns)]
     return sorted(chosen, key=lambda droplet: (droplet.name, droplet.id))

@@ -46,15 +46,12 @@ class Size(NamedTuple):
 
 
 class Account(NamedTuple):
-    """The account: most droplets, its status (`active`, `warning`, `locked`) and what that means.
-
-    droplets: how many it has now.
-    """
+    """Droplets it may have and has, status (`active`, `warning`, `locked`) and what that means."""
 
     droplet_limit: int
+    droplets: int
     status: str
     message: str
-    droplets: int = 0
 
 
 class Balance(NamedTuple):
@@ -64,10 +61,11 @@ class Balance(NamedTuple):
     due_usd: float
 
 
-def read_account(data: dict[str, Any]) -> Account:
-    """Return the account of the API's JSON."""
+def read_account(data: dict[str, Any], droplets: int) -> Account:
+    """Return the account of the API's JSON, which has `droplets` now."""
     message = " ".join(str(data.get("status_message") or "").split())[:200]
-    return Account(int(data["droplet_limit"]), str(data.get("status") or "active"), message)
+    status = str(data.get("status") or "active")
+    return Account(int(data["droplet_limit"]), droplets, status, message)
 
 
 def read_balance(data: dict[str, Any]) -> Balance:
