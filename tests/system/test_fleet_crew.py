@@ -46,7 +46,7 @@ def events(crew: Crew) -> list[str]:
 
 
 def test_made_in_tens_and_once(account: Double, crew: Crew):
-    wanted = names("llama", 23)
+    wanted, account.droplet_limit = names("llama", 23), 100
     made = make(crew, wanted, "bns-o3-H1L1V1")
     assert sorted(d.name for d in made.new) == wanted
     assert (made.old, made.missing) == ([], {})
@@ -175,7 +175,7 @@ def test_the_account_limit_leaves_some_missing(account: Double, crew: Crew):
     assert len(made.missing) == 7
     assert "droplet limit" in made.missing["llama-19"]
     account.droplet_limit = 25
-    assert len(make(crew, names("llama", 20)).new) == 7
+    assert len(crew.create(names("llama", 20), offer).new) == 7
 
 
 def test_an_api_that_stays_away(account: Double, crew: Crew):

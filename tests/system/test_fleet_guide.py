@@ -4,6 +4,7 @@ From "DigitalOcean Administration Examples" to "Running the Analysis in Parallel
 copied from the guide; only the number of servers is smaller, which its brace expansion tells.
 """
 
+import functools
 import io
 import re
 import shutil
@@ -16,6 +17,7 @@ from do_double import ApiError, Cloud
 from standin import StandIns
 
 from llama.cli.main import main
+from llama.fleet.crew import Crew
 
 IMAGES = ("llama-parallel-early-er14-o2-bg", "llama-parallel-bns-o3")
 
@@ -148,7 +150,8 @@ def test_an_order_that_comes_twice(
 
     fleet.create = create  # type: ignore[method-assign]
     # the clock of the command: in its minute the first order comes true
-    monkeypatch.setattr("time.sleep", lambda s: s == 60 and real(orders[0]))
+    patient = functools.partial(Crew, pause=lambda seconds: real(orders[0]))
+    monkeypatch.setattr("llama.fleet.crew.Crew", patient)
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert main(["com", "do", "-c", "a", "-i", "debian-12-x64"]) == 0
     assert "left an order unanswered; looking for what comes late, 60 s" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from llama.cli import dv
+from llama.cli import dv, uploads
 from llama.cli.parsers import Subparsers, add_command, add_group
 
 
@@ -42,10 +42,7 @@ def add_parser(subparsers: Subparsers) -> None:
     pack = add_command(skymaps, "pack", "compress sky maps into one archive, DIR.tar.gz", _pack)
     pack.add_argument("directory", metavar="DIR", type=Path, help="directory of the maps")
 
-    upload = add_command(
-        group, "upload", "put files into Spaces; print URL and cache entry of each", _upload
-    )
-    upload.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="file to put there")
+    uploads.add_commands(group)
 
 
 def _table(options: argparse.Namespace) -> None:
@@ -97,24 +94,6 @@ def _pack(options: argparse.Namespace) -> None:
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     print(f"{archive}: {plural(count, 'sky map')}")
-
-
-def _upload(options: argparse.Namespace) -> None:
-    import json
-
-    from llama.cli.common import counter, say
-    from llama.fleet.spaces import Spaces
-    from llama.fleet.transfer import Counter
-    from llama.settings import load
-
-    spaces = Spaces(load().spaces, say)
-    spaces.check()
-    for path in options.paths:
-        size = path.stat().st_size if path.is_file() else 0
-        stored = spaces.upload(path, Counter(counter(path.name, size, 10**6, " MB")))
-        print(spaces.url(stored.key))
-        print(json.dumps({"key": stored.key, "sha256": stored.sha256, "size": stored.size}))
-        sys.stdout.flush()
 
 
 def _studies() -> Path:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -152,6 +153,16 @@ def run(settings: Settings, launch: Launch, what: str, to_log: bool) -> NoReturn
         # ignored when a script has started it in the background, and then by Snakemake, too
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execve(words[0], words, kept)  # noqa: S606
+
+
+def kill_command(settings: Settings, launch: Launch) -> str:
+    """Return what ends a launch, to be typed."""
+    if named := settings.background.studies.get(launch.study):
+        skymaps = str(named.skymaps) if named.skymaps else ""
+    else:
+        skymaps = launch.skymaps
+    what = ["launch", "bg", skymaps] if skymaps else ["batch", launch.study]
+    return shlex.join(["llama", "dev", "dv", *what, "-k"])
 
 
 def end(settings: Settings, study: str, what: str) -> str:
