@@ -74,3 +74,4 @@ if ON_FLEET:
 
 onstart:
     lock_all()
+    write_plans()

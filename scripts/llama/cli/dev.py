@@ -45,22 +45,42 @@ def add_parser(subparsers: Subparsers) -> None:
     uploads.add_commands(group)
 
 
-def _table(options: argparse.Namespace) -> None:
+def _table(options: argparse.Namespace) -> int:
+    from llama.cli.common import ask
+    from llama.study.plan import PartialError, read_plan
     from llama.study.tables import study_shards, write_table
 
-    shards = study_shards(_studies() / (options.study or options.file.stem))
-    print(f"{options.file}: {write_table(shards, options.file):,} injections")
+    directory = _studies() / (options.study or options.file.stem)
+    shards, plan = study_shards(directory), read_plan(directory)
+    try:
+        count = write_table(shards, options.file, plan)
+    except PartialError as error:
+        sys.stderr.write(f"{directory}: {error}\n")
+        if ask("Collate what is here? [y/N]") != "y":
+            sys.stderr.write("nothing was written\n")
+            return 1
+        count = write_table(shards, options.file, plan, partial=True)
+    if plan is None:
+        sys.stderr.write(
+            f"{directory} has no plan.json: nothing tells how many shards there should be\n"
+        )
+    of = f" of {plan.injections:,}" if plan and count < plan.injections else ""
+    print(f"{options.file}: {count:,}{of} injections")
+    return 0
 
 
 def _pvalue(options: argparse.Namespace) -> None:
     from llama.settings import load
     from llama.study.populations import write_populations
-    from llama.study.tables import table_class, tables_of
+    from llama.study.tables import is_told_whole, table_class, tables_of
 
     p_astro, studies = load().background.p_astro, _studies()
-    classes = {
-        name: table_class(path, studies / name, p_astro) for name, path in tables_of(Path()).items()
-    }
+    classes = {}
+    for name, path in tables_of(Path()).items():
+        told = is_told_whole(path)
+        classes[name] = table_class(path, studies / name, p_astro)
+        if not told and not classes[name]["single"].size:
+            sys.stderr.write(f"{name}: nothing beside {path} tells whether it is whole\n")
     write_populations("populations.hdf5", classes)
     for name, content in classes.items():
         print(f"{name}: {content['odds'].size:,} injections")

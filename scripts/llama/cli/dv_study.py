@@ -128,11 +128,25 @@ def _pull(options: argparse.Namespace) -> int:
         f"{plural(done.fetched, 'file')} fetched ({done.size / 1e6:,.1f} MB), "
         f"{done.same:,} already here; next: llama dev background table NAME.txt"
     )
+    _tell_missing(options.studies)
     if done.unsure:
         say(f"of {plural(done.unsure, 'file')} Spaces knows no checksum, only the size")
     if done.different:
         say(f"{plural(len(done.different), 'file')} left as here, other than in Spaces")
     return 1 if done.different else 0
+
+
+def _tell_missing(studies: list[str]) -> None:
+    """Say which of the studies that were fetched are not whole."""
+    from llama.study.plan import missing_shards
+
+    for path in sorted(Path("studies").glob("*/*/plan.json")):
+        _, study, kind, _ = path.parts
+        missing = missing_shards(path.parents[1], kind)
+        if missing and (study in studies or not studies):
+            names = ", ".join(missing[:5]) + ", ..." * (len(missing) > 5)
+            count = plural(len(missing), "shard")
+            say(f"{study} is not whole: {count} of {kind} not there ({names})")
 
 
 def _done(options: argparse.Namespace) -> None:

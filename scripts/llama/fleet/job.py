@@ -142,6 +142,13 @@ def _put_input(spaces: dict[str, str], path: Path) -> str:
     return open_place(spaces).upload(path).sha256
 
 
+def share(path: Path) -> None:
+    """Put a file of the output directory into Spaces, under its path, for `llama dev dv pull`."""
+    from llama.fleet.spaces import open_place
+
+    open_place(read_json(SPACES)).put(path, str(path))
+
+
 def status(number: str) -> str:
     """Return `running`, `success` or `failed`; after the last two its files are here.
 
