@@ -75,3 +75,4 @@ if ON_FLEET:
 onstart:
     lock_all()
     tidy(SETTINGS.output_dir)
+    write_plans()

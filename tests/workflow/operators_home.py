@@ -109,7 +109,7 @@ def services(
         cloud.add_image(name)
     bucket = re.sub(r"[^a-z0-9]+", "-", f"spaces-{scratch.name}")[:60].strip("-")
     s3.create_bucket(Bucket=bucket)
-    for path in (home / ".local/share/llama/studies").glob("*/background/shard-*.hdf5"):
+    for path in (home / ".local/share/llama/studies").glob("*/background/[!.]*"):
         s3.upload_file(str(path), bucket, str(path.relative_to(home / ".local/share/llama")))
     records = {GRACEID: SUPEREVENT}
     files = {GRACEID: FILES[GRACEID] | {"bayestar.multiorder.fits": skymap_fits()}}

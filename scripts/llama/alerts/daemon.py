@@ -22,6 +22,10 @@ class RunningError(LlamaError):
     """Another process holds the lock."""
 
 
+class TooSlowError(LlamaError):
+    """A process has not ended in time."""
+
+
 @contextlib.contextmanager
 def only_one(lock: Path, what: str, remedy: str = "") -> Iterator[IO[str]]:
     """Hold `lock`, a file that then says our pid; `RunningError` if another process holds it.
@@ -138,7 +142,7 @@ def stop(
     deadline = time.monotonic() + timeout_s
     while holder(lock) == pid:
         if time.monotonic() > deadline:
-            raise LlamaError(
+            raise TooSlowError(
                 f"{what} with pid {pid} has not ended within {timeout_s:.0f} s; "
                 f"see its log, then kill -9 {pid}: nothing that it has committed is lost"
             )

@@ -20,6 +20,7 @@ from llama.files import write_bytes
 from llama.fleet import slurm
 from llama.fleet.head_files import PATH
 from llama.fleet.hooks import cluster_directory
+from llama.fleet.watch import watch_path
 from llama.settings import Settings
 from llama.settings.load import find_config
 
@@ -77,6 +78,7 @@ class Head:
         environment = {**os.environ, "LLAMA_CONFIG": str(config.resolve()) if config else ""}
         for name in ("DIGITALOCEAN", "DIGITALOCEAN_ACCESS_TOKEN"):
             environment.pop(name, None)
+        watch_path(self.directory).unlink(missing_ok=True)  # of an earlier one
         with (self.directory / "log/fleet.log").open("a") as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "llama.fleet.hooks", "keeper", every_s],

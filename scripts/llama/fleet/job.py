@@ -32,6 +32,7 @@ _OPTIONS = ("--partition=llama", "--requeue", "--export=PATH", "--chdir=/", "--o
 
 
 def _submit(words: Sequence[str]) -> str:
+    parent = os.getppid()  # Spaces may be waited for longer than Snakemake lives
     parser = argparse.ArgumentParser(prog="llama.fleet.job submit")
     parser.add_argument("--file", nargs=2, action="append", default=[])
     parser.add_argument("--files", nargs="+", action="append", default=[])
@@ -42,13 +43,16 @@ def _submit(words: Sequence[str]) -> str:
     properties = json.loads(text.splitlines()[1].removeprefix("# properties = "))
     command = shlex.split(text.splitlines()[2])
     snakefile = Path(command[command.index("--snakefile") + 1])
-    return submit(properties, named, snakefile.parent / "scripts")
+    return submit(properties, named, snakefile.parent / "scripts", parent)
 
 
-def submit(properties: dict[str, Any], named: dict[str, str | list[str]], scripts: Path) -> str:
+def submit(
+    properties: dict[str, Any], named: dict[str, str | list[str]], scripts: Path, parent: int
+) -> str:
     """Queue a job of Snakemake, and return its number.
 
-    `properties` are Snakemake's, `named` its inputs by name; `scripts` holds the rules' scripts.
+    `properties` are Snakemake's, `named` its inputs by name; `scripts` holds the rules' scripts;
+    `parent` is the process of Snakemake, without which nothing is queued.
     """
     spaces = read_json(SPACES)
     inputs = _ship(spaces, named)
@@ -72,6 +76,7 @@ def submit(properties: dict[str, Any], named: dict[str, str | list[str]], script
                 str(script),
             ],
             name,
+            parent,
         )
     finally:
         script.unlink(missing_ok=True)
@@ -139,6 +144,13 @@ def _put_input(spaces: dict[str, str], path: Path) -> str:
     from llama.fleet.spaces import open_place
 
     return open_place(spaces).upload(path).sha256
+
+
+def share(path: Path) -> None:
+    """Put a file of the output directory into Spaces, under its path, for `llama dev dv pull`."""
+    from llama.fleet.spaces import open_place
+
+    open_place(read_json(SPACES)).put(path, str(path))
 
 
 def status(number: str) -> str:

@@ -5,6 +5,7 @@ is `sbatch` with that patience: `python -m llama.fleet.slurm sbatch OPTIONS JOBS
 """
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -202,13 +203,18 @@ def _past_state(number: str) -> str:
     return states[0].rstrip("+") if states else _UNKNOWN
 
 
-def submit(words: Sequence[str], name: str = "") -> str:
+def submit(words: Sequence[str], name: str = "", parent: int | None = None) -> str:
     """Run `sbatch WORDS` and return the job's number.
 
     A job called `name`, when given, is not queued twice: one that is there already is returned.
+    `SlurmError` without a job once `parent` (default: our parent now) is our parent no more: the
+    Snakemake that wants the job has ended.
     """
+    parent = os.getppid() if parent is None else parent
 
     def there() -> str | None:
+        if os.getppid() != parent:
+            raise SlurmError("Snakemake has ended, so that its job is not submitted; run it again")
         alive = queue("--name", name) if name else []
         return alive[0].id if alive else None
 

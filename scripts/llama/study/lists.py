@@ -194,8 +194,23 @@ def pack(directory: Path, archive: Path) -> Iterator[Path]:
 def _maps_in(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise LlamaError(f"{directory} is no directory; give that of the sky maps")
-    found = [path for path in directory.rglob("*") if path.name.endswith(SKYMAP_SUFFIXES)]
-    return sorted(path for path in found if not path.name.startswith("."))
+
+    def refuse(error: OSError) -> None:
+        raise LlamaError(
+            f"{error.filename} cannot be read ({error.strerror}), and may hold sky maps; correct "
+            "its permissions"
+        ) from error
+
+    found = [
+        Path(place, name)
+        for place, _, names in os.walk(directory, onerror=refuse)  # rglob leaves them out
+        for name in names
+    ]
+    return sorted(
+        path
+        for path in found
+        if path.name.endswith(SKYMAP_SUFFIXES) and not path.name.startswith(".")
+    )
 
 
 def _stem(path: Path) -> str:

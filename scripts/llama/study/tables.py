@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_path, open_hdf5, sha256_file
+from llama.files import atomic_path, open_hdf5, read_json, sha256_file, write_json
 from llama.study.ascending import Column, ascending
+from llama.study.plan import Plan
 from llama.study.populations import collate
 
 Floats = NDArray[np.float64]
@@ -22,13 +23,21 @@ RULE = "=" * 121
 STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
 
 
-def write_table(shards: Sequence[Path], path: str | os.PathLike[str]) -> int:
+def write_table(
+    shards: Sequence[Path],
+    path: str | os.PathLike[str],
+    plan: Plan | None = None,
+    partial: bool = False,
+) -> int:
     """Write the table of a study's background shards; return the number of rows.
 
-    A row's source directory is the injection's event directory, as Snakemake takes it.
-    LlamaError when a shard is broken or they do not belong together.
+    A row's source directory is the injection's event directory, as Snakemake takes it. Rows and
+    sha256 are written beside it, in a file that ends with .json.
+    LlamaError when a shard is broken or they do not belong together; `plan` and `partial` are those
+    of `collate`.
     """
-    collate(shards)  # what is left of another division into shards must not count twice
+    # what is left of another division into shards must not count twice
+    collate(shards, plan, partial)
     count = 0
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as table:
         table.write(f"{HEADER}\n{RULE}\n")
@@ -42,7 +51,29 @@ def write_table(shards: Sequence[Path], path: str | os.PathLike[str]) -> int:
                 )
             )
             count += rows.size
+    about = {"rows": count, "sha256": sha256_file(path)}
+    write_json(_about(Path(path)), about | {"injections": plan.injections if plan else None})
     return count
+
+
+def is_told_whole(path: Path) -> bool:
+    """Return whether the file beside a table tells what it should hold, which is then checked.
+
+    LlamaError when the table holds something else.
+    """
+    if not _about(path).exists():
+        return False
+    about = read_json(_about(path))
+    if not isinstance(about, dict) or sha256_file(path) != about.get("sha256"):
+        raise LlamaError(
+            f"{path} is cut off or changed, it is not what {_about(path)} tells of; "
+            "make it again with llama dev background table"
+        )
+    return True
+
+
+def _about(path: Path) -> Path:
+    return path.with_suffix(".json")
 
 
 def study_shards(study_dir: Path) -> list[Path]:
@@ -98,7 +129,8 @@ def table_class(path: Path, study_dir: Path, p_astro: float) -> dict[str, Any]:
     if odds.size == 0:
         raise LlamaError(f"{path} has no rows; make more injections")
     if (study_dir / "background").is_dir():
-        content = collate(study_shards(study_dir))
+        # the table, which is compared, was allowed to be one of a part
+        content = collate(study_shards(study_dir), partial=True)
         if not _agree(odds, content["odds"], study_dir):
             raise LlamaError(
                 f"{path} is not the table of the shards in {study_dir}; "
@@ -133,7 +165,12 @@ def _odds(lines: Iterator[str], path: Path) -> Iterator[float]:
             continue
         try:
             odds = float(columns[0])
-            if len(columns) != 4 or not columns[1].isdigit() or not 0 <= odds < math.inf:
+            if (
+                not line.endswith("\n")
+                or len(columns) != 4
+                or not columns[1].isdigit()
+                or not 0 <= odds < math.inf
+            ):
                 raise ValueError
         except ValueError:
             raise LlamaError(
