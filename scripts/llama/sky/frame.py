@@ -47,6 +47,6 @@ def check_equatorial(header: Mapping[str, Any], name: str) -> None:
 
 def _refuse(name: str, key: str, value: object) -> None:
     raise LlamaError(
-        f"{name} has {key} {str(value)[:40]!r}; LLAMA needs equatorial coordinates (ICRS): "
+        f"{name} has {key} {repr(value)[:40]}; LLAMA needs equatorial coordinates (ICRS): "
         "rotate the map, or correct the header if it is wrong"
     )

@@ -215,10 +215,10 @@ def _meta(table: FitsTable) -> dict[str, Any]:
     }
     for key, short in _MOMENTS.items():
         try:
-            value = float(header.get(key, "")) * (
+            value = float(str(header.get(key))) * (
                 unit_factor(units[key], "Mpc") or unit_factor(units.get("DISTMU", ""), "Mpc") or 1.0
             )
-        except (ValueError, TypeError):  # then they come from the tiles
+        except ValueError:  # then they come from the tiles
             continue
         if math.isfinite(value):
             meta[short] = value
