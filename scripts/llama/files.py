@@ -146,6 +146,15 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
+def is_litter(path: str) -> bool:
+    """Tell whether a file below a given directory is hidden, or from macOS's `__MACOSX`.
+
+    macOS puts `._NAME` beside every NAME into archives and onto foreign disks.
+    """
+    parts = [part for part in path.split("/") if part != "."]
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
 def sha256_bytes(content: bytes) -> str:
     """Return the sha256 of `content` as 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()

@@ -1,12 +1,13 @@
 """Units as other people write them, in TUNITs, brackets and headers."""
 
+import math
 import re
 import warnings
 
 # Case is not kept in headers, and nobody means millielectronvolts or milliparsecs.
 _WORDS = {
     **{word: word for word in ("cm", "m", "km", "s", "d", "deg", "rad", "sr", "pix", "kpc")},
-    **{word.lower(): word for word in ("Mpc", "Gpc", "GeV", "TeV", "PeV", "EeV", "MJD", "UTC")},
+    **{word.lower(): word for word in ("Mpc", "Gpc", "GeV", "TeV", "PeV", "EeV")},
     **dict.fromkeys(("degree", "degrees", "degs", "°"), "deg"),
     **dict.fromkeys(("radian", "radians", "rads"), "rad"),
     **dict.fromkeys(("steradian", "steradians", "ster", "str"), "sr"),
@@ -31,6 +32,9 @@ def unit_factor(text: str, wanted: str) -> float | None:
         return 1.0
     if text.lower() in _NOTHING:
         return None
+    unknown = f"{text[:40]!r} is not a unit like {wanted}"
+    if len(text) > 60 or re.search(r"\d{5}", text):  # powers that take for ever
+        raise ValueError(unknown)
     from astropy import units  # imports slowly
 
     spelled = re.sub(r"\b(?:square|sq\.?) ?([a-z]+)", r"\1^2", text, flags=re.IGNORECASE)
@@ -39,6 +43,11 @@ def unit_factor(text: str, wanted: str) -> float | None:
     try:
         with warnings.catch_warnings(action="ignore"):
             unit = units.Unit(re.sub(r"^1( 1)+$", "1", spelled))
-            return None if unit == units.dimensionless_unscaled else float(unit.to(wanted))
-    except (ValueError, TypeError) as error:  # TypeError: of another kind
-        raise ValueError(f"{text[:40]!r} is not a unit like {wanted}") from error
+            if unit == units.dimensionless_unscaled:
+                return None
+            factor = float(unit.to(wanted))
+    except (ValueError, TypeError, ArithmeticError) as error:  # TypeError: of another kind
+        raise ValueError(unknown) from error
+    if not 0 < factor < math.inf:
+        raise ValueError(unknown)
+    return factor

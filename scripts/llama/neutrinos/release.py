@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
+from llama.files import is_litter
 from llama.times import mjd_to_gps
 
 SIGMA_FLOOR_DEG = 0.2
@@ -241,7 +242,8 @@ def _read_table(path: Path, required: dict[str, str], optional: Iterable[str] = 
 
 
 def _files(directory: Path, folder: str, ending: str) -> list[Path]:
-    found = sorted((directory / folder).glob(f"*{ending}"), key=_age)
+    paths = (directory / folder).glob(f"*{ending}")
+    found = sorted((path for path in paths if not is_litter(path.name)), key=_age)
     if not found:
         raise LlamaError(
             f"{directory / folder} has no file *{ending}; give the directory of an IceCube track "

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.files import atomic_path, write_bytes
+from llama.files import atomic_path, is_litter, write_bytes
 
 _DETECTORS = ("ifos", "instruments", "network", "detectors")
 _IDS = ("coinc_event_id", "event_id", "simulation_id", "sim_id", "id")
@@ -27,7 +27,7 @@ def list_skymaps(source: Path) -> list[Path]:
         maps = _maps_in(source)
     elif source.is_file():
         try:
-            lines = [line.strip() for line in source.read_text().splitlines()]
+            lines = [line.strip() for line in source.read_text("utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise LlamaError(
                 f"{source} cannot be read as a list of sky maps; put one path per line"
@@ -56,7 +56,7 @@ def read_coincs(path: Path) -> list[tuple[str, str]]:
     `coinc_event:coinc_event_id:12` is 12. LlamaError that names line or columns.
     """
     try:
-        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        lines = [line for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise LlamaError(
             f"cannot read {path} ({error}); give the coincs.dat of a simulation"
@@ -195,7 +195,7 @@ def _maps_in(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise LlamaError(f"{directory} is no directory; give that of the sky maps")
     found = [path for path in directory.rglob("*") if path.name.endswith(SKYMAP_SUFFIXES)]
-    return sorted(path for path in found if not path.name.startswith("."))
+    return sorted(path for path in found if not is_litter(str(path.relative_to(directory))))
 
 
 def _stem(path: Path) -> str:
