@@ -147,12 +147,12 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def is_litter(path: str) -> bool:
-    """Tell whether a file below a given directory is hidden, or from macOS's `__MACOSX`.
+    """Tell whether a file is hidden, or below macOS's `__MACOSX`.
 
     macOS puts `._NAME` beside every NAME into archives and onto foreign disks.
     """
-    parts = [part for part in path.split("/") if part != "."]
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    *folders, name = path.split("/")
+    return name.startswith(".") or "__MACOSX" in folders
 
 
 def sha256_bytes(content: bytes) -> str:

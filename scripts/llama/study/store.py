@@ -140,9 +140,10 @@ class S3Store:
         with self._sentences(f"{self.name}/{folder}"):
             for item in self._bucket.objects(f"{self._prefix}{folder}/", _PAGE):
                 path = item["Key"][len(self._prefix) :]
-                if not path.endswith("/") and not is_litter(path):  # ".." is litter, too
-                    modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
-                    found[path] = Piece(path, item["Size"], modified, etag)
+                if path.endswith("/") or ".." in path.split("/") or is_litter(path):
+                    continue
+                modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
+                found[path] = Piece(path, item["Size"], modified, etag)
         return found
 
     def local(self, piece: Piece) -> Path:
