@@ -75,9 +75,26 @@ def read_table(text: str, name: str) -> tuple[list[str], list[dict[str, Any]]]:
     ]
 
 
-def rename(row: Mapping[str, Any], units: Mapping[str, str], name: str) -> dict[str, Any]:
-    """Return a row of JSON with names and units as in `UNITS`; `units` has those given apart."""
-    factors = _factors(tuple(row), tuple(units.items()), name)
+def json_rows(value: Any, name: str) -> list[Any] | None:
+    """Return the rows of a JSON list, or of the list `events` of an object, None for neither.
+
+    Names and units become those of `UNITS`; an object may have `units` by name. LlamaError for
+    units that are not understood.
+    """
+    rows = value.get("events") if isinstance(value, dict) else value
+    if not isinstance(rows, list):
+        return None
+    units = value.get("units") or {} if isinstance(value, dict) else {}
+    if not isinstance(units, dict):
+        raise LlamaError(f"{name} has units that are not an object; give one like {{'ra': 'rad'}}")
+    named = tuple((str(key).lower(), str(unit)) for key, unit in units.items())
+    return [_renamed(row, named, name) if isinstance(row, dict) else row for row in rows]
+
+
+def _renamed(
+    row: Mapping[str, Any], units: tuple[tuple[str, str], ...], name: str
+) -> dict[str, Any]:
+    factors = _factors(tuple(row), units, name)
     keys = (key for key, _ in factors)
     return dict(zip(keys, _converted(row.values(), factors), strict=True))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.neutrinos.columns import read_table, rename
+from llama.neutrinos.columns import json_rows, read_table
 from llama.neutrinos.release import SIGMA_FLOOR_DEG
 from llama.times import mjd_to_gps
 
@@ -63,14 +63,10 @@ def _read_json(text: str, name: str) -> list[Any]:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise LlamaError(f"{name} is not valid JSON ({error}); {_FORMS}") from error
-    rows = value.get("events") if isinstance(value, dict) else value
-    if not isinstance(rows, list):
+    rows = json_rows(value, name)
+    if rows is None:
         raise LlamaError(f"{name} is a JSON object without a list 'events'; {_FORMS}")
-    units = value.get("units", {}) if isinstance(value, dict) else {}
-    if not isinstance(units, dict):
-        raise LlamaError(f"{name} has units {shown(units)}; give an object like {{'ra': 'rad'}}")
-    units = {str(key).lower(): str(unit) for key, unit in units.items()}
-    return [rename(row, units, name) if isinstance(row, dict) else row for row in rows]
+    return rows
 
 
 def _read_csv(text: str, name: str) -> list[Any]:
