@@ -188,6 +188,15 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
+def is_litter(path: str) -> bool:
+    """Tell whether a file is hidden, or below macOS's `__MACOSX`.
+
+    macOS puts `._NAME` beside every NAME into archives and onto foreign disks.
+    """
+    *folders, name = path.split("/")
+    return name.startswith(".") or "__MACOSX" in folders
+
+
 def sha256_bytes(content: bytes) -> str:
     """Return the sha256 of `content` as 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()

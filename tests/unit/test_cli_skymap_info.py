@@ -241,6 +241,20 @@ def test_graceid(
     assert without_log(output) == before
 
 
+@pytest.mark.parametrize("name", ["amplfi.multiorder.fits,0", "a_new_search.multiorder.fits,2"])
+def test_the_only_map_on_gracedb_is_taken_and_named(
+    name: str, output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"S240101ab": {name: skymap_fits(3), "combined-ext.multiorder.fits,0": b"not it"}}
+    with gracedb_server({"S240101ab": SUPEREVENT}, files) as server:
+        text = default_yaml().replace("https://gracedb.ligo.org/api/", server.url)
+        Path("mine.yaml").write_text(text)
+        monkeypatch.setenv("LLAMA_CONFIG", str(Path("mine.yaml").resolve()))
+        assert main(["--graceid", "S240101ab", "--role", "test"]) == 0
+    assert read_info(output / "current_run/S240101ab")["skymap_filename"] == name
+    assert f"note: the sky map is {name}, the best on GraceDB" in capsys.readouterr().err
+
+
 def test_real_alerts(output: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events: Any = shared_data / "events"
     for kind in ("Preliminary", "Initial", "Update"):

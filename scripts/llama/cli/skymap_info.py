@@ -185,6 +185,8 @@ def _skymap(
             )
         return None
     name = given or alert.skymap_filename
+    if name and not given:
+        say(f"note: the sky map is {name}, the best on GraceDB; choose another with --skymap NAME")
     return (name, client.file(alert.graceid, name)) if name else None
 
 
