@@ -28,9 +28,10 @@ def checked(function, *arguments):
         sys.exit(f"llama: {error}")
 
 
-# Snakemake takes the last of two lines for one setting
-for path in workflow.configfiles:
-    checked(read_config, Path(path))
+if workflow.is_main_process:
+    # Snakemake takes the last of two lines for one setting
+    for path in workflow.configfiles:
+        checked(read_config, Path(path))
 
 SETTINGS = checked(llama_settings.from_dict, config)
 OUTPUT_DIR = str(SETTINGS.output_dir)
@@ -44,7 +45,13 @@ HALF_WIDTH_S = SEARCH["tnuplus"] - SEARCH["tgwminus"]
 
 def prepare_output_dir():
     """Make the output directory, with `events` in it and in the clone as links to `current_run`."""
-    (SETTINGS.output_dir / "current_run").mkdir(parents=True, exist_ok=True)
+    run_dir = SETTINGS.output_dir / "current_run"
+    if run_dir.is_symlink() and not run_dir.exists():
+        sys.exit(
+            f"llama: {run_dir} is a link to {os.readlink(run_dir)}, which is not there; mount its "
+            "disk or correct the link"
+        )
+    run_dir.mkdir(parents=True, exist_ok=True)
     links = [(SETTINGS.output_dir / "events", Path("current_run"))]
     if (
         str(
@@ -59,7 +66,7 @@ def prepare_output_dir():
             links.append((clone_link, SETTINGS.output_dir / "current_run"))
     for link, target in links:
         there = os.readlink(link) if link.is_symlink() else None
-        if there and link.resolve() != (link.parent / target).resolve():
+        if there and os.path.realpath(link) != os.path.realpath(link.parent / target):
             _say(f"{link} leads to {target} from now on; it had led to {there}")
             link.unlink()
         # two runs may start at once

@@ -141,7 +141,9 @@ def try_lock(file: int | IO[Any], *, shared: bool = False) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        name = file.name if not isinstance(file, int) else os.readlink(f"/proc/self/fd/{file}")
+        name = getattr(file, "name", file)
+        if isinstance(name, int):
+            name = os.readlink(f"/proc/self/fd/{name}")
         raise LlamaError(
             f"cannot lock {name} ({error.strerror}): this file system has no locks; set output_dir "
             "in config.yaml to a directory on another one, or have it mounted with locks "

@@ -166,6 +166,8 @@ def test_errors_are_one_sentence(tmp_path, capsys):
         ("dev drop", "type: llama dev dv -h"),
         ("dev drop -p llama-bns-o3-00 eval 'ls /'", "llama dev dv -p llama-bns-o3-00 eval 'ls /'"),
         ("dev drop ls-procs", "type: llama dev dv ls-procs"),
+        ("dev upload pre-er14-background.tar", "there is no bucket yet"),  # a file of that name
+        ("dev dv pre-er-14-tail", "pre-er-14-tail is a part of llama dev dv here"),
         ("dev pre-er-14-killall", "pre-er-14-killall is a part of llama dev dv here; type: llama"),
         ("pre-er14-background x", "pre-er14-background is a part of llama dev dv here"),
     ],

@@ -42,3 +42,15 @@ def test_a_link_of_another_clone_is_replaced_and_that_is_said(event: Workspace) 
     link.symlink_to("../data/llama/current_run")  # the same place in other words stays
     assert "llama: " not in event.snakemake(f"{EVENT}/all", "--dry-run")
     assert str(link.readlink()) == "../data/llama/current_run"
+
+
+def test_a_run_on_a_disk_that_is_not_there_is_a_sentence(event: Workspace) -> None:
+    run, disk = event.output / "current_run", event.root / "disk"
+    run.rename(disk)
+    run.symlink_to(disk)
+    assert event.plan(f"{EVENT}/all") == []
+    disk.rename(event.root / "unmounted")
+    answer = sentence(event.snakemake(f"{EVENT}/all", code=1))
+    assert answer.startswith(
+        f"llama: {run} is a link to {disk}, which is not there; mount its disk"
+    )

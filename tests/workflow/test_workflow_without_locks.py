@@ -44,6 +44,7 @@ def test_a_command_that_needs_a_lock_says_that_there_are_none(
     given = [word.format(root=site.root) for word in words]
     printed = site.run(*_NO_FLOCK, error, *given, code=1)
     assert printed.count("this file system has no locks") == 1, printed
+    assert "cannot lock /" in printed.splitlines()[-1]
     assert "output_dir in config.yaml" in printed.splitlines()[-1]
     assert "Traceback" not in printed
     assert _files(site.event) == before

@@ -29,9 +29,14 @@ def install(settings: Settings) -> tuple[str, str | None]:
     """
     line = cron_line(settings).encode()
     lock = settings.output_dir / "logs" / "cron.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a") as file:
-        try_lock(file)  # better said now than by cron every minute
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("a") as file:
+            try_lock(file)  # better said now than by cron every minute
+    except OSError as error:
+        raise LlamaError(
+            f"cannot write {lock} ({error.strerror}); correct the permissions or output_dir"
+        ) from error
     before, ours, after = _read()
     if ours != [line]:
         _write([*before, line, *after])

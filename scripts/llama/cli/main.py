@@ -70,13 +70,13 @@ def _formerly(words: Sequence[str]) -> str | None:
     if words[:2] == ["dev", "drop"]:
         now = shlex.join(["llama", "dev", "dv", *(words[2:] or ["-h"])])
         return f"llama dev drop is called llama dev dv here; type: {now}"
-    old = [word for word in words[:3] if re.match(r"pre-er-?14-", word)]
-    return (
-        f"{old[0]} is a part of llama dev dv here; type: llama dev dv -h, and see Coming from the "
-        "original LLAMA in docs/manual.md"
-        if old
-        else None
-    )
+    place = 2 if words[:2] == ["dev", "dv"] else int(words[:1] == ["dev"])
+    if words[place:] and re.match(r"pre-er-?14-", words[place]):
+        return (
+            f"{words[place]} is a part of llama dev dv here; type: llama dev dv -h, and see Coming "
+            "from the original LLAMA in docs/manual.md"
+        )
+    return None
 
 
 def _refuse(answer: str) -> NoReturn:

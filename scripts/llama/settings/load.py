@@ -52,9 +52,10 @@ def read_config(path: Path) -> dict[str, Any]:
     `LlamaError` if it cannot be read, or names a setting twice.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
-        repeated = _repeated_keys(yaml.compose(text, yaml.SafeLoader))
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        top = loader.get_single_node()
+        repeated = _repeated_keys(top)
+        content: Any = None if top is None else loader.construct_document(top)
     except OSError as error:
         raise LlamaError(
             f"cannot read the settings in {path} ({error.strerror}); "
