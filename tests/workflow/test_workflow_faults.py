@@ -26,7 +26,7 @@ def test_a_broken_map_fails_in_one_sentence_until_it_is_deleted(event: Workspace
     skymap, tiles = event.event / "lvc_skymap.fits", event.event / "lvc_skymap.hdf5"
     skymap.write_bytes(skymap.read_bytes()[:5000])
     printed = event.snakemake(TARGET, code=1)
-    assert re.search(r"lvc_skymap.fits is cut short: 5000 of .* download the map again", printed)
+    assert re.search(r"lvc_skymap.fits is a broken or truncated FITS file .* again", printed)
     assert "Traceback" not in printed
     assert "Traceback" in (event.output / "logs" / EVENT / "convert_skymap.log").read_text()
     assert not tiles.exists()
