@@ -98,6 +98,8 @@ WHOLE = {
     "two gzip members twice": gzip.compress(cut_in_two(GOOD)),
     "three gzip members, one empty": _EMPTY_MEMBER + cut_in_two(GOOD) + _EMPTY_MEMBER,
     "bgzip": bgzip(GOOD),
+    "gzip with 20,000 empty members": _EMPTY_MEMBER * 20_000 + gzip.compress(GOOD),
+    "cards without a value": carded("EQUINOX =", "ORIGIN  =", "SKYCOORD="),
     "gzip, padded with zeros": gzip.compress(GOOD) + bytes(4096),
     "gzip, then a newline": gzip.compress(GOOD) + b"\n",
     "gzip, no fill": gzip.compress(GOOD[: rows_end(GOOD)]),

@@ -73,9 +73,17 @@ def test_frames_that_disagree_are_refused():
 
 def test_what_is_not_a_frame_of_the_sky_does_not_matter():
     read = {"FRAME": "detector", "TIMESYS": "UTC", "SPECSYS": "BARYCENT", "EQUINOX": 2000.0}
-    read |= {"RADESYS": "ICRS", "COORDUNI": "deg", "MASSFRAM": "source"}
+    read |= {
+        "COORD_X": 1e-5,
+        "NCOORD": 3,
+        "SYSTEM": None,
+        "RADESYS": "ICRS",
+        "COORDUNI": "deg",
+        "MASSFRAM": "source",
+    }
     np.testing.assert_allclose(per_pixel(flat(TILES, **read)), PROB, rtol=1e-12)
-    np.testing.assert_allclose(per_pixel(flat(TILES, EQUINOX="J2000")), PROB, rtol=1e-12)
+    for equinox in ("J2000", "", None):
+        np.testing.assert_allclose(per_pixel(flat(TILES, EQUINOX=equinox)), PROB, rtol=1e-12)
 
 
 # -- units -------------------------------------------------------------------------------------
