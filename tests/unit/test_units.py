@@ -20,7 +20,7 @@ DEG = math.degrees(1)
         ("arcmin", "deg", 1 / 60), ("hourangle", "deg", 15), ("gev", "GeV", 1), ("TeV", "GeV", 1e3),
         ("days", "d", 1), ("sec", "d", 1 / 86400), ("pix-1", "pix-1", 1), ("prob/pix", "pix-1", 1),
         ("Probability per pixel", "pix-1", 1), ("/sr", "sr-1", 1), ("prob / sq deg", "sr-1", DEG**2),
-        ("probability density [1/deg2]", "sr-1", DEG**2), ("per square degree", "sr-1", DEG**2),
+        ("prob. density [1/deg2]", "sr-1", DEG**2), ("per square degree", "sr-1", DEG**2),
     ],
 )  # fmt: skip
 def test_spellings(text: str, wanted: str, factor: float) -> None:
