@@ -19,7 +19,8 @@ DEG = math.degrees(1)
         ("rad", "deg", DEG), ("RADIANS", "deg", DEG), ("°", "deg", 1), ("degrees", "deg", 1),
         ("arcmin", "deg", 1 / 60), ("hourangle", "deg", 15), ("gev", "GeV", 1), ("TeV", "GeV", 1e3),
         ("days", "d", 1), ("sec", "d", 1 / 86400), ("pix-1", "pix-1", 1), ("prob/pix", "pix-1", 1),
-        ("Probability per pixel", "pix-1", 1), ("/sr", "sr-1", 1), ("prob / sq deg", "sr-1", DEG**2),
+        ("Probability per pixel", "pix-1", 1), ("/sr", "sr-1", 1),
+        ("prob / sq deg", "sr-1", DEG**2),
         ("prob. density [1/deg2]", "sr-1", DEG**2), ("per square degree", "sr-1", DEG**2),
     ],
 )  # fmt: skip
