@@ -21,6 +21,24 @@ def study_shards(study, kind="background"):
     return [f"studies/{study}/{kind}/shard-{index:04d}.hdf5" for index in range(count)]
 
 
+def write_plans():
+    """Write down what every study that this run makes is to consist of, on a fleet in Spaces too."""
+    from llama.fleet.job import share
+    from llama.study.plan import Plan, plan_path, write_plan
+
+    kinds = {
+        (job.wildcards.study, job.wildcards.kind)
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name == "inject"
+    }
+    for study, kind in sorted(kinds):
+        directory = Path("studies", study)
+        plan = Plan(study_injections(study, kind), SETTINGS.background.shard_size)
+        checked(write_plan, directory, kind, plan)
+        if ON_FLEET:
+            checked(share, plan_path(directory, kind))
+
+
 def shards_of(study):
     return lambda wildcards: study_shards(study)
 

@@ -38,6 +38,34 @@ class Remedies(NamedTuple):
     network: str
 
 
+class _List(NamedTuple):
+    """How a list goes on: its items, and what of an answer, or of its last item, is asked for next.
+
+    Each maps a name in the answer to the option of the next request.
+    """
+
+    items: str
+    next: dict[str, str]
+    after: dict[str, str]
+
+
+_LISTS = {
+    "list_objects_v2": _List(
+        "Contents", {"NextContinuationToken": "ContinuationToken"}, {"Key": "StartAfter"}
+    ),
+    "list_multipart_uploads": _List(
+        "Uploads",
+        {"NextKeyMarker": "KeyMarker", "NextUploadIdMarker": "UploadIdMarker"},
+        {"Key": "KeyMarker", "UploadId": "UploadIdMarker"},
+    ),
+    "list_parts": _List(
+        "Parts",
+        {"NextPartNumberMarker": "PartNumberMarker"},
+        {"PartNumber": "PartNumberMarker"},
+    ),
+}
+
+
 class Bucket:
     """A bucket, asked with patience; `tell` hears of the pauses."""
 
@@ -64,12 +92,33 @@ class Bucket:
 
     def objects(self, prefix: str, page_size: int = 1000) -> Iterator[dict[str, Any]]:
         """Yield every object whose key begins with `prefix` as S3 describes it."""
-        page: dict[str, Any] = {"NextContinuationToken": None}
-        while "NextContinuationToken" in page:
-            token = page["NextContinuationToken"]
-            more = {"ContinuationToken": token} if token else {}
-            page = self.ask("list_objects_v2", Prefix=prefix, MaxKeys=page_size, **more)
-            yield from page.get("Contents", ())
+        return self.every("list_objects_v2", Prefix=prefix, MaxKeys=page_size)
+
+    def every(self, action: str, **options: Any) -> Iterator[dict[str, Any]]:
+        """Yield all items of a list (`_LISTS`), page by page, each once; `LlamaError` if it is cut.
+
+        A store that says that there is more and not where goes on after the last item.
+        """
+        kind, place = _LISTS[action], dict[str, Any]()
+        seen, asked = set[tuple[Any, ...]](), set[tuple[Any, ...]]()
+        while True:
+            page = self.ask(action, **options, **place)
+            items = page.get(kind.items, ())
+            new = [item for item in items if tuple(item[key] for key in kind.after) not in seen]
+            seen.update(tuple(item[key] for key in kind.after) for item in new)
+            yield from new
+            place = {kind.next[key]: page[key] for key in kind.next if page.get(key)}
+            if not page.get("IsTruncated", bool(place)):
+                return
+            if len(place) < len(kind.next):
+                place = {kind.after[key]: items[-1][key] for key in kind.after if items}
+            answered = tuple(sorted(place.items()))
+            if not place or answered in asked or (items and not new):
+                raise LlamaError(
+                    f"the store of {self.name} cuts lists off ({action}) and does not continue "
+                    "them; nothing that it lists can be taken for complete: use another store"
+                )
+            asked.add(answered)
 
 
 def make_client(

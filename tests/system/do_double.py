@@ -78,6 +78,11 @@ class Cloud:
         self.rate: dict[str, float] = {"burst": 5000, "window": 3600}
         self.hits: collections.deque[float] = collections.deque()
         self.droplet_limit, self.snapshot_s = 25, 0.1
+        self.status, self.status_message = "active", ""
+        self.balance: dict[str, str] | None = {  # None: the token may not see it
+            "month_to_date_balance": "23.44", "account_balance": "12.23",
+            "month_to_date_usage": "11.21", "generated_at": now(),
+        }  # fmt: skip
         self.log: list[str] = []
         self.peak = self.created = self.deleted = 0
         self.add_key("operator")

@@ -119,15 +119,8 @@ class Handler(BaseHTTPRequestHandler):
                 if not image["public"]
             ]
             return self.page("snapshots", items, query)
-        if head == "account" and rest == ["keys"]:
-            return self.page("ssh_keys", list(cloud.keys.values()), query)
-        if head == "account":
-            account = {
-                "droplet_limit": cloud.droplet_limit, "floating_ip_limit": 3, "volume_limit": 10,
-                "email": "llama@example.org", "uuid": "0", "email_verified": True,
-                "status": "active", "status_message": "",
-            }  # fmt: skip
-            return 200, {"account": account}
+        if head in ("account", "customers"):
+            return self.account(parts, query)
         if head == "sizes":
             items = [
                 {"slug": slug, "memory": memory, "vcpus": vcpus, "disk": disk, "transfer": 1.0,
@@ -137,6 +130,21 @@ class Handler(BaseHTTPRequestHandler):
             ]  # fmt: skip
             return self.page("sizes", items, query)
         raise missing("resource")
+
+    def account(self, parts: list[str], query: dict[str, str]) -> tuple[int, Any]:
+        cloud = self.cloud
+        if parts == ["account", "keys"]:
+            return self.page("ssh_keys", list(cloud.keys.values()), query)
+        if parts == ["customers", "my", "balance"]:
+            if cloud.balance is None:
+                raise ApiError(403, "Forbidden", "You are not authorized to perform this operation")
+            return 200, cloud.balance
+        account = {
+            "droplet_limit": cloud.droplet_limit, "floating_ip_limit": 3, "volume_limit": 10,
+            "email": "llama@example.org", "uuid": "0", "email_verified": True,
+            "status": cloud.status, "status_message": cloud.status_message,
+        }  # fmt: skip
+        return 200, {"account": account}
 
     def one(self, what: str, things: dict[int, Any], ident: str) -> tuple[int, Any]:
         thing = things.get(int(ident)) if ident.isdigit() else None

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from s3_lists import kind_of, of_all, one_page
+
 KEY, SECRET = "SPACESKEY0123456789A", "canary/secret+of/spaces0123456789abcdefg"
 _HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
 
@@ -42,6 +44,8 @@ class FaultyS3:
     requests: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     down_until: float = 0.0
+    lists: str = "good"  # how lists are cut into pages, see `one_page`
+    page: int = 1000
 
     def away_for(self, seconds: float) -> None:
         """Answer 503 to everything until then."""
@@ -76,14 +80,21 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.status:
                 return self._error(fault.status, fault.code)
         connection = http.client.HTTPConnection(self.behind, timeout=60)
-        connection.request(self.command, self.path, body, dict(self.headers.items()))
+        connection.request(self.command, of_all(self.path), body, dict(self.headers.items()))
         answer = connection.getresponse()
         with suppress(ConnectionError):  # who asked may have been killed
-            self._pass_on(answer, answer.read(), fault)
+            self._pass_on(answer, self._listed(line, answer), fault)
         connection.close()
         return None
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do  # noqa: N815
+
+    def _listed(self, line: str, answer: Any) -> bytes:
+        content: bytes = answer.read()
+        if answer.status != 200 or not kind_of(line):
+            return content
+        answer.headers.replace_header("Content-Length", "0")
+        return one_page(line, content.decode(), self.front.page, self.front.lists).encode()
 
     def _pass_on(self, answer: Any, content: bytes, fault: Fault | None) -> None:
         if fault and fault.flip:
@@ -92,7 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.getheaders():
             if name.lower() not in _HOP_BY_HOP | {"content-length"}:
                 self.send_header(name, value)
-        length = answer.getheader("Content-Length") or str(len(content))
+        length = answer.getheader("Content-Length", "0")
+        if self.command != "HEAD":  # and not what has been read
+            length = str(len(content))
         self.send_header("Content-Length", length)
         self.end_headers()
         if fault and fault.cut is not None:

@@ -84,6 +84,11 @@ def test_orders_and_actions(account: Cloud):
     # account/account.json
     keys = {"droplet_limit", "email", "uuid", "email_verified", "status", "status_message"}
     assert keys <= set(ask("account")[1]["account"])
+    # balance/balance.json: amounts are texts
+    balance = ask("customers/my/balance")[1]
+    amounts = {"month_to_date_balance", "account_balance", "month_to_date_usage"}
+    assert set(balance) == amounts | {"generated_at"}
+    assert all(isinstance(balance[name], str) for name in amounts)
 
 
 def test_refusals(account: Cloud):

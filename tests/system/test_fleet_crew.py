@@ -15,9 +15,11 @@ from llama.errors import LlamaError
 from llama.fleet import connection
 from llama.fleet import crew as module
 from llama.fleet.cloud import Cloud, take_snapshot
-from llama.fleet.connection import CloudError, PassingError, RefusedError
+from llama.fleet.connection import CloudError, PassingError
 from llama.fleet.crew import Crew, Made
 from llama.fleet.money import OverBudgetError
+from llama.fleet.names import expand
+from llama.fleet.orphans import orphans
 from llama.settings import load
 
 SIZE, REGION = "s-2vcpu-4gb", "nyc3"
@@ -27,7 +29,7 @@ SIZE, REGION = "s-2vcpu-4gb", "nyc3"
 def crew(account: Double, settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> Crew:
     monkeypatch.setattr(connection, "ANSWER_WITHIN_S", 0.5)
     monkeypatch.setattr(module, "_LOOK_EVERY_S", 0.3)
-    monkeypatch.setattr(module, "_LIST_LAGS_S", 0.0)
+    monkeypatch.setattr(module, "LIST_LAGS_S", 0.0)
     return Crew(load(), Cloud(TOKEN, patience_s=20))
 
 
@@ -44,7 +46,7 @@ def events(crew: Crew) -> list[str]:
 
 
 def test_made_in_tens_and_once(account: Double, crew: Crew):
-    wanted = names("llama", 23)
+    wanted, account.droplet_limit = names("llama", 23), 100
     made = make(crew, wanted, "bns-o3-H1L1V1")
     assert sorted(d.name for d in made.new) == wanted
     assert (made.old, made.missing) == ([], {})
@@ -101,14 +103,79 @@ def test_an_order_that_comes_true_after_it_was_given_up(account: Double, crew: C
     assert crew.cost().droplets == 2
 
 
+def test_an_order_that_comes_true_a_minute_later(account: Double, crew: Crew):
+    """Its answer is lost, the order is given again; then both come."""
+    offer = crew.offer(2, "llama-worker", SIZE, REGION)
+    orders, real, pauses = [], account.create, list[float]()
+
+    def create(order):
+        orders.append(order)
+        if len(orders) == 1:
+            raise ApiError(500, "server_error", "Server Error")
+        return real(order)
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        real(orders[0])
+
+    account.create = create  # type: ignore[method-assign]
+    crew = Crew(load(), crew.cloud, pause)
+    made = crew.create(["a", "b"], offer)
+    assert made.unanswered
+    assert account.created == 2
+    done = crew.look_again(made)
+    assert pauses == [60.0]
+    assert done == (made.new, [], {}, False)
+    assert account.created == 4
+    assert set(account.droplets) == {droplet.id for droplet in made.new}
+    assert crew.look_again(done) == done  # there is nothing to wait for
+    assert pauses == [60.0]
+    # the second ones are paid for, too
+    assert crew.cost().usd == pytest.approx(4 * 0.03571)
+    assert orphans(crew) == []
+
+
+def test_an_order_that_was_given_up_and_comes_late(account: Double, crew: Crew):
+    account.control({"faults": [{"match": "POST droplets", "status": 503, "times": 99}]})
+    offer = crew.offer(2, "llama-worker", SIZE, REGION)
+    made = crew.create(["a", "b"], offer, "bns-o3-H1", patience_s=0.5)
+    assert sorted(made.missing) == ["a", "b"]
+    account.control({"faults": [], "droplets": [{"name": "a", "tags": ["llama"]}]})
+    # whoever has not waited for it
+    assert [why for _, why in orphans(crew)] == ["ordered from here, came after it was given up"]
+    done = Crew(load(), crew.cloud, lambda seconds: None).look_again(made)
+    assert ([d.name for d in done.new], sorted(done.missing)) == (["a"], ["b"])
+    assert crew.cost().usd_of_study["bns-o3-H1"] > 0
+    assert orphans(crew) == []
+    # twins that nobody has looked for are named as what they are, entered or not
+    account.control({"droplets": [{"name": "a", "tags": ["llama"]}]})
+    twice = "another droplet has the same name, it was ordered twice"
+    assert [why for _, why in orphans(crew)] == [twice]
+    crew.reconcile(crew.droplets())
+    assert crew.cost().droplets == 2
+    assert [why for _, why in orphans(crew)] == [twice]
+
+
+def test_the_account_is_asked_before_an_order(account: Double, crew: Crew):
+    account.control({"droplets": [{"name": f"web{n}"} for n in range(20)]})  # without the tag
+    with pytest.raises(OverBudgetError, match="the account may have only 5 more droplets"):
+        crew.offer(6, "llama-worker", SIZE, REGION)
+    crew.offer(5, "llama-worker", SIZE, REGION)
+    account.status, account.status_message = "locked", "Please update  your\nbilling"
+    with pytest.raises(OverBudgetError, match=r"locked this account \(Please update your billing"):
+        crew.offer(1, "llama-worker", SIZE, REGION)
+    assert account.created == 20
+
+
 def test_the_account_limit_leaves_some_missing(account: Double, crew: Crew):
-    account.droplet_limit = 13
-    made = make(crew, names("llama", 20))
+    offer = crew.offer(20, "llama-worker", SIZE, REGION)
+    account.droplet_limit = 13  # somebody else has been quicker
+    made = crew.create(names("llama", 20), offer)
     assert len(made.new) == len(account.droplets) == 13
     assert len(made.missing) == 7
     assert "droplet limit" in made.missing["llama-19"]
     account.droplet_limit = 25
-    assert len(make(crew, names("llama", 20)).new) == 7
+    assert len(crew.create(names("llama", 20), offer).new) == 7
 
 
 def test_an_api_that_stays_away(account: Double, crew: Crew):
@@ -121,9 +188,36 @@ def test_an_api_that_stays_away(account: Double, crew: Crew):
 
 
 def test_a_name_that_cannot_be(account: Double, crew: Crew):
-    with pytest.raises(RefusedError, match="hostname characters"):
-        make(crew, ["a_b"])
-    assert crew.cost().droplets == 0
+    ten = names("llama", 10)
+    for wrong in ("a_b", "-a", "a.", "", "a b", "ä", "a" * 256, "a\n", "llama-{a,b}"):
+        with pytest.raises(LlamaError, match="no droplet can be called"):
+            make(crew, [*ten, wrong])
+    assert events(crew) == []
+    assert not any(line.startswith("POST") for line in account.log)
+    assert len(make(crew, ["a", "A.b-9", "0"]).new) == 3
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("llama-{08..10}", ["llama-08", "llama-09", "llama-10"]),
+        ("a{2..1}b{7..7}", ["a2b7", "a1b7"]),
+        ("a{9..10}", ["a9", "a10"]),
+        ("a{1..010}", [f"a{n:03}" for n in range(1, 11)]),
+        ("a{x..y}", ["a{x..y}"]),
+        ("llama-0", ["llama-0"]),
+    ],
+)
+def test_ranges_are_those_of_bash(typed: str, wanted: list[str]):
+    assert expand(typed) == wanted
+    printed = subprocess.run(["bash", "-c", f"echo {typed}"], capture_output=True, text=True)
+    if "x" not in typed:
+        assert printed.stdout.split() == wanted
+
+
+def test_a_range_without_end_is_refused():
+    with pytest.raises(LlamaError, match="is more than 10,000 names"):
+        expand("a{0..999999999}")
 
 
 def test_nothing_is_made_when_the_list_fails(account: Double, crew: Crew):
@@ -182,7 +276,7 @@ def test_destroy_goes_on_after_a_failure(account: Double, crew: Crew):
     assert list(failed) == ["llama-01"]
     assert [d["name"] for d in account.droplets.values()] == ["llama-01"]
     assert crew.cost().droplets == 1
-    assert crew.orphans() == []
+    assert orphans(crew) == []
 
 
 def test_the_ledger_follows_the_cloud(account: Double, crew: Crew):
@@ -201,14 +295,14 @@ def test_the_ledger_follows_the_cloud(account: Double, crew: Crew):
     account.control({"droplets": [{"name": "lost", "tags": ["llama"]}]})
     crew.reconcile(crew.droplets())
     assert crew.cost().usd_of_study["bbh-o3-H1L1"] > 0
-    assert [(d.name, why) for d, why in crew.orphans()] == [("stray", "not made from here")]
+    assert [(d.name, why) for d, why in orphans(crew)] == [("stray", "not made from here")]
 
 
 def test_orphans(account: Double, crew: Crew, settings_file: Path):
     make(crew, ["a", "b", "c"])
     (a, b, c) = crew.droplets()
-    assert crew.orphans() == []
-    assert [(d.name, why) for d, why in crew.orphans(lambda d: d.id != b.id)] == [
+    assert orphans(crew) == []
+    assert [(d.name, why) for d, why in orphans(crew, lambda d: d.id != b.id)] == [
         ("b", "without work")
     ]
     crew.ledger.record("gone", time.time(), id=a.id, name=a.name, why="asked for")
@@ -219,7 +313,7 @@ def test_orphans(account: Double, crew: Crew, settings_file: Path):
         found=False, since=twin["created_at"],
     )  # fmt: skip
     time.sleep(0.01)
-    found = {(d.id, why.split(",")[0].split(" h old")[-1]) for d, why in crew.orphans()}
+    found = {(d.id, why.split(",")[0].split(" h old")[-1]) for d, why in orphans(crew)}
     assert found == {
         (a.id, "was destroyed"),
         (c.id, ""),
@@ -231,7 +325,7 @@ def test_a_worker_that_is_off_has_lost_its_head_and_is_an_orphan(account: Double
     made = make(crew, ["llama-worker-000", "llama-provision"]).new
     for droplet in made:
         account.off(account.droplets[droplet.id])
-    found = [(d.name, why) for d, why in crew.orphans()]
+    found = [(d.name, why) for d, why in orphans(crew)]
     assert found == [("llama-worker-000", "a worker that has powered itself off")]
 
 

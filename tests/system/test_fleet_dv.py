@@ -9,7 +9,11 @@ from conftest import Bash
 from do_double import Cloud
 from standin import StandIns, keygen
 
+from llama.alerts.daemon import only_one
+from llama.files import write_json
 from llama.fleet.hostkeys import fingerprint, fleet_key, host_key_config
+from llama.fleet.launch import Launch, places
+from llama.settings import load
 
 FOREIGN = [{"name": f"llama-{n}", "tags": ["llama"]} for n in range(3)]
 
@@ -133,6 +137,28 @@ def test_killall_takes_those_that_do_not_listen(known: Cloud, bash: Bash):
     )
     assert bash("llama dev dv killall").returncode == 0
     assert bash("llama dev dv ls-procs").stdout.startswith("total of 0")
+
+
+def test_killall_says_what_ends_a_launch(known: Cloud, bash: Bash, tmp_path: Path):
+    settings, maps = load(), "/maps/bns-o3/H 1.csv"
+    launch = Launch("bns-o3-H1", maps, None, "do-cluster", 1.0)
+    batch = launch._replace(study="cbc-o3-L1", skymaps="")
+    for one in (launch, batch, launch._replace(study="bbh-o3-V1")):
+        write_json(places(settings, one.study).record, one._asdict())
+    with only_one(places(settings, "bns-o3-H1").lock, "it"):
+        with only_one(places(settings, "cbc-o3-L1").lock, "it"):
+            done = bash("llama dev dv killall")
+        assert done.returncode == 1
+        assert "3 of 3 droplets done" in done.stderr
+        until = (
+            "was launched here and is at work: its jobs start again until you end it with: llama"
+        )
+        assert f"bns-o3-H1 {until} dev dv launch bg '/maps/bns-o3/H 1.csv' -k\n" in done.stderr
+        assert f"cbc-o3-L1 {until} dev dv batch cbc-o3-L1 -k\n" in done.stderr
+        assert "bbh" not in done.stderr
+        done = bash("llama dev dv -p nobody killall")  # before there are droplets, too
+        assert "bns-o3-H1 was launched here" in done.stderr
+    assert bash("llama dev dv killall").returncode == 0
 
 
 def test_the_fleet_key(tmp_path: Path):

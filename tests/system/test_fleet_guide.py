@@ -4,13 +4,20 @@ From "DigitalOcean Administration Examples" to "Running the Analysis in Parallel
 copied from the guide; only the number of servers is smaller, which its brace expansion tells.
 """
 
+import functools
+import io
 import re
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 from conftest import Bash
-from do_double import Cloud
+from do_double import ApiError, Cloud
 from standin import StandIns
+
+from llama.cli.main import main
+from llama.fleet.crew import Crew
 
 IMAGES = ("llama-parallel-early-er14-o2-bg", "llama-parallel-bns-o3")
 
@@ -81,6 +88,74 @@ def test_wildcards_that_the_shell_takes(account_of_the_guide: Cloud, bash: Bash)
     assert done.returncode == 1
     assert "quote the wildcard" in done.stderr
     assert account_of_the_guide.deleted == 0
+
+
+def test_a_name_that_cannot_be_is_refused_before_anything_is_ordered(fleet: Cloud, bash: Bash):
+    done = bash("llama com do -c llama-{00..10} llama_11", "y\n")
+    assert done.returncode == 1
+    assert "no droplet can be called llama_11; use letters, digits, dashes and dots" in done.stderr
+    assert fleet.created == 0
+    assert "[y/N]" not in done.stderr
+
+
+SHELLS = [name for name in ("bash", "zsh", "fish") if shutil.which(name)]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_guide_in_other_shells(account_of_the_guide: Cloud, bash: Bash, shell: str):
+    """Wildcards are quoted there; fish hands {00..01} on as it is, and LLAMA knows what it is."""
+    typed = "llama com do -c llama-parallel-{00..02} -i llama-parallel-bns-o3"
+    done = bash(f"{shell} -c '{typed}'", "y\n")
+    assert done.returncode == 0, done.stderr
+    names = sorted(d["name"] for d in account_of_the_guide.droplets.values())
+    assert names[1:4] == [f"llama-parallel-{n:02}" for n in range(3)]
+    done = bash(f"{shell} -c 'llama com do -n -D \"llama*\" -C name'")
+    assert done.stdout.split() == ["llama-old", *names[1:4]]
+    done = bash(f"{shell} -c 'llama com do -d llama-parallel-{{00..02}}'", "y\n")
+    assert done.returncode == 0, done.stderr
+    assert account_of_the_guide.deleted == 3
+
+
+def test_what_is_said_of_the_account(fleet: Cloud, bash: Bash, tmp_path: Path):
+    fleet.control({"droplets": [{"name": "web"}]})
+    done = bash("llama com do -c a", "n\n")
+    assert f"limits count what this output directory orders, {tmp_path}/out" in done.stderr
+    line = "1 of 25 droplets, $11.21 used this month, "
+    assert f"{line}$23.44 due)" in done.stderr
+    assert fleet.balance is not None
+    fleet.balance["month_to_date_balance"] = "-40.00"
+    fleet.status, fleet.status_message = "warning", "no card"
+    done = bash("llama com do -c a", "n\n")
+    assert f"{line}$40.00 of credit left, 1,120 h, status WARNING: no card)" in done.stderr
+    fleet.balance = None
+    done = bash("llama com do -c a", "y\n")
+    assert "its balance is not shown to this token" in done.stderr
+    assert done.returncode == 0
+    fleet.balance = {}
+    done = bash("llama com do -c b", "y\n")
+    assert "DigitalOcean's answer holds no balance; try again later" in done.stderr
+    assert fleet.created == 2
+
+
+def test_an_order_that_comes_twice(
+    fleet: Cloud, settings_file: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    orders, real = [], fleet.create
+
+    def create(order):
+        orders.append(order)
+        if len(orders) == 1:
+            raise ApiError(500, "server_error", "Server Error")
+        return real(order)
+
+    fleet.create = create  # type: ignore[method-assign]
+    # the clock of the command: in its minute the first order comes true
+    patient = functools.partial(Crew, pause=lambda seconds: real(orders[0]))
+    monkeypatch.setattr("llama.fleet.crew.Crew", patient)
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main(["com", "do", "-c", "a", "-i", "debian-12-x64"]) == 0
+    assert "left an order unanswered; looking for what comes late, 60 s" in capsys.readouterr().err
+    assert (fleet.created, fleet.deleted) == (2, 1)
 
 
 def test_destroying_everything(account_of_the_guide: Cloud, bash: Bash):

@@ -1,15 +1,15 @@
 """`llama fleet`: what it refuses, in a sentence; nothing is started here."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from conftest import TOKEN, Bash, change
 from do_double import Cloud
+from needs import SLURM
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("slurmctld", path="/usr/sbin:/sbin:/usr/bin"), reason="needs slurmctld, munge"
-)
+from llama.cli.main import main
+
+pytestmark = pytest.mark.needs(*SLURM)
 
 
 @pytest.fixture
@@ -71,6 +71,24 @@ def test_status_before_up(account: Cloud, settings_file: Path, bash: Bash) -> No
     assert "head      down: munged, slurmctld, keeper not running" in done.stdout
     assert "start it with: llama fleet up" in done.stderr
     assert TOKEN not in done.stdout + done.stderr
+
+
+def test_status_says_loudly_what_it_cannot_see(
+    account: Cloud, settings_file: Path, bash: Bash, monkeypatch: pytest.MonkeyPatch
+):
+    account.control({"droplets": [{"name": "llama-worker-000", "tags": ["llama"]}]})
+    done = bash("llama fleet status")
+    assert "droplets  1 active\n          1 worker without a node" in done.stdout
+    assert "cost      1 droplet of at most 100, $0.0089 per hour" in done.stdout
+    account.token = TOKEN[::-1]  # ours has been revoked
+    done = bash("llama fleet status")
+    assert done.returncode == 1
+    assert "droplets  NOT KNOWN: DigitalOcean does not know this token" in done.stdout
+    assert "1 droplet when they were last counted, and billed since" in done.stdout
+    assert "export a token that is valid as DIGITALOCEAN, then llama fleet up" in done.stderr
+    monkeypatch.setattr("llama.cli.fleet._PATIENCE_S", 0.5)
+    monkeypatch.setenv("DIGITALOCEAN_END_POINT", "http://127.0.0.1:9/v2/")
+    assert main(["fleet", "status"]) == 1
 
 
 def test_down_before_up_is_done_at_once(account: Cloud, settings_file: Path, bash: Bash) -> None:

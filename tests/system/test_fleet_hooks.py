@@ -5,6 +5,9 @@ Slurm's side is a command that writes down what it is told; test_fleet_cluster.p
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,8 @@ from do_double import Cloud as Double
 
 from llama.fleet.connection import CloudError
 from llama.fleet.hooks import Hooks
+from llama.fleet.token import VARIABLES
+from llama.fleet.watch import Watch, Watcher, read_watch
 from llama.settings import load
 
 NAME, OTHER = "llama-worker-000", "llama-worker-001"
@@ -25,12 +30,15 @@ def told(account: Double, settings_file: Path, tmp_path: Path, monkeypatch: pyte
     directory.mkdir(parents=True)
     (directory / "token").touch(0o600)
     (directory / "token").write_text(TOKEN)
-    (directory / "droplet.json").write_text(json.dumps({"patience_s": 0}))
+    (directory / "droplet.json").write_text(json.dumps({"patience_s": 0, "price_hourly_usd": 0.1}))
     log, programs = tmp_path / "scontrol.log", tmp_path / "programs"
     log.touch()
     programs.mkdir()
-    (programs / "scontrol").write_text(f'#!/bin/sh\necho "$@" >>{log}\n')
-    (programs / "scontrol").chmod(0o755)
+    for name in ("scontrol", "squeue"):
+        (programs / name).write_text(
+            f'#!/bin/sh\nif [ "$1" = update ]; then echo "$@" >>{log}; fi\n'
+        )
+        (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     return log
 
@@ -57,3 +65,71 @@ def test_a_node_is_not_blamed_for_the_cloud(account: Double, told: Path):
     assert told.read_text() == ""
     Hooks(load()).failed([NAME])
     assert told.read_text() == f"update nodename={NAME} state=power_down_force\n"
+
+
+@pytest.fixture
+def keeper(told: Path, monkeypatch: pytest.MonkeyPatch):
+    """The keeper, a process of its own that goes round all the time."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)  # it has the head's file only
+    words = [sys.executable, "-m", "llama.fleet.hooks", "keeper", "0.05"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def watched(what) -> Watch:
+    """Wait until the keeper has written what is wanted, and return it."""
+    deadline = time.monotonic() + 120
+    while not ((watch := read_watch(load().output_dir / "fleet/slurm")) and what(watch)):
+        assert time.monotonic() < deadline, watch
+        time.sleep(0.02)
+    return watch
+
+
+def test_a_keeper_without_a_valid_token_says_so_and_takes_the_new_one(account: Double, keeper):
+    first = watched(lambda watch: watch.time)
+    assert first.trouble(time.time()) == ""
+    account.control({"droplets": [{"name": "llama-worker-000", "tags": ["llama"]}]})
+    account.token = TOKEN[::-1]
+    bad = watched(lambda watch: watch.problem)
+    assert "does not know this token" in bad.trouble(time.time())
+    assert bad.time >= first.time
+    later = watched(lambda watch: watch.time == bad.time)
+    assert later.since == bad.since
+    # `llama fleet up` writes the new one into the same file
+    (load().output_dir / "fleet/slurm/token").write_text(account.token)
+    good = watched(lambda watch: not watch.problem)
+    assert good.trouble(time.time()) == ""
+    watched(lambda watch: not account.droplets)  # which had no node
+    account.token = TOKEN
+
+
+def test_a_defect_does_not_end_the_keeper(account: Double, keeper):
+    watched(lambda watch: watch.time)
+    about = load().output_dir / "fleet/slurm/droplet.json"
+    content = about.read_text()
+    about.write_text("[]")
+    assert "a defect, TypeError" in watched(lambda watch: watch.problem).problem
+    about.write_text(content)
+    watched(lambda watch: not watch.problem)
+    assert keeper.poll() is None
+
+
+def test_what_lasts_is_an_alarm_once_and_so_is_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    said: list[str] = []
+    watcher, clock = Watcher(said.append), [1.8e9]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+    for problem in ("", "away", "", *5 * ["away"], ""):
+        clock[0] += 60
+        watcher.note(tmp_path, "waiting", problem)
+    assert len(said) == 2
+    assert said[0].startswith("ALARM: it cannot look after the droplets since 2027-01-15 08:04 UTC")
+    assert "then llama fleet up; or destroy them" in said[0]
+    assert said[1] == "over: away"
+    watch = read_watch(tmp_path)
+    assert watch == Watch("waiting", clock[0])
+    assert watch.trouble(clock[0] + 299) == ""
+    assert "has not looked after the droplets since" in watch.trouble(clock[0] + 301)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,33 @@ def test_uploading_as_typed(spaces: FaultyS3, bash: Bash, tmp_path: Path):
     ):
         done = bash(line)
         assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+
+
+def test_uploads_are_listed_and_fetched_by_name(
+    spaces: FaultyS3, bucket: Spaces, bash: Bash, tmp_path: Path
+):
+    for line in ("echo old >a.txt; llama dev upload a.txt", "echo b >'b c'; llama dev upload b*"):
+        assert bash(line).returncode == 0
+    bucket.put(tmp_path / "here/a.txt", "studies/bns-o3-H1.txt")
+    spaces.s3.put_object(Bucket=spaces.bucket, Key="objects/other/x", Body=b"x")
+    time.sleep(1.1)  # S3 dates are whole seconds
+    assert bash("echo newer >a.txt; llama dev upload a.txt; rm *").returncode == 0
+    done = bash("llama dev uploads")
+    assert done.returncode == 0
+    digest = hashlib.sha256(b"newer\n").hexdigest()
+    lines = [line.split(maxsplit=4) for line in done.stdout.splitlines()]
+    assert sorted((line[2], line[4]) for line in lines[:2]) == [("2", "b c"), ("4", "a.txt")]
+    assert lines[2][2:] == ["6", digest[:12], "a.txt"]
+    assert "3 files; fetch one with" in done.stderr
+    done = bash("llama dev uploads a.txt 'b c'")
+    assert (done.returncode, done.stdout) == (0, "a.txt\nb c\n")
+    assert (tmp_path / "here/a.txt").read_text() == "newer\n"
+    done = bash("echo mine >a.txt; llama dev uploads a.txt")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Replace a.txt, which differs?" in done.stderr
+    assert (tmp_path / "here/a.txt").read_text() == "mine\n"
+    assert bash("llama dev uploads a.txt", "y\n").returncode == 0
+    assert (tmp_path / "here/a.txt").read_text() == "newer\n"
+    done = bash("llama dev uploads a.txt c ../b")
+    assert done.returncode == 1
+    assert "is called c, ../b; llama dev uploads lists what there is" in done.stderr

@@ -63,6 +63,28 @@ def test_all_of_it_and_nothing_else(bucket: Spaces, results: dict[str, bytes], t
     assert done.fetched == 1
 
 
+def test_a_study_that_is_not_whole_is_named(
+    bucket: Spaces, results: dict[str, bytes], bash: Bash, tmp_path: Path
+):
+    (tmp_path / "plan").write_text('{"injections": 60, "shard_size": 5}')
+    bucket.put(tmp_path / "plan", f"studies/{STUDY}/background/plan.json")
+    assert "is not whole" not in bash("llama dev dv pull").stderr
+    (tmp_path / "plan").write_text('{"injections": 80, "shard_size": 5}')
+    bucket.put(tmp_path / "plan", f"studies/{STUDY}/background/plan.json")
+    done = bash(f"rm -r studies; llama dev dv pull {STUDY}")
+    names = ", ".join(f"shard-{number:04d}.hdf5" for number in range(12, 16))
+    assert f"{STUDY} is not whole: 4 shards of background not there ({names})" in done.stderr
+
+
+def test_an_object_that_goes_while_it_is_looked_at(
+    spaces: FaultyS3, bucket: Spaces, results: dict[str, bytes], tmp_path: Path
+):
+    spaces.faults = [Fault("HEAD .*shard-0001", status=404, code="NoSuchKey")]
+    with pytest.raises(LlamaError, match=r"shard-0001\.hdf5 was removed from s3://.* meanwhile"):
+        pull(bucket, tmp_path / "studies")
+    assert pulled(tmp_path) == {}
+
+
 def test_what_is_here_and_differs_stays(bucket: Spaces, results: dict[str, bytes], tmp_path: Path):
     mine = tmp_path / SHARDS[3]
     mine.parent.mkdir(parents=True)

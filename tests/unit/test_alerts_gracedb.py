@@ -2,12 +2,14 @@
 
 import json
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alert_samples import outcome, skymap_fits
-from gracedb_server import EVENT, FILES, SUPEREVENT, gracedb_server
+from gracedb_server import EVENT, FILES, SUPEREVENT, GraceDB, gracedb_server
+from https_server import Answer, Request, https_server
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,6 +75,32 @@ def test_a_search_turns_all_pages(api_v2: bool) -> None:
     with gracedb_server(records, {}, faults, api_v2=api_v2) as server:
         found = connect(server.url).superevents(1e9 + 1, 1e9 + 5)
     assert [record["superevent_id"] for record in found] == [f"S240101{k}" for k in "bcdef"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda page: page.pop("superevents"), "no usable answer .*superevents"),
+        (lambda page: page["links"].pop("next", None), r"2 of 7 superevents came"),
+        (lambda page: page["links"].update(next=page["links"]["self"]), "pages go in circles"),
+        (lambda page: page["superevents"].pop(), "of 7 superevents came"),
+    ],
+)
+def test_a_part_of_a_search_is_not_all_of_it(change: Callable[[Any], Any], said: str) -> None:
+    records = {
+        f"S240101{letter}": SUPEREVENT | {"superevent_id": f"S240101{letter}", "t_0": 1e9 + k}
+        for k, letter in enumerate("abcdefg")
+    }
+    double = GraceDB(records, {})
+
+    def answer(request: Request) -> Answer:
+        given = double.answer(request)
+        if "numRows" in given.content:
+            change(given.content)
+        return given
+
+    with https_server(answer) as server, pytest.raises(LlamaError, match=said):
+        connect(f"{server.url}/api/").superevents(1e9, 1e9 + 9)
 
 
 def test_unknown_ids_and_files_and_empty_files() -> None:

@@ -51,6 +51,45 @@ def test_the_digest_tells_all_that_a_result_depends_on(properties: dict[str, obj
     assert _document(properties)["digest"] != first
 
 
+SLOW = """\
+import sys, time
+from pathlib import Path
+from llama.study.progress import Progress
+print("begun")
+with Progress(snakemake.output[0], 7) as progress:
+    for _ in range(3):
+        progress.tick()
+    while not Path("go").exists():
+        time.sleep(0.01)
+sys.exit("ended badly")
+"""
+RUN = """\
+import json, sys
+from pathlib import Path
+from llama.fleet import worker
+worker._TELL_EVERY_S = 0.02
+worker._run(json.loads(sys.argv[1]), Path("place"))
+"""
+
+
+def test_lines_of_a_running_job_come_as_it_says_them(properties: dict[str, object]) -> None:
+    document = _document(properties) | {"script": SLOW}
+    place = Path("place")
+    place.mkdir()
+    words = [sys.executable, "-c", RUN, json.dumps(document)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline() == "begun\n"
+        while (line := running.stderr.readline()) != "sum: 1 of 7 injections\n":
+            assert line, "no line of progress"
+        assert running.poll() is None
+        (place / "go").touch()
+        said = running.stderr.read()
+    assert running.returncode == 1
+    assert said.rstrip().endswith("llama.errors.LlamaError: ended badly")
+    assert (place / "logs/add.log").read_text() == "begun\nended badly\n"
+
+
 def test_a_worker_runs_the_rules_script_with_names(properties: dict[str, object]) -> None:
     Path("job.json").write_text(json.dumps(_document(properties)))
     Path("logs").mkdir()

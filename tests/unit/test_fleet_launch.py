@@ -1,7 +1,13 @@
 """Which study a list is, and the Snakemake that makes it."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +16,7 @@ from llama.errors import LlamaError
 from llama.files import write_json
 from llama.fleet.launch import Launch, command, launches, places, prepare, study_of_list
 from llama.fleet.launch import study_of_artifacts as artifacts_of
+from llama.settings.fleet import Fleet
 from llama.settings.render import defaults
 
 
@@ -81,6 +88,48 @@ def test_the_command():
     name, _, value = words[-1].partition("=")
     expected = {"injections": 10**8, "studies": {"bns-o3-H1": {"skymaps": "/a b.csv"}}}
     assert (name, json.loads(value)) == ("background", expected)
+
+
+PARENT = """\
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1], *sys.argv[2:]], stdout=sys.stderr)
+child.wait()
+"""
+CHILD = """\
+import os, sys, time
+from pathlib import Path
+from llama.fleet import slurm
+parent = os.getppid()
+Path(sys.argv[1], "begun").touch()
+while not Path(sys.argv[1], "go").exists():
+    time.sleep(0.01)
+print(slurm.answer_snakemake(["submit", "--wrap=:"], lambda words: slurm.submit(words, "", parent)))
+"""
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_no_job_is_submitted_for_a_snakemake_that_has_ended(tmp_path, alive):
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text(f"#!/bin/sh\ntouch {tmp_path}/submitted\necho 4711\n")
+    sbatch.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    words = [sys.executable, "-c", PARENT, CHILD, str(tmp_path)]
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as parent:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        if not alive:
+            parent.kill()
+            parent.wait()
+        (tmp_path / "go").touch()
+        said = parent.stderr.read()
+    assert (tmp_path / "submitted").exists() == alive
+    assert said.endswith("4711\n0\n" if alive else "is not submitted; run it again\n1\n")
+
+
+def test_the_queue_holds_a_job_for_every_core_of_the_largest_fleet():
+    text = (Path(__file__).parents[2] / "profiles/do-cluster/config.yaml").read_text()
+    most = next(m.le for m in Fleet.model_fields["max_droplets"].metadata if hasattr(m, "le"))
+    assert int(re.findall(r"(?m)^jobs: (\d+)$", text)[0]) >= 2 * most  # s-2vcpu-4gb
 
 
 def test_what_a_fleet_needs_is_looked_for_first(settings, monkeypatch):

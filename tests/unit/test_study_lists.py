@@ -1,7 +1,9 @@
 """Lists of sky maps by detectors, and their archive."""
 
 import gzip
+import os
 import tarfile
+from pathlib import Path
 
 import pytest
 from sky_samples import flat, multiorder, random_tiles
@@ -124,3 +126,21 @@ def test_an_empty_or_missing_directory_is_a_sentence(tmp_path, monkeypatch, caps
         printed = capsys.readouterr().err
         assert printed.startswith("llama: ")
         assert len(printed.splitlines()) == 1
+
+
+def test_a_directory_that_cannot_be_read_is_not_taken_for_empty(tmp_path, monkeypatch):
+    (tmp_path / "maps/inner").mkdir(parents=True)
+    for name in ("maps/0.fits", "maps/inner/1.fits"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o755)
+    (tmp_path / "maps/inner").chmod(0)
+    before = os.geteuid()
+    os.seteuid(before or 65534)  # root reads everything
+    try:
+        with pytest.raises(LlamaError, match=r"maps/inner cannot be read \(Permission denied\)"):
+            list_skymaps(Path("maps"))
+    finally:
+        os.seteuid(before)
+        (tmp_path / "maps/inner").chmod(0o755)
+    assert len(list_skymaps(Path("maps"))) == 2

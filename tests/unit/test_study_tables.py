@@ -1,5 +1,6 @@
 """The tables of the operators' guide, and the populations that come out of them."""
 
+import io
 import re
 
 import h5py
@@ -9,7 +10,9 @@ import pytest
 from llama.cli.main import main
 from llama.errors import LlamaError
 from llama.event.populations import read_background
+from llama.files import read_json, sha256_file
 from llama.study.background import DTYPE, write_shard
+from llama.study.plan import PartialError, Plan, check_whole, plan_path, write_plan
 from llama.study.populations import collate, write_populations
 from llama.study.tables import read_table, write_table
 
@@ -78,6 +81,7 @@ def test_a_table_can_be_read_again_whatever_its_spaces(here):
         ("+2.673378655e-25", "-1"),
         ("+2.673378655e-25", "inf"),
         (" 4 llama", " x llama"),
+        ("2304.fits.gz\n", "2304.f"),
         (" 4 llama-bns-o3-65/events/injection-111", ""),
     ],
 )
@@ -117,7 +121,7 @@ def test_tables_without_their_shards_give_p_values_of_events(here, capsys):
 def test_a_study_under_another_name(here, capsys):
     assert main(["dev", "background", "table", "out.txt", NAME]) == 0
     assert main(["dev", "background", "table", "out.txt", "bbh-o3-H1L1"]) == 1
-    assert "bbh-o3-H1L1 has no background; make it with" in capsys.readouterr().err
+    assert "bbh-o3-H1L1 has no background; bring it here" in capsys.readouterr().err
     assert len((here / "out.txt").read_text().splitlines()) == 62
 
 
@@ -148,3 +152,105 @@ def test_what_is_left_of_another_division_is_not_counted_twice(here, capsys):
     (directory / "shard-0003.hdf5").write_bytes((directory / "shard-0002.hdf5").read_bytes())
     assert main(["dev", "background", "table", f"{NAME}.txt"]) == 1
     assert "made with different settings or twice; delete them" in capsys.readouterr().err
+
+
+def test_any_name_takes_the_only_study_there_is(here, capsys):
+    assert main(["dev", "background", "table", "X.txt"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "X.txt: 60 injections\n"
+    assert f"the study is {NAME}, the only one in studies\n" in err
+    # as typed in the guide, which has another class there than it has launched
+    other = f"{NAME}V1"
+    assert main(["dev", "background", "table", f"{other}.txt"]) == 0
+    assert f"the study is {NAME}" in capsys.readouterr().err
+    assert main(["dev", "background", "pvalue"]) == 1
+    assert f"{other}.txt has the injections of {NAME}; call it {NAME}.txt" in (
+        capsys.readouterr().err
+    )
+    (here / f"{other}.txt").rename(here / f"{NAME}.txt")
+    assert main(["dev", "background", "pvalue"]) == 0
+    (here / "studies" / "bbh-o3-H1" / "background").mkdir(parents=True)
+    (here / "studies" / "bbh-o3-H1" / "background" / "shard-0000.hdf5").touch()
+    assert main(["dev", "background", "table", "X.txt"]) == 1
+    assert f"name the study after X.txt: bbh-o3-H1, {NAME}" in capsys.readouterr().err
+
+
+def plan(here, injections=60):
+    write_plan(here / "studies" / NAME, "background", Plan(injections, 20))
+
+
+def test_a_table_that_was_cut_at_the_end_of_a_row_is_refused(here, capsys):
+    plan(here)
+    assert main(["dev", "background", "table", f"{NAME}.txt"]) == 0
+    assert capsys.readouterr().err == ""
+    about = read_json(here / f"{NAME}.json")
+    assert about == {
+        "injections": 60, "rows": 60, "sha256": sha256_file(here / f"{NAME}.txt"),
+    }  # fmt: skip
+    (here / "studies").rename(here / "elsewhere")
+    assert main(["dev", "background", "pvalue"]) == 0
+    assert "tells whether it is whole" not in capsys.readouterr().err
+    before = (here / "populations.hdf5").read_bytes()
+    lines = (here / f"{NAME}.txt").read_text().splitlines(keepends=True)
+    (here / f"{NAME}.txt").write_text("".join(lines[:40]))
+    assert main(["dev", "background", "pvalue"]) == 1
+    said = f"{NAME}.txt is cut off or changed, it is not what {NAME}.json tells of; make it again"
+    assert said in capsys.readouterr().err
+    assert (here / "populations.hdf5").read_bytes() == before
+    (here / f"{NAME}.json").unlink()  # as of a table that another LLAMA has made
+    assert main(["dev", "background", "pvalue"]) == 0
+    assert f"nothing beside {NAME}.txt tells whether it is whole" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("gone", "said"), [
+    (1, "40 of 60 injections are there, without 20 to 39; fetch them with llama dev dv pull"),
+    (2, "40 of 60 injections are there, without 40 to 59; fetch them"),
+])  # fmt: skip
+def test_a_study_with_a_missing_shard_is_asked_about(here, capsys, monkeypatch, gone, said):
+    plan(here)
+    (here / "studies" / NAME / "background" / f"shard-000{gone}.hdf5").unlink()
+    for answer in ("", "n\n", "yes\n"):
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        assert main(["dev", "background", "table", f"{NAME}.txt"]) == 1
+        assert said in capsys.readouterr().err
+    assert not list(here.glob(f"{NAME}.*"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main(["dev", "background", "table", f"{NAME}.txt"]) == 0
+    assert capsys.readouterr().out == f"{NAME}.txt: 40 of 60 injections\n"
+    assert main(["dev", "background", "pvalue"]) == 0  # it is what was asked for
+
+
+def test_without_a_plan_a_gap_is_seen_and_an_end_is_not_taken_for_certain(
+    here, capsys, monkeypatch
+):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    directory = here / "studies" / NAME / "background"
+    (directory / "shard-0002.hdf5").unlink()
+    assert main(["dev", "background", "table", f"{NAME}.txt"]) == 0
+    assert "has no plan.json: nothing tells how many shards" in capsys.readouterr().err
+    (directory / "shard-0000.hdf5").unlink()
+    assert main(["dev", "background", "table", "other.txt", NAME]) == 1
+    assert "20 of 40 injections are there, without 0 to 19" in capsys.readouterr().err
+    with pytest.raises(PartialError):  # rules never take a part
+        collate(list(directory.iterdir()))
+
+
+def test_pairs_that_a_broken_map_leaves_out_are_not_missing(tmp_path):
+    numbers = [(0, 20), (20, 33), (40, 40)]
+    check_whole(numbers, False, Plan(60, 20))
+    with pytest.raises(PartialError, match="20 of 60 injections are there, without 20 to 59"):
+        check_whole([(0, 20), (60, 60)], True, Plan(60, 20))
+    with pytest.raises(PartialError, match="without 40 to 59"):
+        check_whole(numbers[:2], False, Plan(60, 20))
+    with pytest.raises(PartialError, match="without 33 to 59"):
+        check_whole(numbers, True, Plan(60, 20))
+    with pytest.raises(PartialError, match="without 33 to 39"):
+        check_whole([*numbers[:2], (40, 60)], False, None)
+
+
+def test_what_is_no_plan_is_a_sentence(here, capsys):
+    for content in ("[]", '{"injections": 60}', '{"injections": -1, "shard_size": 1}', "{"):
+        plan(here)
+        plan_path(here / "studies" / NAME).write_text(content)
+        assert main(["dev", "background", "table", f"{NAME}.txt"]) == 1
+        assert re.search(r"plan\.json is (no plan of a study|not valid)", capsys.readouterr().err)

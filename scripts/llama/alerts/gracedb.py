@@ -1,9 +1,11 @@
 """GraceDB: read a superevent, its alerts' facts and its sky map."""
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 from llama.alerts.gracedb_record import newest, notices, preferred_event
 from llama.errors import LlamaError
@@ -78,24 +80,47 @@ class _Client:
         check_graceid(graceid)
         listing = self._json(f"log of {graceid}", lambda: self._session.logs(graceid))
         rows = listing.get("logs", listing.get("log"))  # API v2, v1
-        return [row for row in (rows if isinstance(rows, list) else []) if isinstance(row, dict)]
+        with self._sentences(f"log of {graceid}"):
+            if not isinstance(rows, list) or len(rows) < listing.get("numRows", 0):
+                raise ValueError("it is a part, or none")
+            return [dict(row) for row in rows]
 
     def superevents(self, start_gps: float, stop_gps: float) -> list[dict[str, Any]]:
         import requests
-
-        from llama import web
 
         text = f"t_0: {start_gps:.0f} .. {stop_gps:.0f}"
         tree = dump_json({"field": "t_0", "op": ">=", "value": start_gps})
         with self._sentences("list of superevents"):
             try:
-                found = web.read_again(lambda: list(self._session.superevents(text)))
+                found = self._search(text)
             except requests.HTTPError as error:
                 if error.response.status_code != 400:
                     raise
-                # API v2 asks with a tree instead of text
-                found = web.read_again(lambda: list(self._session.superevents(tree)))
+                found = self._search(tree)  # API v2 asks with a tree instead of text
             return [record for record in found if start_gps <= float(record["t_0"]) <= stop_gps]
+
+    def _search(self, query: str) -> list[dict[str, Any]]:
+        """Return all superevents that a query finds, from every page; `ValueError` for a part.
+
+        The library takes a page without its list for an empty one, and the last.
+        """
+        from llama import web
+
+        def read(place: str) -> bytes:
+            return web.body(self._session.get(place).raw, _MAX_JSON_BYTES)
+
+        found: dict[str, dict[str, Any]] = {}
+        place, asked = f"{self._session.links['superevents']}?{urlencode({'query': query})}", set()
+        while place:
+            if place in asked:
+                raise ValueError("its pages go in circles")
+            asked.add(place)
+            page = web.parse_json(web.read_again(functools.partial(read, place)))
+            found.update((record["superevent_id"], record) for record in page["superevents"])
+            place = page["links"].get("next")
+        if len(found) < page.get("numRows", 0):
+            raise ValueError(f"{len(found)} of {page['numRows']} superevents came")
+        return list(found.values())
 
     def _json(self, what: str, ask: Callable[[], Any]) -> dict[str, Any]:
         """Return the JSON object that a request is answered with."""

@@ -87,7 +87,8 @@ def _do(options: argparse.Namespace) -> int | None:
         sys.stderr.write(f"llama com do: no column {unknown[0]}; choose of {', '.join(known)}\n")
         return 2
     from llama.fleet.cloud import Cloud
-    from llama.fleet.crew import Crew, matching
+    from llama.fleet.crew import Crew
+    from llama.fleet.names import matching
     from llama.fleet.token import find_token
     from llama.settings import load
 
@@ -128,7 +129,7 @@ def _table(
 
 def _hint(patterns: list[str], found: list["Droplet"]) -> None:
     """Say which patterns match nothing; a file of that name tells that the shell was quicker."""
-    from llama.fleet.crew import matching
+    from llama.fleet.names import matching
 
     for pattern in patterns:
         if not matching(found, [pattern]):
@@ -137,10 +138,13 @@ def _hint(patterns: list[str], found: list["Droplet"]) -> None:
 
 
 def _create(crew: "Crew", options: argparse.Namespace) -> int:
+    from llama.fleet.crew import LATE_S
     from llama.fleet.hostkeys import host_key_user_data
+    from llama.fleet.names import check_names, expand
 
     size, region = options.size or crew.limits.size, options.region or crew.limits.region
-    names = list(dict.fromkeys(options.create))
+    names = list(dict.fromkeys(name for typed in options.create for name in expand(typed)))
+    check_names(names)
     there = {droplet.name for droplet in crew.droplets()}
     wanted = [name for name in names if name not in there]
     if len(wanted) < len(names):
@@ -148,12 +152,6 @@ def _create(crew: "Crew", options: argparse.Namespace) -> int:
     if not wanted:
         return 0
     offer = crew.offer(len(wanted), options.image or crew.limits.image, size, region)
-    limit = crew.cloud.droplet_limit() - len(crew.cloud.droplets())
-    if len(wanted) > limit:
-        raise LlamaError(
-            f"the account may have only {max(limit, 0)} more droplets; order fewer, destroy some, "
-            "or ask DigitalOcean for a higher limit"
-        )
     cost = crew.cost()
     last = wanted[-1] if len(wanted) == 1 else f"{wanted[0]} .. {wanted[-1]}"
     lasts = "a day or more" if offer.hours_left == float("inf") else f"{offer.hours_left:.1f} h"
@@ -163,6 +161,9 @@ def _create(crew: "Crew", options: argparse.Namespace) -> int:
         f"${offer.usd_per_hour:,.4f} per hour, with {plural(cost.droplets, 'droplet')} there now "
         f"${offer.usd_per_hour + cost.usd_per_hour:,.4f}; ${cost.usd_of_day:,.2f} spent in the "
         f"last 24 hours;\nthe limit of ${crew.limits.max_usd_per_day:,.2f} per day lasts {lasts}\n"
+        f"(limits count what this output directory orders, {crew.directory.parent},\n"
+        f"and what has the tag {crew.limits.tag} now; the account as a whole:\n"
+        f"{account_line(crew, offer.usd_per_hour + cost.usd_per_hour)})\n"
     )
     if ask("Make them? [y/N]") != "y":
         sys.stderr.write("nothing was made\n")
@@ -173,6 +174,9 @@ def _create(crew: "Crew", options: argparse.Namespace) -> int:
         user_data=host_key_user_data(crew.directory),
         progress=counter("made", len(wanted)),
     )
+    if made.unanswered:
+        say(f"DigitalOcean left an order unanswered; looking for what comes late, {LATE_S:.0f} s")
+        made = crew.look_again(made)
     sys.stderr.write(f"{len(made.new)} made; llama com do -D tells when they are active\n")
     if made.missing:
         reason = next(iter(made.missing.values()))
@@ -180,8 +184,26 @@ def _create(crew: "Crew", options: argparse.Namespace) -> int:
     return 0
 
 
+def account_line(crew: "Crew", usd_per_hour: float) -> str:
+    """Return what DigitalOcean tells of the account; its credit lasts for so much per hour."""
+    account, balance = crew.cloud.account(), crew.cloud.balance()
+    parts = [f"{account.droplets} of {plural(account.droplet_limit, 'droplet')}"]
+    if balance is None:
+        parts.append("its balance is not shown to this token")
+    else:
+        parts.append(f"${balance.month_usd:,.2f} used this month")
+        if balance.due_usd < 0:
+            hours = f", {-balance.due_usd / usd_per_hour:,.0f} h" if usd_per_hour else ""
+            parts.append(f"${-balance.due_usd:,.2f} of credit left{hours}")
+        else:
+            parts.append(f"${balance.due_usd:,.2f} due")
+    if account.status != "active":
+        parts.append(f"status {account.status.upper()}: {account.message or 'no reason given'}")
+    return ", ".join(parts)
+
+
 def _destroy(crew: "Crew", patterns: list[str]) -> int:
-    from llama.fleet.crew import matching
+    from llama.fleet.names import matching
 
     for pattern in patterns:
         if pattern != "*" and not pattern.strip("*?"):
@@ -218,15 +240,17 @@ def _destroy_these(crew: "Crew", chosen: list["Droplet"], good: bool) -> int:
 
 
 def _reap(crew: "Crew") -> int:
-    orphans = crew.orphans()
-    if not orphans:
+    from llama.fleet.orphans import orphans
+
+    found = orphans(crew)
+    if not found:
         sys.stderr.write("no droplet to reap\n")
         return 0
-    why = {droplet.id: reason for droplet, reason in orphans}
+    why = {droplet.id: reason for droplet, reason in found}
     known = {**_DROPLET, "why": lambda d: why[d.id]}
-    _table(["name", "status", "ip", "created", "why"], known, [d for d, _ in orphans], header=True)
+    _table(["name", "status", "ip", "created", "why"], known, [d for d, _ in found], header=True)
     return _destroy_these(
-        crew, [d for d, _ in orphans], ask(f"Destroy these {len(orphans)} for ever? [y/N]") == "y"
+        crew, [d for d, _ in found], ask(f"Destroy these {len(found)} for ever? [y/N]") == "y"
     )
 
 

@@ -4,8 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from llama.cli import dv
+from llama.cli import dv, uploads
 from llama.cli.parsers import Subparsers, add_command, add_group
+from llama.errors import LlamaError
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -21,7 +22,10 @@ def add_parser(subparsers: Subparsers) -> None:
         "file", metavar="FILE.txt", type=Path, help="table to write, such as bns-o3-H1L1V1.txt"
     )
     table.add_argument(
-        "study", metavar="STUDY", nargs="?", help="study to collate (default: the name of FILE.txt)"
+        "study",
+        metavar="STUDY",
+        nargs="?",
+        help="study to collate (default: the name of FILE.txt, else the only one)",
     )
     add_command(
         background,
@@ -42,28 +46,59 @@ def add_parser(subparsers: Subparsers) -> None:
     pack = add_command(skymaps, "pack", "compress sky maps into one archive, DIR.tar.gz", _pack)
     pack.add_argument("directory", metavar="DIR", type=Path, help="directory of the maps")
 
-    upload = add_command(
-        group, "upload", "put files into Spaces; print URL and cache entry of each", _upload
-    )
-    upload.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="file to put there")
+    uploads.add_commands(group)
 
 
-def _table(options: argparse.Namespace) -> None:
+def _table(options: argparse.Namespace) -> int:
+    from llama.cli.common import ask
+    from llama.study.plan import PartialError, read_plan
     from llama.study.tables import study_shards, write_table
 
-    shards = study_shards(_studies() / (options.study or options.file.stem))
-    print(f"{options.file}: {write_table(shards, options.file):,} injections")
+    studies = _studies()
+    directory = studies / (options.study or _study_for(options.file, studies))
+    shards, plan = study_shards(directory), read_plan(directory)
+    try:
+        count = write_table(shards, options.file, plan)
+    except PartialError as error:
+        sys.stderr.write(f"{directory}: {error}\n")
+        if ask("Collate what is here? [y/N]") != "y":
+            sys.stderr.write("nothing was written\n")
+            return 1
+        count = write_table(shards, options.file, plan, partial=True)
+    if plan is None:
+        sys.stderr.write(
+            f"{directory} has no plan.json: nothing tells how many shards there should be\n"
+        )
+    of = f" of {plan.injections:,}" if plan and count < plan.injections else ""
+    print(f"{options.file}: {count:,}{of} injections")
+    return 0
+
+
+def _study_for(table: Path, studies: Path) -> str:
+    """Return the study of the table's name, else the only one that there is."""
+    there = sorted({path.parents[1].name for path in studies.glob("*/background/shard-*.hdf5")})
+    if table.stem in there or not there:
+        return table.stem
+    if len(there) > 1:
+        raise LlamaError(
+            f"{studies} has no {table.stem}; name the study after {table}: {', '.join(there)}"
+        )
+    sys.stderr.write(f"the study is {there[0]}, the only one in {studies}\n")
+    return there[0]
 
 
 def _pvalue(options: argparse.Namespace) -> None:
     from llama.settings import load
     from llama.study.populations import write_populations
-    from llama.study.tables import table_class, tables_of
+    from llama.study.tables import is_told_whole, table_class, tables_of
 
     p_astro, studies = load().background.p_astro, _studies()
-    classes = {
-        name: table_class(path, studies / name, p_astro) for name, path in tables_of(Path()).items()
-    }
+    classes = {}
+    for name, path in tables_of(Path()).items():
+        told = is_told_whole(path)
+        classes[name] = table_class(path, studies / name, p_astro)
+        if not told and not classes[name]["single"].size:
+            sys.stderr.write(f"{name}: nothing beside {path} tells whether it is whole\n")
     write_populations("populations.hdf5", classes)
     for name, content in classes.items():
         print(f"{name}: {content['odds'].size:,} injections")
@@ -97,24 +132,6 @@ def _pack(options: argparse.Namespace) -> None:
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     print(f"{archive}: {plural(count, 'sky map')}")
-
-
-def _upload(options: argparse.Namespace) -> None:
-    import json
-
-    from llama.cli.common import counter, say
-    from llama.fleet.spaces import Spaces
-    from llama.fleet.transfer import Counter
-    from llama.settings import load
-
-    spaces = Spaces(load().spaces, say)
-    spaces.check()
-    for path in options.paths:
-        size = path.stat().st_size if path.is_file() else 0
-        stored = spaces.upload(path, Counter(counter(path.name, size, 10**6, " MB")))
-        print(spaces.url(stored.key))
-        print(json.dumps({"key": stored.key, "sha256": stored.sha256, "size": stored.size}))
-        sys.stdout.flush()
 
 
 def _studies() -> Path:

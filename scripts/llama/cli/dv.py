@@ -189,6 +189,16 @@ def _eval(options: argparse.Namespace) -> int:
 
 
 def _killall(options: argparse.Namespace) -> int:
+    from llama.fleet.launch import is_running, kill_command, launches
     from llama.fleet.remote import KILL_PROCESSES
+    from llama.settings import load
 
-    return _show(_run(options, KILL_PROCESSES))
+    settings = load()
+    at_work = [one for one in launches(settings).values() if is_running(settings, one.study)]
+    for launch in at_work:
+        sys.stderr.write(
+            f"{launch.study} was launched here and is at work: its jobs start again until you end "
+            f"it with: {kill_command(settings, launch)}\n"
+        )
+    code = _show(_run(options, KILL_PROCESSES))
+    return 1 if at_work else code

@@ -87,16 +87,13 @@ def _start(
     settings: "Settings", launch: "Launch", words: list[str], options: argparse.Namespace
 ) -> None:
     """Start a launch in the background, become it with -F, or end it with -k."""
-    import signal
-
-    from llama.alerts.daemon import holder, start_in_background, stop
-    from llama.fleet.launch import places, prepare, run
+    from llama.alerts.daemon import holder, start_in_background
+    from llama.fleet.launch import end, places, prepare, run
 
     what, where = " ".join(["llama", *words]), places(settings, launch.study)
     if options.kill:
-        # Snakemake takes its jobs back for this signal; for SIGTERM it waits for their ends
-        pid = stop(where.lock, what, 120.0, signal.SIGINT)
-        say(f"ended {launch.study} with pid {pid}; the same command without -k goes on with it")
+        ended = end(settings, launch.study, what)
+        say(f"ended {launch.study} with {ended}; the same command without -k goes on with it")
         return
     if (other := holder(where.lock)) is not None:
         raise LlamaError(f"{launch.study} is running already with pid {other}; see {where.log}")
@@ -131,11 +128,25 @@ def _pull(options: argparse.Namespace) -> int:
         f"{plural(done.fetched, 'file')} fetched ({done.size / 1e6:,.1f} MB), "
         f"{done.same:,} already here; next: llama dev background table NAME.txt"
     )
+    _tell_missing(options.studies)
     if done.unsure:
         say(f"of {plural(done.unsure, 'file')} Spaces knows no checksum, only the size")
     if done.different:
         say(f"{plural(len(done.different), 'file')} left as here, other than in Spaces")
     return 1 if done.different else 0
+
+
+def _tell_missing(studies: list[str]) -> None:
+    """Say which of the studies that were fetched are not whole."""
+    from llama.study.plan import missing_shards
+
+    for path in sorted(Path("studies").glob("*/*/plan.json")):
+        _, study, kind, _ = path.parts
+        missing = missing_shards(path.parents[1], kind)
+        if missing and (study in studies or not studies):
+            names = ", ".join(missing[:5]) + ", ..." * (len(missing) > 5)
+            count = plural(len(missing), "shard")
+            say(f"{study} is not whole: {count} of {kind} not there ({names})")
 
 
 def _done(options: argparse.Namespace) -> None:

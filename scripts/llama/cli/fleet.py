@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from llama.errors import LlamaError
 if TYPE_CHECKING:
     from llama.fleet.crew import Crew
     from llama.fleet.head import Head
+
+_PATIENCE_S = 20.0
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -37,18 +40,24 @@ def add_parser(subparsers: Subparsers) -> None:
     down.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def _open() -> tuple["Head", "Crew"]:
+def _open(token: str) -> tuple["Head", "Crew"]:
     from llama.fleet.cloud import Cloud
     from llama.fleet.crew import Crew
     from llama.fleet.head import Head
-    from llama.fleet.token import find_token
     from llama.settings import load
 
     settings = load()
-    head = Head(settings)
-    token = head.directory / "token"
-    cloud = Cloud(find_token(token if token.exists() else None), tell=say)
-    return head, Crew(settings, cloud)
+    return Head(settings), Crew(settings, Cloud(token, _PATIENCE_S, say))
+
+
+def _token(renewed: bool = False) -> str:
+    """Return the token of the environment, else the head's; renewed: else the user's before it."""
+    from llama.fleet.hooks import cluster_directory
+    from llama.fleet.token import find_token, token_file
+    from llama.settings import load
+
+    own = cluster_directory(load()) / "token"
+    return find_token(own if own.exists() and not (renewed and token_file().exists()) else None)
 
 
 def _up(options: argparse.Namespace) -> None:
@@ -65,14 +74,15 @@ def _up(options: argparse.Namespace) -> None:
             f"{' and '.join(missing_packages())} are missing here; "
             f"install with: sudo {' '.join(command)}"
         )
-    head, crew = _open()
+    token = _token(renewed=True)
+    head, crew = _open(token)
     extra = ""
     if options.slurm_conf:
         from llama.cli.common import read_file
 
         extra = read_file(options.slurm_conf, 100_000, "--slurm-conf").decode()
     address = options.address or _private_address(crew)
-    print(HeadFiles(head.settings).write(Plan(address, extra, options.wheel), crew))
+    print(HeadFiles(head.settings).write(Plan(address, token, extra, options.wheel), crew))
     head.start()
     print(f"the head is up at {address}; run the studies with: snakemake --profile do-cluster")
     if not Path("/etc/slurm/slurm.conf").exists() or not Path("/etc/slurm/slurm.conf").samefile(
@@ -96,27 +106,56 @@ def _private_address(crew: "Crew") -> str:
 
 def _status(options: argparse.Namespace) -> int:
     from llama.fleet import slurm
+    from llama.fleet.watch import REMEDY, read_watch
 
-    head, crew = _open()
+    head, crew = _open(_token())
     dead = [name for name in ("munged", "slurmctld", "keeper") if not head.pid(name)]
     print(f"head      {'up' if not dead else 'down: ' + ', '.join(dead) + ' not running'}")
+    nodes: list[slurm.Node] = []
     if "slurmctld" not in dead:
         import os
 
         os.environ["SLURM_CONF"] = str(head.conf)
-        _print_counts("workers", [_word(node) for node in slurm.nodes() if not node.powered_down])
+        nodes = slurm.nodes()
+        _print_counts("workers", [_word(node) for node in nodes if not node.powered_down])
         _print_counts("jobs", [job.state.lower() for job in slurm.queue()])
-        for reason in sorted({n.reason for n in slurm.nodes() if n.reason and "DOWN" in n.state}):
+        for reason in sorted({n.reason for n in nodes if n.reason and "DOWN" in n.state}):
             print(f"          {reason.removeprefix('llama: ')}")
+    unseen = _print_droplets(crew, {node.name for node in nodes if not node.powered_down})
     print_cost(crew)
-    if (notice := head.directory / "notice.json").exists():
-        from llama.files import read_json
-
-        if text := read_json(notice)["notice"]:
-            print(f"waiting   {text}")
+    watch, trouble = read_watch(head.directory), ""
+    if watch is not None and "keeper" not in dead:
+        trouble = watch.trouble(time.time())
+    if watch is not None and watch.notice:
+        print(f"waiting   {watch.notice}")
+    if trouble:
+        print(f"KEEPER    {trouble}")
     if dead:
         sys.stderr.write("start it with: llama fleet up\n")
-    return 1 if dead else 0
+    if unseen or trouble:
+        sys.stderr.write(f"{REMEDY}\n")
+    return 1 if dead or unseen or trouble else 0
+
+
+def _print_droplets(crew: "Crew", nodes: Collection[str]) -> bool:
+    """Print what is billed, counted by the fleet's tag; return whether that is unknown."""
+    from llama.fleet.connection import CloudError
+
+    try:
+        found = crew.droplets()
+        crew.reconcile(found)
+    except CloudError as error:
+        count = plural(crew.cost().droplets, "droplet")
+        print(f"droplets  NOT KNOWN: {error}")
+        print(f"          {count} when they were last counted, and billed since")
+        return True
+    _print_counts("droplets", [droplet.status for droplet in found])
+    workers = [d.name for d in found if d.name.startswith(crew.worker_prefix)]
+    if without := [name for name in workers if name not in nodes]:
+        print(
+            f"          {plural(len(without), 'worker')} without a node, the keeper destroys them"
+        )
+    return False
 
 
 def _word(node: object) -> str:
@@ -148,7 +187,7 @@ def print_cost(crew: "Crew") -> None:
 def _down(options: argparse.Namespace) -> int:
     from llama.fleet import slurm
 
-    head, crew = _open()
+    head, crew = _open(_token())
     prefix = crew.worker_prefix
     found = crew.droplets([f"{prefix}*"])
     if not options.yes and found and ask(f"Destroy {plural(len(found), 'worker')}? [y/N]") != "y":

@@ -13,12 +13,24 @@ from llama.errors import LlamaError
 from llama.fleet.connection import (
     CloudError,
     Connection,
+    ForbiddenError,
     NotFoundError,
     PassingError,
     RefusedError,
     part,
 )
-from llama.fleet.records import Droplet, Image, Size, read_droplet, read_image, read_size
+from llama.fleet.records import (
+    Account,
+    Balance,
+    Droplet,
+    Image,
+    Size,
+    read_account,
+    read_balance,
+    read_droplet,
+    read_image,
+    read_size,
+)
 from llama.fleet.token import refuse_token
 
 PER_CREATION = 10  # names that one order may hold
@@ -97,9 +109,19 @@ class Cloud:
         """Return the ids of all ssh keys of the account."""
         return [int(data["id"]) for data in self._list("account/keys")]
 
-    def droplet_limit(self) -> int:
-        """Return how many droplets the account may have."""
-        return int(self._one("account", "account")["droplet_limit"])
+    def account(self) -> Account:
+        """Return how many droplets the account may have, has, and whether it is in order."""
+        return read_account(self._one("account", "account"), len(self.droplets()))
+
+    def balance(self) -> Balance | None:
+        """Return what the account has used and owes; None if the token may not see that."""
+        try:
+            answer = self._patiently(lambda: self._connection.ask("GET", "customers/my/balance"))
+            return read_balance(answer)
+        except (ForbiddenError, NotFoundError):
+            return None
+        except (KeyError, TypeError, ValueError) as error:
+            raise CloudError("DigitalOcean's answer holds no balance; try again later") from error
 
     def create(
         self,
@@ -159,7 +181,7 @@ class Cloud:
                 # with `page` given the library does not follow `next` by itself
                 answer = self._connection.ask("GET", what, {**(query or {}), "page": page})
                 items = part(answer, key, list)
-                total = int(part(answer, "meta", dict).get("total", len(items)))
+                total = part(part(answer, "meta", dict), "total", int)
                 found.update((item.get("id", item.get("slug")), item) for item in items)
                 if len(found) == total:
                     return list(found.values())

@@ -43,6 +43,10 @@ class DropletLimitError(RefusedError):
     """The account may not have so many droplets."""
 
 
+class ForbiddenError(CloudError):
+    """The token may not do that (403)."""
+
+
 class NotFoundError(CloudError):
     """There is no such thing (404)."""
 
@@ -106,7 +110,7 @@ class Connection:
                 "export it as DIGITALOCEAN"
             )
         if status == 403:
-            return CloudError(
+            return ForbiddenError(
                 f"this token may not do that ({said}); make one with write access and export it "
                 "as DIGITALOCEAN"
             )

@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from llama.fleet.cloud import PER_CREATION, Cloud
@@ -14,14 +13,24 @@ from llama.fleet.connection import (
     PassingError,
     RefusedError,
 )
-from llama.fleet.money import Cost, Ledger, check_budget, hours_left, running_cost, unix
+from llama.fleet.money import (
+    Cost,
+    Ledger,
+    check_account,
+    check_budget,
+    hours_left,
+    running_cost,
+)
+from llama.fleet.names import check_names, matching
 from llama.fleet.records import Droplet, Image, Size
 from llama.fleet.token import find_token
 from llama.settings import Settings
 
 # A droplet ordered may come into the list late, and one that is gone may stay in it.
-_LIST_LAGS_S = 60.0
+LIST_LAGS_S = 60.0
 _LOOKS, _LOOK_EVERY_S = 3, 2.0
+# An order whose answer was lost may come true so long after another one has replaced it.
+LATE_S = 60.0
 
 
 class Offer(NamedTuple):
@@ -35,11 +44,15 @@ class Offer(NamedTuple):
 
 
 class Made(NamedTuple):
-    """Droplets of an order: new, there before, and names that got none with the reason."""
+    """Droplets of an order: new, there before, and names that got none with the reason.
+
+    unanswered: what was ordered may come late, or twice; see `Crew.look_again`.
+    """
 
     new: list[Droplet]
     old: list[Droplet]
     missing: dict[str, str]
+    unanswered: bool = False
 
 
 class _Order(NamedTuple):
@@ -55,7 +68,13 @@ class _Order(NamedTuple):
 class Crew:
     """All droplets with the fleet's tag, behind one ledger in `output_dir`/fleet."""
 
-    def __init__(self, settings: Settings, cloud: Cloud | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cloud: Cloud | None = None,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._pause = pause
         self.directory = settings.output_dir / "fleet"
         self.limits = settings.fleet
         self.ledger = Ledger(self.directory)
@@ -80,14 +99,17 @@ class Crew:
         lives = {life.id: life for life in self.ledger.lives()}
         for ident, droplet in there.items():
             known = lives.get(ident)
-            if known is None or (known.end is not None and now - known.end > _LIST_LAGS_S):
+            if known is None or (known.end is not None and now - known.end > LIST_LAGS_S):
                 self._enter(droplet, self.ledger.study_of(droplet.name))
         for life in lives.values():
-            if life.end is None and life.id not in there and now - life.start > _LIST_LAGS_S:
+            if life.end is None and life.id not in there and now - life.start > LIST_LAGS_S:
                 self.ledger.record("gone", now, id=life.id, name=life.name, why="not in the cloud")
 
     def offer(self, count: int, image: str, size: str, region: str, study: str = "") -> Offer:
-        """Return what `count` droplets would be and cost; `OverBudgetError` if they may not be."""
+        """Return what `count` droplets would be and cost.
+
+        `LlamaError` if they may not be: by the limits of the settings, or those of the account.
+        """
         self.reconcile(self.cloud.droplets(self.limits.tag))
         ordered = self.cloud.size(size, region)
         found = self.cloud.image(image, region)
@@ -99,6 +121,8 @@ class Crew:
         usd_per_hour, lives = count * ordered.price_hourly_usd, self.ledger.lives()
         now = time.time()
         check_budget(self.limits, lives, now, count, usd_per_hour, study)
+        if count:
+            check_account(self.cloud.account(), count)
         left = hours_left(self.limits, running_cost(lives, now), usd_per_hour)
         return Offer(found, ordered, region, usd_per_hour, left)
 
@@ -116,8 +140,10 @@ class Crew:
 
         Before an order is sent again the list is read, so that none is made twice. Names without
         a droplet in the end are in `missing`: the account's limit, or an API that was away for
-        `patience_s`. `OverBudgetError` before anything is ordered.
+        `patience_s`. `LlamaError` before anything is ordered: a name that no droplet may have, or
+        a limit.
         """
+        check_names(names)
         with self.ledger.alone():
             old = self._there(names)
             wanted = [name for name in dict.fromkeys(names) if name not in old]
@@ -130,9 +156,36 @@ class Crew:
             )
             order = _Order(offer, self.cloud.ssh_keys(), user_data, vpc_uuid, study)
             new: dict[str, Droplet] = {}
-            reason = self._fill(order, wanted, new, time.monotonic() + patience_s, progress)
+            reason, lost = self._fill(order, wanted, new, time.monotonic() + patience_s, progress)
         missing = {name: reason for name in wanted if name not in new}
-        return Made(list(new.values()), list(old.values()), missing)
+        return Made(list(new.values()), list(old.values()), missing, lost)
+
+    def look_again(self, made: Made) -> Made:
+        """Return what has become of an order a minute after an answer to it was lost.
+
+        Late droplets are entered in the ledger; second ones of a name are destroyed.
+        """
+        if not made.unanswered:
+            return made
+        self._pause(LATE_S)
+        with self.ledger.alone():
+            new = self._without_twins({droplet.name: droplet for droplet in made.new}, made.missing)
+        missing = {name: why for name, why in made.missing.items() if name not in new}
+        return Made(list(new.values()), made.old, missing)
+
+    def _without_twins(
+        self, new: dict[str, Droplet], missing: Iterable[str] = ()
+    ) -> dict[str, Droplet]:
+        """Count all that has the fleet's tag; return `new` and what of `missing` is there.
+
+        What else has a name of theirs is destroyed.
+        """
+        there = self.cloud.droplets(self.limits.tag)
+        self.reconcile(there)
+        late = {d.name: d for d in sorted(there, reverse=True) if d.name in set(missing)}
+        kept = late | new
+        self.destroy([d for d in there if d.name in kept and d.id != kept[d.name].id], "double")
+        return kept
 
     def _fill(
         self,
@@ -141,8 +194,8 @@ class Crew:
         new: dict[str, Droplet],
         deadline: float,
         progress: Callable[[int], object],
-    ) -> str:
-        """Order `wanted` into `new`; returns why some are missing, "" when none is."""
+    ) -> tuple[str, bool]:
+        """Order `wanted` into `new`; return why some are missing, and if an answer was lost."""
         reason, batch_size, lost = "", PER_CREATION, False
         while (left := [name for name in wanted if name not in new]) and (
             not reason or time.monotonic() < deadline
@@ -173,9 +226,8 @@ class Crew:
                 self._enter(droplet, order.study)
             progress(len(new))
         if lost:
-            twice = [d for d in self.droplets() if d.name in new and d.id != new[d.name].id]
-            self.destroy(twice, "double")
-        return reason
+            self._without_twins(new)
+        return reason, lost
 
     def _order(self, order: "_Order", names: list[str]) -> list[Droplet]:
         return self.cloud.create(
@@ -218,33 +270,6 @@ class Crew:
             progress(done)
         return failed
 
-    def orphans(self, owned: Callable[[Droplet], bool] | None = None) -> list[tuple[Droplet, str]]:
-        """Return the fleet's droplets that nobody owns any more, each with the reason.
-
-        Those are droplets that are too old, that were destroyed by us and are still there, or that
-        no ledger here knows; workers that are off; and those that `owned`, when given, says no to.
-        """
-        now, found = time.time(), []
-        lives = {life.id: life for life in self.ledger.lives()}
-        droplets = self.droplets()
-        twice = doubles(droplets)
-        for droplet in droplets:
-            life = lives.get(droplet.id)
-            hours = (now - unix(droplet.created)) / 3600
-            if life is None or life.found:
-                found.append((droplet, "not made from here"))
-            elif life.end is not None and now - life.end > _LIST_LAGS_S:
-                found.append((droplet, "was destroyed, and is still there"))
-            elif droplet in twice:
-                found.append((droplet, "another droplet has the same name"))
-            elif hours > self.limits.max_hours:
-                found.append((droplet, f"{hours:.0f} h old, fleet.max_hours is over"))
-            elif droplet.status == "off" and droplet.name.startswith(self.worker_prefix):
-                found.append((droplet, "a worker that has powered itself off"))
-            elif owned is not None and not owned(droplet):
-                found.append((droplet, "without work"))
-        return found
-
     def _there(self, names: list[str]) -> dict[str, Droplet]:
         droplets = self.cloud.droplets(self.limits.tag)
         self.reconcile(droplets)
@@ -270,21 +295,3 @@ class Crew:
             found=study is None,
             since=droplet.created,
         )
-
-
-def doubles(droplets: Iterable[Droplet]) -> list[Droplet]:
-    """Return all but the oldest droplet of each name."""
-    seen: set[str] = set()
-    found = []
-    for droplet in sorted(droplets):
-        if droplet.name in seen:
-            found.append(droplet)
-        seen.add(droplet.name)
-    return found
-
-
-def matching(droplets: Iterable[Droplet], patterns: Iterable[str]) -> list[Droplet]:
-    """Return the droplets whose names match any of `patterns` (the shell's wildcards), by name."""
-    patterns = list(patterns)
-    chosen = [d for d in droplets if any(fnmatchcase(d.name, pattern) for pattern in patterns)]
-    return sorted(chosen, key=lambda droplet: (droplet.name, droplet.id))

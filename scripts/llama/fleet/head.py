@@ -20,6 +20,7 @@ from llama.files import write_bytes
 from llama.fleet import slurm
 from llama.fleet.head_files import PATH
 from llama.fleet.hooks import cluster_directory
+from llama.fleet.watch import watch_path
 from llama.settings import Settings
 from llama.settings.load import find_config
 
@@ -77,6 +78,7 @@ class Head:
         environment = {**os.environ, "LLAMA_CONFIG": str(config.resolve()) if config else ""}
         for name in ("DIGITALOCEAN", "DIGITALOCEAN_ACCESS_TOKEN"):
             environment.pop(name, None)
+        watch_path(self.directory).unlink(missing_ok=True)  # of an earlier one
         with (self.directory / "log/fleet.log").open("a") as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "llama.fleet.hooks", "keeper", every_s],
@@ -110,9 +112,13 @@ class Head:
 
     def _rewrite_hosts(self, lines: list[str]) -> None:
         mark = f"{_MARK} {self.directory}"
-        kept = [line for line in _HOSTS.read_text().splitlines() if not line.endswith(mark)]
+        kept = [
+            line
+            for line in _HOSTS.read_text(encoding="utf-8").splitlines()
+            if not line.endswith(mark)
+        ]
         # in place: in a container the file is mounted and cannot be replaced
-        _HOSTS.write_text("\n".join([*kept, *lines]) + "\n")
+        _HOSTS.write_text("\n".join([*kept, *lines]) + "\n", encoding="utf-8")
 
     def _call(self, *words: str) -> None:
         done = subprocess.run(

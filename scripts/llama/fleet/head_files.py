@@ -22,7 +22,7 @@ from llama.fleet.crew import Crew
 from llama.fleet.hooks import cluster_directory
 from llama.fleet.hostkeys import host_key_config
 from llama.fleet.spaces import Spaces, credentials_file, place_of
-from llama.fleet.token import find_token, refuse_token
+from llama.fleet.token import refuse_token
 from llama.settings import Settings
 from llama.settings.load import find_config
 
@@ -30,9 +30,10 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Plan(NamedTuple):
-    """What `up` is told: where workers find the head, lines for slurm.conf, and the wheel."""
+    """What `up` is given: where workers find the head, token, lines for slurm.conf, and wheel."""
 
     address: str
+    token: str
     extra: str = ""
     wheel: Path | None = None
 
@@ -62,7 +63,7 @@ class HeadFiles:
         for name in ("munge", "state", "log"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         self._write_secret("munge.key", secrets.token_bytes(128), once=True)
-        self._write_secret("token", f"{find_token()}\n".encode())
+        self._write_secret("token", f"{plan.token}\n".encode())
         names = f"{crew.worker_prefix}[000-{max(fleet.max_droplets - 1, 0):03}]"
         values = {
             "hostname": socket.gethostname(),
@@ -77,7 +78,7 @@ class HeadFiles:
         conf = override(_render("slurm.conf.j2", **values), plan.extra)
         write_bytes(self.conf, conf.encode())
         user_data = self._user_data(plan, number_of(conf, "SlurmctldPort"))
-        refuse_token(user_data, find_token(), "the user data")
+        refuse_token(user_data, plan.token, "the user data")
         about = {
             "user_data": user_data,
             "price_hourly_usd": offer.size.price_hourly_usd,

@@ -9,6 +9,7 @@ that could not be made are given back by it when money and API allow.
 
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,16 +19,20 @@ from llama.errors import LlamaError
 from llama.files import read_json, write_json
 from llama.fleet import slurm
 from llama.fleet.cloud import Cloud
-from llama.fleet.crew import Crew, doubles
+from llama.fleet.crew import Crew
 from llama.fleet.money import OverBudgetError, check_budget, unix
+from llama.fleet.names import doubles
 from llama.fleet.records import Droplet
 from llama.fleet.token import find_token
+from llama.fleet.watch import Watcher
+from llama.publish.alarm import SlackAlarm
 from llama.settings import Settings, load
 
 PATIENCE_S = 120.0
 _MOST_FAILURES = 3
 _OURS = "llama: "
 _BROKEN = "llama: did not boot"
+_DEFECTS = (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
 def cluster_directory(settings: Settings) -> Path:
@@ -143,16 +148,18 @@ class Hooks:
             f"{_BROKEN} {_MOST_FAILURES} times; see its console, then llama fleet up",
         )
 
-    def look_after(self) -> None:
-        """Go round once: requeued jobs, droplets without node, money, nodes to be given back."""
+    def look_after(self) -> str:
+        """Go round once: requeued jobs, droplets without node, money, nodes to be given back.
+
+        Returns why jobs wait, "" if they do not.
+        """
         slurm.release_requeued()
         droplets = self.crew.droplets()
         self.crew.reconcile(droplets)
         nodes = {node.name: node for node in slurm.nodes()}
         self._reap(droplets, nodes)
         self._forget_failures(nodes)
-        notice = self._spare(droplets, nodes)
-        write_json(self.directory / "notice.json", {"notice": notice, "time": time.time()})
+        return self._spare(droplets, nodes)
 
     def _reap(self, droplets: list[Droplet], nodes: dict[str, slurm.Node]) -> None:
         """Destroy droplets whose node is powered down, in two rounds, and second ones of a name."""
@@ -210,16 +217,34 @@ class Hooks:
 
 
 def keep(every_s: float) -> None:
-    """Look after the fleet until this process is ended; the settings are read in each round."""
+    """Look after the fleet until this process is ended; the settings are read in each round.
+
+    A round that fails, for whatever reason, is written down (see `llama.fleet.watch`), and the next
+    one comes.
+    """
+    settings = load()
+    channel = settings.listen.alarm_slack
+    watcher = Watcher(SlackAlarm(channel, "fleet") if channel else say)
     suspects: set[int] = set()
     while True:
+        notice = problem = ""
         try:
-            hooks = Hooks(load(), 20.0)
+            settings = load()
+            hooks = Hooks(settings, 20.0)
             hooks.suspects = suspects
-            hooks.look_after()
+            notice = hooks.look_after()
             suspects = hooks.suspects
         except LlamaError as error:
-            say(str(error))
+            problem = str(error)
+        except _DEFECTS as error:  # droplets cost money whatever is wrong with one round
+            traceback.print_exc()
+            problem = f"a defect, {type(error).__name__} ({str(error)[:200]})"
+        try:
+            watcher.note(cluster_directory(settings), notice, problem)
+        except LlamaError as error:
+            problem = str(error)
+        if problem:
+            say(problem)
         time.sleep(every_s)
 
 

@@ -12,7 +12,6 @@ is queued twice is computed once.
 """
 
 import argparse
-import fcntl
 import json
 import os
 import re
@@ -23,15 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.files import read_json, sha256_bytes, write_json
+from llama.files import read_json, sha256_bytes, take_lock, write_json
 from llama.fleet import slurm
 
 JOBS, INPUTS = Path("fleet/jobs"), Path("fleet/inputs.json")
 SPACES = Path("fleet/slurm/spaces.json")  # written by `llama fleet up`
+_SHIP_WITHIN_S = 3600.0
 _OPTIONS = ("--partition=llama", "--requeue", "--export=PATH", "--chdir=/", "--open-mode=append")
 
 
 def _submit(words: Sequence[str]) -> str:
+    parent = os.getppid()  # Spaces may be waited for longer than Snakemake lives
     parser = argparse.ArgumentParser(prog="llama.fleet.job submit")
     parser.add_argument("--file", nargs=2, action="append", default=[])
     parser.add_argument("--files", nargs="+", action="append", default=[])
@@ -42,13 +43,16 @@ def _submit(words: Sequence[str]) -> str:
     properties = json.loads(text.splitlines()[1].removeprefix("# properties = "))
     command = shlex.split(text.splitlines()[2])
     snakefile = Path(command[command.index("--snakefile") + 1])
-    return submit(properties, named, snakefile.parent / "scripts")
+    return submit(properties, named, snakefile.parent / "scripts", parent)
 
 
-def submit(properties: dict[str, Any], named: dict[str, str | list[str]], scripts: Path) -> str:
+def submit(
+    properties: dict[str, Any], named: dict[str, str | list[str]], scripts: Path, parent: int
+) -> str:
     """Queue a job of Snakemake, and return its number.
 
-    `properties` are Snakemake's, `named` its inputs by name; `scripts` holds the rules' scripts.
+    `properties` are Snakemake's, `named` its inputs by name; `scripts` holds the rules' scripts;
+    `parent` is the process of Snakemake, without which nothing is queued.
     """
     spaces = read_json(SPACES)
     inputs = _ship(spaces, named)
@@ -58,7 +62,7 @@ def submit(properties: dict[str, Any], named: dict[str, str | list[str]], script
     resources = properties["resources"]
     record = {key: document[key] for key in ("digest", "outputs", "log")}
     script = Path("fleet", f".{name}.sh")
-    script.write_text(_script(document))
+    script.write_text(_script(document), encoding="utf-8")
     try:
         number = slurm.submit(
             [
@@ -72,6 +76,7 @@ def submit(properties: dict[str, Any], named: dict[str, str | list[str]], script
                 str(script),
             ],
             name,
+            parent,
         )
     finally:
         script.unlink(missing_ok=True)
@@ -118,7 +123,11 @@ def _ship(spaces: dict[str, str], named: dict[str, str | list[str]]) -> dict[str
         paths += [value] if isinstance(value, str) else value
     INPUTS.parent.mkdir(parents=True, exist_ok=True)
     with INPUTS.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        take_lock(
+            lock,
+            _SHIP_WITHIN_S,
+            lambda: f"another job has been sending its inputs for an hour; see {INPUTS}",
+        )
         known = read_json(INPUTS) if INPUTS.exists() else {}
         found = {}
         for path in paths:
@@ -135,6 +144,13 @@ def _put_input(spaces: dict[str, str], path: Path) -> str:
     from llama.fleet.spaces import open_place
 
     return open_place(spaces).upload(path).sha256
+
+
+def share(path: Path) -> None:
+    """Put a file of the output directory into Spaces, under its path, for `llama dev dv pull`."""
+    from llama.fleet.spaces import open_place
+
+    open_place(read_json(SPACES)).put(path, str(path))
 
 
 def status(number: str) -> str:
@@ -179,7 +195,7 @@ def _collect(number: str) -> bool:
 
 def _tell(log: Path) -> None:
     """Show the last line of a job's log when it is a sentence of ours."""
-    lines = log.read_text(errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     if lines and re.match(r"llama: |llama\.errors\.", lines[-1]):
         sys.stderr.write(re.sub(r"^llama\.errors\.\w+: ", "llama: ", lines[-1]) + "\n")
 

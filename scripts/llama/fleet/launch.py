@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -12,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from llama.alerts.daemon import holder, only_one
+from llama.alerts.daemon import TooSlowError, holder, kill, only_one, stop
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
+from llama.fleet import slurm
 from llama.fleet.head import Head
 from llama.fleet.spaces import Spaces, environment
 from llama.fleet.token import withheld
@@ -22,6 +24,7 @@ from llama.settings import Settings
 from llama.settings.load import find_clone
 from llama.study.tables import STUDY_PATTERN
 
+_END_WITHIN_S = 60.0
 PROFILE = "do-cluster"  # droplets; needs a bucket and Slurm
 # keys of another account, which boto3 would prefer to the credentials file
 _OTHER_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
@@ -150,6 +153,76 @@ def run(settings: Settings, launch: Launch, what: str, to_log: bool) -> NoReturn
         # ignored when a script has started it in the background, and then by Snakemake, too
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execve(words[0], words, kept)  # noqa: S606
+
+
+def kill_command(settings: Settings, launch: Launch) -> str:
+    """Return what ends a launch, to be typed."""
+    if named := settings.background.studies.get(launch.study):
+        skymaps = str(named.skymaps) if named.skymaps else ""
+    else:
+        skymaps = launch.skymaps
+    what = ["launch", "bg", skymaps] if skymaps else ["batch", launch.study]
+    return shlex.join(["llama", "dev", "dv", *what, "-k"])
+
+
+def end(settings: Settings, study: str, what: str) -> str:
+    """End a launch, every process of it, and its jobs in Slurm's queue; return what was ended.
+
+    Snakemake has `_END_WITHIN_S` to cancel its jobs. Jobs that an earlier launch has left are
+    cancelled, too. `LlamaError` when there is nothing to end.
+    """
+    import psutil
+
+    lock = places(settings, study).lock
+    pid, left = holder(lock), list[psutil.Process]()
+    if pid is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left = psutil.Process(pid).children(recursive=True)
+        leads = _group_of(pid) == pid  # else the group is a script's that has started it with -F
+        # Snakemake takes its jobs back for this signal; for SIGTERM it waits for their ends
+        try:
+            stop(lock, what, _END_WITHIN_S, signal.SIGINT)
+        except TooSlowError:
+            kill(lock, what)
+        if leads:  # nothing that it has started may submit a job after it
+            left += [one for one in psutil.process_iter() if _group_of(one.pid) == pid]
+        for one in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(left, timeout=10)
+    jobs = _cancel(settings, study)
+    if pid is None and not jobs:
+        raise LlamaError(f"{what} is not running; there is nothing to end")
+    parts = [f"pid {pid}"] if pid is not None else []
+    return " and ".join(parts + ([f"{len(jobs)} of its jobs in Slurm's queue"] if jobs else []))
+
+
+def _group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _cancel(settings: Settings, study: str) -> set[str]:
+    """Cancel the jobs of a study on the fleet, and return their numbers."""
+    conf, found = Head(settings).conf, set[str]()
+    if not conf.exists() or shutil.which("scancel") is None:
+        return found
+    os.environ["SLURM_CONF"] = str(conf)
+    try:
+        for pause_s in (0.0, 1.0):  # the controller may still be at one that was just submitted
+            time.sleep(pause_s)
+            jobs = {job.id for job in slurm.queue() if job.comment == study} - found
+            if jobs:
+                slurm.ask("scancel", *sorted(jobs))
+            found |= jobs
+    except slurm.SlurmError as error:
+        raise LlamaError(
+            f"jobs of {study} may still be in the queue and bring droplets ({error}); "
+            "run llama fleet up, then the same command again"
+        ) from error
+    return found
 
 
 def command(launch: Launch) -> list[str]:

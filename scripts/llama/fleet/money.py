@@ -1,7 +1,6 @@
 """What the fleet costs: a ledger of every droplet, and the limits that settings put on it."""
 
 import contextlib
-import fcntl
 import json
 import math
 import os
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 from llama.errors import LlamaError
 from llama.files import take_lock
+from llama.fleet.records import Account
 from llama.settings.fleet import Fleet as Limits
 
 _DAY_S = 86400.0
@@ -85,7 +85,12 @@ class Ledger:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX)  # a line of another writer would look torn
+                # a line of another writer would look torn
+                take_lock(
+                    stream,
+                    _ALONE_WITHIN_S,
+                    lambda: f"another process keeps {self.path} locked; find it with fuser, end it",
+                )
                 # what a full disk or a crash has left of the last line stays a line of its own
                 if stream.tell() and not self._ends_whole(stream):
                     line = "\n" + line
@@ -199,6 +204,20 @@ def check_budget(
         raise OverBudgetError(
             f"{study} would have cost ${spent:,.2f}, above fleet.max_usd_per_study = "
             f"{limits.max_usd_per_study:g}; order fewer or raise it"
+        )
+
+
+def check_account(account: Account, count: int) -> None:
+    """Raise `OverBudgetError` when the account, whoever else uses it, may not have `count` more."""
+    if account.status == "locked":
+        raise OverBudgetError(
+            f"DigitalOcean has locked this account ({account.message or 'no reason given'}); "
+            "settle that on its web page"
+        )
+    if account.droplets + count > account.droplet_limit:
+        raise OverBudgetError(
+            f"the account may have only {max(account.droplet_limit - account.droplets, 0)} more "
+            "droplets; order fewer, destroy some, or ask DigitalOcean for a higher limit"
         )
 
 

@@ -68,6 +68,11 @@ def pull(
         if different and replace(different):
             different = []
         left = set(different)
+        if gone := [stored.key for stored, state in judged if state == "gone"]:
+            raise LlamaError(
+                f"{gone[0]} was removed from s3://{spaces.name} meanwhile; "
+                "run the same command again"
+            )
         missing = [
             stored
             for stored, state in judged

@@ -45,6 +45,34 @@ class Size(NamedTuple):
     regions: tuple[str, ...]
 
 
+class Account(NamedTuple):
+    """Droplets it may have and has, status (`active`, `warning`, `locked`) and what that means."""
+
+    droplet_limit: int
+    droplets: int
+    status: str
+    message: str
+
+
+class Balance(NamedTuple):
+    """Usage of this month, and what is due with it [USD]; what is negative is credit."""
+
+    month_usd: float
+    due_usd: float
+
+
+def read_account(data: dict[str, Any], droplets: int) -> Account:
+    """Return the account of the API's JSON, which has `droplets` now."""
+    message = " ".join(str(data.get("status_message") or "").split())[:200]
+    status = str(data.get("status") or "active")
+    return Account(int(data["droplet_limit"]), droplets, status, message)
+
+
+def read_balance(data: dict[str, Any]) -> Balance:
+    """Return the balance of the API's JSON, whose amounts are texts."""
+    return Balance(float(data["month_to_date_usage"]), float(data["month_to_date_balance"]))
+
+
 def read_droplet(data: dict[str, Any]) -> Droplet:
     """Return the droplet of the API's JSON."""
     networks = (data.get("networks") or {}).get("v4") or []

@@ -4,6 +4,7 @@ Nothing here makes or deletes a bucket, or deletes an object.
 """
 
 import configparser
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -115,6 +116,19 @@ class Spaces:
             for item in self._bucket.objects(prefix):
                 modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
                 yield Stored(item["Key"], item["Size"], modified, etag)
+
+    def uploads(self) -> list[Stored]:
+        """Return what `upload` has put there, oldest first; its key tells the sha256."""
+        matches = (
+            (stored, re.fullmatch(rf"{UPLOADS}/([0-9a-f]{{64}})/([^/\0]+)", stored.key))
+            for stored in self.objects(f"{UPLOADS}/")
+        )
+        found = [
+            stored._replace(sha256=match[1])
+            for stored, match in matches
+            if match and match[2] not in (".", "..")
+        ]
+        return sorted(found, key=lambda stored: (stored.modified, stored.key))
 
     def upload(self, path: Path, progress: Callable[[int], object] = lambda done: None) -> Stored:
         """Put a file under a key that holds its sha256, once, and return the object.

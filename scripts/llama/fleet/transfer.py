@@ -6,7 +6,7 @@ import glob
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ def send(
     place = {"Key": key, "UploadId": upload or _begin(bucket, key, notes)}
     there = {
         part["PartNumber"]: (part["Size"], part["ETag"].strip('"'))
-        for part in (_all_parts(bucket, place) if upload else ())
+        for part in (bucket.every("list_parts", **place) if upload else ())
     }
 
     def put(number: int) -> dict[str, Any]:
@@ -174,23 +174,12 @@ def _append(bucket: Bucket, stored: "Stored", stream: Any, start: int, progress:
 
 def _begun(bucket: Bucket, key: str) -> str | None:
     """Return the id of an upload of this key that was begun and not ended, else None."""
-    uploads = bucket.ask("list_multipart_uploads", Prefix=key).get("Uploads", ())
-    same = [upload["UploadId"] for upload in uploads if upload["Key"] == key]
-    return same[0] if same else None
+    uploads = bucket.every("list_multipart_uploads", Prefix=key)
+    return next((upload["UploadId"] for upload in uploads if upload["Key"] == key), None)
 
 
 def _begin(bucket: Bucket, key: str, metadata: dict[str, str]) -> str:
     return str(bucket.ask("create_multipart_upload", Key=key, Metadata=metadata)["UploadId"])
-
-
-def _all_parts(bucket: Bucket, place: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    marker = 0
-    while True:
-        answer = bucket.ask("list_parts", **place, PartNumberMarker=marker)
-        yield from answer.get("Parts", ())
-        if not answer.get("IsTruncated"):
-            return
-        marker = answer["NextPartNumberMarker"]
 
 
 def _md5(content: bytes) -> tuple[str, str]:

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -21,11 +22,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.files import sha256_bytes
+from llama.files import read_json, sha256_bytes
 from llama.fleet.spaces import UPLOADS, Spaces, open_place
+from llama.study.progress import progress_path
 
 CACHE = Path(os.environ.get("LLAMA_CACHE", "/var/cache/llama"))
 _FREE_BYTES = 200_000_000
+_TELL_EVERY_S = 30.0
 # what the last bit of a number may depend on, besides our own code
 _LIBRARIES = ("numpy", "numba", "scipy", "h5py", "healpy", "astropy")
 
@@ -62,6 +65,7 @@ def main() -> int:
             if _is_done(spaces, job):
                 return 0
             _check_space(place)
+            _tell(f"job {number}: {' '.join(job['outputs'])}\n")
             _fetch(spaces, job, place)
             _run(job, place)
             for output in job["outputs"]:
@@ -87,7 +91,7 @@ def _failures_logged(log: Path) -> Iterator[None]:
         sys.stderr.write(f"llama: {socket.gethostname()}: {error}\n")
         with contextlib.suppress(OSError):
             log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a") as stream:
+            with log.open("a", encoding="utf-8") as stream:
                 stream.write(f"llama: {socket.gethostname()}: {error}\n")
         raise
 
@@ -134,18 +138,60 @@ def _run(job: dict[str, Any], place: Path) -> None:
     log = place / job["log"]
     log.parent.mkdir(parents=True, exist_ok=True)
     (place / "job.json").write_text(json.dumps(job))
-    command = [sys.executable, "-m", "llama.fleet.worker", "script"]
-    done = subprocess.run(
-        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    sys.stderr.write(done.stdout)
+    command = [sys.executable, "-u", "-m", "llama.fleet.worker", "script"]
+    lines = []
+    with (
+        _progress_told(place, job["outputs"]),
+        subprocess.Popen(
+            command,
+            cwd=place,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as script,
+    ):
+        try:
+            for line in script.stdout or ():  # as it comes: `llama dev dv tail` shows it
+                _tell(line)
+                lines.append(line)
+        except BaseException:  # the job is to end
+            script.kill()
+            raise
     with contextlib.suppress(OSError), log.open("a") as stream:
-        stream.write(done.stdout)
-    if done.returncode:
-        said = (done.stdout.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        stream.writelines(lines)
+    if script.returncode:
+        said = ("".join(lines).strip().splitlines() or [f"exit code {script.returncode}"])[-1]
         error = LlamaError(said)
         _blame_disk(place, error)
         raise error
+
+
+@contextlib.contextmanager
+def _progress_told(place: Path, outputs: list[str]) -> Iterator[None]:
+    """Tell how far a shard is, every `_TELL_EVERY_S` while the block lasts."""
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(_TELL_EVERY_S):
+            for path in (place / output for output in outputs):
+                with contextlib.suppress(LlamaError, KeyError):  # not begun, or of another kind
+                    content = read_json(progress_path(path))
+                    _tell(f"{path.name}: {content['done']:,} of {content['wanted']:,} injections\n")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _tell(line: str) -> None:
+    """Write a line into Slurm's log of this job, at once."""
+    sys.stderr.write(line)
+    sys.stderr.flush()
 
 
 def _blame_disk(place: Path, error: Exception) -> None:
@@ -174,9 +220,9 @@ class _Named(list[Any]):
 
 def _script() -> None:
     """Run the script of ./job.json, with the `snakemake` that it expects."""
-    job = json.loads(Path("job.json").read_text())
+    job = json.loads(Path("job.json").read_text(encoding="utf-8"))
     path = Path(f"{job['rule']}.py")
-    path.write_text(job["script"])
+    path.write_text(job["script"], encoding="utf-8")
     for output in job["outputs"]:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
     snakemake = SimpleNamespace(

@@ -1,4 +1,4 @@
-"""The listener's alarms in a Slack channel; hearing never waits for them."""
+"""Alarms of the listener and the fleet in a Slack channel; neither ever waits for Slack."""
 
 import logging
 import queue
@@ -20,10 +20,12 @@ log = logging.getLogger("llama.listen")
 class SlackAlarm:
     """Call it with a sentence; a thread posts it, in order, and repeats it until Slack takes it.
 
-    Without SLACK_TOKEN there is an error in the log and nothing else: hearing matters more.
+    `of` is what it is about. Without SLACK_TOKEN there is an error in the log and nothing else:
+    hearing matters more.
     """
 
-    def __init__(self, channel: str) -> None:
+    def __init__(self, channel: str, of: str = "listener") -> None:
+        self._of = of
         self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._problem: str | None = None
         try:
@@ -35,7 +37,7 @@ class SlackAlarm:
 
     def __call__(self, sentence: str) -> None:
         """Have a sentence posted."""
-        self._waiting.put(f"LLAMA's listener on {socket.gethostname()}: {sentence}")
+        self._waiting.put(f"LLAMA's {self._of} on {socket.gethostname()}: {sentence}")
 
     def _post(self, slack: Slack) -> None:
         retrying = tenacity.Retrying(

@@ -108,8 +108,8 @@ class Listen(Block):
     health_port: Count | None = Field(default=None, ge=1024, le=65_535, examples=[8099])
     """Port on this machine where monitoring can read /healthz; null opens none."""
     alarm_slack: SlackChannel | None = Field(default=None, examples=["C0123456789"])
-    """Slack channel that is told when the listener is not well, and when it is again; the token
-    comes from SLACK_TOKEN. null tells none."""
+    """Slack channel that is told when the listener is not well, or the fleet's head cannot look
+    after its droplets, and when it is over; the token comes from SLACK_TOKEN. null tells none."""
 
 
 class Settings(Block):

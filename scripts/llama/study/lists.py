@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.files import atomic_path, is_litter, write_bytes
+from llama.files import atomic_path, is_litter, open_hdf5, write_bytes
 
 _DETECTORS = ("ifos", "instruments", "network", "detectors")
 _IDS = ("coinc_event_id", "event_id", "simulation_id", "sim_id", "id")
@@ -211,8 +211,23 @@ def pack(directory: Path, archive: Path) -> Iterator[Path]:
 def _maps_in(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise LlamaError(f"{directory} is no directory; give that of the sky maps")
-    found = [path for path in directory.rglob("*") if path.name.endswith(SKYMAP_SUFFIXES)]
-    return sorted(path for path in found if not is_litter(str(path.relative_to(directory))))
+
+    def refuse(error: OSError) -> None:
+        raise LlamaError(
+            f"{error.filename} cannot be read ({error.strerror}), and may hold sky maps; correct "
+            "its permissions"
+        ) from error
+
+    found = [
+        Path(place, name)
+        for place, _, names in os.walk(directory, onerror=refuse)  # rglob leaves them out
+        for name in names
+    ]
+    return sorted(
+        path
+        for path in found
+        if path.name.endswith(SKYMAP_SUFFIXES) and not is_litter(str(path.relative_to(directory)))
+    )
 
 
 def _stem(path: Path) -> str:
@@ -221,12 +236,11 @@ def _stem(path: Path) -> str:
 
 def broken_files(path: str | os.PathLike[str]) -> list[str]:
     """Return the files that were broken when a study's bank was linked; none when there is none."""
-    import h5py
 
     if not Path(path).exists():
         return []
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return [name.decode() for name in file["broken_files"][()]]
     except (OSError, KeyError):  # the run will say so, or make it anew
         return []

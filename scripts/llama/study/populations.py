@@ -7,25 +7,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5, write_json
+from llama.files import atomic_hdf5, open_hdf5, write_json
 from llama.study.ascending import Column, ascending
+from llama.study.plan import Plan, check_whole
 
 _ROOM = 2**14  # bytes that a class takes in the file besides its numbers
 
 
-def collate(shards: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
+def collate(
+    shards: Sequence[str | os.PathLike[str]], plan: Plan | None = None, partial: bool = False
+) -> dict[str, Any]:
     """Return {"odds", "single"} as columns, and p_astro, seed and settings hash, of one study.
 
     Only what the shards say about themselves is read here. LlamaError when they were made with
-    different settings, seeds or p_astro, or overlap.
+    different settings, seeds or p_astro, or overlap; `PartialError`, unless `partial` is wanted,
+    when some are missing, at the end as far as `plan` tells it.
     """
     single, made, numbers = 0, set(), []
     for path in shards:
         try:
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 attributes = dict(file.attrs)
                 size = int(file["injections"].size)
                 single += int(file["single"].size)
@@ -49,6 +51,8 @@ def collate(shards: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
             "delete them and run snakemake again"
         )
     _, p_astro, seed, settings = made.pop()
+    if not partial:
+        check_whole(numbers, seed >= 0, plan)
     return {
         "odds": Column(shards, "injections/odds", sum(stop - begin for begin, stop in numbers)),
         "single": Column(shards, "single", single),

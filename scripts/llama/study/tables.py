@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_path, sha256_file
+from llama.files import atomic_path, open_hdf5, read_json, sha256_file, write_json
 from llama.study.ascending import Column, ascending
+from llama.study.plan import Plan
 from llama.study.populations import collate
 
 Floats = NDArray[np.float64]
@@ -23,13 +23,21 @@ RULE = "=" * 121
 STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
 
 
-def write_table(shards: Sequence[Path], path: str | os.PathLike[str]) -> int:
+def write_table(
+    shards: Sequence[Path],
+    path: str | os.PathLike[str],
+    plan: Plan | None = None,
+    partial: bool = False,
+) -> int:
     """Write the table of a study's background shards; return the number of rows.
 
-    A row's source directory is the injection's event directory, as Snakemake takes it.
-    LlamaError when a shard is broken or they do not belong together.
+    A row's source directory is the injection's event directory, as Snakemake takes it. Rows and
+    sha256 are written beside it, in a file that ends with .json.
+    LlamaError when a shard is broken or they do not belong together; `plan` and `partial` are those
+    of `collate`.
     """
-    collate(shards)  # what is left of another division into shards must not count twice
+    # what is left of another division into shards must not count twice
+    collate(shards, plan, partial)
     count = 0
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as table:
         table.write(f"{HEADER}\n{RULE}\n")
@@ -43,21 +51,46 @@ def write_table(shards: Sequence[Path], path: str | os.PathLike[str]) -> int:
                 )
             )
             count += rows.size
+    about = {"rows": count, "sha256": sha256_file(path)}
+    write_json(_about(Path(path)), about | {"injections": plan.injections if plan else None})
     return count
+
+
+def is_told_whole(path: Path) -> bool:
+    """Return whether the file beside a table tells what it should hold, which is then checked.
+
+    LlamaError when the table holds something else.
+    """
+    if not _about(path).exists():
+        return False
+    about = read_json(_about(path))
+    if not isinstance(about, dict) or sha256_file(path) != about.get("sha256"):
+        raise LlamaError(
+            f"{path} is cut off or changed, it is not what {_about(path)} tells of; "
+            "make it again with llama dev background table"
+        )
+    return True
+
+
+def _about(path: Path) -> Path:
+    return path.with_suffix(".json")
 
 
 def study_shards(study_dir: Path) -> list[Path]:
     """Return the background shards in a study's directory; LlamaError if there are none."""
     shards = list((study_dir / "background").glob("shard-*.hdf5"))
     if not shards:
-        raise LlamaError(f"{study_dir} has no background; make it with: snakemake populations.hdf5")
+        raise LlamaError(
+            f"{study_dir} has no background; bring it here with: llama dev dv pull, or make it "
+            "with: snakemake populations.hdf5"
+        )
     return shards
 
 
 def read_table(path: Path) -> Floats:
     """Return the odds of a table, in its order; any amount of white space separates columns.
 
-    LlamaError that names the first line that is no row.
+    LlamaError that names the first line that is no row, and for one of another study than its name.
     """
     try:
         with path.open(encoding="utf-8") as lines:
@@ -96,7 +129,8 @@ def table_class(path: Path, study_dir: Path, p_astro: float) -> dict[str, Any]:
     if odds.size == 0:
         raise LlamaError(f"{path} has no rows; make more injections")
     if (study_dir / "background").is_dir():
-        content = collate(study_shards(study_dir))
+        # the table, which is compared, was allowed to be one of a part
+        content = collate(study_shards(study_dir), partial=True)
         if not _agree(odds, content["odds"], study_dir):
             raise LlamaError(
                 f"{path} is not the table of the shards in {study_dir}; "
@@ -131,12 +165,20 @@ def _odds(lines: Iterator[str], path: Path) -> Iterator[float]:
             continue
         try:
             odds = float(columns[0])
-            if len(columns) != 4 or not columns[1].isdigit() or not 0 <= odds < math.inf:
+            if (
+                not line.endswith("\n")
+                or len(columns) != 4
+                or not columns[1].isdigit()
+                or not 0 <= odds < math.inf
+            ):
                 raise ValueError
         except ValueError:
             raise LlamaError(
                 f"{path} has no odds, number, directory and map in line {number}; make it again"
             ) from None
+        study = re.match("studies/([^/]+)/", columns[2])
+        if study and study[1] != path.stem and re.fullmatch(STUDY_PATTERN, path.stem):
+            raise LlamaError(f"{path} has the injections of {study[1]}; call it {study[1]}.txt")
         yield odds
 
 
@@ -146,7 +188,7 @@ def _number(shard: Path) -> int:
 
 def _read(shard: Path) -> tuple[NDArray[Any], list[str]]:
     try:
-        with h5py.File(shard, "r") as file:
+        with open_hdf5(shard) as file:
             rows = file["injections"][()]
             return rows, [name.decode() for name in file["skymaps"][()]]
     except (OSError, KeyError) as error:

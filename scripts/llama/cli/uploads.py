@@ -1,0 +1,82 @@
+"""`llama dev upload|uploads`: files put into Spaces, listed, and fetched by their names."""
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llama.cli.common import ask, counter, plural, say
+from llama.cli.parsers import Subparsers, add_command
+from llama.errors import LlamaError
+
+if TYPE_CHECKING:
+    from llama.fleet.spaces import Spaces
+
+
+def add_commands(group: Subparsers) -> None:
+    """Add the commands to `llama dev`."""
+    upload = add_command(
+        group, "upload", "put files into Spaces; print URL and cache entry of each", _upload
+    )
+    upload.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="file to put there")
+    uploads = add_command(
+        group, "uploads", "list what was uploaded to Spaces, or fetch it by its name", _uploads
+    )
+    uploads.add_argument(
+        "names", metavar="NAME", nargs="*", help="file to fetch into this directory (default: list)"
+    )
+
+
+def _spaces() -> "Spaces":
+    from llama.fleet.spaces import Spaces
+    from llama.settings import load
+
+    spaces = Spaces(load().spaces, say)
+    spaces.check()
+    return spaces
+
+
+def _upload(options: argparse.Namespace) -> None:
+    from llama.fleet.transfer import Counter
+
+    spaces = _spaces()
+    for path in options.paths:
+        size = path.stat().st_size if path.is_file() else 0
+        stored = spaces.upload(path, Counter(counter(path.name, size, 10**6, " MB")))
+        print(spaces.url(stored.key))
+        print(json.dumps({"key": stored.key, "sha256": stored.sha256, "size": stored.size}))
+        sys.stdout.flush()
+
+
+def _uploads(options: argparse.Namespace) -> int:
+    from llama.fleet.transfer import Counter, is_same
+
+    spaces = _spaces()
+    found = spaces.uploads()  # oldest first, so that the newest of a name counts
+    named = {Path(stored.key).name: stored for stored in found}
+    if missing := [name for name in options.names if name not in named]:
+        raise LlamaError(
+            f"nothing that was uploaded to {spaces.name} is called {', '.join(missing)}; "
+            "llama dev uploads lists what there is"
+        )
+    if not options.names:
+        for stored in found:
+            date = datetime.fromtimestamp(stored.modified, UTC)
+            name = Path(stored.key).name
+            print(f"{date:%Y-%m-%d %H:%M}  {stored.size:15,}  {stored.sha256[:12]}  {name}")
+        say(f"{plural(len(found), 'file')}; fetch one with: llama dev uploads NAME")
+    left = 0
+    for name in dict.fromkeys(options.names):
+        stored, target = named[name], Path(name)
+        if target.is_file() and is_same(target, stored):
+            print(target)
+            continue
+        if target.exists() and ask(f"Replace {target}, which differs? [y/N]") != "y":
+            left += 1
+            continue
+        progress = Counter(counter(name, stored.size, 10**6, " MB"))
+        spaces.download(stored, target, progress)
+        print(target)
+    return 1 if left else 0

@@ -1,0 +1,82 @@
+"""How the keeper is: what keeps it from looking after the droplets, told to `status` and in Slack.
+
+Droplets are billed while nobody looks after them, so that a keeper that cannot is an alarm.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llama.files import read_json, write_json
+
+_ALARM_AFTER_S = 120.0  # an API that is away for a moment wakes nobody
+_SILENT_AFTER_S = 300.0
+REMEDY = (
+    "droplets are billed meanwhile: export a token that is valid as DIGITALOCEAN, then "
+    "llama fleet up; or destroy them on DigitalOcean's web page"
+)
+
+
+class Watch(NamedTuple):
+    """What the keeper has written; times are Unix seconds.
+
+    notice: why jobs wait; time: of its last round; problem: why rounds fail since `since`, or "".
+    """
+
+    notice: str = ""
+    time: float = 0.0
+    problem: str = ""
+    since: float = 0.0
+
+    def trouble(self, now: float) -> str:
+        """Return a sentence about a keeper that does not look after the droplets, "" if it does."""
+        if self.problem:
+            return f"it cannot look after the droplets since {_clock(self.since)}: {self.problem}"
+        if now - self.time > _SILENT_AFTER_S:
+            return (
+                f"it has not looked after the droplets since {_clock(self.time)}; see log/fleet.log"
+            )
+        return ""
+
+
+def watch_path(directory: Path) -> Path:
+    """Return where the keeper of a head writes how it is."""
+    return directory / "notice.json"
+
+
+def read_watch(directory: Path) -> Watch | None:
+    """Return what the keeper last wrote, None when its first round has not ended."""
+    path = watch_path(directory)
+    if not path.exists():
+        return None
+    content: dict[str, Any] = read_json(path)
+    return Watch(**{name: content[name] for name in Watch._fields if name in content})
+
+
+class Watcher:
+    """Writes down how each round of the keeper was; `alarm` hears of what lasts, and of its end."""
+
+    def __init__(self, alarm: Callable[[str], object] = lambda sentence: None) -> None:
+        self._alarm, self._watch, self._alarmed = alarm, Watch(), False
+
+    def note(self, directory: Path, notice: str, problem: str) -> None:
+        """Write down a round that has ended, badly if there is a `problem`."""
+        now, before = time.time(), self._watch
+        if problem:
+            since = before.since if before.problem else now
+            self._watch = before._replace(problem=problem, since=since)
+        else:
+            self._watch = Watch(notice, now)
+        if problem and now - self._watch.since >= _ALARM_AFTER_S and not self._alarmed:
+            self._alarmed = True
+            self._alarm(f"ALARM: {self._watch.trouble(now)}; {REMEDY}")
+        elif self._alarmed and not problem:
+            self._alarmed = False
+            self._alarm(f"over: {before.problem}")
+        write_json(watch_path(directory), self._watch._asdict())
+
+
+def _clock(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC" if moment else "its start"
