@@ -1,10 +1,15 @@
 """Sky maps made here, in every published form, for the tests of the rooms that read them."""
 
 import io
+import math
 
 import healpy
 import numpy as np
+import pytest
 from astropy.io import fits
+
+from llama.errors import LlamaError
+from llama.sky import read_skymap
 
 DISTANCE = ("DISTMU", "DISTSIGMA", "DISTNORM")
 UNITS = {"PROB": "pix-1", "PROBDENSITY": "sr-1", "DISTMU": "Mpc", "DISTNORM": "Mpc-2"}
@@ -94,3 +99,23 @@ def pixel_list(tiles, ring=False, name="PIXEL", keep=None, **header):
     nside = 1 << int(tiles["order"].max())
     header = {"NSIDE": nside, "INDXSCHM": "EXPLICIT"} | header
     return fits_map(columns, "RING" if ring else "NESTED", **header)
+
+
+def per_pixel(content, nside=16):
+    """The probability of each NESTED pixel, as LLAMA reads it."""
+    skymap = read_skymap(content, "map.fits")
+    repeat = 4 ** (int(math.log2(nside)) - skymap.order.astype(int))
+    first = skymap.ipix * repeat
+    prob = np.zeros(12 * nside**2)
+    for start, count, value in zip(first, repeat, skymap.prob, strict=True):
+        prob[start : start + count] = value / count
+    return prob
+
+
+def refusal(content):
+    with pytest.raises(LlamaError) as caught:
+        read_skymap(content, "map.fits")
+    text = str(caught.value)
+    assert "\n" not in text
+    assert len(text) < 300
+    return text

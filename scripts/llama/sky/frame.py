@@ -29,9 +29,9 @@ def check_equatorial(header: Mapping[str, Any], name: str) -> None:
     unknown = None
     for key, value in header.items():
         strict = _KEY.search(key)
-        if not strict and not (isinstance(value, str) and _LOOSE_KEY.search(key)):
+        if not isinstance(value, str) or not (strict or _LOOSE_KEY.search(key)):
             continue
-        words = [word for word in _SPLIT.findall(str(value).upper()) if not word.isdigit()]
+        words = [word for word in _SPLIT.findall(value.upper()) if not word.isdigit()]
         known = all(_EQUATORIAL.fullmatch(word) or _NEUTRAL.fullmatch(word) for word in words)
         if any(map(_ELSE.fullmatch, words)) or (strict and not known):
             _refuse(name, key, value)

@@ -5,6 +5,7 @@ or 1024 a row, gzip once, twice or not at all, in one member or many, with and w
 columns. What others write in another unit or spelling is read where it can mean one thing only.
 """
 
+import io
 import math
 import zlib
 from typing import Any
@@ -22,6 +23,7 @@ from llama.units import unit_factor
 MAX_BYTES = 1 << 31  # NSIDE 2048 with four double columns is 1.6 GB
 SUM_TOLERANCE = 1e-3  # published maps sum to 1 within 1e-6; single precision needs more
 
+_PIECE = 1 << 14
 _LAYERS = 2  # of gzip; maps gzipped twice are seen in the wild
 _FARTHEST_MPC = 1e8  # numbers beyond are no distances; published ones stay below 1e6
 _ROUNDING = 1e-6  # most probability that may be lost with negative rounding errors
@@ -103,24 +105,25 @@ def _gunzip(content: bytes, name: str) -> bytes:
 
     Whether the map is whole, the FITS header says.
     """
-    pieces, room = [], MAX_BYTES
-    while content[:2] == b"\x1f\x8b":
-        try:
-            unzip = zlib.decompressobj(wbits=31)
-            pieces.append(unzip.decompress(content, room + 1))
-        except zlib.error as error:
-            raise LlamaError(
-                f"{name} is a broken gzip file ({error}); download the map again"
-            ) from error
-        room -= len(pieces[-1])
-        if room < 0:
-            raise LlamaError(
-                f"{name} is larger than {MAX_BYTES >> 30} GiB; give the multi-order map"
-            )
-        if not unzip.eof:
-            raise LlamaError(f"{name} is a gzip file cut short; download the map again")
-        content = unzip.unused_data
-    return b"".join(pieces)
+    unpacked, at = io.BytesIO(), 0
+    while content[at : at + 2] == b"\x1f\x8b":
+        unzip = zlib.decompressobj(wbits=31)
+        while not unzip.eof:
+            piece = content[at : at + _PIECE]  # what is behind a member is copied for each of them
+            if not piece:
+                raise LlamaError(f"{name} is a gzip file cut short; download the map again")
+            try:
+                unpacked.write(unzip.decompress(piece, MAX_BYTES + 1 - unpacked.tell()))
+            except zlib.error as error:
+                raise LlamaError(
+                    f"{name} is a broken gzip file ({error}); download the map again"
+                ) from error
+            if unpacked.tell() > MAX_BYTES:
+                raise LlamaError(
+                    f"{name} is larger than {MAX_BYTES >> 30} GiB; give the multi-order map"
+                )
+            at += len(piece) - len(unzip.unused_data)
+    return unpacked.getvalue()
 
 
 def _per_sr(unit: str, probability: str, name: str) -> float | None:
@@ -141,7 +144,8 @@ def _per_sr(unit: str, probability: str, name: str) -> float | None:
 
 def _probabilities(values: NDArray[Any], name: str) -> NDArray[np.float64]:
     values = values.astype(float)
-    values[abs(values - _UNSEEN) < 1e-5 * -_UNSEEN] = 0.0  # the sum tells if any is missing
+    unseen = (values > 1.00001 * _UNSEEN) & (values < 0.99999 * _UNSEEN)
+    values[unseen] = 0.0  # the sum tells if any is missing
     if not np.isfinite(values).all():
         raise LlamaError(
             f"{name} has probabilities that are not finite; download the map again, or set them to "
@@ -198,7 +202,7 @@ def _assemble(
             f"{name} has negative probabilities; download the map again, or set them to 0 and "
             "normalize it"
         )
-    prob = np.maximum(prob, 0.0)
+    np.maximum(prob, 0.0, out=prob)
     total = float(prob.sum())
     if not abs(total - 1) <= SUM_TOLERANCE:
         raise LlamaError(

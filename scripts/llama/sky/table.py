@@ -100,12 +100,20 @@ def _units(header: Any) -> dict[str, str]:
 
 def _keys(header: Any) -> dict[str, Any]:
     """Return the values of a header by key in capitals; a text without quotes is one."""
+    from astropy.io import fits
+
     keys = {}
     for card in header.cards:
-        card.verify("silentfix")
-        if card.keyword not in ("", "COMMENT", "HISTORY", "END"):
+        try:
+            card.verify("silentfix")
             value = card.value
-            keys[card.keyword.upper()] = value.strip() if isinstance(value, str) else value
+        except fits.VerifyError:
+            value = card.image[10:].split("/")[0]
+        if isinstance(value, str):
+            value = value.strip(" '")
+        # a card without a value says nothing
+        if isinstance(value, str | int | float) and value != "":
+            keys[card.keyword.upper()] = value
     return keys
 
 
