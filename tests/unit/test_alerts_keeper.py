@@ -2,9 +2,11 @@
 
 import fcntl
 import importlib
+import logging
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,12 @@ from alert_samples import gwalert_bytes, take
 
 from llama.alerts import keeper, warm
 from llama.alerts.daemon import only_one
-from llama.alerts.failing import Failing
+from llama.alerts.failing import Failing, Troubles, pass_lock, troubles_of_run
 from llama.alerts.keeper import Choice, Keeper
 from llama.alerts.spool import Record, Spool
 from llama.alerts.workflow import Workflow, outdated
 from llama.cli.main import main
-from llama.errors import LlamaError
+from llama.errors import LlamaError, sentence
 from llama.event.flags import write_flags
 from llama.event.newest import parse_downselect
 from llama.neutrinos.archive import import_release
@@ -71,24 +73,133 @@ def test_dry_run_dirs(settings: Settings, capsys: pytest.CaptureFixture[str]) ->
 def test_a_pass_is_quiet_while_another_one_runs(
     settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with only_one(keeper.pass_lock(settings.output_dir), "llama run"):
+    with only_one(pass_lock(settings.output_dir), "llama run"):
         start = time.monotonic()
         assert keeper.run_once(settings, Choice(40), threading.Event(), list) == 0
         assert time.monotonic() - start < 10
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_pass_has_shown_what_there_is_and_a_failure_of_that_fails_nothing(
-    settings: Settings,
-) -> None:
-    shown = []
+def settled(settings: Settings, show: Callable[[], object] = list) -> int:
+    return keeper.run_once(settings, Choice(40), threading.Event(), show)
 
-    def show() -> None:
-        shown.append(1)
-        raise LlamaError("cannot write status.html; free some space")
 
-    assert keeper.run_once(settings, Choice(40), threading.Event(), show) == 0
+def test_a_pass_has_shown_what_there_is(settings: Settings) -> None:
+    shown: list[int] = []
+    assert settled(settings, lambda: shown.append(1)) == 0
     assert shown
+
+
+UNFORESEEN = [
+    LlamaError("cannot write; free some space"),
+    UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+    ZeroDivisionError("not foreseen"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("part", ["_reap", "_take_over", "_sweep", "_start", "show"])
+def test_a_part_that_fails_stops_no_other_and_is_named(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    part: str,
+    error: Exception,
+) -> None:
+    monkeypatch.setattr(keeper, "_LOOK_S", 0.0)
+    done: list[str] = []
+
+    def fail(*_: object) -> None:
+        done.append("failed")
+        raise error
+
+    names = ["_reap", "_take_over", "_sweep", "_start"]
+    for name in names:
+        monkeypatch.setattr(Keeper, name, lambda self, name=name: done.append(name))
+    monkeypatch.setattr(Keeper, "_is_done", lambda self: len(done) > 20)
+    show = fail if part == "show" else list
+    if part != "show":
+        monkeypatch.setattr(Keeper, part, fail)
+        fail.__name__ = part
+    one = Keeper(settings, Choice(40), show)
+    one._is_seen = False
+    assert one.keep(threading.Event(), once=True) > 0
+    assert done.count("failed") == 1  # a pass does not repeat it
+    assert all(done.count(name) > 3 for name in names if name != part)
+    about = {"show": "show news"}.get(part, part.strip("_").replace("_", " "))
+    (trouble,) = troubles_of_run(settings.output_dir)
+    assert trouble == f"{about}: {sentence(error)}"
+    assert trouble.isprintable()
+    assert (f"{about} met a defect of LLAMA" in caplog.text) != isinstance(error, LlamaError)
+    # the next pass in which all goes well
+    Troubles(settings.output_dir).settle()
+    assert troubles_of_run(settings.output_dir) == []
+
+
+def test_one_event_that_fails_in_any_way_stops_no_other(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = Keeper(settings, Choice(40), list)
+    for name in ("S240101ab", "S240101cd"):
+        one._made[f"current_run/{name}"] = subprocess.Popen(["sh", "-c", "exit 1"])
+        one._made[f"current_run/{name}"].wait()
+
+    def reason(self: Workflow, log: Path) -> str:
+        if "S240101ab" in str(log):
+            raise PermissionError(13, "Permission denied", str(log))
+        return "no map"
+
+    monkeypatch.setattr(Workflow, "reason", reason)
+    one._reap()
+    assert not one._made
+    assert list(one._failing.events) == ["current_run/S240101cd"]
+    assert list(one._troubles.now) == ["current_run/S240101ab"]
+    assert "Permission denied" in caplog.text
+
+
+def test_what_ends_the_daemon_is_in_log_and_status(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("not foreseen")
+
+    monkeypatch.setattr(Keeper, "keep", fail)
+    root = logging.getLogger("llama")
+    before = list(root.handlers)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            main(["run", "-o"])
+    finally:
+        for handler in set(root.handlers) - set(before):
+            root.removeHandler(handler)
+            handler.close()
+    said = (settings.output_dir / "logs/llamad.log").read_text()
+    assert "ended by a defect of LLAMA" in said
+    assert "Traceback" in said
+    assert "ZeroDivisionError: not foreseen" in said
+    (trouble,) = troubles_of_run(settings.output_dir)
+    assert trouble.startswith("llama run: ended by itself: a defect of LLAMA: ZeroDivisionError")
+
+
+def test_a_pass_that_set_a_record_aside_has_not_ended_well(settings: Settings) -> None:
+    Spool(settings.output_dir).keep(
+        [Record(topic="igwn.gwalert", content=b'{"mission": "\\ud800"}')]
+    )
+    assert settled(settings) == 1
+    assert settled(settings) == 0  # it has been told
+
+
+def test_a_record_that_somebody_takes_away_is_no_trouble_any_more(settings: Settings) -> None:
+    (event(settings, "S240101ab") / "flags.json").write_text("{")
+    update = gwalert_bytes(alert_type="UPDATE", time_created="2024-01-01T01:00:00Z")
+    (entry,) = Spool(settings.output_dir).keep([Record(topic="replay", content=update)])
+    one = _Recorder(settings, Choice(40), list)
+    one._take_over()
+    assert list(one._troubles.now) == [entry.name]
+    (settings.output_dir / f"spool/{entry.name}.json").unlink()
+    one._take_over()
+    assert one._troubles.now == {}
 
 
 def test_what_is_outdated_is_read_from_the_summary() -> None:
@@ -160,8 +271,8 @@ def test_a_failing_event_is_tried_less_and_less_often(
     monkeypatch.setattr(time, "time", lambda: now)
     waits_s = []
     for _ in range(9):
-        Failing(tmp_path / "failing.json").add("current_run/S1", "no map")
-        failing = Failing(tmp_path / "failing.json")  # another process
+        Failing(tmp_path).add("current_run/S1", "no map")
+        failing = Failing(tmp_path)  # another process
         start = now
         while failing.waits("current_run/S1"):
             now += 1
@@ -170,9 +281,9 @@ def test_a_failing_event_is_tried_less_and_less_often(
     now -= 86400  # the clock is put back
     assert not failing.waits("current_run/S1")
     failing.remove("current_run/S1")
-    assert Failing(tmp_path / "failing.json").events == {}
-    (tmp_path / "failing.json").write_text("broken")
-    assert Failing(tmp_path / "failing.json").events == {}
+    assert Failing(tmp_path).events == {}
+    (tmp_path / "runner/failing.json").write_text("broken")
+    assert Failing(tmp_path).events == {}
 
 
 class _Recorder(Keeper):

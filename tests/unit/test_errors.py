@@ -37,7 +37,7 @@ def test_what_is_harmless_stays():
     assert sentence(OSError(28, "No space left on device")) == "[Errno 28] No space left on device"
 
 
-@pytest.mark.parametrize("name", HOSTILE[:1] + ["a\\ud800b", "\ud800\\"])
+@pytest.mark.parametrize("name", [*HOSTILE[:1], "a\\ud800b", "\ud800\\"])
 def test_half_a_surrogate_pair_is_stored_as_json_has_it(tmp_path, name):
     write_json(tmp_path / "x.json", {name: name})
     assert read_json(tmp_path / "x.json") == {name: name}
