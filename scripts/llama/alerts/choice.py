@@ -34,6 +34,8 @@ class Choice:
                     found.append(directory)
             except LlamaError as error:
                 log.debug("%s is left alone: %s", directory, error)
+            except Exception:  # its files may hold anything, and others are kept
+                log.exception("%s is left alone: a defect of LLAMA", directory)
         return found
 
     def _is_wanted(self, event_dir: Path) -> bool:

@@ -173,7 +173,7 @@ class Monitor:
         self._path = state_path(output_dir)
         self.settings = settings
         self._alarm = alarm
-        self._alarmed: set[str] = set()
+        self._alarmed: dict[str, str] = {}
         self._next = 0.0
         self._ready = False
 
@@ -208,13 +208,14 @@ class Monitor:
         ]
         # the same problem has another length of time, or another reason, in every sentence
         kinds = {re.split(" for |: ", problem)[0]: problem for problem in problems}
-        said = [(logging.ERROR, f"ALARM: {kinds[kind]}") for kind in kinds.keys() - self._alarmed]
-        said += [(logging.WARNING, f"over: {kind}") for kind in self._alarmed - kinds.keys()]
+        said = [(logging.ERROR, f"ALARM: {kinds[k]}") for k in kinds if k not in self._alarmed]
+        over = [problem for kind, problem in self._alarmed.items() if kind not in kinds]
+        said += [(logging.WARNING, f"over: {problem.split(' for ')[0]}") for problem in over]
         for level, sentence in said:
             log.log(level, sentence)
             if self._alarm:
                 self._alarm(sentence)
-        self._alarmed = set(kinds)
+        self._alarmed = kinds
 
     def _tell_systemd(self) -> None:
         """READY once there are partitions to hear; the watchdog is fed by heartbeats only.
