@@ -4,6 +4,7 @@ import fcntl
 import importlib
 import logging
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from alert_samples import gwalert_bytes, take
 
 from llama.alerts import keeper, warm
 from llama.alerts.daemon import only_one
-from llama.alerts.failing import Failing, Troubles, pass_lock, troubles_of_run
+from llama.alerts.failing import Failing, Troubles, daemon_lock, pass_lock, troubles_of_run
+from llama.alerts.health import Monitor
 from llama.alerts.keeper import Choice, Keeper
 from llama.alerts.spool import Record, Spool
 from llama.alerts.workflow import Workflow, outdated
@@ -182,12 +184,63 @@ def test_what_ends_the_daemon_is_in_log_and_status(
     assert trouble.startswith("llama run: ended by itself: a defect of LLAMA: ZeroDivisionError")
 
 
-def test_a_pass_that_set_a_record_aside_has_not_ended_well(settings: Settings) -> None:
-    Spool(settings.output_dir).keep(
-        [Record(topic="igwn.gwalert", content=b'{"mission": "\\ud800"}')]
-    )
+def test_a_pass_that_set_a_record_aside_has_not_ended_well(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = b'{"mission": "\\ud800"}'
+    (entry,) = Spool(settings.output_dir).keep([Record(topic="igwn.gwalert", content=bad)])
     assert settled(settings) == 1
     assert settled(settings) == 0  # it has been told
+    assert main(["status"]) == 0
+    said = capsys.readouterr().out
+    assert "spool     NOT WELL" in said
+    assert f"{entry.name} is in quarantine" in said
+    assert "not an LVK gravitational-wave alert (\\ud800)" in said
+    assert entry.name in (settings.output_dir / "status.html").read_text()
+    alarms: list[str] = []
+    for _ in range(2):
+        Monitor(settings.output_dir, settings.listen, alarms.append).tick(now=True)
+    assert any(f"ALARM: {entry.name} is in quarantine" in alarm for alarm in alarms)
+
+
+def test_what_ended_a_pass_is_an_alarm_until_it_is_over(settings: Settings) -> None:
+    alarms: list[str] = []
+    monitor = Monitor(settings.output_dir, settings.listen, alarms.append)
+    one = Keeper(settings, Choice(40), list)
+    one._fail("current_run/S240101ab", "no map")
+    one._troubles.add("summary", "snakemake failed")
+    monitor.tick(now=True)
+    monitor.tick(now=True)
+    one._fail("current_run/S240101ab", "again no map")
+    monitor.tick(now=True)
+    assert sorted(alarms) == [
+        "ALARM: current_run/S240101ab fails: no map",
+        "ALARM: summary: snakemake failed",
+    ]
+    one._failing.remove("current_run/S240101ab")
+    one._troubles.remove("summary")
+    monitor.tick(now=True)
+    assert len(alarms) == 4
+    assert all(alarm.startswith("over: ") for alarm in alarms[2:])
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from llama.alerts.daemon import only_one
+with only_one(Path(sys.argv[1]), "llama run"):
+    if sys.argv[2:]:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_that_was_killed_is_named_until_the_next_one(settings: Settings) -> None:
+    lock = daemon_lock(settings.output_dir)
+    for words in ([], ["killed"], []):
+        done = subprocess.run([sys.executable, "-c", _KILLED, str(lock), *words])
+        said = troubles_of_run(settings.output_dir)
+        assert bool(said) == (done.returncode == -9), said
+        assert all("was killed, or died without a word" in sentence for sentence in said)
 
 
 def test_a_record_that_somebody_takes_away_is_no_trouble_any_more(settings: Settings) -> None:

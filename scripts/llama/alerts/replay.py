@@ -120,7 +120,7 @@ def _survey(path: Path, scratch: Path) -> tuple[list[_Notice], int]:
     except _UNREADABLE as error:
         reason = getattr(error, "strerror", None) or error
         raise LlamaError(
-            f"{path} cannot be read ({str(reason)[:200]}); "
+            f"{path} cannot be read ({' '.join(str(reason).split())[:200]}); "
             "give a notice, a directory of them, or a tar, tar.gz or zip archive"
         ) from error
     return notices, left_out

@@ -200,6 +200,7 @@ class Spool:
     def quarantine(self, entry: Entry, reason: str) -> None:
         """Set `entry` aside with the reason why it cannot be taken over."""
         name = f"{entry.name}.json"
+        self._done.mkdir(parents=True, exist_ok=True)  # for those who leave it
         at = f"{utc_now():%Y-%m-%dT%H:%M:%SZ}"
         about = {"reason": printable(reason, 2000), "quarantined_at": at}
         write_json(self._quarantine / name, asdict(entry) | about)
