@@ -184,11 +184,17 @@ class Day:
     def check(self) -> dict[str, Any]:
         """Compare what was sent with what is there, and what is told with what has arrived."""
         one = self.one
+        aside = sorted((one.output / "spool/quarantine").glob("*.json"))
+        audit = one.llama("audit")
+        named = sorted(line.split()[0] for line in audit.stdout.splitlines())
+        assert named == [path.stem for path in aside], audit.stdout + audit.stderr
+        assert f"{self.malformed} quarantine" in audit.stderr
+        for path in aside:  # the operator has seen them
+            path.rename(one.output / "spool/done" / path.name)
         audit = one.llama("audit")
         assert audit.returncode == 0, audit.stdout + audit.stderr
         assert f"{len(self.events)} events audited: all is well" in audit.stderr
         assert one.archived() == Counter(map(sha256_bytes, self.sent))
-        assert f"{self.malformed} quarantine" in audit.stderr
         for graceid, alerts in self.events.items():
             newest = max(alerts, key=lambda alert: alert["time_created"])
             info = read_info(one.event(graceid))

@@ -209,6 +209,7 @@ def test_what_ended_a_pass_is_an_alarm_until_it_is_over(settings: Settings) -> N
     one = Keeper(settings, Choice(40), list)
     one._fail("current_run/S240101ab", "no map")
     one._troubles.add("summary", "snakemake failed")
+    one._troubles.settle()
     monitor.tick(now=True)
     monitor.tick(now=True)
     one._fail("current_run/S240101ab", "again no map")
@@ -219,6 +220,7 @@ def test_what_ended_a_pass_is_an_alarm_until_it_is_over(settings: Settings) -> N
     ]
     one._failing.remove("current_run/S240101ab")
     one._troubles.remove("summary")
+    one._troubles.settle()
     monitor.tick(now=True)
     assert len(alarms) == 4
     assert all(alarm.startswith("over: ") for alarm in alarms[2:])

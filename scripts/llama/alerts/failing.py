@@ -4,6 +4,7 @@ In files below `runner/`: whoever keeps the events next, status and alarm know i
 """
 
 import contextlib
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from llama.files import read_json, write_json
 _FIRST_S = 60.0
 _MOST_S = 3600.0
 _MOST_LETTERS = 500
+_MOST_KEPT = 100
 
 
 def daemon_lock(output_dir: Path) -> Path:
@@ -64,35 +66,32 @@ class Failing:
 class Troubles:
     """What else is wrong: by what it is about (a record, a step of the pass), a sentence.
 
-    Those of an earlier process stay in the file until `settle`: what still is wrong is known then.
+    `now` is what this process has met; `settle` puts it into the file, where until then is what an
+    earlier one met, `earlier`.
     """
 
     def __init__(self, output_dir: Path) -> None:
         self._path = output_dir / "runner" / "troubles.json"
         self.now: dict[str, str] = {}
-        self._written = {about: str(reason) for about, reason in _read(self._path).items()}
+        self.earlier = {about: str(reason) for about, reason in _read(self._path).items()}
 
     def add(self, about: str, reason: str) -> bool:
         """Remember what is wrong, and tell whether that is new."""
         reason = printable(reason, _MOST_LETTERS)
         is_new = self.now.get(about) != reason
         self.now[about] = reason
-        self._keep(self._written | self.now)
         return is_new
 
     def remove(self, about: str) -> None:
         """Forget what is over."""
-        if self.now.pop(about, None) is not None:
-            self._keep({key: text for key, text in self._written.items() if key != about})
+        self.now.pop(about, None)
 
     def settle(self) -> None:
-        """Forget what an earlier process met and this one did not."""
-        self._keep(self.now)
-
-    def _keep(self, troubles: dict[str, str]) -> None:
-        if troubles != self._written:
-            self._written = dict(troubles)
-            _write(self._path, troubles)
+        """Write what is wrong now, the first of it, and only that; nothing if it is there."""
+        first = dict(itertools.islice(self.now.items(), _MOST_KEPT))
+        if first != self.earlier:
+            self.earlier = first
+            _write(self._path, first)
 
 
 @contextlib.contextmanager
@@ -101,7 +100,10 @@ def ending(output_dir: Path, command: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        Troubles(output_dir).add(command, f"ended by itself: {sentence(error)}")
+        troubles = Troubles(output_dir)
+        troubles.now |= troubles.earlier
+        troubles.add(command, f"ended by itself: {sentence(error)}")
+        troubles.settle()
         raise
 
 
