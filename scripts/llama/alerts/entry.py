@@ -1,6 +1,7 @@
 """One record that was heard, and what the spool says about it."""
 
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -60,6 +61,12 @@ def key_text(key: bytes | None) -> str | None:
     return None if key is None else key[:1000].decode("utf-8", "backslashreplace")[:1000]
 
 
+def has_content(path: Path, content: bytes) -> bool:
+    """Tell whether a file has `content`; one of another size is not read."""
+    same_size = path.exists() and path.stat().st_size == len(content)
+    return same_size and path.read_bytes() == content
+
+
 def load_entry(path: Path) -> Entry:
     """Return the entry in a file of the spool; `LlamaError` if it is none, or was changed."""
     try:
@@ -78,3 +85,16 @@ def load_entry(path: Path) -> Entry:
     if not inside or ".." in entry.archive.split("/") or entry.name != path.stem:
         raise LlamaError(f"{path} has been changed; {_REMEDY}")
     return entry
+
+
+def entry_files(directory: Path) -> list[Path]:
+    """Return the files of entries in a directory of the spool."""
+    return [path for path in directory.glob("*.json") if not path.name.startswith(".")]
+
+
+def written(path: Path) -> float:
+    """Return when a file was written, in Unix seconds."""
+    try:
+        return path.stat().st_mtime
+    except OSError:  # it has just been moved away
+        return time.time()

@@ -37,7 +37,18 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from llama.alerts.entry import REPLAY, Entry, Record, key_text, load_entry, name_of, suffix_of
+from llama.alerts.entry import (
+    REPLAY,
+    Entry,
+    Record,
+    entry_files,
+    has_content,
+    key_text,
+    load_entry,
+    name_of,
+    suffix_of,
+    written,
+)
 from llama.alerts.gwalert import MAX_BYTES
 from llama.errors import LlamaError, printable
 from llama.files import (
@@ -67,6 +78,9 @@ class Spool:
         self._done = self.directory / "done"
         self._quarantine = self.directory / "quarantine"
         self._begun = self.directory / "begun"
+        self._places = {
+            "pending": self.directory, "done": self._done, "quarantine": self._quarantine
+        }  # fmt: skip
         self._last = datetime.min.replace(tzinfo=UTC)
         self._durable: set[Path] = set()
 
@@ -100,7 +114,7 @@ class Spool:
         An entry that was damaged from outside is moved to the quarantine, as it is.
         """
         entries = []
-        for path in _entries(self.directory):
+        for path in entry_files(self.directory):
             try:
                 entries.append(load_entry(path))
             except LlamaError:
@@ -111,16 +125,14 @@ class Spool:
 
     def count(self) -> dict[str, int]:
         """Return how many entries are pending and in quarantine."""
-        places = {"pending": self.directory, "quarantine": self._quarantine}
-        return {state: len(_entries(place)) for state, place in places.items()}
+        return {state: len(entry_files(self._places[state])) for state in ("pending", "quarantine")}
 
     def entries(self) -> dict[str, dict[str, Entry | LlamaError]]:
         """Return every entry by its state and name, or what is wrong with it; change nothing."""
         found: dict[str, dict[str, Entry | LlamaError]] = {}
-        places = {"pending": self.directory, "done": self._done, "quarantine": self._quarantine}
-        for state, place in places.items():
+        for state, place in self._places.items():
             entries = found[state] = {}
-            for path in sorted(_entries(place)):
+            for path in sorted(entry_files(place)):
                 try:
                     entries[path.stem] = load_entry(path)
                 except LlamaError as error:
@@ -130,7 +142,7 @@ class Spool:
 
     def reasons(self) -> Iterator[tuple[str, str]]:
         """Yield name and reason of what is in quarantine, what was set aside first first."""
-        for path in sorted(_entries(self._quarantine), key=_time):
+        for path in sorted(entry_files(self._quarantine), key=written):
             try:
                 load_entry(path)
                 reason = read_json(path).get("reason", "")
@@ -141,7 +153,7 @@ class Spool:
 
     def longest_wait_s(self) -> float:
         """Return for how long the first of those that wait has been waiting, 0 if none does."""
-        return time.time() - min(map(_time, _entries(self.directory)), default=time.time())
+        return time.time() - min(map(written, entry_files(self.directory)), default=time.time())
 
     def archived(self) -> list[Path]:
         """Return the records in the archive of which the spool has an entry, if none is lost."""
@@ -205,22 +217,21 @@ class Spool:
         about = {"reason": printable(reason, 2000), "quarantined_at": at}
         write_json(self._quarantine / name, asdict(entry) | about)
         (self.directory / name).unlink(missing_ok=True)
-        for directory in (self._quarantine, self.directory):
-            sync_directory(directory)
+        self._sync({self._quarantine, self.directory})
 
     def tidy(self) -> None:
         """Forget what was taken over long ago, and remove what killed processes left behind."""
         now = time.time()
         days = [self._day(utc_now() - timedelta(days=age)) for age in range(2)]
-        for directory in (self.directory, self._done, self._quarantine, *days):
+        for directory in (*self._places.values(), *days):
             for path in directory.glob(".*"):
                 _remove_older(path, now - _STALE_S)
-        for path in _entries(self._done):
+        for path in entry_files(self._done):
             _remove_older(path, now - _DONE_KEPT_DAYS * 86400.0)
 
     def _state(self, name: str) -> Path | None:
         """Return the directory that has the entry, None if nothing is known of it."""
-        places = (self.directory, self._done, self._quarantine)
+        places = self._places.values()
         return next((place for place in places if (place / f"{name}.json").exists()), None)
 
     def _archive(self, name: str, record: Record, content: bytes) -> Entry:
@@ -252,21 +263,14 @@ class Spool:
         days = [self._day(received - timedelta(days=age)) for age in range(_REDELIVERY_DAYS)]
         candidates = [day / file_name for day in days]
         for path in candidates:
-            if self._is(path, content):
+            if has_content(path, content):
                 return path
         path = candidates[0]
         for number in range(2, 1000):
-            if not path.exists() or self._is(path, content):
+            if not path.exists() or has_content(path, content):
                 break
             path = path.with_name(f"{name}.{number}{suffix_of(content)}")
         return path
-
-    @staticmethod
-    def _is(path: Path, content: bytes) -> bool:
-        """Tell whether a file has `content`; one of another size is not read."""
-        return (
-            path.exists() and path.stat().st_size == len(content) and path.read_bytes() == content
-        )
 
     def _day(self, moment: datetime) -> Path:
         return self._output_dir / "gcn" / f"{moment:%Y-%m}" / f"{moment:%d}"
@@ -281,18 +285,6 @@ class Spool:
                     if above == self._output_dir:
                         break
                 self._durable.add(directory)
-
-
-def _entries(directory: Path) -> list[Path]:
-    return [path for path in directory.glob("*.json") if not path.name.startswith(".")]
-
-
-def _time(path: Path) -> float:
-    """Return the Unix time of a file."""
-    try:
-        return path.stat().st_mtime
-    except OSError:  # it has just been moved away
-        return time.time()
 
 
 def _remove_older(path: Path, limit_s: float) -> None:
