@@ -192,3 +192,36 @@ def test_a_record_that_somebody_takes_away_is_no_trouble_any_more(settings: Sett
     (settings.output_dir / f"spool/{entry.name}.json").unlink()
     one._take_over()
     assert one._troubles.now == {}
+
+
+def test_an_event_whose_files_are_broken_is_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = event(settings, "S240101ab")
+    event(settings, "S240101cd")
+    good = (directory / "flags.json").read_text()
+    monkeypatch.setattr(Workflow, "summarise", lambda *_: subprocess.Popen(["true"]))
+    for content, kept in (("{", 1), ("[]", 1), ('{"ROLE": {}}', 1), (good, 2)):
+        (directory / "flags.json").write_text(content)
+        one = Keeper(settings, Choice(40), list)
+        one._sweep()
+        one._troubles.settle()
+        assert one._summary is not None
+        one._summary[0].wait()
+        assert len(one._summary[1]) == kept
+        said = troubles_of_run(settings.output_dir)
+        assert len(said) == 2 - kept
+        assert all("current_run/S240101ab: left alone: " in s for s in said)
+
+
+@pytest.mark.parametrize("name", ["failing.json", "troubles.json"])
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"current_run/S1": 5}', "null"])
+def test_a_broken_list_of_what_is_wrong_is_wrong_too(
+    settings: Settings, name: str, content: str
+) -> None:
+    path = settings.output_dir / "runner" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("{}\n")
+    assert troubles_of_run(settings.output_dir) == []
+    path.write_text(content)
+    assert any(f"runner/{name} cannot be read" in s for s in troubles_of_run(settings.output_dir))

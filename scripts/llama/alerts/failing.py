@@ -116,9 +116,12 @@ def problems_of_run(output_dir: Path) -> list[str]:
 
 def troubles_of_run(output_dir: Path) -> list[str]:
     """Return a sentence for whatever is wrong with `llama run` besides events that fail."""
+    runner = output_dir / "runner"
+    odd = [path.name for path in (runner / "failing.json", runner / "troubles.json") if _odd(path)]
     dead = {killed(daemon_lock(output_dir)), killed(pass_lock(output_dir))}
-    troubles = _read(output_dir / "runner" / "troubles.json")
+    troubles = _read(runner / "troubles.json")
     return [
+        *(f"runner/{name} cannot be read: remove it, it will be made again" for name in odd),
         *(
             f"llama run (pid {pid}) was killed, or died without a word: start it again; "
             "logs/llamad.log ends with what it did last"
@@ -135,6 +138,13 @@ def _is_line(line: Any) -> bool:
         and isinstance(line.get("times"), int)
         and isinstance(line.get("next_try"), int | float)
     )
+
+
+def _odd(path: Path) -> bool:
+    """Tell whether a file is there that was not written here, or was changed."""
+    lines = _read(path).values()
+    valid = all(isinstance(line, str) or _is_line(line) for line in lines)
+    return path.exists() and not (lines and valid) and path.read_bytes().strip() != b"{}"
 
 
 def _read(path: Path) -> dict[str, Any]:

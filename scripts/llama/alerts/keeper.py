@@ -147,11 +147,10 @@ class Keeper:
 
     def _is_done(self) -> bool:
         """Tell whether nothing is left but what parts that have failed had to do."""
-        waits = (self._new or self._old) and "start" not in self._again
-        swept = self._swept or "sweep" in self._again
-        news = self._news() and "take over" not in self._again
-        busy = (self._made or self._summary) and "reap" not in self._again
-        return bool(swept and not (busy or waits or news))
+        done = self._swept or "sweep" in self._again
+        done &= not (self._made or self._summary) or "reap" in self._again
+        done &= not (self._new or self._old) or "start" in self._again
+        return done and (not self._news() or "take over" in self._again)
 
     def _news(self) -> bool:
         """Tell whether the spool has what has not been looked at, or may be tried again."""
@@ -196,8 +195,9 @@ class Keeper:
 
     def _tell_once(self, about: str, said: str) -> bool:
         """Log what is wrong, not again while it is the same; return whether it is new."""
+        said = said.removeprefix(f"{about} ")
         if is_new := bool(said) and self._troubles.add(about, said):
-            log.warning("%s", said)
+            log.warning("%s: %s", about, said)
         return is_new
 
     def _sweep(self) -> None:
@@ -209,7 +209,12 @@ class Keeper:
             return
         self._is_seen = False  # ages and silence change by themselves
         self._meanwhile = set(self._made)
-        kept = self._choice.directories(self._output_dir)
+        kept, broken = self._choice.survey(self._output_dir)
+        for about in [a for a in self._troubles.now if a.startswith(f"{self._choice.run}/")]:
+            if about not in broken:
+                self._troubles.remove(about)
+        for directory, reason in broken.items():
+            self._tell_once(directory, reason)
         for directory in self._failing.events.keys() - set(kept):
             self._failing.remove(directory)
         asked = [d for d in kept if not self._failing.waits(d)]
@@ -252,9 +257,8 @@ class Keeper:
                     kept = set(self._choice.directories(self._output_dir))
                 if directory in kept:
                     self._meanwhile.add(directory)
-                    log_of = self._log_of(directory)
                     with self._going_on(directory):
-                        self._made[directory] = self._workflow.make(directory, log_of)
+                        self._made[directory] = self._workflow.make(directory)
 
     def _reap(self) -> None:
         if self._summary and (code := self._summary[0].poll()) is not None:
@@ -266,8 +270,7 @@ class Keeper:
             if (code := process.poll()) is None:
                 continue
             del self._made[directory]
-            self._is_seen = False
-            self._left = set()  # alerts of this event may have waited
+            self._is_seen, self._left = False, set()  # alerts of this event may have waited
             with self._going_on(directory):
                 self._ended(directory, code)
 
@@ -278,7 +281,7 @@ class Keeper:
         elif code < 0:
             self._fail(directory, f"snakemake was ended by {signal.Signals(-code).name}")
         else:
-            self._fail(directory, self._workflow.reason(self._log_of(directory)))
+            self._fail(directory, self._workflow.reason(self._workflow.log(directory)))
 
     def _fail(self, directory: str, reason: str) -> None:
         self._failed += 1
@@ -287,9 +290,6 @@ class Keeper:
 
     def _log(self, name: str) -> Path:
         return self._output_dir / "runner" / name
-
-    def _log_of(self, directory: str) -> Path:
-        return self._workflow.logs(directory) / "llamad-snakemake.log"
 
     def _end(self) -> None:
         """End Snakemake after the jobs that run; what is left is made the next time."""

@@ -198,14 +198,21 @@ class Listener:
 
     def _count_lag(self) -> None:
         """Count what waits at the broker, as far as is known without asking it."""
-        partitions = self._consumer.assignment()
+        from confluent_kafka import KafkaException
+
+        try:
+            self._monitor.state.lag = self._lag(self._consumer.assignment())
+        except KafkaException as error:  # partitions come and go
+            log.info("the lag is not known: %s", redacted(error.args[0].str()))
+
+    def _lag(self, partitions: list[Any]) -> int:
         self._monitor.state.partitions = len(partitions)
         lag = 0
         for place in self._consumer.position(partitions):
             low_high = self._consumer.get_watermark_offsets(place, cached=True)
             if place.topic != HEARTBEAT_TOPIC and low_high and place.offset >= 0:
                 lag += max(0, low_high[1] - place.offset)
-        self._monitor.state.lag = lag
+        return lag
 
     def _client_error(self, error: Any) -> None:
         text = redacted(error.str())
