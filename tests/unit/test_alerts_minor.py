@@ -1,11 +1,12 @@
 """Fields without which an event can be made: what cannot be used is left out, and told."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from alert_samples import gwalert, gwalert_bytes, take, voevent
+from alert_samples import gwalert, gwalert_bytes, outcome, take, voevent
 
 from llama.alerts.content import event_data
 from llama.alerts.gwalert import parse_alert
@@ -167,6 +168,40 @@ def test_what_is_left_out_is_kept_with_the_event(tmp_path: Path) -> None:
     assert json.dumps(data)
     shown = dict(revisions_section(event_dir)["rows"])
     assert shown["Left out"] == [("far 'often' is not a finite number and was left out", False)]
+
+
+ODD: list[Any] = [
+    *(
+        None,
+        True,
+        0,
+        -1,
+        1e308,
+        HUGE,
+        float("nan"),
+        float("inf"),
+        "",
+        "x",
+        "\ud800",
+        "\x1b[2J",
+        LONG,
+    ),
+    *([], [None], {}, {"a": None}, [[[]]], -1e-16),
+]
+
+
+def test_only_what_an_event_cannot_do_without_refuses_its_alert() -> None:
+    refused = set()
+    for key, value in itertools.product([*gwalert(), *gwalert()["event"]], ODD):
+        record = gwalert()
+        (record if key in record else record["event"])[key] = value
+        said = outcome(parse_alert, json.dumps(record).encode(), "alert")
+        if isinstance(said, str):
+            refused.add(key)
+            assert said.isprintable()
+            assert len(said) < 400
+    needed = {"superevent_id", "alert_type", "time_created", "event", "time"}
+    assert refused == needed | {"skymap"}
 
 
 def test_a_sound_alert_has_no_notes() -> None:

@@ -14,6 +14,14 @@ _MAX_BYTES = 1_000_000_000
 _MAX_JSON_BYTES = 50_000_000
 
 
+def t_0(record: dict[str, Any], unknown: float) -> float:
+    """Return the time of a superevent in GPS seconds, `unknown` where it has none."""
+    try:
+        return float(record["t_0"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return unknown
+
+
 class GraceDBClient(Protocol):
     """What LLAMA reads from GraceDB."""
 
@@ -95,7 +103,7 @@ class _Client:
                     raise
                 # API v2 asks with a tree instead of text
                 found = web.read_again(lambda: list(self._session.superevents(tree)))
-            return [record for record in found if start_gps <= float(record["t_0"]) <= stop_gps]
+            return [one for one in found if start_gps <= t_0(one, start_gps) <= stop_gps]
 
     def _json(self, what: str, ask: Callable[[], Any]) -> dict[str, Any]:
         """Return the JSON object that a request is answered with."""

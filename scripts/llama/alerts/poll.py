@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from llama.alerts.gracedb import GraceDBClient, fetch_record
+from llama.alerts.gracedb import GraceDBClient, fetch_record, t_0
 from llama.alerts.gracedb_record import notices
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.intake import create_event
@@ -34,7 +34,7 @@ def poll(
     `LlamaError` when GraceDB cannot be asked at all.
     """
     records = client.superevents(start_gps, stop_gps)
-    for record in sorted(records, key=lambda record: float(record["t_0"])):
+    for record in sorted(records, key=lambda record: t_0(record, start_gps)):
         graceid = str(record.get("superevent_id"))
         labels = record.get("labels")
         if not isinstance(labels, list) or not _LABELS.intersection(map(str, labels)):
