@@ -203,7 +203,7 @@ def test_the_death_of_a_process_is_counted_per_record(tmp_path):
     assert [spool.begin(one), spool.begin(one), spool.begin(two), spool.begin(one)] == [0, 1, 0, 0]
     spool.end()
     assert spool.begin(one) == 0
-    (tmp_path / "spool/begun").write_text("")  # the disk was full
+    (tmp_path / "spool/.begun").write_text("")  # the disk was full
     assert spool.begin(one) == 0
 
 

@@ -21,7 +21,7 @@ its name, in whichever state it is:
     spool/done/NAME.json          taken over; forgotten after 30 days
     spool/quarantine/NAME.json    could not be taken over: `reason` says why. To try again, move
                                   it back into spool/; into spool/done/ to leave it
-    spool/begun                   the record that is being taken over, and how often that was begun
+    spool/.begun                  the record that is being taken over, and how often that was begun
 
 Everything is on disk, names too, before `keep`, `finish` and `quarantine` return. When the
 process dies in the middle of `finish` or `quarantine` the entry is pending once more. A replayed
@@ -77,7 +77,7 @@ class Spool:
         self.directory = output_dir / "spool"
         self._done = self.directory / "done"
         self._quarantine = self.directory / "quarantine"
-        self._begun = self.directory / "begun"
+        self._begun = self.directory / ".begun"
         self._places = {
             "pending": self.directory, "done": self._done, "quarantine": self._quarantine
         }  # fmt: skip
