@@ -1,9 +1,37 @@
-"""The one error class that is meant for the user's eyes."""
+"""The one error class that is meant for the user's eyes, and what may stand in a sentence."""
+
+_SENTENCE = 4000
+
+
+def printable(text: object, limit: int = 80) -> str:
+    """Return a name from outside as it may be quoted: on one line, at most about `limit` long.
+
+    Control characters, line breaks, text directions and half surrogate pairs are escaped, so that
+    the result can be encoded and moves nothing on a terminal.
+    """
+    shown = str(text)
+    escaped = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown[: limit + 1]
+    )
+    return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"
 
 
 class LlamaError(Exception):
-    """One sentence that says what is wrong and what to do about it.
+    """One sentence that says what is wrong and what to do about it, printable whatever it quotes.
 
     Commands and rule scripts print the sentence and exit with code 1; the traceback goes
     to the log only. Everything else that is raised is a defect of LLAMA.
     """
+
+    def __init__(self, sentence: object = "") -> None:
+        lines = str(sentence).split("\n")  # the list of what is wrong with the settings has several
+        super().__init__("\n".join(printable(line, _SENTENCE) for line in lines))
+
+
+def sentence(error: BaseException) -> str:
+    """Return what an exception says, on one line; what is no `LlamaError` is named as a defect."""
+    if isinstance(error, LlamaError):
+        return printable(error, _SENTENCE)
+    if isinstance(error, OSError) and error.strerror:
+        return printable(error, _SENTENCE)
+    return printable(f"a defect of LLAMA: {error!r}", 500)

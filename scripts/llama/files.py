@@ -163,7 +163,9 @@ def take_lock(file: int | IO[Any], timeout_s: float, refusal: Callable[[], str])
 
 def dump_json(value: Any) -> str:
     """Return `value` as the project's JSON: sorted keys, UTF-8, no NaN (ValueError)."""
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    # half a surrogate pair, which UTF-8 does not have, becomes JSON's own escape
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

@@ -136,6 +136,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "external_coinc": "LVK's own coincidence, if the alert has one; else null",
             "labels": "GraceDB's labels, if they are known",
             "extra.*": "what else the alert says",
+            "left_out": "fields of the alert that cannot be used, and why",
             "urls.*": "addresses in the alert",
         }
         | _PROVENANCE,

@@ -122,7 +122,7 @@ def test_cron_without_daemon_and_an_event_that_fails(tmp_path):
         assert one.keeper_log().count("MS230518b is up to date") == 1
         running = one.run("-r")
         assert running.returncode == 1
-        assert "failing  current_run/MS230518a, 1 times" in running.stdout
+        assert "failing  current_run/MS230518a, 1 time:" in running.stdout
         # a new revision is tried at once
         one.hear(generated("Update", graceid="MS230518a", minute=30))
         done = one.run("-o")

@@ -143,7 +143,8 @@ class GraceDB:
             return Answer(
                 400, {"error": "invalid_query", "message": "?", "path": "", "version": "2"}
             )
-        return [name for name, record in superevents.items() if low <= record["t_0"] <= high]
+        times = {name: record["t_0"] for name, record in superevents.items()}
+        return [n for n, t_0 in times.items() if isinstance(t_0, str) or low <= t_0 <= high]
 
     def _new_event(self, form: dict[str, list[Any]]) -> Answer:
         graceid = f"{'T' if form['group'] == ['Test'] else 'G'}{next(self.numbers):06d}"

@@ -1,11 +1,13 @@
 """The audit of records: each is archived, and each alert has led to its event."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from alert_samples import UPDATE, gwalert_bytes
 
 from llama.alerts.audit import Records, audit_records
+from llama.alerts.replay import replay
 from llama.alerts.spool import Record, Spool
 from llama.alerts.takeover import take_over
 
@@ -29,11 +31,13 @@ def audit(output: Path) -> tuple[list[tuple[str, str]], Records]:
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    """Two alerts and two other records taken over, one waiting, one that is no alert set aside."""
+    """Two alerts and two other records taken over, one that is no alert left, one waiting."""
     hear(tmp_path, gwalert_bytes(), UPDATE, b"{ cut off")
     hear(tmp_path, b'{"mission": "Fermi"}', b"", topic="gcn.notices.fermi")
     assert len(list(take_over(tmp_path, "TRIGGERED_TEST"))) == 5
     hear(tmp_path, gwalert_bytes(superevent_id="S240101cd"), topic="replayed.later")
+    aside = entry(tmp_path, "quarantine", "igwn")
+    aside.rename(tmp_path / "spool/done" / aside.name)  # the operator has seen it
     return tmp_path
 
 
@@ -45,11 +49,11 @@ def entry(output: Path, state: str, part: str) -> Path:
 def test_sound_records_pass_and_are_counted(output: Path) -> None:
     found, records = audit(output)
     assert found == []
-    assert records.count == {"pending": 1, "done": 4, "quarantine": 1}
+    assert records.count == {"pending": 1, "done": 5, "quarantine": 0}
     assert records.alerts == 3
 
 
-@pytest.mark.parametrize("state", ["done", "pending", "quarantine"])
+@pytest.mark.parametrize("state", ["done", "pending"])
 @pytest.mark.parametrize("lost", [True, False])
 def test_a_record_that_the_archive_has_not(output: Path, state: str, lost: bool) -> None:
     name = next((output / "spool" / ("" if state == "pending" else state)).glob("*.json")).stem
@@ -86,12 +90,74 @@ def test_an_event_that_was_moved_to_past_runs_or_is_gone(output: Path) -> None:
     assert len(audit(output)[0]) == 2
 
 
-def test_an_alert_in_quarantine(tmp_path: Path) -> None:
-    (name,) = hear(tmp_path, gwalert_bytes(), topic="x")
-    Spool(tmp_path).quarantine(Spool(tmp_path).pending()[0], "the disk was on fire")
+@pytest.mark.parametrize(
+    "content", [gwalert_bytes(), b'{"mission": "\\ud800"}', b"", b"x" * 9_000_000]
+)
+def test_what_is_in_quarantine_is_named_with_its_reason(tmp_path: Path, content: bytes) -> None:
+    (name,) = hear(tmp_path, content)
+    Spool(tmp_path).quarantine(Spool(tmp_path).pending()[0], "the disk was on \ud800 fire")
     ((subject, sentence),) = audit(tmp_path)[0]
     assert subject == name
-    assert sentence.startswith(f"taken over: an alert of {EVENT} is in quarantine; its entry says")
+    assert sentence.startswith("quarantine: the disk was on \\ud800 fire; correct that and move")
+    # the remedy
+    path = entry(tmp_path, "quarantine", name)
+    path.rename(tmp_path / "spool" / path.name)
+    list(take_over(tmp_path, "TRIGGERED_TEST"))
+    for path in (tmp_path / "spool/quarantine").glob("*"):
+        assert [found for found, _ in audit(tmp_path)[0]] == [path.stem]
+        path.rename(tmp_path / "spool/done" / path.name)
+    assert audit(tmp_path)[0] == []
+
+
+def test_a_damaged_entry_in_quarantine_is_named_once(output: Path) -> None:
+    path = entry(output, "", "replayed.later")
+    path.write_text("{")
+    list(take_over(output, "TRIGGERED_TEST"))
+    ((subject, sentence),) = audit(output)[0]
+    assert subject == path.stem
+    assert "is not valid JSON" in sentence
+
+
+@pytest.mark.parametrize("state", ["", "done"])
+def test_an_entry_that_is_gone(output: Path, state: str) -> None:
+    path = entry(output, state, "igwn.gwalert-0-000000001" if state else "replayed.later")
+    path.unlink()
+    ((subject, sentence),) = audit(output)[0]
+    (archived,) = output.glob(f"gcn/*/*/{path.stem}.*")
+    assert subject == archived.relative_to(output).as_posix()
+    assert sentence.startswith("heard: no entry of the spool knows this record")
+    # the remedy
+    assert str(archived) in sentence
+    replay(archived, output, lambda *_: None)
+    list(take_over(output, "TRIGGERED_TEST"))
+    assert audit(output)[0] == []
+    assert (output / "current_run" / ("S240101cd" if not state else EVENT)).exists()
+
+
+def test_entries_that_were_done_a_month_ago_may_be_forgotten(output: Path) -> None:
+    for path in (output / "spool/done").glob("*.json"):
+        path.unlink()
+    assert len(audit(output)[0]) == 5
+    (day,) = output.glob("gcn/*/*")
+    old = output / "gcn" / f"{datetime.now(UTC) - timedelta(days=31):%Y-%m/%d}"
+    old.parent.mkdir(parents=True, exist_ok=True)
+    waiting = entry(output, "", "replayed.later")
+    day.rename(old)
+    waiting.unlink()
+    assert audit(output)[0] == []
+
+
+def test_one_record_that_cannot_be_told_hides_no_other(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recognise(topic: str, content: bytes) -> object:
+        raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+
+    monkeypatch.setattr("llama.alerts.audit.recognise", recognise)
+    found, records = audit(output)
+    assert len(found) == sum(records.count.values()) == 6
+    assert all("cannot be told: a defect of LLAMA: UnicodeEncodeError" in said for _, said in found)
+    assert all(said.isprintable() for _, said in found)
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"name": "x"}'])

@@ -108,6 +108,7 @@ def test_trouble_with_one_event_stops_no_other(tmp_path: Path) -> None:
         name: SUPEREVENT | {"superevent_id": name, "t_0": T_0 + k} for k, name in enumerate(names)
     }
     records["S240101dd"]["labels"] = ["DQV"]
+    records["S240101ff"] = SUPEREVENT | {"superevent_id": "S240101ff", "t_0": "\x1b[2J"}
     files = {name: {f"{name}-1-Preliminary.xml": b""} for name in names}
     faults = {"/superevents/S240101bb/": 403}
     take(tmp_path, gwalert_bytes(superevent_id="S240101cc"))
@@ -120,6 +121,7 @@ def test_trouble_with_one_event_stops_no_other(tmp_path: Path) -> None:
     assert "S240101dd" not in found
     assert "which had not been heard" in found["S240101ee"]
     assert "not a GraceDB id" in found["../x"]
+    assert "t_0 '\\x1b[2J' is not a time" in str(found["S240101ff"])
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "S240101aa",
         "S240101cc",

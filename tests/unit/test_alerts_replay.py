@@ -169,6 +169,6 @@ def test_what_is_no_archive_is_one_sentence(tmp_path):
     for name, content in cases.items():
         (tmp_path / name).write_bytes(content)
     for name in (*cases, "missing"):
-        with pytest.raises(LlamaError, match=r"give a directory or a tar, tar[.]gz or zip archive"):
+        with pytest.raises(LlamaError, match=r"give a notice, a directory of them, or a tar"):
             replay(tmp_path / name, tmp_path / "out", lambda *_: None)
     assert not (tmp_path / "out").exists()

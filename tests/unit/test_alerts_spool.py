@@ -163,6 +163,10 @@ def test_a_quarantined_record_keeps_its_reason_and_can_be_tried_again(tmp_path):
         lambda text: text.replace('"gcn/', '"gcn/../../../../'),
         lambda text: text.replace('"sha256"', '"sha"'),
         lambda text: re.sub('"received_at": "[^"]*"', '"received_at": 1', text),
+        lambda text: re.sub('"size_bytes": [0-9]*', '"size_bytes": "1"', text),
+        lambda text: re.sub('"topic": "[^"]*"', '"topic": null', text),
+        lambda text: text.replace("{", '{"x": NaN,'),
+        lambda text: text.replace("{", '{"x": "' + "x" * 100_000 + '",'),
     ],
 )
 def test_a_damaged_entry_goes_to_the_quarantine_and_stops_nobody(tmp_path, damage):
@@ -172,6 +176,35 @@ def test_a_damaged_entry_goes_to_the_quarantine_and_stops_nobody(tmp_path, damag
     path.write_text(damage(path.read_text()))
     assert spool.pending() == [good]
     assert spool.count() == {"pending": 1, "quarantine": 1}
+
+
+def test_an_entry_that_cannot_even_be_read_stops_nobody(tmp_path):
+    spool = Spool(tmp_path)
+    bad, good = spool.keep([record(b"1", 1), record(b"2", 2)])
+    path = tmp_path / "spool" / f"{bad.name}.json"
+    path.unlink()
+    path.mkdir()
+    assert spool.pending() == [good]
+    ((name, reason),) = spool.reasons()
+    assert name == bad.name
+    assert "cannot be read: Is a directory" in reason
+
+
+def test_half_a_surrogate_pair_in_an_entry_is_kept(tmp_path):
+    spool = Spool(tmp_path)
+    (entry,) = spool.keep([record(topic="\ud800", key=b"\xed\xa0\x80")])
+    spool.quarantine(entry, "\ud800 is odd")
+    assert [reason for _, reason in spool.reasons()] == ["\\ud800 is odd"]
+
+
+def test_the_death_of_a_process_is_counted_per_record(tmp_path):
+    spool = Spool(tmp_path)
+    one, two = spool.keep([record(b"1", 1), record(b"2", 2)])
+    assert [spool.begin(one), spool.begin(one), spool.begin(two), spool.begin(one)] == [0, 1, 0, 0]
+    spool.end()
+    assert spool.begin(one) == 0
+    (tmp_path / "spool/.begun").write_text("")  # the disk was full
+    assert spool.begin(one) == 0
 
 
 def test_replayed_records_are_known_by_their_content(tmp_path):

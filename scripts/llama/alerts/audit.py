@@ -1,21 +1,26 @@
 """Whether everything heard is archived and taken over, and every event up to date."""
 
+import logging
+import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from llama.alerts.content import skymap_bytes
+from llama.alerts.gwalert import MAX_BYTES
 from llama.alerts.spool import Entry, Spool
 from llama.alerts.takeover import recognise
 from llama.alerts.workflow import Workflow, outdated
-from llama.errors import LlamaError
+from llama.errors import LlamaError, printable, sentence
 from llama.event.audit import Finding
 from llama.event.flags import read_flags
 from llama.event.names import has_skymap
 from llama.event.skymap_info import read_info
 from llama.files import read_json, sha256_bytes, sha256_file
+
+log = logging.getLogger("llama.audit")
 
 
 @dataclass
@@ -27,24 +32,85 @@ class Records:
 
 
 def audit_records(output_dir: Path, records: Records) -> Iterator[Finding]:
-    """Yield what is wrong with the records in the spool, and count them in `records`."""
+    """Yield what is wrong with the records, and count those in the spool in `records`.
+
+    From every entry to the archive and the event, and from the archive back to the entries.
+    """
     spool = Spool(output_dir)
-    for state, entries in spool.entries().items():
-        records.count[state] = len(entries)
-        for name, entry in entries.items():
-            if isinstance(entry, LlamaError):
-                if state != "quarantine":
-                    yield Finding(name, "record", str(entry))
-                continue
+    # before the entries: of a record that is heard meanwhile the entry comes last
+    archived = spool.archived()
+    entries = spool.entries()
+    for state, found in entries.items():
+        records.count[state] = len(found)
+        for name, entry in found.items():
             try:
-                content = spool.read(entry)
-            except LlamaError as error:
-                yield Finding(name, "archived", str(error))
-                continue
-            graceid = _graceid(entry, content)
-            records.alerts += graceid is not None
-            if graceid and (sentence := _taken_over(output_dir, state, entry, graceid)):
-                yield Finding(name, "taken over", sentence)
+                yield from _entry(output_dir, spool, state, name, entry, records)
+            except Exception as error:  # one may hold anything, and the others are audited
+                log.exception("a defect of LLAMA, met by %s", printable(name, 200))
+                yield Finding(printable(name, 200), "record", f"cannot be told: {sentence(error)}")
+    for name, reason in spool.reasons():
+        yield Finding(
+            name,
+            "quarantine",
+            f"{reason}; correct that and move its entry from spool/quarantine/ back into spool/, "
+            "or into spool/done/ to leave it",
+        )
+    yield from _without_entry(output_dir, spool, archived, entries)
+
+
+def _entry(
+    output_dir: Path,
+    spool: Spool,
+    state: str,
+    name: str,
+    entry: Entry | LlamaError,
+    records: Records,
+) -> Iterator[Finding]:
+    """Follow one entry to the archive, and to the event of its alert."""
+    if isinstance(entry, LlamaError):
+        if state != "quarantine":  # named there
+            yield Finding(printable(name, 200), "record", str(entry))
+        return
+    try:
+        path = spool.check(entry)
+    except LlamaError as error:
+        yield Finding(name, "archived", str(error))
+        return
+    graceid = _graceid(entry, path.read_bytes()) if entry.size_bytes <= MAX_BYTES else None
+    records.alerts += graceid is not None
+    if graceid and state == "done" and not _has_alert(output_dir, entry, graceid):
+        yield Finding(
+            name,
+            "taken over",
+            f"{graceid} does not have this alert; move its entry from spool/done/ back into "
+            "spool/, or restore the event",
+        )
+
+
+def _without_entry(
+    output_dir: Path,
+    spool: Spool,
+    archived: Sequence[Path],
+    entries: Mapping[str, Mapping[str, Entry | LlamaError]],
+) -> Iterator[Finding]:
+    """Yield the records in the archive of which the spool knows nothing: nobody takes them over."""
+    names = {name for found in entries.values() for name in found}  # of damaged ones too
+    sound = [e for found in entries.values() for e in found.values() if isinstance(e, Entry)]
+    paths, digests = {e.archive for e in sound}, {e.sha256 for e in sound}
+    for path in archived:
+        archive = path.relative_to(output_dir).as_posix()
+        try:
+            is_known = archive in paths or path.stem in names or sha256_file(path) in digests
+        except OSError as error:
+            yield Finding(archive, "heard", f"cannot be read: {sentence(error)}; mend that")
+            continue
+        if not is_known:
+            yield Finding(
+                printable(archive, 300),
+                "heard",
+                "no entry of the spool knows this record: nobody takes it over; hear it again "
+                f"with llama listen replay {shlex.quote(str(path))}",
+            )
 
 
 def _graceid(entry: Entry, content: bytes) -> str | None:
@@ -56,23 +122,13 @@ def _graceid(entry: Entry, content: bytes) -> str | None:
     return alert.graceid if alert else None
 
 
-def _taken_over(output_dir: Path, state: str, entry: Entry, graceid: str) -> str | None:
-    """Return what is wrong with an alert in the spool, None if nothing is."""
-    if state == "quarantine":
-        return (
-            f"an alert of {graceid} is in quarantine; its entry says why, mend that, then move it "
-            "from spool/quarantine/ back into spool/"
-        )
-    if state == "pending":
-        return None
+def _has_alert(output_dir: Path, entry: Entry, graceid: str) -> bool:
+    """Tell whether an alert lies in its event, byte for byte, in the current or a past run."""
     events = [output_dir / "current_run" / graceid, *output_dir.glob(f"past_runs/*/{graceid}")]
-    for event in events:
-        for path in event.glob("alerts/[0-9]*"):
-            if path.stat().st_size == entry.size_bytes and sha256_file(path) == entry.sha256:
-                return None
-    return (
-        f"{graceid} does not have this alert; move its entry from spool/done/ back into spool/, "
-        "or restore the event"
+    return any(
+        path.stat().st_size == entry.size_bytes and sha256_file(path) == entry.sha256
+        for event in events
+        for path in event.glob("alerts/[0-9]*")
     )
 
 

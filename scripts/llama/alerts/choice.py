@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llama.errors import LlamaError
+from llama.errors import sentence
 from llama.event.flags import read_flags
 from llama.event.names import has_skymap
 from llama.event.newest import Condition, newest_events
@@ -26,15 +26,20 @@ class Choice:
 
     def directories(self, output_dir: Path) -> list[str]:
         """Return the directories of the events, such as current_run/S190425z, the newest first."""
-        found = []
+        return self.survey(output_dir)[0]
+
+    def survey(self, output_dir: Path) -> tuple[list[str], dict[str, str]]:
+        """Return the directories, and why others are left alone that cannot be read."""
+        found, broken = [], {}
         for name in newest_events(output_dir / self.run, self.count, self.pattern):
             directory = f"{self.run}/{name}"
             try:
                 if self._is_wanted(output_dir / directory):
                     found.append(directory)
-            except LlamaError as error:
-                log.debug("%s is left alone: %s", directory, error)
-        return found
+            except Exception as error:  # its files may hold anything, and others are kept
+                log.debug("%s is left alone", directory, exc_info=True)
+                broken[directory] = f"left alone: {sentence(error)}"
+        return found, broken
 
     def _is_wanted(self, event_dir: Path) -> bool:
         info = read_info(event_dir)

@@ -37,8 +37,9 @@ def classification(event_dir: Path, info: Mapping[str, Any]) -> dict[str, float]
 def event_data(event_dir: Path, info: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of lvc_gracedb_event_data.json: the event as its newest alert has it.
 
-    Keys as in a GraceDB superevent where it has them; `far` in Hz, `gpstime` in s. The data of
-    a retracted event are those of the last alert before it.
+    Keys as in a GraceDB superevent where it has them; `far` in Hz, `gpstime` in s; `left_out`
+    says which fields of the alert cannot be used. The data of a retracted event are those of the
+    last alert before it.
     """
     alert = _event_alert(event_dir, info)
     extra = dict(alert.extra) if alert else {}
@@ -60,6 +61,7 @@ def event_data(event_dir: Path, info: Mapping[str, Any]) -> dict[str, Any]:
         "external_coinc": dict(alert.external_coinc or {}) or None if alert else None,
         "urls": {**urls, **extra.pop("urls", {})},
         "extra": extra,
+        "left_out": list(alert.notes) if alert else [],
     }
 
 

@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, printable
 from llama.files import LockedError, take_lock, try_lock
 
 _START_S = 60.0
+_LINE = 4000  # letters of a line in a log
 
 
 class RunningError(LlamaError):
@@ -30,7 +32,8 @@ class TooSlowError(LlamaError):
 def only_one(lock: Path, what: str, remedy: str = "") -> Iterator[IO[str]]:
     """Hold `lock`, a file that then says our pid; `RunningError` if another process holds it.
 
-    `remedy` is what to do then, if it is not to end the other one with `what` -k.
+    Whoever ends, by an exception too, empties it again: see `killed`. `remedy` is what to do
+    then, if it is not to end the other one with `what` -k.
     """
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +58,10 @@ def only_one(lock: Path, what: str, remedy: str = "") -> Iterator[IO[str]]:
             os.pwrite(file.fileno(), f"{os.getpid():<10}\n".encode(), 0)
         except OSError as error:
             raise _cannot_write(lock, error) from error
-        yield file
+        try:
+            yield file
+        finally:
+            _clear(file.fileno())
 
 
 def _cannot_write(lock: Path, error: OSError) -> LlamaError:
@@ -80,6 +86,23 @@ def holder(lock: Path) -> int | None:
             return None
         text = file.read().strip()
         return int(text) if text.isdecimal() else None
+
+
+def killed(lock: Path) -> int | None:
+    """Return the pid of the process that was killed while it held `lock`, None if none was."""
+    with contextlib.suppress(OSError):
+        text = lock.read_text(encoding="utf-8").strip()
+        if text.isdecimal() and holder(lock) is None:
+            return int(text)
+    return None
+
+
+def _clear(lock: int) -> None:
+    """Blank our pid in an open lock file, whose time stays that of the start."""
+    with contextlib.suppress(OSError):
+        before = os.fstat(lock)
+        os.pwrite(lock, b" " * 10, 0)
+        os.utime(lock, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def start_in_background(arguments: Sequence[str], lock: Path, what: str, log: Path) -> int:
@@ -169,11 +192,38 @@ def kill(lock: Path, what: str) -> int:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         psutil.wait_procs(processes, timeout=10)
+        with lock.open("r+", encoding="utf-8") as file:
+            if try_lock(file):  # nobody has started it since
+                _clear(file.fileno())
     except psutil.NoSuchProcess:
         pass
     except psutil.AccessDenied as error:
         raise LlamaError(f"{what} with pid {pid} is another user's; ask them to end it") from error
     return pid
+
+
+@contextlib.contextmanager
+def last_words(log: logging.Logger) -> Iterator[None]:
+    """Have the log say why the process ends, if an exception ends it."""
+    try:
+        yield
+    except LlamaError as error:
+        log.error("ended: %s", error)
+        raise
+    except Exception:
+        log.exception("ended by a defect of LLAMA")
+        raise
+
+
+class _OneLine(logging.Filter):
+    """A message is one line that can be shown, whatever it quotes; so is each of a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = printable(record.getMessage(), _LINE), ()
+        if record.exc_info:
+            lines = "".join(traceback.format_exception(*record.exc_info)).rstrip().split("\n")
+            record.exc_text = "\n".join(printable(line, _LINE) for line in lines)
+        return True
 
 
 def log_to(path: Path, level: int = logging.INFO, stderr: int = logging.INFO) -> None:
@@ -195,5 +245,6 @@ def log_to(path: Path, level: int = logging.INFO, stderr: int = logging.INFO) ->
     for handler, least in handlers:
         handler.setFormatter(form)
         handler.setLevel(least)
+        handler.addFilter(_OneLine())
         logger.addHandler(handler)
     logging.raiseExceptions = False  # a full disk must not flood stderr

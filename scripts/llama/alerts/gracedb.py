@@ -16,6 +16,14 @@ _MAX_BYTES = 1_000_000_000
 _MAX_JSON_BYTES = 50_000_000
 
 
+def t_0(record: dict[str, Any], unknown: float) -> float:
+    """Return the time of a superevent in GPS seconds, `unknown` where it has none."""
+    try:
+        return float(record["t_0"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return unknown
+
+
 class GraceDBClient(Protocol):
     """What LLAMA reads from GraceDB."""
 
@@ -97,7 +105,7 @@ class _Client:
                 if error.response.status_code != 400:
                     raise
                 found = self._search(tree)  # API v2 asks with a tree instead of text
-            return [record for record in found if start_gps <= float(record["t_0"]) <= stop_gps]
+            return [one for one in found if start_gps <= t_0(one, start_gps) <= stop_gps]
 
     def _search(self, query: str) -> list[dict[str, Any]]:
         """Return all superevents that a query finds, from every page; `ValueError` for a part.

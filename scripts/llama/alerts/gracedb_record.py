@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from llama.alerts.record import Alert, check_gps, number
+from llama.alerts.record import Alert, check_gps, from_notice
 from llama.event.names import check_graceid, is_mock
 from llama.event.skymap_info import KINDS
 from llama.times import gps_to_iso
@@ -78,20 +78,20 @@ def record_to_alert(record: dict[str, Any]) -> Alert:
     category = superevent.get("category", "Production")
     place = "superevents" if "superevent_id" in superevent else "events"
     site = re.match(r"https?://[^/\s]+", str(_dict(superevent.get("links")).get("self")))
-    return Alert(
+    return from_notice(
         graceid=graceid,
         kind=kind,
         alert_type="gracedb",
         notice_time=str(created).replace(" UTC", ""),
         event_time_iso=gps_to_iso(gps),
-        far_hz=number(superevent.get("far"), "far"),
-        pipeline=str(preferred.get("pipeline") or ""),
-        group=str(preferred.get("group") or ""),
-        search=str(preferred.get("search") or ""),
-        instruments=tuple(re.findall(r"[^,\s]+", str(preferred.get("instruments") or ""))),
+        far_hz=superevent.get("far"),
+        pipeline=preferred.get("pipeline") or "",
+        group=preferred.get("group") or "",
+        search=preferred.get("search") or "",
+        instruments=preferred.get("instruments") or "",
         significant="SIGNIF_LOCKED" in labels or "LOW_SIGNIF_LOCKED" not in labels,
-        classification=_dict(record.get("p_astro")),
-        properties=_dict(record.get("em_bright")),
+        classification=record.get("p_astro"),
+        properties=record.get("em_bright"),
         serial=serial,
         role="observation" if category == "Production" and not is_mock(graceid) else "test",
         gracedb_url=f"{site[0]}/{place}/{graceid}/view/" if site else None,

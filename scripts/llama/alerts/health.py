@@ -6,9 +6,11 @@ state, an old state or no process are wrong too.
 
 import contextlib
 import http.server
+import itertools
 import json
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -19,6 +21,8 @@ from typing import Any
 
 from llama import __version__
 from llama.alerts.daemon import holder
+from llama.alerts.failing import problems_of_run
+from llama.alerts.spool import Spool
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
 from llama.settings.model import Listen
@@ -27,6 +31,8 @@ HEARTBEAT_TOPIC = "gcn.heartbeat"
 ALERT_TOPIC = "igwn.gwalert"
 _RENEWED_EVERY_S = 5.0
 _RENEWAL_LATE_S = 60.0
+_TAKEN_OVER_LATE_S = 600.0
+_MOST_NAMED = 20
 
 log = logging.getLogger("llama.listen")
 
@@ -110,6 +116,26 @@ def examine(output_dir: Path, settings: Listen) -> tuple[State | None, list[str]
     return state, find_problems(state, settings, time.time())
 
 
+def problems_of_spool(output_dir: Path) -> list[str]:
+    """Return a sentence for each record in quarantine, and for those that nobody takes over."""
+    spool = Spool(output_dir)
+    reasons = [*itertools.islice(spool.reasons(), _MOST_NAMED + 1)]
+    problems = [
+        f"{name} is in quarantine: {reason}; correct that and move its entry from "
+        "spool/quarantine/ back into spool/, or into spool/done/ to leave it"
+        for name, reason in reasons[:_MOST_NAMED]
+    ]
+    if len(reasons) > _MOST_NAMED:
+        problems.append(f"more than {_MOST_NAMED} records are in quarantine; see llama audit")
+    waits_s = spool.longest_wait_s()
+    if waits_s > _TAKEN_OVER_LATE_S:
+        problems.append(
+            f"records have been waiting for {span(waits_s)} to be taken over; start llama run, or "
+            "see logs/llamad.log"
+        )
+    return problems
+
+
 def span(seconds: float) -> str:
     """Return a length of time in words, such as 3 min."""
     for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
@@ -121,8 +147,8 @@ def span(seconds: float) -> str:
 class Monitor:
     """Keeps the state, and tells it to the file, to systemd, to `/healthz` and to the log.
 
-    `alarm` is called with what the log says of problems: each when it comes up, and when it is
-    over.
+    `alarm` is called with what the log says of problems, those of `llama run` and of the spool
+    too: each when it comes up, and when it is over.
     """
 
     def __init__(
@@ -143,10 +169,11 @@ class Monitor:
             record=before.record,
         )
         self.told = asdict(self.state)  # for other threads; replaced as a whole
+        self._output_dir = output_dir
         self._path = state_path(output_dir)
         self.settings = settings
         self._alarm = alarm
-        self._alarmed: set[str] = set()
+        self._alarmed: dict[str, str] = {}
         self._next = 0.0
         self._ready = False
 
@@ -163,7 +190,10 @@ class Monitor:
         self._next = time.monotonic() + _RENEWED_EVERY_S
         self.state.renewed_at = time.time()
         self.told = asdict(self.state)
-        self._raise_alarms()
+        try:
+            self._raise_alarms()
+        except Exception:  # what is wrong elsewhere must not end the hearing
+            log.exception("alarms cannot be raised")
         try:
             write_json(self._path, self.told)
         except LlamaError as error:  # the disk is full: whoever reads the file sees its age
@@ -171,16 +201,21 @@ class Monitor:
         self._tell_systemd()
 
     def _raise_alarms(self) -> None:
-        problems = find_problems(self.state, self.settings, self.state.renewed_at)
-        # the same problem has another length of time in every sentence
-        kinds = {problem.split(" for ")[0]: problem for problem in problems}
-        said = [(logging.ERROR, f"ALARM: {kinds[kind]}") for kind in kinds.keys() - self._alarmed]
-        said += [(logging.WARNING, f"over: {kind}") for kind in self._alarmed - kinds.keys()]
+        problems = [
+            *find_problems(self.state, self.settings, self.state.renewed_at),
+            *problems_of_run(self._output_dir),
+            *problems_of_spool(self._output_dir),
+        ]
+        # the same problem has another length of time, or another reason, in every sentence
+        kinds = {re.split(" for |: ", problem)[0]: problem for problem in problems}
+        said = [(logging.ERROR, f"ALARM: {kinds[k]}") for k in kinds if k not in self._alarmed]
+        over = [problem for kind, problem in self._alarmed.items() if kind not in kinds]
+        said += [(logging.WARNING, f"over: {problem.split(' for ')[0]}") for problem in over]
         for level, sentence in said:
             log.log(level, sentence)
             if self._alarm:
                 self._alarm(sentence)
-        self._alarmed = set(kinds)
+        self._alarmed = kinds
 
     def _tell_systemd(self) -> None:
         """READY once there are partitions to hear; the watchdog is fed by heartbeats only.

@@ -8,11 +8,11 @@ neutrinos, other settings); those are made one after the other.
 
 import contextlib
 import logging
+import math
 import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +20,13 @@ from pathlib import Path
 
 from llama.alerts.choice import Choice
 from llama.alerts.daemon import RunningError, only_one
-from llama.alerts.failing import Failing
+from llama.alerts.failing import Failing, Troubles, daemon_lock, ending, pass_lock
 from llama.alerts.lock import is_processed
 from llama.alerts.takeover import take_over
 from llama.alerts.tidy import tidy
+from llama.alerts.warm import compiling_ahead
 from llama.alerts.workflow import Workflow, outdated
-from llama.errors import LlamaError
+from llama.errors import LlamaError, sentence
 from llama.settings import Settings
 
 COMMAND = "llama run"
@@ -38,21 +39,6 @@ _AT_ONCE = 2  # new revisions that are made at the same time
 log = logging.getLogger("llama.run")
 
 
-def daemon_lock(output_dir: Path) -> Path:
-    """Return the file whose lock the daemon holds."""
-    return output_dir / "runner" / "daemon.lock"
-
-
-def pass_lock(output_dir: Path) -> Path:
-    """Return the file whose lock everybody holds who takes over and makes."""
-    return output_dir / "runner" / "lock"
-
-
-def failing_path(output_dir: Path) -> Path:
-    """Return the file that names the events that fail."""
-    return output_dir / "runner" / "failing.json"
-
-
 def run_daemon(
     settings: Settings, choice: Choice, stop: threading.Event, show: Callable[[], object]
 ) -> None:
@@ -61,7 +47,7 @@ def run_daemon(
     `show` is called when there is something new to see, such as for the page of all events.
     """
     output_dir = settings.output_dir
-    with only_one(daemon_lock(output_dir), COMMAND), _compiling_ahead():
+    with only_one(daemon_lock(output_dir), COMMAND), ending(output_dir, COMMAND), compiling_ahead():
         while not stop.is_set():
             with contextlib.suppress(RunningError), only_one(pass_lock(output_dir), COMMAND):
                 log.info("keeping events, pid %d", os.getpid())
@@ -71,24 +57,13 @@ def run_daemon(
         log.info("ended as asked")
 
 
-@contextlib.contextmanager
-def _compiling_ahead() -> Iterator[None]:
-    """Compile the statistic in the background; without neutrino archive that fails, in silence."""
-    command = [sys.executable, "-m", "llama.alerts.warm"]
-    silent = subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
-
-
 def run_once(
     settings: Settings, choice: Choice, stop: threading.Event, show: Callable[[], object]
 ) -> int:
     """Bring the events up to date and return how many failed; 0 if somebody else is at it."""
+    output_dir = settings.output_dir
     try:
-        with only_one(pass_lock(settings.output_dir), COMMAND):
+        with only_one(pass_lock(output_dir), COMMAND), ending(output_dir, COMMAND):
             return Keeper(settings, choice, show).keep(stop, once=True)
     except RunningError:
         return 0
@@ -103,7 +78,9 @@ class Keeper:
         self._preset = settings.events.new_event_flags
         self._choice = choice
         self._workflow = Workflow(settings.output_dir)
-        self._failing = Failing(failing_path(settings.output_dir))
+        self._failing = Failing(settings.output_dir)
+        self._troubles = Troubles(settings.output_dir)
+        self._again: dict[str, float] = {}  # when a part that failed is tried again
         self._failed = 0
         self._made: dict[str, subprocess.Popen[bytes]] = {}
         self._new: list[str] = []  # directories with a new revision
@@ -114,52 +91,65 @@ class Keeper:
         self._swept = False
         self._left: set[str] = set()  # entries of the spool that have to wait
         self._look_at = 0.0
-        self._told: dict[str, str] = {}
         self._is_seen = True  # whether what is shown is what there is
 
     def keep(self, stop: threading.Event, once: bool = False) -> int:
-        """Take over and make until `stop`, or `once` until all is done.
+        """Take over and make until `stop`, or `once` until all is done that can be done.
 
-        Return how many failures there were, or events that failed before and are not yet well.
+        Return how many failures there were, or how much failed before and still does.
         """
         try:
             while not stop.is_set():
-                try:
-                    self._step()
-                except (LlamaError, OSError) as error:  # the disk is full, no process can start
-                    self._tell_once("step", str(error))
-                    self._failed += 1
-                    if once:
-                        break
-                    stop.wait(_RETRY_S)
+                self._step(math.inf if once else _RETRY_S)
                 if once and self._is_done():
                     break
                 stop.wait(_LOOK_S)
         finally:
             self._end()
-        return self._failed or len(self._failing.events)
+        return self._failed or len(self._failing.events) + len(self._troubles.now)
 
-    def _step(self) -> None:
-        self._reap()
-        self._take_over()
-        self._sweep()
-        self._start()
-        self._told.pop("step", None)
-        self._show_news()
+    def _step(self, retry_s: float) -> None:
+        """Do every part of a step; one that fails is left out for a while and stops no other."""
+        for part in (self._reap, self._take_over, self._sweep, self._start, self._show_news):
+            about = part.__name__.strip("_").replace("_", " ")
+            if self._again.get(about, 0.0) > time.monotonic():
+                continue
+            with self._going_on(about):
+                part()
+            if about in self._troubles.now:  # the disk is full, no process can start
+                self._again[about] = time.monotonic() + retry_s
+            else:
+                self._again.pop(about, None)
+        self._troubles.settle()
+
+    @contextlib.contextmanager
+    def _going_on(self, about: str) -> Iterator[None]:
+        """Have what goes wrong named in the log, in status and alarm; the rest goes on."""
+        try:
+            yield
+        except (LlamaError, OSError) as error:
+            self._failed += 1
+            self._tell_once(about, sentence(error))
+        except Exception as error:
+            self._failed += 1
+            if self._tell_once(about, sentence(error)):
+                log.exception("%s met a defect of LLAMA", about)
+        else:
+            self._troubles.remove(about)
 
     def _show_news(self) -> None:
-        """Have what is new shown, once the machine is free; a failure of that stops nothing."""
+        """Have what is new shown, once the machine is free."""
         if self._is_seen or self._made or self._new:
             return
+        self._show()
         self._is_seen = True
-        try:
-            self._show()
-        except (LlamaError, OSError) as error:
-            self._tell_once("page", str(error))
 
     def _is_done(self) -> bool:
-        busy = self._made or self._new or self._old or self._summary
-        return self._swept and not busy and not self._news()
+        """Tell whether nothing is left but what parts that have failed had to do."""
+        done = self._swept or "sweep" in self._again
+        done &= not (self._made or self._summary) or "reap" in self._again
+        done &= not (self._new or self._old) or "start" in self._again
+        return done and (not self._news() or "take over" in self._again)
 
     def _news(self) -> bool:
         """Tell whether the spool has what has not been looked at, or may be tried again."""
@@ -172,6 +162,8 @@ class Keeper:
         return (self._output_dir / "spool").glob("[!.]*.json")
 
     def _take_over(self) -> None:
+        for gone in self._left - {path.name for path in self._spool_files()}:
+            self._troubles.remove(gone.removesuffix(".json"))  # somebody moved it away
         if not self._news():
             return
         self._left, self._look_at = set(), time.monotonic() + _RETRY_S
@@ -182,8 +174,10 @@ class Keeper:
                 if taken.stays:
                     self._left.add(f"{taken.entry.name}.json")
                     self._tell_once(taken.entry.name, taken.said)
-                elif taken.said:
-                    self._told.pop(taken.entry.name, None)
+                    continue
+                self._troubles.remove(taken.entry.name)
+                self._failed += taken.quarantined
+                if taken.said:
                     log.log(logging.WARNING if taken.quarantined else logging.INFO, taken.said)
                 if taken.changed:
                     self._changed(f"current_run/{taken.event}")
@@ -195,11 +189,12 @@ class Keeper:
         if directory not in self._new:
             self._new.append(directory)
 
-    def _tell_once(self, about: str, said: str) -> None:
-        """Log what is wrong, not again while it is the same."""
-        if said and self._told.get(about) != said:
-            self._told[about] = said
-            log.warning("%s", said)
+    def _tell_once(self, about: str, said: str) -> bool:
+        """Log what is wrong, not again while it is the same; return whether it is new."""
+        said = said.removeprefix(f"{about} ")
+        if is_new := bool(said) and self._troubles.add(about, said):
+            log.warning("%s: %s", about, said)
+        return is_new
 
     def _sweep(self) -> None:
         """Ask, once a minute, what is outdated; not while new revisions need the machine."""
@@ -208,23 +203,27 @@ class Keeper:
             return
         if (self._made or self._new) and late_s < _SWEEP_S:
             return
-        self._sweep_at = time.monotonic() + _SWEEP_S
-        self._swept = True
         tidy(self._output_dir)
         self._is_seen = False  # ages and silence change by themselves
         self._meanwhile = set(self._made)
-        kept = self._choice.directories(self._output_dir)
+        kept, broken = self._choice.survey(self._output_dir)
+        for about in [a for a in self._troubles.now if a.startswith(f"{self._choice.run}/")]:
+            if about not in broken:
+                self._troubles.remove(about)
+        for directory, reason in broken.items():
+            self._tell_once(directory, reason)
         for directory in self._failing.events.keys() - set(kept):
             self._failing.remove(directory)
         asked = [d for d in kept if not self._failing.waits(d)]
         if asked:
             out, messages = self._log("summary.tsv"), self._log("summary.log")
             self._summary = self._workflow.summarise(asked, out, messages), asked
+        self._sweep_at = time.monotonic() + _SWEEP_S
+        self._swept = True
 
     def _read_summary(self, code: int, asked: list[str]) -> None:
         out, messages = self._log("summary.tsv"), self._log("summary.log")
         if code == 0:
-            self._told.pop("summary", None)
             found = outdated(out.read_text(errors="replace"))
             for directory in set(asked) - found - self._meanwhile:  # others are as they should be
                 self._failing.remove(directory)
@@ -238,8 +237,7 @@ class Keeper:
         if named:
             self._sweep_at = time.monotonic()  # the others at once
         else:
-            self._tell_once("summary", reason)
-            self._failed += 1
+            raise LlamaError(reason)
 
     def _start(self) -> None:
         kept: set[str] | None = None
@@ -256,26 +254,31 @@ class Keeper:
                     kept = set(self._choice.directories(self._output_dir))
                 if directory in kept:
                     self._meanwhile.add(directory)
-                    self._made[directory] = self._workflow.make(directory, self._log_of(directory))
+                    with self._going_on(directory):
+                        self._made[directory] = self._workflow.make(directory)
 
     def _reap(self) -> None:
         if self._summary and (code := self._summary[0].poll()) is not None:
             asked, self._summary = self._summary[1], None
-            self._read_summary(code, asked)
             self._is_seen = False
+            with self._going_on("summary"):
+                self._read_summary(code, asked)
         for directory, process in list(self._made.items()):
             if (code := process.poll()) is None:
                 continue
             del self._made[directory]
-            self._is_seen = False
-            self._left = set()  # alerts of this event may have waited
-            if code == 0:
-                self._failing.remove(directory)
-                log.info("%s is up to date", directory)
-            elif code < 0:
-                self._fail(directory, f"snakemake was ended by {signal.Signals(-code).name}")
-            else:
-                self._fail(directory, self._workflow.reason(self._log_of(directory)))
+            self._is_seen, self._left = False, set()  # alerts of this event may have waited
+            with self._going_on(directory):
+                self._ended(directory, code)
+
+    def _ended(self, directory: str, code: int) -> None:
+        if code == 0:
+            self._failing.remove(directory)
+            log.info("%s is up to date", directory)
+        elif code < 0:
+            self._fail(directory, f"snakemake was ended by {signal.Signals(-code).name}")
+        else:
+            self._fail(directory, self._workflow.reason(self._workflow.log(directory)))
 
     def _fail(self, directory: str, reason: str) -> None:
         self._failed += 1
@@ -284,9 +287,6 @@ class Keeper:
 
     def _log(self, name: str) -> Path:
         return self._output_dir / "runner" / name
-
-    def _log_of(self, directory: str) -> Path:
-        return self._workflow.logs(directory) / "llamad-snakemake.log"
 
     def _end(self) -> None:
         """End Snakemake after the jobs that run; what is left is made the next time."""

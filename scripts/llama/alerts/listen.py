@@ -19,7 +19,7 @@ from llama.alerts.daemon import only_one
 from llama.alerts.health import ALERT_TOPIC, HEARTBEAT_TOPIC, Monitor, lock_path, serve
 from llama.alerts.kafka import client_log, redacted
 from llama.alerts.spool import Record, Spool
-from llama.errors import LlamaError
+from llama.errors import LlamaError, sentence
 from llama.settings import Settings
 
 COMMAND = "llama listen gcn"
@@ -122,7 +122,7 @@ class Listener:
         notices = [m for m in messages if m.topic() != HEARTBEAT_TOPIC]
         records = [_record(message) for message in notices]
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((LlamaError, OSError)),
+            retry=tenacity.retry_if_exception_type(Exception),
             wait=tenacity.wait_exponential(max=10),
             stop=tenacity.stop_when_event_set(stop),
             before_sleep=self._blocked,
@@ -141,9 +141,15 @@ class Listener:
 
     def _blocked(self, attempt: tenacity.RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
-        self._monitor.error(str(error))
-        self._monitor.state.blocked = str(error)
-        log.error("nothing is heard until this can be written: %s", error)
+        said = sentence(error or LlamaError("unknown"))
+        defect = not isinstance(error, LlamaError | OSError)
+        self._monitor.error(said)
+        self._monitor.state.blocked = said
+        log.error(
+            "nothing is heard until this can be written: %s",
+            said,
+            exc_info=error if defect else None,
+        )
 
     def _wait(self, seconds: float, stop: threading.Event) -> None:
         """Stay in the group while nothing can be written; take nothing more from the broker."""
@@ -192,14 +198,21 @@ class Listener:
 
     def _count_lag(self) -> None:
         """Count what waits at the broker, as far as is known without asking it."""
-        partitions = self._consumer.assignment()
+        from confluent_kafka import KafkaException
+
+        try:
+            self._monitor.state.lag = self._lag(self._consumer.assignment())
+        except KafkaException as error:  # partitions come and go
+            log.info("the lag is not known: %s", redacted(error.args[0].str()))
+
+    def _lag(self, partitions: list[Any]) -> int:
         self._monitor.state.partitions = len(partitions)
         lag = 0
         for place in self._consumer.position(partitions):
             low_high = self._consumer.get_watermark_offsets(place, cached=True)
             if place.topic != HEARTBEAT_TOPIC and low_high and place.offset >= 0:
                 lag += max(0, low_high[1] - place.offset)
-        self._monitor.state.lag = lag
+        return lag
 
     def _client_error(self, error: Any) -> None:
         text = redacted(error.str())

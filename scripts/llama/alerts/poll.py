@@ -1,18 +1,21 @@
 """Superevents on GraceDB whose alerts were not heard: the safety net under the listener."""
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from llama.alerts.gracedb import GraceDBClient, fetch_record
+from llama.alerts.gracedb import GraceDBClient, fetch_record, t_0
 from llama.alerts.gracedb_record import notices
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.intake import create_event
 from llama.alerts.record import Alert
-from llama.errors import LlamaError
+from llama.errors import LlamaError, printable, sentence
 from llama.event.flags import read_flags
 from llama.event.names import check_graceid
 from llama.event.skymap_info import FILE_NAME, read_info
+
+log = logging.getLogger("llama.poll")
 
 # An alert has gone out, or is about to.
 _LABELS = frozenset(
@@ -31,7 +34,7 @@ def poll(
     `LlamaError` when GraceDB cannot be asked at all.
     """
     records = client.superevents(start_gps, stop_gps)
-    for record in sorted(records, key=lambda record: float(record["t_0"])):
+    for record in sorted(records, key=lambda record: t_0(record, start_gps)):
         graceid = str(record.get("superevent_id"))
         labels = record.get("labels")
         if not isinstance(labels, list) or not _LABELS.intersection(map(str, labels)):
@@ -39,7 +42,10 @@ def poll(
         try:
             done = _take(client, run_dir, check_graceid(graceid))
         except LlamaError as error:
-            yield graceid, error
+            yield printable(graceid), error
+        except Exception as error:  # one may hold anything, and others wait behind it
+            log.exception("a defect of LLAMA, met by %s", printable(graceid))
+            yield printable(graceid), LlamaError(sentence(error))
         else:
             if done:
                 yield graceid, done
@@ -63,8 +69,9 @@ def _take(client: GraceDBClient, run_dir: Path, graceid: str) -> str | None:
     result = create_event(run_dir, alert, alert_content=content, alert_suffix="json", skymap=skymap)
     if not result.changed:
         return "nothing new"
-    named = f"; its sky map is {skymap[0]}" if skymap else ""
-    return f"revision {result.revision}, {alert.kind}, which had not been heard{named}"
+    named = (f"its sky map is {skymap[0]}",) if skymap else ()
+    said = f"revision {result.revision}, {alert.kind}, which had not been heard"
+    return "; ".join((said, *named, *alert.notes))
 
 
 def _is_heard(alert: Alert, content: bytes, event_dir: Path) -> bool:

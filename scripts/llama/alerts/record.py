@@ -1,14 +1,18 @@
-"""The one form in which every alert arrives, whatever it was written in; all checks are here."""
+"""The one form in which every alert arrives, whatever it was written in; all checks are here.
+
+An event cannot do without id, kind and times: an alert in which these are wrong is refused. Every
+other field that cannot be used is left out, with a note.
+"""
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, printable
 from llama.event.flags import ROLES
 from llama.event.names import check_graceid, is_mock
 from llama.event.skymap_info import ALERT_TYPES, KINDS
@@ -17,7 +21,13 @@ from llama.times import gps_to_iso, iso_to_gps
 _GPS_RANGE = (0.0, 4.1e9)  # 1980 to 2109
 _LABEL = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9 _.+-]{0,39})?")
 _URL = re.compile(r"https?://[^\s<>\"'\\]{1,300}")
+_HOST = re.compile(r"https?://[A-Za-z0-9.-]{1,100}")
+_DETECTOR = re.compile("[A-Z][0-9]")
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,150}(?:,[0-9]{1,6})?")
+_ROUNDING = 1e-6  # of probabilities below 0 or above 1
+_SUM = 1e-3  # of classes, from 1
+_MOST_NOTES = 20
+_MOST_LETTERS = 200  # in the name of a key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +35,10 @@ class Alert:
     """One notice about one gravitational-wave candidate, checked.
 
     Times are ISO 8601 UTC, `far_hz` is in Hz, probabilities in [0, 1]; `skymap` is raw FITS
-    bytes. A bare retraction has neither event time nor FAR.
-    `extra` keeps what the notice says beyond the fields. `LlamaError` for an invalid value.
+    bytes. A bare retraction has neither event time nor FAR. `notes` says which fields of the
+    notice were left out because they cannot be used, and why.
+    `extra` keeps what the notice says beyond the fields. `LlamaError` for an invalid id, kind or
+    time.
     """
 
     graceid: str
@@ -51,6 +63,7 @@ class Alert:
     hardware_injection: bool = False
     internal: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_graceid(self.graceid)
@@ -62,36 +75,37 @@ class Alert:
             self._set("event_time_iso", _normal_time(self.event_time_iso))
         elif self.kind != "Retraction":
             raise LlamaError("the alert has no event time; get the notice again from its source")
-        if self.far_hz is not None:
-            self._set("far_hz", number(self.far_hz, "far"))
-            _require(self.far_hz >= 0, "far", self.far_hz, "a rate in Hz")
-        self._set("pipeline", str(self.pipeline).upper())
-        for name in ("pipeline", "group", "search"):
-            value = getattr(self, name)
-            _require(_matches(_LABEL, value), name, value, "a short name")
-        for detector in self.instruments:
-            valid = isinstance(detector, str) and re.fullmatch("[A-Z][0-9]", detector)
-            _require(bool(valid), "instrument", detector, "a detector like H1")
-        self._set("instruments", tuple(sorted(set(self.instruments))))
-        self._set("classification", _probabilities(self.classification, "classification"))
-        self._set("properties", _probabilities(self.properties, "properties"))
-        total = sum(self.classification.values())
-        if self.classification and abs(total - 1) > 1e-3:
-            raise LlamaError(
-                f"the alert's classification sums to {total:.4g} instead of 1; "
-                "get the notice again from its source"
-            )
-        if self.serial is not None:
-            _require(0 < self.serial < 10**6, "serial number", self.serial, "a small number")
-        if self.gracedb_url is not None:
-            _require(_matches(_URL, self.gracedb_url), "event page", self.gracedb_url, "a URL")
-        if self.skymap_filename is not None:
-            name = self.skymap_filename
-            _require(_matches(_FILENAME, name), "sky map name", name, "a file name")
-        _require_text_and_numbers({"external_coinc": self.external_coinc, "extra": self.extra})
+        notes = Notes(self.notes)
+        self._set("far_hz", notes.number("far", self.far_hz, 0.0, math.inf, "a rate in Hz"))
+        self._set("pipeline", notes.matching("pipeline", self.pipeline, _LABEL) or "")
+        self._set("pipeline", self.pipeline.upper())
+        self._set("group", notes.matching("group", self.group, _LABEL) or "")
+        self._set_search(notes)
+        self._set("instruments", notes.detectors(self.instruments))
+        # alerts before O4 do not say, and all were
+        self._set("significant", notes.flag("significant", self.significant, True))
+        for name in ("hardware_injection", "internal"):  # what is not clearly false may be true
+            self._set(name, notes.flag(name, getattr(self, name), True))
+        self._set("properties", notes.probabilities("properties", self.properties))
+        self._set("classification", notes.classification(self.classification))
+        serial = notes.number("serial number", self.serial, 0, 999_999, "a small number")
+        self._set("serial", int(serial or 0) or None)
+        self._set("gracedb_url", notes.site(self.gracedb_url))
+        filename = notes.matching("sky map name", self.skymap_filename, _FILENAME)
+        self._set("skymap_filename", filename)
+        self._set("external_coinc", notes.storable("external_coinc", self.external_coinc) or None)
+        self._set("extra", notes.storable("", self.extra))
+        self._set("notes", notes.shown())
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
+
+    def _set_search(self, notes: "Notes") -> None:
+        count = len(notes.all)
+        self._set("search", notes.matching("search", self.search, _LABEL) or "")
+        if len(notes.all) > count:  # it may have been a mock data challenge
+            notes.all.append("without a search the event can only be a test")
+            self._set("role", "test")
 
     @cached_property
     def gps_time(self) -> float | None:
@@ -105,32 +119,143 @@ class Alert:
             return "its id is that of a mock or test event"
         if self.role == "test":
             return "its alert has role test"
-        if self.search == "MDC":
+        if self.search.upper() == "MDC":
             return "its search is MDC, a mock data challenge"
         return "it is a hardware injection" if self.hardware_injection else None
 
 
-def number(value: Any, what: str) -> float:
-    """Return `value` (a number or its text) as a finite float; `LlamaError` names `what`."""
-    try:
-        result = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        result = math.nan
-    _require(math.isfinite(result), what, value, "a finite number")
-    return result
+def from_notice(**fields: Any) -> Alert:
+    """Return an `Alert` from fields that may hold anything, as the notice has them."""
+    return Alert(**fields)
+
+
+class Notes:
+    """What was left out of an alert, and the readers of the fields that may be left out."""
+
+    def __init__(self, notes: Iterable[str] = ()) -> None:
+        self.all = list(notes)
+
+    def shown(self) -> tuple[str, ...]:
+        """Return the notes, the first of them where there are many."""
+        more = len(self.all) - _MOST_NOTES
+        return (*self.all[:_MOST_NOTES], *([f"and {more} more were left out"] if more > 0 else []))
+
+    def left_out(self, what: str, value: Any, meaning: str) -> None:
+        """Note that `value` cannot be used."""
+        text = "null" if value is None else f"'{printable(value, 40)}'"
+        self.all.append(f"{printable(what)} {text} is not {meaning} and was left out")
+
+    def number(self, what: str, value: Any, least: float, most: float, kind: str) -> float | None:
+        """Return a number, None where there is none between `least` and `most`."""
+        if value is None:
+            return None
+        found = _float(value)
+        if least <= found <= most and math.isfinite(found):
+            return found
+        self.left_out(what, value, kind if math.isfinite(found) else "a finite number")
+        return None
+
+    def matching(self, what: str, value: Any, pattern: re.Pattern[str]) -> str | None:
+        """Return a text of the given form without spaces around it, None if it is another one."""
+        text = value.strip() if isinstance(value, str) else value
+        if text is None or _matches(pattern, text):
+            return text
+        self.left_out(what, value, "a short name")
+        return None
+
+    def flag(self, what: str, value: Any, default: bool) -> bool:
+        """Return true or false, however it is written; `default` where it is neither."""
+        known = {"1": True, "true": True, "0": False, "false": False}.get(str(value).lower())
+        if known is not None and isinstance(value, bool | int | str):
+            return known
+        self.all.append(f"{what} '{printable(value, 40)}' was taken as {str(default).lower()}")
+        return default
+
+    def detectors(self, value: Any) -> tuple[str, ...]:
+        """Return the detectors in a list, or in a text like H1,L1."""
+        names = re.findall(r"[^,\s]+", value) if isinstance(value, str) else value
+        if not isinstance(names, list | tuple):
+            self.left_out("instruments", value, "a list of detectors")
+            return ()
+        for name in names:
+            if not _matches(_DETECTOR, name):
+                self.left_out("instrument", name, "a detector like H1")
+        return tuple(sorted({name for name in names if _matches(_DETECTOR, name)}))
+
+    def probabilities(self, what: str, raw: Any) -> dict[str, float]:
+        """Return the probabilities that can be used, those beyond 0 or 1 by rounding there."""
+        if not isinstance(raw, Mapping):
+            if raw is not None:
+                self.left_out(what, raw, "a set of probabilities")
+            return {}
+        found = {}
+        for name, value in raw.items():
+            probability = _float(value)
+            clipped = min(max(probability, 0.0), 1.0)
+            if not (name and _matches(_LABEL, name)):
+                self.left_out(f"{what} name", name, "a short name")
+            elif not abs(probability - clipped) <= _ROUNDING:
+                self.left_out(f"{what} {name}", value, "a probability")
+            else:
+                found[name] = clipped
+        return found
+
+    def classification(self, raw: Any) -> dict[str, float]:
+        """Return the probabilities of the classes, none where they do not sum to 1."""
+        found = self.probabilities("classification", raw)
+        total = sum(found.values())
+        if found and abs(total - 1) > _SUM:
+            self.all.append(f"classification sums to {total:.4g} instead of 1 and was left out")
+            return {}
+        return found
+
+    def site(self, value: Any) -> str | None:
+        """Return the address of the event's page, of an odd one its host, which tells tests."""
+        host = _HOST.match(value) if isinstance(value, str) else None
+        if value is None or _matches(_URL, value):
+            return value
+        self.left_out("event page", value, "an address")
+        return f"{host[0]}/" if host else None
+
+    def storable(self, what: str, raw: Any) -> dict[str, Any]:
+        """Return the keys whose values are text and finite numbers, in lists and objects too."""
+        if not isinstance(raw, Mapping):
+            if raw is not None:
+                self.left_out(what, raw, "a JSON object")
+            return {}
+        found = {}
+        for key, value in raw.items():
+            try:
+                json.dumps({key: value}, ensure_ascii=False, allow_nan=False).encode()
+            except (TypeError, ValueError, RecursionError):
+                self.left_out(f"{what} {key}".strip(), value, "text and finite numbers")
+                continue
+            if len(str(key)) > _MOST_LETTERS:
+                self.left_out(f"{what} key".strip(), key, "a short name")
+            else:
+                found[key] = value
+        return found
 
 
 def check_gps(value: Any, what: str) -> float:
     """Return `value` as GPS seconds from 1980 to 2109; `LlamaError` names `what`."""
-    gps = number(value, what)
+    gps = _float(value)
     _require(_GPS_RANGE[0] < gps < _GPS_RANGE[1], what, value, "a time from 1980 to 2109")
     return gps
+
+
+def _float(value: Any) -> float:
+    """Return a number, or the text of one; NaN for everything else."""
+    try:
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _require(condition: bool, what: str, value: Any, meaning: str) -> None:
     if not condition:
         raise LlamaError(
-            f"the alert's {what} {str(value)[:40]!r} is not {meaning}; "
+            f"the alert's {what} '{printable(value, 40)}' is not {meaning}; "
             "get the notice again from its source"
         )
 
@@ -141,22 +266,3 @@ def _matches(pattern: re.Pattern[str], value: Any) -> bool:
 
 def _normal_time(text: str) -> str:
     return gps_to_iso(check_gps(iso_to_gps(text), "time"))
-
-
-def _probabilities(raw: Mapping[str, Any], what: str) -> dict[str, float]:
-    _require(isinstance(raw, Mapping), what, raw, "a set of probabilities")
-    result = {str(name): number(value, f"{what} {name}") for name, value in raw.items()}
-    for name, value in result.items():
-        _require(_matches(_LABEL, name), f"{what} name", name, "a short name")
-        _require(0 <= value <= 1, f"{what} {name}", value, "a probability")
-    return result
-
-
-def _require_text_and_numbers(value: Any) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise LlamaError(
-            f"the alert holds something that is neither text nor a finite number ({error}); "
-            "get the notice again from its source"
-        ) from error

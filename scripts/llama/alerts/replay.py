@@ -6,6 +6,7 @@ alone, and sizes are limited before anything is unpacked.
 
 import json
 import lzma
+import os
 import re
 import tarfile
 import tempfile
@@ -22,6 +23,7 @@ from llama.errors import LlamaError
 from llama.files import is_litter
 
 _MAX_NOTICES = 1_000_000
+_BLANK, _STARTS = b"\xef\xbb\xbf \t\r\n", (b"{", b"<")
 _MAX_TOTAL_BYTES = 50 * 10**9
 _BATCH = 20
 _BYTES_OF_BATCH = 32_000_000
@@ -56,7 +58,7 @@ class _Notice:
 
 
 def replay(path: Path, output_dir: Path, progress: Callable[[int, int], None]) -> Summary:
-    """Put every notice under `path`, a directory or a tar or zip archive, into archive and spool.
+    """Put every notice under `path`, a directory, an archive or a notice, into archive and spool.
 
     Notices are files that begin as JSON or XML do, of at most 8 MB. `progress` is called with
     the number done and of all. What has been replayed in the last 30 days changes nothing.
@@ -82,7 +84,7 @@ def _batches(notices: list[_Notice]) -> Iterator[list[Record]]:
     size = 0
     for notice in notices:
         content = notice.path.read_bytes()
-        batch.append(Record(topic=REPLAY, content=content, key=notice.name.encode()))
+        batch.append(Record(topic=REPLAY, content=content, key=os.fsencode(notice.name)))
         size += len(content)
         if len(batch) == _BATCH or size > _BYTES_OF_BATCH:
             yield batch
@@ -106,8 +108,8 @@ def _survey(path: Path, scratch: Path) -> tuple[list[_Notice], int]:
                 raise LlamaError(f"{path} is larger than any set of notices; replay it in parts")
             with stream:
                 content = b"" if size > MAX_BYTES else stream.read(MAX_BYTES + 1)
-            start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-            if len(content) > MAX_BYTES or start not in (b"{", b"<"):
+            start = content[:200].lstrip(_BLANK)[:1]
+            if len(content) > MAX_BYTES or start not in _STARTS:
                 left_out += 1
                 continue
             place = path / name
@@ -119,8 +121,8 @@ def _survey(path: Path, scratch: Path) -> tuple[list[_Notice], int]:
     except _UNREADABLE as error:
         reason = getattr(error, "strerror", None) or error
         raise LlamaError(
-            f"{path} cannot be read ({str(reason)[:200]}); "
-            "give a directory or a tar, tar.gz or zip archive of notices"
+            f"{path} cannot be read ({' '.join(str(reason).split())[:200]}); "
+            "give a notice, a directory of them, or a tar, tar.gz or zip archive"
         ) from error
     return notices, left_out
 
@@ -137,6 +139,8 @@ def _files(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
             for info in archive.infolist():
                 if not info.is_dir() and not is_litter(info.filename):
                     yield info.filename, info.file_size, archive.open(info)
+    elif _is_notice(path):
+        yield path.name, path.stat().st_size, path.open("rb")
     else:
         # not as a stream ("r|"): that unpacks as much as the archive wants at once
         with tarfile.open(path, "r:*") as tar:
@@ -144,6 +148,11 @@ def _files(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
                 stream = tar.extractfile(member) if member.isreg() else None
                 if stream is not None and not is_litter(member.name):
                     yield member.name, member.size, stream
+
+
+def _is_notice(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(200).lstrip(_BLANK)[:1] in _STARTS
 
 
 def notice_gps(content: bytes) -> float | None:

@@ -20,7 +20,8 @@ its name, in whichever state it is:
     spool/NAME.json               heard, waits for `llama run`
     spool/done/NAME.json          taken over; forgotten after 30 days
     spool/quarantine/NAME.json    could not be taken over: `reason` says why. To try again, move
-                                  it back into spool/
+                                  it back into spool/; into spool/done/ to leave it
+    spool/.begun                  the record that is being taken over, and how often that was begun
 
 Everything is on disk, names too, before `keep`, `finish` and `quarantine` return. When the
 process dies in the middle of `finish` or `quarantine` the entry is pending once more. A replayed
@@ -29,54 +30,43 @@ has to be read from its content. No content has been looked at: it may be anythi
 """
 
 import contextlib
-import json
 import os
-import re
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from llama.errors import LlamaError
-from llama.files import read_json, sha256_bytes, sync_directory, write_bytes, write_json
+from llama.alerts.entry import (
+    REPLAY,
+    Entry,
+    Record,
+    entry_files,
+    has_content,
+    key_text,
+    load_entry,
+    name_of,
+    suffix_of,
+    written,
+)
+from llama.alerts.gwalert import MAX_BYTES
+from llama.errors import LlamaError, printable
+from llama.files import (
+    read_json,
+    sha256_bytes,
+    sha256_file,
+    sync_directory,
+    write_bytes,
+    write_json,
+)
 from llama.times import utc_now
 
-REPLAY = "replay"
+__all__ = ["REPLAY", "Entry", "Record", "Spool"]
+
 # How long brokers, who keep records for a few days, may deliver one again.
 _REDELIVERY_DAYS = 8
-_DONE_KEPT_S = 30 * 86400.0
+_DONE_KEPT_DAYS = 30
 _STALE_S = 3600.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """What was heard: raw bytes (None for Kafka's null), and where in which topic they stood."""
-
-    topic: str
-    content: bytes | None
-    key: bytes | None = None
-    partition: int | None = None
-    offset: int | None = None
-    kafka_time_ms: int | None = None  # Unix time, as the broker or the sender says
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """What the spool says about one record; the same keys are in its JSON file."""
-
-    name: str
-    topic: str
-    partition: int | None
-    offset: int | None
-    key: str | None  # its first 1000 characters; bytes that are not UTF-8 as \\xNN
-    kafka_time_ms: int | None
-    received_at: str  # ISO 8601 UTC with microseconds; later records have later times
-    size_bytes: int
-    is_null: bool
-    sha256: str
-    archive: str  # path of the raw bytes, relative to the output directory
 
 
 class Spool:
@@ -87,6 +77,10 @@ class Spool:
         self.directory = output_dir / "spool"
         self._done = self.directory / "done"
         self._quarantine = self.directory / "quarantine"
+        self._begun = self.directory / ".begun"
+        self._places = {
+            "pending": self.directory, "done": self._done, "quarantine": self._quarantine
+        }  # fmt: skip
         self._last = datetime.min.replace(tzinfo=UTC)
         self._durable: set[Path] = set()
 
@@ -100,7 +94,7 @@ class Spool:
         archived, known = set(), set()
         for record in records:
             content = record.content or b""
-            name = _name(record, content)
+            name = name_of(record, content)
             state = self._state(name)
             if state is not None:
                 known.add(state)
@@ -117,47 +111,94 @@ class Spool:
     def pending(self) -> list[Entry]:
         """Return what waits to be taken over, in the order in which it was heard.
 
-        An entry that was damaged from outside is moved to the quarantine.
+        An entry that was damaged from outside is moved to the quarantine, as it is.
         """
         entries = []
-        for path in _entries(self.directory):
+        for path in entry_files(self.directory):
             try:
-                entries.append(_load(path))
-            except LlamaError as error:
-                _set_aside(path, self._quarantine, str(error))
+                entries.append(load_entry(path))
+            except LlamaError:
+                self._quarantine.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):  # finished by another process
+                    path.replace(self._quarantine / path.name)
         return sorted(entries, key=lambda entry: (entry.received_at, entry.name))
 
     def count(self) -> dict[str, int]:
         """Return how many entries are pending and in quarantine."""
-        places = {"pending": self.directory, "quarantine": self._quarantine}
-        return {state: len(_entries(place)) for state, place in places.items()}
+        return {state: len(entry_files(self._places[state])) for state in ("pending", "quarantine")}
 
     def entries(self) -> dict[str, dict[str, Entry | LlamaError]]:
         """Return every entry by its state and name, or what is wrong with it; change nothing."""
         found: dict[str, dict[str, Entry | LlamaError]] = {}
-        places = {"pending": self.directory, "done": self._done, "quarantine": self._quarantine}
-        for state, place in places.items():
+        for state, place in self._places.items():
             entries = found[state] = {}
-            for path in sorted(_entries(place)):
+            for path in sorted(entry_files(place)):
                 try:
-                    entries[path.stem] = _load(path)
+                    entries[path.stem] = load_entry(path)
                 except LlamaError as error:
                     if path.exists():  # else it has just been taken over
                         entries[path.stem] = error
         return found
 
-    def read(self, entry: Entry) -> bytes:
-        """Return the record's raw bytes; `LlamaError` if the archive has lost them."""
+    def reasons(self) -> Iterator[tuple[str, str]]:
+        """Yield name and reason of what is in quarantine, what was set aside first first."""
+        for path in sorted(entry_files(self._quarantine), key=written):
+            try:
+                load_entry(path)
+                reason = read_json(path).get("reason", "")
+            except LlamaError as error:
+                reason = error
+            if path.exists():  # else it has just been moved away
+                yield printable(path.stem, 200), printable(reason, 2000)
+
+    def longest_wait_s(self) -> float:
+        """Return for how long the first of those that wait has been waiting, 0 if none does."""
+        return time.time() - min(map(written, entry_files(self.directory)), default=time.time())
+
+    def archived(self) -> list[Path]:
+        """Return the records in the archive of which the spool has an entry, if none is lost."""
+        first = f"{utc_now() - timedelta(days=_DONE_KEPT_DAYS - 1):%Y-%m/%d}"
+        days = [
+            day
+            for day in self._output_dir.glob("gcn/[0-9]*-[0-9]*/[0-9]*")
+            if "/".join(day.parts[-2:]) > first
+        ]
+        return sorted(path for day in days for path in day.glob("[!.]*"))
+
+    def check(self, entry: Entry) -> Path:
+        """Return where the raw bytes are; `LlamaError` if the archive has lost or changed them."""
         path = self._output_dir / entry.archive
         try:
-            content = path.read_bytes()
+            same = path.stat().st_size == entry.size_bytes and sha256_file(path) == entry.sha256
         except OSError as error:
             raise LlamaError(
                 f"the archived record {path} cannot be read ({error.strerror}); put it back"
             ) from error
-        if sha256_bytes(content) != entry.sha256:
-            raise LlamaError(f"the archived record {path} has been changed; put the original back")
-        return content
+        if same:
+            return path
+        raise LlamaError(f"the archived record {path} has been changed; put the original back")
+
+    def read(self, entry: Entry) -> bytes:
+        """Return the raw bytes, as `check` does; `LlamaError` for more than any alert has."""
+        if entry.size_bytes > MAX_BYTES:
+            raise LlamaError(
+                f"the record has {entry.size_bytes:,} bytes, more than the {MAX_BYTES:,} of any "
+                f"alert, and was not read; look at {entry.archive}"
+            )
+        return self.check(entry).read_bytes()
+
+    def begin(self, entry: Entry) -> int:
+        """Mark a record as begun; return how many processes died between that and `end`."""
+        deaths = 0
+        with contextlib.suppress(OSError, ValueError):
+            name, count = self._begun.read_text().split()
+            deaths = int(count) if name == entry.name else 0
+        self._begun.write_text(f"{entry.name} {deaths + 1}\n")
+        return deaths
+
+    def end(self) -> None:
+        """Remove the mark: the process has not died of the record."""
+        self._begun.unlink(missing_ok=True)
 
     def finish(self, entry: Entry) -> None:
         """Say that `entry` has been taken over."""
@@ -170,21 +211,27 @@ class Spool:
 
     def quarantine(self, entry: Entry, reason: str) -> None:
         """Set `entry` aside with the reason why it cannot be taken over."""
-        _set_aside(self.directory / f"{entry.name}.json", self._quarantine, reason)
+        name = f"{entry.name}.json"
+        self._done.mkdir(parents=True, exist_ok=True)  # for those who leave it
+        at = f"{utc_now():%Y-%m-%dT%H:%M:%SZ}"
+        about = {"reason": printable(reason, 2000), "quarantined_at": at}
+        write_json(self._quarantine / name, asdict(entry) | about)
+        (self.directory / name).unlink(missing_ok=True)
+        self._sync({self._quarantine, self.directory})
 
     def tidy(self) -> None:
         """Forget what was taken over long ago, and remove what killed processes left behind."""
         now = time.time()
         days = [self._day(utc_now() - timedelta(days=age)) for age in range(2)]
-        for directory in (self.directory, self._done, self._quarantine, *days):
+        for directory in (*self._places.values(), *days):
             for path in directory.glob(".*"):
                 _remove_older(path, now - _STALE_S)
-        for path in _entries(self._done):
-            _remove_older(path, now - _DONE_KEPT_S)
+        for path in entry_files(self._done):
+            _remove_older(path, now - _DONE_KEPT_DAYS * 86400.0)
 
     def _state(self, name: str) -> Path | None:
         """Return the directory that has the entry, None if nothing is known of it."""
-        places = (self.directory, self._done, self._quarantine)
+        places = self._places.values()
         return next((place for place in places if (place / f"{name}.json").exists()), None)
 
     def _archive(self, name: str, record: Record, content: bytes) -> Entry:
@@ -198,7 +245,7 @@ class Spool:
             topic=record.topic[:250],
             partition=record.partition,
             offset=record.offset,
-            key=_text(record.key),
+            key=key_text(record.key),
             kafka_time_ms=record.kafka_time_ms,
             received_at=f"{received:%Y-%m-%dT%H:%M:%S.%f}Z",
             size_bytes=len(content),
@@ -212,17 +259,17 @@ class Spool:
 
         What was changed from outside is never overwritten: the bytes go beside it.
         """
-        file_name = f"{name}{_suffix(content)}"
+        file_name = f"{name}{suffix_of(content)}"
         days = [self._day(received - timedelta(days=age)) for age in range(_REDELIVERY_DAYS)]
         candidates = [day / file_name for day in days]
         for path in candidates:
-            if path.exists() and path.read_bytes() == content:
+            if has_content(path, content):
                 return path
         path = candidates[0]
         for number in range(2, 1000):
-            if not path.exists() or path.read_bytes() == content:
+            if not path.exists() or has_content(path, content):
                 break
-            path = path.with_name(f"{name}.{number}{_suffix(content)}")
+            path = path.with_name(f"{name}.{number}{suffix_of(content)}")
         return path
 
     def _day(self, moment: datetime) -> Path:
@@ -238,59 +285,6 @@ class Spool:
                     if above == self._output_dir:
                         break
                 self._durable.add(directory)
-
-
-def _name(record: Record, content: bytes) -> str:
-    """Return the record's name: safe in any file system whatever the topic is called."""
-    digest = sha256_bytes(content)
-    if record.partition is None or record.offset is None:
-        return f"{REPLAY}-{digest[:32]}"
-    topic = re.sub(r"[^A-Za-z0-9._-]", "_", record.topic[:100]).lstrip(".") or "_"
-    return f"{topic}-{record.partition}-{record.offset:09d}-{digest[:16]}"
-
-
-def _suffix(content: bytes) -> str:
-    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    return {b"{": ".json", b"<": ".xml"}.get(start, ".bin")
-
-
-def _text(key: bytes | None) -> str | None:
-    return None if key is None else key[:1000].decode("utf-8", "backslashreplace")[:1000]
-
-
-def _entries(directory: Path) -> list[Path]:
-    return [path for path in directory.glob("*.json") if not path.name.startswith(".")]
-
-
-def _load(path: Path) -> Entry:
-    content: Any = read_json(path)
-    names = [field.name for field in fields(Entry)]
-    if not isinstance(content, dict) or not set(names) <= content.keys():
-        raise LlamaError(f"{path} is not an entry of the spool; remove it")
-    entry = Entry(**{name: content[name] for name in names})
-    inside = isinstance(entry.archive, str) and re.fullmatch(
-        r"gcn/[^/]+/[^/]+/[^/]+", entry.archive
-    )
-    safe = inside and ".." not in entry.archive.split("/")
-    if entry.name != path.stem or not safe or not isinstance(entry.received_at, str):
-        raise LlamaError(f"{path} has been changed; remove it")
-    return entry
-
-
-def _set_aside(path: Path, quarantine: Path, reason: str) -> None:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        content = None
-    target = quarantine / path.name
-    if isinstance(content, dict):
-        at = f"{utc_now():%Y-%m-%dT%H:%M:%SZ}"
-        write_json(target, content | {"reason": reason[:2000], "quarantined_at": at})
-    elif path.exists():
-        write_bytes(target, path.read_bytes())
-    path.unlink(missing_ok=True)
-    for directory in (quarantine, path.parent):
-        sync_directory(directory)
 
 
 def _remove_older(path: Path, limit_s: float) -> None:

@@ -18,13 +18,14 @@ from llama.alerts.intake import IntakeResult, create_event
 from llama.alerts.lock import is_processed, locked
 from llama.alerts.record import Alert
 from llama.alerts.spool import Entry, Spool
-from llama.errors import LlamaError
+from llama.errors import LlamaError, sentence
 from llama.event.flags import PRESETS, read_flags
 from llama.event.skymap_info import FILE_NAME, read_info
 from llama.files import sync_directory, write_json
 from llama.times import utc_now
 
 _JSON_KEYS = ("superevent_id", "alert_type", "event")
+_MOST_DEATHS = 2  # of processes in the middle of one record
 
 log = logging.getLogger("llama.run")
 
@@ -62,7 +63,12 @@ def take_over(
             try:
                 taken = _take(spool, entry, output_dir / "current_run", new_event_flags, running)
             except (LlamaError, OSError) as error:  # what cannot be written now
-                taken = Taken(entry, stays=True, said=f"{entry.name} waits: {error}")
+                taken = Taken(entry, stays=True, said=f"{entry.name} waits: {sentence(error)}")
+            except Exception as error:  # not even the quarantine took it
+                log.exception("a defect of LLAMA, met by %s", entry.name)
+                taken = Taken(entry, stays=True, said=f"{entry.name} waits: {sentence(error)}")
+            finally:
+                spool.end()
             yield taken
 
 
@@ -94,6 +100,11 @@ def _take(
     spool: Spool, entry: Entry, run_dir: Path, preset: str, running: Collection[str]
 ) -> Taken:
     try:
+        if spool.begin(entry) >= _MOST_DEATHS:
+            raise LlamaError(
+                f"{_MOST_DEATHS} processes that took it over were killed in the middle of it, for "
+                "want of memory perhaps; move it back into spool/ to try again"
+            )
         return _take_alert(spool, entry, run_dir, preset, running)
     except LlamaError as error:
         if _may_pass(error.__cause__):
@@ -103,7 +114,7 @@ def _take(
         raise
     except Exception as error:  # a record may hold anything, and others wait behind it
         log.exception("a defect of LLAMA, met by %s", entry.name)
-        reason = f"a defect of LLAMA: {error!r}"
+        reason = sentence(error)
     spool.quarantine(entry, reason)
     said = f"{entry.name} is in quarantine: {reason}"
     return Taken(entry, quarantined=True, said=said)
@@ -140,7 +151,7 @@ def _take_alert(
         sync_directory(directory)
     spool.finish(entry)
     what = f"revision {result.revision}" if result.changed else "nothing new"
-    said = "; ".join((f"{alert.graceid}: {alert.kind}, {what}", *result.notes))
+    said = "; ".join((f"{alert.graceid}: {alert.kind}, {what}", *alert.notes, *result.notes))
     return Taken(entry, alert.graceid, changed=result.changed, said=said)
 
 

@@ -1,10 +1,10 @@
 """VOEvent notices of LVK, as sent in O2, O3 and O4 (by LVK itself or passed on by GCN)."""
 
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from llama.alerts.record import Alert, number
-from llama.errors import LlamaError
+from llama.alerts.record import Alert, from_notice
+from llama.errors import LlamaError, printable
 from llama.event.skymap_info import KINDS
 from llama.voxml import MAX_BYTES, Params, params_of, parse, text
 
@@ -33,32 +33,31 @@ def parse_voevent(content: bytes) -> Alert:
     top = {name.lower(): value for (group, name), value in params.items() if not group}
     if not top.get("graceid"):
         raise LlamaError(
-            f"the VOEvent {root.get('ivorn', 'without ivorn')[:80]} is not an LVK "
+            f"the VOEvent {printable(root.get('ivorn', 'without ivorn'))} is not an LVK "
             "gravitational-wave alert (it has no GraceID); give one of LVK's notices"
         )
     kind = _kind(top)
-    far = top.get("far")
-    return Alert(
+    return from_notice(
         graceid=top["graceid"],
         kind=kind,
         alert_type="gcn",
         notice_time=text(root, "{*}Who/{*}Date") or _lacks("Who/Date"),
         event_time_iso=text(root, "{*}WhereWhen//{*}ISOTime"),
-        far_hz=None if far is None else number(far, "FAR"),
+        far_hz=top.get("far"),
         pipeline=top.get("pipeline", ""),
         group=top.get("group", ""),
         search=top.get("search", ""),
-        instruments=tuple(re.findall(r"[^,\s]+", top.get("instruments", ""))),
-        significant=_flag(top, "significant", default=True),
+        instruments=top.get("instruments", ""),
+        significant=top.get("significant") or True,
         classification=_group(params, "Classification"),
         properties=_group(params, "Properties") or _o2_properties(top),
-        serial=_serial(top.get("pkt_ser_num")),
+        serial=top.get("pkt_ser_num") or None,
         role="observation" if root.get("role") == "observation" else "test",
         gracedb_url=top.get("eventpage") or None,
         skymap_filename=_skymap_filename(params),
         external_coinc=_external(params),
-        hardware_injection=_flag(top, "hardwareinj"),
-        internal=_flag(top, "internal"),
+        hardware_injection=top.get("hardwareinj") or False,
+        internal=top.get("internal") or False,
         extra={
             "ivorn": root.get("ivorn", ""),
             **{
@@ -75,46 +74,32 @@ def _lacks(what: str) -> NoReturn:
 
 
 def _kind(top: dict[str, str]) -> str:
-    if _flag(top, "retraction"):
+    retraction = top.get("retraction", "").lower()
+    if retraction not in ("", "0", "1", "true", "false"):
+        said = printable(retraction, 40)
+        raise LlamaError(f"the VOEvent has retraction '{said}'; it must be 0 or 1")
+    if retraction in ("1", "true"):
         return "Retraction"
     name = top.get("alerttype", "").lower().replace("_", "").replace(" ", "")
     kind = _KIND_OF_NAME.get(name) or _KIND_OF_PACKET.get(top.get("packet_type", ""))
     if kind is None:
         raise LlamaError(
-            f"the VOEvent has AlertType {top.get('alerttype', '')[:40]!r} and Packet_Type "
-            f"{top.get('packet_type', '')[:10]!r}, which is no alert about a candidate; "
+            f"the VOEvent has AlertType '{printable(top.get('alerttype', ''), 40)}' and "
+            f"Packet_Type '{printable(top.get('packet_type', ''), 10)}', which is no alert about a "
+            f"candidate; "
             f"give one of {', '.join(KINDS)}"
         )
     return kind
 
 
-def _flag(top: dict[str, str], name: str, default: bool = False) -> bool:
-    text = top.get(name, "").lower()
-    if text in ("", "0", "1", "true", "false"):
-        return text in ("1", "true") if text else default
-    raise LlamaError(f"the VOEvent has {name} {text[:40]!r}; it must be 0 or 1")
+def _group(params: Params, wanted: str) -> dict[str, Any]:
+    return {name: value for (group, name), value in params.items() if group == wanted}
 
 
-def _serial(text: str | None) -> int | None:
-    if not text:
-        return None
-    if re.fullmatch("[0-9]{1,6}", text):
-        return int(text) or None
-    raise LlamaError(f"the VOEvent has Pkt_Ser_Num {text[:40]!r}; it must be a number from 1")
-
-
-def _group(params: Params, wanted: str) -> dict[str, float]:
-    return {
-        name: number(value, f"{wanted} {name}")
-        for (group, name), value in params.items()
-        if group == wanted
-    }
-
-
-def _o2_properties(top: dict[str, str]) -> dict[str, float]:
+def _o2_properties(top: dict[str, str]) -> dict[str, Any]:
     """O2 gave these outside any group, with empty values for burst candidates."""
     names = {"probhasns": "HasNS", "probhasremnant": "HasRemnant"}
-    return {new: number(top[old], new) for old, new in names.items() if top.get(old)}
+    return {new: top[old] for old, new in names.items() if top.get(old)}
 
 
 def _skymap_filename(params: Params) -> str | None:
@@ -132,5 +117,12 @@ def _external(params: Params) -> dict[str, str | float] | None:
     for (group, name), value in params.items():
         if group == "External Coincidence":
             key = name.lower().removeprefix("external_")
-            found[key] = number(value, name) if key.startswith("time_") else value
+            found[key] = _number(value) if key.startswith("time_") else value
     return found or None
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text

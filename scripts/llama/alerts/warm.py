@@ -4,10 +4,35 @@ Compiled code is kept (llama.stats.compiled) until the sources change; then it t
 seconds, which the daemon spends when it starts, in a process of its own with low priority.
 """
 
+import contextlib
+import logging
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from llama.settings import Settings, load
+
+log = logging.getLogger("llama.run")
+
+
+@contextlib.contextmanager
+def compiling_ahead() -> Iterator[None]:
+    """Compile the statistic in the background; without neutrino archive that fails, in silence."""
+    silent = subprocess.DEVNULL
+    command = [sys.executable, "-m", "llama.alerts.warm"]
+    process = None
+    try:
+        process = subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent)
+    except OSError as error:  # the first alert takes some seconds longer
+        log.warning("the statistic is not compiled ahead: %s", error)
+    try:
+        yield
+    finally:
+        if process:
+            process.terminate()
+            process.wait()
 
 
 def main() -> None:

@@ -34,8 +34,9 @@ class Workflow:
         self._clone = find_clone()
         self._settings = {} if found is None else {"LLAMA_CONFIG": str(found.resolve())}
 
-    def make(self, directory: str, log: Path) -> "subprocess.Popen[bytes]":
-        """Start making every product of an event; messages go to `log`."""
+    def make(self, directory: str) -> "subprocess.Popen[bytes]":
+        """Start making every product of an event; messages go to its `log`."""
+        log = self.log(directory)
         return self._start([f"{directory}/all", "--quiet", "host", "reason"], log, log)
 
     def summarise(
@@ -63,9 +64,10 @@ class Workflow:
         except OSError as error:
             raise LlamaError(f"cannot start snakemake: {error}; see {log}") from error
 
-    def logs(self, directory: str) -> Path:
-        """Return where the logs of an event are."""
-        return self._output_dir / "logs" / directory.replace("current_run/", "events/", 1)
+    def log(self, directory: str) -> Path:
+        """Return where the messages about an event go."""
+        logs = self._output_dir / "logs" / directory.replace("current_run/", "events/", 1)
+        return logs / "llamad-snakemake.log"
 
     def reason(self, log: Path) -> str:
         """Return in one sentence why the run that wrote `log` failed."""

@@ -1,6 +1,7 @@
 """`llama audit`: proof that records, events and messages agree, and that nothing is out of date."""
 
 import argparse
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from llama.cli.parsers import Subparsers, add_command
 
 if TYPE_CHECKING:
     from llama.event.audit import Finding
+
+log = logging.getLogger("llama.audit")
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -73,16 +76,21 @@ def _event(output_dir: Path, directory: str) -> "list[Finding] | None":
     """Return what is wrong with one event, None while it is being made."""
     from llama.alerts.audit import audit_alerts
     from llama.alerts.lock import is_processed
-    from llama.event.audit import audit_files
+    from llama.errors import sentence
+    from llama.event.audit import Finding, audit_files
     from llama.publish.audit import audit_messages
 
     event, before = output_dir / directory, _stamps(output_dir / directory)
     target = f"{directory.replace('current_run/', 'events/', 1)}/all"
-    found = [
-        *audit_alerts(output_dir, event),
-        *audit_files(output_dir, event, target),
-        *audit_messages(event, target),
-    ]
+    try:
+        found = [
+            *audit_alerts(output_dir, event),
+            *audit_files(output_dir, event, target),
+            *audit_messages(event, target),
+        ]
+    except Exception as error:  # a file may hold anything, and the other events are audited
+        log.exception("a defect of LLAMA, met by %s", directory)
+        found = [Finding(event.name, "files", f"cannot be told: {sentence(error)}")]
     return None if is_processed(event) or _stamps(event) != before else found
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -33,7 +34,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _gcn(options: argparse.Namespace) -> None:
-    from llama.alerts.daemon import log_to, start_in_background, stop
+    from llama.alerts.daemon import last_words, log_to, start_in_background, stop
     from llama.alerts.health import lock_path
     from llama.alerts.kafka import client_config
     from llama.alerts.listen import COMMAND, listen
@@ -47,7 +48,8 @@ def _gcn(options: argparse.Namespace) -> None:
     config = client_config(settings.listen, options.bootstrap_servers)
     if options.foreground:
         log_to(log)
-        listen(settings, config, _alarm(settings.listen.alarm_slack))
+        with last_words(logging.getLogger("llama.listen")):
+            listen(settings, config, _alarm(settings.listen.alarm_slack))
         return
     servers = options.bootstrap_servers
     words = ["listen", "gcn", "-F", *(["--bootstrap-servers", servers] if servers else [])]

@@ -1,11 +1,14 @@
 """`llama publish`: what goes where, why not, and sending it now."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
 from llama.cli.common import ask, say
 from llama.cli.parsers import Subparsers, add_command
+
+log = logging.getLogger("llama.publish")
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -71,13 +74,15 @@ def _destinations(settings: Any) -> dict[str, dict[str, Any]]:
 
 
 def _show(event: Path, channel: str, destinations: dict[str, Any]) -> int:
-    from llama.errors import LlamaError
+    from llama.errors import LlamaError, sentence
     from llama.publish.deliver import plan
 
     try:
         made = plan(event, channel, destinations)
-    except LlamaError as error:
-        print(f"{event.name}  {channel:8} cannot tell: {error}")
+    except Exception as error:
+        if not isinstance(error, LlamaError):
+            log.exception("%s %s", event.name, channel)
+        print(f"{event.name}  {channel:8} cannot tell: {sentence(error)}")
         return 1
     if made.reasons:
         print(f"{event.name}  {channel:8} nothing would be sent: {made.reasons[0]}")
@@ -97,15 +102,17 @@ def _show(event: Path, channel: str, destinations: dict[str, Any]) -> int:
 
 
 def _send(event: Path, channel: str, destinations: dict[str, Any]) -> int:
-    from llama.errors import LlamaError
+    from llama import errors
     from llama.publish.deliver import publish, sentence, write_receipt
 
     try:
         receipt = publish(event, channel, destinations)
-    except LlamaError as error:
-        say(f"{event.name} {channel}: {error}")
+        write_receipt(event, receipt)
+    except Exception as error:  # the other channels and events are told all the same
+        if not isinstance(error, errors.LlamaError):
+            log.exception("%s %s", event.name, channel)
+        say(f"{event.name} {channel}: {errors.sentence(error)}")
         return 1
-    write_receipt(event, receipt)
     print(f"{event.name} {sentence(receipt)}")
     return 0
 

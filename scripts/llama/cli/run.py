@@ -77,7 +77,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _run(options: argparse.Namespace) -> int | None:
     from llama.alerts import daemon
-    from llama.alerts.keeper import COMMAND, daemon_lock
+    from llama.alerts.failing import daemon_lock
+    from llama.alerts.keeper import COMMAND
     from llama.settings import load
 
     settings = load()
@@ -99,7 +100,8 @@ def _run(options: argparse.Namespace) -> int | None:
 
 def _keep(options: argparse.Namespace, settings: "Settings", choice: "Choice") -> int | None:
     from llama.alerts import daemon
-    from llama.alerts.keeper import COMMAND, daemon_lock, run_daemon, run_once
+    from llama.alerts.failing import daemon_lock
+    from llama.alerts.keeper import COMMAND, run_daemon, run_once
 
     lock = daemon_lock(settings.output_dir)
     if options.restart and daemon.holder(lock) is not None:
@@ -120,9 +122,10 @@ def _keep(options: argparse.Namespace, settings: "Settings", choice: "Choice") -
 
         write_run_page(settings)
 
-    if options.runonce:
-        return 1 if run_once(settings, choice, stop, show) else 0
-    run_daemon(settings, choice, stop, show)
+    with daemon.last_words(logging.getLogger("llama.run")):
+        if options.runonce:
+            return 1 if run_once(settings, choice, stop, show) else 0
+        run_daemon(settings, choice, stop, show)
     return None
 
 
@@ -158,14 +161,19 @@ def _choice(options: argparse.Namespace, settings: "Settings") -> "Choice":
 
 def _say_running(settings: "Settings") -> int:
     from llama.alerts.daemon import holder
-    from llama.alerts.failing import Failing
-    from llama.alerts.keeper import COMMAND, daemon_lock, failing_path
+    from llama.alerts.failing import Failing, daemon_lock, troubles_of_run
+    from llama.alerts.keeper import COMMAND
     from llama.alerts.spool import Spool
+    from llama.cli.common import plural
+    from llama.errors import printable
 
     pid = holder(daemon_lock(settings.output_dir))
     print(f"{COMMAND} is running, pid {pid}" if pid else f"{COMMAND} is not running")
     counts = Spool(settings.output_dir).count()
     print(f"  spool    {counts['pending']:,} waiting, {counts['quarantine']:,} in quarantine")
-    for directory, line in sorted(Failing(failing_path(settings.output_dir)).events.items()):
-        print(f"  failing  {directory}, {line['times']} times: {line['reason']}")
+    for directory, line in sorted(Failing(settings.output_dir).events.items()):
+        times = plural(line["times"], "time")
+        print(f"  failing  {printable(directory)}, {times}: {printable(line['reason'], 500)}")
+    for trouble in troubles_of_run(settings.output_dir):
+        print(f"  trouble  {trouble}")
     return 0 if pid else 1

@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> None:
         role=_role(args, alert, run_dir / alert.graceid),
         force=args.force,
     )
-    for note in result.notes:
+    for note in (*alert.notes, *result.notes):
         say(f"note: {note}")
     if result.changed:
         retracted = " (RETRACTED)" if alert.kind == "Retraction" else ""

@@ -1,5 +1,6 @@
 """Which event directories a run keeps up to date: the newest, and of them those asked for."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -34,8 +35,9 @@ def newest_events(run_dir: Path, count: int, pattern: str = "*") -> list[str]:
         return []
     for name in names:
         path = run_dir / name / FILE_NAME
-        if fnmatchcase(name, pattern) and path.exists():
-            written[name] = path.stat().st_mtime
+        if fnmatchcase(name, pattern):
+            with contextlib.suppress(OSError):  # not there, or just moved away
+                written[name] = path.stat().st_mtime
     return sorted(written, key=lambda name: -written[name])[:count]
 
 

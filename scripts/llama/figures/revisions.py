@@ -100,6 +100,7 @@ def _said(alert: Alert) -> dict[str, str]:
         "False-alarm rate": MISSING if rate is None else f"{rate:.3g} Hz",
         "Pipeline": clean(alert.pipeline or MISSING, 40),
         "Classification": clean(", ".join(classes) or MISSING, 120),
+        **({"Left out": clean("; ".join(alert.notes), 600)} if alert.notes else {}),
     }
 
 

@@ -4,16 +4,18 @@ Made by `llama run`, `llama status` and the rule `write_status`, which is outdat
 asked for: the page shows what no file knows (locks, silence, ages).
 """
 
+import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from llama.alerts.daemon import holder
-from llama.alerts.health import examine, span
+from llama.alerts.failing import daemon_lock, pass_lock, problems_of_run
+from llama.alerts.health import examine, problems_of_spool, span
 from llama.alerts.spool import Spool
-from llama.errors import LlamaError
+from llama.errors import LlamaError, sentence
 from llama.event.flags import read_flags
 from llama.event.names import GRACEID_PATTERN, has_skymap, products, significance_name
 from llama.event.provenance import software
@@ -27,6 +29,7 @@ from llama.settings.model import Settings
 from llama.times import utc_now
 
 Record = Mapping[str, Any]
+Part = tuple[bool, list[str]]  # whether it is well, and words about it
 Cell = tuple[str, float | str | None]  # what is shown, and what it is sorted by if that differs
 
 HEADER = [
@@ -37,6 +40,9 @@ NUMBERS = (2, 3, 4, 7, 8, 9)
 HIDDEN = "blinded"
 _PASS_LATE_S = 600.0
 _SENT_LATE_S = 300.0
+_SHOWN = 5
+
+log = logging.getLogger("llama.run")
 
 
 def write_run_page(
@@ -56,7 +62,15 @@ def run_content(settings: Settings) -> dict[str, Any]:
     """Return the page as lists and strings: marks, lead, health, rows; blinded values hidden."""
     output_dir, now = settings.output_dir, utc_now()
     rows = _rows(output_dir)
-    health = [_listener(settings), _run(output_dir), _spool(output_dir), _outbox(output_dir)]
+    broken = [row["name"] for row in rows if "BROKEN" in row["marks"]]
+    parts: dict[str, Callable[[], Part]] = {
+        "Listener": lambda: _listener(settings),
+        "Run": lambda: _run(output_dir),
+        "Events": lambda: _events(rows, broken),
+        "Spool": lambda: _spool(output_dir),
+        "Outbox": lambda: _outbox(output_dir),
+    }
+    health = [(name, *_tell(name, part)) for name, part in parts.items()]
     bad = [name.lower() for name, well, _ in health if not well]
     kinds = [mark for row in rows for mark in row["marks"]]
     return {
@@ -76,6 +90,21 @@ def run_content(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _tell(name: str, part: Callable[[], Part]) -> Part:
+    """Return whether a part of LLAMA is well, and words; what cannot be told is not well."""
+    try:
+        return part()
+    except Exception as error:
+        log.exception("cannot tell how it is: %s", name)
+        return False, [f"Cannot tell how it is: {clean(sentence(error), 300)}."]
+
+
+def _events(rows: list[dict[str, Any]], broken: list[str]) -> Part:
+    shown = ", ".join(broken[:_SHOWN]) + (" and more" if len(broken) > _SHOWN else "")
+    words = [f"{len(broken)} of {len(rows)} cannot be read: {shown}; their rows say why."]
+    return not broken, words if broken else [f"{len(rows)} can be read."]
+
+
 def _rows(output_dir: Path) -> list[dict[str, Any]]:
     directories = [
         path
@@ -92,10 +121,12 @@ def _row(event_dir: Path) -> dict[str, Any]:
     row = {"name": event_dir.name, "page": page if there else None}
     try:
         marks, cells = _cells(event_dir)
-    except LlamaError as error:
+    except Exception as error:  # a file of the event may hold anything; the others are shown
+        if not isinstance(error, LlamaError):
+            log.exception("%s cannot be shown", event_dir.name)
         missing: Cell = (MISSING, "")
         cells = [missing] * (len(HEADER) - 2)
-        cells[HEADER.index("State") - 2] = (clean(error, 200), None)
+        cells[HEADER.index("State") - 2] = (clean(sentence(error), 200), None)
         return row | {"marks": ["BROKEN"], "cells": cells}
     return row | {"marks": marks, "cells": cells}
 
@@ -158,7 +189,7 @@ def _state(event_dir: Path, info: Record, significance: Record) -> str:
     return "complete"
 
 
-def _listener(settings: Settings) -> tuple[str, bool, list[str]]:
+def _listener(settings: Settings) -> Part:
     state, problems = examine(settings.output_dir, settings.listen)
     words = [problem[:1].upper() + problem[1:] + "." for problem in problems]
     if state is not None:
@@ -169,12 +200,12 @@ def _listener(settings: Settings) -> tuple[str, bool, list[str]]:
             for what, when in times
         ]
         words.append("; ".join(ago) + ".")
-    return "Listener", not problems, words
+    return not problems, words
 
 
-def _run(output_dir: Path) -> tuple[str, bool, list[str]]:
+def _run(output_dir: Path) -> Part:
     runner = output_dir / "runner"
-    pid = holder(runner / "daemon.lock") or holder(runner / "lock")
+    pid = holder(daemon_lock(output_dir)) or holder(pass_lock(output_dir))
     locks = [path.stat().st_mtime for path in runner.glob("*lock")]
     last_s = time.time() - max(locks) if locks else None
     words = [f"Running, pid {pid}."] if pid else []
@@ -182,39 +213,28 @@ def _run(output_dir: Path) -> tuple[str, bool, list[str]]:
     idle = pid is None and (last_s is None or last_s > _PASS_LATE_S)
     if idle:
         words.append("Nobody keeps the events; start llama run, or llama cron install.")
-    failing = _failing(runner / "failing.json")
-    words += [f"{clean(event, 60)} fails: {clean(reason, 200)}" for event, reason in failing]
+    problems = problems_of_run(output_dir)
+    words += [clean(problem, 400) for problem in problems]
     cron_failed = (output_dir / "logs" / "cron.failed").exists()
     if cron_failed:
         words.append("The last pass that cron started has failed; see logs/cron.log.")
-    return "Run", not (idle or failing or cron_failed), words
+    return not (idle or problems or cron_failed), words
 
 
-def _failing(path: Path) -> list[tuple[str, str]]:
-    try:
-        content = _read(path)
-    except LlamaError:
-        return [(path.name, "cannot be read")]
-    return [
-        (event, line.get("reason", "") if isinstance(line, dict) else "")
-        for event, line in content.items()
-    ]
-
-
-def _spool(output_dir: Path) -> tuple[str, bool, list[str]]:
-    counts = Spool(output_dir).count()
+def _spool(output_dir: Path) -> Part:
+    counts, problems = Spool(output_dir).count(), problems_of_spool(output_dir)
     words = [f"{counts['pending']:,} waiting to be taken over, {counts['quarantine']:,} set aside."]
-    return "Spool", not counts["quarantine"], words
+    return not problems, [*words, *(clean(problem, 400) + "." for problem in problems)]
 
 
-def _outbox(output_dir: Path) -> tuple[str, bool, list[str]]:
+def _outbox(output_dir: Path) -> Part:
     left = [
         f"{path.parent.name}: {', '.join(waiting(path.parent))}"
         for path in sorted((output_dir / "current_run").glob("*/outbox"))
         if waiting(path.parent)
     ]
     old = [path for path in (output_dir / "current_run").glob("*/outbox") if _is_stuck(path)]
-    return "Outbox", not old, [clean(line, 200) for line in left] or ["Nothing waits to be sent."]
+    return not old, [clean(line, 200) for line in left] or ["Nothing waits to be sent."]
 
 
 def _is_stuck(outbox: Path) -> bool:

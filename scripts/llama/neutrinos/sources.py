@@ -1,5 +1,6 @@
 """Where the neutrinos of an event may come from; how to add a source is in docs/neutrinos.md."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, sentence
 from llama.neutrinos.archive import Archive
 from llama.times import gps_to_mjd
 
@@ -23,6 +24,8 @@ _BUILT_IN = {
 }
 
 Rows = list[dict[str, Any]]
+
+log = logging.getLogger("llama.neutrinos")
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,30 @@ def _class(kind: str) -> Any:
 def state_of(sources: Sequence[Source], start_gps: float, stop_gps: float, online: bool) -> Any:
     """Return JSON that changes when `collect` would return something else."""
     return [
-        [source.name, source.state(start_gps, stop_gps)] for source in _allowed(sources, online)
+        [source.name, _state(source, start_gps, stop_gps)] for source in _allowed(sources, online)
     ]
+
+
+def _state(source: Source, start_gps: float, stop_gps: float) -> Any:
+    """Return the state of a source; one that fails all the same stops no other event."""
+    try:
+        return source.state(start_gps, stop_gps)
+    except Exception as error:
+        log.exception("the neutrino source %s cannot tell its state", source.name)
+        return ["failed", type(error).__name__]
+
+
+def _fetch(source: Source, start_gps: float, stop_gps: float) -> Found:
+    """Return what a source has; `LlamaError` names the one that fails, however it does."""
+    try:
+        return source.fetch(start_gps, stop_gps)
+    except LlamaError:
+        raise
+    except Exception as error:
+        raise LlamaError(
+            f"the neutrino source {source.name} fails ({sentence(error)}); mend it, or take it out "
+            "of neutrinos.source"
+        ) from error
 
 
 def collect(
@@ -130,7 +155,7 @@ def collect(
     """
     parts, rows, seen = [], Rows(), set()
     for source in _allowed(sources, online):
-        found = source.fetch(start_gps, stop_gps)
+        found = _fetch(source, start_gps, stop_gps)
         if not found.covers:
             continue
         declared = {name: getattr(source, name) for name in ("time_scale", "sigma", "completeness")}

@@ -1,0 +1,100 @@
+"""One record that was heard, and what the spool says about it."""
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from llama.errors import LlamaError
+from llama.files import read_json, sha256_bytes
+
+REPLAY = "replay"
+_MOST_BYTES = 100_000  # of an entry
+_REMEDY = "remove it, and hear its record in gcn/ again with llama listen replay"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What was heard: raw bytes (None for Kafka's null), and where in which topic they stood."""
+
+    topic: str
+    content: bytes | None
+    key: bytes | None = None
+    partition: int | None = None
+    offset: int | None = None
+    kafka_time_ms: int | None = None  # Unix time, as the broker or the sender says
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What the spool says about one record; the same keys are in its JSON file."""
+
+    name: str
+    topic: str
+    partition: int | None
+    offset: int | None
+    key: str | None  # its first 1000 characters; bytes that are not UTF-8 as \\xNN
+    kafka_time_ms: int | None
+    received_at: str  # ISO 8601 UTC with microseconds; later records have later times
+    size_bytes: int
+    is_null: bool
+    sha256: str
+    archive: str  # path of the raw bytes, relative to the output directory
+
+
+def name_of(record: Record, content: bytes) -> str:
+    """Return the record's name: safe in any file system whatever the topic is called."""
+    digest = sha256_bytes(content)
+    if record.partition is None or record.offset is None:
+        return f"{REPLAY}-{digest[:32]}"
+    topic = re.sub(r"[^A-Za-z0-9._-]", "_", record.topic[:100]).lstrip(".") or "_"
+    return f"{topic}-{record.partition}-{record.offset:09d}-{digest[:16]}"
+
+
+def suffix_of(content: bytes) -> str:
+    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    return {b"{": ".json", b"<": ".xml"}.get(start, ".bin")
+
+
+def key_text(key: bytes | None) -> str | None:
+    return None if key is None else key[:1000].decode("utf-8", "backslashreplace")[:1000]
+
+
+def has_content(path: Path, content: bytes) -> bool:
+    """Tell whether a file has `content`; one of another size is not read."""
+    same_size = path.exists() and path.stat().st_size == len(content)
+    return same_size and path.read_bytes() == content
+
+
+def load_entry(path: Path) -> Entry:
+    """Return the entry in a file of the spool; `LlamaError` if it is none, or was changed."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        size = 0  # `read_json` says why
+    if size > _MOST_BYTES:
+        raise LlamaError(f"{path} has {size:,} bytes, more than any entry of the spool; {_REMEDY}")
+    content: Any = read_json(path)
+    names = get_type_hints(Entry)
+    if not isinstance(content, dict) or not names.keys() <= content.keys():
+        raise LlamaError(f"{path} is not an entry of the spool; {_REMEDY}")
+    entry = Entry(**{name: content[name] for name in names})
+    typed = all(isinstance(content[name], kind) for name, kind in names.items())
+    inside = typed and re.fullmatch(r"gcn/[^/]+/[^/]+/[^/]+", entry.archive)
+    if not inside or ".." in entry.archive.split("/") or entry.name != path.stem:
+        raise LlamaError(f"{path} has been changed; {_REMEDY}")
+    return entry
+
+
+def entry_files(directory: Path) -> list[Path]:
+    """Return the files of entries in a directory of the spool."""
+    return [path for path in directory.glob("*.json") if not path.name.startswith(".")]
+
+
+def written(path: Path) -> float:
+    """Return when a file was written, in Unix seconds."""
+    try:
+        return path.stat().st_mtime
+    except OSError:  # it has just been moved away
+        return time.time()
