@@ -60,7 +60,15 @@ def _take(client: GraceDBClient, run_dir: Path, graceid: str) -> str | None:
     skymap = None
     if alert.kind != "Retraction" and alert.skymap_filename:
         skymap = (alert.skymap_filename, client.file(graceid, alert.skymap_filename))
-    result = create_event(run_dir, alert, alert_content=content, alert_suffix="json", skymap=skymap)
+    result = create_event(
+        run_dir,
+        alert,
+        alert_content=content,
+        alert_suffix="json",
+        skymap=skymap,
+        # the notice may have been heard while GraceDB answered
+        unless=lambda: _is_heard(alert, content, event_dir),
+    )
     if not result.changed:
         return "nothing new"
     named = f"; its sky map is {skymap[0]}" if skymap else ""

@@ -2,18 +2,19 @@
 
 import contextlib
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from llama.alerts.gwalert import parse_alert
+from llama.alerts.order import Order, is_from_the_future, order
 from llama.alerts.record import Alert
 from llama.event.flags import write_flags
 from llama.event.names import has_skymap, products
 from llama.event.skymap_info import FILE_NAME, check_info
 from llama.files import sha256_bytes, sha256_file, write_bytes, write_json
-
 _GZIP = b"\x1f\x8b"
 INSIDE = ""  # the name of a map that came inside its alert
 # What an alert says about the event itself; a bare retraction says none of it.
@@ -53,6 +54,7 @@ class Revision:
         self.force = force
         present = old["revision"] if old else 0
         self.is_bare = alert.kind == "Retraction" and alert.far_hz is None
+        self._order = order(alert, content, time.time())
         # whether the event's present alert is this one, byte for byte
         self.is_present = old is not None and self._same(old["alert_file"], content)
         archived = [path.name for path in (event_dir / "alerts").glob("[0-9]*")]
@@ -86,11 +88,16 @@ class Revision:
         path = self.event_dir / (old["skymap_file"] or old["skymap_alert_file"])
         return path.exists() and bool(old["skymap_sha256"] == sha256_bytes(content))
 
+    @property
+    def is_older(self) -> bool:
+        """Whether the event's present alert is a newer one than this."""
+        return not (self.is_present or self._is_newer_than((self.old or {}).get("alert_file")))
+
     def unchanged(self, *notes: str) -> IntakeResult:
         """Return that the event stays as it is."""
         old = self.old or {}
         name = old["alert_file"] if self.is_present else self.known or self.alert_file
-        return IntakeResult(self.event_dir, old["revision"], False, notes, name)
+        return IntakeResult(self.event_dir, old["revision"], False, (*self._clock(), *notes), name)
 
     def brings_nothing(
         self, skymap: tuple[str, bytes] | None, neutrinos: tuple[str, bytes] | None
@@ -109,14 +116,14 @@ class Revision:
         """
         old, alert = self.old or {}, self.alert
         info = dict(old)
-        if not self.is_bare and self._is_later_than(old["event_alert_file"]):
+        if not self.is_bare and self._is_newer_than(old["event_alert_file"]):
             bare_test = old["role"] == "test"
             later = {key: old[key] for key in ("alert_type", "internal", *_NOTICE_KEYS)}
             role = {"role": "test"} if bare_test else {}
             info = {**self.info(), **later, **role, "retracted": old["retracted"]}
         map_of = old["skymap_alert_file"] or old["skymap_file"]
         skymap = None
-        if alert.skymap is not None and self._is_later_than(map_of):
+        if alert.skymap is not None and self._is_newer_than(map_of):
             skymap = (INSIDE, alert.skymap)
         if skymap is not None or info != old:
             return self.write({**info, "revision": self.revision}, skymap, None, {})
@@ -124,20 +131,30 @@ class Revision:
         if not (self.event_dir / name).exists():
             write_bytes(self.event_dir / name, self.content)
         return self.unchanged(
-            f"this notice of {alert.notice_time} is older than the present one of "
-            f"{old['notice_time']}: kept as {name}, not used; use it with --force"
+            f"this {alert.kind} of {alert.notice_time} is older than the present one, the "
+            f"{old['notice'].rpartition('-')[2]} of {old['notice_time']}: kept as {name}, not "
+            "used; use it with --force"
         )
 
-    def _is_later_than(self, name: str | None) -> bool:
-        """Tell whether the alert is later than that of an archived file, or there is none."""
+    def _is_newer_than(self, name: str | None) -> bool:
+        """Tell whether this alert is newer than an archived one, or there is none."""
         if name is None:
             return True
         stem = name.partition(".")[0]
         for path in (self.event_dir / f"{stem}.json", self.event_dir / f"{stem}.xml"):
             if path.exists():
-                other = parse_alert(path.read_bytes(), str(path))
-                return self.alert.notice_time > other.notice_time
-        return False
+                content = path.read_bytes()
+                other = parse_alert(content, str(path))
+                return self._order > order(other, content, path.stat().st_mtime)
+        return self.alert.notice_time >= (self.old or {})["notice_time"]  # the archive has lost it
+
+    def _clock(self) -> tuple[str, ...]:
+        if not is_from_the_future(self.alert):
+            return ()
+        return (
+            f"this notice is dated {self.alert.notice_time}, which this machine's clock has not "
+            "reached; check the clock. Other notices count as newer",
+        )
 
     def write(
         self,
@@ -147,7 +164,7 @@ class Revision:
         flags: Mapping[str, bool | str],
     ) -> IntakeResult:
         """Write the new revision: archived files first, skymap_info.json last."""
-        notes = self._notes(info, skymap)
+        notes = (*self._clock(), *self._notes(info, skymap))
         if skymap is not None and self._has_map(skymap[1]):
             skymap = None  # the same map again: what was made from it stays
             info = {**info, **{key: (self.old or {})[key] for key in _SKYMAP_KEYS}}

@@ -11,17 +11,18 @@ import logging
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.health import ALERT_TOPIC
-from llama.alerts.intake import IntakeResult, create_event
-from llama.alerts.lock import is_processed, locked
+from llama.alerts.intake import create_event
+from llama.alerts.lock import BusyError, locked
 from llama.alerts.record import Alert
 from llama.alerts.spool import Entry, Spool
 from llama.errors import LlamaError
 from llama.event.flags import PRESETS, read_flags
 from llama.event.skymap_info import FILE_NAME, read_info
-from llama.files import sync_directory, write_json
+from llama.files import sync_directory
 from llama.times import utc_now
 
 _JSON_KEYS = ("superevent_id", "alert_type", "event")
@@ -124,7 +125,7 @@ def _take_alert(
         spool.finish(entry)
         return Taken(entry)
     event_dir = run_dir / alert.graceid
-    if alert.graceid in running or is_processed(event_dir):
+    if alert.graceid in running:
         return Taken(entry, alert.graceid, stays=True)
     problem = _problem(event_dir)
     if problem:
@@ -132,10 +133,19 @@ def _take_alert(
     suffix = "xml" if alert.alert_type == "gcn" else "json"
     flags = PRESETS["TRIGGERED_TEST" if alert.test_reason else preset]
     role = str(flags["ROLE"])
-    result = create_event(
-        run_dir, alert, alert_content=content, alert_suffix=suffix, role=role, flags=flags
-    )
-    _write_heard(result, entry)
+    try:
+        result = create_event(
+            run_dir,
+            alert,
+            alert_content=content,
+            alert_suffix=suffix,
+            role=role,
+            flags=flags,
+            wait_s=0,
+            heard=_heard(entry),
+        )
+    except BusyError:
+        return Taken(entry, alert.graceid, stays=True)
     for directory in (event_dir / "alerts", event_dir, run_dir, run_dir.parent):
         sync_directory(directory)
     spool.finish(entry)
@@ -156,16 +166,13 @@ def _problem(event_dir: Path) -> str | None:
     return None
 
 
-def _write_heard(result: IntakeResult, entry: Entry) -> None:
-    """Say, once, when the alert was heard and taken over."""
-    path = (result.event_dir / result.alert_file).with_suffix(".heard.json")
-    if not path.exists():
-        heard = {
-            "record": entry.name,
-            "topic": entry.topic,
-            "kafka_time_ms": entry.kafka_time_ms,
-            "heard_at": entry.received_at,
-            "taken_over_at": f"{utc_now():%Y-%m-%dT%H:%M:%S.%f}Z",
-            "archive": entry.archive,
-        }
-        write_json(path, heard)
+def _heard(entry: Entry) -> dict[str, Any]:
+    """Return when and where a record was heard, and that it is taken over now."""
+    return {
+        "record": entry.name,
+        "topic": entry.topic,
+        "kafka_time_ms": entry.kafka_time_ms,
+        "heard_at": entry.received_at,
+        "taken_over_at": f"{utc_now():%Y-%m-%dT%H:%M:%S.%f}Z",
+        "archive": entry.archive,
+    }
