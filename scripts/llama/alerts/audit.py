@@ -50,7 +50,7 @@ def audit_records(output_dir: Path, records: Records) -> Iterator[Finding]:
 def _graceid(entry: Entry, content: bytes) -> str | None:
     """Return the event of a record that is a valid alert of LVK."""
     try:
-        alert = recognise(entry.topic, content)
+        alert = recognise(entry.source, content)
     except LlamaError:
         return None
     return alert.graceid if alert else None

@@ -13,6 +13,7 @@ from llama.errors import LlamaError
 from llama.event.flags import read_flags
 from llama.event.names import check_graceid
 from llama.event.skymap_info import FILE_NAME, read_info
+from llama.topics import POLL, begins_as_test
 
 # An alert has gone out, or is about to.
 _LABELS = frozenset(
@@ -66,6 +67,7 @@ def _take(client: GraceDBClient, run_dir: Path, graceid: str) -> str | None:
         alert_content=content,
         alert_suffix="json",
         skymap=skymap,
+        role="test" if begins_as_test(POLL) else "observation",
         # the notice may have been heard while GraceDB answered
         unless=lambda: _is_heard(alert, content, event_dir),
     )

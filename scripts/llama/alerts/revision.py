@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from llama.alerts.gwalert import parse_alert
-from llama.alerts.order import Order, is_from_the_future, order
+from llama.alerts.order import is_from_the_future, order
 from llama.alerts.record import Alert
 from llama.event.flags import write_flags
 from llama.event.names import has_skymap, products
-from llama.event.skymap_info import FILE_NAME, check_info
+from llama.event.skymap_info import FILE_NAME, KINDS, check_info
 from llama.files import sha256_bytes, sha256_file, write_bytes, write_json
 _GZIP = b"\x1f\x8b"
+_KIND = re.compile(rf"-(?:{'|'.join(KINDS)})\.")
 INSIDE = ""  # the name of a map that came inside its alert
 # What an alert says about the event itself; a bare retraction says none of it.
 _EVENT_KEYS = ("event_time", "gps_time", "far", "pipeline", "group", "search", "instruments")
@@ -58,6 +59,7 @@ class Revision:
         # whether the event's present alert is this one, byte for byte
         self.is_present = old is not None and self._same(old["alert_file"], content)
         archived = [path.name for path in (event_dir / "alerts").glob("[0-9]*")]
+        self._stems = {f"alerts/{name.partition('.')[0]}" for name in archived if _KIND.search(name)}
         numbers = [int(re.findall("[0-9]+", name)[0]) for name in archived]
         self.revision = max([*numbers, present]) + 1
         same = [
@@ -112,18 +114,17 @@ class Revision:
         """Keep an alert that is older than the present one, and use what no later one has told.
 
         That is the event itself where only a bare retraction came, and the map where none came
-        or one of a still older alert.
+        or none with a newer alert.
         """
         old, alert = self.old or {}, self.alert
         info = dict(old)
         if not self.is_bare and self._is_newer_than(old["event_alert_file"]):
-            bare_test = old["role"] == "test"
             later = {key: old[key] for key in ("alert_type", "internal", *_NOTICE_KEYS)}
-            role = {"role": "test"} if bare_test else {}
-            info = {**self.info(), **later, **role, "retracted": old["retracted"]}
-        map_of = old["skymap_alert_file"] or old["skymap_file"]
+            present = self._archived(old["alert_file"])
+            whose = _whose(present[0] if present else None, alert)
+            info = {**self.info(), **later, **whose, "retracted": old["retracted"]}
         skymap = None
-        if alert.skymap is not None and self._is_newer_than(map_of):
+        if alert.skymap is not None and not any(map(self._has_newer_map, self._stems)):
             skymap = (INSIDE, alert.skymap)
         if skymap is not None or info != old:
             return self.write({**info, "revision": self.revision}, skymap, None, {})
@@ -140,13 +141,29 @@ class Revision:
         """Tell whether this alert is newer than an archived one, or there is none."""
         if name is None:
             return True
-        stem = name.partition(".")[0]
+        archived = self._archived(name)
+        if archived is None:
+            return self.alert.notice_time >= (self.old or {})["notice_time"]
+        return self._order > order(*archived)
+
+    def _has_newer_map(self, stem: str) -> bool:
+        """Tell whether a newer alert came with a map, which may be the event's by another name."""
+        archived = self._archived(stem)
+        if archived is None or order(*archived) < self._order:
+            return False
+        return archived[0].skymap is not None or any(self.event_dir.glob(f"{stem}.fits*"))
+
+    def _archived(self, name: str | None) -> tuple[Alert, bytes, float] | None:
+        """Return the alert that an archived file, or a map beside it, belongs to, if still there.
+
+        With it its content, and when it was received [Unix s].
+        """
+        stem = (name or "").partition(".")[0]
         for path in (self.event_dir / f"{stem}.json", self.event_dir / f"{stem}.xml"):
             if path.exists():
                 content = path.read_bytes()
-                other = parse_alert(content, str(path))
-                return self._order > order(other, content, path.stat().st_mtime)
-        return self.alert.notice_time >= (self.old or {})["notice_time"]  # the archive has lost it
+                return parse_alert(content, str(path)), content, path.stat().st_mtime
+        return None
 
     def _clock(self) -> tuple[str, ...]:
         if not is_from_the_future(self.alert):
@@ -216,26 +233,22 @@ class Revision:
         }
         if bare and old:
             event = {key: old[key] for key in _EVENT_KEYS}
-        site = re.match(r"https?://[^/]+", alert.gracedb_url or "")
+        described = self._archived(old.get("event_alert_file")) if bare else None
         present = {
             "alert_type": alert.alert_type,
             "graceid": alert.graceid,
             "significant": old.get("significant", True) if bare else alert.significant,
-            # The role is that of the event: a retraction of a test does not make it real.
-            "role": "test"
-            if alert.test_reason or (bare and old.get("role") == "test")
-            else "observation",
+            **_whose(alert, described[0] if described else None),
             "internal": alert.internal,
             "retracted": alert.kind == "Retraction",
             "alert_file": self.alert_file,
             "event_alert_file": old.get("event_alert_file") if bare else self.alert_file,
-            "gracedb_service_url": f"{site[0]}/api/" if site else old.get("gracedb_service_url"),
             "notice_time": alert.notice_time,
             "notice": f"{alert.graceid}-{alert.serial or self.revision}-{alert.kind}",
             "revision": self.revision,
         }
         kept = {key: old.get(key) for key in (*_SKYMAP_KEYS, "neutrino_file")}
-        if not has_skymap(kept):
+        if not has_skymap(kept) and not (bare and old):
             kept["skymap_filename"] = alert.skymap_filename
         return {**old, **event, **present, **kept}
 
@@ -268,6 +281,17 @@ class Revision:
                 "give the new one with --skymap FILE or --graceid",
             )
         return ()
+
+
+def _whose(present: Alert | None, event: Alert | None) -> dict[str, str | None]:
+    """Return role and GraceDB of an event: a retraction of a test does not make it real."""
+    alerts = [alert for alert in (present, event) if alert is not None]
+    sites = [re.match(r"https?://[^/]+", alert.gracedb_url or "") for alert in alerts]
+    site = next((site[0] for site in sites if site), None)
+    return {
+        "role": "test" if any(alert.test_reason for alert in alerts) else "observation",
+        "gracedb_service_url": f"{site}/api/" if site else None,
+    }
 
 
 def _safe(name: str) -> str:

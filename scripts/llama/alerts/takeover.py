@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from llama.alerts.gwalert import parse_alert
-from llama.alerts.health import ALERT_TOPIC
 from llama.alerts.intake import create_event
 from llama.alerts.lock import BusyError, locked
 from llama.alerts.record import Alert
@@ -24,6 +23,7 @@ from llama.event.flags import PRESETS, read_flags
 from llama.event.skymap_info import FILE_NAME, read_info
 from llama.files import sync_directory
 from llama.times import utc_now
+from llama.topics import ALERT_TOPIC, LVK, begins_as_test, may_bring
 
 _JSON_KEYS = ("superevent_id", "alert_type", "event")
 
@@ -70,11 +70,16 @@ def take_over(
 def recognise(topic: str, content: bytes) -> Alert | None:
     """Return the LVK alert in a record; None for a notice of somebody else.
 
-    A replayed record tells by its content only what it is. `LlamaError` for what is, or should
-    be, an alert of LVK but not a valid one.
+    `topic` is `Entry.source`. `LlamaError` for what is, or should be, an alert of LVK but not a
+    valid one, and for one on a topic that brings none (`llama.topics`).
     """
     if topic == ALERT_TOPIC or _is_lvk(content):
-        return parse_alert(content, topic)
+        if may_bring(topic, LVK):
+            return parse_alert(content, topic)
+        raise LlamaError(
+            f"an alert of LVK on the topic {topic}, which brings none: it is kept and not believed; "
+            "if LVK did send it, give it to skymap_info, else leave it here"
+        )
     return None
 
 
@@ -120,7 +125,7 @@ def _take_alert(
     spool: Spool, entry: Entry, run_dir: Path, preset: str, running: Collection[str]
 ) -> Taken:
     content = spool.read(entry)
-    alert = recognise(entry.topic, content)
+    alert = recognise(entry.source, content)
     if alert is None:
         spool.finish(entry)
         return Taken(entry)
@@ -131,7 +136,8 @@ def _take_alert(
     if problem:
         return Taken(entry, alert.graceid, stays=True, said=f"{entry.name} waits: {problem}")
     suffix = "xml" if alert.alert_type == "gcn" else "json"
-    flags = PRESETS["TRIGGERED_TEST" if alert.test_reason else preset]
+    is_test = alert.test_reason or begins_as_test(entry.topic)
+    flags = PRESETS["TRIGGERED_TEST" if is_test else preset]
     role = str(flags["ROLE"])
     try:
         result = create_event(
