@@ -12,9 +12,7 @@ from llama.alerts.takeover import take_over
 EVENT = "S240101ab"
 
 
-def hear(
-    output: Path, *contents: bytes, topic: str = "igwn.gwalert", offset: int = 0
-) -> list[str]:
+def hear(output: Path, *contents: bytes, topic: str = "igwn.gwalert", offset: int = 0) -> list[str]:
     """Put records into the spool and return their names."""
     records = [
         Record(topic=topic, content=content, partition=0, offset=offset + n)

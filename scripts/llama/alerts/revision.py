@@ -15,6 +15,7 @@ from llama.event.flags import write_flags
 from llama.event.names import has_skymap, products
 from llama.event.skymap_info import FILE_NAME, KINDS, check_info
 from llama.files import sha256_bytes, sha256_file, write_bytes, write_json
+
 _GZIP = b"\x1f\x8b"
 _KIND = re.compile(rf"-(?:{'|'.join(KINDS)})\.")
 INSIDE = ""  # the name of a map that came inside its alert
@@ -59,7 +60,9 @@ class Revision:
         # whether the event's present alert is this one, byte for byte
         self.is_present = old is not None and self._same(old["alert_file"], content)
         archived = [path.name for path in (event_dir / "alerts").glob("[0-9]*")]
-        self._stems = {f"alerts/{name.partition('.')[0]}" for name in archived if _KIND.search(name)}
+        self._stems = {
+            f"alerts/{name.partition('.')[0]}" for name in archived if _KIND.search(name)
+        }
         numbers = [int(re.findall("[0-9]+", name)[0]) for name in archived]
         self.revision = max([*numbers, present]) + 1
         same = [

@@ -111,7 +111,5 @@ def read_result(event_dir: Path, real: bool) -> Result:
     significance = read_json(event_dir / name)
     neutrinos = read_json(event_dir / "icecube_neutrino_list.json")
     if others := other_inputs(event_dir, info, significance):
-        raise LlamaError(
-            f"{event_dir / name} was made from another {', '.join(others)}; {remedy}"
-        )
+        raise LlamaError(f"{event_dir / name} was made from another {', '.join(others)}; {remedy}")
     return Result(event_dir, info, real, neutrinos, significance)
