@@ -88,6 +88,7 @@ def test_real_maps_belong_to_their_alerts(tmp_path: Path, shared_data: Path) -> 
     assert len(others) > 20
     for path in others:
         assert foreign_signs(read_skymap(path.read_bytes(), path.name).meta, alert), path
+    other = shared_data / "skymaps/S190412m.bayestar.multiorder.fits"
+    given = (other.name, other.read_bytes())
     with pytest.raises(LlamaError, match=r"S190412m.*another event than S190425z.*INSTRUME"):
-        other = shared_data / "skymaps/S190412m.bayestar.multiorder.fits"
-        take(tmp_path, notice, skymap=(other.name, other.read_bytes()), by_hand=True)
+        take(tmp_path, notice, skymap=given, by_hand=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llama.alerts.content import skymap_bytes
 from llama.alerts.spool import Entry, Spool
-from llama.alerts.takeover import recognise
+from llama.alerts.takeover import recognise, source
 from llama.alerts.workflow import Workflow, outdated
 from llama.errors import LlamaError
 from llama.event.audit import Finding
@@ -50,7 +50,7 @@ def audit_records(output_dir: Path, records: Records) -> Iterator[Finding]:
 def _graceid(entry: Entry, content: bytes) -> str | None:
     """Return the event of a record that is a valid alert of LVK."""
     try:
-        alert = recognise(entry.source, content)
+        alert = recognise(source(entry), content)
     except LlamaError:
         return None
     return alert.graceid if alert else None

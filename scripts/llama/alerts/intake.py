@@ -42,7 +42,7 @@ def create_event(
     no later one has told, or by `force`: in whichever order alerts come, the event ends the
     same. A map that says it is of another event is noted; `by_hand` it is refused without `force`.
 
-    All of this happens under the event's lock (`BusyError` after `wait_s`), and there `unless` is
+    All of this happens under the event's lock (`LockedError` after `wait_s`), and there `unless` is
     asked whether an event that exists shall stay as it is, and `heard`, when and where the alert
     was heard, is written beside it, once. Everything is checked before anything is written,
     skymap_info.json is written last, and on `LlamaError` the directory is as it was; whoever was

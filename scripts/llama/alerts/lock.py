@@ -12,10 +12,6 @@ TIMEOUT_S = 30.0
 EVENT_LOCK = ".lock"
 
 
-class BusyError(LlamaError):
-    """Somebody else is writing there; the same may be tried again."""
-
-
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Make `directory` and hold its lock; a directory that stays empty is removed again."""
@@ -36,7 +32,7 @@ def locked_event(event_dir: Path, wait_s: float | None = None) -> Iterator[None]
     """Make `event_dir` and be the only one who looks at its alerts and changes them.
 
     A run of Snakemake holds the same lock from its first look at the event until it ends.
-    `BusyError` after `wait_s` (default: `TIMEOUT_S`). A directory that stays empty is removed again.
+    `LockedError` after `wait_s` (default: `TIMEOUT_S`). A directory that stays empty is removed.
     """
     made = _make(event_dir)
     handle = lock_event(event_dir, TIMEOUT_S if wait_s is None else wait_s)
@@ -51,7 +47,7 @@ def locked_event(event_dir: Path, wait_s: float | None = None) -> Iterator[None]
 def lock_event(event_dir: Path, wait_s: float) -> int:
     """Lock an event that exists and return the open file: closing it, or ending, unlocks.
 
-    `BusyError` after `wait_s`.
+    `LockedError` after `wait_s`.
     """
     path = event_dir / EVENT_LOCK
     while True:
@@ -92,16 +88,11 @@ def _cannot_write(directory: Path, error: OSError) -> LlamaError:
 
 
 def _take(handle: int, wait_s: float, directory: Path) -> None:
-    try:
-        take_lock(
-            handle,
-            wait_s,
-            lambda: f"another command is writing {directory}; try again when it has ended",
-        )
-    except LlamaError as error:
-        if isinstance(error.__cause__, BlockingIOError):
-            raise BusyError(str(error)) from error
-        raise
+    take_lock(
+        handle,
+        wait_s,
+        lambda: f"another command is writing {directory}; try again when it has ended",
+    )
 
 
 def _remove_if_empty(event_dir: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llama.alerts.gwalert import parse_alert
+from llama.alerts.archived import archived_alert, role_and_site
 from llama.alerts.order import is_from_the_future, order
 from llama.alerts.record import Alert
 from llama.event.flags import write_flags
@@ -123,8 +123,8 @@ class Revision:
         info = dict(old)
         if not self.is_bare and self._is_newer_than(old["event_alert_file"]):
             later = {key: old[key] for key in ("alert_type", "internal", *_NOTICE_KEYS)}
-            present = self._archived(old["alert_file"])
-            whose = _whose(present[0] if present else None, alert)
+            present = archived_alert(self.event_dir, old["alert_file"])
+            whose = role_and_site(present[0] if present else None, alert)
             info = {**self.info(), **later, **whose, "retracted": old["retracted"]}
         skymap = None
         if alert.skymap is not None and not any(map(self._has_newer_map, self._stems)):
@@ -144,29 +144,17 @@ class Revision:
         """Tell whether this alert is newer than an archived one, or there is none."""
         if name is None:
             return True
-        archived = self._archived(name)
+        archived = archived_alert(self.event_dir, name)
         if archived is None:
             return self.alert.notice_time >= (self.old or {})["notice_time"]
         return self._order > order(*archived)
 
     def _has_newer_map(self, stem: str) -> bool:
         """Tell whether a newer alert came with a map, which may be the event's by another name."""
-        archived = self._archived(stem)
+        archived = archived_alert(self.event_dir, stem)
         if archived is None or order(*archived) < self._order:
             return False
         return archived[0].skymap is not None or any(self.event_dir.glob(f"{stem}.fits*"))
-
-    def _archived(self, name: str | None) -> tuple[Alert, bytes, float] | None:
-        """Return the alert that an archived file, or a map beside it, belongs to, if still there.
-
-        With it its content, and when it was received [Unix s].
-        """
-        stem = (name or "").partition(".")[0]
-        for path in (self.event_dir / f"{stem}.json", self.event_dir / f"{stem}.xml"):
-            if path.exists():
-                content = path.read_bytes()
-                return parse_alert(content, str(path)), content, path.stat().st_mtime
-        return None
 
     def _clock(self) -> tuple[str, ...]:
         if not is_from_the_future(self.alert):
@@ -236,12 +224,12 @@ class Revision:
         }
         if bare and old:
             event = {key: old[key] for key in _EVENT_KEYS}
-        described = self._archived(old.get("event_alert_file")) if bare else None
+        described = archived_alert(self.event_dir, old.get("event_alert_file")) if bare else None
         present = {
             "alert_type": alert.alert_type,
             "graceid": alert.graceid,
             "significant": old.get("significant", True) if bare else alert.significant,
-            **_whose(alert, described[0] if described else None),
+            **role_and_site(alert, described[0] if described else None),
             "internal": alert.internal,
             "retracted": alert.kind == "Retraction",
             "alert_file": self.alert_file,
@@ -284,17 +272,6 @@ class Revision:
                 "give the new one with --skymap FILE or --graceid",
             )
         return ()
-
-
-def _whose(present: Alert | None, event: Alert | None) -> dict[str, str | None]:
-    """Return role and GraceDB of an event: a retraction of a test does not make it real."""
-    alerts = [alert for alert in (present, event) if alert is not None]
-    sites = [re.match(r"https?://[^/]+", alert.gracedb_url or "") for alert in alerts]
-    site = next((site[0] for site in sites if site), None)
-    return {
-        "role": "test" if any(alert.test_reason for alert in alerts) else "observation",
-        "gracedb_service_url": f"{site}/api/" if site else None,
-    }
 
 
 def _safe(name: str) -> str:

@@ -42,7 +42,7 @@ from typing import Any
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes, sync_directory, write_bytes, write_json
 from llama.times import utc_now
-from llama.topics import POLL, REPLAY, topic_of_file
+from llama.topics import REPLAY
 
 # How long brokers, who keep records for a few days, may deliver one again.
 _REDELIVERY_DAYS = 8
@@ -77,16 +77,6 @@ class Entry:
     is_null: bool
     sha256: str
     archive: str  # path of the raw bytes, relative to the output directory
-
-    @property
-    def source(self) -> str:
-        """The topic that decides what is believed: of a file of an archive, the one it was heard on.
-
-        Only a replay is a replay, whatever a topic of a broker is called.
-        """
-        if self.partition is None:
-            return topic_of_file((self.key or "").rpartition("/")[2]) or REPLAY
-        return f"{self.topic}/{self.partition}" if self.topic in (REPLAY, POLL) else self.topic
 
 
 class Spool:

@@ -15,15 +15,15 @@ from typing import Any
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.intake import create_event
-from llama.alerts.lock import BusyError, locked
+from llama.alerts.lock import locked
 from llama.alerts.record import Alert
 from llama.alerts.spool import Entry, Spool
 from llama.errors import LlamaError
 from llama.event.flags import PRESETS, read_flags
 from llama.event.skymap_info import FILE_NAME, read_info
-from llama.files import sync_directory
+from llama.files import LockedError, sync_directory
 from llama.times import utc_now
-from llama.topics import ALERT_TOPIC, LVK, begins_as_test, may_bring
+from llama.topics import ALERT_TOPIC, LVK, POLL, REPLAY, begins_as_test, may_bring, topic_of_file
 
 _JSON_KEYS = ("superevent_id", "alert_type", "event")
 
@@ -67,18 +67,28 @@ def take_over(
             yield taken
 
 
+def source(entry: Entry) -> str:
+    """Return the topic that decides what is believed: of an archive's file, where it was heard.
+
+    Only a replay is a replay, whatever a topic of a broker is called.
+    """
+    if entry.partition is None:
+        return topic_of_file((entry.key or "").rpartition("/")[2]) or REPLAY
+    return f"{entry.topic}/{entry.partition}" if entry.topic in (REPLAY, POLL) else entry.topic
+
+
 def recognise(topic: str, content: bytes) -> Alert | None:
     """Return the LVK alert in a record; None for a notice of somebody else.
 
-    `topic` is `Entry.source`. `LlamaError` for what is, or should be, an alert of LVK but not a
+    `topic` is that of `source`. `LlamaError` for what is, or should be, an alert of LVK but not a
     valid one, and for one on a topic that brings none (`llama.topics`).
     """
     if topic == ALERT_TOPIC or _is_lvk(content):
         if may_bring(topic, LVK):
             return parse_alert(content, topic)
         raise LlamaError(
-            f"an alert of LVK on the topic {topic}, which brings none: it is kept and not believed; "
-            "if LVK did send it, give it to skymap_info, else leave it here"
+            f"an alert of LVK on the topic {topic}, which brings none: it is kept and not "
+            "believed; if LVK did send it, give it to skymap_info, else leave it here"
         )
     return None
 
@@ -125,7 +135,7 @@ def _take_alert(
     spool: Spool, entry: Entry, run_dir: Path, preset: str, running: Collection[str]
 ) -> Taken:
     content = spool.read(entry)
-    alert = recognise(entry.source, content)
+    alert = recognise(source(entry), content)
     if alert is None:
         spool.finish(entry)
         return Taken(entry)
@@ -150,7 +160,7 @@ def _take_alert(
             wait_s=0,
             heard=_heard(entry),
         )
-    except BusyError:
+    except LockedError:
         return Taken(entry, alert.graceid, stays=True)
     for directory in (event_dir / "alerts", event_dir, run_dir, run_dir.parent):
         sync_directory(directory)

@@ -43,7 +43,7 @@ def _flags(options: argparse.Namespace) -> None:
         return
     changed = []
     for event in events:
-        # not the lock of Snakemake's run: a veto must hold while it works, and publishing looks again
+        # not the lock of Snakemake's run: a veto holds while it works, for publishing looks again
         with locked(event):
             if change_flags(event, changes):
                 changed.append(event)

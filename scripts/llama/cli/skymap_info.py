@@ -88,7 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="use a notice although a newer one is there, or a map that says it is of another event",
+        help="use a notice although a newer one is there, or a map that is of another event",
     )
     return parser
 
@@ -139,18 +139,18 @@ def run(args: argparse.Namespace) -> None:
 def _create(run_dir: Path, alert: "Alert", **given: Any) -> "IntakeResult":
     """Make the event or its new revision, and wait for the end of a run of Snakemake on it."""
     from llama.alerts.intake import create_event
-    from llama.alerts.lock import BusyError
+    from llama.files import LockedError
 
     try:
         return create_event(run_dir, alert, **given, wait_s=_SHORT_WAIT_S)
-    except BusyError:
+    except LockedError:
         say(
             f"{alert.graceid} is being made by snakemake, or by llama run; waiting until that has "
             f"ended, at most {_LONG_WAIT_S / 60:.0f} min (Ctrl-C: nothing is written)"
         )
     try:
         return create_event(run_dir, alert, **given, wait_s=_LONG_WAIT_S)
-    except BusyError as error:
+    except LockedError as error:
         raise LlamaError(
             f"{alert.graceid} is still being made after {_LONG_WAIT_S / 60:.0f} min, and nothing "
             "was written; end that run (llama run -k, or Ctrl-C where snakemake was typed), then "

@@ -1,4 +1,4 @@
-"""Whether a result belongs to what the event has now: every file on the way from its alert to it."""
+"""Whether a result belongs to what the event has now: every file on the way from its alert."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
