@@ -19,7 +19,9 @@ from llama.event.skymap_info import read_info
 
 @functools.cache
 def event_info(directory):
-    """Return the event's skymap_info.json, checked."""
+    """Return the event's skymap_info.json, checked, of an event that this run then has locked."""
+    if (SETTINGS.output_dir / directory).is_dir():
+        checked(lock_or_refuse, directory)
     return checked(read_info, SETTINGS.output_dir / directory)
 
 
@@ -31,13 +33,8 @@ def event_products(directory):
 
 
 def requested_products(directory):
-    """Return the input function of an event named on the command line, which this run locks."""
-
-    def locked_products(wildcards):
-        lock_or_refuse(directory)
-        return event_products(directory) + receipts(directory)
-
-    return locked_products
+    """Return the input function of an event named on the command line."""
+    return lambda wildcards: event_products(directory) + receipts(directory)
 
 
 def requested_events():
@@ -51,13 +48,15 @@ def requested_events():
             continue
         directory = f"{match[1].replace('current_run', 'events')}/{checked(check_graceid, match[2])}"
         if match[3] in ("", "all", "all/"):
-            event_products(directory)
+            # only a look: this run has not yet locked it
+            checked(read_info, SETTINGS.output_dir / directory)
+            checked(read_flags, SETTINGS.output_dir / directory)
             found[target] = directory
     return found
 
 
 def tracked_products(wildcards):
-    """Return every product of the newest events that have a sky map.
+    """Return every product of the newest events that have a sky map or were retracted.
 
     An event that is broken or in another run's hands is named and does not stop the others.
     """
@@ -65,11 +64,11 @@ def tracked_products(wildcards):
     tracked = []
     for event in (f"events/{name}" for name in newest_events(run_dir, count)):
         try:
+            lock_or_refuse(event)
             read_flags(SETTINGS.output_dir / event)
-            if not has_skymap(read_info(SETTINGS.output_dir / event)):
+            info = read_info(SETTINGS.output_dir / event)
+            if not (has_skymap(info) or info["retracted"]):
                 continue
-            if is_busy(event):
-                raise LlamaError("it is being processed by another run of snakemake")
             find_bursts(event)
         except LlamaError as error:
             logger.warning(f"{event} is left alone: {error}")

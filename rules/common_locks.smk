@@ -1,39 +1,36 @@
-"""Locks: no two runs of Snakemake write the same event or study."""
+"""Locks: nobody else changes an event or a study while a run of Snakemake looks at it and makes it."""
 
-from llama.alerts.lock import is_processed
+from llama.alerts.lock import lock_event
 from llama.alerts.tidy import tidy
-from llama.files import try_lock
+from llama.files import LockedError
 
+# An alert that is just being taken is waited for; another run of Snakemake is not.
+_PATIENCE_S = 5.0
 _LOCKS = {}
 
 
-def is_busy(event):
-    """Return whether another run has locked an event."""
-    return event not in _LOCKS and checked(is_processed, SETTINGS.output_dir / event)
+def lock_or_refuse(directory):
+    """Lock an event or a study for this run; `LlamaError` if somebody else is at it.
 
-
-def lock_or_refuse(event):
-    """Lock an event, or end this run with a sentence; the kernel unlocks it when the run ends.
-
-    A run that only looks, such as --dry-run or --summary, needs no lock.
+    An event is locked before the first look at it, so that what is made belongs to what was looked
+    at: an alert that comes waits for the end of the run. The kernel unlocks when the run ends. A
+    run that only looks, such as --dry-run or --summary, needs no lock.
     """
-    if workflow.executor_plugin is None or workflow.dryrun or event in _LOCKS:
+    looks = workflow.executor_plugin is None or workflow.dryrun
+    if looks or not workflow.is_main_process or directory in _LOCKS:
         return
-    path = SETTINGS.output_dir / event / ".lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = _LOCKS[event] = open(path, "a+")
-    if not checked(try_lock, lock):
-        sys.exit(
-            f"llama: {event} is being processed by another run of snakemake; wait until it has ended"
-        )
+    path = SETTINGS.output_dir / directory
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        _LOCKS[directory] = lock_event(path, _PATIENCE_S)
+    except LockedError as error:
+        raise LlamaError(
+            f"{directory} is being processed by another run of snakemake; wait until it has ended"
+        ) from error
 
 
 def lock_all():
-    """Lock every event and every study that this run will write, and what all studies share.
-
-    An event named on the command line is locked before, when its files are looked at: while
-    another run replaces them, Snakemake takes the missing ones for write-protected.
-    """
+    """Lock everything that this run will write, and unlock events that it has only looked at."""
     directories = set()
     for job in workflow.dag.needrun_jobs():
         if "event" in job.wildcards.keys():
@@ -42,5 +39,7 @@ def lock_all():
             directories.add(f"studies/{job.wildcards.study}")
         elif POPULATIONS in job.output:
             directories.add("studies")
+    for directory in _LOCKS.keys() - directories:
+        os.close(_LOCKS.pop(directory))
     for directory in sorted(directories, reverse=True):
-        lock_or_refuse(directory)
+        checked(lock_or_refuse, directory)

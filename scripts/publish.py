@@ -8,6 +8,7 @@ from llama.script import logged
 with logged(snakemake.log[0]):
     event_dir = Path(snakemake.wildcards.event)
     channel = snakemake.wildcards.channel
-    receipt = publish(event_dir, channel, snakemake.params.destinations)
+    params = snakemake.params
+    receipt = publish(event_dir, channel, params.destinations, made_under=params.flags)
     write_receipt(event_dir, receipt)
     Path(snakemake.log[0]).write_text(f"{sentence(receipt)}\n", encoding="utf-8")

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from llama.event.flags import write_flags
 from llama.event.names import significance_name
 from llama.files import sha256_file, write_json
@@ -17,13 +19,18 @@ INFO: dict[str, Any] = {
     "event_time": "2024-01-01T00:00:00.125000Z", "far": 1e-9, "pipeline": "GSTLAL",
     "group": "CBC", "search": "AllSky", "instruments": ["H1", "L1"], "significant": True,
     "role": "observation", "retracted": False, "internal": False,
-    "skymap_filename": "bayestar.multiorder.fits,1", "skymap_sha256": None, "skymap_file": None,
-    "skymap_alert_file": "alerts/1-Initial.json", "alert_file": "alerts/1-Initial.json",
+    "skymap_filename": "bayestar.multiorder.fits,1", "skymap_sha256": "ab" * 32,
+    "skymap_file": None, "skymap_alert_file": "alerts/1-Initial.json",
+    "alert_file": "alerts/1-Initial.json",
     "event_alert_file": "alerts/1-Initial.json", "neutrino_file": None,
     "gracedb_service_url": "https://gracedb.ligo.org/api/", "revision": 1,
     "notice_time": "2024-01-01T00:05:00Z", "notice": f"{GRACEID}-1-Initial",
 }  # fmt: skip
 PUBLIC = {"ROLE": "observation", "UPLOAD": True, "ICECUBE_UPLOAD": True}
+INPUTS = (
+    *("lvc_skymap.hdf5", "lvc_skymap_distances.json", "p_astro.json"),
+    *("icecube_neutrino_list.json", "skymap_info.json"),
+)
 FIGURE = "coinc_skymap_lvc-i3.png"
 
 
@@ -51,16 +58,26 @@ def make_event(run_dir: Path, flags: dict[str, Any] = PUBLIC, **info: Any) -> Pa
 def write_result(
     event_dir: Path, info: dict[str, Any], kind: str = "observation", p_value: float = 0.0056
 ) -> None:
-    """Write info, neutrinos and the significance made from them."""
+    """Write info, map, neutrinos and the significance made from them."""
     write_json(event_dir / "skymap_info.json", info)
+    alert = event_dir / info["event_alert_file"]
+    alert.parent.mkdir(exist_ok=True)
+    alert.touch()
+    with h5py.File(event_dir / "lvc_skymap.hdf5", "w") as tiles:
+        tiles.attrs["input_sha256"] = info["skymap_sha256"]
+    for name, made_from in {
+        "lvc_skymap_distances.json": ["lvc_skymap.hdf5"],
+        "p_astro.json": ["skymap_info.json", info["event_alert_file"]],
+    }.items():
+        inputs = {Path(path).name: sha256_file(event_dir / path) for path in made_from}
+        write_json(event_dir / name, {"provenance": {"inputs": inputs}})
     singles = [neutrino(1, 35.0, 5.05e-5, kind), neutrino(2, -170.0, 0.3, kind)]
-    window = {"start": "2023-12-31T23:51:40Z", "stop": "2024-01-01T00:08:20Z"}
+    window: dict[str, Any] = {"centre_gps": info["gps_time"]}
+    window |= {"start": "2023-12-31T23:51:40Z", "stop": "2024-01-01T00:08:20Z"}
     neutrinos = {"events": singles, "complete": True, "window": window}
     neutrinos |= {"retrieved_at": "2024-01-01T00:09:00Z"}
     write_json(event_dir / "icecube_neutrino_list.json", neutrinos)
-    inputs = {
-        n: sha256_file(event_dir / n) for n in ("skymap_info.json", "icecube_neutrino_list.json")
-    }
+    inputs = {name: sha256_file(event_dir / name) for name in INPUTS}
     significance = {
         "odds_ratio": 0.0321, "p_value": p_value, "p_value_population": "bns-o4-H1L1",
         "p_h_0": 1.0, "p_h_c": 0.1, "p_h_s1": 0.2, "p_h_s2": 0.3, "dump": {},

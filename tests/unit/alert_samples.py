@@ -225,11 +225,11 @@ def take(run_dir: Path, content: bytes, **options: Any) -> IntakeResult:
 
 
 def tree(directory: Path) -> dict[str, bytes]:
-    """Every file with its content, the hidden ones too."""
+    """Every file with its content, the hidden ones too, but for the locks of events."""
     return {
         str(path.relative_to(directory)): path.read_bytes()
         for path in sorted(directory.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != ".lock"
     }
 
 

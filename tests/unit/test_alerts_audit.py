@@ -14,10 +14,10 @@ from llama.alerts.takeover import take_over
 EVENT = "S240101ab"
 
 
-def hear(output: Path, *contents: bytes, topic: str = "igwn.gwalert") -> list[str]:
+def hear(output: Path, *contents: bytes, topic: str = "igwn.gwalert", offset: int = 0) -> list[str]:
     """Put records into the spool and return their names."""
     records = [
-        Record(topic=topic, content=content, partition=0, offset=n)
+        Record(topic=topic, content=content, partition=0, offset=offset + n)
         for n, content in enumerate(contents)
     ]
     return [entry.name for entry in Spool(output).keep(records)]
@@ -35,7 +35,7 @@ def output(tmp_path: Path) -> Path:
     hear(tmp_path, gwalert_bytes(), UPDATE, b"{ cut off")
     hear(tmp_path, b'{"mission": "Fermi"}', b"", topic="gcn.notices.fermi")
     assert len(list(take_over(tmp_path, "TRIGGERED_TEST"))) == 5
-    hear(tmp_path, gwalert_bytes(superevent_id="S240101cd"), topic="replayed.later")
+    hear(tmp_path, gwalert_bytes(superevent_id="S240101cd"), offset=9)
     aside = entry(tmp_path, "quarantine", "igwn")
     aside.rename(tmp_path / "spool/done" / aside.name)  # the operator has seen it
     return tmp_path
@@ -110,7 +110,7 @@ def test_what_is_in_quarantine_is_named_with_its_reason(tmp_path: Path, content:
 
 
 def test_a_damaged_entry_in_quarantine_is_named_once(output: Path) -> None:
-    path = entry(output, "", "replayed.later")
+    path = entry(output, "", "igwn.gwalert-0-000000009")
     path.write_text("{")
     list(take_over(output, "TRIGGERED_TEST"))
     ((subject, sentence),) = audit(output)[0]
@@ -120,7 +120,7 @@ def test_a_damaged_entry_in_quarantine_is_named_once(output: Path) -> None:
 
 @pytest.mark.parametrize("state", ["", "done"])
 def test_an_entry_that_is_gone(output: Path, state: str) -> None:
-    path = entry(output, state, "igwn.gwalert-0-000000001" if state else "replayed.later")
+    path = entry(output, state, "igwn.gwalert-0-000000001" if state else "igwn.gwalert-0-000000009")
     path.unlink()
     ((subject, sentence),) = audit(output)[0]
     (archived,) = output.glob(f"gcn/*/*/{path.stem}.*")
@@ -141,7 +141,7 @@ def test_entries_that_were_done_a_month_ago_may_be_forgotten(output: Path) -> No
     (day,) = output.glob("gcn/*/*")
     old = output / "gcn" / f"{datetime.now(UTC) - timedelta(days=31):%Y-%m/%d}"
     old.parent.mkdir(parents=True, exist_ok=True)
-    waiting = entry(output, "", "replayed.later")
+    waiting = entry(output, "", "igwn.gwalert-0-000000009")
     day.rename(old)
     waiting.unlink()
     assert audit(output)[0] == []

@@ -87,7 +87,7 @@ def test_a_full_disk_leaves_no_trace(tmp_path: Path, limit: int, there_before: b
 def test_two_writers_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     event = take(tmp_path, gwalert_bytes()).event_dir
     monkeypatch.setattr(lock, "TIMEOUT_S", 0.2)
-    handle = os.open(event, os.O_RDONLY)
+    handle = os.open(event / ".lock", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     before = tree(tmp_path)
     with pytest.raises(LlamaError, match="another command is writing"):

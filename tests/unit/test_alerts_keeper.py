@@ -193,7 +193,7 @@ def test_only_events_with_a_new_revision_are_started(settings: Settings) -> None
     first = _Recorder(settings, Choice(40), list)
     assert first.keep(threading.Event(), once=True) == 0
     assert sorted(first.started) == ["current_run/S240101ab", "current_run/S240101cd"]
-    spool.keep([Record(topic="t", content=other, partition=0, offset=0)])  # once more
+    spool.keep([Record(topic="igwn.gwalert", content=other, partition=0, offset=0)])  # once more
     again = _Recorder(settings, Choice(40), list)
     again.keep(threading.Event(), once=True)
     assert again.started == []

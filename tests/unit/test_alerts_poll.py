@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alert_samples import RETRACTION, UPDATE, gwalert_bytes, skymap_fits, take, tree
@@ -44,6 +45,37 @@ def test_what_nobody_heard_becomes_an_event_once(tmp_path: Path) -> None:
         assert _polled(server, tmp_path) == {ID: "nothing new"}
         assert tree(tmp_path) == before
         assert not [hit for hit in server.hits if "bayestar" in hit]
+
+
+class _Hearing:
+    """GraceDB's client; while it fetches the map, the listener hears alerts."""
+
+    def __init__(self, client: Any, run_dir: Path, *alerts: bytes) -> None:
+        self._client, self._run_dir, self._alerts = client, run_dir, alerts
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def file(self, graceid: str, name: str) -> bytes:
+        for content in self._alerts:
+            take(self._run_dir, content)
+        return bytes(self._client.file(graceid, name))
+
+
+def test_what_is_heard_while_gracedb_answers_stays(tmp_path: Path) -> None:
+    take(tmp_path, gwalert_bytes())
+    files = _files("1-Preliminary.xml", "2-Update.xml")
+    with gracedb_server({ID: SUPEREVENT}, {ID: files}) as server:
+        client: Any = _Hearing(connect(server.url), tmp_path, UPDATE)
+        found = dict(poll(client, tmp_path, T_0 - 1000, T_0 + 1000))
+        assert found == {ID: "nothing new"}
+        assert read_info(tmp_path / ID)["alert_file"] == "alerts/2-Update.json"
+        # the update was missed, and the retraction came meanwhile
+        other = tmp_path / "other"
+        take(other, gwalert_bytes())
+        client = _Hearing(connect(server.url), other, RETRACTION)
+        assert dict(poll(client, other, T_0 - 1000, T_0 + 1000)) == {ID: "nothing new"}
+        assert read_info(other / ID)["retracted"]
 
 
 def test_a_record_that_changes_without_a_notice_changes_nothing(tmp_path: Path) -> None:

@@ -32,7 +32,11 @@ EVENT = "S240101ab"
 
 def hear(output: Path, *contents: bytes, topic: str = "igwn.gwalert", offset: int = 0) -> None:
     Spool(output).keep(
-        Record(topic=topic, content=content, partition=0, offset=offset + n, kafka_time_ms=1000)
+        Record(topic=topic, content=content)
+        if topic == "replay"
+        else Record(
+            topic=topic, content=content, partition=0, offset=offset + n, kafka_time_ms=1000
+        )
         for n, content in enumerate(contents)
     )
 

@@ -42,6 +42,7 @@ INFO = {
     "retracted": False,
     "skymap_file": None,
     "skymap_alert_file": "alerts/1-Initial.json",
+    "event_alert_file": "alerts/1-Initial.json",
     "far": 1e-9,
 }
 

@@ -5,7 +5,7 @@ import math
 import re
 
 import pytest
-from workspace import EVENT, Workspace, alert, strict_json
+from workspace import EVENT, Workspace, alert, skymap_fits, strict_json
 
 from llama.files import sha256_file, write_json
 
@@ -85,6 +85,18 @@ def test_a_retraction_marks_the_event_and_deletes_nothing(event: Workspace) -> N
     assert "revision 2" in summary
     assert strict_json(event.event / "lvc_gracedb_event_data.json")["retracted"] is True
     assert "alerts/2-Retraction.json" in strict_json(event.event / "manifest.json")["products"]
+
+
+def test_a_retraction_alone_makes_a_page_that_says_so(fresh: Workspace) -> None:
+    fresh.take(alert("RETRACTION"))
+    fresh.snakemake(TARGET)
+    assert "RETRACTED" in (fresh.event / "index.html").read_text()
+    assert fresh.plan(TARGET) == fresh.plan() == []
+    manifest = strict_json(fresh.event / "manifest.json")
+    assert {"skymap_info.json", "lvc_gracedb_event_data.json"} <= manifest["products"].keys()
+    # the alert that it takes back, late
+    fresh.take(alert(skymap=skymap_fits(), minute=3))
+    assert "compute_significance" in fresh.plan(TARGET)
 
 
 def test_a_receipt_makes_the_page_again_and_nothing_else(event: Workspace) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from llama.alerts.content import skymap_bytes
 from llama.alerts.gwalert import MAX_BYTES
 from llama.alerts.spool import Entry, Spool
-from llama.alerts.takeover import recognise
+from llama.alerts.takeover import recognise, source
 from llama.alerts.workflow import Workflow, outdated
 from llama.errors import LlamaError, printable, sentence
 from llama.event.audit import Finding
@@ -116,7 +116,7 @@ def _without_entry(
 def _graceid(entry: Entry, content: bytes) -> str | None:
     """Return the event of a record that is a valid alert of LVK."""
     try:
-        alert = recognise(entry.topic, content)
+        alert = recognise(source(entry), content)
     except LlamaError:
         return None
     return alert.graceid if alert else None

@@ -8,8 +8,8 @@ from typing import Any, get_type_hints
 
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes
+from llama.topics import REPLAY
 
-REPLAY = "replay"
 _MOST_BYTES = 100_000  # of an entry
 _REMEDY = "remove it, and hear its record in gcn/ again with llama listen replay"
 

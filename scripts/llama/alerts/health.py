@@ -26,9 +26,8 @@ from llama.alerts.spool import Spool
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
 from llama.settings.model import Listen
+from llama.topics import ALERT_TOPIC
 
-HEARTBEAT_TOPIC = "gcn.heartbeat"
-ALERT_TOPIC = "igwn.gwalert"
 _RENEWED_EVERY_S = 5.0
 _RENEWAL_LATE_S = 60.0
 _TAKEN_OVER_LATE_S = 600.0

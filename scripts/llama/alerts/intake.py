@@ -1,15 +1,18 @@
 """From an alert to an event directory: a new event, or a new revision of one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from llama.alerts.lock import locked
+from llama.alerts.foreign import foreign_signs
+from llama.alerts.lock import locked_event
 from llama.alerts.record import Alert
 from llama.alerts.revision import INSIDE, IntakeResult, Revision
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
 from llama.event.skymap_info import FILE_NAME, read_info
+from llama.files import write_json
 
 __all__ = ["IntakeResult", "create_event"]
 
@@ -25,6 +28,10 @@ def create_event(
     role: str = "test",
     flags: Mapping[str, bool | str] | None = None,
     force: bool = False,
+    by_hand: bool = False,
+    wait_s: float | None = None,
+    unless: Callable[[], bool] | None = None,
+    heard: Mapping[str, Any] | None = None,
 ) -> IntakeResult:
     """Make `run_dir/<graceid>/`, or a new revision of it, from a checked alert.
 
@@ -33,39 +40,63 @@ def create_event(
     (test or observation) and `flags` are those of a new event. An alert that the event has had
     changes nothing. One that is older than the present one is archived, and used only for what
     no later one has told, or by `force`: in whichever order alerts come, the event ends the
-    same. Everything is checked before anything is written, skymap_info.json is written last,
-    and on `LlamaError` the directory is as it was; whoever was killed may do it again.
+    same. A map that says it is of another event is noted; `by_hand` it is refused without `force`.
+
+    All of this happens under the event's lock (`LockedError` after `wait_s`), and there `unless` is
+    asked whether an event that exists shall stay as it is, and `heard`, when and where the alert
+    was heard, is written beside it, once. Everything is checked before anything is written,
+    skymap_info.json is written last, and on `LlamaError` the directory is as it was; whoever was
+    killed may do it again.
     """
     if role == "observation" and alert.test_reason:
         raise LlamaError(f"{alert.graceid} can only be a test: {alert.test_reason}; use role test")
-    if skymap is not None:
-        _check_skymap(skymap[1], skymap[0])
-    elif alert.skymap is not None:
-        _check_skymap(alert.skymap, f"the map in the alert of {alert.graceid}")
+    note = _check_skymap(alert, skymap)
+    if note and by_hand and not force:
+        raise LlamaError(f"{note}; give the right one, or --force to use it all the same")
     if neutrinos is not None:
         from llama.neutrinos.given import read_given
 
         read_given(neutrinos[1], neutrinos[0])
     event_dir = run_dir / alert.graceid
-    with locked(event_dir):
+    with locked_event(event_dir, wait_s):
         old = _read_old(event_dir, force)
         if (event_dir / "flags.json").exists():
             read_flags(event_dir)
         revision = Revision(event_dir, alert, alert_content, alert_suffix, old, force)
-        if old is not None and not force:
-            heard = alert.alert_type != "gracedb"
-            nothing_given = skymap is neutrinos is None
-            if nothing_given and revision.is_present:
-                return revision.unchanged()
-            if heard and alert.notice_time < old["notice_time"]:
-                return revision.take_older()
-            if nothing_given and heard and revision.known:
-                return revision.unchanged()
-        if skymap is None and alert.skymap is not None and (force or not revision.is_present):
-            skymap = (INSIDE, alert.skymap)
-        if old is not None and revision.is_present and revision.brings_nothing(skymap, neutrinos):
+        if old is not None and unless is not None and unless():
             return revision.unchanged()
-        return revision.write(revision.info(), skymap, neutrinos, {**(flags or {}), "ROLE": role})
+        new_flags = {**(flags or {}), "ROLE": role}
+        result = _revise(revision, old, skymap, neutrinos, new_flags)
+        path = (event_dir / result.alert_file).with_suffix(".heard.json")
+        if heard is not None and not path.exists():
+            write_json(path, heard)
+    return replace(result, notes=(*result.notes, note)) if note else result
+
+
+def _revise(
+    revision: Revision,
+    old: dict[str, Any] | None,
+    skymap: tuple[str, bytes] | None,
+    neutrinos: tuple[str, bytes] | None,
+    flags: Mapping[str, bool | str],
+) -> IntakeResult:
+    alert, force = revision.alert, revision.force
+    if old is not None and not force:
+        # GraceDB says what stands now, perhaps more about a notice that the event has had; but
+        # what it says of a candidate does not bring it back after its retraction
+        heard = alert.alert_type != "gracedb" or old["retracted"]
+        nothing_given = skymap is neutrinos is None
+        if nothing_given and revision.is_present:
+            return revision.unchanged()
+        if heard and revision.is_older:
+            return revision.take_older()
+        if nothing_given and heard and revision.known:
+            return revision.unchanged()
+    if skymap is None and alert.skymap is not None and (force or not revision.is_present):
+        skymap = (INSIDE, alert.skymap)
+    if old is not None and revision.is_present and revision.brings_nothing(skymap, neutrinos):
+        return revision.unchanged()
+    return revision.write(revision.info(), skymap, neutrinos, flags)
 
 
 def _read_old(event_dir: Path, force: bool) -> dict[str, Any] | None:
@@ -78,7 +109,14 @@ def _read_old(event_dir: Path, force: bool) -> dict[str, Any] | None:
         raise
 
 
-def _check_skymap(content: bytes, name: str) -> None:
+def _check_skymap(alert: Alert, given: tuple[str, bytes] | None) -> str | None:
+    """Read the map that would be used; return in a sentence why it looks like another event's."""
     from llama.sky import read_skymap
 
-    read_skymap(content, name)
+    name, content = given or (f"the map in the alert of {alert.graceid}", alert.skymap)
+    if content is None:
+        return None
+    signs = foreign_signs(read_skymap(content, name).meta, alert)
+    if not signs:
+        return None
+    return f"{name} is the map of another event than {alert.graceid}: {'; '.join(signs)}"

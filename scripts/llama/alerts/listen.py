@@ -16,11 +16,12 @@ from typing import Any
 import tenacity
 
 from llama.alerts.daemon import only_one
-from llama.alerts.health import ALERT_TOPIC, HEARTBEAT_TOPIC, Monitor, lock_path, serve
+from llama.alerts.health import Monitor, lock_path, serve
 from llama.alerts.kafka import client_log, redacted
 from llama.alerts.spool import Record, Spool
 from llama.errors import LlamaError, sentence
 from llama.settings import Settings
+from llama.topics import ALERT_TOPIC, HEARTBEAT_TOPIC
 
 COMMAND = "llama listen gcn"
 # A record may have 8 MB, and all of a batch are in memory.

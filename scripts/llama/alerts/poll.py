@@ -14,6 +14,7 @@ from llama.errors import LlamaError, printable, sentence
 from llama.event.flags import read_flags
 from llama.event.names import check_graceid
 from llama.event.skymap_info import FILE_NAME, read_info
+from llama.topics import POLL, begins_as_test
 
 log = logging.getLogger("llama.poll")
 
@@ -66,7 +67,16 @@ def _take(client: GraceDBClient, run_dir: Path, graceid: str) -> str | None:
     skymap = None
     if alert.kind != "Retraction" and alert.skymap_filename:
         skymap = (alert.skymap_filename, client.file(graceid, alert.skymap_filename))
-    result = create_event(run_dir, alert, alert_content=content, alert_suffix="json", skymap=skymap)
+    result = create_event(
+        run_dir,
+        alert,
+        alert_content=content,
+        alert_suffix="json",
+        skymap=skymap,
+        role="test" if begins_as_test(POLL) else "observation",
+        # the notice may have been heard while GraceDB answered
+        unless=lambda: _is_heard(alert, content, event_dir),
+    )
     if not result.changed:
         return "nothing new"
     named = (f"its sky map is {skymap[0]}",) if skymap else ()

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from llama.alerts.gwalert import MAX_BYTES
-from llama.alerts.spool import REPLAY, Record, Spool
+from llama.alerts.spool import Record, Spool
 from llama.errors import LlamaError
 from llama.files import is_litter
+from llama.topics import REPLAY
 
 _MAX_NOTICES = 1_000_000
 _BLANK, _STARTS = b"\xef\xbb\xbf \t\r\n", (b"{", b"<")

@@ -2,19 +2,22 @@
 
 import contextlib
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llama.alerts.gwalert import parse_alert
+from llama.alerts.archived import archived_alert, role_and_site
+from llama.alerts.order import is_from_the_future, order
 from llama.alerts.record import Alert
 from llama.event.flags import write_flags
 from llama.event.names import has_skymap, products
-from llama.event.skymap_info import FILE_NAME, check_info
+from llama.event.skymap_info import FILE_NAME, KINDS, check_info
 from llama.files import sha256_bytes, sha256_file, write_bytes, write_json
 
 _GZIP = b"\x1f\x8b"
+_KIND = re.compile(rf"-(?:{'|'.join(KINDS)})\.")
 INSIDE = ""  # the name of a map that came inside its alert
 # What an alert says about the event itself; a bare retraction says none of it.
 _EVENT_KEYS = ("event_time", "gps_time", "far", "pipeline", "group", "search", "instruments")
@@ -53,9 +56,13 @@ class Revision:
         self.force = force
         present = old["revision"] if old else 0
         self.is_bare = alert.kind == "Retraction" and alert.far_hz is None
+        self._order = order(alert, content, time.time())
         # whether the event's present alert is this one, byte for byte
         self.is_present = old is not None and self._same(old["alert_file"], content)
         archived = [path.name for path in (event_dir / "alerts").glob("[0-9]*")]
+        self._stems = {
+            f"alerts/{name.partition('.')[0]}" for name in archived if _KIND.search(name)
+        }
         numbers = [int(re.findall("[0-9]+", name)[0]) for name in archived]
         self.revision = max([*numbers, present]) + 1
         same = [
@@ -86,11 +93,16 @@ class Revision:
         path = self.event_dir / (old["skymap_file"] or old["skymap_alert_file"])
         return path.exists() and bool(old["skymap_sha256"] == sha256_bytes(content))
 
+    @property
+    def is_older(self) -> bool:
+        """Whether the event's present alert is a newer one than this."""
+        return not (self.is_present or self._is_newer_than((self.old or {}).get("alert_file")))
+
     def unchanged(self, *notes: str) -> IntakeResult:
         """Return that the event stays as it is."""
         old = self.old or {}
         name = old["alert_file"] if self.is_present else self.known or self.alert_file
-        return IntakeResult(self.event_dir, old["revision"], False, notes, name)
+        return IntakeResult(self.event_dir, old["revision"], False, (*self._clock(), *notes), name)
 
     def brings_nothing(
         self, skymap: tuple[str, bytes] | None, neutrinos: tuple[str, bytes] | None
@@ -105,18 +117,17 @@ class Revision:
         """Keep an alert that is older than the present one, and use what no later one has told.
 
         That is the event itself where only a bare retraction came, and the map where none came
-        or one of a still older alert.
+        or none with a newer alert.
         """
         old, alert = self.old or {}, self.alert
         info = dict(old)
-        if not self.is_bare and self._is_later_than(old["event_alert_file"]):
-            bare_test = old["role"] == "test"
+        if not self.is_bare and self._is_newer_than(old["event_alert_file"]):
             later = {key: old[key] for key in ("alert_type", "internal", *_NOTICE_KEYS)}
-            role = {"role": "test"} if bare_test else {}
-            info = {**self.info(), **later, **role, "retracted": old["retracted"]}
-        map_of = old["skymap_alert_file"] or old["skymap_file"]
+            present = archived_alert(self.event_dir, old["alert_file"])
+            whose = role_and_site(present[0] if present else None, alert)
+            info = {**self.info(), **later, **whose, "retracted": old["retracted"]}
         skymap = None
-        if alert.skymap is not None and self._is_later_than(map_of):
+        if alert.skymap is not None and not any(map(self._has_newer_map, self._stems)):
             skymap = (INSIDE, alert.skymap)
         if skymap is not None or info != old:
             return self.write({**info, "revision": self.revision}, skymap, None, {})
@@ -124,20 +135,34 @@ class Revision:
         if not (self.event_dir / name).exists():
             write_bytes(self.event_dir / name, self.content)
         return self.unchanged(
-            f"this notice of {alert.notice_time} is older than the present one of "
-            f"{old['notice_time']}: kept as {name}, not used; use it with --force"
+            f"this {alert.kind} of {alert.notice_time} is older than the present one, the "
+            f"{old['notice'].rpartition('-')[2]} of {old['notice_time']}: kept as {name}, not "
+            "used; use it with --force"
         )
 
-    def _is_later_than(self, name: str | None) -> bool:
-        """Tell whether the alert is later than that of an archived file, or there is none."""
+    def _is_newer_than(self, name: str | None) -> bool:
+        """Tell whether this alert is newer than an archived one, or there is none."""
         if name is None:
             return True
-        stem = name.partition(".")[0]
-        for path in (self.event_dir / f"{stem}.json", self.event_dir / f"{stem}.xml"):
-            if path.exists():
-                other = parse_alert(path.read_bytes(), str(path))
-                return self.alert.notice_time > other.notice_time
-        return False
+        archived = archived_alert(self.event_dir, name)
+        if archived is None:
+            return self.alert.notice_time >= (self.old or {})["notice_time"]
+        return self._order > order(*archived)
+
+    def _has_newer_map(self, stem: str) -> bool:
+        """Tell whether a newer alert came with a map, which may be the event's by another name."""
+        archived = archived_alert(self.event_dir, stem)
+        if archived is None or order(*archived) < self._order:
+            return False
+        return archived[0].skymap is not None or any(self.event_dir.glob(f"{stem}.fits*"))
+
+    def _clock(self) -> tuple[str, ...]:
+        if not is_from_the_future(self.alert):
+            return ()
+        return (
+            f"this notice is dated {self.alert.notice_time}, which this machine's clock has not "
+            "reached; check the clock. Other notices count as newer",
+        )
 
     def write(
         self,
@@ -147,7 +172,7 @@ class Revision:
         flags: Mapping[str, bool | str],
     ) -> IntakeResult:
         """Write the new revision: archived files first, skymap_info.json last."""
-        notes = self._notes(info, skymap)
+        notes = (*self._clock(), *self._notes(info, skymap))
         if skymap is not None and self._has_map(skymap[1]):
             skymap = None  # the same map again: what was made from it stays
             info = {**info, **{key: (self.old or {})[key] for key in _SKYMAP_KEYS}}
@@ -199,26 +224,22 @@ class Revision:
         }
         if bare and old:
             event = {key: old[key] for key in _EVENT_KEYS}
-        site = re.match(r"https?://[^/]+", alert.gracedb_url or "")
+        described = archived_alert(self.event_dir, old.get("event_alert_file")) if bare else None
         present = {
             "alert_type": alert.alert_type,
             "graceid": alert.graceid,
             "significant": old.get("significant", True) if bare else alert.significant,
-            # The role is that of the event: a retraction of a test does not make it real.
-            "role": "test"
-            if alert.test_reason or (bare and old.get("role") == "test")
-            else "observation",
+            **role_and_site(alert, described[0] if described else None),
             "internal": alert.internal,
             "retracted": alert.kind == "Retraction",
             "alert_file": self.alert_file,
             "event_alert_file": old.get("event_alert_file") if bare else self.alert_file,
-            "gracedb_service_url": f"{site[0]}/api/" if site else old.get("gracedb_service_url"),
             "notice_time": alert.notice_time,
             "notice": f"{alert.graceid}-{alert.serial or self.revision}-{alert.kind}",
             "revision": self.revision,
         }
         kept = {key: old.get(key) for key in (*_SKYMAP_KEYS, "neutrino_file")}
-        if not has_skymap(kept):
+        if not has_skymap(kept) and not (bare and old):
             kept["skymap_filename"] = alert.skymap_filename
         return {**old, **event, **present, **kept}
 

@@ -38,7 +38,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from llama.alerts.entry import (
-    REPLAY,
     Entry,
     Record,
     entry_files,
@@ -61,7 +60,7 @@ from llama.files import (
 )
 from llama.times import utc_now
 
-__all__ = ["REPLAY", "Entry", "Record", "Spool"]
+__all__ = ["Entry", "Record", "Spool"]
 
 # How long brokers, who keep records for a few days, may deliver one again.
 _REDELIVERY_DAYS = 8

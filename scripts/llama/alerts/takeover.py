@@ -11,18 +11,19 @@ import logging
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from llama.alerts.gwalert import parse_alert
-from llama.alerts.health import ALERT_TOPIC
-from llama.alerts.intake import IntakeResult, create_event
-from llama.alerts.lock import is_processed, locked
+from llama.alerts.intake import create_event
+from llama.alerts.lock import locked
 from llama.alerts.record import Alert
 from llama.alerts.spool import Entry, Spool
 from llama.errors import LlamaError, sentence
 from llama.event.flags import PRESETS, read_flags
 from llama.event.skymap_info import FILE_NAME, read_info
-from llama.files import sync_directory, write_json
+from llama.files import LockedError, sync_directory
 from llama.times import utc_now
+from llama.topics import ALERT_TOPIC, LVK, POLL, REPLAY, begins_as_test, may_bring, topic_of_file
 
 _JSON_KEYS = ("superevent_id", "alert_type", "event")
 _MOST_DEATHS = 2  # of processes in the middle of one record
@@ -72,14 +73,29 @@ def take_over(
             yield taken
 
 
+def source(entry: Entry) -> str:
+    """Return the topic that decides what is believed: of an archive's file, where it was heard.
+
+    Only a replay is a replay, whatever a topic of a broker is called.
+    """
+    if entry.partition is None:
+        return topic_of_file((entry.key or "").rpartition("/")[2]) or REPLAY
+    return f"{entry.topic}/{entry.partition}" if entry.topic in (REPLAY, POLL) else entry.topic
+
+
 def recognise(topic: str, content: bytes) -> Alert | None:
     """Return the LVK alert in a record; None for a notice of somebody else.
 
-    A replayed record tells by its content only what it is. `LlamaError` for what is, or should
-    be, an alert of LVK but not a valid one.
+    `topic` is that of `source`. `LlamaError` for what is, or should be, an alert of LVK but not a
+    valid one, and for one on a topic that brings none (`llama.topics`).
     """
     if topic == ALERT_TOPIC or _is_lvk(content):
-        return parse_alert(content, topic)
+        if may_bring(topic, LVK):
+            return parse_alert(content, topic)
+        raise LlamaError(
+            f"an alert of LVK on the topic {topic}, which brings none: it is kept and not "
+            "believed; if LVK did send it, give it to skymap_info, else leave it here"
+        )
     return None
 
 
@@ -130,23 +146,33 @@ def _take_alert(
     spool: Spool, entry: Entry, run_dir: Path, preset: str, running: Collection[str]
 ) -> Taken:
     content = spool.read(entry)
-    alert = recognise(entry.topic, content)
+    alert = recognise(source(entry), content)
     if alert is None:
         spool.finish(entry)
         return Taken(entry)
     event_dir = run_dir / alert.graceid
-    if alert.graceid in running or is_processed(event_dir):
+    if alert.graceid in running:
         return Taken(entry, alert.graceid, stays=True)
     problem = _problem(event_dir)
     if problem:
         return Taken(entry, alert.graceid, stays=True, said=f"{entry.name} waits: {problem}")
     suffix = "xml" if alert.alert_type == "gcn" else "json"
-    flags = PRESETS["TRIGGERED_TEST" if alert.test_reason else preset]
+    is_test = alert.test_reason or begins_as_test(entry.topic)
+    flags = PRESETS["TRIGGERED_TEST" if is_test else preset]
     role = str(flags["ROLE"])
-    result = create_event(
-        run_dir, alert, alert_content=content, alert_suffix=suffix, role=role, flags=flags
-    )
-    _write_heard(result, entry)
+    try:
+        result = create_event(
+            run_dir,
+            alert,
+            alert_content=content,
+            alert_suffix=suffix,
+            role=role,
+            flags=flags,
+            wait_s=0,
+            heard=_heard(entry),
+        )
+    except LockedError:
+        return Taken(entry, alert.graceid, stays=True)
     for directory in (event_dir / "alerts", event_dir, run_dir, run_dir.parent):
         sync_directory(directory)
     spool.finish(entry)
@@ -167,16 +193,13 @@ def _problem(event_dir: Path) -> str | None:
     return None
 
 
-def _write_heard(result: IntakeResult, entry: Entry) -> None:
-    """Say, once, when the alert was heard and taken over."""
-    path = (result.event_dir / result.alert_file).with_suffix(".heard.json")
-    if not path.exists():
-        heard = {
-            "record": entry.name,
-            "topic": entry.topic,
-            "kafka_time_ms": entry.kafka_time_ms,
-            "heard_at": entry.received_at,
-            "taken_over_at": f"{utc_now():%Y-%m-%dT%H:%M:%S.%f}Z",
-            "archive": entry.archive,
-        }
-        write_json(path, heard)
+def _heard(entry: Entry) -> dict[str, Any]:
+    """Return when and where a record was heard, and that it is taken over now."""
+    return {
+        "record": entry.name,
+        "topic": entry.topic,
+        "kafka_time_ms": entry.kafka_time_ms,
+        "heard_at": entry.received_at,
+        "taken_over_at": f"{utc_now():%Y-%m-%dT%H:%M:%S.%f}Z",
+        "archive": entry.archive,
+    }

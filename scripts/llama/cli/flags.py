@@ -22,6 +22,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _flags(options: argparse.Namespace) -> None:
+    from llama.alerts.lock import locked
     from llama.errors import LlamaError
     from llama.event.find import find_events
     from llama.event.flags import DEFAULTS, PRESETS, change_flags, parse_changes, read_flags
@@ -40,7 +41,12 @@ def _flags(options: argparse.Namespace) -> None:
     if not changes:
         _table({event.name: read_flags(event) for event in events})
         return
-    changed = [event for event in events if change_flags(event, changes)]
+    changed = []
+    for event in events:
+        # not the lock of Snakemake's run: a veto holds while it works, for publishing looks again
+        with locked(event):
+            if change_flags(event, changes):
+                changed.append(event)
     _table({event.name: read_flags(event) for event in events})
     say(f"{plural(len(changed), 'event')} of {len(events)} changed; snakemake does the rest")
 

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llama.cli.common import ask, read_file, run_command, say
 from llama.cli.parsers import add_version
@@ -14,6 +14,7 @@ from llama.errors import LlamaError
 
 if TYPE_CHECKING:
     from llama.alerts.gracedb import GraceDBClient
+    from llama.alerts.intake import IntakeResult
     from llama.alerts.record import Alert
     from llama.settings import Settings
 
@@ -24,6 +25,7 @@ _ANSWERS = {
     **dict.fromkeys(("real", "observation", "yes", "y"), "observation"),
     **dict.fromkeys(("test", "no", "n"), "test"),
 }
+_SHORT_WAIT_S, _LONG_WAIT_S = 1.0, 600.0
 _EXAMPLES = """\
 examples:
   skymap_info --voevent S190425z-2-Initial.xml --skymap bayestar.fits.gz --role test
@@ -84,14 +86,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="directory of the event directories (default: current_run in the output directory)",
     )
     parser.add_argument(
-        "--force", action="store_true", help="use a notice although a newer one is there"
+        "--force",
+        action="store_true",
+        help="use a notice although a newer one is there, or a map that is of another event",
     )
     return parser
 
 
 def run(args: argparse.Namespace) -> None:
     """Create or revise the event directory; print it and the next command."""
-    from llama.alerts.intake import create_event
     from llama.settings import load
 
     settings = load()
@@ -104,7 +107,7 @@ def run(args: argparse.Namespace) -> None:
             args.neutrinos.name,
             read_file(args.neutrinos, _MAX_NEUTRINO_BYTES, "--neutrinos"),
         )
-    result = create_event(
+    result = _create(
         run_dir,
         alert,
         alert_content=content,
@@ -113,6 +116,7 @@ def run(args: argparse.Namespace) -> None:
         neutrinos=neutrinos,
         role=_role(args, alert, run_dir / alert.graceid),
         force=args.force,
+        by_hand=True,
     )
     for note in (*alert.notes, *result.notes):
         say(f"note: {note}")
@@ -130,6 +134,28 @@ def run(args: argparse.Namespace) -> None:
             "note: the workflow makes events of current_run and past_runs/<run> of an output "
             "directory only; this directory is in neither"
         )
+
+
+def _create(run_dir: Path, alert: "Alert", **given: Any) -> "IntakeResult":
+    """Make the event or its new revision, and wait for the end of a run of Snakemake on it."""
+    from llama.alerts.intake import create_event
+    from llama.files import LockedError
+
+    try:
+        return create_event(run_dir, alert, **given, wait_s=_SHORT_WAIT_S)
+    except LockedError:
+        say(
+            f"{alert.graceid} is being made by snakemake, or by llama run; waiting until that has "
+            f"ended, at most {_LONG_WAIT_S / 60:.0f} min (Ctrl-C: nothing is written)"
+        )
+    try:
+        return create_event(run_dir, alert, **given, wait_s=_LONG_WAIT_S)
+    except LockedError as error:
+        raise LlamaError(
+            f"{alert.graceid} is still being made after {_LONG_WAIT_S / 60:.0f} min, and nothing "
+            "was written; end that run (llama run -k, or Ctrl-C where snakemake was typed), then "
+            "run the same command again"
+        ) from error
 
 
 def next_command(event_dir: Path, output_dir: Path) -> str | None:

@@ -102,12 +102,12 @@ def has_skymap(info: Mapping[str, Any]) -> bool:
 def products(info: Mapping[str, Any]) -> list[str]:
     """Return the name of every file of an event, in the order they are made.
 
-    A retracted event whose map never came has only what its alerts say; every other event
-    has everything, and a retraction that comes later only marks its summary.
+    A retracted event whose map, or whose alert, never came has only what its alerts say; every
+    other event has everything, and a retraction that comes later only marks its summary.
     """
     alert = ["skymap_info.json", "flags.json"]
     gracedb = ["p_astro.json", "lvc_gracedb_event_data.json"]
-    if info["retracted"] and not has_skymap(info):
+    if info["retracted"] and not (has_skymap(info) and info["event_alert_file"]):
         # A retraction that came first names neither a class nor a false-alarm rate.
         return [
             *alert,

@@ -15,6 +15,7 @@ from llama.files import dump_json, sha256_bytes
 from llama.neutrinos.given import check_rows
 from llama.neutrinos.sources import Found, SourceOptions, check_options
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps, now_gps
+from llama.topics import REPLAY, TRACKS, may_bring, topic_of_file
 from llama.voxml import params_of, parse, text
 
 LATE_DAYS = 7  # how long after an event its revision or retraction is looked for
@@ -100,6 +101,8 @@ def _notices(day: str, mtime_ns: int) -> tuple[Notice, ...]:
 def _notice(path: str) -> Notice | None:
     """Return the notice in a file, None if it holds anything else."""
     content, name = Path(path).read_bytes(), Path(path).name
+    if not may_bring(topic_of_file(name) or REPLAY, TRACKS):
+        return None  # whoever wrote it there, it was not IceCube
     start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     try:
         if start == b"{" and b"Track Alert" in content:

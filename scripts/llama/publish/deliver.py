@@ -99,8 +99,11 @@ def publish(
     channel: str,
     places: Mapping[str, str | None],
     kind: Kind | None = None,
+    made_under: Mapping[str, bool | str] | None = None,
 ) -> dict[str, Any]:
     """Publish what is due, and return the receipt; `kind` is given for none of `CHANNELS`.
+
+    made_under: flags under which the products were made, where others would have made others.
 
     It has channel, destination, audience, status (sent, updated, withdrawn or refused), reasons,
     sent_at, remote_id, payload_sha256, revision, notice and the history of all messages.
@@ -114,7 +117,9 @@ def publish(
         with outbox.locked():
             # what stood in the files before the lock was there may have changed
             facts = read_facts(event_dir)
-            if (real, destination, []) != _verdict(facts, kind.terms, places):
+            flags = {name: facts.flags[name] for name in made_under or ()}
+            is_changed = flags != (made_under or {})
+            if is_changed or (real, destination, []) != _verdict(facts, kind.terms, places):
                 raise LlamaError(f"{event_dir} has just changed; run the same command again")
             result = read_result(event_dir, real)
             if not (facts.retracted and not outbox.delivered() and outbox.pending() is None):

@@ -8,8 +8,9 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.event.names import significance_name
+from llama.event.origin import other_inputs
 from llama.event.skymap_info import read_info
-from llama.files import dump_json, read_json, sha256_bytes, sha256_file
+from llama.files import dump_json, read_json, sha256_bytes
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, round_p
 
 
@@ -109,8 +110,6 @@ def read_result(event_dir: Path, real: bool) -> Result:
             raise LlamaError(f"{event_dir / product} is not there yet; {remedy}")
     significance = read_json(event_dir / name)
     neutrinos = read_json(event_dir / "icecube_neutrino_list.json")
-    made_from = (significance.get("provenance") or {}).get("inputs") or {}
-    for product in ("skymap_info.json", "icecube_neutrino_list.json"):
-        if made_from.get(product) != sha256_file(event_dir / product):
-            raise LlamaError(f"{event_dir / name} was made from another {product}; {remedy}")
+    if others := other_inputs(event_dir, info, significance):
+        raise LlamaError(f"{event_dir / name} was made from another {', '.join(others)}; {remedy}")
     return Result(event_dir, info, real, neutrinos, significance)

@@ -1,0 +1,48 @@
+"""Whether a sky map says of itself that it is of another event than its alert."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from llama.alerts.record import Alert
+from llama.errors import LlamaError
+from llama.times import iso_to_gps
+
+# Maps of public alerts and of their parameter estimation are dated within 0.02 s of the alert's
+# event time; candidates this close to each other become one superevent.
+SAME_EVENT_S = 10.0
+_SUPEREVENT = re.compile(r"[MT]?S[0-9]{6}[a-z]+")
+
+
+def foreign_signs(meta: Mapping[str, Any], alert: Alert) -> list[str]:
+    """Return every sign in a map's header (`SkyTiles.meta`) that it is of another event.
+
+    The time is decisive: with the alert's, another network may have seen the same event, and
+    OBJECT may be the id of another trigger of it. Without a time in the header, OBJECT counts if
+    it is the id of a superevent.
+    """
+    signs = []
+    known = _gps(meta.get("date_obs"))
+    if known is not None and alert.gps_time is not None:
+        apart_s = abs(known - alert.gps_time)
+        if apart_s <= SAME_EVENT_S:
+            return []
+        signs.append(f"DATE-OBS is {meta['date_obs']}, the event was at {alert.event_time_iso}")
+    name = str(meta.get("object", ""))
+    if name != alert.graceid and (signs or _are_superevents(name, alert.graceid)):
+        signs += [f"OBJECT is {name}"] if name else []
+    detectors = re.findall("[A-Z][0-9]", str(meta.get("instruments", "")))
+    if signs and detectors and {*detectors} != {*alert.instruments}:
+        signs.append(f"INSTRUME is {','.join(detectors)}, not {','.join(alert.instruments)}")
+    return signs
+
+
+def _are_superevents(*names: str) -> bool:
+    return all(_SUPEREVENT.fullmatch(name) for name in names)
+
+
+def _gps(text: Any) -> float | None:
+    try:
+        return iso_to_gps(str(text))
+    except LlamaError:  # a header may have any text there, or none
+        return None
