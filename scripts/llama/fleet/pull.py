@@ -104,7 +104,7 @@ def _listed(spaces: Spaces, wanted: Collection[str]) -> list[Stored]:
     found = []
     for stored in spaces.objects(f"{STUDIES}/"):
         path = stored.key.removeprefix(f"{STUDIES}/")
-        study = path.split("/")[0].removesuffix(".txt")
+        study = path.split("/")[0].partition(".")[0]  # of its table, too
         is_result = path and not path.endswith("/") and not _INPUTS.match(path)
         if is_result and (not wanted or study in wanted):
             found.append(stored)
