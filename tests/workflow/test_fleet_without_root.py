@@ -110,6 +110,17 @@ def test_a_launch_that_is_ended_while_spaces_is_away_makes_no_droplet_later(flee
             os.killpg(pid, signal.SIGKILL)
 
 
+def test_a_snakemake_that_is_interrupted_while_spaces_is_away_submits_nothing(fleet: Fleet) -> None:
+    fleet.another_study(4)
+    with fleet.s3.away():
+        run = fleet.start("env", "--default-signal=INT", "snakemake", "--profile", "do-cluster")
+        fleet.wait(lambda: any("job submit" in words for words in _group(run.pid)))
+        os.kill(run.pid, signal.SIGINT)
+        fleet.wait(lambda: run.poll() is not None)
+        fleet.wait(lambda: not _group(run.pid))
+    assert fleet.run("squeue", "-h") == ""
+
+
 def _group(pid: int) -> list[str]:
     """Return the commands of all processes of a group that are alive."""
     found = []
