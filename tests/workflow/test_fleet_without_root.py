@@ -1,6 +1,7 @@
 """The fleet without root: droplets are process groups, Slurm and S3 are real."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 import cluster_setup
 import psutil
 import pytest
-from cluster import TOKEN, Fleet, at_most, one_test
+from cluster import BUCKET, TOKEN, Fleet, at_most, one_test
 from study_samples import STUDY
 
 pytestmark = [
@@ -47,6 +48,9 @@ def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet)
     fleet.droplets.kill(node)
     assert fleet.wait_for(run, 240) == 0
     assert fleet.numbers() == local
+    key = f"studies/{STUDY}/background/plan.json"
+    plan = fleet.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    assert json.loads(plan) == {"injections": 40, "shard_size": 10}
     fleet.let_go()
     assert fleet.cloud.created == fleet.cloud.deleted
 
