@@ -15,7 +15,10 @@ WHEELS := --only-binary :all: --no-binary astroplan,connection-pool,pims
 # uv takes 15 s where pip takes 90 s; where only the settings of pip lead to the packages, pip does it.
 UV := $(BIN)/uv pip install --quiet --no-cache $(WHEELS),llama-multimessenger
 
-.PHONY: help demo test lint format bench fuzz soak oldest
+# What tests and benchmarks need beyond Python: installed as root on Debian, else named.
+NEEDS := @$(BIN)/python tests/needs.py
+
+.PHONY: help demo test lint format bench peers fuzz soak oldest
 help: ## what there is (this list)
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -23,6 +26,7 @@ demo: $(BIN)/.installed ## one mock event from alert to summary page, with a sma
 	@$(ACTIVE) llama demo
 
 test: $(BIN)/.installed ## all tests
+	$(NEEDS)
 	@$(ACTIVE) pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(BIN)/.installed ## form, types, layers, workflow
@@ -38,14 +42,20 @@ format: $(BIN)/.installed ## put all files into form
 	@$(ACTIVE) ruff check --fix .
 	@$(ACTIVE) snakefmt Snakefile rules
 
-bench: $(BIN)/.installed ## measure, print a table, write bench.json
-	@$(ACTIVE) python tests/bench/run.py
+bench: $(BIN)/.installed ## measure, print a table, write bench.json; only="stats event" measures a part
+	$(NEEDS)
+	@$(ACTIVE) python tests/bench/run.py $(only)
+
+peers: $(BIN)/.installed ## measure the overlap beside that of hpmoc and ligo.raven
+	@TMPDIR="$(CACHE)" $(UV) --python .venv --editable '.[dev,peers]' || $(PIP) $(WHEELS) --editable '.[dev,peers]'
+	@$(ACTIVE) python tests/bench/run.py peers
 
 soak: $(BIN)/.installed ## a simulated day in an hour: everything fails, nothing may be lost
 	@$(ACTIVE) python tests/system/soak.py
 
 fuzz: $(BIN)/.installed ## try to break every parser of outside input, ten minutes each
-	@$(PIP) $(WHEELS) --editable '.[dev,fuzz]'
+	$(NEEDS)
+	@TMPDIR="$(CACHE)" $(UV) --python .venv --editable '.[dev,fuzz]' || $(PIP) $(WHEELS) --editable '.[dev,fuzz]'
 	@$(ACTIVE) python tests/fuzz/fuzz.py
 
 # `>=` in pyproject.toml is a promise. Old libraries may warn of what newer ones deprecate.

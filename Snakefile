@@ -74,4 +74,5 @@ if ON_FLEET:
 
 onstart:
     lock_all()
+    tidy(SETTINGS.output_dir)
     write_plans()

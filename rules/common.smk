@@ -12,6 +12,7 @@ from llama.errors import LlamaError
 from llama.event.names import EVENT_DIR_PATTERN
 from llama.files import sha256_file
 from llama.neutrinos.archive import Archive
+from llama.settings.load import read_config
 
 # said by profiles/do-cluster and profiles/slurm
 ON_FLEET = "fleet" in (workflow.resource_settings.default_resources or ())
@@ -26,6 +27,10 @@ def checked(function, *arguments):
     except LlamaError as error:
         sys.exit(f"llama: {error}")
 
+
+# Snakemake takes the last of two lines for one setting
+for path in workflow.configfiles:
+    checked(read_config, Path(path))
 
 SETTINGS = checked(llama_settings.from_dict, config)
 OUTPUT_DIR = str(SETTINGS.output_dir)
@@ -42,18 +47,38 @@ def prepare_output_dir():
     (SETTINGS.output_dir / "current_run").mkdir(parents=True, exist_ok=True)
     links = [(SETTINGS.output_dir / "events", Path("current_run"))]
     if (
-        str(llama_settings.load(Path(workflow.basedir) / "config.yaml").output_dir)
+        str(
+            checked(
+                llama_settings.load, Path(workflow.basedir) / "config.yaml"
+            ).output_dir
+        )
         == OUTPUT_DIR
     ):
         clone_link = Path(workflow.basedir) / "events"
         if os.access(workflow.basedir, os.W_OK):  # systemd's sandbox makes it read-only
             links.append((clone_link, SETTINGS.output_dir / "current_run"))
     for link, target in links:
-        if link.is_symlink() and Path(os.readlink(link)) != target:
+        there = os.readlink(link) if link.is_symlink() else None
+        if there and link.resolve() != (link.parent / target).resolve():
+            _say(f"{link} leads to {target} from now on; it had led to {there}")
             link.unlink()
         # two runs may start at once
         with contextlib.suppress(FileExistsError):
             os.symlink(target, link)
+        if not link.is_symlink():
+            sentence = (
+                f"{link} is no link to {links[0][0].parent}/current_run, where the events of this "
+                "output directory are; move its events there and remove it"
+            )
+            if link == links[0][0]:
+                sys.exit(f"llama: {sentence}")
+            _say(f"{sentence}: what is in it is not looked at")
+
+
+def _say(sentence):
+    """Say something once, not in every job."""
+    if workflow.is_main_process:
+        logger.warning(f"llama: {sentence}")
 
 
 try:

@@ -1,21 +1,15 @@
 """Locks: no two runs of Snakemake write the same event or study."""
 
-import fcntl
+from llama.alerts.lock import is_processed
+from llama.alerts.tidy import tidy
+from llama.files import try_lock
 
 _LOCKS = {}
 
 
 def is_busy(event):
     """Return whether another run has locked an event."""
-    path = SETTINGS.output_dir / event / ".lock"
-    if event in _LOCKS or not path.exists():
-        return False
-    with open(path) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return event not in _LOCKS and checked(is_processed, SETTINGS.output_dir / event)
 
 
 def lock_or_refuse(event):
@@ -28,9 +22,7 @@ def lock_or_refuse(event):
     path = SETTINGS.output_dir / event / ".lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = _LOCKS[event] = open(path, "a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not checked(try_lock, lock):
         sys.exit(
             f"llama: {event} is being processed by another run of snakemake; wait until it has ended"
         )

@@ -19,4 +19,6 @@ with logged(snakemake.log[0]):
         report.append(f"{len(assumed)} sky maps have no distance, the model assumes one\n")
     sys.stderr.writelines(report)
     names = [*problems, *(f"without distance: {name}" for name in assumed)]
-    Path(snakemake.log[0]).write_text("".join(report) + "".join(f"{name}\n" for name in names))
+    Path(snakemake.log[0]).write_text(
+        "".join(report) + "".join(f"{name}\n" for name in names), encoding="utf-8"
+    )

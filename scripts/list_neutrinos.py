@@ -38,5 +38,5 @@ with logged(snakemake.log[0]):
     late = remember(history, info["graceid"], neutrinos)
     write_json(snakemake.output[0], neutrinos)
     if late:
-        Path(snakemake.log[0]).write_text(f"{late}\n")
+        Path(snakemake.log[0]).write_text(f"{late}\n", encoding="utf-8")
         sys.stderr.write(f"{late}\n")

@@ -10,4 +10,4 @@ with logged(snakemake.log[0]):
     channel = snakemake.wildcards.channel
     receipt = publish(event_dir, channel, snakemake.params.destinations)
     write_receipt(event_dir, receipt)
-    Path(snakemake.log[0]).write_text(f"{sentence(receipt)}\n")
+    Path(snakemake.log[0]).write_text(f"{sentence(receipt)}\n", encoding="utf-8")

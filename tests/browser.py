@@ -1,7 +1,6 @@
 """Debian's chromium without a screen, for the tests of the pages."""
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,11 +23,6 @@ _QUIET = (
     "--force-device-scale-factor=1",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-
-
-def installed() -> bool:
-    """Tell whether chromium and its driver are there (apt: chromium, chromium-driver)."""
-    return all(shutil.which(program) for program in (CHROMIUM, DRIVER))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """For all tests: no network beyond this machine, a home of their own, the real data."""
 
+import collections
 import os
 import re
 import runpy
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
+from needs import require
 
 _GUARD = Path(__file__).parent / "guard"
 _SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -56,6 +58,37 @@ def shared_data() -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the short files last: no worker ends with a long one while the others have nothing."""
     items.sort(key=lambda item: item.nodeid.startswith("tests/unit/"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose mark `needs` names a program that is not on this machine."""
+    for mark in item.iter_markers("needs"):
+        require(*mark.args)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say last what was left out, and what would bring it."""
+    reasons = collections.Counter(_reasons(terminalreporter))
+    if not reasons:
+        return
+    terminalreporter.section("left out")
+    for reason, count in reasons.most_common():
+        terminalreporter.line(f"{count} tests: {reason}")
+    terminalreporter.line("python3 tests/needs.py names, and as root on Debian installs, packages")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run of CI that has left anything out."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and session.exitstatus == 0 and any(_reasons(reporter)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _reasons(terminalreporter: Any) -> Iterator[str]:
+    """Yield why each skipped test was skipped; only the process that reports knows."""
+    for report in terminalreporter.stats.get("skipped", []) if terminalreporter else []:
+        yield report.longrepr[2].removeprefix("Skipped: ")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,6 @@
 """A web server over HTTPS on loopback, with a CA of its own, that can be made to fail."""
 
+import atexit
 import contextlib
 import json
 import os
@@ -53,7 +54,6 @@ Fault = Any
 @dataclass
 class Server:
     url: str = ""
-    ca_file: str = ""
     faults: dict[str, Fault] = field(default_factory=dict)
     hits: list[str] = field(default_factory=list)
     end: threading.Event = field(default_factory=threading.Event)
@@ -144,6 +144,16 @@ def certificate_authority() -> trustme.CA:
     return trustme.CA()
 
 
+@cache
+def ca_file() -> str:
+    """Return the CA's certificate as a file; servers that end in any order may all name it."""
+    directory = tempfile.TemporaryDirectory()
+    atexit.register(directory.cleanup)
+    path = str(Path(directory.name) / "ca.pem")
+    certificate_authority().cert_pem.write_to_path(path)
+    return path
+
+
 @contextlib.contextmanager
 def https_server(
     answer: Callable[[Request], Answer], faults: dict[str, Fault] | None = None
@@ -156,12 +166,9 @@ def https_server(
     names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")  # of requests; of everything on OpenSSL
     before = {name: os.environ.get(name) for name in names}
     try:
-        with tempfile.TemporaryDirectory() as directory:
-            state.ca_file = str(Path(directory) / "ca.pem")
-            certificate_authority().cert_pem.write_to_path(state.ca_file)
-            os.environ.update(dict.fromkeys(names, state.ca_file))
-            state.url = f"https://127.0.0.1:{server.server_port}"
-            yield state
+        os.environ.update(dict.fromkeys(names, ca_file()))
+        state.url = f"https://127.0.0.1:{server.server_port}"
+        yield state
     finally:
         for name, value in before.items():
             os.environ.pop(name, None)

@@ -98,11 +98,13 @@ class WebhookDouble:
 
     def __init__(self) -> None:
         self.posts: list[tuple[str, dict[str, Any]]] = []
+        self.places: list[str] = []  # the path of each post
         self.authorization: list[str | None] = []
 
     def answer(self, request: Request) -> Answer:
         self.authorization.append(request.headers.get("Authorization"))
         if request.method == "POST":
+            self.places.append(request.path)
             self.posts.append((request.headers["Idempotency-Key"], json.loads(request.body)))
             return Answer(201, {"id": f"post-{len(self.posts)}"})
         keys = [key for key, _ in self.posts]

@@ -1,19 +1,26 @@
 """Reading and writing files so that a reader never sees half of one."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import io
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-import tenacity
-
 from llama.errors import LlamaError
+
+_UNFINISHED = "_unfinished"
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether a file's name is one that `atomic_path` gives until the block succeeds."""
+    return name.startswith(".") and name.endswith(_UNFINISHED)
 
 
 @contextlib.contextmanager
@@ -26,7 +33,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.name[:100]}.", suffix=_UNFINISHED, dir=target.parent
+        )
         os.close(handle)
     except OSError as error:
         raise _cannot_write(target, error) from error
@@ -59,7 +68,10 @@ def _umask() -> int:
 
 
 def sync_directory(directory: Path) -> None:
-    """Bring the names in `directory` to disk; `LlamaError` where that cannot be done."""
+    """Bring the names in `directory` to disk; `LlamaError` when that fails.
+
+    File systems that do so by themselves, such as some of FUSE and CIFS, refuse to be asked.
+    """
     try:
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -67,6 +79,8 @@ def sync_directory(directory: Path) -> None:
         finally:
             os.close(handle)
     except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):
+            return
         raise LlamaError(
             f"cannot write {directory}: {error.strerror}; "
             "free some space or correct the permissions"
@@ -103,18 +117,46 @@ def atomic_hdf5(path: str | os.PathLike[str], size: int | None = None) -> Iterat
     write_bytes(path, image.getbuffer())
 
 
-def take_lock(file: int | IO[Any], timeout_s: float, refusal: Callable[[], str]) -> None:
-    """Lock an open file for this process alone; `LlamaError(refusal())` after `timeout_s`."""
-    attempts = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(BlockingIOError),
-        wait=tenacity.wait_fixed(0.05),
-        stop=tenacity.stop_after_delay(timeout_s),
-        reraise=True,
-    )
+def open_hdf5(path: str | os.PathLike[str]) -> Any:
+    """Return the h5py file `path` for reading.
+
+    Unlocked: nobody changes it, and where a file system has no locks HDF5 would call it broken.
+    """
+    import h5py
+
+    return h5py.File(path, "r", locking=False)
+
+
+class LockedError(LlamaError):
+    """Another process holds the lock."""
+
+
+def try_lock(file: int | IO[Any], *, shared: bool = False) -> bool:
+    """Lock an open file, for this process alone or `shared`; False while another one holds it.
+
+    `LlamaError` where the file system has no locks.
+    """
     try:
-        attempts(fcntl.flock, file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise LlamaError(refusal()) from error
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        name = file.name if not isinstance(file, int) else os.readlink(f"/proc/self/fd/{file}")
+        raise LlamaError(
+            f"cannot lock {name} ({error.strerror}): this file system has no locks; set output_dir "
+            "in config.yaml to a directory on another one, or have it mounted with locks "
+            "(Lustre: -o flock, NFS: with lockd)"
+        ) from error
+    return True
+
+
+def take_lock(file: int | IO[Any], timeout_s: float, refusal: Callable[[], str]) -> None:
+    """Lock an open file for this process alone; `LockedError(refusal())` after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not try_lock(file):
+        if time.monotonic() > deadline:
+            raise LockedError(refusal())
+        time.sleep(0.05)
 
 
 def dump_json(value: Any) -> str:
@@ -144,6 +186,15 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
+
+
+def is_litter(path: str) -> bool:
+    """Tell whether a file is hidden, or below macOS's `__MACOSX`.
+
+    macOS puts `._NAME` beside every NAME into archives and onto foreign disks.
+    """
+    *folders, name = path.split("/")
+    return name.startswith(".") or "__MACOSX" in folders
 
 
 def sha256_bytes(content: bytes) -> str:

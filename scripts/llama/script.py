@@ -23,16 +23,21 @@ def logged(log: str | os.PathLike[str]) -> Iterator[None]:
     """
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("")
+    path.write_text("", encoding="utf-8")
     lock = path.with_name(f".{path.name}.lock")  # Snakemake deletes the log before a job
     try:
         with lock.open("a") as file:
             take_lock(file, PATIENCE_S, lambda: f"another job writes {path}; wait for it or end it")
             yield
     except LlamaError as error:
-        path.write_text(traceback.format_exc())
+        _write(path)
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
     except Exception:
-        path.write_text(traceback.format_exc())
+        _write(path)
         raise
+
+
+def _write(log: Path) -> None:
+    """Write the present traceback, whatever names from outside are in it."""
+    log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")

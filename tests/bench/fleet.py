@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,12 +14,13 @@ from typing import Any
 import pytest
 from measure import CLONE, environment, row
 
-sys.path.insert(0, str(CLONE / "tests/system"))
+sys.path.extend([str(CLONE / "tests"), str(CLONE / "tests/system")])
 
 import cluster_setup
 import namespaces
 from do_double import Cloud
 from do_server import running
+from needs import SLURM, SSH, MissingError, check
 from standin import StandIns
 
 from llama.settings import default_yaml
@@ -30,6 +30,7 @@ COUNT = 100
 
 def rows() -> Iterator[dict[str, Any]]:
     """Yield the rows of the fleet; half of the processor time is the servers'."""
+    check(*SSH)
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory)
         stand_ins = StandIns(output / "droplets")
@@ -82,8 +83,9 @@ def job_rows() -> Iterator[dict[str, Any]]:
     All droplets share the two cores of this machine with the head: it is the fixed costs that
     this measures, not how much faster more droplets are.
     """
-    if not namespaces.possible() or not shutil.which("slurmctld"):
-        return
+    check(*SLURM, "ip")
+    if not namespaces.possible():
+        raise MissingError("needs root, namespaces and overlays")
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         root = Path(directory, "fleet")
         with cluster_setup.fleet(root, patch, droplets=max(WORKERS)) as fleet:

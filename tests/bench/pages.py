@@ -1,6 +1,5 @@
 """The pages: made, opened in a browser, and their size."""
 
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,14 +13,14 @@ from llama.figures.run_page import write_run_page
 from llama.settings import from_dict
 from llama.settings.render import defaults
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 _EVENTS = 40
 _FIGURE_BYTES = 400_000  # of each of the two figures, as real ones
 
 
 def rows() -> Iterator[dict[str, Any]]:
     """Yield the rows of the pages, without a browser only those of making them."""
-    from browser import browser, installed, visit
+    from browser import browser, visit
+    from needs import check
     from page_samples import PNG, neutrino, write_event
 
     with tempfile.TemporaryDirectory() as directory:
@@ -41,8 +40,7 @@ def rows() -> Iterator[dict[str, Any]]:
             make()
             yield row(f"{name}_s", time.perf_counter() - start, "s", 1)
         yield row("page_event_mb", (event / "index.html").stat().st_size / 1e6, "MB", 2)
-        if not installed():
-            return
+        check("chromium", "chromedriver")
         with browser(output / "profile") as driver:
             for name, page in (("event", event / "index.html"), ("status", output / "status.html")):
                 visit(driver, page)

@@ -4,7 +4,7 @@ All take the same neutrinos of 1 deg and the same published map in one process, 
 multiplies its Gaussian point-spread map with the partial map and sums over areas, at its default
 resolution of sigma and at a quarter of it; RAVEN gets its multi-order map with a flat neutrino map
 at NSIDE 256, in memory already, so that only its overlap is timed. The truth is an integral by
-pixel centres at NSIDE 4096. Install the peers with `pip install -e '.[peers]'`.
+pixel centres at NSIDE 4096. `make peers` installs them.
 """
 
 import importlib.util  # noqa: F401  hpmoc needs it loaded, and does not load it
@@ -52,7 +52,7 @@ def rows() -> Iterator[dict[str, Any]]:
         try:
             methods[name] = prepare(content, vectors)
         except ImportError as error:
-            print(f"no rows for {name} ({error}); pip install -e '.[peers]' adds them")
+            print(f"no rows for {name} ({error}); `make peers` installs them")
     truth = _truth(tiles, vectors)
     best, values = _in_turn(methods)
     for name in methods:

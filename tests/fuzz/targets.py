@@ -122,9 +122,20 @@ def samples(name: str) -> list[bytes]:
         "voevent": lambda: [voevent()],
         "gwalert": lambda: [gwalert_bytes()],
         "icecube_notice": lambda: [json.dumps(json_notice()).encode(), classic_notice()],
-        "skymap": lambda: [skymap_fits(), gzip.compress(skymap_fits(), mtime=0)],
+        "skymap": lambda: [
+            skymap_fits(),
+            gzip.compress(skymap_fits()[:5000], mtime=0)
+            + gzip.compress(skymap_fits()[5000:], mtime=0),
+            skymap_fits().replace(b"'sr-1    '", b"'1/deg^2 '"),
+        ],
         "neutrinos": lambda: [
             b"mjd,ra,dec,sigma,energy\n58598.34589,60.0,25.0,0.8,5000.0\n",
+            b"# unit: d rad deg deg TeV\n# mjd ra dec sigma energy\n58598.3 1.1 25.0 0.8 5\n",
+            b"mjd;ra [rad];dec_deg;sigma (arcmin);energy/TeV\n58598.3;1.1;25.0;48;5\n",
+            b"# %ECSV 1.0\n# ---\n# datatype:\n# - {name: ra, unit: rad, datatype: float64}\n"
+            b"mjd ra dec sigma energy\n58598.34589 1.1 25.0 0.8 5000.0\n",
+            b'{"units": {"ra": "rad"}, "events": [{"mjd": 58598.3, "ra": 1.1, "dec_rad": 0.4, '
+            b'"sigma": 0.8, "energy [TeV]": 5}]}',
             json.dumps([neutrino()]).encode(),
         ],
         "coincs": lambda: [

@@ -1,6 +1,5 @@
 """Whatever bytes come, a parser gives a result or one sentence; `make fuzz` looks for longer."""
 
-import shutil
 from typing import Any
 
 import pytest
@@ -44,7 +43,7 @@ def test_samples_and_what_once_broke(name: str) -> None:
         _outcome(name, content)
 
 
-@pytest.mark.skipif(not shutil.which("scontrol"), reason="no scontrol (apt: slurm-client)")
+@pytest.mark.needs("scontrol")
 def test_scontrol_reads_the_lists_that_it_is_given() -> None:
     # other samples are refused: it says so in a sentence
     TARGETS["host_list"](samples("host_list")[0])

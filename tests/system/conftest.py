@@ -14,6 +14,7 @@ from broker import Broker
 from bucket_samples import PART
 from do_double import Cloud
 from do_server import running
+from needs import SSH, require
 from s3_faults import KEY, SECRET, FaultyS3, faulty_s3
 from standin import StandIns
 
@@ -53,6 +54,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 @pytest.fixture
 def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIns]:
     """Makes an sshd for each droplet of `fleet`; its home has the key that opens them."""
+    require(*SSH)
     stand_ins = StandIns(tmp_path / "droplets")
     monkeypatch.setenv("HOME", str(stand_ins.home))
     yield stand_ins

@@ -1,10 +1,13 @@
 """A LLAMA that can be hurt: its site, those who hear of its results, and all that goes wrong."""
 
 import contextlib
+import json
 import os
 import random
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,15 +17,15 @@ from typing import Any
 import psutil
 import receivers
 from broker import Broker
-from https_server import Answer, Request, Server, https_server
+from https_server import Answer, Server, https_server
 from listening import wait_for
 from publish_sites import SITES
 from running import CLONE, COMPUTING_S, Keeping
+from simulated import HOUR_S, Clock, Stream
 from test_publish_kafka import heard
 
 from llama.alerts.spool import Spool
 from llama.publish.outbox import Outbox
-from llama.times import iso_to_gps
 
 # for those who receive; a request that hangs costs its client half a minute
 FAULTS = ("drop", (429, 0), 502, "done", "lost", "short", "login")
@@ -39,63 +42,8 @@ KINDS = {
     "snakemake": ("-m snakemake",),
     "job": (".snakemake/scripts/",),
     "publisher": (".publish.py",),
+    "operator": ("skymap_info",),
 }
-HOUR_S = 3600.0
-
-
-class Clock:
-    """The simulated clock of the site's processes; see clock/sitecustomize.py."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._ahead_s = 0.0
-        # files that were there before are older than everything
-        self.start = (time.time() // 86400 + 1) * 86400
-        self.path.touch()
-        self.go_to(0.0)
-
-    def now(self) -> float:
-        """Return the simulated Unix time."""
-        return time.time() + self._ahead_s
-
-    def hours(self) -> float:
-        """Return the hours since the start."""
-        return (self.now() - self.start) / HOUR_S
-
-    def go_to(self, hour: float) -> None:
-        """Let it be `hour`, at once."""
-        self.step(self.start + hour * HOUR_S - self.now())
-
-    def step(self, seconds: float) -> None:
-        """Move the clock, forward or backward."""
-        self._ahead_s += seconds
-        with self.path.open("a") as file:
-            file.write(f"{time.time_ns()} {round(self._ahead_s * 1e9)}\n")
-
-
-class Stream:
-    """The neutrinos of a collaboration: some come late, and it says when it has all of them."""
-
-    def __init__(self, clock: Clock, seed: int) -> None:
-        self.clock, self.seed = clock, seed
-
-    def answer(self, request: Request) -> Answer:
-        start, stop = (float(request.query[name]) for name in ("start", "stop"))
-        source = random.Random(f"{self.seed} {start:.0f}")
-        now = iso_to_gps(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self.clock.now())))
-        delay_s = source.uniform(0.0, 2.0) * HOUR_S
-        events = [
-            {
-                "time": source.uniform(start, stop), "ra": source.uniform(0, 360),
-                "dec": source.uniform(-80, 80), "sigma": source.uniform(0.3, 2.0),
-                "energy": 10 ** source.uniform(2.5, 4.5), "run": 140000, "event": number,
-            }
-            for number in range(source.randint(1, 6))
-        ]  # fmt: skip
-        latencies = [source.choice([5.0, 5.0, delay_s]) for _ in events]
-        known = [e for e, late in zip(events, latencies, strict=True) if e["time"] + late <= now]
-        complete = now > stop + delay_s
-        return Answer(200, {"events": events if complete else known, "complete": complete})
 
 
 class Soaked(Keeping):
@@ -104,7 +52,7 @@ class Soaked(Keeping):
     def __init__(self, directory: Path, broker: Broker, seed: int) -> None:
         self.clock = Clock(directory / "clock")
         super().__init__(directory, broker, topics=["igwn.gwalert"])
-        self.seed = seed
+        self.stream = Stream(self.clock, seed)
         self.icecube = directory / "icecube"
         self.killed: Counter[str] = Counter()
         self.doors: dict[str, Server] = {}
@@ -235,6 +183,28 @@ class Soaked(Keeping):
             env=self.environment(), cwd=CLONE, capture_output=True, text=True,
         )  # fmt: skip
 
+    def undisturbed(self, graceid: str) -> float:
+        """Return the odds that a site where nothing goes wrong finds for the same alerts."""
+        with tempfile.TemporaryDirectory(prefix="llama-calm-") as directory:
+            output, event = Path(directory) / "out", self.event(graceid)
+            shutil.copytree(self.output / "archive", output / "archive")
+            kept = output / "current_run" / graceid
+            shutil.copytree(event / "alerts", kept / "alerts")
+            for name in ("skymap_info.json", "flags.json"):
+                shutil.copy2(event / name, kept / name)
+            config = Path(directory) / "config.yaml"
+            config.write_text(self.config.read_text().replace(str(self.output), str(output)))
+            done = subprocess.run(
+                [sys.executable, "-m", "snakemake", f"events/{graceid}/all", "--cores", "2"],
+                env=self.environment(LLAMA_CONFIG=str(config)), cwd=CLONE,
+                capture_output=True, text=True,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            return next(
+                json.loads(path.read_bytes())["odds_ratio"]
+                for path in kept.glob("significance_*.json")
+            )
+
     def events(self) -> list[Path]:
         return sorted(path.parent for path in self.output.glob("current_run/*/skymap_info.json"))
 
@@ -266,8 +236,7 @@ def soaked(directory: Path, broker: Broker, seed: int) -> Iterator[Soaked]:
             double.now = one.clock.now
             one.receivers.append(kind(server, double))
             one.doors[kind.name] = server
-        stream = Stream(one.clock, seed)
-        one.doors["stream"] = stack.enter_context(https_server(stream.answer))
+        one.doors["stream"] = stack.enter_context(https_server(one.stream.answer))
         one.tell_who_hears()
         try:
             yield one

@@ -25,8 +25,6 @@ class StandIns:
         self.running: dict[int, subprocess.Popen[bytes]] = {}
         with socket.create_server(("127.77.0.1", 0)) as server:
             self.port = server.getsockname()[1]
-        if not Path(SSHD).exists():
-            raise RuntimeError("these tests need an ssh server: apt-get install openssh-server")
         directory.mkdir()
         self.key = directory / "client"
         keygen(self.key)

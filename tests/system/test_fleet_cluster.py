@@ -7,7 +7,6 @@ The tests share one head, in any order. Root and namespaces are needed; without,
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -18,15 +17,14 @@ import cluster_setup
 import namespaces
 import pytest
 from cluster import BUCKET, TOKEN, Fleet, at_most, one_test
+from needs import SLURM
 from s3_server import SECRET
 
 from llama.files import sha256_file
 
 pytestmark = [
-    pytest.mark.skipif(
-        not (namespaces.possible() and shutil.which("slurmctld")),
-        reason="needs root, namespaces, and slurmctld slurmd slurm-client munge",
-    ),
+    pytest.mark.needs(*SLURM, "ip"),
+    pytest.mark.skipif(not namespaces.possible(), reason="needs root, namespaces and overlays"),
 ]
 RUN = ("snakemake", "--profile", "do-cluster")
 SHARDS = 8  # of all studies but the first

@@ -1,17 +1,15 @@
 """`llama fleet`: what it refuses, in a sentence; nothing is started here."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from conftest import TOKEN, Bash, change
 from do_double import Cloud
+from needs import SLURM
 
 from llama.cli.main import main
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("slurmctld", path="/usr/sbin:/sbin:/usr/bin"), reason="needs slurmctld, munge"
-)
+pytestmark = pytest.mark.needs(*SLURM)
 
 
 @pytest.fixture

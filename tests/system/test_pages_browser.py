@@ -7,7 +7,7 @@ from typing import Any
 
 import page_samples as sample
 import pytest
-from browser import asked, browser, complaints, installed, printed, screenshot, visit
+from browser import asked, browser, complaints, printed, screenshot, visit
 
 from llama.figures.event_page import write_event_page
 from llama.figures.run_page import write_run_page
@@ -15,7 +15,7 @@ from llama.files import write_json
 from llama.settings import from_dict
 from llama.settings.render import defaults
 
-pytestmark = pytest.mark.skipif(not installed(), reason="no chromium (apt: chromium-driver)")
+pytestmark = pytest.mark.needs("chromium", "chromedriver")
 
 WIDE = "document.documentElement.scrollWidth"
 

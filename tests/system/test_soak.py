@@ -1,4 +1,4 @@
-"""The simulated day of soak.py, short: three events, every fault, a killed process of each kind."""
+"""Two minutes of soak.py: three events, every fault, a killed process of each kind."""
 
 from soak import soak
 
@@ -6,7 +6,7 @@ SEED = 8
 
 
 def test_a_day_in_which_everything_goes_wrong(tmp_path):
-    told = soak(minutes=0.8, seed=SEED, keep=tmp_path / "kept")
+    told = soak(minutes=2.0, seed=SEED, keep=tmp_path / "kept")
     print(told)
     assert told["events"] == 3
     assert {"slack", "gracedb", "gcn", "icecube", "webhook"} == told["messages"].keys()
@@ -15,3 +15,4 @@ def test_a_day_in_which_everything_goes_wrong(tmp_path):
     assert {"disk", "clock", "broker", "slack", "gracedb", "webhook", "stream"} <= told[
         "faults"
     ].keys()
+    assert "llama run" in told["commands"]

@@ -1,7 +1,6 @@
 """The crontab line: what the user's other lines keep, and what the line does when it is run."""
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -85,9 +84,8 @@ def test_a_crontab_that_was_not_there_is_not_there_afterwards(crontab, settings)
     assert not crontab.exists()
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("crontab"), reason="needs root and cron's crontab"
-)
+@pytest.mark.needs("crontab")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose crontab is put back")
 def test_with_the_real_crontab_of_this_machine(settings, tmp_path):
     def listing():
         return subprocess.run(["crontab", "-l"], capture_output=True)
@@ -202,3 +200,18 @@ def test_a_pass_that_still_runs_makes_the_next_one_quiet(crontab, settings, stan
         other.stdin.close()
     assert (settings.output_dir / "logs" / "cron.log").read_text() == ""
     assert "llama run -o fails" in run_as_cron(line).stdout
+
+
+def test_a_place_without_locks_is_said_before_the_crontab_is_changed(crontab, settings):
+    crontab.write_bytes(OTHERS)
+    settings_file = crontab.parent / "config.yaml"
+    text = (Path(__file__).parents[2] / "config.yaml").read_text()
+    settings_file.write_text(text.replace("output_dir: null", f"output_dir: {crontab.parent}/out"))
+    no_flock = Path(__file__).parents[1] / "no_flock.py"
+    words = [sys.executable, no_flock, "37", sys.executable, "-m", "llama", "cron", "install"]
+    environment = os.environ | {"LLAMA_CONFIG": str(settings_file)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cron.lock (No locks available): this file system has no locks" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert crontab.read_bytes() == OTHERS

@@ -93,8 +93,10 @@ def test_a_process_that_does_not_end_is_told_about(lock, start):
 
 
 def test_a_background_process_that_ends_at_once_is_told_about(lock, tmp_path):
-    with pytest.raises(LlamaError, match="did not start; the reason is at the end of"):
-        start_in_background(["no", "such", "command"], lock, "llama x", tmp_path / "x.log")
+    log = tmp_path / "logs" / "x.log"
+    with pytest.raises(LlamaError, match=r"llama x did not start: .*invalid choice: 'no'"):
+        start_in_background(["no", "such", "command"], lock, "llama x", log)
+    assert "invalid choice" in log.read_text()
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):

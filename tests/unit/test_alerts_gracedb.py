@@ -130,15 +130,42 @@ def test_a_wrong_address_is_one_sentence(url: str) -> None:
         ([], None),
         (["p_astro.json", "bayestar.png", "bayestar.volume.fits"], None),
         (["bayestar.fits.gz", "bayestar.fits.gz,0"], "bayestar.fits.gz,0"),
-        (["bayestar.multiorder.fits,9", "bayestar.multiorder.fits,10"], None),
+        (["cwb.multiorder.fits,9", "cwb.multiorder.fits,10"], "cwb.multiorder.fits,10"),
         (["bayestar.fits.gz,0", "LALInference.fits.gz,0"], "LALInference.fits.gz,0"),
         (["cwb.fits.gz,0", "bayestar.multiorder.fits"], "bayestar.multiorder.fits"),
         (["bayestar.multiorder.fits,0", "Bilby.multiorder.fits,1"], "Bilby.multiorder.fits,1"),
+        (["amplfi.multiorder.fits", "amplfi.multiorder.fits,0"], "amplfi.multiorder.fits,0"),
+        (["amplfi.flattened.fits.gz,0", "amplfi.multiorder.fits,0"], "amplfi.multiorder.fits,0"),
+        (["gwak.multiorder.fits,3", "p_astro.json,0"], "gwak.multiorder.fits,3"),
+        (["pygrb.multiorder.fits,0", "mly.multiorder.fits,0"], "mly.multiorder.fits,0"),
+        (["new_search.multiorder.fits,1", "new_search.fits.gz,7"], "new_search.multiorder.fits,1"),
+        (["zzz.multiorder.fits,0", "olib.fits,0"], "olib.fits,0"),
+        (["combined-ext.multiorder.fits,0", "S1-ext.multiorder.fits"], None),
+        (["external_from_url.multiorder.fits,0", "glg_healpix_all_bn.fit"], None),
+        (["combined-ext.multiorder.fits,5", "text.multiorder.fits,0"], "text.multiorder.fits,0"),
     ],
-)
+)  # fmt: skip
 def test_the_newest_and_best_map(files: list[str], best: str | None) -> None:
-    best = "bayestar.multiorder.fits,10" if "bayestar.multiorder.fits,10" in files else best
     assert preferred_skymap(files) == best
+    assert preferred_skymap(files[::-1]) == best
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "best"),
+    [
+        ("aframe", "amplfi"), ("Aframe", "amplfi"), ("CWB", "cwb"), ("MLy", "mly"),
+        ("GWAK", "gwak"), ("PyGRB", "pygrb"), ("oLIB", "olib"), ("gstlal", "bayestar"),
+        ("", "bayestar"), ("a new one", "bayestar"),
+    ],
+)  # fmt: skip
+def test_the_map_of_the_preferred_pipeline_comes_first(pipeline: str, best: str) -> None:
+    stems = ("bayestar", "amplfi", "cwb", "gwak", "mly", "olib", "pygrb")
+    files = [f"{stem}.multiorder.fits,0" for stem in stems]
+    record = SUPEREVENT | {"preferred_event_data": {"pipeline": pipeline}}
+    alert = record_to_alert({"superevent": record, "files": files})
+    assert alert.skymap_filename == f"{best}.multiorder.fits,0"
+    estimated = [*files, "Bilby.multiorder.fits,2"]
+    assert preferred_skymap(estimated, pipeline) == "Bilby.multiorder.fits,2"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ def _polled(server: Server, run_dir: Path) -> dict[str, str]:
 def test_what_nobody_heard_becomes_an_event_once(tmp_path: Path) -> None:
     with gracedb_server({ID: SUPEREVENT}, {ID: _files("1-Preliminary.xml")}) as server:
         assert _polled(server, tmp_path) == {
-            ID: "revision 1, Preliminary, which had not been heard"
+            ID: "revision 1, Preliminary, which had not been heard; "
+            "its sky map is bayestar.multiorder.fits,0"
         }
         info = read_info(tmp_path / ID)
         assert (info["alert_type"], info["notice"]) == ("gracedb", f"{ID}-1-Preliminary")
@@ -149,7 +150,8 @@ def test_the_command(
         assert capsys.readouterr().out == ""
         assert main(["poll", "gracedb"]) == 0
         assert capsys.readouterr().out == (
-            f"{ID}: revision 1, Preliminary, which had not been heard\n"
+            f"{ID}: revision 1, Preliminary, which had not been heard; "
+            "its sky map is bayestar.multiorder.fits,0\n"
         )
         assert main(["poll", "gracedb"]) == 0
         assert capsys.readouterr().out == f"{ID}: nothing new\n"

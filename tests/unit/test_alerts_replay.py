@@ -29,7 +29,12 @@ FILES = {
     "b/deep/icecube.json": ICECUBE,
     "z.xml": VOEVENT,
 }
-OTHER = {"README.txt": b"no notice", "map.fits": b"SIMPLE  =", ".hidden.json": GW + b" "}
+OTHER = {
+    "README.txt": b"no notice",
+    "map.fits": b"SIMPLE  =",
+    ".hidden.json": GW + b" ",
+    "__MACOSX/b/._x.json": GW + b"  ",
+}
 ORDER = [VOEVENT, ICECUBE, GW, CUT, UNDATED]
 
 

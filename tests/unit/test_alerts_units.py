@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from needs import require
 
 from llama.alerts.units import write_units
 from llama.cli.main import main
@@ -23,6 +24,7 @@ def units(tmp_path_factory):
 
 
 def analyze(*words):
+    require("systemd-analyze")
     done = subprocess.run(["systemd-analyze", *words], capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 

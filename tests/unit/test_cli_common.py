@@ -1,5 +1,6 @@
 """How every command ends, and how it reads a file it is given."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,37 @@ def test_read_file(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "b", tmp_path / "a/b"):
         with pytest.raises(LlamaError, match=r"cannot read .* correct --alert"):
             read_file(path, 4, "--alert")
+
+
+def test_every_text_can_be_printed_on_every_terminal() -> None:
+    line = (
+        "from llama.cli.common import run_command, say; import sys;"
+        "text = '\u2013 8 \u00d7 3 deg\u00b2 \u00b1 \u03c3 \u4e2d \\ud800';"
+        "sys.exit(run_command(lambda: (print(text), say(text))[2:] or 0, 'x'))"
+    )
+    for encoding, expected in (
+        ("ascii", "- 8 x 3 deg2 +- sigma \\u4e2d \\ud800\n"),
+        ("latin-1", "- 8 \u00d7 3 deg\u00b2 \u00b1 sigma \\u4e2d \\ud800\n"),
+        ("utf-8", "\u2013 8 \u00d7 3 deg\u00b2 \u00b1 \u03c3 \u4e2d \\ud800\n"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", line],
+            env=os.environ | {"PYTHONIOENCODING": encoding},
+            capture_output=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.decode(encoding) == done.stderr.decode(encoding) == expected
+
+
+def test_every_text_can_be_typed() -> None:
+    line = (
+        "from llama.cli.common import ask, run_command; import sys;"
+        "sys.exit(run_command(lambda: print(ask('?')), 'x'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", line],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        input=b"j\xc3\xb6\n",
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout) == (0, b"j\\ufffd\\ufffd\n")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ TAB = {
 }
 
 
-@pytest.mark.parametrize("shell", TAB)
+@pytest.mark.parametrize("shell", ["bash", pytest.param("fish", marks=pytest.mark.needs("fish"))])
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [("llama neutrinos i", {"import"}), ("skymap_info --role ", {"observation", "test"})],
@@ -27,8 +26,6 @@ TAB = {
 def test_tab_offers_what_can_follow(
     shell: str, typed: str, offered: set[str], tmp_path: Path
 ) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"no {shell} here")
     (line,) = (line for line in LINES if ("fish" in line) == (shell == "fish"))
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(

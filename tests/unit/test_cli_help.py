@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -157,3 +158,22 @@ def test_errors_are_one_sentence(tmp_path, capsys):
     assert out == ""
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("llama: ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("dev drop", "type: llama dev dv -h"),
+        ("dev drop -p llama-bns-o3-00 eval 'ls /'", "llama dev dv -p llama-bns-o3-00 eval 'ls /'"),
+        ("dev drop ls-procs", "type: llama dev dv ls-procs"),
+        ("dev pre-er-14-killall", "pre-er-14-killall is a part of llama dev dv here; type: llama"),
+        ("pre-er14-background x", "pre-er14-background is a part of llama dev dv here"),
+    ],
+)
+def test_names_of_the_original_say_what_to_type(capsys, output_dir, typed, answer):
+    assert main(shlex.split(typed)) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("llama: ")
+    assert err.count("\n") == 1
+    assert answer in err

@@ -145,6 +145,10 @@ def test_the_role_is_asked_and_yes_is_typed(output: Path) -> None:
     ("words", "typed", "code", "role"),
     [
         ([], "test\n", 0, "test"),
+        ([], "YES\n", 0, "observation"),
+        ([], "yes\nYES\n", 0, "observation"),
+        ([], "yes\nyes\n", 1, None),
+        ([], "NO\n", 0, "test"),
         ([], "\n\n\n", 1, None),
         (["--role", "observation"], "YES\n", 0, "observation"),
         (["--role", "observation", "--yes"], None, 0, "observation"),
@@ -178,6 +182,7 @@ def test_the_flags_of_an_event_that_exists_stay(
     [
         ("OUTPUT/past_runs/o3", "snakemake past_runs/o3/S240101ab/all\n"),
         ("OUTPUT/current_run", "snakemake events/S240101ab/all\n"),
+        ("LINKED/current_run", "snakemake events/S240101ab/all\n"),
         ("other/current_run", "snakemake events/S240101ab/all --config output_dir=CWD/other\n"),
         (
             "other/past_runs/x",
@@ -189,7 +194,11 @@ def test_the_flags_of_an_event_that_exists_stay(
 def test_the_next_command(
     output: Path, rundir: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rundir = rundir.replace("OUTPUT", str(output))
+    if rundir.startswith("LINKED"):
+        (output.parent / "disk" / "o4b").mkdir(parents=True)
+        output.mkdir(exist_ok=True)
+        (output / "current_run").symlink_to(output.parent / "disk" / "o4b")
+    rundir = rundir.replace("OUTPUT", str(output)).replace("LINKED", str(output))
     assert main(["--alert", "alert.json", "--role", "test", "--rundir", rundir]) == 0
     out = capsys.readouterr().out
     assert out == f"{rundir}/S240101ab\n{command.replace('CWD', str(Path.cwd()))}"
@@ -205,7 +214,7 @@ def test_graceid(
             "p_astro.json": b'{"BBH": 1.0, "Terrestrial": 0.0}',
         }
     }
-    words = ["--graceid", "S240101ab", "--role", "test"]
+    words = ["-graceid", "S240101ab", "--role", "test"]  # as the guide has it once
     with gracedb_server({"S240101ab": SUPEREVENT}, files) as server:
         text = default_yaml().replace("https://gracedb.ligo.org/api/", server.url)
         assert server.url in text
@@ -230,6 +239,20 @@ def test_graceid(
     assert main(words) == 1
     assert "cannot be reached" in capsys.readouterr().err
     assert without_log(output) == before
+
+
+@pytest.mark.parametrize("name", ["amplfi.multiorder.fits,0", "a_new_search.multiorder.fits,2"])
+def test_the_only_map_on_gracedb_is_taken_and_named(
+    name: str, output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"S240101ab": {name: skymap_fits(3), "combined-ext.multiorder.fits,0": b"not it"}}
+    with gracedb_server({"S240101ab": SUPEREVENT}, files) as server:
+        text = default_yaml().replace("https://gracedb.ligo.org/api/", server.url)
+        Path("mine.yaml").write_text(text)
+        monkeypatch.setenv("LLAMA_CONFIG", str(Path("mine.yaml").resolve()))
+        assert main(["--graceid", "S240101ab", "--role", "test"]) == 0
+    assert read_info(output / "current_run/S240101ab")["skymap_filename"] == name
+    assert f"note: the sky map is {name}, the best on GraceDB" in capsys.readouterr().err
 
 
 def test_real_alerts(output: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,20 @@ def test_both_forms_give_the_same(path):
     assert read_bursts(path, MODEL).model == GrbParameters(**MODEL)
 
 
+def test_units_are_converted_or_refused(path):
+    rad = {
+        "gps_time": ROW["gps_time"],
+        "ra_rad": np.pi / 3,
+        "dec [deg]": 25.0,
+        "sigma [arcmin]": 300,
+    }
+    assert read(path, [rad])[0] == pytest.approx(ROW | {"id": "row 1"})
+    apart = ROW | {"ra": np.pi / 3}
+    assert read(path, {"units": {"ra": "rad"}, "events": [apart]})[0]["ra"] == pytest.approx(60)
+    with pytest.raises(LlamaError, match="cannot convert: 'foo'"):
+        read(path, {"units": {"ra": "foo"}, "events": [apart]})
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

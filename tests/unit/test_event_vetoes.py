@@ -14,7 +14,7 @@ HOME = Path("/srv/llama/current_run")
 REAL: dict[str, Any] = {
     "graceid": "S240101ab", "alert_type": "igwn-alert", "role": "observation",
     "search": "AllSky", "gracedb_service_url": "https://gracedb.ligo.org/api/", "internal": False,
-    "retracted": False, "far": 1e-9, "event_dir": HOME / "S240101ab",
+    "retracted": False, "far": 1e-9, "event_dir": HOME / "S240101ab", "current": True,
     "kinds": frozenset({"observation"}), "complete": True,
     "flags": {**DEFAULTS, **PRESETS["TRIGGERED_PUBLIC"]},
 }  # fmt: skip
@@ -22,8 +22,16 @@ ALLOWED: dict[str, list[Any]] = {
     "graceid": ["S240101ab", "G268562"],
     "alert_type": ["igwn-alert", "gcn", "gracedb", "manual"],
     "search": ["AllSky", "", "BBH"],
-    "gracedb_service_url": ["https://gracedb.ligo.org/api/", None],
+    "gracedb_service_url": [
+        "https://gracedb.ligo.org/api/",
+        "https://gracedb-latest.ligo.org/api/",
+        None,
+    ],
     "far": [0.0, 1e-9, 10 / 86_400],
+    "event_dir": [
+        Path(path) / "current_run/S240101ab"
+        for path in ("/data/latest", "/home/contest/llama", "/srv/attestation")
+    ],
     "kinds": [frozenset(), frozenset({"observation"}), frozenset({"observation", "alert"})],
 }
 FORBIDDEN: dict[str, list[Any]] = {
@@ -40,10 +48,11 @@ FORBIDDEN: dict[str, list[Any]] = {
     "event_dir": [
         Path(path) / "S240101ab"
         for path in (
-            "/scratch/llama/current_run", "/srv/TEST/current_run", "/srv/llama/past_runs/o3",
-            "/srv/injection-7/current_run", "/srv/mytests/current_run", "/srv/llama/current_run/x",
+            "/scratch/llama/current_run", "/srv/TEST/current_run", "/srv/o3_tests/current_run",
+            "/srv/injection-7/current_run", "/srv/scratchevents/current_run",
         )
     ],
+    "current": [False],
     "kinds": [
         None, frozenset({"blinded"}), frozenset({"simulated", "observation"}), frozenset({"None"}),
     ],
@@ -56,7 +65,9 @@ NEEDED["ONLINE"] = True
 
 def facts(**changes: Any) -> Facts:
     words = REAL | changes
-    fields = {name: words.pop(name) for name in ("flags", "event_dir", "kinds", "complete")}
+    fields = {
+        name: words.pop(name) for name in ("flags", "event_dir", "current", "kinds", "complete")
+    }
     return Facts(info=words, **fields)
 
 
@@ -165,6 +176,30 @@ def test_facts_are_read_from_the_directory(tmp_path: Path, info: dict[str, Any])
     assert read.complete
     assert read.event_dir == event_dir.resolve()
     assert "its neutrinos are None and blinded" in not_real(read)
+
+
+def test_a_run_that_is_a_link_is_current_by_its_name(tmp_path: Path, info: dict[str, Any]) -> None:
+    disk = tmp_path / "disk" / "o4b"
+    for name in ("S240101ab", "S240101cd"):
+        (disk / name).mkdir(parents=True)
+        (disk / name / "skymap_info.json").write_text(json.dumps(info | {"graceid": name}))
+        write_flags(disk / name, DEFAULTS)
+    output = tmp_path / "llama"
+    (output / "past_runs").mkdir(parents=True)
+    (output / "current_run").symlink_to(disk)
+    (output / "events").symlink_to("current_run")
+    (output / "past_runs" / "o4").symlink_to(disk)
+    (output / "copy").symlink_to("past_runs/o4/S240101ab")
+    reason = "it is not in current_run"
+    for run in ("current_run", "events"):
+        facts_there = read_facts(output / run / "S240101ab")
+        assert reason not in not_real(facts_there)
+        assert facts_there.event_dir == (disk / "S240101ab").resolve()
+    for place in (output / "past_runs" / "o4" / "S240101ab", output / "copy", disk / "S240101ab"):
+        assert reason in not_real(read_facts(place))
+    # a link beside the events leads out of the run
+    (disk / "S240101ef").symlink_to(output / "past_runs" / "o4" / "S240101ab")
+    assert reason in not_real(read_facts(output / "current_run" / "S240101ef"))
 
 
 @pytest.fixture

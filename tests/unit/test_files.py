@@ -22,6 +22,7 @@ from llama.files import (
     read_json,
     sha256_bytes,
     sha256_file,
+    sync_directory,
     write_bytes,
     write_json,
 )
@@ -168,7 +169,7 @@ def unwritable(tmp_path):
     yield tmp_path / "file" / "a.json"
     yield tmp_path / "file" / "deep" / "er" / "a.json"
     yield tmp_path / "directory"
-    yield tmp_path / ("x" * 250)
+    yield tmp_path / ("x" * 256)
 
 
 def test_a_path_that_cannot_be_a_file_is_a_sentence(tmp_path):
@@ -264,3 +265,18 @@ def test_hdf5_that_has_no_room_is_not_begun(tmp_path):
         pytest.fail("there cannot be room for it")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_system_that_syncs_no_directories_is_no_full_disk():
+    handle = os.open("/proc", os.O_RDONLY)
+    with pytest.raises(OSError, match="Invalid argument"):
+        os.fsync(handle)
+    os.close(handle)
+    sync_directory(Path("/proc"))
+
+
+def test_the_longest_name_can_be_written(tmp_path):
+    path = tmp_path / ("x" * 255)
+    write_bytes(path, b"whole")
+    assert path.read_bytes() == b"whole"
+    assert names(tmp_path) == [path.name]

@@ -179,6 +179,68 @@ def test_area_tables_with_holes_are_refused(tmp_path, bins):
         read_area(write(tmp_path / "X_effectiveArea.csv", AREA, *bins))
 
 
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [
+        ("cm^2", 1),
+        ("cm2", 1),
+        ("m^2", 1e4),
+        ("m2", 1e4),
+        ("m**2", 1e4),
+        ("km^2", 1e10),
+        ("M^2", 1e4),
+    ],
+)
+def test_areas_and_angles_may_have_another_unit(tmp_path, unit, factor):
+    header = AREA.replace("cm^2", unit).replace("[deg]", " [rad]", 1).replace("A_Eff[", "A_eff [")
+    bins = [bin_.replace(" -90 0 ", f" {-np.pi / 2!r} 0 ") for bin_ in BINS]
+    bins = [bin_.replace(" 0 90 ", " 0.0 90 ") for bin_ in bins]
+    area = read_area(write(tmp_path / "X_effectiveArea.csv", header, *bins))
+    np.testing.assert_allclose(area.dec_deg, [-90, 0, 90], rtol=1e-15)
+    np.testing.assert_allclose(area.area_cm2, np.multiply([[1, 3], [2, 4]], factor), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("[cm^2]", "[m]", "unit LLAMA cannot convert: 'm' is not a unit like cm2"),
+        ("[cm^2]", "[m^2 sr]", "cannot convert"),
+        ("[cm^2]", "", "areas without a unit; write it into its title"),
+        ("[deg]", "[sin]", "'sin' is not a unit like deg"),
+    ],
+)
+def test_units_that_are_not_understood_are_refused(tmp_path, old, new, says):
+    path = write(tmp_path / "X_effectiveArea.csv", AREA.replace(old, new), *BINS)
+    with pytest.raises(LlamaError, match=says):
+        read_area(path)
+
+
+def test_events_in_radians_and_seconds_are_converted(tmp_path):
+    values = dict(zip(HEADER.split()[1:], map(float, GOOD.split()), strict=True))
+    given = {title.replace("[deg]", "[rad]"): value for title, value in values.items()}
+    given = {k: np.radians(v) if "rad" in k else v for k, v in given.items()}
+    path = write(
+        tmp_path / "A_exp.csv",
+        "# " + " ".join(given),
+        " ".join(map(repr, map(float, given.values()))),
+    )
+    events, _ = read_events([path])
+    plain, _ = read_events([write(tmp_path / "B_exp.csv", HEADER, GOOD)])
+    for name, column in plain.items():
+        np.testing.assert_allclose(events[name], column, rtol=1e-12, err_msg=name)
+
+
+def test_what_file_managers_leave_is_not_read(copy):
+    before = read_release(copy)
+    for path in list(copy.rglob("*_*.csv")):
+        (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    (copy / "events" / ".DS_Store").write_bytes(b"\0")
+    (copy / "__MACOSX" / "events").mkdir(parents=True)
+    (copy / "__MACOSX" / "events" / "._MOCK_exp.csv").write_bytes(b"\0")
+    after = read_release(copy)
+    assert (after.files, after.counts) == (before.files, before.counts)
+
+
 def test_area_in_square_metres_and_cos_zenith_is_refused(tmp_path):
     path = write(
         tmp_path / "X_effectiveArea.csv", "# E_min E_max cosZ_min cosZ_max A[m^2]", "1 2 3"

@@ -69,3 +69,9 @@ def test_a_job_that_was_left_running_writes_first(tmp_path):
         subprocess.run([*command, "new", "0"], cwd=tmp_path, check=True)
         assert left.wait() == 0
     assert (tmp_path / "out").read_text() == "new"
+
+
+def test_a_name_from_outside_is_escaped_in_the_log(tmp_path):
+    with pytest.raises(SystemExit), logged(tmp_path / "log"):
+        raise LlamaError("no mission \ud800; correct it")
+    assert "no mission \\ud800; correct it" in (tmp_path / "log").read_text()

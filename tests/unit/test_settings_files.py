@@ -65,6 +65,35 @@ def test_files_that_are_no_settings(tmp_path, content, sentence):
     assert str(path) in str(caught.value)
 
 
+def test_a_setting_that_is_named_twice_is_refused_with_its_lines(tmp_path):
+    path = tmp_path / "config.yaml"
+    lines = default_yaml().splitlines()
+    at = lines.index("  fb: 10.0")
+    lines.insert(at + 3, "  fb: 20.0")
+    lines += ["output_dir: /data/a", "background:", "  run: O3", "output_dir: /data/b"]
+    path.write_text("\n".join(lines))
+    with pytest.raises(LlamaError) as caught:
+        load(path)
+    first = {
+        name: next(k for k, line in enumerate(lines, 1) if line.startswith(f"{name}:"))
+        for name in ("background", "output_dir")
+    }
+    end = len(lines)
+    assert str(caught.value) == (
+        f"{path} has background in lines {first['background']} and {end - 2}; "
+        f"output_dir in lines {first['output_dir']} and {end - 3} and {end}; "
+        f"search.fb in lines {at + 1} and {at + 4}; leave one line of each"
+    )
+
+
+def test_a_study_that_is_named_twice_is_refused_whatever_its_quotes(tmp_path):
+    path = tmp_path / "config.yaml"
+    studies = "  studies: {bns-o3-H1: {skymaps: /a}, 'bns-o3-H1': {skymaps: /b}}"
+    path.write_text(default_yaml().replace("  studies: {}", studies))
+    with pytest.raises(LlamaError, match=r"background\.studies\.bns-o3-H1 in lines (\d+) and \1;"):
+        load(path)
+
+
 def test_a_file_that_is_not_there(tmp_path, monkeypatch):
     with pytest.raises(LlamaError, match="No such file or directory"):
         load(tmp_path / "none.yaml")

@@ -58,6 +58,18 @@ def test_the_template_names_the_map(root, name):
     assert read(root).superevents["S190408an"].path == "superevents/S190408an/S190408an.fits.gz"
 
 
+def test_what_file_managers_leave_is_not_a_second_map(root):
+    before = read(root)
+    for path in list(root.rglob("*")):
+        if path.is_file():
+            path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7Mac OS X")
+    (root / "__MACOSX").mkdir()
+    for name in ("superevents.txt", "bklist_names.txt"):
+        content = (root / name).read_text()
+        (root / name).write_text(f"\ufeff# those of O3b\r\n{content}", "utf-8")
+    assert read(root) == before
+
+
 def test_of_several_maps_one_must_be_named(root):
     (root / "superevents" / "S190412m" / "other.fits.gz").write_bytes(b"")
     assert read(root).pairs == 15

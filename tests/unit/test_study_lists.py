@@ -15,6 +15,8 @@ from llama.study.lists import list_skymaps, read_coincs, write_lists
 TABLES = {
     "tabs": "coinc_event_id\tifos\tsnr\n0\tH1,L1\t31.3\n1\tV1,L1,H1\t10.8\n2\tH1,L1\t9\n",
     "blanks": "# simulation_id  network  snr\n0  H1L1  31.3\n\n1 H1L1V1   10.8\n2 L1H1 9\n",
+    "comments": "# made by a simulation\n# id ifos\n0 H1L1\n# a remark\n1 H1L1V1\n2 H1L1\n",
+    "commas": '\ufeffid,ifos\r\n0,"H1,L1"\r\n1,"H1,L1,V1"\r\n2,H1L1\r\n',
     "names": "instruments event_id\nH1,L1 coinc_event:coinc_event_id:0\nH1,L1,V1 x:1\nH1L1 2\n",
 }
 
@@ -69,6 +71,17 @@ def test_counts_are_checked_both_ways_and_nothing_is_written(maps, tmp_path):
     with pytest.raises(LlamaError, match=r"1 sky maps in .* not in the table: 2\.fits\.gz"):
         write_lists(coincs[:1], maps, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_litter_of_file_managers_is_not_a_map_and_a_list_may_begin_with_a_mark(maps, tmp_path):
+    (maps / "._0.fits.gz").write_bytes(b"Mac OS X")
+    (maps / "__MACOSX").mkdir()
+    (maps / "__MACOSX" / "0.fits.gz").write_bytes(b"Mac OS X")
+    (tmp_path / "list.csv").write_bytes(
+        b"\xef\xbb\xbfmaps/0.fits.gz\r\n# no more\r\nmaps/1.fits\r\n"
+    )
+    assert list_skymaps(maps) == [maps / "0.fits.gz", maps / "1.fits", maps / "2.fits.gz"]
+    assert list_skymaps(tmp_path / "list.csv") == [maps / "0.fits.gz", maps / "1.fits"]
 
 
 def test_maps_may_lie_in_directories_of_several_runs(maps, tmp_path):

@@ -26,6 +26,7 @@ def bucket(s3, request):
         s3.put_object(Bucket=name, Key=f"in/here/{path}", Body=content)
     s3.put_object(Bucket=name, Key="in/here/pieces/", Body=b"")  # as web pages make folders
     s3.put_object(Bucket=name, Key="in/here-not/pieces/x.json", Body=b"")
+    s3.put_object(Bucket=name, Key="in/here/pieces/deep/._b.json", Body=b"Mac OS X")
     return name
 
 
@@ -34,6 +35,7 @@ def directory(tmp_path):
     for path, content in FILES.items():
         (tmp_path / "source" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "source" / path).write_bytes(content)
+    (tmp_path / "source" / "pieces" / "deep" / "._b.json").write_bytes(b"Mac OS X")
     return tmp_path / "source"
 
 

@@ -121,7 +121,7 @@ def test_tables_without_their_shards_give_p_values_of_events(here, capsys):
 def test_a_study_under_another_name(here, capsys):
     assert main(["dev", "background", "table", "out.txt", NAME]) == 0
     assert main(["dev", "background", "table", "out.txt", "bbh-o3-H1L1"]) == 1
-    assert "bbh-o3-H1L1 has no background; make it with" in capsys.readouterr().err
+    assert "bbh-o3-H1L1 has no background; bring it here" in capsys.readouterr().err
     assert len((here / "out.txt").read_text().splitlines()) == 62
 
 
@@ -152,6 +152,27 @@ def test_what_is_left_of_another_division_is_not_counted_twice(here, capsys):
     (directory / "shard-0003.hdf5").write_bytes((directory / "shard-0002.hdf5").read_bytes())
     assert main(["dev", "background", "table", f"{NAME}.txt"]) == 1
     assert "made with different settings or twice; delete them" in capsys.readouterr().err
+
+
+def test_any_name_takes_the_only_study_there_is(here, capsys):
+    assert main(["dev", "background", "table", "X.txt"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "X.txt: 60 injections\n"
+    assert f"the study is {NAME}, the only one in studies\n" in err
+    # as typed in the guide, which has another class there than it has launched
+    other = f"{NAME}V1"
+    assert main(["dev", "background", "table", f"{other}.txt"]) == 0
+    assert f"the study is {NAME}" in capsys.readouterr().err
+    assert main(["dev", "background", "pvalue"]) == 1
+    assert f"{other}.txt has the injections of {NAME}; call it {NAME}.txt" in (
+        capsys.readouterr().err
+    )
+    (here / f"{other}.txt").rename(here / f"{NAME}.txt")
+    assert main(["dev", "background", "pvalue"]) == 0
+    (here / "studies" / "bbh-o3-H1" / "background").mkdir(parents=True)
+    (here / "studies" / "bbh-o3-H1" / "background" / "shard-0000.hdf5").touch()
+    assert main(["dev", "background", "table", "X.txt"]) == 1
+    assert f"name the study after X.txt: bbh-o3-H1, {NAME}" in capsys.readouterr().err
 
 
 def plan(here, injections=60):

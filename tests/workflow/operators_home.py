@@ -23,6 +23,7 @@ from do_double import Cloud
 from do_server import running
 from gracedb_server import FILES, SUPEREVENT, gracedb_server
 from listening import beating
+from needs import SSH, require
 from standin import StandIns
 from study_samples import STUDY
 from workspace import GRACEID, NEUTRINOS, REPOSITORY, Workspace, alert, skymap_fits
@@ -100,6 +101,7 @@ def services(
 
     Settings name the doubles and two studies, or are those of a new clone.
     """
+    require(*SSH)
     stand_ins = StandIns(scratch / "droplets")
     shutil.copytree(stand_ins.home / ".ssh", home / ".ssh")
     cloud = Cloud(TOKEN, boot=stand_ins.boot, halt=stand_ins.halt)

@@ -12,14 +12,12 @@ import cluster_setup
 import psutil
 import pytest
 from cluster import BUCKET, TOKEN, Fleet, at_most, one_test
+from needs import SLURM
 from study_samples import STUDY
 
-pytestmark = [
-    pytest.mark.skipif(
-        not shutil.which("slurmctld", path="/usr/sbin:/sbin:/usr/bin"),
-        reason="needs slurmctld slurmd slurm-client munge",
-    ),
-]
+from llama.fleet.head_files import override
+
+pytestmark = pytest.mark.needs(*SLURM)
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +144,41 @@ def test_the_same_rules_on_a_site_with_a_shared_file_system(fleet: Fleet) -> Non
     jobs = (fleet.slurm / "log/jobcomp.log").read_text().splitlines()
     for rule in ("build_bank", "inject", "collate_populations"):
         assert any(f"Name=llama-{rule} " in j and "JobState=COMPLETED" in j for j in jobs), jobs
+
+
+def test_a_site_that_keeps_no_account_of_jobs(fleet: Fleet) -> None:
+    """Its controller has forgotten the jobs when Snakemake asks again: what they left counts."""
+    fleet.another_study(4)
+    shutil.rmtree(fleet.workspace.output / "logs", ignore_errors=True)
+    conf = fleet.slurm / "slurm.conf"
+    before = conf.read_text()
+    lines = [line for line in before.splitlines() if not line.startswith("JobComp")]
+    conf.write_text(override("\n".join(lines), "MinJobAge=2\nJobCompType=jobcomp/none"))
+    _restart_controller(fleet)
+    try:
+        assert "accounting storage is disabled" in fleet.run("sacct", "-j", "1", code=1)
+        fleet.warm()
+        run = fleet.start("snakemake", "--profile", "profiles/slurm", "--retries", "0")
+        fleet.wait(lambda: fleet.jobs("R"))
+        run.send_signal(signal.SIGSTOP)
+        numbers = [job.split()[0] for job in fleet.jobs("all")]
+        fleet.wait(lambda: all(_is_forgotten(fleet, number) for number in numbers), 240)
+        run.send_signal(signal.SIGCONT)
+        assert fleet.wait_for(run, 300) == 0
+        assert fleet.shards() == 4
+        assert "sacct" not in fleet.said()
+    finally:
+        conf.write_text(before)
+        _restart_controller(fleet)
+
+
+def _is_forgotten(fleet: Fleet, number: str) -> bool:
+    return "Invalid job id" in fleet.run("scontrol", "show", "job", number, code=None)
+
+
+def _restart_controller(fleet: Fleet) -> None:
+    fleet.run("scontrol", "shutdown", "slurmctld")
+    fleet.wait(lambda: not fleet.head_pid("slurmctld"))
+    slurmctld = shutil.which("slurmctld", path="/usr/sbin:/sbin:/usr/bin")
+    fleet.run(str(slurmctld), "-f", str(fleet.slurm / "slurm.conf"))
+    fleet.wait(lambda: "UP" in fleet.run("scontrol", "ping", code=None))

@@ -53,6 +53,13 @@ def test_a_missing_archive_is_answered_in_one_sentence(copied: Workspace) -> Non
     assert "llama neutrinos import PATH" in answer
 
 
+def test_a_setting_that_is_there_twice_stops_at_once(fresh: Workspace) -> None:
+    fresh.set("  fb: 10.0", "  fb: 10.0\n  fb: 20.0")
+    for words in ((), ("--configfile", "config.yaml")):
+        answer = sentence(fresh.snakemake(*words, code=1))
+        assert re.search(r"config\.yaml has search\.fb in lines (\d+) and \d+; leave one", answer)
+
+
 def test_a_wrong_setting_stops_at_once_with_the_lines_to_paste(fresh: Workspace) -> None:
     by_option = fresh.snakemake("--config", "search={fb: ten}", code=1)
     fresh.set("  fb: 10.0", "  fb: ten")

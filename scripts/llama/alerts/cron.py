@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from llama.errors import LlamaError
+from llama.files import try_lock
 from llama.settings import Settings
 from llama.settings.load import find_clone, find_config
 
@@ -24,10 +25,13 @@ _SKIPPED = 75  # flock's exit code when another pass is still at work
 def install(settings: Settings) -> tuple[str, str | None]:
     """Put the line into the crontab; return it and the one that it has replaced, if any.
 
-    `LlamaError` where there is no cron, and for a line that cron would not take.
+    `LlamaError` where there are no cron or no locks, and for a line that cron would not take.
     """
     line = cron_line(settings).encode()
-    (settings.output_dir / "logs").mkdir(parents=True, exist_ok=True)
+    lock = settings.output_dir / "logs" / "cron.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as file:
+        try_lock(file)  # better said now than by cron every minute
     before, ours, after = _read()
     if ours != [line]:
         _write([*before, line, *after])

@@ -1,7 +1,6 @@
 """A long-running command: one at a time, in the background if wished, ended by its lock's pid."""
 
 import contextlib
-import fcntl
 import logging
 import logging.handlers
 import os
@@ -11,10 +10,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from llama.errors import LlamaError
-from llama.files import take_lock
+from llama.files import LockedError, take_lock, try_lock
 
 _START_S = 60.0
 
@@ -35,11 +34,9 @@ def only_one(lock: Path, what: str, remedy: str = "") -> Iterator[IO[str]]:
     """
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("a+")
+        file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o666), "r+")
     except OSError as error:
-        raise LlamaError(
-            f"cannot write {lock} ({error.strerror}); correct the permissions or output_dir"
-        ) from error
+        raise _cannot_write(lock, error) from error
     with file:
         try:
             # a question of `holder` keeps it for an instant
@@ -47,30 +44,42 @@ def only_one(lock: Path, what: str, remedy: str = "") -> Iterator[IO[str]]:
                 file,
                 1.0,
                 lambda: (
-                    f"{what} is running already with pid {lock.read_text().strip()}; "
+                    f"{what} is running already with pid {file.read().strip()}; "
                     f"{remedy or f'end it first with {what} -k'}"
                 ),
             )
-        except LlamaError as error:
+        except LockedError as error:
             raise RunningError(str(error)) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        try:
+            # over the last one's: that needs no room on a full disk
+            os.pwrite(file.fileno(), f"{os.getpid():<10}\n".encode(), 0)
+        except OSError as error:
+            raise _cannot_write(lock, error) from error
         yield file
+
+
+def _cannot_write(lock: Path, error: OSError) -> LlamaError:
+    return LlamaError(
+        f"cannot write {lock} ({error.strerror}); free some space, or correct the permissions or "
+        "output_dir, and start it again"
+    )
 
 
 def holder(lock: Path) -> int | None:
     """Return the pid of the process that holds `lock`, None if nobody does."""
     try:
-        with lock.open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = file.read().strip()
-                return int(text) if text.isdecimal() else None
+        file = lock.open(encoding="utf-8")
     except FileNotFoundError:
-        pass
-    return None
+        return None
+    except OSError as error:
+        raise LlamaError(
+            f"cannot read {lock} ({error.strerror}); correct the permissions"
+        ) from error
+    with file:
+        if try_lock(file, shared=True):
+            return None
+        text = file.read().strip()
+        return int(text) if text.isdecimal() else None
 
 
 def start_in_background(arguments: Sequence[str], lock: Path, what: str, log: Path) -> int:
@@ -81,19 +90,40 @@ def start_in_background(arguments: Sequence[str], lock: Path, what: str, log: Pa
     other = holder(lock)
     if other is not None:
         raise LlamaError(f"{what} is running already with pid {other}; end it first with {what} -k")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "llama", *arguments],
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with _open_log(log) as stderr:
+        begin = stderr.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "llama", *arguments],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
     deadline = time.monotonic() + _START_S
     while holder(lock) != process.pid:
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise LlamaError(f"{what} did not start; the reason is at the end of {log}")
+        if process.poll() is not None:
+            raise LlamaError(f"{what} did not start: {_last_words(log, begin, what)}")
+        if time.monotonic() > deadline:
+            raise LlamaError(f"{what} did not start within {_START_S:.0f} s; see {log}")
         time.sleep(0.1)
     return process.pid
+
+
+def _open_log(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+    except OSError as error:
+        raise LlamaError(
+            f"cannot write the log {path} ({error.strerror}); correct the permissions or the path"
+        ) from error
+
+
+def _last_words(log: Path, begin: int, what: str) -> str:
+    """Return the last line that was written to `log` after the first `begin` bytes."""
+    lines = log.read_bytes()[begin:].decode(errors="replace").split("\n")
+    said = [line.removeprefix("llama: ") for line in lines if line.strip()]
+    return said[-1] if said else f"{log} does not say why (a full disk?); try {what} -F"
 
 
 def stop(
@@ -155,14 +185,14 @@ def log_to(path: Path, level: int = logging.INFO, stderr: int = logging.INFO) ->
     form.converter = time.gmtime
     logger = logging.getLogger("llama")
     logger.setLevel(min(level, stderr))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.handlers.WatchedFileHandler(path, errors="backslashreplace")
-    except OSError as error:
-        raise LlamaError(
-            f"cannot write the log {path} ({error.strerror}); correct the permissions or the path"
-        ) from error
-    for handler, least in ((file, level), (logging.StreamHandler(sys.stderr), stderr)):
+    with _open_log(path) as opened:
+        # started in the background, all that this process says on stderr is in the log already
+        is_stderr = os.path.samestat(os.fstat(2), os.fstat(opened.fileno()))
+    file = logging.handlers.WatchedFileHandler(path, errors="backslashreplace")
+    handlers: list[tuple[logging.Handler, int]] = [(file, level)]
+    if not is_stderr:
+        handlers.append((logging.StreamHandler(sys.stderr), stderr))
+    for handler, least in handlers:
         handler.setFormatter(form)
         handler.setLevel(least)
         logger.addHandler(handler)

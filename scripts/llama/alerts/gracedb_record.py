@@ -9,26 +9,47 @@ from llama.event.names import check_graceid, is_mock
 from llama.event.skymap_info import KINDS
 from llama.times import gps_to_iso
 
-# Parameter estimation comes after the rapid maps, so this order is that of upload.
-_SKYMAP_STEMS = ("bilby", "lalinference", "rapidpe_rift", "bayestar", "cwb", "mly", "olib")
+# What names start with. Parameter estimation comes after the rapid maps of the pipelines.
+_ESTIMATED = ("bilby", "lalinference", "rapidpe_rift")
+_RAPID = (
+    "bayestar",
+    "amplfi",
+    "cwb",
+    "gwak",
+    "mly",
+    "olib",
+    "pygrb",
+    "lib_",
+    "skyprobcc",
+    "skymap",
+)
+_OF_PIPELINE = {
+    "aframe": "amplfi",
+    **{name: name for name in ("cwb", "gwak", "mly", "olib", "pygrb")},
+}
 _SKYMAP_SUFFIXES = (".multiorder.fits", ".fits.gz", ".fits")
+# distances along the line of sight, or with the sky map of another messenger in it
+_NO_SKYMAP = re.compile("volume|combined|external|(^|[-_.])ext([-_.]|$)|^glg_|fermi|swift|overlap")
 _KIND_OF_NAME = {kind.lower(): kind for kind in KINDS}
 
 
-def preferred_skymap(files: Sequence[str]) -> str | None:
+def preferred_skymap(files: Sequence[str], pipeline: str = "") -> str | None:
     """Return the newest version of the best sky map among file names, None if there is none.
 
-    Parameter estimation before rapid localization, multi-order before flat: the order in
-    which LVK uploads and prefers them.
+    Parameter estimation (Bilby, LALInference, RapidPE-RIFT), then the map of `pipeline`, the
+    preferred event's, which LVK sends; then BAYESTAR, AMPLFI (Aframe), cWB, GWAK, MLy, oLIB, PyGRB,
+    then any other multi-order map. Of one maker, multi-order before flat.
     """
-    bases = {name.partition(",")[0] for name in files}
-    for stem in _SKYMAP_STEMS:
-        for suffix in _SKYMAP_SUFFIXES:
-            found = sorted(
+    bases = sorted({name.partition(",")[0] for name in files})
+    bases = [base for base in bases if not _NO_SKYMAP.search(base.lower())]
+    own = _OF_PIPELINE.get(pipeline.lower(), _RAPID[0])
+    for stem in (*_ESTIMATED, own, *_RAPID, ""):
+        for suffix in _SKYMAP_SUFFIXES if stem else _SKYMAP_SUFFIXES[:1]:
+            found = [
                 base
                 for base in bases
-                if base.lower().startswith(stem) and base.endswith(suffix) and "volume" not in base
-            )
+                if base.lower().startswith(stem) and base.lower().endswith(suffix)
+            ]
             if found:
                 return newest(files, found[-1])
     return None
@@ -74,7 +95,7 @@ def record_to_alert(record: dict[str, Any]) -> Alert:
         serial=serial,
         role="observation" if category == "Production" and not is_mock(graceid) else "test",
         gracedb_url=f"{site[0]}/{place}/{graceid}/view/" if site else None,
-        skymap_filename=preferred_skymap(files),
+        skymap_filename=preferred_skymap(files, str(preferred.get("pipeline") or "")),
         hardware_injection="INJ" in labels,
         extra={"labels": labels, "gw_id": superevent.get("gw_id"), "category": category},
     )

@@ -22,8 +22,8 @@ from llama.alerts.choice import Choice
 from llama.alerts.daemon import RunningError, only_one
 from llama.alerts.failing import Failing
 from llama.alerts.lock import is_processed
-from llama.alerts.spool import Spool
 from llama.alerts.takeover import take_over
+from llama.alerts.tidy import tidy
 from llama.alerts.workflow import Workflow, outdated
 from llama.errors import LlamaError
 from llama.settings import Settings
@@ -115,7 +115,6 @@ class Keeper:
         self._left: set[str] = set()  # entries of the spool that have to wait
         self._look_at = 0.0
         self._told: dict[str, str] = {}
-        self._tidied = False
         self._is_seen = True  # whether what is shown is what there is
 
     def keep(self, stop: threading.Event, once: bool = False) -> int:
@@ -190,9 +189,6 @@ class Keeper:
                     self._changed(f"current_run/{taken.event}")
                 if time.monotonic() > end:
                     break
-        if not self._tidied:
-            self._tidied = True
-            Spool(self._output_dir).tidy()
 
     def _changed(self, directory: str) -> None:
         self._failing.remove(directory)
@@ -214,6 +210,7 @@ class Keeper:
             return
         self._sweep_at = time.monotonic() + _SWEEP_S
         self._swept = True
+        tidy(self._output_dir)
         self._is_seen = False  # ages and silence change by themselves
         self._meanwhile = set(self._made)
         kept = self._choice.directories(self._output_dir)

@@ -1,13 +1,12 @@
 """One writer at a time in an event directory."""
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.files import take_lock
+from llama.files import take_lock, try_lock
 
 TIMEOUT_S = 30.0
 
@@ -46,12 +45,10 @@ def is_processed(event_dir: Path) -> bool:
 
 
 def is_held(lock: Path) -> bool:
-    """Tell whether any process holds the file `lock`."""
+    """Tell whether any process holds the file `lock`; `LlamaError` if locks do not work there."""
     try:
-        with lock.open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        file = lock.open(encoding="utf-8")
     except OSError:
-        pass
-    return False
+        return False
+    with file:
+        return not try_lock(file, shared=True)

@@ -63,7 +63,8 @@ def _take(client: GraceDBClient, run_dir: Path, graceid: str) -> str | None:
     result = create_event(run_dir, alert, alert_content=content, alert_suffix="json", skymap=skymap)
     if not result.changed:
         return "nothing new"
-    return f"revision {result.revision}, {alert.kind}, which had not been heard"
+    named = f"; its sky map is {skymap[0]}" if skymap else ""
+    return f"revision {result.revision}, {alert.kind}, which had not been heard{named}"
 
 
 def _is_heard(alert: Alert, content: bytes, event_dir: Path) -> bool:

@@ -19,6 +19,7 @@ from typing import IO, Any
 from llama.alerts.gwalert import MAX_BYTES
 from llama.alerts.spool import REPLAY, Record, Spool
 from llama.errors import LlamaError
+from llama.files import is_litter
 
 _MAX_NOTICES = 1_000_000
 _MAX_TOTAL_BYTES = 50 * 10**9
@@ -129,24 +130,20 @@ def _files(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             name = file.relative_to(path).as_posix()
-            if file.is_file() and not _hidden(name):
+            if file.is_file() and not is_litter(name):
                 yield name, file.stat().st_size, file.open("rb")
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
-                if not info.is_dir() and not _hidden(info.filename):
+                if not info.is_dir() and not is_litter(info.filename):
                     yield info.filename, info.file_size, archive.open(info)
     else:
         # not as a stream ("r|"): that unpacks as much as the archive wants at once
         with tarfile.open(path, "r:*") as tar:
             for member in tar:
                 stream = tar.extractfile(member) if member.isreg() else None
-                if stream is not None and not _hidden(member.name):
+                if stream is not None and not is_litter(member.name):
                     yield member.name, member.size, stream
-
-
-def _hidden(name: str) -> bool:
-    return name.rpartition("/")[2].startswith(".")
 
 
 def notice_gps(content: bytes) -> float | None:

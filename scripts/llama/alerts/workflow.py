@@ -69,7 +69,7 @@ class Workflow:
 
     def reason(self, log: Path) -> str:
         """Return in one sentence why the run that wrote `log` failed."""
-        text = log.read_text(errors="replace")
+        text = log.read_text(encoding="utf-8", errors="replace")
         if ours := _OUR_ERROR.findall(text):
             return str(ours[-1])
         if failed := _FAILED_RULE.search(text):

@@ -1,6 +1,8 @@
 """What every command shares: how it ends, where its tracebacks go, how it reads a file."""
 
+import codecs
 import contextlib
+import io
 import os
 import sys
 import time
@@ -11,6 +13,10 @@ from pathlib import Path
 
 from llama.errors import LlamaError
 
+_SPELLED = str.maketrans(
+    {"–": "-", "−": "-", "×": "x", "±": "+-", "²": "2", "σ": "sigma", "…": "..."}
+)
+
 
 def run_command(func: Callable[[], int | None], prog: str) -> int:
     """Call `func` and return the exit code of the command `prog`.
@@ -19,6 +25,7 @@ def run_command(func: Callable[[], int | None], prog: str) -> int:
     reader of stdout that has gone away (1). Every other exception is a defect and goes on to
     Python. Tracebacks are appended to `logs/<prog>.log` in the output directory.
     """
+    _print_anything()
     try:
         code = func() or 0
         sys.stdout.flush()
@@ -36,6 +43,23 @@ def run_command(func: Callable[[], int | None], prog: str) -> int:
         _log_traceback(prog)
         raise
     return code
+
+
+def _print_anything() -> None:
+    """Let every text be printed, spelled in ASCII where the encoding lacks it, and be typed."""
+    codecs.register_error("llama.spell", _spell)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="llama.spell")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+
+
+def _spell(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    wanted = error.object[error.start : error.end].translate(_SPELLED)
+    return wanted.encode("ascii", "backslashreplace").decode(), error.end
 
 
 def read_file(path: Path, max_bytes: int, option: str) -> bytes:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llama.cli import dv, uploads
 from llama.cli.parsers import Subparsers, add_command, add_group
+from llama.errors import LlamaError
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -21,7 +22,10 @@ def add_parser(subparsers: Subparsers) -> None:
         "file", metavar="FILE.txt", type=Path, help="table to write, such as bns-o3-H1L1V1.txt"
     )
     table.add_argument(
-        "study", metavar="STUDY", nargs="?", help="study to collate (default: the name of FILE.txt)"
+        "study",
+        metavar="STUDY",
+        nargs="?",
+        help="study to collate (default: the name of FILE.txt, else the only one)",
     )
     add_command(
         background,
@@ -50,7 +54,8 @@ def _table(options: argparse.Namespace) -> int:
     from llama.study.plan import PartialError, read_plan
     from llama.study.tables import study_shards, write_table
 
-    directory = _studies() / (options.study or options.file.stem)
+    studies = _studies()
+    directory = studies / (options.study or _study_for(options.file, studies))
     shards, plan = study_shards(directory), read_plan(directory)
     try:
         count = write_table(shards, options.file, plan)
@@ -67,6 +72,19 @@ def _table(options: argparse.Namespace) -> int:
     of = f" of {plan.injections:,}" if plan and count < plan.injections else ""
     print(f"{options.file}: {count:,}{of} injections")
     return 0
+
+
+def _study_for(table: Path, studies: Path) -> str:
+    """Return the study of the table's name, else the only one that there is."""
+    there = sorted({path.parents[1].name for path in studies.glob("*/background/shard-*.hdf5")})
+    if table.stem in there or not there:
+        return table.stem
+    if len(there) > 1:
+        raise LlamaError(
+            f"{studies} has no {table.stem}; name the study after {table}: {', '.join(there)}"
+        )
+    sys.stderr.write(f"the study is {there[0]}, the only one in {studies}\n")
+    return there[0]
 
 
 def _pvalue(options: argparse.Namespace) -> None:

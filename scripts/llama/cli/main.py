@@ -3,7 +3,11 @@
 
 import argparse
 import os
+import re
+import shlex
+import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from llama.cli import (
     audit,
@@ -24,6 +28,7 @@ from llama.cli import (
 )
 from llama.cli.common import run_command
 from llama.cli.parsers import add_version
+from llama.errors import LlamaError
 
 # These modules import what they compute with only when they run: `llama --help` stays instant.
 _COMMANDS = (
@@ -53,5 +58,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    options = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if answer := _formerly(words):
+        return run_command(lambda: _refuse(answer), "llama")
+    options = parser.parse_args(words)
     return run_command(lambda: options.run(options), "llama")
+
+
+def _formerly(words: Sequence[str]) -> str | None:
+    """Return what to type for a command of the original LLAMA that has another name here."""
+    if words[:2] == ["dev", "drop"]:
+        now = shlex.join(["llama", "dev", "dv", *(words[2:] or ["-h"])])
+        return f"llama dev drop is called llama dev dv here; type: {now}"
+    old = [word for word in words[:3] if re.match(r"pre-er-?14-", word)]
+    return (
+        f"{old[0]} is a part of llama dev dv here; type: llama dev dv -h, and see Coming from the "
+        "original LLAMA in docs/manual.md"
+        if old
+        else None
+    )
+
+
+def _refuse(answer: str) -> NoReturn:
+    raise LlamaError(answer)

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 PROG = "skymap_info"
 _MAX_SKYMAP_BYTES = 2_000_000_000
 _MAX_NEUTRINO_BYTES = 20_000_000
+_ANSWERS = {
+    **dict.fromkeys(("real", "observation", "yes", "y"), "observation"),
+    **dict.fromkeys(("test", "no", "n"), "test"),
+}
 _EXAMPLES = """\
 examples:
   skymap_info --voevent S190425z-2-Initial.xml --skymap bayestar.fits.gz --role test
@@ -53,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--voevent", metavar="FILE", type=Path, help="VOEvent notice (XML)")
     source.add_argument("--alert", metavar="FILE", type=Path, help="igwn.gwalert record (JSON)")
-    source.add_argument("--graceid", metavar="ID", help="fetch the event from GraceDB")
+    source.add_argument("--graceid", "-graceid", metavar="ID", help="fetch the event from GraceDB")
     parser.add_argument(
         "--skymap",
         metavar="FILE|NAME[,VERSION]",
@@ -130,16 +134,20 @@ def run(args: argparse.Namespace) -> None:
 
 def next_command(event_dir: Path, output_dir: Path) -> str | None:
     """Return the snakemake command that makes the event, None if no command can."""
-    run_dir = event_dir.resolve().parent
-    if run_dir.name in ("current_run", "events"):
-        base, target = run_dir.parent, f"events/{event_dir.name}/all"
-    elif run_dir.parent.name == "past_runs":
-        base, target = run_dir.parents[1], f"past_runs/{run_dir.name}/{event_dir.name}/all"
-    else:
-        return None
-    if base == output_dir.resolve():
-        return f"snakemake {target}"
-    return shlex.join(["snakemake", target, "--config", f"output_dir={base}"])
+    run_dir, command = event_dir.absolute().parent, None
+    if run_dir.resolve() == (output_dir / "current_run").resolve():
+        return f"snakemake events/{event_dir.name}/all"
+    for place in (run_dir.resolve(), run_dir):  # a run may be a link to a directory of any name
+        if place.name in ("current_run", "events"):
+            base, target = place.parent, f"events/{event_dir.name}/all"
+        elif place.parent.name == "past_runs":
+            base, target = place.parents[1], f"past_runs/{place.name}/{event_dir.name}/all"
+        else:
+            continue
+        if base.resolve() == output_dir.resolve():
+            return f"snakemake {target}"
+        command = shlex.join(["snakemake", target, "--config", f"output_dir={base}"])
+    return command
 
 
 def _alert(
@@ -177,6 +185,8 @@ def _skymap(
             )
         return None
     name = given or alert.skymap_filename
+    if name and not given:
+        say(f"note: the sky map is {name}, the best on GraceDB; choose another with --skymap NAME")
     return (name, client.file(alert.graceid, name)) if name else None
 
 
@@ -198,10 +208,11 @@ def _role(args: argparse.Namespace, alert: "Alert", event_dir: Path) -> str:
     role = args.role or _ask_role(alert.graceid)
     if role == "observation" and not args.yes:
         _confirm(alert.graceid)
-    return role
+    return "test" if role == "test" else "observation"
 
 
 def _ask_role(graceid: str) -> str:
+    """Return test, observation, or confirmed: YES is the word that `_confirm` would ask for."""
     if not sys.stdin.isatty():
         raise LlamaError(
             f"say whether {graceid} is real or a test with --role observation or --role test"
@@ -211,8 +222,10 @@ def _ask_role(graceid: str) -> str:
             f"Is {graceid} a real event, whose results may go out to collaborators, or a test? "
             "[real/test]"
         )
-        if answer.lower() in ("real", "test", "observation"):
-            return "test" if answer.lower() == "test" else "observation"
+        if answer == "YES":
+            return "confirmed"
+        if answer.lower() in _ANSWERS:
+            return _ANSWERS[answer.lower()]
     raise LlamaError("the answer was neither real nor test; start again, nothing was written")
 
 

@@ -17,10 +17,11 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from llama.figures.run_page import HEADER, write_run_page
+    from llama.figures.run_page import HEADER, run_content, write_run_page
     from llama.settings import load
 
-    path, content = write_run_page(load())
+    settings = load()
+    content = run_content(settings)
     for name, well, sentences in content["health"]:
         print(f"{name.lower():<9} {'well' if well else 'NOT WELL'}: {' '.join(sentences)}")
     columns = [0, 1, 2, 3, 4, 5, 7, 10, 6]
@@ -34,4 +35,6 @@ def _run(options: argparse.Namespace) -> None:
         for line in table:
             padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
             print("  ".join(padded).rstrip())
+    # at the end: all is said, too, when the disk is full
+    path, _ = write_run_page(settings, content)
     say(f"the page: {path}")

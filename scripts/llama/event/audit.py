@@ -9,7 +9,7 @@ from llama.errors import LlamaError
 from llama.event.flags import read_flags
 from llama.event.history import kept_files, manifests, read_manifest
 from llama.event.skymap_info import FILE_NAME, read_info
-from llama.files import read_json, sha256_file
+from llama.files import open_hdf5, read_json, sha256_file
 
 _SHOWN = 3
 
@@ -125,10 +125,8 @@ def _made_from(path: Path) -> dict[str, str]:
     """Return name and sha256 of what a product says that it was made from."""
     try:
         if path.name == "lvc_skymap.hdf5":
-            import h5py
-
             compressed = (path.parent / "lvc_skymap.fits.gz").exists()
-            with h5py.File(path) as file:
+            with open_hdf5(path) as file:
                 source = f"lvc_skymap.fits{'.gz' if compressed else ''}"
                 return {source: str(file.attrs["input_sha256"])}
         return dict(read_json(path)["provenance"]["inputs"]) if path.suffix == ".json" else {}

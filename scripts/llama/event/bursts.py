@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama.errors import LlamaError
 from llama.files import read_json
+from llama.neutrinos.columns import json_rows
 from llama.neutrinos.given import checked_number, shown
 from llama.stats.parameters import GrbParameters, SearchParameters
 
@@ -46,7 +47,7 @@ class Bursts(NamedTuple):
 
 
 def read_bursts(path: Path, model: Mapping[str, float]) -> Bursts:
-    """Return the bursts of a JSON list, or of a JSON object with `events`.
+    """Return the bursts of a JSON list, or of a JSON object with `events` and perhaps `units`.
 
     Each has gps_time, ra, dec and sigma (1 sigma) as numbers in range, and may have a graceid,
     which becomes its id; other keys, such as skymap_url, are not used. model: settings block `grb`.
@@ -54,9 +55,8 @@ def read_bursts(path: Path, model: Mapping[str, float]) -> Bursts:
     """
     if path.exists() and path.stat().st_size > _MAX_BYTES:
         raise LlamaError(f"{path} is larger than 20 MB; give only the bursts around the event")
-    content = read_json(path)
-    rows = content.get("events") if isinstance(content, dict) else content
-    if not isinstance(rows, list):
+    rows = json_rows(read_json(path), str(path))
+    if rows is None:
         raise LlamaError(f"{path} holds no list of bursts; {_FORM}")
     if len(rows) > _MAX_ROWS:
         raise LlamaError(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.event.provenance import code_sha256, settings_hash, software
-from llama.files import read_json, sha256_file
+from llama.files import open_hdf5, read_json, sha256_file
 from llama.times import gps_to_iso, now_gps
 
 
@@ -43,11 +43,10 @@ def _significance(products: Mapping[str, Path], settings: Mapping[str, Any]) -> 
     name = next((name for name in products if name.startswith("significance")), None)
     if name is None:  # a retraction without a map
         return {"external": {}, "made_by": {}}
-    import h5py
 
     content = read_json(products[name])
     made = content["provenance"]
-    with h5py.File(products["lvc_skymap.hdf5"]) as tiles:
+    with open_hdf5(products["lvc_skymap.hdf5"]) as tiles:
         map_made = {key: tiles.attrs.get(key) for key in ("software", "code_sha256")}
     archive = settings["neutrinos"]["archive"]
     return {

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llama.errors import LlamaError
@@ -48,6 +48,14 @@ def is_mock(graceid: str) -> bool:
     return graceid[:1] in ("M", "T")
 
 
+def word_in(text: str, words: Iterable[str]) -> str | None:
+    """Return the first of `words` (lower case) with which a word of `text` begins, None without.
+
+    `test` is in TEST-2 and o3_tests, not in latest or contest.
+    """
+    return next((word for word in words if re.search(f"(?<![a-z]){word}", text.lower())), None)
+
+
 def signs_of_test(info: Mapping[str, Any]) -> list[str]:
     """Return every sign in skymap_info.json, in words, that the event is not real; [] if it is."""
     graceid, source = info.get("graceid"), info.get("alert_type")
@@ -57,7 +65,10 @@ def signs_of_test(info: Mapping[str, Any]) -> list[str]:
         (not re.fullmatch(_REAL_ID, str(graceid)), f"{graceid} is not the id of a real one"),
         (str(info.get("search")).upper() == "MDC", "its search is MDC, a mock data challenge"),
         (source not in _REAL_ALERTS, f"it comes from {source}, not an alert"),
-        (bool(re.search("playground|test|dev", host)), f"it comes from the test server {host}"),
+        (
+            word_in(host, ("playground", "test", "dev")) is not None,
+            f"it comes from the test server {host}",
+        ),
     ]
     return [reason for applies, reason in signs if applies]
 

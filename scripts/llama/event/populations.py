@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.files import read_json
+from llama.files import open_hdf5, read_json
 
 
 def class_versions(path: Path, suffix: str) -> dict[str, str]:
@@ -45,7 +45,7 @@ def read_background(path: Path | None, name: str) -> dict[str, Any]:
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             key = name.replace("-", "/")
             if not isinstance(file.get(key), h5py.Dataset):
                 return missing

@@ -52,7 +52,7 @@ def code_sha256(top: Path = Path(llama.__file__).parent) -> str:
 def _commit(git: Path) -> str:
     try:
         if git.is_file():  # a worktree: its own HEAD is elsewhere, its branches elsewhere again
-            git = git.parent / git.read_text().removeprefix("gitdir: ").strip()
+            git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir: ").strip()
         head = (git / "HEAD").read_text().strip()
         if not head.startswith("ref: "):
             return head

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.event.flags import read_flags
-from llama.event.names import signs_of_test
+from llama.event.names import signs_of_test, word_in
 from llama.event.skymap_info import read_info
 from llama.files import read_json
 
@@ -24,12 +24,14 @@ class Facts:
     """Everything that decides who may see an event.
 
     `info` is skymap_info.json; `kinds` are the types of its neutrinos, None while there is no
-    list; `event_dir` is absolute, with its links followed.
+    list; `event_dir` is absolute, with its links followed; `current` tells that it is in
+    current_run, which may be a link.
     """
 
     info: Mapping[str, Any]
     flags: Mapping[str, bool | str]
     event_dir: Path
+    current: bool
     kinds: frozenset[str] | None
     complete: bool
 
@@ -58,20 +60,31 @@ def read_facts(event_dir: Path) -> Facts:
         info=info,
         flags=read_flags(event_dir),
         event_dir=event_dir.resolve(),
+        current=_is_current(event_dir),
         kinds=frozenset(str(event.get("type")) for event in events) if neutrinos else None,
         complete=bool(neutrinos and neutrinos.get("complete") is True),
     )
 
 
+def _is_current(event_dir: Path) -> bool:
+    """Tell whether an event is in current_run: where it lies, not where a link to it is."""
+    while event_dir.is_symlink():
+        event_dir = event_dir.parent / event_dir.readlink()
+    run_dir = event_dir.absolute().parent
+    while run_dir.name != "current_run" and run_dir.is_symlink():  # events leads to current_run
+        run_dir = run_dir.parent / run_dir.readlink()
+    return run_dir.name == "current_run"
+
+
 def not_real(facts: Facts) -> list[str]:
     """Return every sign that event or neutrinos are not real; with none, the event is real."""
     kinds = facts.kinds
-    place = next((word for word in _TEST_PLACES if word in str(facts.event_dir).lower()), None)
+    place = word_in(str(facts.event_dir), _TEST_PLACES)
     signs = [
         (facts.flags.get("ROLE") != "observation", "the flag ROLE is not observation"),
         *((True, sign) for sign in signs_of_test(facts.info)),
         (place is not None, f"its path {facts.event_dir} has {place!r} in it"),
-        (facts.event_dir.parent.name != "current_run", "it is not in current_run"),
+        (not facts.current, "it is not in current_run"),
         (facts.flags.get("BLINDED_NEUTRINOS") is not False, "the flag BLINDED_NEUTRINOS is true"),
         # a withdrawal says nothing of neutrinos, and must not miss its moment while they are listed
         (kinds is None and not facts.retracted, "there is no list of neutrinos"),

@@ -39,9 +39,14 @@ _PASS_LATE_S = 600.0
 _SENT_LATE_S = 300.0
 
 
-def write_run_page(settings: Settings) -> tuple[Path, dict[str, Any]]:
-    """Write `status.html` in the output directory; return its path and what it says."""
-    content = run_content(settings)
+def write_run_page(
+    settings: Settings, content: dict[str, Any] | None = None
+) -> tuple[Path, dict[str, Any]]:
+    """Write `status.html` in the output directory; return its path and what it says.
+
+    `content` is what `run_content` has just returned.
+    """
+    content = content or run_content(settings)
     path = settings.output_dir / "status.html"
     write_html("status", content, [], path, ["table.js"])
     return path, content

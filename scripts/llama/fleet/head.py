@@ -112,9 +112,13 @@ class Head:
 
     def _rewrite_hosts(self, lines: list[str]) -> None:
         mark = f"{_MARK} {self.directory}"
-        kept = [line for line in _HOSTS.read_text().splitlines() if not line.endswith(mark)]
+        kept = [
+            line
+            for line in _HOSTS.read_text(encoding="utf-8").splitlines()
+            if not line.endswith(mark)
+        ]
         # in place: in a container the file is mounted and cannot be replaced
-        _HOSTS.write_text("\n".join([*kept, *lines]) + "\n")
+        _HOSTS.write_text("\n".join([*kept, *lines]) + "\n", encoding="utf-8")
 
     def _call(self, *words: str) -> None:
         done = subprocess.run(

@@ -12,7 +12,6 @@ is queued twice is computed once.
 """
 
 import argparse
-import fcntl
 import json
 import os
 import re
@@ -23,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.files import read_json, sha256_bytes, write_json
+from llama.files import read_json, sha256_bytes, take_lock, write_json
 from llama.fleet import slurm
 from llama.fleet.spaces import open_place
 from llama.study.plan import plan_path
 
 JOBS, INPUTS = Path("fleet/jobs"), Path("fleet/inputs.json")
 SPACES = Path("fleet/slurm/spaces.json")  # written by `llama fleet up`
+_SHIP_WITHIN_S = 3600.0
 _OPTIONS = ("--partition=llama", "--requeue", "--export=PATH", "--chdir=/", "--open-mode=append")
 
 
@@ -64,7 +64,7 @@ def submit(
     resources = properties["resources"]
     record = {key: document[key] for key in ("digest", "outputs", "log")}
     script = Path("fleet", f".{name}.sh")
-    script.write_text(_script(document))
+    script.write_text(_script(document), encoding="utf-8")
     try:
         number = slurm.submit(
             [
@@ -130,7 +130,11 @@ def _ship(
         paths += [value] if isinstance(value, str) else value
     INPUTS.parent.mkdir(parents=True, exist_ok=True)
     with INPUTS.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        take_lock(
+            lock,
+            _SHIP_WITHIN_S,
+            lambda: f"another job has been sending its inputs for an hour; see {INPUTS}",
+        )
         known = read_json(INPUTS) if INPUTS.exists() else {}
         found = {}
         for path in paths:
@@ -191,7 +195,7 @@ def _collect(number: str) -> bool:
 
 def _tell(log: Path) -> None:
     """Show the last line of a job's log when it is a sentence of ours."""
-    lines = log.read_text(errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     if lines and re.match(r"llama: |llama\.errors\.", lines[-1]):
         sys.stderr.write(re.sub(r"^llama\.errors\.\w+: ", "llama: ", lines[-1]) + "\n")
 

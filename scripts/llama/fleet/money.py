@@ -1,7 +1,6 @@
 """What the fleet costs: a ledger of every droplet, and the limits that settings put on it."""
 
 import contextlib
-import fcntl
 import json
 import math
 import os
@@ -86,7 +85,12 @@ class Ledger:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX)  # a line of another writer would look torn
+                # a line of another writer would look torn
+                take_lock(
+                    stream,
+                    _ALONE_WITHIN_S,
+                    lambda: f"another process keeps {self.path} locked; find it with fuser, end it",
+                )
                 # what a full disk or a crash has left of the last line stays a line of its own
                 if stream.tell() and not self._ends_whole(stream):
                     line = "\n" + line

@@ -117,7 +117,7 @@ def shown_keys(directory: Path, hosts: dict[str, Droplet]) -> dict[str, str | No
         keys: dict[str, str | None] = {}
         for name, droplet in hosts.items():
             path = Path(scratch, alias(droplet))
-            words = path.read_text().split() if path.exists() else []
+            words = path.read_text(encoding="utf-8").split() if path.exists() else []
             keys[name] = " ".join(words[1:3]) or None
     return keys
 

@@ -4,12 +4,14 @@ Which cluster they talk to is $SLURM_CONF's business, as when they are typed. Ru
 is `sbatch` with that patience: `python -m llama.fleet.slurm sbatch OPTIONS JOBSCRIPT`.
 """
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from llama.errors import LlamaError
@@ -27,6 +29,9 @@ _ALIVE = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPP
 _ALIVE |= {"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "STAGE_OUT", "RESIZING"}
 # with a requeue the same job runs again; Slurm shows the state in between for a moment only
 _UNKNOWN = "UNKNOWN"
+# where a job of a site leaves what it said, in the directory of the run; its last line is ours
+_SITE_LOG = "logs/slurm-{}.log"
+_LAST_LINE = "llama: exit code "
 
 
 class SlurmError(LlamaError):
@@ -175,21 +180,27 @@ def job_state(number: str) -> str:
 
 
 def _past_state(number: str) -> str:
-    """Return the state of a job that the controller has forgotten, by its own log or by sacct."""
+    """Return the state of a job that the controller has forgotten.
+
+    By what the job left, by the controller's own log, or by sacct, which many sites do not have.
+    """
+    with contextlib.suppress(OSError):
+        said = Path(_SITE_LOG.format(number)).read_text(encoding="utf-8", errors="replace")
+        if code := re.search(rf"^{_LAST_LINE}(\d+)\n\Z", said, re.MULTILINE):
+            return "FAILED" if int(code[1]) else "COMPLETED"
     try:
         settings = ask("scontrol", "show", "config")
+        if "jobcomp/filetxt" in settings and (log := re.search(r"JobCompLoc += (/.*)", settings)):
+            lines = Path(log[1]).read_text(encoding="utf-8", errors="replace").splitlines()
+            found = [line for line in lines if line.startswith(f"JobId={number} ")]
+            state = re.search(r"JobState=(\w+)", found[-1]) if found else None
+            return state[1] if state else _UNKNOWN
+        states = ask("sacct", "-X", "-n", "-P", "-j", number, "-o", "State").split()
     except ControllerAwayError:
         return "RUNNING"
-    if "jobcomp/filetxt" in settings and (log := re.search(r"JobCompLoc += (/.*)", settings)):
-        with open(log[1], encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
-            lines = [line for line in stream if line.startswith(f"JobId={number} ")]
-        found = re.search(r"JobState=(\w+)", lines[-1]) if lines else None
-        return found[1] if found else _UNKNOWN
-    try:
-        found_states = ask("sacct", "-X", "-n", "-P", "-j", number, "-o", "State").split()
-    except ControllerAwayError:
-        return "RUNNING"
-    return found_states[0].rstrip("+") if found_states else _UNKNOWN
+    except (SlurmError, OSError):  # nobody keeps account
+        return _UNKNOWN
+    return states[0].rstrip("+") if states else _UNKNOWN
 
 
 def submit(words: Sequence[str], name: str = "", parent: int | None = None) -> str:
@@ -211,9 +222,21 @@ def submit(words: Sequence[str], name: str = "", parent: int | None = None) -> s
     return answer.strip().split(";")[0]
 
 
+def submit_to_site(words: Sequence[str]) -> str:
+    """Queue a job script of Snakemake's and return the job's number.
+
+    `words` are options of sbatch and the script, whose log will end with its exit code.
+    """
+    log, script = Path(_SITE_LOG.format("%j")), Path(words[-1])
+    log.parent.mkdir(exist_ok=True)
+    shebang, rest = script.read_text(encoding="utf-8").split("\n", 1)
+    script.write_text(f"{shebang}\ntrap 'echo {_LAST_LINE}$?' EXIT\n{rest}", encoding="utf-8")
+    return submit([f"--output={log}", *words])
+
+
 def answer_snakemake(
     words: Sequence[str],
-    submitted: Callable[[Sequence[str]], str] = submit,
+    submitted: Callable[[Sequence[str]], str] = submit_to_site,
     state: Callable[[str], str] = job_state,
 ) -> int:
     """Print what Snakemake asks for, and return the exit code.

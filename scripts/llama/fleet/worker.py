@@ -91,7 +91,7 @@ def _failures_logged(log: Path) -> Iterator[None]:
         sys.stderr.write(f"llama: {socket.gethostname()}: {error}\n")
         with contextlib.suppress(OSError):
             log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a") as stream:
+            with log.open("a", encoding="utf-8") as stream:
                 stream.write(f"llama: {socket.gethostname()}: {error}\n")
         raise
 
@@ -220,9 +220,9 @@ class _Named(list[Any]):
 
 def _script() -> None:
     """Run the script of ./job.json, with the `snakemake` that it expects."""
-    job = json.loads(Path("job.json").read_text())
+    job = json.loads(Path("job.json").read_text(encoding="utf-8"))
     path = Path(f"{job['rule']}.py")
-    path.write_text(job["script"])
+    path.write_text(job["script"], encoding="utf-8")
     for output in job["outputs"]:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
     snakemake = SimpleNamespace(

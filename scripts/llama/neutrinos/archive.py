@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from llama import __version__
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5, read_json, sha256_file, write_json
+from llama.files import atomic_hdf5, open_hdf5, read_json, sha256_file, write_json
 from llama.neutrinos.release import MOCK_SEASON, Release, read_release
 from llama.neutrinos.response import Response, build_response
 from llama.times import gps_to_iso
@@ -99,7 +98,7 @@ class Archive:
 
     def _open(self) -> Any:
         try:
-            return h5py.File(self.directory / "events.hdf5", "r")
+            return open_hdf5(self.directory / "events.hdf5")
         except OSError as error:
             raise LlamaError(
                 f"{self.directory / 'events.hdf5'} cannot be read; "

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.neutrinos.columns import json_rows, read_table
 from llama.neutrinos.release import SIGMA_FLOOR_DEG
 from llama.times import mjd_to_gps
 
@@ -62,31 +63,23 @@ def _read_json(text: str, name: str) -> list[Any]:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise LlamaError(f"{name} is not valid JSON ({error}); {_FORMS}") from error
-    rows = value.get("events") if isinstance(value, dict) else value
-    if not isinstance(rows, list):
+    rows = json_rows(value, name)
+    if rows is None:
         raise LlamaError(f"{name} is a JSON object without a list 'events'; {_FORMS}")
     return rows
 
 
 def _read_csv(text: str, name: str) -> list[Any]:
-    lines = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
     try:
-        header, *rows = csv.reader(lines, skipinitialspace=True, strict=True)
-    except (ValueError, csv.Error) as error:  # ValueError: no line at all
-        raise LlamaError(f"{name} is not a CSV table; {_FORMS}") from error
-    header = [title.strip().lower() for title in header]
+        header, rows = read_table(text, name)
+    except csv.Error as error:
+        raise LlamaError(f"{name} is not a CSV table ({error}); {_FORMS}") from error
     missing = [title for title in _REQUIRED if title not in header]
     if missing:
         raise LlamaError(f"{name} has no column {', '.join(missing)}; {_FORMS}")
     if len(set(header)) < len(header):
         raise LlamaError(f"{name} has two columns of the same name; rename or delete one")
-    for k, row in enumerate(rows, 1):
-        if len(row) != len(header):
-            raise LlamaError(
-                f"{name}, row {k} has {len(row)} values for {len(header)} columns; correct the row"
-            )
-    cells = ([cell.strip() or None for cell in row] for row in rows)
-    return [dict(zip(header, row, strict=True)) for row in cells]
+    return list(rows)
 
 
 def _check(row: Any, where: str) -> dict[str, Any]:

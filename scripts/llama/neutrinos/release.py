@@ -2,7 +2,8 @@
 
 The 10-year release (doi 10.21234/sxvs-mt83, 10.7910/DVN/VKL316) and IceTracks-DR2
 (10.7910/DVN/MMIIZA): `events/*_exp.csv`, `uptime/*_exp.csv`, `irfs/*_effectiveArea.csv`, tables
-split on blanks with one header line. Columns are found by their name, never by their place.
+split on blanks with one header line. Columns are found by their name, never by their place, and
+converted from the unit that stands in brackets behind it.
 """
 
 import re
@@ -16,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
+from llama.files import is_litter
 from llama.times import mjd_to_gps
+from llama.units import unit_factor
 
 SIGMA_FLOOR_DEG = 0.2
 MOCK_SEASON = "MOCK"  # toy releases carry it in their file names (see mock.py)
@@ -39,6 +42,8 @@ _AREA = {
     "dec_nu_max": "dec_max_deg",
     "a_eff": "area_cm2",
 }
+_UNITS = {"mjd": "d", "start": "d", "stop": "d", "area_cm2": "cm2"}  # those in _deg are in deg
+_TITLE = re.compile(r"([^\s\[]+)\s*(?:\[([^\]]*)\])?")
 _RANGES = {  # closed; outside of them a number is not what its column says
     "mjd": (40000.0, 90000.0),
     "log10_energy": (-3.0, 15.0),
@@ -208,9 +213,10 @@ def _read_table(path: Path, required: dict[str, str], optional: Iterable[str] = 
     import pandas as pd
 
     try:
-        with path.open(encoding="utf-8") as stream:
+        with path.open(encoding="utf-8-sig") as stream:
             header = stream.readline(4096)
-        titles = [re.sub(r"\[[^]]*\]", "", word).lower() for word in header.lstrip("#").split()]
+        units = {title.lower(): unit for title, unit in _TITLE.findall(header.lstrip("#"))}
+        titles = list(units)
         missing = [name for name in required if name not in titles]
         if missing:
             raise LlamaError(
@@ -218,6 +224,7 @@ def _read_table(path: Path, required: dict[str, str], optional: Iterable[str] = 
                 "as in IceCube's public releases (areas in cm^2 by declination)"
             )
         names = {title: required.get(title, title) for title in titles}
+        factors = {names[title]: _factor(names[title], units[title], path) for title in required}
         wanted = [title for title in titles if title in required or title in optional]
         with warnings.catch_warnings():  # pandas only warns of rows longer than the header
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -237,11 +244,31 @@ def _read_table(path: Path, required: dict[str, str], optional: Iterable[str] = 
         ) from error
     if table.empty:
         raise LlamaError(f"{path} has no rows; replace it with the file of the release")
-    return table.rename(columns=names).apply(pd.to_numeric, errors="coerce").astype(float)
+    table = table.rename(columns=names).apply(pd.to_numeric, errors="coerce").astype(float)
+    for name, factor in factors.items():
+        if factor != 1:
+            table[name] *= factor
+    return table
+
+
+def _factor(column: str, unit: str, path: Path) -> float:
+    """Return what a column is multiplied by to be in the unit of its name."""
+    wanted = "deg" if column.endswith("_deg") else _UNITS.get(column)
+    try:
+        factor = 1.0 if wanted is None else unit_factor(unit, wanted)
+    except ValueError as error:
+        raise LlamaError(
+            f"{path} has a column whose unit LLAMA cannot convert: {error}; convert it, or replace "
+            "it with the file of the release"
+        ) from error
+    if factor is None and column == "area_cm2":
+        raise LlamaError(f"{path} has areas without a unit; write it into its title, as A_Eff[m^2]")
+    return 1.0 if factor is None else factor
 
 
 def _files(directory: Path, folder: str, ending: str) -> list[Path]:
-    found = sorted((directory / folder).glob(f"*{ending}"), key=_age)
+    paths = (directory / folder).glob(f"*{ending}")
+    found = sorted((path for path in paths if not is_litter(path.name)), key=_age)
     if not found:
         raise LlamaError(
             f"{directory / folder} has no file *{ending}; give the directory of an IceCube track "

@@ -4,12 +4,11 @@ import os
 from dataclasses import dataclass, fields
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5
+from llama.files import atomic_hdf5, open_hdf5
 from llama.neutrinos.release import EffectiveArea
 
 LOG10_ENERGY = np.round(1.0 + 0.02 * np.arange(351), 10)  # 10 GeV to 1e8 GeV
@@ -49,7 +48,7 @@ class Response:
     def load(cls, path: str | os.PathLike[str]) -> "Response":
         """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
         try:
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 tables: dict[str, Any] = {
                     field.name: file[field.name][()] for field in fields(cls)[1:]
                 }

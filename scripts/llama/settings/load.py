@@ -47,9 +47,14 @@ def find_clone() -> Path:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return a settings file's nested data, unchecked; `LlamaError` if it cannot be read."""
+    """Return a settings file's nested data, unchecked.
+
+    `LlamaError` if it cannot be read, or names a setting twice.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+        repeated = _repeated_keys(yaml.compose(text, yaml.SafeLoader))
     except OSError as error:
         raise LlamaError(
             f"cannot read the settings in {path} ({error.strerror}); "
@@ -63,11 +68,34 @@ def read_config(path: Path) -> dict[str, Any]:
             f"{path} is not valid YAML{line} ({reason}); "
             "correct it, or print fresh settings with python -m llama.settings"
         ) from error
+    if repeated:
+        raise LlamaError(f"{path} has {'; '.join(repeated)}; leave one line of each")
     if content is not None and not isinstance(content, dict):
         raise LlamaError(
             f"{path} holds no settings; print fresh ones with python -m llama.settings"
         )
     return content or {}
+
+
+def _repeated_keys(top: yaml.Node | None) -> list[str]:
+    """Return `search.fb in lines 12 and 40` for every key that replaces an earlier one."""
+    found: list[str] = []
+    waiting: list[tuple[str, yaml.Node | None]] = [("", top)]
+    seen: list[yaml.Node] = []  # an anchor may lead back
+    while waiting:
+        prefix, node = waiting.pop()
+        if not isinstance(node, yaml.MappingNode) or node in seen:
+            continue
+        seen.append(node)
+        lines: dict[str, list[str]] = {}
+        for key, value in node.value:
+            name = f"{prefix}{key.value}"
+            lines.setdefault(name, []).append(str(key.start_mark.line + 1))
+            waiting.append((f"{name}.", value))
+        found += [
+            f"{name} in lines {' and '.join(at)}" for name, at in lines.items() if len(at) > 1
+        ]
+    return sorted(found)
 
 
 def from_dict(raw: dict[str, Any], source: str = "config.yaml") -> Settings:

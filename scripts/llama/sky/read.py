@@ -1,33 +1,33 @@
 """Reader of every published form of gravitational-wave sky map.
 
 Multi-order (UNIQ, signed or unsigned), flat NESTED or RING, explicit pixel lists, one pixel
-or 1024 a row, gzip once, twice or not at all, with and without distance columns.
+or 1024 a row, gzip once, twice or not at all, in one member or many, with and without distance
+columns. What others write in another unit or spelling is read where it can mean one thing only.
 """
 
-import io
 import math
-import re
-import warnings
 import zlib
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.sky.tiles import SkyTiles, merge_equal_siblings
+from llama.sky.frame import check_equatorial
+from llama.sky.pixels import Columns, area, from_flat, from_uniq, nside_of
+from llama.sky.table import DISTANCE, PROBABILITY, FitsTable, read_table
+from llama.sky.tiles import SkyTiles
+from llama.units import unit_factor
 
 MAX_BYTES = 1 << 31  # NSIDE 2048 with four double columns is 1.6 GB
 SUM_TOLERANCE = 1e-3  # published maps sum to 1 within 1e-6; single precision needs more
 
-_PROBABILITY = ("PROB", "PROBABILITY", "PROBDENSITY")
 _LAYERS = 2  # of gzip; maps gzipped twice are seen in the wild
-_MAX_ORDER = 29
 _FARTHEST_MPC = 1e8  # numbers beyond are no distances; published ones stay below 1e6
+_ROUNDING = 1e-6  # most probability that may be lost with negative rounding errors
+_UNSEEN = -1.6375e30  # HEALPix's number for a pixel without a value
 
-_INDEX = ("UNIQ", "PIXEL", "IPIX")
-_DISTANCE = ("DISTMU", "DISTSIGMA", "DISTNORM")
+_IN_MPC = {"DISTMU": "Mpc", "DISTSIGMA": "Mpc", "DISTNORM": "Mpc-2"}
 _META = {
     "CREATOR": "creator",
     "INSTRUME": "instruments",
@@ -35,8 +35,16 @@ _META = {
     "DATE-OBS": "date_obs",
 }
 _MOMENTS = {"DISTMEAN": "distmean_mpc", "DISTSTD": "diststd_mpc"}
-
-Columns = dict[str, NDArray[Any]]
+_OTHERS = {  # what comes instead of a FITS file, and what to do about it
+    b"BZh": "compressed with bzip2; unpack it with bunzip2",
+    b"\xfd7zXZ": "compressed with xz; unpack it with unxz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it with unzstd",
+    b"PK\x03\x04": "a ZIP archive; unpack it with unzip",
+    b"\x1f\x9d": "compressed with compress; unpack it with uncompress",
+    b"\x89HDF": "an HDF5 file; give the FITS file",
+    b"U0lNUExF": "base64 text, as in an alert; unpack it with base64 -d",
+    b"version https://git-lfs": "a Git LFS pointer; get the file with git lfs pull",
+}
 
 
 @np.errstate(over="ignore")  # absurd numbers make the sum infinite, and that is refused
@@ -46,206 +54,135 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
     name: shown in errors. LlamaError, one sentence, for anything that is not a map of
     probabilities in equatorial coordinates that sum to 1 within 1e-3.
     """
-    header, columns = _read_table(_decompress(content, name), name)
-    if str(header.get("COORDSYS", "C")).strip().upper()[:1] not in ("C", "Q", "I", ""):
-        raise LlamaError(
-            f"{name} has COORDSYS {header['COORDSYS']!r}; "
-            "LLAMA needs equatorial coordinates (C), rotate the map"
-        )
-    probability = next(key for key in _PROBABILITY if key in columns)
-    ordering = str(header.get("ORDERING", "")).strip().upper()
-    if "UNIQ" in columns and ordering in ("NUNIQ", "UNIQ"):
-        order, ipix = _from_uniq(columns["UNIQ"], name)
-        values = _values(columns, probability, name)
-        if probability != "PROBDENSITY":
-            values["density"] /= _area(order)
-    elif ordering in ("NESTED", "NEST", "RING"):
+    table = read_table(_decompress(content, name), name)
+    header, columns = table.header, table.columns
+    check_equatorial(header, name)
+    probability = next(key for key in PROBABILITY if key in columns)
+    per_sr: Any = _per_sr(table.units[probability], probability, name)
+    ordering = str(header.get("ORDERING", "")).upper()
+    if "UNIQ" in columns and ("UNIQ" in ordering or not ordering):
+        order, ipix = from_uniq(columns["UNIQ"], name)
+    elif ordering.startswith(("NEST", "RING")) and "UNIQ" not in columns:
         explicit = next((columns[key] for key in ("PIXEL", "IPIX") if key in columns), None)
-        columns = {key: columns[key] for key in (probability, *_DISTANCE) if key in columns}
-        nside = _nside(header, explicit, columns[probability].size, name)
+        columns = {key: columns[key] for key in (probability, *DISTANCE) if key in columns}
+        nside = nside_of(header, explicit, columns[probability].size, name)
         # large maps are mostly equal siblings: what is merged first need not be looked at
-        order, ipix, columns = _from_flat(nside, explicit, columns, ring=ordering == "RING")
-        values = _values(columns, probability, name)
-        if probability != "PROBDENSITY":
-            values["density"] *= 12 * nside**2 / (4 * math.pi)
+        ring = ordering.startswith("RING")
+        order, ipix, columns = from_flat(nside, explicit, columns, ring=ring)
+        per_sr = per_sr or 12 * nside**2 / (4 * math.pi)
     else:
+        also = " and a column UNIQ" if "UNIQ" in columns else ""
         raise LlamaError(
-            f"{name} has ORDERING {ordering!r}; "
+            f"{name} has ORDERING {ordering!r}{also}; "
             "it must be NUNIQ, NESTED or RING, correct the header"
         )
-    return _assemble(order, ipix, values, header, name)
+    values = _distances(table, columns, name)
+    values["density"] = _probabilities(columns[probability], name) * (per_sr or 1 / area(order))
+    return _assemble(order, ipix, values, table, name)
 
 
 def _decompress(content: bytes, name: str) -> bytes:
     for _ in range(_LAYERS):
-        if content[:2] != b"\x1f\x8b":
-            break
+        if content[:2] == b"\x1f\x8b":
+            content = _gunzip(content, name)
+    if content[:2] == b"\x1f\x8b":
+        raise LlamaError(f"{name} is gzipped more than {_LAYERS} times; unpack it with gunzip")
+    if content[:9] != b"SIMPLE  =":
+        start = content[:200].lstrip().lower()
+        if start.startswith((b"<!doctype html", b"<html")):
+            raise LlamaError(f"{name} is an HTML page, not a sky map; download the FITS file again")
+        for magic, what in _OTHERS.items():
+            if content.startswith(magic):
+                raise LlamaError(f"{name} is {what}")
+        raise LlamaError(f"{name} is not a FITS file, not a sky map; download the FITS file again")
+    return content
+
+
+def _gunzip(content: bytes, name: str) -> bytes:
+    """Return what all members of a gzip file hold; what follows the last one is left, as gzip does.
+
+    Whether the map is whole, the FITS header says.
+    """
+    pieces, room = [], MAX_BYTES
+    while content[:2] == b"\x1f\x8b":
         try:
             unzip = zlib.decompressobj(wbits=31)
-            content, rest = unzip.decompress(content, MAX_BYTES), unzip.unconsumed_tail
+            pieces.append(unzip.decompress(content, room + 1))
         except zlib.error as error:
             raise LlamaError(
                 f"{name} is a broken gzip file ({error}); download the map again"
             ) from error
-        if rest:
+        room -= len(pieces[-1])
+        if room < 0:
             raise LlamaError(
                 f"{name} is larger than {MAX_BYTES >> 30} GiB; give the multi-order map"
             )
         if not unzip.eof:
             raise LlamaError(f"{name} is a gzip file cut short; download the map again")
-    if content[:2] == b"\x1f\x8b":
-        raise LlamaError(f"{name} is gzipped more than {_LAYERS} times; unpack it with gunzip")
-    if content[:9] != b"SIMPLE  =":
-        start = content[:200].lstrip().lower()
-        kind = (
-            "an HTML page" if start.startswith((b"<!doctype html", b"<html")) else "not a FITS file"
-        )
-        raise LlamaError(f"{name} is {kind}, not a sky map; download the FITS file again")
-    return content
+        content = unzip.unused_data
+    return b"".join(pieces)
 
 
-def _read_table(content: bytes, name: str) -> tuple[dict[str, Any], Columns]:
-    """Return the keys and columns of the first table with probabilities, as far as they matter."""
-    from astropy.io import fits  # imports slowly
-
+def _per_sr(unit: str, probability: str, name: str) -> float | None:
+    """Return what makes a column of probability one per steradian, None where it is per pixel."""
+    per_pixel = probability != "PROBDENSITY"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with fits.open(io.BytesIO(content), memmap=False) as hdus:
-                tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
-                if not tables:
-                    raise LlamaError(f"{name} has no binary table; give a HEALPix sky map")
-                names = [{str(n).upper(): n for n in table.columns.names} for table in tables]
-                which = next(
-                    (i for i, found in enumerate(names) if found.keys() & {*_PROBABILITY}), 0
-                )
-                header, data = tables[which].header, _rows(tables[which], content)
-                wanted = ("COORDSYS", "ORDERING", "NSIDE", *_META, *_MOMENTS)
-                keys = {key: header[key] for key in wanted if key in header}
-                columns = {
-                    key: np.asarray(data[names[which][key]])
-                    for key in (*_PROBABILITY, *_INDEX, *_DISTANCE)
-                    if key in names[which]
-                }
-    except LlamaError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:120]
+        return None if unit_factor(unit, "pix-1") or per_pixel else 1.0
+    except ValueError:
+        pass
+    try:
+        return unit_factor(unit, "sr-1")
+    except ValueError as error:
         raise LlamaError(
-            f"{name} is a broken or truncated FITS file ({reason}); download the map again"
+            f"{name} has {probability} in {unit[:40]!r}; correct its TUNIT to pix-1 or sr-1, or "
+            "give another map"
         ) from error
-    if not columns.keys() & {*_PROBABILITY}:
+
+
+def _probabilities(values: NDArray[Any], name: str) -> NDArray[np.float64]:
+    values = values.astype(float)
+    values[abs(values - _UNSEEN) < 1e-5 * -_UNSEEN] = 0.0  # the sum tells if any is missing
+    if not np.isfinite(values).all():
         raise LlamaError(
-            f"{name} has no probability column (PROB or PROBDENSITY), "
-            f"only {', '.join(names[which])[:80]}; give a sky map"
+            f"{name} has probabilities that are not finite; download the map again, or set them to "
+            "0 where there is none"
         )
-    return keys, _checked(columns, name)
-
-
-def _rows(table: Any, content: bytes) -> Any:
-    """Return the rows of a table; plain ones are left where they are, astropy copies the file."""
-    columns = table.columns
-    plain = all(re.fullmatch(r"\d*[BIJKED]", form) for form in columns.formats)
-    scaled = any(column.bscale or column.bzero for column in columns)
-    size = columns.dtype.itemsize
-    if not plain or scaled or size != table.header["NAXIS1"]:
-        return table.data
-    start, count = table.fileinfo()["datLoc"], max(table.header["NAXIS2"], 0)
-    return np.frombuffer(content, columns.dtype.newbyteorder(">"), count, start)
-
-
-def _checked(columns: Columns, name: str) -> Columns:
-    """Return the columns one pixel a row; indices are int64, all others as they are stored."""
-    checked: Columns = {}
-    for key, column in columns.items():
-        if column.dtype.kind not in ("iu" if key in _INDEX else "iuf"):
-            raise LlamaError(f"{name} has no numbers in column {key}; download the map again")
-        # O3 maps store UNIQ unsigned
-        checked[key] = (column.astype(np.int64) if key in _INDEX else column).reshape(-1)
-    sizes = {column.size for column in checked.values()}
-    if len(sizes) != 1:
-        raise LlamaError(f"{name} has columns of different length; download the map again")
-    if sizes == {0}:
-        raise LlamaError(f"{name} has an empty table; download the map again")
-    return checked
-
-
-def _values(columns: Columns, probability: str, name: str) -> Columns:
-    values = {"density": columns[probability].astype(float)}
-    if not np.isfinite(values["density"]).all():
-        raise LlamaError(f"{name} has probabilities that are not finite; download the map again")
-    if (values["density"] < 0).any():
-        raise LlamaError(f"{name} has negative probabilities; download the map again")
-    if all(key in columns for key in _DISTANCE):
-        mu, sigma, norm = (columns[key].astype(float) for key in _DISTANCE)
-        # a tile without a distance has distmu = inf, distnorm = 0; NaN compares false
-        known = (abs(mu) < _FARTHEST_MPC) & (sigma > 1e-3) & (sigma < _FARTHEST_MPC)
-        known &= (mu > -1e4 * sigma) & (norm > 0) & (norm < math.inf)
-        values["distmu"] = np.where(known, mu, np.inf)
-        values["distsigma"] = np.where(known, sigma, 1.0)
-        values["distnorm"] = np.where(known, norm, 0.0)
     return values
 
 
-def _from_uniq(uniq: NDArray[np.int64], name: str) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    if (uniq < 4).any():
-        raise LlamaError(f"{name} has UNIQ indices below 4; download the map again")
-    order = (np.frexp(uniq.astype(float))[1] - 3) // 2
-    order -= uniq < (np.int64(4) << (2 * order))  # where rounding to double lifted the index
-    ipix = uniq - (np.int64(4) << (2 * order))
-    if (order > _MAX_ORDER).any() or (ipix >> (2 * order) > 11).any():
-        raise LlamaError(f"{name} has UNIQ indices outside the sphere; download the map again")
-    return order.astype(np.int8), ipix
-
-
-def _nside(
-    header: Mapping[str, Any], explicit: NDArray[np.int64] | None, size: int, name: str
-) -> int:
-    """Return NSIDE of a flat map; where the header lacks it, a full sky tells it."""
-    if "NSIDE" not in header and explicit is not None:
-        raise LlamaError(f"{name} has a list of pixels and no NSIDE; add it to the header")
-    nside = header.get("NSIDE", math.isqrt(size // 12))
-    if not isinstance(nside, int) or not 1 <= nside <= 1 << _MAX_ORDER or nside & (nside - 1):
+def _distances(table: FitsTable, columns: Columns, name: str) -> Columns:
+    """Return the distance columns in Mpc; none when the map has none."""
+    if not all(key in columns for key in DISTANCE):
+        return {}
+    try:
+        factors = [unit_factor(table.units[key], _IN_MPC[key]) for key in DISTANCE]
+    except ValueError as error:
         raise LlamaError(
-            f"{name} has NSIDE {nside!r}, which is no power of 2; download the map again"
-        )
-    pixels = 12 * nside**2
-    if explicit is None and size != pixels:
+            f"{name} has a distance column whose unit {error}; correct its TUNIT"
+        ) from error
+    if None in factors and {*factors} - {None, 1.0}:
         raise LlamaError(
-            f"{name} has {size} pixels where NSIDE {nside} needs {pixels}; download the map again"
+            f"{name} has units for some of {', '.join(DISTANCE)} only; add TUNIT to the others"
         )
-    if explicit is not None and (explicit.min() < 0 or explicit.max() >= pixels):
-        raise LlamaError(f"{name} has pixel numbers outside NSIDE {nside}; download the map again")
-    return nside
-
-
-def _from_flat(
-    nside: int, explicit: NDArray[np.int64] | None, columns: Columns, *, ring: bool
-) -> tuple[NDArray[np.int8], NDArray[np.int64], Columns]:
-    order = nside.bit_length() - 1
-    if ring:
-        import healpy  # imports slowly
-
-        if explicit is None:
-            along = healpy.nest2ring(nside, np.arange(12 * nside**2))
-            columns = {key: column[along] for key, column in columns.items()}
-        else:
-            explicit = healpy.ring2nest(nside, explicit)
-    if explicit is None:
-        return merge_equal_siblings(columns, order)
-    return np.full(explicit.size, order, dtype=np.int8), explicit, columns
-
-
-def _area(order: NDArray[np.int8]) -> NDArray[np.float64]:
-    """Return the area of tiles [sr]."""
-    return np.asarray(math.pi / 3 * 4.0 ** -order.astype(float))
+    mu, sigma, norm = (
+        columns[key].astype(float) * (factor or 1.0)
+        for key, factor in zip(DISTANCE, factors, strict=True)
+    )
+    # a tile without a distance has distmu = inf, distnorm = 0; NaN compares false
+    known = (abs(mu) < _FARTHEST_MPC) & (sigma > 1e-3) & (sigma < _FARTHEST_MPC)
+    known &= (mu > -1e4 * sigma) & (norm > 0) & (norm < math.inf)
+    return {
+        "distmu": np.where(known, mu, np.inf),
+        "distsigma": np.where(known, sigma, 1.0),
+        "distnorm": np.where(known, norm, 0.0),
+    }
 
 
 def _assemble(
     order: NDArray[np.int8],
     ipix: NDArray[np.int64],
     values: Columns,
-    header: Mapping[str, Any],
+    table: FitsTable,
     name: str,
 ) -> SkyTiles:
     first = ipix << (2 * (29 - order.astype(np.int64)))
@@ -255,17 +192,34 @@ def _assemble(
     ends = first + (np.int64(1) << (2 * (29 - order.astype(np.int64))))
     if (ends[:-1] > first[1:]).any():
         raise LlamaError(f"{name} has tiles that overlap each other; download the map again")
-    prob = values.pop("density") * _area(order)
+    prob = values.pop("density") * area(order)
+    if prob[prob < 0].sum() < -_ROUNDING:
+        raise LlamaError(
+            f"{name} has negative probabilities; download the map again, or set them to 0 and "
+            "normalize it"
+        )
+    prob = np.maximum(prob, 0.0)
     total = float(prob.sum())
     if not abs(total - 1) <= SUM_TOLERANCE:
         raise LlamaError(
-            f"{name} has probabilities that sum to {total:.4g}, not to 1; download the map again"
+            f"{name} has probabilities that sum to {total:.4g}, not to 1; download the map again, "
+            "or normalize it and give its column the unit pix-1 or sr-1"
         )
-    meta: dict[str, Any] = {"prob_sum": total}
-    meta |= {
+    return SkyTiles(order, ipix, prob / total, meta={"prob_sum": total} | _meta(table), **values)
+
+
+def _meta(table: FitsTable) -> dict[str, Any]:
+    header, units = table.header, table.units
+    meta: dict[str, Any] = {
         short: str(header[key]) for key, short in _META.items() if header.get(key) not in (None, "")
     }
     for key, short in _MOMENTS.items():
-        if isinstance(header.get(key), float) and math.isfinite(header[key]):
-            meta[short] = float(header[key])
-    return SkyTiles(order, ipix, prob / total, meta=meta, **values)
+        try:
+            value = float(str(header.get(key))) * (
+                unit_factor(units[key], "Mpc") or unit_factor(units.get("DISTMU", ""), "Mpc") or 1.0
+            )
+        except ValueError:  # then they come from the tiles
+            continue
+        if math.isfinite(value):
+            meta[short] = value
+    return meta

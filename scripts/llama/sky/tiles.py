@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5
+from llama.files import atomic_hdf5, open_hdf5
 
 Floats = NDArray[np.float64]
 
@@ -59,10 +59,9 @@ class SkyTiles:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "SkyTiles":
         """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
-        import h5py
 
         try:
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 columns = {name: file[name][()] for name in _COLUMNS if name in file}
                 # NumPy scalars back to what JSON and figures expect
                 meta = {k: v.item() if hasattr(v, "item") else v for k, v in file.attrs.items()}

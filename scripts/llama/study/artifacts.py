@@ -162,10 +162,10 @@ def _lists(names: Iterable[str], store: Store) -> tuple[dict[str, Piece], list[s
 
 def _lines(content: bytes | None, name: str) -> list[str]:
     try:
-        lines = [line.strip() for line in (content or b"").decode().splitlines()]
+        lines = [line.strip() for line in (content or b"").decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
         raise LlamaError(f"{name} is not UTF-8 text; put one name per line") from error
-    lines = [line for line in lines if line]
+    lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
         raise LlamaError(f"{name} is empty; put one name per line")
     if len(set(lines)) < len(lines):

@@ -5,11 +5,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
+from llama.files import open_hdf5
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ class Column:
     def __iter__(self) -> Iterator[Floats]:
         for path in self._shards:
             try:
-                with h5py.File(path, "r") as file:
+                with open_hdf5(path) as file:
                     dataset = file[self._name[0]]
                     yield dataset.fields(self._name[1])[()] if self._name[1:] else dataset[()]
             except (OSError, KeyError) as error:

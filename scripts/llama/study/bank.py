@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.event.significance import prepare_skymap
-from llama.files import atomic_hdf5
+from llama.files import atomic_hdf5, open_hdf5
 from llama.sky import SkyTiles, read_skymap
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters
@@ -143,7 +143,7 @@ class Bank:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
-            self._file = h5py.File(path, "r")
+            self._file = open_hdf5(path)
             self.names = [name.decode() for name in self._file["names"][()]]
             self.broken = frozenset(self._file["broken"][()].tolist())
             self.problems = [text.decode() for text in self._file["problems"][()]]

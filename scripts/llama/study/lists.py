@@ -1,6 +1,8 @@
 """Lists of sky maps: read, or made per detector combination from a simulation's coincidences."""
 
+import csv
 import gzip
+import itertools
 import os
 import re
 import shutil
@@ -11,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.files import atomic_path, write_bytes
+from llama.files import atomic_path, is_litter, open_hdf5, write_bytes
 
 _DETECTORS = ("ifos", "instruments", "network", "detectors")
 _IDS = ("coinc_event_id", "event_id", "simulation_id", "sim_id", "id")
@@ -27,7 +29,7 @@ def list_skymaps(source: Path) -> list[Path]:
         maps = _maps_in(source)
     elif source.is_file():
         try:
-            lines = [line.strip() for line in source.read_text().splitlines()]
+            lines = [line.strip() for line in source.read_text("utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise LlamaError(
                 f"{source} cannot be read as a list of sky maps; put one path per line"
@@ -52,31 +54,38 @@ def list_skymaps(source: Path) -> list[Path]:
 def read_coincs(path: Path) -> list[tuple[str, str]]:
     """Return (id, detectors) of each coincidence, detectors like H1L1V1, in the table's order.
 
-    Any table with a header, columns separated by tabs or blanks; an id like
-    `coinc_event:coinc_event_id:12` is 12. LlamaError that names line or columns.
+    Any table with a header, commented or not, columns separated by tabs, commas or blanks; an id
+    like `coinc_event:coinc_event_id:12` is 12. LlamaError that names line or columns.
     """
     try:
-        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        lines = [line for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise LlamaError(
             f"cannot read {path} ({error}); give the coincs.dat of a simulation"
         ) from error
     if not lines:
         raise LlamaError(f"{path} is empty; give the coincs.dat of a simulation")
-    separator = "\t" if "\t" in lines[0] else None
-    header = [name.strip().lower() for name in lines[0].lstrip("# ").split(separator)]
-    columns = [
-        next((header.index(name) for name in names if name in header), -1)
-        for names in (_IDS, _DETECTORS)
-    ]
-    if -1 in columns:
+    heads = [*itertools.takewhile(lambda line: line.startswith("#"), lines)]
+    heads += lines[len(heads) : len(heads) + 1]  # the header may be a comment
+    for head in heads:
+        separator = next((mark for mark in "\t," if mark in head), None)
+        header = [name.strip().lower() for name in _fields(head.lstrip("# "), separator)]
+        columns = [
+            next((header.index(name) for name in names if name in header), -1)
+            for names in (_IDS, _DETECTORS)
+        ]
+        if -1 not in columns:
+            break
+    else:
         raise LlamaError(
             f"{path} has the columns {', '.join(header)[:100]}; "
             f"it needs one of {', '.join(_IDS)} and one of {', '.join(_DETECTORS)}"
         )
     rows = []
-    for number, line in enumerate(lines[1:], 2):
-        fields = [field.strip() for field in line.split(separator)]
+    for number, line in enumerate(lines, 1):
+        if line is head or line.startswith("#"):
+            continue
+        fields = _fields(line, separator)
         if len(fields) != len(header):
             raise LlamaError(
                 f"{path} has {len(fields)} columns in line {number}, not {len(header)}; correct it"
@@ -89,6 +98,14 @@ def read_coincs(path: Path) -> list[tuple[str, str]]:
     if len({identity for identity, _ in rows}) != len(rows):
         raise LlamaError(f"{path} has the same id twice; correct it")
     return rows
+
+
+def _fields(line: str, separator: str | None) -> list[str]:
+    try:
+        cells = next(csv.reader([line])) if separator == "," else line.split(separator)
+    except csv.Error:
+        cells = [line]  # a cell of 128 kB: there will be too few
+    return [cell.strip() for cell in cells]
 
 
 def write_lists(coincs: list[tuple[str, str]], maps: Path, out: Path) -> dict[str, int]:
@@ -209,7 +226,7 @@ def _maps_in(directory: Path) -> list[Path]:
     return sorted(
         path
         for path in found
-        if path.name.endswith(SKYMAP_SUFFIXES) and not path.name.startswith(".")
+        if path.name.endswith(SKYMAP_SUFFIXES) and not is_litter(str(path.relative_to(directory)))
     )
 
 
@@ -219,12 +236,11 @@ def _stem(path: Path) -> str:
 
 def broken_files(path: str | os.PathLike[str]) -> list[str]:
     """Return the files that were broken when a study's bank was linked; none when there is none."""
-    import h5py
 
     if not Path(path).exists():
         return []
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return [name.decode() for name in file["broken_files"][()]]
     except (OSError, KeyError):  # the run will say so, or make it anew
         return []

@@ -10,12 +10,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5
+from llama.files import atomic_hdf5, open_hdf5
 from llama.neutrinos.archive import Columns
 from llama.neutrinos.given import read_given
 from llama.times import mjd_to_gps
@@ -94,7 +93,7 @@ class Lists:
         columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in ("gps", *_COLUMNS)}
         for part in parts:
             try:
-                with h5py.File(part, "r") as file:
+                with open_hdf5(part) as file:
                     self.broken += (file["broken"][()] + len(self.names)).tolist()
                     self.names += [name.decode() for name in file["names"][()]]
                     self.problems += [text.decode() for text in file["problems"][()]]

@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5, write_json
+from llama.files import atomic_hdf5, open_hdf5, write_json
 from llama.study.ascending import Column, ascending
 from llama.study.plan import Plan, check_whole
 
@@ -29,7 +27,7 @@ def collate(
     single, made, numbers = 0, set(), []
     for path in shards:
         try:
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 attributes = dict(file.attrs)
                 size = int(file["injections"].size)
                 single += int(file["single"].size)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llama.errors import LlamaError
-from llama.files import read_json, write_json
+from llama.files import open_hdf5, read_json, write_json
 
 _EVERY_S = 2.0
 _DEAD_AFTER_S = 60.0
@@ -119,10 +119,9 @@ def _recent_hz(finished: Mapping[int, float], total: int, shard_size: int) -> fl
 
 def most_injections(path: str | os.PathLike[str]) -> int | None:
     """Return how many different injections a study has, None without end or when unknown."""
-    import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             count = int(file.attrs["injections"])
     except (OSError, KeyError):
         return None

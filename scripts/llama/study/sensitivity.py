@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
+from llama.files import open_hdf5
 from llama.stats.pvalue import p_values
 from llama.study.bank import Bank
 from llama.study.calibration import cumulative, uniformity
@@ -93,7 +93,7 @@ def _rows(
         columns += [] if kind == "background" else ["distance_mpc", "expected"]
         parts = []
         for path in paths:
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 if file.attrs["kind"] != kind:
                     raise LlamaError(f"{path} is no {kind}; delete it and run snakemake again")
                 parts.append((int(file.attrs["first"]), file["injections"].fields(columns)[()]))

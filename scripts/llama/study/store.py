@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from llama.errors import LlamaError
-from llama.files import atomic_path
+from llama.files import atomic_path, is_litter
 from llama.s3 import CONNECTIONS, Bucket, Remedies, is_unknown, make_client, sentences
 
 _PAGE = 1000  # what S3 lists at once
@@ -38,7 +38,7 @@ class Store(Protocol):
         """Return a file's content, None when it is not there."""
 
     def files(self, folder: str) -> dict[str, Piece]:
-        """Return every file below a folder by its path."""
+        """Return every file below a folder by its path, without litter (`llama.files`)."""
 
     def local(self, piece: Piece) -> Path:
         """Return where `fetch` puts a piece."""
@@ -74,7 +74,8 @@ class DirectoryStore:
 
     def files(self, folder: str) -> dict[str, Piece]:
         """Return every file below a folder by its path."""
-        return {piece.path: piece for piece in self._walk(folder)}
+        pieces = self._walk(folder)
+        return {piece.path: piece for piece in pieces if not is_litter(piece.path)}
 
     def local(self, piece: Piece) -> Path:
         """Return the file itself."""
@@ -139,9 +140,10 @@ class S3Store:
         with self._sentences(f"{self.name}/{folder}"):
             for item in self._bucket.objects(f"{self._prefix}{folder}/", _PAGE):
                 path = item["Key"][len(self._prefix) :]
-                if not path.endswith("/") and ".." not in path.split("/"):
-                    modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
-                    found[path] = Piece(path, item["Size"], modified, etag)
+                if path.endswith("/") or ".." in path.split("/") or is_litter(path):
+                    continue
+                modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
+                found[path] = Piece(path, item["Size"], modified, etag)
         return found
 
     def local(self, piece: Piece) -> Path:

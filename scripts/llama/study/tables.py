@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_path, read_json, sha256_file, write_json
+from llama.files import atomic_path, open_hdf5, read_json, sha256_file, write_json
 from llama.study.ascending import Column, ascending
 from llama.study.plan import Plan
 from llama.study.populations import collate
@@ -81,14 +80,17 @@ def study_shards(study_dir: Path) -> list[Path]:
     """Return the background shards in a study's directory; LlamaError if there are none."""
     shards = list((study_dir / "background").glob("shard-*.hdf5"))
     if not shards:
-        raise LlamaError(f"{study_dir} has no background; make it with: snakemake populations.hdf5")
+        raise LlamaError(
+            f"{study_dir} has no background; bring it here with: llama dev dv pull, or make it "
+            "with: snakemake populations.hdf5"
+        )
     return shards
 
 
 def read_table(path: Path) -> Floats:
     """Return the odds of a table, in its order; any amount of white space separates columns.
 
-    LlamaError that names the first line that is no row.
+    LlamaError that names the first line that is no row, and for one of another study than its name.
     """
     try:
         with path.open(encoding="utf-8") as lines:
@@ -174,6 +176,9 @@ def _odds(lines: Iterator[str], path: Path) -> Iterator[float]:
             raise LlamaError(
                 f"{path} has no odds, number, directory and map in line {number}; make it again"
             ) from None
+        study = re.match("studies/([^/]+)/", columns[2])
+        if study and study[1] != path.stem and re.fullmatch(STUDY_PATTERN, path.stem):
+            raise LlamaError(f"{path} has the injections of {study[1]}; call it {study[1]}.txt")
         yield odds
 
 
@@ -183,7 +188,7 @@ def _number(shard: Path) -> int:
 
 def _read(shard: Path) -> tuple[NDArray[Any], list[str]]:
     try:
-        with h5py.File(shard, "r") as file:
+        with open_hdf5(shard) as file:
             rows = file["injections"][()]
             return rows, [name.decode() for name in file["skymaps"][()]]
     except (OSError, KeyError) as error:

@@ -1,0 +1,53 @@
+"""Units as other people write them, in TUNITs, brackets and headers."""
+
+import math
+import re
+import warnings
+
+# Case is not kept in headers, and nobody means millielectronvolts or milliparsecs.
+_WORDS = {
+    **{word: word for word in ("cm", "m", "km", "s", "d", "deg", "rad", "sr", "pix", "kpc")},
+    **{word.lower(): word for word in ("Mpc", "Gpc", "GeV", "TeV", "PeV", "EeV")},
+    **dict.fromkeys(("degree", "degrees", "degs", "°"), "deg"),
+    **dict.fromkeys(("radian", "radians", "rads"), "rad"),
+    **dict.fromkeys(("steradian", "steradians", "ster", "str"), "sr"),
+    **dict.fromkeys(("pixel", "pixels", "px"), "pix"),
+    **dict.fromkeys(("day", "days"), "d"),
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("prob", "probability", "probabilities", "density"), "1"),
+    "per": "/",
+}
+_NOTHING = ("", "1", "none", "unknown", "unitless", "dimensionless", "n/a", "-")
+
+
+def unit_factor(text: str, wanted: str) -> float | None:
+    """Return what numbers in the unit `text` are multiplied by to be in `wanted`.
+
+    None where `text` names no unit; ValueError where it is unknown or of another kind.
+    """
+    text = text.strip()
+    if inside := re.search(r"\[(.*)\]|^\((.*)\)$", text):
+        text = (inside[1] or inside[2] or "").strip()
+    if text == wanted:
+        return 1.0
+    if text.lower() in _NOTHING:
+        return None
+    unknown = f"{text[:40]!r} is not a unit like {wanted}"
+    if len(text) > 60 or re.search(r"\d{5}", text):  # powers that take for ever
+        raise ValueError(unknown)
+    from astropy import units  # imports slowly
+
+    spelled = re.sub(r"\b(?:square|sq\.?) ?([a-z]+)", r"\1^2", text, flags=re.IGNORECASE)
+    spelled = re.sub(r"[^\W\d_]+|°", lambda word: _WORDS.get(word[0].lower(), word[0]), spelled)
+    spelled = re.sub(r"^(1 ?)*/ ?", "1/", spelled)  # /sr, probability density per sr
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            unit = units.Unit(re.sub(r"^1( 1)+$", "1", spelled))
+            if unit == units.dimensionless_unscaled:
+                return None
+            factor = float(unit.to(wanted))
+    except (ValueError, TypeError, ArithmeticError) as error:  # TypeError: of another kind
+        raise ValueError(unknown) from error
+    if not 0 < factor < math.inf:
+        raise ValueError(unknown)
+    return factor
