@@ -465,7 +465,7 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
         "What the shards beside it are to be, written before the first one is made.",
         {"injections": "number of injections", "shard_size": "how many a shard has"},
     ),
-    "studies/<class>.json": (
+    "studies/<class>.txt.json": (
         "Beside a table: what it should hold.",
         {
             "rows": "number of injections in the table",
