@@ -194,7 +194,9 @@ def test_a_table_that_was_cut_at_the_end_of_a_row_is_refused(here, capsys):
     lines = (here / f"{NAME}.txt").read_text().splitlines(keepends=True)
     (here / f"{NAME}.txt").write_text("".join(lines[:40]))
     assert main(["dev", "background", "pvalue"]) == 1
-    said = f"{NAME}.txt is cut off or changed, it is not what {NAME}.txt.json tells of; make it again"
+    said = (
+        f"{NAME}.txt is cut off or changed, it is not what {NAME}.txt.json tells of; make it again"
+    )
     assert said in capsys.readouterr().err
     assert (here / "populations.hdf5").read_bytes() == before
     (here / f"{NAME}.txt.json").unlink()  # as of a table that another LLAMA has made
