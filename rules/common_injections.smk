@@ -22,9 +22,8 @@ def study_shards(study, kind="background"):
 
 
 def write_plans():
-    """Write down what every study that this run makes is to consist of, on a fleet in Spaces too."""
-    from llama.fleet.job import share
-    from llama.study.plan import Plan, plan_path, write_plan
+    """Write down what every study that this run makes is to consist of."""
+    from llama.study.plan import Plan, write_plan
 
     kinds = {
         (job.wildcards.study, job.wildcards.kind)
@@ -32,11 +31,8 @@ def write_plans():
         if job.rule.name == "inject"
     }
     for study, kind in sorted(kinds):
-        directory = Path("studies", study)
         plan = Plan(study_injections(study, kind), SETTINGS.background.shard_size)
-        checked(write_plan, directory, kind, plan)
-        if ON_FLEET:
-            checked(share, plan_path(directory, kind))
+        checked(write_plan, Path("studies", study), kind, plan)
 
 
 def shards_of(study):

@@ -78,6 +78,7 @@ rule collate_table:
         lambda wildcards: study_shards(wildcards.study),
     output:
         "studies/{study}.txt",
+        "studies/{study}.txt.json",
     log:
         "logs/studies/{study}/collate_table.log",
     conda:

@@ -462,6 +462,18 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
             "attribute software": "program, version and commit",
         },
     ),
+    "studies/<class>/<kind>/plan.json": (
+        "What the shards beside it are to be, written before the first one is made.",
+        {"injections": "number of injections", "shard_size": "how many a shard has"},
+    ),
+    "studies/<class>.txt.json": (
+        "Beside a table: what it should hold.",
+        {
+            "rows": "number of injections in the table",
+            "sha256": "of the table",
+            "injections": "number of injections planned; null where the table's maker did not know",
+        },
+    ),
     "studies/<class>/sensitivity.json": (
         "What a study can see ([studies.md](studies.md#what-it-can-see)).",
         {

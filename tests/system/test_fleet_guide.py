@@ -133,8 +133,8 @@ def test_what_is_said_of_the_account(fleet: Cloud, bash: Bash, tmp_path: Path):
     assert done.returncode == 0
     fleet.balance = {}
     done = bash("llama com do -c b", "y\n")
-    assert "DigitalOcean's answer holds no balance; try again later" in done.stderr
-    assert fleet.created == 2
+    assert "its balance is not known: DigitalOcean's answer holds no balance" in done.stderr
+    assert fleet.created == 3
 
 
 def test_an_order_that_comes_twice(

@@ -76,6 +76,14 @@ def test_a_study_that_is_not_whole_is_named(
     assert f"{STUDY} is not whole: 4 shards of background not there ({names})" in done.stderr
 
 
+def test_a_study_that_is_not_there_is_named_beside_one_that_is(
+    bucket: Spaces, results: dict[str, bytes], tmp_path: Path
+):
+    with pytest.raises(LlamaError, match=r"there are no results of bns-o3-L1 and nsbh-o3-H1 in s3"):
+        pull(bucket, tmp_path / "studies", ["nsbh-o3-H1", STUDY, "bns-o3-L1"])
+    assert pulled(tmp_path) == {}
+
+
 def test_an_object_that_goes_while_it_is_looked_at(
     spaces: FaultyS3, bucket: Spaces, results: dict[str, bytes], tmp_path: Path
 ):

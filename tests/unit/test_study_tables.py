@@ -183,7 +183,7 @@ def test_a_table_that_was_cut_at_the_end_of_a_row_is_refused(here, capsys):
     plan(here)
     assert main(["dev", "background", "table", f"{NAME}.txt"]) == 0
     assert capsys.readouterr().err == ""
-    about = read_json(here / f"{NAME}.json")
+    about = read_json(here / f"{NAME}.txt.json")
     assert about == {
         "injections": 60, "rows": 60, "sha256": sha256_file(here / f"{NAME}.txt"),
     }  # fmt: skip
@@ -194,10 +194,12 @@ def test_a_table_that_was_cut_at_the_end_of_a_row_is_refused(here, capsys):
     lines = (here / f"{NAME}.txt").read_text().splitlines(keepends=True)
     (here / f"{NAME}.txt").write_text("".join(lines[:40]))
     assert main(["dev", "background", "pvalue"]) == 1
-    said = f"{NAME}.txt is cut off or changed, it is not what {NAME}.json tells of; make it again"
+    said = (
+        f"{NAME}.txt is cut off or changed, it is not what {NAME}.txt.json tells of; make it again"
+    )
     assert said in capsys.readouterr().err
     assert (here / "populations.hdf5").read_bytes() == before
-    (here / f"{NAME}.json").unlink()  # as of a table that another LLAMA has made
+    (here / f"{NAME}.txt.json").unlink()  # as of a table that another LLAMA has made
     assert main(["dev", "background", "pvalue"]) == 0
     assert f"nothing beside {NAME}.txt tells whether it is whole" in capsys.readouterr().err
 

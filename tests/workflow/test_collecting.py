@@ -106,6 +106,8 @@ def test_launch(head: Workspace, s3: Any) -> None:
     shards = sorted(background.glob("*.hdf5"))
     assert [h5py.File(path)["injections"].size for path in shards] == [20, 20, 20, 20]
     assert {path: path.stat().st_mtime_ns for path in shards[:3]} == dates
+    plan = json.loads((background / "plan.json").read_text())
+    assert plan == {"injections": 80, "shard_size": 20}
     keys = [o["Key"] for o in s3.list_objects_v2(Bucket="test-launch")["Contents"]]
     assert keys == [".llama"]
 

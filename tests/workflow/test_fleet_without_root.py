@@ -1,6 +1,7 @@
 """The fleet without root: droplets are process groups, Slurm and S3 are real."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 import cluster_setup
 import psutil
 import pytest
-from cluster import TOKEN, Fleet, at_most, one_test
+from cluster import BUCKET, TOKEN, Fleet, at_most, one_test
 from needs import SLURM
 from study_samples import STUDY
 
@@ -45,6 +46,9 @@ def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet)
     fleet.droplets.kill(node)
     assert fleet.wait_for(run, 240) == 0
     assert fleet.numbers() == local
+    key = f"studies/{STUDY}/background/plan.json"
+    plan = fleet.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    assert json.loads(plan) == {"injections": 40, "shard_size": 10}
     fleet.let_go()
     assert fleet.cloud.created == fleet.cloud.deleted
 
@@ -106,6 +110,17 @@ def test_a_launch_that_is_ended_while_spaces_is_away_makes_no_droplet_later(flee
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+
+
+def test_a_snakemake_that_is_interrupted_while_spaces_is_away_submits_nothing(fleet: Fleet) -> None:
+    fleet.another_study(4)
+    with fleet.s3.away():
+        run = fleet.start("env", "--default-signal=INT", "snakemake", "--profile", "do-cluster")
+        fleet.wait(lambda: any("job submit" in words for words in _group(run.pid)))
+        os.kill(run.pid, signal.SIGINT)
+        fleet.wait(lambda: run.poll() is not None)
+        fleet.wait(lambda: not _group(run.pid))
+    assert fleet.run("squeue", "-h") == ""
 
 
 def _group(pid: int) -> list[str]:

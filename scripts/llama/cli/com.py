@@ -14,7 +14,7 @@ from llama.errors import LlamaError
 if TYPE_CHECKING:
     from llama.fleet.cloud import Cloud
     from llama.fleet.crew import Crew
-    from llama.fleet.records import Droplet
+    from llama.fleet.records import Balance, Droplet
 
 _DROPLET: dict[str, Callable[[Any], str]] = {
     "name": lambda d: d.name,
@@ -163,7 +163,7 @@ def _create(crew: "Crew", options: argparse.Namespace) -> int:
         f"last 24 hours;\nthe limit of ${crew.limits.max_usd_per_day:,.2f} per day lasts {lasts}\n"
         f"(limits count what this output directory orders, {crew.directory.parent},\n"
         f"and what has the tag {crew.limits.tag} now; the account as a whole:\n"
-        f"{account_line(crew, offer.usd_per_hour + cost.usd_per_hour)})\n"
+        f"{_account_line(crew, offer.usd_per_hour + cost.usd_per_hour)})\n"
     )
     if ask("Make them? [y/N]") != "y":
         sys.stderr.write("nothing was made\n")
@@ -184,22 +184,31 @@ def _create(crew: "Crew", options: argparse.Namespace) -> int:
     return 0
 
 
-def account_line(crew: "Crew", usd_per_hour: float) -> str:
+def _account_line(crew: "Crew", usd_per_hour: float) -> str:
     """Return what DigitalOcean tells of the account; its credit lasts for so much per hour."""
-    account, balance = crew.cloud.account(), crew.cloud.balance()
+    from llama.fleet.connection import CloudError
+
+    account = crew.cloud.account()
     parts = [f"{account.droplets} of {plural(account.droplet_limit, 'droplet')}"]
-    if balance is None:
-        parts.append("its balance is not shown to this token")
+    try:
+        balance = crew.cloud.balance()
+    except CloudError as error:  # it stops no order
+        parts.append(f"its balance is not known: {error}")
     else:
-        parts.append(f"${balance.month_usd:,.2f} used this month")
-        if balance.due_usd < 0:
-            hours = f", {-balance.due_usd / usd_per_hour:,.0f} h" if usd_per_hour else ""
-            parts.append(f"${-balance.due_usd:,.2f} of credit left{hours}")
-        else:
-            parts.append(f"${balance.due_usd:,.2f} due")
+        parts += _balance_words(balance, usd_per_hour)
     if account.status != "active":
         parts.append(f"status {account.status.upper()}: {account.message or 'no reason given'}")
     return ", ".join(parts)
+
+
+def _balance_words(balance: "Balance | None", usd_per_hour: float) -> list[str]:
+    if balance is None:
+        return ["its balance is not shown to this token"]
+    used = f"${balance.month_usd:,.2f} used this month"
+    if balance.due_usd >= 0:
+        return [used, f"${balance.due_usd:,.2f} due"]
+    hours = f", {-balance.due_usd / usd_per_hour:,.0f} h" if usd_per_hour else ""
+    return [used, f"${-balance.due_usd:,.2f} of credit left{hours}"]
 
 
 def _destroy(crew: "Crew", patterns: list[str]) -> int:

@@ -153,7 +153,7 @@ def _print_droplets(crew: "Crew", nodes: Collection[str]) -> bool:
     workers = [d.name for d in found if d.name.startswith(crew.worker_prefix)]
     if without := [name for name in workers if name not in nodes]:
         print(
-            f"          {plural(len(without), 'worker')} without a node, the keeper destroys them"
+            f"          {plural(len(without), 'worker')} without a node, which the keeper destroys"
         )
     return False
 

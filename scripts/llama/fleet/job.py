@@ -24,6 +24,8 @@ from typing import Any
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes, take_lock, write_json
 from llama.fleet import slurm
+from llama.fleet.spaces import open_place
+from llama.study.plan import plan_path
 
 JOBS, INPUTS = Path("fleet/jobs"), Path("fleet/inputs.json")
 SPACES = Path("fleet/slurm/spaces.json")  # written by `llama fleet up`
@@ -55,7 +57,7 @@ def submit(
     `parent` is the process of Snakemake, without which nothing is queued.
     """
     spaces = read_json(SPACES)
-    inputs = _ship(spaces, named)
+    inputs = _ship(spaces, named, properties["wildcards"])
     document = describe(properties, named, inputs, scripts) | {"spaces": spaces}
     name = f"{properties['rule']}-{document['digest'][:16]}"
     study = properties["wildcards"].get("study", "")
@@ -116,8 +118,13 @@ def _script(document: dict[str, Any]) -> str:
     return f"#!/bin/sh\nexec {worker} <<'END OF JOB'\n{text}\nEND OF JOB\n"
 
 
-def _ship(spaces: dict[str, str], named: dict[str, str | list[str]]) -> dict[str, str]:
-    """Bring the inputs to Spaces, each content once; return the sha256 of each path."""
+def _ship(
+    spaces: dict[str, str], named: dict[str, str | list[str]], wildcards: dict[str, str]
+) -> dict[str, str]:
+    """Bring the inputs to Spaces, each content once; return the sha256 of each path.
+
+    So is the plan of the study (`llama.study.plan`), for `llama dev dv pull`.
+    """
     paths: list[str] = []
     for value in named.values():
         paths += [value] if isinstance(value, str) else value
@@ -137,20 +144,15 @@ def _ship(spaces: dict[str, str], named: dict[str, str | list[str]]) -> dict[str
                 known[path] = {"stamp": stamp, "sha256": _put_input(spaces, Path(path))}
                 write_json(INPUTS, known)
             found[path] = known[path]["sha256"]
+        plan = plan_path(Path("studies", wildcards.get("study", "")), wildcards.get("kind", ""))
+        if plan.exists() and known.get(str(plan)) != (content := plan.read_text()):
+            open_place(spaces).put(plan, str(plan))
+            write_json(INPUTS, known | {str(plan): content})
     return found
 
 
 def _put_input(spaces: dict[str, str], path: Path) -> str:
-    from llama.fleet.spaces import open_place
-
     return open_place(spaces).upload(path).sha256
-
-
-def share(path: Path) -> None:
-    """Put a file of the output directory into Spaces, under its path, for `llama dev dv pull`."""
-    from llama.fleet.spaces import open_place
-
-    open_place(read_json(SPACES)).put(path, str(path))
 
 
 def status(number: str) -> str:
@@ -176,8 +178,6 @@ def status(number: str) -> str:
 
 def _collect(number: str) -> bool:
     """Fetch the log and the outputs of a job; return whether all outputs came."""
-    from llama.fleet.spaces import open_place
-
     record, spaces = read_json(JOBS / f"{number}.json"), open_place(read_json(SPACES))
     came = True
     for key in (record["log"], *record["outputs"]):

@@ -48,8 +48,9 @@ def pull(
     """
     with only_one(studies / ".pull.lock", "llama dev dv pull", "wait until it has ended"):
         found = _listed(spaces, wanted)
-        if not found:
-            what = f"of {' and '.join(sorted(wanted))} " if wanted else ""
+        absent = sorted(set(wanted) - {_study(stored.key) for stored in found})
+        if absent or not found:
+            what = f"of {' and '.join(absent)} " if absent else ""
             raise LlamaError(
                 f"there are no results {what}in s3://{spaces.name}/{STUDIES}; "
                 "see llama dev dv done bg"
@@ -104,11 +105,15 @@ def _listed(spaces: Spaces, wanted: Collection[str]) -> list[Stored]:
     found = []
     for stored in spaces.objects(f"{STUDIES}/"):
         path = stored.key.removeprefix(f"{STUDIES}/")
-        study = path.split("/")[0].removesuffix(".txt")
         is_result = path and not path.endswith("/") and not _INPUTS.match(path)
-        if is_result and (not wanted or study in wanted):
+        if is_result and (not wanted or _study(stored.key) in wanted):
             found.append(stored)
     return found
+
+
+def _study(key: str) -> str:
+    """Return the study of a result, or of its table."""
+    return key.removeprefix(f"{STUDIES}/").split("/")[0].partition(".")[0]
 
 
 def _place(studies: Path, key: str) -> Path:

@@ -32,7 +32,7 @@ def write_table(
     """Write the table of a study's background shards; return the number of rows.
 
     A row's source directory is the injection's event directory, as Snakemake takes it. Rows and
-    sha256 are written beside it, in a file that ends with .json.
+    sha256 are written beside it, in a file of its name and .json.
     LlamaError when a shard is broken or they do not belong together; `plan` and `partial` are those
     of `collate`.
     """
@@ -73,7 +73,7 @@ def is_told_whole(path: Path) -> bool:
 
 
 def _about(path: Path) -> Path:
-    return path.with_suffix(".json")
+    return path.with_name(f"{path.name}.json")
 
 
 def study_shards(study_dir: Path) -> list[Path]:
