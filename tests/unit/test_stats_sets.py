@@ -16,7 +16,7 @@ PARAMS = SearchParameters()
 
 
 def stepped(rng, lowest=-5.0):
-    """Areas in bins of declination, as those of low energies in the south: decades from bin to bin."""
+    """Areas in bins, as those of low energies in the south: decades from bin to bin."""
     edges = np.sort(rng.uniform(-1, 1, 24))
     return 10.0 ** rng.uniform(lowest, 0, 25)[np.searchsorted(edges, NODES)]
 

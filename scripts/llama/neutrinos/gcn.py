@@ -3,8 +3,9 @@
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -12,14 +13,13 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.files import dump_json, sha256_bytes
-from llama.neutrinos.given import check_rows
+from llama.neutrinos.given import PER_SIGMA, check_rows, shown
 from llama.neutrinos.sources import Found, SourceOptions, check_options
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps, now_gps
 from llama.voxml import params_of, parse, text
 
 LATE_DAYS = 7  # how long after an event its revision or retraction is looked for
-R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 2.145966, of a 2D Gaussian
-_MAX_BYTES = 200_000  # a notice has some 5 kB; an alert of LVK with its map 1 MB
+_MAX_BYTES = 16_000_000  # a notice has some 5 kB, with a map inside 1 MB
 # what reading a notice that is not as it should be may end in
 BROKEN = (
     LlamaError,
@@ -32,17 +32,29 @@ BROKEN = (
 )
 _YEAR_S = 365.25 * 86400
 _TRACKS = {"173": "gold", "174": "bronze"}  # Packet_Type of classic notices
-_PIPELINES = {"Gold Track Alert": "gold", "Bronze Track Alert": "bronze"}
+_SIGNS = (b"icecube", b"track alert", b"amon")  # one of them is in each of IceCube's notices
+_SCHEMA, _TOPIC = "icecube/single_neutrino_alerts", "icecube.gold_bronze_track_alerts"
+_TENSES = ("current", "archival")
+_OTHER_TENSES = ("test", "injection", "planned", "commanded")  # nothing has happened
+_OFFSET = re.compile(r"(.+[T ].+?)([+-])(\d\d):?(\d\d)")
+
+Key = tuple[int, int] | str
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One notice of one IceCube alert; `row` is None for a retraction."""
+    """One notice of one IceCube alert.
 
-    key: tuple[int, int]  # run, event
-    order: tuple[float, int, str]  # time of the notice (GPS), revision, file
-    gps: float
-    row: dict[str, Any] | None
+    key: run and event, or what else names the alert, None if nothing does. order: time of the
+    notice (GPS), revision, file. gps: of the neutrino, None if not said. row: None for a
+    retraction, and for what cannot be used; `problem` then says why.
+    """
+
+    key: Key | None
+    order: tuple[float, float, str]
+    gps: float | None
+    row: dict[str, Any] | None = None
+    problem: str | None = None
 
 
 class GcnSource:
@@ -50,7 +62,7 @@ class GcnSource:
 
     time_scale = "UTC"
     sigma = "90 % radius / 2.145966, circularised"
-    completeness = "a later alert of IceCube has been heard"
+    completeness = "a later alert of IceCube has been heard, and all can be read"
     credentials = "none of its own; the listener's"
     network = False
 
@@ -62,22 +74,32 @@ class GcnSource:
     def state(self, start_gps: float, stop_gps: float) -> list[Any]:
         """Return a digest of what there is: Snakemake prints it, also of a blinded event."""
         found = self.fetch(start_gps, stop_gps)
-        digest = sha256_bytes(dump_json(found.rows).encode())[:12]
+        digest = sha256_bytes(dump_json([found.rows, found.unusable]).encode())[:12]
         return [found.covers, found.complete, digest]
 
     def fetch(self, start_gps: float, stop_gps: float) -> Found:
-        """Return the alerts of the window as they stand now."""
+        """Return the alerts of the window as they stand now, and the notices that are of no use."""
         days = [day for day in self._days(start_gps, stop_gps) if day.is_dir()]
-        notices = [n for day in days for n in _notices(str(day), day.stat().st_mtime_ns)]
-        newest: dict[tuple[int, int], Notice] = {}
-        for notice in sorted(notices, key=lambda notice: notice.order):
-            newest[notice.key] = notice
-        inside = [n for n in newest.values() if start_gps <= n.gps <= stop_gps]
+        heard = _named([n for day in days for n in _notices(str(day), day.stat().st_mtime_ns)])
+        newest: dict[Key | None, Notice] = {}
+        for notice in sorted(heard, key=lambda notice: notice.order):
+            if notice.row is not None or notice.problem is None:
+                newest[notice.key] = notice
+        times = [(n, n.gps) for n in newest.values() if n.gps is not None]
+        unusable = [
+            notice.problem
+            for notice in heard
+            if notice.problem is not None
+            # one without a time may be of any window
+            and (notice.gps is None or start_gps <= notice.gps <= stop_gps)
+            and newest.get(notice.key, notice).order <= notice.order
+        ]
         return Found(
-            rows=[dict(notice.row) for notice in inside if notice.row is not None],
+            rows=[dict(n.row) for n, gps in times if n.row and start_gps <= gps <= stop_gps],
             covers=bool(days),
-            complete=any(notice.gps > stop_gps for notice in newest.values()),
+            complete=any(gps > stop_gps for _, gps in times) and not unusable,
             about={"kind": "gcn", "name": "IceCube gold and bronze track alerts"},
+            unusable=unusable,
         )
 
     def _days(self, start_gps: float, stop_gps: float) -> Iterator[Path]:
@@ -88,53 +110,168 @@ class GcnSource:
             day += timedelta(days=1)
 
 
+def _named(heard: list[Notice]) -> list[Notice]:
+    """Return the notices, those that do not name their alert with the one of the same time."""
+    times = [(notice.gps, notice.key) for notice in heard if notice.gps and notice.key]
+    return [
+        notice
+        if notice.key is not None or notice.gps is None
+        else replace(
+            notice,
+            key=next((key for gps, key in times if abs(gps - notice.gps) < 1.0), str(notice.gps)),
+        )
+        for notice in heard
+    ]
+
+
 @lru_cache(maxsize=1000)
 def _notices(day: str, mtime_ns: int) -> tuple[Notice, ...]:
     """Return the notices in a day's directory, which is read again when files have come."""
     with os.scandir(day) as entries:
-        small = [e for e in entries if e.is_file() and e.stat().st_size <= _MAX_BYTES]
-    found = (_notice(entry.path) for entry in sorted(small, key=lambda entry: entry.name))
+        files = sorted((e for e in entries if e.is_file()), key=lambda entry: entry.name)
+    found = (_notice(Path(entry.path)) for entry in files)
     return tuple(notice for notice in found if notice is not None)
 
 
-def _notice(path: str) -> Notice | None:
+def _notice(path: Path) -> Notice | None:
     """Return the notice in a file, None if it holds anything else."""
-    content, name = Path(path).read_bytes(), Path(path).name
-    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    name = path.name
     try:
-        if start == b"{" and b"Track Alert" in content:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        return _unusable(name, f"cannot be read ({error.strerror})")
+    lower = content.lower()
+    if not any(sign in lower for sign in _SIGNS):
+        return None
+    start = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    try:
+        if len(content) > _MAX_BYTES:
+            raise LlamaError("larger than 16 MB")
+        if start == b"{":
             return _of_json(json.loads(content), name)
-        if start == b"<" and b"AMON" in content:
+        if start == b"<":
             return _of_voevent(content, name)
-    except BROKEN:
-        return None  # whatever may have been sent; the archive keeps it
+        if b"track alert" in lower:
+            raise LlamaError("neither JSON nor XML")
+    except BROKEN as error:
+        # an alert of LVK with an IceCube coincidence has such words too, and is read elsewhere
+        if b"track alert" in lower or b"icecube_gold" in lower or b"icecube_bronze" in lower:
+            return _unusable(name, str(error))
     return None
 
 
-def _of_json(notice: dict[str, Any], name: str) -> Notice | None:
-    stream = _PIPELINES.get(notice["pipeline"])
-    if stream is None or notice.get("alert_tense") != "current":
+def _unusable(name: str, why: str, notice: Notice | None = None) -> Notice:
+    """Return what stands for a notice that cannot be used, with its key and time if known."""
+    problem = f"notice {name} of IceCube cannot be used: {why.removeprefix(f'{name}, row 1: ')}"
+    key, order, gps = (
+        (None, (-math.inf, 0.0, name), None)
+        if notice is None
+        else (notice.key, notice.order, notice.gps)
+    )
+    return Notice(key, order, gps, problem=problem[:300])
+
+
+def _of_json(notice: Mapping[str, Any], name: str) -> Notice | None:
+    stream = _stream(notice, name)
+    tense = notice.get("alert_tense") or _TENSES[0]
+    if stream is None or tense in _OTHER_TENSES:
         return None
-    ids = notice["id"] if isinstance(notice["id"], list) else [notice["id"]]
-    run, event = ids[0].split("_")[:2]
-    key = (int(run), int(event))
-    gps = iso_to_gps(notice["trigger_time"])
-    order = (iso_to_gps(notice["alert_datetime"]), int(notice.get("record_number", 0)), name)
-    if notice["alert_type"] == "retraction":
-        return Notice(key, order, gps, None)
-    error = notice["ra_dec_error"]
-    if isinstance(error, list):  # axes of an ellipse, and its position angle
-        error = math.sqrt(error[0] * error[1])
-    contained = float(notice.get("containment_probability", 0.9))
-    row = {
-        "ra": notice["ra"],
-        "dec": notice["dec"],
-        "sigma": error / math.sqrt(-2 * math.log(1 - contained)),
-        "energy": notice["nu_energy"] * 1e3,
-        "p_astro": notice.get("p_astro"),
-        "far_hz": notice.get("far"),
-    }
-    return Notice(key, order, gps, _row(row, key, gps, stream, name))
+    retracted = str(notice.get("alert_type")).lower() == "retraction"
+    gps, sent = (_time(notice.get(key)) for key in ("trigger_time", "alert_datetime"))
+    if sent is None:  # a retraction ends the alert, others are as old as can be
+        sent = math.inf if retracted else -math.inf if gps is None else gps
+    order = (sent, _number(notice.get("record_number")) or 0.0, name)
+    bare = Notice(_key(notice), order, gps)
+    if tense not in _TENSES:
+        return _unusable(name, f"its alert_tense {shown(tense)} is not known", bare)
+    if retracted:
+        if bare.key is None and gps is None:
+            return _unusable(name, "it does not say which alert it retracts", bare)
+        return bare
+    if gps is None:
+        said = shown(notice.get("trigger_time"))
+        return _unusable(name, f"its trigger_time {said} is not a UTC time", bare)
+    energy = None if (tev := notice.get("nu_energy")) is None else _number(tev)
+    try:
+        row = {
+            "ra": _degrees(notice.get("ra")),
+            "dec": notice.get("dec"),
+            "sigma": _sigma(notice),
+            "energy": energy and energy * 1e3,
+            "p_astro": _number(notice.get("p_astro")),
+            "far_hz": _number(notice.get("far")),
+        }
+        whole = _row(row, bare.key, gps, stream, name)
+    except BROKEN as error:
+        return _unusable(name, str(error), bare)
+    problem = None
+    if tev is not None and whole["energy"] is None:
+        problem = f"notice {name} of IceCube: nu_energy {shown(tev)} is taken as not known"
+    return Notice(bare.key, order, gps, whole, problem)
+
+
+def _stream(notice: Mapping[str, Any], name: str) -> str | None:
+    """Return gold or bronze, track if it does not say which, None if it is another notice."""
+    pipeline = str(notice.get("pipeline") or "").lower()
+    for stream in ("gold", "bronze"):
+        if stream in pipeline and "track" in pipeline:
+            return stream
+    ours = _SCHEMA in str(notice.get("$schema")) or _TOPIC in name
+    return "track" if ours and not pipeline else None
+
+
+def _key(notice: Mapping[str, Any]) -> Key | None:
+    """Return run and event of a notice, else its id, else its name."""
+    for value in (notice.get("id"), notice.get("event_name")):
+        names = [v for v in (value if isinstance(value, list) else [value]) if v not in (None, "")]
+        for name in names:
+            if found := re.match(r"(\d+)_(\d+)(?:_|$)", str(name).strip()):
+                return int(found[1]), int(found[2])
+        if names:
+            return str(names[0])
+    return None
+
+
+def _time(value: Any) -> float | None:
+    """Return GPS seconds of an ISO time, which may have an offset from UTC, None if it is none."""
+    said = str(value).strip().upper()
+    offset = _OFFSET.fullmatch(said)
+    try:
+        if offset is None:
+            return iso_to_gps(said)
+        ahead_s = 3600.0 * int(offset[3]) + 60.0 * int(offset[4])
+        return iso_to_gps(offset[1]) - math.copysign(ahead_s, float(f"{offset[2]}1"))
+    except LlamaError:
+        return None  # the caller says so
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number that is not negative, None if the value is none."""
+    return (
+        float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e300
+        else None
+    )
+
+
+def _degrees(ra: Any) -> Any:
+    """Return right ascension from 0 to 360; it may be given from -180."""
+    return ra + 360.0 if isinstance(ra, int | float) and -180.0 <= ra < 0.0 else ra
+
+
+def _sigma(notice: Mapping[str, Any]) -> float:
+    """Return 1 sigma [deg] of a radius, or of an ellipse: its axes, and its position angle."""
+    error = notice.get("ra_dec_error")
+    axes = [a for a in (error if isinstance(error, list) else [error])[:2] if a is not None]
+    radii = [_number(axis) or 0.0 for axis in axes]
+    if not axes or min(radii) == 0.0:
+        raise LlamaError(f"its ra_dec_error {shown(error)} is not a radius above 0")
+    contained = notice.get("containment_probability")
+    contained = 0.9 if contained is None else _number(contained)
+    if contained is None or not 0 < contained < 1:
+        raise LlamaError("its containment_probability is not between 0 and 1")
+    return math.sqrt(radii[0] * radii[-1]) / math.sqrt(-2 * math.log1p(-contained))
 
 
 def _of_voevent(content: bytes, name: str) -> Notice | None:
@@ -146,33 +283,48 @@ def _of_voevent(content: bytes, name: str) -> Notice | None:
     test = "true" in (flags.get("Test"), flags.get("InternalTest"))
     if stream is None or root.get("role") != "observation" or test:
         return None
-    key = (int(top["run_id"]), int(top["event_id"]))
-    gps = iso_to_gps(str(text(root, "{*}WhereWhen//{*}ISOTime")))
-    sent = iso_to_gps(str(text(root, "{*}Who/{*}Date")))
-    order = (sent, int(top.get("Rev", 0)), name)
-    if flags.get("Retraction") == "true":
-        return Notice(key, order, gps, None)
-    row = {
-        "ra": text(root, "{*}WhereWhen//{*}Position2D/{*}Value2/{*}C1"),
-        "dec": text(root, "{*}WhereWhen//{*}Position2D/{*}Value2/{*}C2"),
-        "sigma": float(top["src_error_90"]) / R90_PER_SIGMA,
-        "energy": float(top["energy"]) * 1e3,  # TeV, whatever old descriptions say
-        "p_astro": float(top["signalness"]) if "signalness" in top else None,
-        "far_hz": float(top["FAR"]) / _YEAR_S if "FAR" in top else None,
-    }
-    return Notice(key, order, gps, _row(row, key, gps, stream, name))
+    gps, sent = (
+        _time(text(root, place)) for place in ("{*}WhereWhen//{*}ISOTime", "{*}Who/{*}Date")
+    )
+    retracted = flags.get("Retraction") == "true"
+    if sent is None:
+        sent = math.inf if retracted else -math.inf if gps is None else gps
+    key = (int(top["run_id"]), int(top["event_id"])) if "run_id" in top else None
+    bare = Notice(key, (sent, _read(top, "Rev") or 0.0, name), gps)
+    if retracted and key is not None:
+        return bare
+    if gps is None or key is None:
+        return _unusable(name, "it has no time or no event_id", bare)
+    energy, far = _read(top, "energy"), _read(top, "FAR")
+    try:
+        row = {
+            "ra": text(root, "{*}WhereWhen//{*}Position2D/{*}Value2/{*}C1"),
+            "dec": text(root, "{*}WhereWhen//{*}Position2D/{*}Value2/{*}C2"),
+            "sigma": float(top["src_error_90"]) / PER_SIGMA["r90"],
+            "energy": energy and energy * 1e3,  # TeV, whatever old descriptions say
+            "p_astro": _read(top, "signalness"),
+            "far_hz": far and far / _YEAR_S,
+        }
+        return Notice(key, bare.order, gps, _row(row, key, gps, stream, name))
+    except BROKEN as error:
+        return _unusable(name, str(error), bare)
+
+
+def _read(params: Mapping[str, str], name: str) -> float | None:
+    """Return a parameter that is a number, None if it is not there or not one."""
+    try:
+        return _number(float(params[name]))
+    except (KeyError, ValueError):
+        return None  # the statistic can do without
 
 
 def _row(
-    row: dict[str, Any], key: tuple[int, int], gps: float, stream: str, name: str
+    row: dict[str, Any], key: Key | None, gps: float, stream: str, name: str
 ) -> dict[str, Any]:
-    whole = row | {
-        "gps": gps,
-        "mjd": float(gps_to_mjd(gps)),
-        "run": key[0],
-        "event": key[1],
-        "type": "alert",
-        "stream": stream,
-        "notice": name,
-    }
-    return check_rows([whole], name)[0]
+    numbers = {"run": key[0], "event": key[1]} if isinstance(key, tuple) else {}
+    whole = row | numbers | {"gps": gps, "mjd": float(gps_to_mjd(gps)), "type": "alert"}
+    if isinstance(key, str):
+        whole["id"] = key
+    if not whole["energy"]:
+        whole["energy"] = None
+    return check_rows([whole | {"stream": stream, "notice": name}], name)[0]

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json, sha256_bytes, write_json
-from llama.neutrinos.given import check_rows
+from llama.neutrinos.given import PER_SIGMA, check_rows
 from llama.neutrinos.sources import Found, SourceOptions, check_options
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps, mjd_to_gps, now_gps
 
@@ -25,8 +25,6 @@ _NAMES = (
     *("time", "ra", "dec", "sigma", "energy"),
     *("zenith", "azimuth", "run", "event", "subevent", "id"),
 )
-# what to multiply with to get degrees, 1 sigma; radii are those of a 2D Gaussian
-_PER_SIGMA = {"sigma": 1.0, "r50": 1.1774100225154747, "r90": 2.145966026289347}
 _DEG = {"deg": 1.0, "rad": 57.29577951308232}
 
 
@@ -84,7 +82,7 @@ class HttpsJsonSource:
         self._directory = output_dir / "neutrino_answers" / name
         self.time_scale = f"UTC ({self._options.time})"
         self.sigma = {"sigma": "1 sigma of a 2D Gaussian"}.get(
-            self._options.error, f"{self._options.error} / {_PER_SIGMA[self._options.error]:.6f}"
+            self._options.error, f"{self._options.error} / {PER_SIGMA[self._options.error]:.6f}"
         )
         token = self._options.token
         self.credentials = f"bearer token {token}" if token else "none"
@@ -230,8 +228,9 @@ class HttpsJsonSource:
             for name in ("ra", "dec", "sigma", "zenith", "azimuth"):
                 if row.get(name) is not None:
                     row[name] = float(row[name]) * _DEG[options.angles]
-            row["sigma"] /= _PER_SIGMA[options.error]
-            row["energy"] = _to_gev(float(row["energy"]), options.energy)
+            row["sigma"] /= PER_SIGMA[options.error]
+            if row.get("energy") is not None:
+                row["energy"] = _to_gev(float(row["energy"]), options.energy)
         except (TypeError, ValueError, OverflowError) as error:
             raise LlamaError(
                 f"{where} has no usable time, direction, error or energy ({str(error)[:80]}); "

@@ -237,6 +237,7 @@ def _neutrinos(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     times = columns["gps"]
     values = {"gps": times, "mjd": gps_to_mjd(times), "ra": columns["ra_deg"]}
     values |= {"dec": columns["dec_deg"], "sigma": columns["sigma_deg"]}
-    values["energy"] = columns["energy_gev"]
+    energy = columns["energy_gev"]
+    values["energy"] = np.where(np.isnan(energy), None, energy)  # as a list says it
     rows = zip(*(column.tolist() for column in values.values()), strict=True)
     return [dict(zip(values, row, strict=True)) | {"type": "simulated"} for row in rows]
