@@ -1,60 +1,19 @@
 """IceCube's gold and bronze track alerts in our own archive of notices, `gcn/YEAR-MONTH/DAY/`."""
 
-import json
-import math
 import os
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from llama.errors import LlamaError
 from llama.files import dump_json, sha256_bytes
-from llama.neutrinos.given import PER_SIGMA, check_rows, shown
+from llama.neutrinos.gcn_notice import MAX_BYTES, Key, Notice, read_notice, unusable
 from llama.neutrinos.sources import Found, SourceOptions, check_options
-from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps, now_gps
-from llama.voxml import params_of, parse, text
+from llama.times import gps_to_iso, now_gps
 
 LATE_DAYS = 7  # how long after an event its revision or retraction is looked for
-_MAX_BYTES = 16_000_000  # a notice has some 5 kB, with a map inside 1 MB
-# what reading a notice that is not as it should be may end in
-BROKEN = (
-    LlamaError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    RecursionError,
-)
-_YEAR_S = 365.25 * 86400
-_TRACKS = {"173": "gold", "174": "bronze"}  # Packet_Type of classic notices
-_SIGNS = (b"icecube", b"track alert", b"amon")  # one of them is in each of IceCube's notices
-_SCHEMA, _TOPIC = "icecube/single_neutrino_alerts", "icecube.gold_bronze_track_alerts"
-_TENSES = ("current", "archival")
-_OTHER_TENSES = ("test", "injection", "planned", "commanded")  # nothing has happened
-_OFFSET = re.compile(r"(.+[T ].+?)([+-])(\d\d):?(\d\d)")
-
-Key = tuple[int, int] | str
-
-
-@dataclass(frozen=True)
-class Notice:
-    """One notice of one IceCube alert.
-
-    key: run and event, or what else names the alert, None if nothing does. order: time of the
-    notice (GPS), revision, file. gps: of the neutrino, None if not said. row: None for a
-    retraction, and for what cannot be used; `problem` then says why.
-    """
-
-    key: Key | None
-    order: tuple[float, float, str]
-    gps: float | None
-    row: dict[str, Any] | None = None
-    problem: str | None = None
 
 
 class GcnSource:
@@ -86,7 +45,7 @@ class GcnSource:
             if notice.row is not None or notice.problem is None:
                 newest[notice.key] = notice
         times = [(n, n.gps) for n in newest.values() if n.gps is not None]
-        unusable = [
+        problems = [
             notice.problem
             for notice in heard
             if notice.problem is not None
@@ -97,9 +56,9 @@ class GcnSource:
         return Found(
             rows=[dict(n.row) for n, gps in times if n.row and start_gps <= gps <= stop_gps],
             covers=bool(days),
-            complete=any(gps > stop_gps for _, gps in times) and not unusable,
+            complete=any(gps > stop_gps for _, gps in times) and not problems,
             about={"kind": "gcn", "name": "IceCube gold and bronze track alerts"},
-            unusable=unusable,
+            unusable=problems,
         )
 
     def _days(self, start_gps: float, stop_gps: float) -> Iterator[Path]:
@@ -135,196 +94,8 @@ def _notices(day: str, mtime_ns: int) -> tuple[Notice, ...]:
 
 def _notice(path: Path) -> Notice | None:
     """Return the notice in a file, None if it holds anything else."""
-    name = path.name
     try:
         with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+            return read_notice(file.read(MAX_BYTES + 1), path.name)
     except OSError as error:
-        return _unusable(name, f"cannot be read ({error.strerror})")
-    lower = content.lower()
-    if not any(sign in lower for sign in _SIGNS):
-        return None
-    start = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    try:
-        if len(content) > _MAX_BYTES:
-            raise LlamaError("larger than 16 MB")
-        if start == b"{":
-            return _of_json(json.loads(content), name)
-        if start == b"<":
-            return _of_voevent(content, name)
-        if b"track alert" in lower:
-            raise LlamaError("neither JSON nor XML")
-    except BROKEN as error:
-        # an alert of LVK with an IceCube coincidence has such words too, and is read elsewhere
-        if b"track alert" in lower or b"icecube_gold" in lower or b"icecube_bronze" in lower:
-            return _unusable(name, str(error))
-    return None
-
-
-def _unusable(name: str, why: str, notice: Notice | None = None) -> Notice:
-    """Return what stands for a notice that cannot be used, with its key and time if known."""
-    problem = f"notice {name} of IceCube cannot be used: {why.removeprefix(f'{name}, row 1: ')}"
-    key, order, gps = (
-        (None, (-math.inf, 0.0, name), None)
-        if notice is None
-        else (notice.key, notice.order, notice.gps)
-    )
-    return Notice(key, order, gps, problem=problem[:300])
-
-
-def _of_json(notice: Mapping[str, Any], name: str) -> Notice | None:
-    stream = _stream(notice, name)
-    tense = notice.get("alert_tense") or _TENSES[0]
-    if stream is None or tense in _OTHER_TENSES:
-        return None
-    retracted = str(notice.get("alert_type")).lower() == "retraction"
-    gps, sent = (_time(notice.get(key)) for key in ("trigger_time", "alert_datetime"))
-    if sent is None:  # a retraction ends the alert, others are as old as can be
-        sent = math.inf if retracted else -math.inf if gps is None else gps
-    order = (sent, _number(notice.get("record_number")) or 0.0, name)
-    bare = Notice(_key(notice), order, gps)
-    if tense not in _TENSES:
-        return _unusable(name, f"its alert_tense {shown(tense)} is not known", bare)
-    if retracted:
-        if bare.key is None and gps is None:
-            return _unusable(name, "it does not say which alert it retracts", bare)
-        return bare
-    if gps is None:
-        said = shown(notice.get("trigger_time"))
-        return _unusable(name, f"its trigger_time {said} is not a UTC time", bare)
-    energy = None if (tev := notice.get("nu_energy")) is None else _number(tev)
-    try:
-        row = {
-            "ra": _degrees(notice.get("ra")),
-            "dec": notice.get("dec"),
-            "sigma": _sigma(notice),
-            "energy": energy and energy * 1e3,
-            "p_astro": _number(notice.get("p_astro")),
-            "far_hz": _number(notice.get("far")),
-        }
-        whole = _row(row, bare.key, gps, stream, name)
-    except BROKEN as error:
-        return _unusable(name, str(error), bare)
-    problem = None
-    if tev is not None and whole["energy"] is None:
-        problem = f"notice {name} of IceCube: nu_energy {shown(tev)} is taken as not known"
-    return Notice(bare.key, order, gps, whole, problem)
-
-
-def _stream(notice: Mapping[str, Any], name: str) -> str | None:
-    """Return gold or bronze, track if it does not say which, None if it is another notice."""
-    pipeline = str(notice.get("pipeline") or "").lower()
-    for stream in ("gold", "bronze"):
-        if stream in pipeline and "track" in pipeline:
-            return stream
-    ours = _SCHEMA in str(notice.get("$schema")) or _TOPIC in name
-    return "track" if ours and not pipeline else None
-
-
-def _key(notice: Mapping[str, Any]) -> Key | None:
-    """Return run and event of a notice, else its id, else its name."""
-    for value in (notice.get("id"), notice.get("event_name")):
-        names = [v for v in (value if isinstance(value, list) else [value]) if v not in (None, "")]
-        for name in names:
-            if found := re.match(r"(\d+)_(\d+)(?:_|$)", str(name).strip()):
-                return int(found[1]), int(found[2])
-        if names:
-            return str(names[0])
-    return None
-
-
-def _time(value: Any) -> float | None:
-    """Return GPS seconds of an ISO time, which may have an offset from UTC, None if it is none."""
-    said = str(value).strip().upper()
-    offset = _OFFSET.fullmatch(said)
-    try:
-        if offset is None:
-            return iso_to_gps(said)
-        ahead_s = 3600.0 * int(offset[3]) + 60.0 * int(offset[4])
-        return iso_to_gps(offset[1]) - math.copysign(ahead_s, float(f"{offset[2]}1"))
-    except LlamaError:
-        return None  # the caller says so
-
-
-def _number(value: Any) -> float | None:
-    """Return a finite number that is not negative, None if the value is none."""
-    return (
-        float(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e300
-        else None
-    )
-
-
-def _degrees(ra: Any) -> Any:
-    """Return right ascension from 0 to 360; it may be given from -180."""
-    return ra + 360.0 if isinstance(ra, int | float) and -180.0 <= ra < 0.0 else ra
-
-
-def _sigma(notice: Mapping[str, Any]) -> float:
-    """Return 1 sigma [deg] of a radius, or of an ellipse: its axes, and its position angle."""
-    error = notice.get("ra_dec_error")
-    axes = [a for a in (error if isinstance(error, list) else [error])[:2] if a is not None]
-    radii = [_number(axis) or 0.0 for axis in axes]
-    if not axes or min(radii) == 0.0:
-        raise LlamaError(f"its ra_dec_error {shown(error)} is not a radius above 0")
-    contained = notice.get("containment_probability")
-    contained = 0.9 if contained is None else _number(contained)
-    if contained is None or not 0 < contained < 1:
-        raise LlamaError("its containment_probability is not between 0 and 1")
-    return math.sqrt(radii[0] * radii[-1]) / math.sqrt(-2 * math.log1p(-contained))
-
-
-def _of_voevent(content: bytes, name: str) -> Notice | None:
-    root = parse(content)
-    params = params_of(root)
-    top = {param: value for (group, param), value in params.items() if not group}
-    flags = {param: value for (group, param), value in params.items() if group == "Trigger_ID"}
-    stream = _TRACKS.get(top.get("Packet_Type", ""))
-    test = "true" in (flags.get("Test"), flags.get("InternalTest"))
-    if stream is None or root.get("role") != "observation" or test:
-        return None
-    gps, sent = (
-        _time(text(root, place)) for place in ("{*}WhereWhen//{*}ISOTime", "{*}Who/{*}Date")
-    )
-    retracted = flags.get("Retraction") == "true"
-    if sent is None:
-        sent = math.inf if retracted else -math.inf if gps is None else gps
-    key = (int(top["run_id"]), int(top["event_id"])) if "run_id" in top else None
-    bare = Notice(key, (sent, _read(top, "Rev") or 0.0, name), gps)
-    if retracted and key is not None:
-        return bare
-    if gps is None or key is None:
-        return _unusable(name, "it has no time or no event_id", bare)
-    energy, far = _read(top, "energy"), _read(top, "FAR")
-    try:
-        row = {
-            "ra": text(root, "{*}WhereWhen//{*}Position2D/{*}Value2/{*}C1"),
-            "dec": text(root, "{*}WhereWhen//{*}Position2D/{*}Value2/{*}C2"),
-            "sigma": float(top["src_error_90"]) / PER_SIGMA["r90"],
-            "energy": energy and energy * 1e3,  # TeV, whatever old descriptions say
-            "p_astro": _read(top, "signalness"),
-            "far_hz": far and far / _YEAR_S,
-        }
-        return Notice(key, bare.order, gps, _row(row, key, gps, stream, name))
-    except BROKEN as error:
-        return _unusable(name, str(error), bare)
-
-
-def _read(params: Mapping[str, str], name: str) -> float | None:
-    """Return a parameter that is a number, None if it is not there or not one."""
-    try:
-        return _number(float(params[name]))
-    except (KeyError, ValueError):
-        return None  # the statistic can do without
-
-
-def _row(
-    row: dict[str, Any], key: Key | None, gps: float, stream: str, name: str
-) -> dict[str, Any]:
-    numbers = {"run": key[0], "event": key[1]} if isinstance(key, tuple) else {}
-    whole = row | numbers | {"gps": gps, "mjd": float(gps_to_mjd(gps)), "type": "alert"}
-    if isinstance(key, str):
-        whole["id"] = key
-    if not whole["energy"]:
-        whole["energy"] = None
-    return check_rows([whole | {"stream": stream, "notice": name}], name)[0]
+        return unusable(path.name, f"cannot be read ({error.strerror})")

@@ -115,7 +115,7 @@ class HttpsJsonSource:
         """Return the answer that is kept, None if there is none."""
         try:
             return dict(read_json(self._path(start_gps, stop_gps)))
-        except LlamaError:
+        except LlamaError:  # not there, or broken: it is asked for again
             return None
 
     def _path(self, start_gps: float, stop_gps: float) -> Path:

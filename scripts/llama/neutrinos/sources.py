@@ -29,11 +29,11 @@ Rows = list[dict[str, Any]]
 class Found:
     """What a source has for a window.
 
-    `rows`: mjd (UTC), ra, dec, sigma (deg, 1 sigma of a 2D Gaussian), energy (GeV, None if not known), type, and if
-    known gps, zenith, azimuth, run, event, subevent, id; other keys are kept. `covers`: whether
-    the source has looked at the window at all. `complete`: whether it says that nothing is to
-    come. `about`: what the list tells of its source. `unusable`: a sentence for each thing that
-    may be a neutrino of the window, and cannot be read; with one, nothing is complete.
+    `rows`: mjd (UTC), ra, dec, sigma (deg, 1 sigma of a 2D Gaussian), energy (GeV, None if not
+    known), type, and if known gps, zenith, azimuth, run, event, subevent, id; other keys are kept.
+    `covers`: whether the source has looked at the window at all. `complete`: whether it says that
+    nothing is to come. `about`: what the list tells of its source. `unusable`: a sentence for each
+    thing that may be a neutrino of the window, and cannot be read; with one, nothing is complete.
     """
 
     rows: Rows

@@ -126,12 +126,9 @@ def prepare_neutrinos(
     part = part[:, None]
     signal = (1 - part) * response.signal_per_dex[row] + part * response.signal_per_dex[row + 1]
     if unknown.any():
-        seen, of_dec = (
-            np.trapezoid(table, grid, axis=0)
-            for table in (response.signal_per_dex, response.background_per_dex)
-        )
-        of_dec = (1 - share) * of_dec[column] + share * of_dec[column + 1]
-        signal[unknown], background[unknown] = seen, of_dec[unknown]
+        signal[unknown] = np.trapezoid(response.signal_per_dex, grid, axis=0)
+        sums = np.asarray(np.trapezoid(response.background_per_dex, grid, axis=0))
+        background[unknown] = ((1 - share) * sums[column] + share * sums[column + 1])[unknown]
     if not (background > 0).all():
         raise LlamaError("the background density is zero for a neutrino; import the archive again")
     intensity = (2 * math.pi / params.ratebgnu) * signal / background[:, None]
