@@ -7,6 +7,7 @@ import pytest
 from stats_samples import blob_map, brute_force, contrast_map, vmf_exponent
 
 from llama.stats.healpix import unit_vectors
+from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, event_odds
 from llama.stats.overlap import log_vmf_norm, prepare_map
 from llama.stats.parameters import SearchParameters
@@ -99,6 +100,23 @@ def test_random_sets_against_brute_force(kind, sigmas, size):
             centre = rng.choice([dec, place])
             compared += check(map_, random_neutrinos(rng, 40.0, centre, tables, sigmas), nside)
     assert compared >= 4
+
+
+def test_a_neutrino_and_another_messenger_where_areas_jump():
+    rng = np.random.default_rng(5)
+    order, ipix, prob = map_ = blob_map(40.0, -25.0, 6.0)
+    prepared = prepare_map(order, ipix, np.tile(prob, (5, 1)))
+    for _ in range(8):
+        tables = [stepped(rng), stepped(rng)]
+        both = random_neutrinos(rng, 40.0, -25.0, tables, (0.6, 1.5))
+        one = Neutrinos(*(column[:1] for column in both))
+        # its time says as little as that of a neutrino at the time of the GW
+        times = np.array([-250.0]), np.array([250.0]), np.array([500.0])
+        other = Messenger(*times, *(column[1:] for column in both[1:]), 0.3)
+        found = event_odds(prepared, one, 0.5, PARAMS, np.ones(201), [other])
+        right = exact(map_, both, 1024)
+        value = found.sets[0, 1] * PARAMS.fb * 500.0**2 / other.efficiency
+        assert value == pytest.approx(right, rel=0.01)
 
 
 def test_no_set_is_lost_where_the_nodes_products_are_zero():

@@ -149,7 +149,7 @@ def _write_event(
     files = {
         info["alert_file"]: dump_json(alert).encode(),
         info["skymap_file"]: content,
-        info["neutrino_file"]: dump_json(_neutrinos(columns)).encode(),
+        info["neutrino_file"]: dump_json(list_rows(columns)).encode(),
         "skymap_info.json": dump_json(check_info(info, str(event_dir))).encode(),
     }
     if not (event_dir / "flags.json").exists():
@@ -233,7 +233,8 @@ def _alert(
     return alert, info
 
 
-def _neutrinos(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+def list_rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return drawn neutrinos, columns as `Lists.take` has them, as rows of a given list."""
     times = columns["gps"]
     values = {"gps": times, "mjd": gps_to_mjd(times), "ra": columns["ra_deg"]}
     values |= {"dec": columns["dec_deg"], "sigma": columns["sigma_deg"]}
