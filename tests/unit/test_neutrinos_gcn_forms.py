@@ -104,6 +104,7 @@ def test_a_retraction_needs_no_more_than_id_and_type(archive: Any, gone: Any) ->
         (voevent().replace(b"src_error_90", b"radius"), "src_error_90"),
         (voevent().replace(b"event_id", b"number"), "event_id"),
         (voevent()[:900] + b"ICECUBE_GOLD", ""),
+        (b'{"$schema": "x/icecube/single_neutrino_alerts.schema.json", "id": ["1_', ""),
     ],
 )
 def test_what_cannot_be_used_is_named_and_the_list_not_complete(

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from llama.files import dump_json, sha256_bytes
-from llama.neutrinos.gcn_notice import MAX_BYTES, Key, Notice, read_notice, unusable
+from llama.neutrinos.gcn_notice import MAX_BYTES, Key, Notice, may_be_notice, read_notice, unusable
 from llama.neutrinos.sources import Found, SourceOptions, check_options
 from llama.times import gps_to_iso, now_gps
 
+_LARGE, _END = 200_000, 4096  # bytes
 LATE_DAYS = 7  # how long after an event its revision or retraction is looked for
 
 
@@ -96,6 +97,12 @@ def _notice(path: Path) -> Notice | None:
     """Return the notice in a file, None if it holds anything else."""
     try:
         with path.open("rb") as file:
+            if path.stat().st_size > _LARGE:  # most are alerts of LVK, whose maps need no reading
+                ends = file.read(_END)
+                file.seek(-_END, os.SEEK_END)
+                if not may_be_notice(ends + file.read()):
+                    return None
+                file.seek(0)
             return read_notice(file.read(MAX_BYTES + 1), path.name)
     except OSError as error:
         return unusable(path.name, f"cannot be read ({error.strerror})")

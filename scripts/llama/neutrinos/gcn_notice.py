@@ -26,7 +26,7 @@ MAX_BYTES = 16_000_000  # a notice has some 5 kB, with a map inside 1 MB
 _YEAR_S = 365.25 * 86400
 _TRACKS = {"173": "gold", "174": "bronze"}  # Packet_Type of classic notices
 _SIGNS = (b"icecube", b"track alert", b"amon")  # one of them is in each of IceCube's notices
-_SURE_SIGNS = (b"track alert", b"icecube_gold", b"icecube_bronze")
+_SURE_SIGNS = (b"single_neutrino_alerts", b"track alert", b"icecube_gold", b"icecube_bronze")
 _SCHEMA, _TOPIC = "icecube/single_neutrino_alerts", "icecube.gold_bronze_track_alerts"
 _TENSES = ("current", "archival")
 _OTHER_TENSES = ("test", "injection", "planned", "commanded")  # nothing has happened
@@ -51,10 +51,15 @@ class Notice:
     problem: str | None = None
 
 
+def may_be_notice(content: bytes) -> bool:
+    """Return whether content, or a part of it, has one of the words that IceCube's notices have."""
+    lower = content.lower()
+    return any(sign in lower for sign in _SIGNS)
+
+
 def read_notice(content: bytes, name: str) -> Notice | None:
     """Return the notice in a file called `name`, None if it holds anything else."""
-    lower = content.lower()
-    if not any(sign in lower for sign in _SIGNS):
+    if not may_be_notice(content):
         return None
     start = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     try:
@@ -67,7 +72,8 @@ def read_notice(content: bytes, name: str) -> Notice | None:
         raise LlamaError("neither JSON nor XML")
     except BROKEN as error:
         # an alert of LVK with an IceCube coincidence has such words too, and is read elsewhere
-        if any(sign in lower for sign in _SURE_SIGNS):
+        lower = content.lower()
+        if _TOPIC in name or any(sign in lower for sign in _SURE_SIGNS):
             return unusable(name, str(error))
     return None
 
@@ -216,7 +222,11 @@ def _of_voevent(content: bytes, name: str) -> Notice | None:
             "p_astro": _read(top, "signalness"),
             "far_hz": far and far / _YEAR_S,
         }
-        return Notice(key, bare.order, gps, _row(row, key, gps, stream, name))
+        problem = None
+        if energy is None and "energy" in top:
+            said = shown(top["energy"])
+            problem = f"notice {name} of IceCube: energy {said} is taken as not known"
+        return Notice(key, bare.order, gps, _row(row, key, gps, stream, name), problem)
     except BROKEN as error:
         return unusable(name, str(error), bare)
 
