@@ -99,6 +99,8 @@ def test_a_retraction_needs_no_more_than_id_and_type(archive: Any, gone: Any) ->
         (notice(dec=95), "dec 95 is out of range"),
         (without("trigger_time"), "its trigger_time None is not a UTC time"),
         (notice(alert_tense="maybe"), "alert_tense 'maybe'"),
+        (notice(alert_tense="\ud800\n"), r"alert_tense '\ud800\n'"),
+        (notice(id="\ud800"), "no valid JSON"),
         (b'{"pipeline": "Gold Track Alert"', ""),
         (b"TITLE: GCN/AMON NOTICE\nTrack Alert", "neither JSON nor XML"),
         (voevent().replace(b"src_error_90", b"radius"), "src_error_90"),

@@ -86,7 +86,9 @@ def unusable(name: str, why: str, notice: Notice | None = None) -> Notice:
         if notice is None
         else (notice.key, notice.order, notice.gps)
     )
-    return Notice(key, order, gps, problem=problem[:300])
+    # one line that any file can hold, whatever the file's name and the error quote
+    safe = " ".join(problem.encode("utf-8", "backslashreplace").decode().split())
+    return Notice(key, order, gps, problem=safe[:300])
 
 
 def _of_json(notice: Mapping[str, Any], name: str) -> Notice | None:
