@@ -16,7 +16,10 @@ from llama.times import now_gps
 
 with logged(snakemake.log[0]):
     info = read_info(Path(snakemake.input.info).parent)
-    given = [read_given(Path(path).read_bytes(), str(path)) for path in snakemake.input.given]
+    given = [
+        read_given(Path(path).read_bytes(), str(path), info["gps_time"])
+        for path in snakemake.input.given
+    ]
     archive = Path(snakemake.params.archive)
     settings = {key: snakemake.params[key] for key in ("blinded", "rate_hz", "half_width_s")}
     neutrinos = make_list(
@@ -37,6 +40,9 @@ with logged(snakemake.log[0]):
     history = Path(snakemake.log[0]).with_name("neutrino_lists.jsonl")
     late = remember(history, info["graceid"], neutrinos)
     write_json(snakemake.output[0], neutrinos)
-    if late:
-        Path(snakemake.log[0]).write_text(f"{late}\n", encoding="utf-8")
-        sys.stderr.write(f"{late}\n")
+    said = [late] if late else []
+    said += [f"{info['graceid']}: {sentence}" for sentence in neutrinos["unusable"]]
+    if said:
+        text = "".join(f"{sentence}\n" for sentence in said)
+        Path(snakemake.log[0]).write_text(text, encoding="utf-8")
+        sys.stderr.write(text)

@@ -52,7 +52,7 @@ _NEUTRINO = {
     "sigma": "angular uncertainty, 1 sigma of a 2-D Gaussian [deg]",
     "zenith": "zenith at the detector [deg]",
     "azimuth": "azimuth at the detector [deg]",
-    "energy": "reconstructed energy [GeV]",
+    "energy": "reconstructed energy [GeV]; null if not known",
 }
 _PROVENANCE = {
     "provenance.software": "program, version and commit",
@@ -182,7 +182,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "window.centre_gps": "time of the event [GPS s]",
             "window.half_width_s": "half of its length [s]",
             "window_state": "closed, or open when the list was made",
-            "complete": "whether every source says that nothing is to come",
+            "complete": "whether every source says that nothing is to come, and all can be read",
+            "unusable": "what of a source cannot be used, a sentence each",
             "livetime_s": "time of the window in which the detector observed [s]; null if unknown",
             "retrieved_at": "when the sources were asked (UTC)",
             "seed": "of scrambled neutrinos; else null",

@@ -81,6 +81,12 @@ def rows() -> Iterator[dict[str, Any]]:
                 event_odds(prepared, neutrinos, 0.99, PARAMS, response.area_relative)
 
         yield row(f"injection_{number}_neutrinos_ms", 1e3 * _best(inject_busy) / 5, "ms", None)
+    rng = np.random.default_rng(3)  # nearly all of it sets of two to four
+    spot = [rng.normal(mean, 1.0, 12) for mean in (0.0, 40.0, 20.0)]
+    columns = [*spot, np.ones(12), 10.0 ** rng.uniform(3, 5, 12)]
+    together = prepare_neutrinos(*columns, response, PARAMS)
+    seconds = _best(lambda: event_odds(prepared, together, 0.99, PARAMS, response.area_relative))
+    yield row("injection_12_neutrinos_on_one_spot_ms", 1e3 * seconds, "ms", None)
 
 
 def _best(work: Callable[[], object], repeats: int = 5) -> float:

@@ -24,14 +24,14 @@ sys.path.insert(0, str(CLONE / "tests/unit"))
 
 from alert_samples import gwalert_bytes, skymap_fits, voevent  # noqa: E402
 from event_samples import neutrino  # noqa: E402
-from test_neutrinos_gcn import notice as json_notice  # noqa: E402
-from test_neutrinos_gcn import voevent as classic_notice  # noqa: E402
+from gcn_samples import notice as json_notice  # noqa: E402
+from gcn_samples import voevent as classic_notice  # noqa: E402
 
 from llama.alerts.gwalert import parse_alert  # noqa: E402
 from llama.event.bursts import read_bursts  # noqa: E402
 from llama.files import dump_json  # noqa: E402
 from llama.fleet import slurm  # noqa: E402
-from llama.neutrinos import gcn  # noqa: E402
+from llama.neutrinos.gcn_notice import read_notice  # noqa: E402
 from llama.neutrinos.given import read_given  # noqa: E402
 from llama.settings.load import from_dict, read_config  # noqa: E402
 from llama.sky import read_skymap  # noqa: E402
@@ -63,13 +63,13 @@ def _skymap(content: bytes) -> None:
 
 
 def _neutrinos(content: bytes) -> None:
-    dump_json(read_given(content, "neutrinos"))  # refuses NaN
+    dump_json(read_given(content, "neutrinos", 1e9))  # refuses NaN
 
 
-def _notice(path: Path) -> None:
-    found = gcn._notice(str(path))
+def _notice(content: bytes) -> None:
+    found = read_notice(content, "notice")
     if found is not None:
-        dump_json(found.row)
+        dump_json([found.row, found.problem])  # refuses NaN
 
 
 def _settings(path: Path) -> None:
@@ -103,7 +103,7 @@ def _slurm_answers(content: bytes) -> None:
 TARGETS: dict[str, Target] = {
     "voevent": lambda content: parse_alert(content, "alert.xml"),
     "gwalert": lambda content: parse_alert(content, "alert.json"),
-    "icecube_notice": _of_path(_notice),
+    "icecube_notice": _notice,
     "skymap": _skymap,
     "neutrinos": _neutrinos,
     "bursts": _of_path(_bursts),

@@ -49,6 +49,18 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize(
+    ("events", "says"),
+    [
+        ([neutrino(energy=None)], "Energy not known: source and background are averaged over"),
+        ([neutrino(energy=None), neutrino(20.0, 61.2, 24.1)], "5 TeV and not known"),
+    ],
+)
+def test_an_energy_that_is_not_known_is_said(told, events, says):
+    result, why = told(events)
+    assert any(says in line for line in explain_lines(why, result["odds_ratio"]))
+
+
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("tiles", [MAP, BURST], ids=["distance", "burst"])
 @pytest.mark.parametrize("p_astro", [0.999, 1e-4])

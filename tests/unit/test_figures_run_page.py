@@ -63,6 +63,9 @@ def test_every_event_has_a_row_the_newest_alert_first(setup, tmp_path):
     assert row["p-value"] == "0.0123"
     assert row["Neutrinos"] == "2"
     assert "products are missing" in cells(content, "MS230522j")["State"]
+    listed = tmp_path / "current_run" / "S190425z" / "icecube_neutrino_list.json"
+    listed.write_text(json.dumps(json.loads(listed.read_bytes()) | {"unusable": ["a notice"]}))
+    assert cells(run_content(setup), "S190425z")["State"] == "1 neutrino notice cannot be used"
 
 
 def test_the_result_of_an_earlier_alert_is_not_taken_for_that_of_the_present_one(setup, tmp_path):

@@ -85,11 +85,15 @@ def test_wrong_values_name_the_row(change, sentence):
     [
         (b"", "not a CSV table"),
         (b"# only a comment", "not a CSV table"),
-        (b"<html><body>", "no column mjd, ra, dec, sigma, energy"),
-        (b"mjd,ra,dec,sigma\n1,2,3,4", "no column energy"),
+        (b"<html><body>", "no column mjd, ra, dec, sigma;"),
+        (b"mjd,ra,dec,energy\n1,2,3,4", "no column sigma"),
         (b"mjd,ra,dec,sigma,energy,ra\n", "two columns of the same name"),
         (b"mjd,ra,dec,sigma,energy\n58598,1,2,3\n", "row 1 has 4 values for 5 columns"),
-        (b"mjd,ra,dec,sigma,energy\n58598,1,2,3,\n", "row 1 has no energy"),
+        (b"mjd,ra,dec,sigma,energy\n58598,1,2,,4\n", "row 1 has no sigma"),
+        (b"dt,ra,dec,sigma,energy\n,1,2,3,4\n", "row 1 has no mjd"),
+        (b"dt,ra,dec,r90\n7,1,2,-3\n", "row 1: r90 -3 is out of range"),
+        (b"dt,ra,dec,r90\n1e9,1,2,3\n", "row 1: dt 1000000000 is out of range"),
+        (b"dt,ra,dec,sigma\n7,1,2,3\n", "row 1 has dt, but this list is of no single event"),
         (b"\x89HDF\r\n", "is not UTF-8 text"),
         (b"[{", "is not valid JSON"),
         (b"[" * 100_000, "is not valid JSON"),
@@ -103,6 +107,31 @@ def test_wrong_files_are_refused(content, sentence):
     with pytest.raises(LlamaError, match=sentence) as error:
         read_given(content, "nu")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"mjd,ra,dec,sigma\n58598.3,10,20,0.5\n", b"mjd,ra,dec,sigma,energy\n58598.3,10,20,0.5,\n"],
+)
+def test_an_energy_may_be_unknown(content):
+    (neutrino,) = read_given(content, "nu")
+    assert neutrino == {"mjd": 58598.3, "ra": 10.0, "dec": 20.0, "sigma": 0.5, "energy": None}
+    assert read([neutrino]) == [neutrino]
+
+
+def test_columns_of_a_circular_are_understood():
+    """Time relative to the event, and the radius that holds 90 % (or 50 %) of a 2D Gaussian."""
+    content = b"dt,ra,dec,r90\n-37,216.29,-15.35,0.8\n"
+    (neutrino,) = read_given(content, "nu", GPS)
+    assert neutrino["gps"] == GPS - 37.0
+    assert neutrino["mjd"] == pytest.approx(MJD - 37 / 86400, abs=1e-11)
+    assert neutrino["sigma"] == pytest.approx(0.8 / math.sqrt(-2 * math.log(0.1)), rel=1e-12)
+    (neutrino,) = read_given(content.replace(b"r90", b"r50"), "nu", GPS)
+    assert neutrino["sigma"] == pytest.approx(0.8 / math.sqrt(-2 * math.log(0.5)), rel=1e-12)
+    both = {"mjd": MJD, "ra": 1.0, "dec": 2.0, "r50": 9.0, "r90": 0.8, "dt": 1.0}
+    assert read([both])[0]["sigma"] == pytest.approx(0.8 / 2.1459660)
+    assert read([both | {"sigma": 0.6}])[0]["sigma"] == 0.6
+    assert read([both])[0]["mjd"] == MJD
 
 
 def test_a_neutrino_given_twice_is_refused():

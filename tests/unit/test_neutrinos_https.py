@@ -11,6 +11,7 @@ from llama import web
 from llama.errors import LlamaError
 from llama.neutrinos import https_json
 from llama.neutrinos.https_json import HttpsJsonSource
+from llama.neutrinos.sources import collect
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps
 
 GPS = iso_to_gps("2019-04-25T08:18:05.017")
@@ -116,6 +117,31 @@ def test_units(
     assert row["gps"] == pytest.approx(GPS, abs=1e-4)
     assert (row["sigma"], row["energy"]) == (pytest.approx(sigma), pytest.approx(energy))
     assert not found.complete
+
+
+def test_one_neutrino_that_cannot_be_used_is_named_and_the_others_count(
+    server: Server, stream: Stream, tmp_path: Path
+) -> None:
+    good = {"time": float(gps_to_mjd(GPS)), "ra": 10, "dec": 20, "sigma": 0.5, "energy": 3e3}
+    unknown = {key: value for key, value in good.items() if key != "energy"} | {"ra": 11}
+    stream.answer = {
+        "complete": True,
+        "events": [good, good | {"dec": 95}, unknown, good | {"sigma": None}],
+    }
+    options = {
+        "events": "events",
+        "complete": "complete",
+        "fields": {},
+        "energy": "gev",
+        "angles": "deg",
+    }
+    found = source(server, tmp_path, **options).fetch(*WINDOW)
+    assert [(row["ra"], row["energy"]) for row in found.rows] == [(10.0, 3e3), (11.0, None)]
+    assert len(found.unusable) == 2
+    assert "event 2" in found.unusable[0]
+    assert "dec 95 is out of range" in found.unusable[0]
+    assert "event 4" in found.unusable[1]
+    assert not collect([source(server, tmp_path, **options)], *WINDOW).complete
 
 
 @pytest.mark.parametrize(

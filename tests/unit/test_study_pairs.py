@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 
 from llama.errors import LlamaError
 from llama.event.significance import neutrinos_of, prepare_skymap
-from llama.neutrinos.given import read_given
+from llama.neutrinos.given import PER_SIGMA, read_given
 from llama.sky import read_skymap
 from llama.stats.odds import event_odds
 from llama.stats.parameters import SearchParameters
 from llama.study.background import run_shard
 from llama.study.bank import Bank, build_bank, link_banks
 from llama.study.lists import broken_files
+from llama.study.opening import list_rows as opened_neutrinos
 from llama.study.pairs import Lists, Pairs, pair, write_lists
 from llama.study.progress import most_injections
-from llama.times import mjd_to_gps
+from llama.times import gps_to_mjd, mjd_to_gps
 
 PARAMS, P_ASTRO = SearchParameters(), 0.99
 LISTS = 7
@@ -110,6 +111,26 @@ def test_the_odds_of_a_row_are_those_of_the_pair(bank, lists, maps, archive):
         for numbers in (range(8), range(8, 16), range(16, 24), range(24, 32))
     ]
     assert np.concatenate(parts).tobytes() == rows.tobytes()
+
+
+def test_lists_without_energies_or_with_times_relative_to_the_event(tmp_path, bank, archive):
+    """An energy that is not known stays so in the bank, and in an injection that is opened."""
+    (tmp_path / "a.csv").write_text("dt,ra,dec,r90\n-37,40,20,0.9\n")
+    mjd = float(gps_to_mjd(GPS - 37.0))
+    row = {"mjd": mjd, "ra": 40.0, "dec": 20.0, "sigma": 0.9 / PER_SIGMA["r90"], "energy": None}
+    (tmp_path / "b.json").write_text(json.dumps([row]))
+    assert write_lists([tmp_path / "a.csv", tmp_path / "b.json"], GPS, tmp_path / "l.hdf5") == []
+    pairs = Pairs(3, frozenset(), Lists([tmp_path / "l.hdf5"]), GPS)
+    counts, columns = pairs.neutrinos(np.arange(6))
+    assert counts.tolist() == [1] * 6
+    assert np.isnan(columns["energy_gev"]).all()
+    assert columns["dt_s"] == pytest.approx([-37.0] * 6, abs=1e-4)
+    assert [row["energy"] for row in opened_neutrinos(columns)] == [None] * 6
+    json.dumps(opened_neutrinos(columns), allow_nan=False)
+    response = archive.response()
+    rows, _ = run_shard(bank, archive.events(), response, PARAMS, P_ASTRO, 1, range(6), pairs=pairs)
+    assert np.isfinite(rows["odds"]).all()
+    assert (rows["odds"] > 0).all()
 
 
 def test_broken_pieces_are_in_no_pair(lists):

@@ -56,7 +56,8 @@ def create_event(
     if neutrinos is not None:
         from llama.neutrinos.given import read_given
 
-        read_given(neutrinos[1], neutrinos[0])
+        # a bare retraction has no time: then only the form of the list is checked
+        read_given(neutrinos[1], neutrinos[0], alert.gps_time or 0.0)
     event_dir = run_dir / alert.graceid
     with locked_event(event_dir, wait_s):
         old = _read_old(event_dir, force)

@@ -56,8 +56,8 @@ def neutrinos_of(
     events: list[Mapping[str, Any]], gps: float, response: Response, params: SearchParameters
 ) -> Neutrinos:
     """Return the neutrinos of a list as the statistic takes them; dt = t_nu - t_gw."""
-    times, ra, dec, sigma, energy = (
-        np.array([float(e[key]) for e in events]) for key in ("gps", "ra", "dec", "sigma", "energy")
+    times, ra, dec, sigma, energy = (  # None, an energy that is not known, becomes NaN
+        np.array([e[key] for e in events], float) for key in ("gps", "ra", "dec", "sigma", "energy")
     )
     return prepare_neutrinos(times - gps, ra, dec, sigma, energy, response, params)
 

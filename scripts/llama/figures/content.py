@@ -182,6 +182,10 @@ def _completeness(neutrinos: Record) -> str:
     span = ""
     if times.get("start") and times.get("stop"):
         span = f" ({text.utc_text(times['start'])} to {text.utc_text(times['stop'])})"
+    unusable = neutrinos.get("unusable") or []
+    if unusable:
+        said = "; ".join(clean(sentence, 300) for sentence in unusable)
+        return f"The list is not complete{span}: {said}."
     if neutrinos.get("complete"):
         return f"The list is complete for the time window{span}."
     return (

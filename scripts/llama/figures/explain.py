@@ -197,11 +197,12 @@ def _position(chosen: Sequence[tuple[int | None, Record]]) -> str:
 
 
 def _energy(events: Sequence[Record]) -> str:
-    energies = " and ".join(
-        _energy_text(energy)
-        for energy in (finite(event.get("energy")) for event in events)
-        if energy is not None
-    )
+    known = [e for e in (finite(event.get("energy")) for event in events) if e is not None]
+    energies = " and ".join(_energy_text(energy) for energy in known)
+    if len(known) < len(events):
+        energies += " and " * bool(known) + "not known"
+    if not known:
+        return "Energy not known: source and background are averaged over all energies."
     return (
         f"{clean(energies)}: how much more often a source than background gives such "
         f"{'an energy' if len(events) == 1 else 'energies'} there."

@@ -148,7 +148,7 @@ def _cells(event_dir: Path) -> tuple[list[str], list[Cell]]:
         hidden if blind else _number(significance.get("odds_ratio"), ".3g"),
         (count, len(near)) if neutrinos else (MISSING, ""),
         (", ".join(word for word in sent_words(event_dir) if word), None),
-        (_state(event_dir, info, significance), None),
+        (_state(event_dir, info, significance, neutrinos), None),
         _number(info["far"], ".2g"),
         _number(p_astro.get("p_astro"), ".4g"),
         _area(distances.get("area_90_deg2")),
@@ -177,7 +177,7 @@ def _p_value(value: object) -> Cell:
     return text.p_text(value), "" if known is None else known
 
 
-def _state(event_dir: Path, info: Record, significance: Record) -> str:
+def _state(event_dir: Path, info: Record, significance: Record, neutrinos: Record) -> str:
     if not (has_skymap(info) or info["retracted"]):
         return "waits for a sky map"
     earlier = text.earlier_notice(info, significance)
@@ -186,6 +186,9 @@ def _state(event_dir: Path, info: Record, significance: Record) -> str:
     missing = sum(not (event_dir / name).exists() for name in products(info))
     if missing:
         return "1 product is missing" if missing == 1 else f"{missing} products are missing"
+    unusable = len(neutrinos.get("unusable") or [])
+    if unusable:
+        return f"{unusable} neutrino notice{'s' * (unusable > 1)} cannot be used"
     return "complete"
 
 

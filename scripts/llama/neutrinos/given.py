@@ -9,33 +9,44 @@ from typing import Any
 from llama.errors import LlamaError
 from llama.neutrinos.columns import json_rows, read_table
 from llama.neutrinos.release import SIGMA_FLOOR_DEG
-from llama.times import mjd_to_gps
+from llama.times import gps_to_mjd, mjd_to_gps
 
 TYPES = ("observation", "blinded", "simulated", "alert")
 
 _MAX_BYTES = 20_000_000
 _ABOVE_0 = math.ulp(0.0)
 Ranges = Mapping[str, tuple[float, float, str]]
-_REQUIRED = ("mjd", "ra", "dec", "sigma", "energy")
+# what to divide a radius by to get the sigma of a 2D Gaussian
+PER_SIGMA = {"sigma": 1.0, "r50": math.sqrt(2 * math.log(2)), "r90": math.sqrt(2 * math.log(10))}
+_KEYS = ("mjd", "ra", "dec", "sigma", "energy")
+_REQUIRED = _KEYS[:4]  # the statistic averages over an energy that is not known
+_INSTEAD = {"mjd": ("dt",), "sigma": ("r90", "r50")}  # what else says the same
 _RANGES: Ranges = {  # least, greatest, what to do
     "mjd": (40000.0, 90000.0, "give MJD (UTC), e.g. 58598.3459"),
     "ra": (0.0, 360.0, "give right ascension in degrees from 0 to 360"),
     "dec": (-90.0, 90.0, "give declination in degrees from -90 to 90"),
     "sigma": (_ABOVE_0, 180.0, "give the 1-sigma error radius in degrees, above 0"),
-    "energy": (_ABOVE_0, 1e12, "give the energy in GeV, above 0"),
+    "r50": (_ABOVE_0, 180.0, "give the radius that holds 50 % in degrees, above 0"),
+    "r90": (_ABOVE_0, 180.0, "give the radius that holds 90 % in degrees, above 0"),
+    "dt": (-1e6, 1e6, "give the time relative to the event in seconds"),
+    "energy": (_ABOVE_0, 1e12, "give the energy in GeV, above 0, or leave it empty"),
     "zenith": (0.0, 180.0, "give the zenith in degrees from 0 to 180 or leave it out"),
     "azimuth": (0.0, 360.0, "give the azimuth in degrees from 0 to 360 or leave it out"),
     "gps": (0.0, 1e10, "give GPS seconds or leave them out"),
 }
-_FORMS = "give a JSON list, or a CSV whose header names mjd, ra, dec, sigma, energy"
+_FORMS = (
+    "give a JSON list, or a CSV whose header names mjd (or dt), ra, dec, sigma (or r90), energy"
+)
 
 
-def read_given(content: bytes, name: str) -> list[dict[str, Any]]:
+def read_given(content: bytes, name: str, event_gps: float | None = None) -> list[dict[str, Any]]:
     """Return the neutrinos of a JSON list, a JSON object with `events`, or a CSV with a header.
 
-    Each has mjd (UTC), ra, dec, sigma (deg, 1 sigma) and energy (GeV) as finite numbers in range;
-    sigma is raised to 0.2 deg (`sigma_given` keeps the value given); other keys are kept. An
-    empty list is valid. `LlamaError` names `name` and the row (counted from 1) that is wrong.
+    Each has mjd (UTC), ra, dec, sigma (deg, 1 sigma) and energy (GeV, None if not known) as finite
+    numbers in range; sigma is raised to 0.2 deg (`sigma_given` keeps the value given); other keys
+    are kept. `dt` (s after `event_gps`) may stand for mjd, `r90` or else `r50` (deg, radii of a 2D
+    Gaussian) for sigma. An empty list is valid. `LlamaError` names `name` and the row (counted
+    from 1) that is wrong.
     """
     if len(content) > _MAX_BYTES:
         raise LlamaError(f"{name} is larger than 20 MB; give only the neutrinos around the event")
@@ -44,15 +55,17 @@ def read_given(content: bytes, name: str) -> list[dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise LlamaError(f"{name} is not UTF-8 text; {_FORMS}") from error
     rows = _read_json(text, name) if text.lstrip()[:1] in ("[", "{") else _read_csv(text, name)
-    return check_rows(rows, name)
+    return check_rows(rows, name, event_gps)
 
 
-def check_rows(rows: Sequence[Any], name: str) -> list[dict[str, Any]]:
+def check_rows(
+    rows: Sequence[Any], name: str, event_gps: float | None = None
+) -> list[dict[str, Any]]:
     """Return the neutrinos in `rows`, checked and completed as `read_given` says."""
-    neutrinos = [_check(row, f"{name}, row {k}") for k, row in enumerate(rows, 1)]
+    neutrinos = [_check(row, f"{name}, row {k}", event_gps) for k, row in enumerate(rows, 1)]
     seen: dict[tuple[float, ...], int] = {}
     for k, neutrino in enumerate(neutrinos, 1):
-        first = seen.setdefault(tuple(neutrino[key] for key in _REQUIRED), k)
+        first = seen.setdefault(tuple(neutrino[key] for key in _KEYS), k)
         if first != k:
             raise LlamaError(f"{name}, row {k} repeats row {first}; delete one of them")
     return neutrinos
@@ -74,7 +87,7 @@ def _read_csv(text: str, name: str) -> list[Any]:
         header, rows = read_table(text, name)
     except csv.Error as error:
         raise LlamaError(f"{name} is not a CSV table ({error}); {_FORMS}") from error
-    missing = [title for title in _REQUIRED if title not in header]
+    missing = [t for t in _REQUIRED if not {t, *_INSTEAD.get(t, ())} & set(header)]
     if missing:
         raise LlamaError(f"{name} has no column {', '.join(missing)}; {_FORMS}")
     if len(set(header)) < len(header):
@@ -82,15 +95,17 @@ def _read_csv(text: str, name: str) -> list[Any]:
     return list(rows)
 
 
-def _check(row: Any, where: str) -> dict[str, Any]:
+def _check(row: Any, where: str, event_gps: float | None) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise LlamaError(f"{where} is {shown(row)}, not an object with mjd, ra, dec, sigma, energy")
     neutrino = {key: value for key, value in row.items() if value is not None}
+    for key in _RANGES.keys() & neutrino.keys():
+        neutrino[key] = checked_number(neutrino[key], key, where)
+    _put_instead(neutrino, where, event_gps)
     for key in _REQUIRED:
         if key not in neutrino:
             raise LlamaError(f"{where} has no {key}; {_RANGES[key][2]}")
-    for key in _RANGES.keys() & neutrino.keys():
-        neutrino[key] = checked_number(neutrino[key], key, where)
+    neutrino.setdefault("energy", None)
     for key in {"run", "event", "subevent"} & neutrino.keys():
         neutrino[key] = _integer(neutrino[key], key, where)
     if neutrino.get("type", TYPES[0]) not in TYPES:
@@ -111,6 +126,18 @@ def _check(row: Any, where: str) -> dict[str, Any]:
     except ValueError as error:  # NaN, or half of a surrogate pair
         raise LlamaError(f"{where} has a value that is no valid JSON; delete it") from error
     return neutrino
+
+
+def _put_instead(neutrino: dict[str, Any], where: str, event_gps: float | None) -> None:
+    """Add mjd where only dt is given, and sigma where only a radius is."""
+    if "mjd" not in neutrino and "dt" in neutrino:
+        if event_gps is None:
+            raise LlamaError(f"{where} has dt, but this list is of no single event; give mjd (UTC)")
+        neutrino["gps"] = event_gps + neutrino["dt"]
+        neutrino["mjd"] = float(gps_to_mjd(neutrino["gps"]))
+    for key in _INSTEAD["sigma"]:
+        if "sigma" not in neutrino and key in neutrino:
+            neutrino["sigma"] = neutrino[key] / PER_SIGMA[key]
 
 
 def checked_number(value: Any, key: str, where: str, ranges: Ranges = _RANGES) -> float:

@@ -12,8 +12,8 @@ from pydantic import Field, field_validator
 
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json, sha256_bytes, write_json
-from llama.neutrinos.given import check_rows
-from llama.neutrinos.sources import Found, SourceOptions, check_options
+from llama.neutrinos.given import PER_SIGMA, check_rows
+from llama.neutrinos.sources import Found, Rows, SourceOptions, check_options
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps, mjd_to_gps, now_gps
 
 _MAX_BYTES = 20_000_000
@@ -25,8 +25,6 @@ _NAMES = (
     *("time", "ra", "dec", "sigma", "energy"),
     *("zenith", "azimuth", "run", "event", "subevent", "id"),
 )
-# what to multiply with to get degrees, 1 sigma; radii are those of a 2D Gaussian
-_PER_SIGMA = {"sigma": 1.0, "r50": 1.1774100225154747, "r90": 2.145966026289347}
 _DEG = {"deg": 1.0, "rad": 57.29577951308232}
 
 
@@ -84,7 +82,7 @@ class HttpsJsonSource:
         self._directory = output_dir / "neutrino_answers" / name
         self.time_scale = f"UTC ({self._options.time})"
         self.sigma = {"sigma": "1 sigma of a 2D Gaussian"}.get(
-            self._options.error, f"{self._options.error} / {_PER_SIGMA[self._options.error]:.6f}"
+            self._options.error, f"{self._options.error} / {PER_SIGMA[self._options.error]:.6f}"
         )
         token = self._options.token
         self.credentials = f"bearer token {token}" if token else "none"
@@ -105,19 +103,20 @@ class HttpsJsonSource:
     def fetch(self, start_gps: float, stop_gps: float) -> Found:
         """Return what the kept answer says; asks if there is none."""
         kept = self._kept(start_gps, stop_gps) or self._ask(start_gps, stop_gps)
-        rows = self._rows(kept["answer"])
+        rows, unusable = self._rows(kept["answer"])
         return Found(
             rows=[row for row in rows if start_gps <= row["gps"] <= stop_gps],
             covers=True,
             complete=self._is_complete(kept, stop_gps),
             about={"kind": "https_json", "url": kept["url"], "asked_at": kept["asked_at"]},
+            unusable=unusable,
         )
 
     def _kept(self, start_gps: float, stop_gps: float) -> dict[str, Any] | None:
         """Return the answer that is kept, None if there is none."""
         try:
             return dict(read_json(self._path(start_gps, stop_gps)))
-        except LlamaError:
+        except LlamaError:  # not there, or broken: it is asked for again
             return None
 
     def _path(self, start_gps: float, stop_gps: float) -> Path:
@@ -208,18 +207,28 @@ class HttpsJsonSource:
         after = iso_to_gps(kept["asked_at"]) > stop_gps
         return after and place is not None and _at(kept["answer"], place) is True
 
-    def _rows(self, answer: Any) -> list[dict[str, Any]]:
+    def _rows(self, answer: Any) -> tuple[Rows, list[str]]:
+        """Return the neutrinos of an answer, and a sentence for each that cannot be used.
+
+        `LlamaError` if none can: then the options are wrong.
+        """
         events = _at(answer, self._options.events)
         if not isinstance(events, list):
             raise LlamaError(
                 f"the answer of the neutrino source {self.name} has no list "
                 f"{self._options.events!r}; correct neutrinos.source.{self.name}.events"
             )
-        rows = [self._row(event, f"{self.name}, event {k}") for k, event in enumerate(events, 1)]
-        return [
-            {"type": "observation", **row, "gps": row.get("gps", float(mjd_to_gps(row["mjd"])))}
-            for row in check_rows(rows, self.name)
-        ]
+        rows, unusable = Rows(), list[str]()
+        for k, event in enumerate(events, 1):
+            where = f"{self.name}, event {k}"
+            try:
+                rows += check_rows([self._row(event, where)], where)
+            except LlamaError as error:
+                unusable.append(str(error))
+        if unusable and not rows:
+            raise LlamaError(unusable[0])
+        checked = check_rows(rows, self.name)  # now that none is there twice
+        return [{"type": "observation"} | row for row in checked], unusable
 
     def _row(self, event: Any, where: str) -> dict[str, Any]:
         options = self._options
@@ -230,8 +239,9 @@ class HttpsJsonSource:
             for name in ("ra", "dec", "sigma", "zenith", "azimuth"):
                 if row.get(name) is not None:
                     row[name] = float(row[name]) * _DEG[options.angles]
-            row["sigma"] /= _PER_SIGMA[options.error]
-            row["energy"] = _to_gev(float(row["energy"]), options.energy)
+            row["sigma"] /= PER_SIGMA[options.error]
+            if row.get("energy") is not None:
+                row["energy"] = _to_gev(float(row["energy"]), options.energy)
         except (TypeError, ValueError, OverflowError) as error:
             raise LlamaError(
                 f"{where} has no usable time, direction, error or energy ({str(error)[:80]}); "

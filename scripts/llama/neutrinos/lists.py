@@ -51,6 +51,7 @@ def make_list(
     state = window_state(event_gps, now_gps, half_width_s)
     complete = state == "closed"
     seed, livetime_s = None, None
+    unusable: list[str] = []
     source: dict[str, Any]
     rows: Rows
     if given is not None:
@@ -70,13 +71,16 @@ def make_list(
         if not found.covers:
             raise _no_source(graceid, event_gps, half_width_s)
         source, livetime_s = found.about, found.livetime_s
-        rows = found.rows
+        rows, unusable = found.rows, list(found.unusable)
         complete &= found.complete
     for row in rows:
         row["gps"] = row.get("gps") or float(mjd_to_gps(row["mjd"]))
+        row.setdefault("energy", None)
     if blinded:
         seed = seed_from(f"{graceid} blinded")
         rows = _blind(rows, seed, event_gps, half_width_s)
+        # their names and values would tell what is blinded
+        unusable = ["a neutrino of a source cannot be used" for _ in unusable]
     return {
         "window": {
             "centre_gps": event_gps,
@@ -89,6 +93,7 @@ def make_list(
         "window_state": state,
         "complete": complete,
         "livetime_s": livetime_s,
+        "unusable": unusable,
         "retrieved_at": gps_to_iso(now_gps, 0),
         "source": source,
         "seed": seed,

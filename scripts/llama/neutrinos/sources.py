@@ -32,10 +32,11 @@ log = logging.getLogger("llama.neutrinos")
 class Found:
     """What a source has for a window.
 
-    `rows`: mjd (UTC), ra, dec, sigma (deg, 1 sigma of a 2D Gaussian), energy (GeV), type, and if
-    known gps, zenith, azimuth, run, event, subevent, id; other keys are kept. `covers`: whether
-    the source has looked at the window at all. `complete`: whether it says that nothing is to
-    come. `about`: what the list tells of its source.
+    `rows`: mjd (UTC), ra, dec, sigma (deg, 1 sigma of a 2D Gaussian), energy (GeV, None if not
+    known), type, and if known gps, zenith, azimuth, run, event, subevent, id; other keys are kept.
+    `covers`: whether the source has looked at the window at all. `complete`: whether it says that
+    nothing is to come. `about`: what the list tells of its source. `unusable`: a sentence for each
+    thing that may be a neutrino of the window, and cannot be read; with one, nothing is complete.
     """
 
     rows: Rows
@@ -43,6 +44,7 @@ class Found:
     complete: bool
     about: dict[str, Any] = field(default_factory=dict)
     livetime_s: float | None = None
+    unusable: Sequence[str] = ()
 
 
 class Source(Protocol):
@@ -172,9 +174,10 @@ def collect(
     return Found(
         rows=rows,
         covers=bool(parts),
-        complete=bool(parts) and all(found.complete for found, _ in parts),
+        complete=bool(parts) and all(f.complete and not f.unusable for f, _ in parts),
         about=abouts[0] if len(parts) == 1 else {"kind": "several", "name": names, "parts": abouts},
         livetime_s=max(livetimes, default=None),
+        unusable=[sentence for found, _ in parts for sentence in found.unusable],
     )
 
 

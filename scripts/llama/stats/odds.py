@@ -91,8 +91,9 @@ def prepare_neutrinos(
     """Return the neutrinos with their signal-to-background intensities, all of shape (n,).
 
     intensity_i(dec) = A_eff(eps_i, dec) eps_i^-2 / A(dec) / (b_i ratebgnu), `statistics.md`
-    section 3; energies outside epsilon_min..epsilon_max are taken at the edge. LlamaError for
-    values that are not finite or impossible.
+    section 3; energies outside epsilon_min..epsilon_max are taken at the edge. An energy of NaN is
+    not known: both densities are summed over all energies. LlamaError for other values that are
+    not finite, or impossible.
     """
     columns = [
         np.atleast_1d(np.asarray(c, dtype=float))
@@ -101,7 +102,8 @@ def prepare_neutrinos(
     dt, ra, dec, sigma, energy = columns
     if any(c.shape != dt.shape or c.ndim != 1 for c in columns):
         raise LlamaError("neutrino columns must have the same length; check the list")
-    if not all(np.isfinite(c).all() for c in columns):
+    unknown = np.isnan(energy)
+    if not all(np.isfinite(c).all() for c in (*columns[:4], energy[~unknown])):
         raise LlamaError(
             "neutrinos must have finite time, direction, sigma and energy; check the list"
         )
@@ -113,7 +115,7 @@ def prepare_neutrinos(
     grid, nodes = response.log10_energy, response.sin_dec
     low_x = max(math.log10(params.epsilon_min_gev), grid[0])
     high_x = min(math.log10(params.epsilon_max_gev), grid[-1])
-    x = np.minimum(np.maximum(np.log10(energy), low_x), high_x)
+    x = np.minimum(np.maximum(np.log10(np.where(unknown, 1.0, energy)), low_x), high_x)
     row, part = _bracket(x, grid[0], grid[-1], grid.size)
     column, share = _bracket(np.sin(np.radians(dec)), nodes[0], nodes[-1], nodes.size)
     below, above = response.background_per_dex[row], response.background_per_dex[row + 1]
@@ -123,6 +125,10 @@ def prepare_neutrinos(
     background = (1 - part) * below + part * above
     part = part[:, None]
     signal = (1 - part) * response.signal_per_dex[row] + part * response.signal_per_dex[row + 1]
+    if unknown.any():
+        signal[unknown] = np.trapezoid(response.signal_per_dex, grid, axis=0)
+        sums = np.asarray(np.trapezoid(response.background_per_dex, grid, axis=0))
+        background[unknown] = ((1 - share) * sums[column] + share * sums[column + 1])[unknown]
     if not (background > 0).all():
         raise LlamaError("the background density is zero for a neutrino; import the archive again")
     intensity = (2 * math.pi / params.ratebgnu) * signal / background[:, None]

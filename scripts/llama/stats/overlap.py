@@ -108,7 +108,7 @@ def _away(v, t):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _cell_sum(kappa, v, table, m, size, total):  # type: ignore[no-untyped-def]
+def _cell_sum(kappa, v, tables, m, size, total):  # type: ignore[no-untyped-def]
     """Return the sum of weight times exp(kappa (v.Omega - 1)) R(dec) over a cell, or -1.
 
     m: its moments; size: its diameter [rad]; total: the sum so far. -1 where mean and
@@ -124,7 +124,7 @@ def _cell_sum(kappa, v, table, m, size, total):  # type: ignore[no-untyped-def]
     if skewed > _SKEWED_MOST:
         return -1.0
     z, dz = m[3] + kappa * uz, math.sqrt(max(0.0, m[6]))
-    response, uneven = response_around(table, z, dz)
+    response, uneven = response_around(tables, z, dz)
     value = m[0] * math.exp(kappa * (cos - 1.0) + 0.5 * variance)
     if value * uneven > UNEVEN * (total + value * response):
         return -1.0
@@ -153,24 +153,36 @@ def _negligible(bound, total, left_out):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _response_bound(table, z, order):  # type: ignore[no-untyped-def]
+def _highest_responses(tables):  # type: ignore[no-untyped-def]
+    """Return the most that R, the product of tables (n, nodes), can be between two nodes."""
+    bounds = np.ones(tables.shape[1] - 1)
+    for m in range(tables.shape[0]):
+        for node in range(bounds.size):
+            here, there = tables[m, node], tables[m, node + 1]
+            bounds[node] *= here if here > there else there
+    return bounds
+
+
+@njit()
+def _response_bound(bounds, z, order):  # type: ignore[no-untyped-def]
     """Return the highest R in a tile, or above, from the sin(dec) of its centre."""
-    reach, step = RADIUS / (1 << order), 0.5 * (table.size - 1)
+    reach, step = RADIUS / (1 << order), 0.5 * bounds.size
     first = max(0, int((z - reach + 1.0) * step))
-    last = min(table.size - 1, int((z + reach + 1.0) * step) + 1)
+    last = min(bounds.size - 1, int((z + reach + 1.0) * step))
     highest_response = 0.0
     for node in range(first, last + 1):
-        highest_response = max(highest_response, table[node])
+        highest_response = max(highest_response, bounds[node])
     return highest_response
 
 
 @njit()
-def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # noqa: C901
+def overlap(prepared, n, kappa, v, tables):  # type: ignore[no-untyped-def]  # noqa: C901
     """Return sum_k w_{n,k} <exp(kappa (v.Omega - 1)) R(dec)>_k over the tiles of a map.
 
     n: number of neutrinos in the set (row of the weights); kappa [rad^-2] and v: concentration
-    and centre of the set's von Mises-Fisher product; table: response R on uniform nodes of
-    sin(dec). Relative error below 0.5 % (tests). Source: `statistics.md` sections 3 and 6.
+    and centre of the set's von Mises-Fisher product; tables: of each member (members, nodes), or
+    of the only one (nodes,), on uniform nodes of sin(dec); R is the product of their values at a
+    direction. Relative error below 0.5 % (tests). Source: `statistics.md` sections 3 and 6.
     """
     # One function: split into several, it takes a fifth to two thirds longer.
     # Parts of the sky still to be summed, the nearest on top: the cell, or -1 - k for (a part
@@ -179,13 +191,15 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
     places, numbers = stack
     weights, cells, vectors = prepared.weights[n], prepared.cells, prepared.cell_vectors
     moments = prepared.moments[n]
-    largest = table.max()
+    tables = tables.reshape(-1, tables.shape[-1])
+    bounds = _highest_responses(tables)
+    largest = bounds.max()
     v_phi, v_s = math.atan2(v[1], v[0]), math.hypot(v[0], v[1])
     polar = v_phi, v_s, v[2]
     nothing = 0.0
     for c in range(prepared.faces):
         nothing += moments[c, 0]
-    nothing *= _NOTHING * table.mean() * 0.5 / kappa
+    nothing *= _NOTHING * bounds.mean() * 0.5 / kappa
     total, left_out = nothing, 0.0
     depth, first, last = 0, 0, prepared.faces
     while True:
@@ -209,7 +223,7 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
             k = -1 - index
             weight = weights[k] / (1 << (2 * (order - prepared.order[k])))
             share = bound / (total + bound)
-            average = tile_by_points(kappa, polar, away, order, ipix, share, table)
+            average = tile_by_points(kappa, polar, away, order, ipix, share, tables)
             if average >= 0.0:
                 total += weight * average
                 continue
@@ -222,11 +236,11 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
                 along, across = v_s * math.cos(v_phi - phi), v_s * math.sin(v_phi - phi)
                 away = max(0.0, 1.0 - s * along - z * v[2])
                 toward, centre = (along, across, v[2], away), (face, x, y, z, s)
-                value = tile_by_series(kappa, toward, order, centre, table, weight, total)
+                value = tile_by_series(kappa, toward, order, centre, tables, weight, total)
                 if value >= 0.0:
                     total += value
                     continue
-                bound = -_response_bound(table, z, order) * value
+                bound = -_response_bound(bounds, z, order) * value
                 if _negligible(bound, total, left_out):
                     left_out += bound
                 else:
@@ -235,7 +249,7 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
             order = cells[index, 0]
             if order >= COARSEST:
                 size = 2.0 * RADIUS / (1 << order)
-                value = _cell_sum(kappa, v, table, moments[index], size, total)
+                value = _cell_sum(kappa, v, tables, moments[index], size, total)
                 if value >= 0.0:
                     total += value
                     continue
@@ -252,11 +266,11 @@ def overlap(prepared, n, kappa, v, table):  # type: ignore[no-untyped-def]  # no
                 s = math.sqrt(t[0] * t[0] + t[1] * t[1])
                 along, across = (v[0] * t[0] + v[1] * t[1]) / s, (v[1] * t[0] - v[0] * t[1]) / s
                 toward, centre = (along, across, v[2], away), (face, x, y, t[2], s)
-                value = tile_by_series(kappa, toward, order, centre, table, weights[k], total)
+                value = tile_by_series(kappa, toward, order, centre, tables, weights[k], total)
                 if value >= 0.0:
                     total += value
                     continue
-                bound = -_response_bound(table, t[2], order) * value
+                bound = -_response_bound(bounds, t[2], order) * value
                 if _negligible(bound, total, left_out):
                     left_out += bound
                 else:

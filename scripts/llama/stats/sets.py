@@ -111,12 +111,11 @@ def _grow(members, begin, size, most, messenger, start, stop, vectors, sigma, gw
 
 @njit()
 def _set_overlap(prepared, indices, size, neutrinos, vectors, sigma, intensity):  # type: ignore[no-untyped-def]
-    """Return sum_k w_{n,k} <prod_i vMF_i intensity_i>_k, the product taken as one vMF.
+    """Return sum_k w_{n,k} <prod_i vMF_i intensity_i>_k, the vMF taken as one.
 
     n: how many of the set's triggers are neutrinos.
     """
     centre = np.zeros(3)
-    table = np.ones(intensity.shape[1])
     log_norm = 0.0
     total = 0.0
     for m in range(size):
@@ -124,14 +123,13 @@ def _set_overlap(prepared, indices, size, neutrinos, vectors, sigma, intensity):
         kappa = 1.0 / (sigma[i] * sigma[i])
         for axis in range(3):
             centre[axis] += kappa * vectors[i, axis]
-        table *= intensity[i]
         log_norm += log_vmf_norm(kappa)
         total += kappa
     kappa = math.sqrt(centre[0] ** 2 + centre[1] ** 2 + centre[2] ** 2)
-    if kappa == 0.0 or table.max() == 0.0:
+    if kappa == 0.0:
         return 0.0
     # ln of the product at its centre: prod C(kappa_i) exp(kappa_S)
     factor = math.exp(log_norm + kappa - total)
     if factor == 0.0:
         return 0.0
-    return factor * overlap(prepared, neutrinos, kappa, centre / kappa, table)
+    return factor * overlap(prepared, neutrinos, kappa, centre / kappa, intensity[indices[:size]])

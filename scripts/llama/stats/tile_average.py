@@ -31,14 +31,34 @@ def response_at(table, sin_dec):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def response_around(table, mean, spread):  # type: ignore[no-untyped-def]
+def product_at(tables, sin_dec):  # type: ignore[no-untyped-def]
+    """Return R, the product of tables (n, nodes), each interpolated by itself.
+
+    The nodes' products, interpolated, are wrong by a factor where areas jump.
+    """
+    product = response_at(tables[0], sin_dec)
+    for m in range(1, tables.shape[0]):
+        product *= response_at(tables[m], sin_dec)
+    return product
+
+
+@njit(inline="always")
+def response_around(tables, mean, spread):  # type: ignore[no-untyped-def]
     """Return the mean of R where sin(dec) has this mean and spread, and how uneven R is there.
 
     The latter is its second difference, and a tenth of that between a tile's far corners.
     """
-    here, near, far = response_at(table, mean), 1.7320508 * spread, 2.4494897 * spread
-    bend = response_at(table, mean - near) - 2.0 * here + response_at(table, mean + near)
-    ends = response_at(table, mean - far) - 2.0 * here + response_at(table, mean + far)
+    near, far = 1.7320508 * spread, 2.4494897 * spread
+    here, south = response_at(tables[0], mean), response_at(tables[0], mean - near)
+    north, corner = response_at(tables[0], mean + near), response_at(tables[0], mean - far)
+    other = response_at(tables[0], mean + far)
+    for m in range(1, tables.shape[0]):  # one loop: five would cost single neutrinos more
+        here *= response_at(tables[m], mean)
+        south *= response_at(tables[m], mean - near)
+        north *= response_at(tables[m], mean + near)
+        corner *= response_at(tables[m], mean - far)
+        other *= response_at(tables[m], mean + far)
+    bend, ends = south - 2.0 * here + north, corner - 2.0 * here + other
     return max(0.0, here + bend / 6.0), abs(bend) + 0.1 * abs(ends)
 
 
@@ -64,7 +84,7 @@ def _zone(face, x, y, side):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def tile_by_points(kappa, polar, away, order, ipix, share, table):  # type: ignore[no-untyped-def]
+def tile_by_points(kappa, polar, away, order, ipix, share, tables):  # type: ignore[no-untyped-def]
     """Average of exp(kappa (v.Omega - 1)) R(dec) over a tile by 3 x 3 points, or -1: divide it.
 
     For tiles that have no series because the projection is bent in them; there the error is
@@ -89,7 +109,7 @@ def tile_by_points(kappa, polar, away, order, ipix, share, table):  # type: igno
             z, s, phi = sphere_angles(face, x + side * _GAUSS[i], y + side * _GAUSS[j])
             cos = s * v_s * math.cos(phi - v_phi) + z * v_z
             share = _SHARES[i] * _SHARES[j]
-            total += share * response_at(table, z) * math.exp(kappa * (cos - 1.0))
+            total += share * product_at(tables, z) * math.exp(kappa * (cos - 1.0))
     return total
 
 
@@ -131,7 +151,7 @@ def _tilted(a):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def tile_by_series(kappa, toward, order, centre, table, weight, total):  # type: ignore[no-untyped-def]
+def tile_by_series(kappa, toward, order, centre, tables, weight, total):  # type: ignore[no-untyped-def]
     """Weight times the average of exp(kappa (v.Omega - 1)) R(dec), as a series about the centre.
 
     toward: v's components in the equator's plane, along the centre's meridian and at right angles
@@ -188,7 +208,7 @@ def tile_by_series(kappa, toward, order, centre, table, weight, total):  # type:
     # mean and standard deviation of z under the exponential
     mean = z + z_u * (m1 + n1 + 0.5 * (uu * skew_u + ww * skew_w))
     spread = z_u * math.sqrt(max(0.0, m2 - m1 * m1 + n2 - n1 * n1))
-    response, uneven = response_around(table, mean, spread)
+    response, uneven = response_around(tables, mean, spread)
     value = factor_u * factor_w * math.exp(log - kappa * away)
     if weight * uneven * value > UNEVEN * (total + weight * response * value):
         return -weight * value

@@ -149,7 +149,7 @@ def _write_event(
     files = {
         info["alert_file"]: dump_json(alert).encode(),
         info["skymap_file"]: content,
-        info["neutrino_file"]: dump_json(_neutrinos(columns)).encode(),
+        info["neutrino_file"]: dump_json(list_rows(columns)).encode(),
         "skymap_info.json": dump_json(check_info(info, str(event_dir))).encode(),
     }
     if not (event_dir / "flags.json").exists():
@@ -233,10 +233,12 @@ def _alert(
     return alert, info
 
 
-def _neutrinos(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+def list_rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return drawn neutrinos, columns as `Lists.take` has them, as rows of a given list."""
     times = columns["gps"]
     values = {"gps": times, "mjd": gps_to_mjd(times), "ra": columns["ra_deg"]}
     values |= {"dec": columns["dec_deg"], "sigma": columns["sigma_deg"]}
-    values["energy"] = columns["energy_gev"]
+    energy = columns["energy_gev"]
+    values["energy"] = np.where(np.isnan(energy), None, energy)  # as a list says it
     rows = zip(*(column.tolist() for column in values.values()), strict=True)
     return [dict(zip(values, row, strict=True)) | {"type": "simulated"} for row in rows]

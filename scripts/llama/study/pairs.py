@@ -64,7 +64,7 @@ def write_lists(paths: Sequence[Path], gps: float, path: str | os.PathLike[str])
 
 def _read_list(path: Path, gps: float) -> Columns:
     try:
-        rows = read_given(path.read_bytes(), str(path))
+        rows = read_given(path.read_bytes(), str(path), gps)
     except OSError as error:
         raise LlamaError(f"{path} cannot be read ({error.strerror}); replace it") from error
     times = np.array([row.get("gps") or float(mjd_to_gps(row["mjd"])) for row in rows])
@@ -75,7 +75,8 @@ def _read_list(path: Path, gps: float) -> Columns:
             f"{path} has its neutrinos {days:.1f} days from the event_time of the template; "
             "correct one of them"
         )
-    columns = {name: np.array([row[key] for row in rows]) for name, key in _COLUMNS.items()}
+    # NaN: an energy that is not known, as the statistic takes it
+    columns = {name: np.array([row[k] for row in rows], float) for name, k in _COLUMNS.items()}
     return {name: values[along] for name, values in ({"gps": times} | columns).items()}
 
 
@@ -111,7 +112,8 @@ class Lists:
     def take(self, indices: Integers) -> tuple[Integers, Columns]:
         """Return the number of neutrinos of some lists, and all these one list after another.
 
-        Columns gps [s], ra_deg, dec_deg, sigma_deg, energy_gev; ascending in time in each list.
+        Columns gps [s], ra_deg, dec_deg, sigma_deg, energy_gev (NaN: not known); ascending in time
+        in each list.
         """
         counts = self._counts[indices]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -1,0 +1,253 @@
+"""One notice of IceCube's gold and bronze track alerts, in JSON or in the classic XML."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llama.errors import LlamaError
+from llama.neutrinos.given import PER_SIGMA, check_rows, shown
+from llama.times import gps_to_mjd, iso_to_gps
+from llama.voxml import params_of, parse, text
+
+# what reading a notice that is not as it should be may end in
+BROKEN = (
+    LlamaError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+)
+MAX_BYTES = 16_000_000  # a notice has some 5 kB, with a map inside 1 MB
+_YEAR_S = 365.25 * 86400
+_TRACKS = {"173": "gold", "174": "bronze"}  # Packet_Type of classic notices
+_SIGNS = (b"icecube", b"track alert", b"amon")  # one of them is in each of IceCube's notices
+_SURE_SIGNS = (b"single_neutrino_alerts", b"track alert", b"icecube_gold", b"icecube_bronze")
+_SCHEMA, _TOPIC = "icecube/single_neutrino_alerts", "icecube.gold_bronze_track_alerts"
+_TENSES = ("current", "archival")
+_OTHER_TENSES = ("test", "injection", "planned", "commanded")  # nothing has happened
+_OFFSET = re.compile(r"(.+[T ].+?)([+-])(\d\d):?(\d\d)")
+
+Key = tuple[int, int] | str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One notice of one IceCube alert.
+
+    key: run and event, or what else names the alert, None if nothing does. order: time of the
+    notice (GPS), revision, file. gps: of the neutrino, None if not said. row: None for a
+    retraction, and for what cannot be used; `problem` then says why.
+    """
+
+    key: Key | None
+    order: tuple[float, float, str]
+    gps: float | None
+    row: dict[str, Any] | None = None
+    problem: str | None = None
+
+
+def may_be_notice(content: bytes) -> bool:
+    """Return whether content, or a part of it, has one of the words that IceCube's notices have."""
+    lower = content.lower()
+    return any(sign in lower for sign in _SIGNS)
+
+
+def read_notice(content: bytes, name: str) -> Notice | None:
+    """Return the notice in a file called `name`, None if it holds anything else."""
+    if not may_be_notice(content):
+        return None
+    start = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    try:
+        if len(content) > MAX_BYTES:
+            raise LlamaError("larger than 16 MB")
+        if start == b"{":
+            return _of_json(json.loads(content), name)
+        if start == b"<":
+            return _of_voevent(content, name)
+        raise LlamaError("neither JSON nor XML")
+    except BROKEN as error:
+        # an alert of LVK with an IceCube coincidence has such words too, and is read elsewhere
+        lower = content.lower()
+        if _TOPIC in name or any(sign in lower for sign in _SURE_SIGNS):
+            return unusable(name, str(error))
+    return None
+
+
+def unusable(name: str, why: str, notice: Notice | None = None) -> Notice:
+    """Return what stands for a notice that cannot be used, with its key and time if known."""
+    problem = f"notice {name} of IceCube cannot be used: {why.removeprefix(f'{name}, row 1: ')}"
+    key, order, gps = (
+        (None, (-math.inf, 0.0, name), None)
+        if notice is None
+        else (notice.key, notice.order, notice.gps)
+    )
+    # one line that any file can hold, whatever the file's name and the error quote
+    safe = " ".join(problem.encode("utf-8", "backslashreplace").decode().split())
+    return Notice(key, order, gps, problem=safe[:300])
+
+
+def _of_json(notice: Mapping[str, Any], name: str) -> Notice | None:
+    stream = _stream(notice, name)
+    tense = notice.get("alert_tense") or _TENSES[0]
+    if stream is None or tense in _OTHER_TENSES:
+        return None
+    retracted = str(notice.get("alert_type")).lower() == "retraction"
+    gps, sent = (_time(notice.get(key)) for key in ("trigger_time", "alert_datetime"))
+    if sent is None:  # a retraction ends the alert, others are as old as can be
+        sent = math.inf if retracted else -math.inf if gps is None else gps
+    order = (sent, _number(notice.get("record_number")) or 0.0, name)
+    bare = Notice(_key(notice), order, gps)
+    if tense not in _TENSES:
+        return unusable(name, f"its alert_tense {shown(tense)} is not known", bare)
+    if retracted:
+        if bare.key is None and gps is None:
+            return unusable(name, "it does not say which alert it retracts", bare)
+        return bare
+    if gps is None:
+        said = shown(notice.get("trigger_time"))
+        return unusable(name, f"its trigger_time {said} is not a UTC time", bare)
+    energy = None if (tev := notice.get("nu_energy")) is None else _number(tev)
+    try:
+        row = {
+            "ra": _degrees(notice.get("ra")),
+            "dec": notice.get("dec"),
+            "sigma": _sigma(notice),
+            "energy": energy and energy * 1e3,
+            "p_astro": _number(notice.get("p_astro")),
+            "far_hz": _number(notice.get("far")),
+        }
+        whole = _row(row, bare.key, gps, stream, name)
+    except BROKEN as error:
+        return unusable(name, str(error), bare)
+    problem = None
+    if tev is not None and whole["energy"] is None:
+        problem = f"notice {name} of IceCube: nu_energy {shown(tev)} is taken as not known"
+    return Notice(bare.key, order, gps, whole, problem)
+
+
+def _stream(notice: Mapping[str, Any], name: str) -> str | None:
+    """Return gold or bronze, track if it does not say which, None if it is another notice."""
+    pipeline = str(notice.get("pipeline") or "").lower()
+    for stream in ("gold", "bronze"):
+        if stream in pipeline and "track" in pipeline:
+            return stream
+    ours = _SCHEMA in str(notice.get("$schema")) or _TOPIC in name
+    return "track" if ours and not pipeline else None
+
+
+def _key(notice: Mapping[str, Any]) -> Key | None:
+    """Return run and event of a notice, else its id, else its name."""
+    for value in (notice.get("id"), notice.get("event_name")):
+        names = [v for v in (value if isinstance(value, list) else [value]) if v not in (None, "")]
+        for name in names:
+            if found := re.match(r"(\d+)_(\d+)(?:_|$)", str(name).strip()):
+                return int(found[1]), int(found[2])
+        if names:
+            return str(names[0])
+    return None
+
+
+def _time(value: Any) -> float | None:
+    """Return GPS seconds of an ISO time, which may have an offset from UTC, None if it is none."""
+    said = str(value).strip().upper()
+    offset = _OFFSET.fullmatch(said)
+    try:
+        if offset is None:
+            return iso_to_gps(said)
+        ahead_s = 3600.0 * int(offset[3]) + 60.0 * int(offset[4])
+        return iso_to_gps(offset[1]) - math.copysign(ahead_s, float(f"{offset[2]}1"))
+    except LlamaError:
+        return None  # the caller says so
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number that is not negative, None if the value is none."""
+    return (
+        float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e300
+        else None
+    )
+
+
+def _degrees(ra: Any) -> Any:
+    """Return right ascension from 0 to 360; it may be given from -180."""
+    return ra + 360.0 if isinstance(ra, int | float) and -180.0 <= ra < 0.0 else ra
+
+
+def _sigma(notice: Mapping[str, Any]) -> float:
+    """Return 1 sigma [deg] of a radius, or of an ellipse: its axes, and its position angle."""
+    error = notice.get("ra_dec_error")
+    axes = [a for a in (error if isinstance(error, list) else [error])[:2] if a is not None]
+    radii = [_number(axis) or 0.0 for axis in axes]
+    if not axes or min(radii) == 0.0:
+        raise LlamaError(f"its ra_dec_error {shown(error)} is not a radius above 0")
+    contained = notice.get("containment_probability")
+    contained = 0.9 if contained is None else _number(contained)
+    if contained is None or not 0 < contained < 1:
+        raise LlamaError("its containment_probability is not between 0 and 1")
+    return math.sqrt(radii[0] * radii[-1]) / math.sqrt(-2 * math.log1p(-contained))
+
+
+def _of_voevent(content: bytes, name: str) -> Notice | None:
+    root = parse(content)
+    params = params_of(root)
+    top = {param: value for (group, param), value in params.items() if not group}
+    flags = {param: value for (group, param), value in params.items() if group == "Trigger_ID"}
+    stream = _TRACKS.get(top.get("Packet_Type", ""))
+    test = "true" in (flags.get("Test"), flags.get("InternalTest"))
+    if stream is None or root.get("role") != "observation" or test:
+        return None
+    gps, sent = (
+        _time(text(root, place)) for place in ("{*}WhereWhen//{*}ISOTime", "{*}Who/{*}Date")
+    )
+    retracted = flags.get("Retraction") == "true"
+    if sent is None:
+        sent = math.inf if retracted else -math.inf if gps is None else gps
+    key = (int(top["run_id"]), int(top["event_id"])) if "run_id" in top else None
+    bare = Notice(key, (sent, _read(top, "Rev") or 0.0, name), gps)
+    if retracted and key is not None:
+        return bare
+    if gps is None or key is None:
+        return unusable(name, "it has no time or no event_id", bare)
+    energy, far = _read(top, "energy"), _read(top, "FAR")
+    try:
+        row = {
+            "ra": text(root, "{*}WhereWhen//{*}Position2D/{*}Value2/{*}C1"),
+            "dec": text(root, "{*}WhereWhen//{*}Position2D/{*}Value2/{*}C2"),
+            "sigma": float(top["src_error_90"]) / PER_SIGMA["r90"],
+            "energy": energy and energy * 1e3,  # TeV, whatever old descriptions say
+            "p_astro": _read(top, "signalness"),
+            "far_hz": far and far / _YEAR_S,
+        }
+        problem = None
+        if energy is None and "energy" in top:
+            said = shown(top["energy"])
+            problem = f"notice {name} of IceCube: energy {said} is taken as not known"
+        return Notice(key, bare.order, gps, _row(row, key, gps, stream, name), problem)
+    except BROKEN as error:
+        return unusable(name, str(error), bare)
+
+
+def _read(params: Mapping[str, str], name: str) -> float | None:
+    """Return a parameter that is a number, None if it is not there or not one."""
+    try:
+        return _number(float(params[name]))
+    except (KeyError, ValueError):
+        return None  # the statistic can do without
+
+
+def _row(
+    row: dict[str, Any], key: Key | None, gps: float, stream: str, name: str
+) -> dict[str, Any]:
+    numbers = {"run": key[0], "event": key[1]} if isinstance(key, tuple) else {}
+    whole = row | numbers | {"gps": gps, "mjd": float(gps_to_mjd(gps)), "type": "alert"}
+    if isinstance(key, str):
+        whole["id"] = key
+    if not whole["energy"]:
+        whole["energy"] = None
+    return check_rows([whole | {"stream": stream, "notice": name}], name)[0]
