@@ -1,6 +1,7 @@
 """What is no sky map: one clear sentence each, and never another exception."""
 
 import gzip
+import io
 import json
 import math
 import re
@@ -9,12 +10,13 @@ import zlib
 import numpy as np
 import pytest
 from alert_samples import outcome
+from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sky_samples import fits_map, flat, flat_columns, multiorder, pixel_list, random_tiles
 
 from llama.errors import LlamaError
-from llama.sky import read, read_skymap
+from llama.sky import read_skymap, unpack
 
 TILES = random_tiles(seed=2, finest=3)
 GOOD = multiorder(TILES, DISTMEAN=150.0, DISTSTD=40.0, CREATOR="BAYESTAR")
@@ -139,10 +141,14 @@ def test_the_page_that_is_named_bayestar(shared_data):
 
 @pytest.mark.parametrize("content", [GOOD, flat(TILES, width=64)], ids=["multi-order", "flat"])
 def test_a_truncated_map_is_refused_wherever_it_is_cut(content):
-    cuts = {0, 1, 8, 9, 80, *range(0, len(content), 997), *range(0, len(content), 2880)}
+    with fits.open(io.BytesIO(content)) as hdus:
+        end = hdus[1].fileinfo()["datLoc"] + hdus[1].header["NAXIS1"] * hdus[1].header["NAXIS2"]
+    cuts = {0, 1, 8, 9, 80, *range(0, end, 997), *range(0, end, 2880), end - 1}
     for cut in sorted(cuts):
         sentence(content[:cut])
-    sentence(content[:-1])
+    whole = read_skymap(content, "map.fits")
+    for fill in (content[:end], content[:-1], content + b"\n"):
+        np.testing.assert_array_equal(read_skymap(fill, "map.fits").prob, whole.prob)
 
 
 def test_a_truncated_gzip_file_is_refused_wherever_it_is_cut():
@@ -155,7 +161,7 @@ def test_a_truncated_gzip_file_is_refused_wherever_it_is_cut():
 
 
 def test_a_file_that_grows_without_end_is_refused(monkeypatch):
-    monkeypatch.setattr(read, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(unpack, "MAX_BYTES", 100_000)
     bomb = zlib.compressobj(wbits=31)
     packed = bomb.compress(bytes(1_000_000)) + bomb.flush()
     assert "larger than" in sentence(packed)

@@ -38,10 +38,12 @@ def create_event(
     """
     if role == "observation" and alert.test_reason:
         raise LlamaError(f"{alert.graceid} can only be a test: {alert.test_reason}; use role test")
+    from llama.sky.check import check_skymap  # imports slowly
+
     if skymap is not None:
-        _check_skymap(skymap[1], skymap[0])
+        check_skymap(skymap[1], skymap[0])
     elif alert.skymap is not None:
-        _check_skymap(alert.skymap, f"the map in the alert of {alert.graceid}")
+        check_skymap(alert.skymap, f"the map in the alert of {alert.graceid}")
     if neutrinos is not None:
         from llama.neutrinos.given import read_given
 
@@ -76,9 +78,3 @@ def _read_old(event_dir: Path, force: bool) -> dict[str, Any] | None:
         if force:
             return None
         raise
-
-
-def _check_skymap(content: bytes, name: str) -> None:
-    from llama.sky import read_skymap
-
-    read_skymap(content, name)

@@ -8,7 +8,6 @@ import io
 import math
 import re
 import warnings
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,18 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
+from llama.sky.table import DISTANCE, INDEX, PROBABILITY, one_table
 from llama.sky.tiles import SkyTiles, merge_equal_siblings
 
-MAX_BYTES = 1 << 31  # NSIDE 2048 with four double columns is 1.6 GB
 SUM_TOLERANCE = 1e-3  # published maps sum to 1 within 1e-6; single precision needs more
 
-_PROBABILITY = ("PROB", "PROBABILITY", "PROBDENSITY")
-_LAYERS = 2  # of gzip; maps gzipped twice are seen in the wild
 _MAX_ORDER = 29
 _FARTHEST_MPC = 1e8  # numbers beyond are no distances; published ones stay below 1e6
 
-_INDEX = ("UNIQ", "PIXEL", "IPIX")
-_DISTANCE = ("DISTMU", "DISTSIGMA", "DISTNORM")
 _META = {
     "CREATOR": "creator",
     "INSTRUME": "instruments",
@@ -46,13 +41,13 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
     name: shown in errors. LlamaError, one sentence, for anything that is not a map of
     probabilities in equatorial coordinates that sum to 1 within 1e-3.
     """
-    header, columns = _read_table(_decompress(content, name), name)
+    header, columns = _read_table(one_table(content, name), name)
     if str(header.get("COORDSYS", "C")).strip().upper()[:1] not in ("C", "Q", "I", ""):
         raise LlamaError(
             f"{name} has COORDSYS {header['COORDSYS']!r}; "
             "LLAMA needs equatorial coordinates (C), rotate the map"
         )
-    probability = next(key for key in _PROBABILITY if key in columns)
+    probability = next(key for key in PROBABILITY if key in columns)
     ordering = str(header.get("ORDERING", "")).strip().upper()
     if "UNIQ" in columns and ordering in ("NUNIQ", "UNIQ"):
         order, ipix = _from_uniq(columns["UNIQ"], name)
@@ -61,7 +56,7 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
             values["density"] /= _area(order)
     elif ordering in ("NESTED", "NEST", "RING"):
         explicit = next((columns[key] for key in ("PIXEL", "IPIX") if key in columns), None)
-        columns = {key: columns[key] for key in (probability, *_DISTANCE) if key in columns}
+        columns = {key: columns[key] for key in (probability, *DISTANCE) if key in columns}
         nside = _nside(header, explicit, columns[probability].size, name)
         # large maps are mostly equal siblings: what is merged first need not be looked at
         order, ipix, columns = _from_flat(nside, explicit, columns, ring=ordering == "RING")
@@ -74,34 +69,6 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
             "it must be NUNIQ, NESTED or RING, correct the header"
         )
     return _assemble(order, ipix, values, header, name)
-
-
-def _decompress(content: bytes, name: str) -> bytes:
-    for _ in range(_LAYERS):
-        if content[:2] != b"\x1f\x8b":
-            break
-        try:
-            unzip = zlib.decompressobj(wbits=31)
-            content, rest = unzip.decompress(content, MAX_BYTES), unzip.unconsumed_tail
-        except zlib.error as error:
-            raise LlamaError(
-                f"{name} is a broken gzip file ({error}); download the map again"
-            ) from error
-        if rest:
-            raise LlamaError(
-                f"{name} is larger than {MAX_BYTES >> 30} GiB; give the multi-order map"
-            )
-        if not unzip.eof:
-            raise LlamaError(f"{name} is a gzip file cut short; download the map again")
-    if content[:2] == b"\x1f\x8b":
-        raise LlamaError(f"{name} is gzipped more than {_LAYERS} times; unpack it with gunzip")
-    if content[:9] != b"SIMPLE  =":
-        start = content[:200].lstrip().lower()
-        kind = (
-            "an HTML page" if start.startswith((b"<!doctype html", b"<html")) else "not a FITS file"
-        )
-        raise LlamaError(f"{name} is {kind}, not a sky map; download the FITS file again")
-    return content
 
 
 def _read_table(content: bytes, name: str) -> tuple[dict[str, Any], Columns]:
@@ -117,24 +84,24 @@ def _read_table(content: bytes, name: str) -> tuple[dict[str, Any], Columns]:
                     raise LlamaError(f"{name} has no binary table; give a HEALPix sky map")
                 names = [{str(n).upper(): n for n in table.columns.names} for table in tables]
                 which = next(
-                    (i for i, found in enumerate(names) if found.keys() & {*_PROBABILITY}), 0
+                    (i for i, found in enumerate(names) if found.keys() & {*PROBABILITY}), 0
                 )
                 header, data = tables[which].header, _rows(tables[which], content)
                 wanted = ("COORDSYS", "ORDERING", "NSIDE", *_META, *_MOMENTS)
                 keys = {key: header[key] for key in wanted if key in header}
                 columns = {
                     key: np.asarray(data[names[which][key]])
-                    for key in (*_PROBABILITY, *_INDEX, *_DISTANCE)
+                    for key in (*PROBABILITY, *INDEX, *DISTANCE)
                     if key in names[which]
                 }
-    except LlamaError:
+    except (LlamaError, MemoryError):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:120]
         raise LlamaError(
             f"{name} is a broken or truncated FITS file ({reason}); download the map again"
         ) from error
-    if not columns.keys() & {*_PROBABILITY}:
+    if not columns.keys() & {*PROBABILITY}:
         raise LlamaError(
             f"{name} has no probability column (PROB or PROBDENSITY), "
             f"only {', '.join(names[which])[:80]}; give a sky map"
@@ -158,10 +125,10 @@ def _checked(columns: Columns, name: str) -> Columns:
     """Return the columns one pixel a row; indices are int64, all others as they are stored."""
     checked: Columns = {}
     for key, column in columns.items():
-        if column.dtype.kind not in ("iu" if key in _INDEX else "iuf"):
+        if column.dtype.kind not in ("iu" if key in INDEX else "iuf"):
             raise LlamaError(f"{name} has no numbers in column {key}; download the map again")
         # O3 maps store UNIQ unsigned
-        checked[key] = (column.astype(np.int64) if key in _INDEX else column).reshape(-1)
+        checked[key] = (column.astype(np.int64) if key in INDEX else column).reshape(-1)
     sizes = {column.size for column in checked.values()}
     if len(sizes) != 1:
         raise LlamaError(f"{name} has columns of different length; download the map again")
@@ -176,8 +143,8 @@ def _values(columns: Columns, probability: str, name: str) -> Columns:
         raise LlamaError(f"{name} has probabilities that are not finite; download the map again")
     if (values["density"] < 0).any():
         raise LlamaError(f"{name} has negative probabilities; download the map again")
-    if all(key in columns for key in _DISTANCE):
-        mu, sigma, norm = (columns[key].astype(float) for key in _DISTANCE)
+    if all(key in columns for key in DISTANCE):
+        mu, sigma, norm = (columns[key].astype(float) for key in DISTANCE)
         # a tile without a distance has distmu = inf, distnorm = 0; NaN compares false
         known = (abs(mu) < _FARTHEST_MPC) & (sigma > 1e-3) & (sigma < _FARTHEST_MPC)
         known &= (mu > -1e4 * sigma) & (norm > 0) & (norm < math.inf)
