@@ -79,7 +79,7 @@ def bombs():
             "larger than",
         ),
         "axes without number": (
-            cards("SIMPLE  =  T", "BITPIX  = 8", "NAXIS   = 999999999999"), "NAXIS1 is ''",
+            cards("SIMPLE  =  T", "BITPIX  = 8", "NAXIS   = 999999999999"), "no binary table",
         ),
         "packed image": (
             PRIMARY + table(1, 8, *COLUMN, "ZIMAGE  = T", "ZNAXIS1 = 999999999"),

@@ -68,6 +68,7 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
             f"{name} has ORDERING {ordering!r}; "
             "it must be NUNIQ, NESTED or RING, correct the header"
         )
+    del columns  # with the file behind them: a fourth of the memory at the peak
     return _assemble(order, ipix, values, header, name)
 
 

@@ -144,7 +144,7 @@ def _merged(
     same = [c for key, c in table.cards if not (_LAYOUT.fullmatch(key) or _FLAT.fullmatch(key))]
     sizes = {"NAXIS1": form.itemsize, "NAXIS2": ipix.size, "PCOUNT": 0}
     sizes |= {"TFIELDS": 1 + len(wanted)}
-    return table_file(sizes, [*cards, *same], memoryview(data.view("u1")))
+    return table_file(sizes, [*cards, *same], data.view("u1").data)
 
 
 def _nested_blocks(
