@@ -29,9 +29,8 @@ def hostile() -> list[bytes]:
     maps.append(flat(512, 4))  # as large as it says, and good
     alerts = [alert(number, content) for number, content in enumerate(maps)]
     start = gwalert_bytes()[:-1]
-    for piece in (b"[],", b"{},", b"0,", b'"",'):
-        alerts.append(start + b', "x": [' + piece * (7_000_000 // len(piece)) + b"0]}")
-    return alerts
+    pieces = [piece * (7_000_000 // len(piece)) for piece in (b"[],", b'{"":0},')]
+    return alerts + [start + b', "x": [' + piece + b"0]}" for piece in pieces]
 
 
 def feed(output: Path, contents: list[bytes], offset: int) -> int:
