@@ -24,9 +24,8 @@ def alert(number: int, skymap: bytes) -> bytes:
 
 def hostile() -> list[bytes]:
     """Alerts whose maps, or whose JSON, are larger than they look."""
-    maps = [content for content, _ in bombs().values() if len(content) < 100_000]
+    maps = [content for content, _ in bombs().values() if len(content) < 100_000][:10]
     maps.append(flat(512, 4))  # as large as it says, and good
-    assert len(maps) > 10
     alerts = [alert(number, content) for number, content in enumerate(maps)]
     start = gwalert_bytes()[:-1]
     pieces = [piece * (3_000_000 // len(piece)) for piece in (b"[],", b'{"":0},')]
@@ -39,8 +38,7 @@ def feed(output: Path, contents: list[bytes], offset: int) -> int:
         Record(topic="igwn.gwalert", content=content, partition=0, offset=offset + number)
         for number, content in enumerate(contents)
     ]
-    for record in records:
-        Spool(output).keep([record])
+    Spool(output).keep(records)
     return sum(taken.quarantined for taken in take_over(output, "TRIGGERED_TEST"))
 
 
