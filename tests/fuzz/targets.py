@@ -23,6 +23,7 @@ CORPUS = Path(__file__).parent / "corpus"
 sys.path.insert(0, str(CLONE / "tests/unit"))
 
 from alert_samples import gwalert_bytes, skymap_fits, voevent  # noqa: E402
+from bombs import bombs  # noqa: E402
 from event_samples import neutrino  # noqa: E402
 from test_neutrinos_gcn import notice as json_notice  # noqa: E402
 from test_neutrinos_gcn import voevent as classic_notice  # noqa: E402
@@ -116,13 +117,17 @@ TARGETS: dict[str, Target] = {
 }
 
 
+@cache
 def samples(name: str) -> list[bytes]:
     """Return inputs that the target accepts, or nearly so."""
     made: dict[str, Callable[[], list[bytes]]] = {
         "voevent": lambda: [voevent()],
         "gwalert": lambda: [gwalert_bytes()],
         "icecube_notice": lambda: [json.dumps(json_notice()).encode(), classic_notice()],
-        "skymap": lambda: [skymap_fits(), gzip.compress(skymap_fits(), mtime=0)],
+        "skymap": lambda: [
+            *[skymap_fits(), gzip.compress(skymap_fits(), mtime=0)],
+            *[content for content, _ in bombs().values() if len(content) < 20_000],
+        ],
         "neutrinos": lambda: [
             b"mjd,ra,dec,sigma,energy\n58598.34589,60.0,25.0,0.8,5000.0\n",
             json.dumps([neutrino()]).encode(),
