@@ -140,9 +140,10 @@ def test_a_thousand_neutrinos_cost_no_more_than_fifty(tmp_path, figures):
     listed = [sample.neutrino_list(events) for events in (few, many)]
     for name, neutrinos in zip(("few", "many"), listed, strict=True):
         draw(tmp_path, sample.refined_map(), neutrinos, name=name)
+    figures = figures[::2]  # each is saved as png and as pdf
     counts = [len(figure.findobj(type(figure.texts[0]))) for figure in figures]
-    assert counts[0] == counts[1]
+    assert counts[1] <= counts[0] + 1  # one note
     lines = [sum(len(axes.lines) for axes in figure.axes) for figure in figures]
-    assert lines[1] <= lines[0] + 1  # all the others
+    assert lines[1] == lines[0] + 1  # all the others
     assert "701" in sample.words(figures[1])
     assert "Circles: the 50 of 1,000 nearest in time." in "\n".join(sample.words(figures[1]))
