@@ -1,7 +1,9 @@
 """Reading from the network: every wait ends, only reading is repeated, sizes are limited."""
 
+import contextlib
 import json
-import time
+import socket
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -9,6 +11,8 @@ import requests
 import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Retry
 
 from llama.errors import LlamaError
@@ -16,6 +20,10 @@ from llama.errors import LlamaError
 TIMEOUT_S = (5.0, 30.0)  # to connect, between two packets; the libraries wait for ever
 PAUSE_S = 0.2  # before the second repetition; doubled before each later one
 DEADLINE_S = 600.0  # for one body, so that a server that sends a byte now and then ends too
+ANSWER_BYTES = 1 << 16  # of an answer that is only looked at
+_ANSWER_S = 30.0  # for the body of such an answer
+_PROGRESS_S = 5.0  # between two packets of it
+_HEADERS_S = 60.0  # for status and headers, however they drip
 _READING = frozenset({"GET", "HEAD"})
 _PASSING = (408, 429, 500, 502, 503, 504)
 _LONGEST_PAUSE_S = 30.0
@@ -36,6 +44,59 @@ class _Retry(Retry):
         return None if pause_s is None else min(pause_s, _LONGEST_PAUSE_S)
 
 
+class _Watch:
+    """Ends an exchange that takes longer than `limit_s`: reading from `socket` fails then."""
+
+    def __init__(self, sock: socket.socket | None, limit_s: float) -> None:
+        self.expired = False
+        self._sock = sock
+        self._timer = threading.Timer(limit_s, self._expire)
+        self._timer.daemon = True
+
+    def _expire(self) -> None:
+        self.expired = True
+        if self._sock is not None:
+            with contextlib.suppress(OSError):  # not TLS's own, which another thread is reading
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def __enter__(self) -> "_Watch":
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+
+def _watched(connection: HTTPConnection, read: Callable[[], Any]) -> Any:
+    """Return the answer, whose headers come in time, with the socket that its body comes from."""
+    sock = connection.sock
+    with _Watch(sock, _HEADERS_S) as watch:
+        answer = read()
+    if watch.expired:  # headers that are cut off look whole
+        answer.close()
+        raise TimeoutError(f"status and headers took more than {_HEADERS_S:g} s")
+    answer.llama_sock = sock
+    return answer
+
+
+class _Connection(HTTPConnection):
+    def getresponse(self) -> Any:
+        return _watched(self, super().getresponse)
+
+
+class _SecureConnection(HTTPSConnection):
+    def getresponse(self) -> Any:
+        return _watched(self, super().getresponse)
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
 class ReadingAdapter(HTTPAdapter):  # type: ignore[misc]
     """Transport that waits at most `TIMEOUT_S` and repeats GET and HEAD, nothing else, 3 times.
 
@@ -54,6 +115,17 @@ class ReadingAdapter(HTTPAdapter):  # type: ignore[misc]
                 raise_on_status=False,
             )
         )
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Make the pools of connections, which are watched."""
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        """Make them for a proxy."""
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        return manager
 
     def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
         """Send a request; without a timeout of its own it gets `TIMEOUT_S`."""
@@ -82,21 +154,43 @@ def read_again(read: Callable[[], T]) -> T:
     return attempts(read)
 
 
-def body(raw: Any, max_bytes: int) -> bytes:
-    """Return the decoded body of a urllib3 response; `ValueError` above `max_bytes` or too slow."""
+def body(
+    raw: Any, max_bytes: int, limit_s: float = DEADLINE_S, progress_s: float | None = None
+) -> bytes:
+    """Return the decoded body of a urllib3 response; `ValueError` above `max_bytes` or too slow.
+
+    limit_s: for all of it; progress_s: between two packets, if not the request's own limit.
+    """
     content = bytearray()
-    end = time.monotonic() + DEADLINE_S
+    sock = getattr(raw, "llama_sock", None)
+    if sock is not None and progress_s is not None:
+        sock.settimeout(progress_s)
     try:
-        for chunk in raw.stream(1 << 16, decode_content=True):
-            content += chunk
-            if len(content) > max_bytes:
-                raise ValueError(f"the answer has more than {max_bytes:,} bytes")
-            if time.monotonic() > end:
-                raise ValueError(f"the answer took more than {DEADLINE_S:g} s")
+        with _Watch(sock, limit_s) as watch:
+            try:
+                for chunk in raw.stream(min(1 << 16, max_bytes + 1), decode_content=True):
+                    content += chunk
+                    if len(content) > max_bytes:
+                        raise ValueError(f"the answer has more than {max_bytes:,} bytes")
+                    if watch.expired:
+                        break
+            except (urllib3.exceptions.HTTPError, OSError):
+                if not watch.expired:
+                    raise
+        if watch.expired:
+            raise ValueError(f"the answer took more than {limit_s:g} s")
     finally:
         raw.release_conn()
         raw.close()
     return bytes(content)
+
+
+def answer_body(raw: Any, max_bytes: int = ANSWER_BYTES) -> bytes:
+    """Return a body that is only looked at; `ValueError` above `max_bytes` or too slow."""
+    try:
+        return body(raw, max_bytes, _ANSWER_S, _PROGRESS_S)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise ValueError(f"the answer broke off ({type(error).__name__})") from error
 
 
 def parse_json(content: bytes) -> Any:

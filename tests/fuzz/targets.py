@@ -23,6 +23,7 @@ CORPUS = Path(__file__).parent / "corpus"
 sys.path.insert(0, str(CLONE / "tests/unit"))
 
 from alert_samples import gwalert_bytes, skymap_fits, voevent  # noqa: E402
+from bombs import bombs  # noqa: E402
 from event_samples import neutrino  # noqa: E402
 from gcn_samples import notice as json_notice  # noqa: E402
 from gcn_samples import voevent as classic_notice  # noqa: E402
@@ -116,6 +117,7 @@ TARGETS: dict[str, Target] = {
 }
 
 
+@cache
 def samples(name: str) -> list[bytes]:
     """Return inputs that the target accepts, or nearly so."""
     made: dict[str, Callable[[], list[bytes]]] = {
@@ -127,6 +129,7 @@ def samples(name: str) -> list[bytes]:
             gzip.compress(skymap_fits()[:5000], mtime=0)
             + gzip.compress(skymap_fits()[5000:], mtime=0),
             skymap_fits().replace(b"'sr-1    '", b"'1/deg^2 '"),
+            *[content for content, _ in bombs().values() if len(content) < 20_000],
         ],
         "neutrinos": lambda: [
             b"mjd,ra,dec,sigma,energy\n58598.34589,60.0,25.0,0.8,5000.0\n",

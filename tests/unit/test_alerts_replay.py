@@ -1,8 +1,11 @@
 """Old notices, from a directory or an archive, are heard again in the order of their dates."""
 
+import gzip
 import io
 import json
 import os
+import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -172,3 +175,87 @@ def test_what_is_no_archive_is_one_sentence(tmp_path):
         with pytest.raises(LlamaError, match=r"give a notice, a directory of them, or a tar"):
             replay(tmp_path / name, tmp_path / "out", lambda *_: None)
     assert not (tmp_path / "out").exists()
+
+
+def gzipped(path, *pieces):
+    """A gzip file of pieces (content, times), which are never held together."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for content, times in pieces:
+            for _ in range(times):
+                file.write(content)
+    return path
+
+
+def member(name="x", size=0, kind=tarfile.REGTYPE, **other):
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    for key, value in other.items():
+        setattr(info, key, value)
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_is_not_unpacked_as_large_as_it_claims(tmp_path, kind):
+    header = member(size=2**32, kind=kind)
+    path = gzipped(tmp_path / "x.tar.gz", (header, 1), (bytes(2**20), 64))
+    with pytest.raises(LlamaError, match=r"a header of [0-9,]* bytes"):
+        replay(path, tmp_path / "out", lambda *_: None)
+
+
+def test_members_that_are_no_notices_are_counted_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(replay_module, "_MAX_MEMBERS", 1000)
+    directories = b"".join(member(f"d{n}", kind=tarfile.DIRTYPE) for n in range(1001))
+    path = gzipped(tmp_path / "x.tar.gz", (directories, 1), (bytes(1024), 1))
+    with pytest.raises(LlamaError, match="more than 1,000 members"):
+        replay(path, tmp_path / "out", lambda *_: None)
+
+
+def test_an_archive_is_not_unpacked_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(replay_module, "_MAX_TOTAL_BYTES", 10 * 2**20)
+    path = gzipped(tmp_path / "x.tar.gz", (member(size=2**35), 1), (bytes(2**20), 64))
+    with pytest.raises(LlamaError, match="larger than any set of notices"):
+        replay(path, tmp_path / "out", lambda *_: None)
+
+
+def test_a_sparse_member_is_no_notice(tmp_path):
+    sparse = bytearray(member("s.json", 512, tarfile.GNUTYPE_SPARSE))
+    sparse[386:410] = b"00000000000\0" + b"00000001000\0"  # offset and bytes of its only piece
+    sparse[483:495] = b"77777777777\0"  # its claimed size
+    sparse[148:156] = b" " * 8
+    sparse[148:156] = b"%06o\0 " % sum(sparse)
+    good = member("good.json", len(GW)) + GW.ljust(512, b"\0")
+    path = gzipped(
+        tmp_path / "x.tar.gz", (bytes(sparse) + GW.ljust(512, b"\0") + good, 1), (bytes(1024), 1)
+    )
+    assert replay(path, tmp_path / "out", lambda *_: None).notices == 1
+    assert heard(tmp_path / "out") == [GW]
+
+
+def test_numbers_that_are_none_are_one_sentence(tmp_path):
+    for at, text in ((124, b"-1"), (124, b"\xff" * 12), (124, b"99999999999"), (136, b"\xff" * 12)):
+        header = bytearray(member("x.json", 10))
+        header[at : at + len(text)] = text
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        path = gzipped(tmp_path / "x.tar.gz", (bytes(header) + bytes(1536), 1))
+        with pytest.raises(LlamaError):
+            replay(path, tmp_path / "out", lambda *_: None)
+
+
+def test_any_name_is_a_key(tmp_path):
+    files = {"\udcff" + "x" * 5000 + "\udcff.json": GW}
+    replay(tar(tmp_path / "x.tar.gz", files), tmp_path / "out", lambda *_: None)
+    assert heard(tmp_path / "out") == [GW]
+
+
+def test_a_bomb_in_an_archive_takes_no_memory(tmp_path):
+    header = member("x.json", 2**33)
+    path = gzipped(tmp_path / "x.tar.gz", (header, 1), (b"{" + bytes(2**20 - 1), 64))
+    script = "import sys; from pathlib import Path; from llama.alerts.replay import *\n"
+    script += "try: replay(Path(sys.argv[1]), Path(sys.argv[2]), print)\n"
+    script += "except LlamaError as error: print(error)\n"
+    script += "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    command = [sys.executable, "-c", script, str(path), str(tmp_path / "out")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "x.tar.gz" in said[0]
+    assert int(said[-1]) < 200_000  # KiB

@@ -128,3 +128,22 @@ def test_a_published_map(tmp_path, figures):
     said = sample.words(figures[0])
     assert "90 % credible region, 156 deg²" in said  # as published
     assert "It holds 93 % of the 90 % region's probability." in " ".join(said)
+
+
+def test_a_thousand_neutrinos_cost_no_more_than_fifty(tmp_path, figures):
+    """Circles and numbers of all of them had taken half a minute and more than a GB."""
+    rng = np.random.default_rng(3)
+    places = zip(rng.uniform(0, 360, 1000), rng.uniform(-90, 90, 1000), strict=True)
+    many = [sample.neutrino(k, ra, dec, dt=600.0 + k) for k, (ra, dec) in enumerate(places)]
+    many[700] |= {"dt": 3.0, "gps": many[0]["gps"] - 597.0}  # the one that takes part
+    few = many[:49] + many[700:701]
+    listed = [sample.neutrino_list(events) for events in (few, many)]
+    for name, neutrinos in zip(("few", "many"), listed, strict=True):
+        draw(tmp_path, sample.refined_map(), neutrinos, name=name)
+    figures = figures[::2]  # each is saved as png and as pdf
+    counts = [len(figure.findobj(type(figure.texts[0]))) for figure in figures]
+    assert counts[1] <= counts[0] + 1  # one note
+    lines = [sum(len(axes.lines) for axes in figure.axes) for figure in figures]
+    assert lines[1] == lines[0] + 1  # all the others
+    assert "701" in sample.words(figures[1])
+    assert "Circles: the 50 of 1,000 nearest in time." in "\n".join(sample.words(figures[1]))

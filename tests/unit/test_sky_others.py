@@ -248,7 +248,7 @@ def test_a_whole_number_that_stands_for_nothing_is_no_probability():
 
 def test_rows_that_are_wider_than_their_columns_are_refused():
     rows = np.column_stack([PROB, PROB]).astype(">f8").tobytes()
-    assert "rows of 16 bytes" in refusal(bintable([("PROB", "D")], rows))
+    assert "columns of 8 bytes in rows of 16" in refusal(bintable([("PROB", "D")], rows))
 
 
 def test_two_columns_of_one_meaning_are_refused():

@@ -12,7 +12,7 @@ from llama.errors import LlamaError
 from llama.event.names import check_graceid
 from llama.files import dump_json
 
-_MAX_BYTES = 1_000_000_000
+_MAX_BYTES = 1 << 27  # as the reader of maps has it; published ones have some MB
 _MAX_JSON_BYTES = 50_000_000
 
 

@@ -111,13 +111,13 @@ def _read_old(event_dir: Path, force: bool) -> dict[str, Any] | None:
 
 
 def _check_skymap(alert: Alert, given: tuple[str, bytes] | None) -> str | None:
-    """Read the map that would be used; return in a sentence why it looks like another event's."""
-    from llama.sky import read_skymap
+    """Check the map that would be used; return in a sentence why it looks like another event's."""
+    from llama.sky.check import check_skymap  # imports slowly
 
     name, content = given or (f"the map in the alert of {alert.graceid}", alert.skymap)
     if content is None:
         return None
-    signs = foreign_signs(read_skymap(content, name).meta, alert)
+    signs = foreign_signs(check_skymap(content, name), alert)
     if not signs:
         return None
     return f"{name} is the map of another event than {alert.graceid}: {'; '.join(signs)}"

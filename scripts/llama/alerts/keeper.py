@@ -51,8 +51,9 @@ def run_daemon(
         while not stop.is_set():
             with contextlib.suppress(RunningError), only_one(pass_lock(output_dir), COMMAND):
                 log.info("keeping events, pid %d", os.getpid())
-                import llama.sky  # noqa: F401 the first alert shall not wait for it
+                from llama.sky.check import import_reader
 
+                import_reader()  # the first alert shall not wait for it
                 Keeper(settings, choice, show).keep(stop)
         log.info("ended as asked")
 

@@ -4,6 +4,8 @@ Their files are only data: names in an archive never become paths, links and dev
 alone, and sizes are limited before anything is unpacked.
 """
 
+import bz2
+import gzip
 import json
 import lzma
 import os
@@ -15,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from llama.alerts.gwalert import MAX_BYTES
 from llama.alerts.spool import Record, Spool
@@ -25,11 +27,14 @@ from llama.topics import REPLAY
 
 _MAX_NOTICES = 1_000_000
 _BLANK, _STARTS = b"\xef\xbb\xbf \t\r\n", (b"{", b"<")
+_MAX_MEMBERS = 2_000_000  # with directories, links and what else is no notice
 _MAX_TOTAL_BYTES = 50 * 10**9
+_LONGEST_NAME = 500
 _BATCH = 20
 _BYTES_OF_BATCH = 32_000_000
 _UNREADABLE = (
     OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    ValueError, OverflowError,  # tarfile, for numbers that are none
     RuntimeError,  # zipfile, for encrypted members and unknown compression
 )  # fmt: skip
 # Top-level keys of JSON notices that tell when they were made, the first that is there counts.
@@ -85,13 +90,18 @@ def _batches(notices: list[_Notice]) -> Iterator[list[Record]]:
     size = 0
     for notice in notices:
         content = notice.path.read_bytes()
-        batch.append(Record(topic=REPLAY, content=content, key=os.fsencode(notice.name)))
+        batch.append(Record(topic=REPLAY, content=content, key=_key(notice.name)))
         size += len(content)
         if len(batch) == _BATCH or size > _BYTES_OF_BATCH:
             yield batch
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def _key(name: str) -> bytes:
+    """Return a name as the key of a record; it may be anything, and of any length."""
+    return os.fsencode(name)[-_LONGEST_NAME:]
 
 
 def _survey(path: Path, scratch: Path) -> tuple[list[_Notice], int]:
@@ -104,7 +114,7 @@ def _survey(path: Path, scratch: Path) -> tuple[list[_Notice], int]:
     try:
         for name, size, stream in _files(path):
             # what has to be unpacked, even if only to get past it
-            total += 0 if path.is_dir() else size
+            total += 0 if path.is_dir() else max(size, 512)
             if len(notices) >= _MAX_NOTICES or total > _MAX_TOTAL_BYTES:
                 raise LlamaError(f"{path} is larger than any set of notices; replay it in parts")
             with stream:
@@ -143,12 +153,57 @@ def _files(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     elif _is_notice(path):
         yield path.name, path.stat().st_size, path.open("rb")
     else:
-        # not as a stream ("r|"): that unpacks as much as the archive wants at once
-        with tarfile.open(path, "r:*") as tar:
-            for member in tar:
-                stream = tar.extractfile(member) if member.isreg() else None
-                if stream is not None and not is_litter(member.name):
+        with (
+            _unpacked(path) as unpacked,
+            tarfile.open(fileobj=_bounded(unpacked), mode="r:") as tar,
+        ):
+            for count, member in enumerate(tar):
+                if count >= _MAX_MEMBERS:
+                    raise tarfile.ReadError(f"it has more than {_MAX_MEMBERS:,} members")
+                cast(Any, tar).members.clear()  # it would keep a description of every one
+                plain = member.isreg() and not member.issparse() and not is_litter(member.name)
+                stream = tar.extractfile(member) if plain else None
+                if stream is not None:
                     yield member.name, member.size, stream
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        start = file.read(6)
+    if start.startswith(b"\x1f\x8b"):
+        return cast(IO[bytes], gzip.open(path))
+    if start.startswith(b"BZh"):
+        return cast(IO[bytes], bz2.open(path))
+    if start.startswith(b"\xfd7zXZ"):
+        return cast(IO[bytes], lzma.open(path))
+    return path.open("rb")
+
+
+def _bounded(file: IO[bytes]) -> IO[bytes]:
+    return cast(IO[bytes], _Bounded(file))
+
+
+class _Bounded:
+    """An unpacked archive that gives as much at once as notices have, whatever a header claims."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """Return `size` bytes."""
+        if not 0 <= size <= 2 * MAX_BYTES:
+            raise tarfile.ReadError(f"it has a header of {size:,} bytes")
+        return self._file.read(size)
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        """Go on, or back."""
+        if place > _MAX_TOTAL_BYTES:
+            raise tarfile.ReadError("it is larger than any set of notices")
+        return self._file.seek(place, whence)
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._file.tell()
 
 
 def _is_notice(path: Path) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llama.settings import Settings
 
 PROG = "skymap_info"
-_MAX_SKYMAP_BYTES = 2_000_000_000
+_MAX_SKYMAP_BYTES = 1 << 27  # as the reader has it: published maps have some MB
 _MAX_NEUTRINO_BYTES = 20_000_000
 _ANSWERS = {
     **dict.fromkeys(("real", "observation", "yes", "y"), "observation"),

@@ -1,17 +1,20 @@
 """What is drawn on the sky map: neutrinos with error circles, the best direction, the legend."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from llama.figures.geometry import Floats, circle
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches
-from llama.figures.text import R90_PER_SIGMA, area_text, best_direction, in_window
+from llama.figures.text import R90_PER_SIGMA, area_text, best_direction, in_window, time_difference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+MOST_CIRCLES = 50  # more hide the map, and each costs time and memory
 
 # From RA and Dec in degrees to the coordinates of a panel, NaN where a line is cut.
 Project = Callable[[Floats, Floats], tuple[Floats, Floats]]
@@ -32,6 +35,8 @@ _OUT: dict[str, Any] = {
     "mew": 0.9,
     "ls": "none",
 }
+# What is left of a neutrino where there are too many for circles.
+_POINT: dict[str, Any] = {"marker": ".", "ms": 2, "color": ASIDE, "ls": "none", "zorder": 3}
 
 
 def _best() -> dict[str, Any]:
@@ -50,11 +55,29 @@ def halo(width: float = 2.2) -> list[Any]:
     return [withStroke(linewidth=width, foreground="white")]
 
 
+def with_circle(events: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> list[int]:
+    """Return which neutrinos are drawn with their circles, nearest in time if there are many."""
+
+    def distance(at: int) -> tuple[bool, float]:
+        dt_s = time_difference(events[at], info)
+        return not in_window(events[at], info), math.inf if dt_s is None else abs(dt_s)
+
+    return sorted(sorted(range(len(events)), key=distance)[:MOST_CIRCLES])
+
+
 def draw_neutrinos(
     axes: "Axes", project: Project, events: list[Mapping[str, Any]], info: Mapping[str, Any]
 ) -> None:
-    """Draw numbered neutrinos with their 90 % error circles on one panel."""
-    for count, event in enumerate(events, start=1):
+    """Draw neutrinos on one panel: `MOST_CIRCLES` with number and 90 % circle, others as points."""
+    whole = with_circle(events, info)
+    points = [event for at, event in enumerate(events) if at not in whole]
+    if points:
+        x, y = project(
+            *(np.array([float(event[key]) for event in points]) for key in ("ra", "dec"))
+        )
+        axes.plot(x, y, **_POINT)
+    for at in whole:
+        event, count = events[at], at + 1
         ra, dec = float(event["ra"]), float(event["dec"])
         x, y = project(np.array([ra]), np.array([dec]))
         takes_part = in_window(event, info)
@@ -121,6 +144,8 @@ def draw_legend(
     ]
     taking_part = [in_window(event, info) for event in events]
     notes = ["Numbers: rows of the neutrino table." if events else "No neutrino in the list."]
+    if len(events) > MOST_CIRCLES:
+        notes.append(f"Circles: the {MOST_CIRCLES} of {len(events):,} nearest in time.")
     if any(taking_part):
         handles.append(Line2D([], [], **_IN, label="neutrino, less than 500 s from the wave"))
     if not all(taking_part):

@@ -93,7 +93,7 @@ class GraceDBLog:
                 filecontents=None if file is None else file.encode(),
                 tag_name=list(TAGS),
             )
-            row = web.parse_json(web.body(answer.raw, _MAX_BYTES))
+            row = web.parse_json(web.answer_body(answer.raw))
             return _identity(content["graceid"], row)
 
     @contextlib.contextmanager

@@ -1,11 +1,9 @@
 """Slack: a message per event, its figures and all later messages in the thread below it."""
 
-import http.client
 import json
-import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,9 @@ from llama.publish.result import Result
 TIMEOUT_S = 30
 FIGURES = ("coinc_skymap_lvc-i3.png", "coinc_scatter_lvc-i3.png")
 _EVENT_TYPE = "llama_publication"
+_MAX_BYTES = 1 << 22  # of a page of 200 messages; all other answers are far smaller
+_MAX_PAGES = 1000
+_LATER = "it is tried again at the next run"
 _EARLIER_S = 3600  # clocks of Slack and of this machine may differ by so much
 # Errors with which Slack does not say that nothing has happened.
 _UNCLEAR = ("internal_error", "fatal_error", "service_unavailable", "request_timeout")
@@ -46,7 +47,9 @@ class Slack:
     """One Slack channel, by its id."""
 
     def __init__(self, destination: str) -> None:
-        from slack_sdk import WebClient
+        import requests
+
+        from llama.web import ReadingAdapter
 
         token = secret("SLACK_TOKEN")
         if not token:
@@ -55,11 +58,9 @@ class Slack:
                 "by LoadCredential"
             )
         self._channel, self._secret = destination, token
-        # no retries: the library's own resend what may have arrived
-        quiet = logging.Logger(__name__, logging.CRITICAL)  # errors are ours to tell
-        self._client = WebClient(
-            token, timeout=TIMEOUT_S, retry_handlers=[], base_url=_base_url(), logger=quiet
-        )
+        self._base_url, self._session = _base_url(), requests.Session()
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, ReadingAdapter())
 
     def find(self, post: Post) -> Found | None:
         """Look for message and figures; a message without all its figures is not whole."""
@@ -72,7 +73,7 @@ class Slack:
         ts, posted = self._message(post), False
         if ts is None:
             answer = self._call(
-                self._client.chat_postMessage,
+                "chat.postMessage",
                 channel=self._channel,
                 text=content["text"],
                 thread_ts=post.refers_to,
@@ -85,14 +86,7 @@ class Slack:
             posted = True
         try:
             for figure in self._missing(post, ts):
-                self._call(
-                    self._client.files_upload_v2,
-                    channel=self._channel,
-                    thread_ts=post.refers_to or ts,
-                    file=figure["path"],
-                    filename=figure["name"],
-                    title=figure["name"],
-                )
+                self._upload(figure, post.refers_to or ts)
         except NotSentError as error:
             if posted:  # Slack may show it only in a moment
                 raise LlamaError(str(error)) from error
@@ -101,16 +95,24 @@ class Slack:
 
     def say(self, text: str) -> None:
         """Post a message of its own, which may arrive twice if it is repeated."""
-        self._call(
-            self._client.chat_postMessage, channel=self._channel, text=text, unfurl_links=False
-        )
+        self._call("chat.postMessage", channel=self._channel, text=text, unfurl_links=False)
+
+    def _upload(self, figure: dict[str, str], thread_ts: str) -> None:
+        """Put a figure into a thread, in the three steps that Slack wants."""
+        content, name = Path(figure["path"]).read_bytes(), figure["name"]
+        place = self._call("files.getUploadURLExternal", filename=name, length=len(content))
+        # the address is the permission
+        status, _ = self._post(str(place.get("upload_url")), data=content, headers={})
+        if status != 200:
+            raise LlamaError(f"Slack answered {status} for {name}; it is tried again")
+        files = json.dumps([{"id": place.get("file_id"), "title": name}])
+        where = {"channel_id": self._channel, "thread_ts": thread_ts}
+        self._call("files.completeUploadExternal", files=files, **where)
 
     def _message(self, post: Post) -> str | None:
         """Return the time stamp of the message with the key, None if there is none."""
         found = (
-            message
-            for message in self._messages(post, post.refers_to)
-            if (message.get("metadata") or {}).get("event_payload", {}).get("key") == post.key
+            message for message in self._messages(post, post.refers_to) if _key(message) == post.key
         )
         return next((str(message["ts"]) for message in found), None)
 
@@ -131,38 +133,70 @@ class Slack:
         """Return the messages of the channel, or of a thread, since the post was prepared."""
         about: dict[str, Any] = {"channel": self._channel, "include_all_metadata": True}
         about |= {"limit": 200, "oldest": f"{post.since - _EARLIER_S:.6f}"}
-        read: Callable[..., Any] = self._client.conversations_history
+        method = "conversations.history"
         if thread_ts is not None:
-            read, about = self._client.conversations_replies, about | {"ts": thread_ts}
+            method, about = "conversations.replies", about | {"ts": thread_ts}
         messages: list[dict[str, Any]] = []
-        cursor = None
+        cursors: set[str] = set()
         while True:
-            answer = self._call(read, cursor=cursor, **about)
-            messages += answer.get("messages") or []
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            answer = self._call(method, **about)
+            page, more = answer.get("messages"), answer.get("response_metadata")
+            messages += [m for m in (page or []) if isinstance(m, dict)]
+            cursor = more.get("next_cursor") if isinstance(more, dict) else None
             if not cursor:
                 return messages
+            if cursor in cursors or len(cursors) >= _MAX_PAGES:
+                raise LlamaError(f"Slack does not end its list of messages ({method}); {_LATER}")
+            cursors.add(cursor)
+            about["cursor"] = cursor
 
-    def _call(self, method: Callable[..., Any], **arguments: Any) -> Any:
-        from slack_sdk.errors import SlackApiError, SlackClientError
+    def _call(self, method: str, **fields: Any) -> dict[str, Any]:
+        """Return the answer of a method of Slack's Web API."""
+        from llama.web import parse_json
 
+        headers = {"Authorization": f"Bearer {self._secret}"}
+        given = {name: value for name, value in fields.items() if value is not None}
+        form: dict[str, Any] = {"json": given}
+        if method != "chat.postMessage":  # others know only forms
+            form = {"data": {k: int(v) if v is True else v for k, v in given.items()}}
+        status, content = self._post(self._base_url + method, headers=headers, **form)
         try:
-            return method(**arguments)
-        except SlackApiError as error:
-            answer = error.response
-            said = answer.get("error") if isinstance(answer.get("error"), str) else None
-            status = getattr(answer, "status_code", None) or answer.get("status")
-            what = f"Slack refused ({said or status}); it is tried again at the next run"
-            if said in ("missing_scope", "not_in_channel", "channel_not_found"):
-                what += ", once the bot is in the channel and may read and write in it"
-            clear = (said and said not in _UNCLEAR) or status == 429
-            raise (NotSentError if clear else LlamaError)(what) from None
-        except (SlackClientError, OSError, http.client.HTTPException, ValueError) as error:
+            answer = parse_json(content)
+        except ValueError:
+            answer = None
+        found = answer if isinstance(answer, dict) else {}
+        if status == 200 and found.get("ok") is True:
+            return found
+        said = found.get("error") if isinstance(found.get("error"), str) else None
+        named = re.sub(r"\W+", " ", str(said or status), flags=re.ASCII)[:60]
+        what = f"Slack refused ({named}); {_LATER}"
+        if said in ("missing_scope", "not_in_channel", "channel_not_found"):
+            what += ", once the bot is in the channel and may read and write in it"
+        clear = (said and said not in _UNCLEAR) or status == 429
+        raise (NotSentError if clear else LlamaError)(what)
+
+    def _post(self, address: str, **options: Any) -> tuple[int, bytes]:
+        """Return status and body of the answer to a POST, which is never repeated."""
+        import requests
+
+        from llama.web import answer_body
+
+        limits = {"timeout": (5.0, TIMEOUT_S), "allow_redirects": False, "stream": True}
+        try:
+            with self._session.post(address, **limits, **options) as answer:
+                return answer.status_code, answer_body(answer.raw, _MAX_BYTES)
+        except (requests.RequestException, ValueError) as error:
             reason = " ".join(str(error).replace(self._secret, "***").split())[:100]
             raise LlamaError(
-                f"Slack cannot be reached or broke off ({type(error).__name__}: {reason}); "
-                "it is tried again at the next run"
+                f"Slack cannot be reached or broke off ({type(error).__name__}: {reason}); {_LATER}"
             ) from None
+
+
+def _key(message: dict[str, Any]) -> object:
+    """Return the key that a message of ours has among its metadata."""
+    metadata = message.get("metadata")
+    payload = metadata.get("event_payload") if isinstance(metadata, dict) else None
+    return payload.get("key") if isinstance(payload, dict) else None
 
 
 def _base_url() -> str:

@@ -8,8 +8,6 @@ from llama.files import dump_json
 from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
 
-_MAX_BYTES = 1_000_000
-
 
 def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     """Return the JSON that is posted."""
@@ -35,11 +33,11 @@ class Webhook:
 
     def find(self, post: Post) -> Found | None:
         """Ask for the message; 404 says that it has not arrived."""
-        answer = self._ask("GET", params={"key": post.key})
-        if answer.status_code == 404:
-            return None
-        if answer.status_code == 200:
-            return Found(self._identity(answer))
+        with self._ask("GET", params={"key": post.key}) as answer:
+            if answer.status_code == 404:
+                return None
+            if answer.status_code == 200:
+                return Found(self._identity(answer))
         raise LlamaError(
             f"the webhook {self._url} answered {answer.status_code} when asked for a message; it "
             "must answer GET ?key=KEY with 404 or with JSON that has an id; see docs/publishing.md"
@@ -48,9 +46,9 @@ class Webhook:
     def send(self, post: Post) -> str:
         """Post the message."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": post.key}
-        answer = self._ask("POST", data=post.payload, headers=headers)
-        if answer.status_code in (200, 201):
-            return self._identity(answer)
+        with self._ask("POST", data=post.payload, headers=headers) as answer:
+            if answer.status_code in (200, 201):
+                return self._identity(answer)
         message = f"the webhook {self._url} answered {answer.status_code}; it is tried again later"
         # what refuses has not taken it; a gateway's 5xx says nothing about who is behind it
         refused = 300 <= answer.status_code < 500 and answer.status_code != 408
@@ -61,7 +59,9 @@ class Webhook:
 
         try:
             # a redirect would carry the message to where nobody has allowed it to go
-            return self._session.request(method, self._url, allow_redirects=False, **options)
+            return self._session.request(
+                method, self._url, allow_redirects=False, stream=True, **options
+            )
         except requests.RequestException as error:
             raise LlamaError(
                 f"the webhook {self._url} cannot be reached or broke off "
@@ -69,12 +69,15 @@ class Webhook:
             ) from error
 
     def _identity(self, answer: Any) -> str:
-        from llama.web import parse_json
+        from llama.web import ANSWER_BYTES, answer_body, parse_json
 
         try:
-            identity = parse_json(answer.content[:_MAX_BYTES])["id"]
+            identity = parse_json(answer_body(answer.raw))["id"]
             if isinstance(identity, str | int):
                 return str(identity)[:200]
         except (ValueError, TypeError, KeyError):
             pass
-        raise LlamaError(f"the webhook {self._url} answered without an id; see docs/publishing.md")
+        raise LlamaError(
+            f"the webhook {self._url} answered without an id within {ANSWER_BYTES >> 10} KiB and "
+            "its time; see docs/publishing.md"
+        )

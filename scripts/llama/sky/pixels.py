@@ -33,7 +33,7 @@ def nside_of(
     if "NSIDE" not in header and explicit is not None:
         raise LlamaError(f"{name} has a list of pixels and no NSIDE; add it to the header")
     given = header.get("NSIDE", math.isqrt(size // 12))
-    nside = _whole(given)
+    nside = whole_number(given)
     if not 1 <= nside <= 1 << MAX_ORDER or nside & (nside - 1):
         raise LlamaError(
             f"{name} has NSIDE {given!r}, which is not a power of 2; correct the header"
@@ -52,7 +52,7 @@ def nside_of(
     return nside
 
 
-def _whole(value: object) -> int:
+def whole_number(value: object) -> int:
     """Return a whole number that may be written as 16.0 or '16'; 0 for anything else."""
     try:
         number = 0.0 if isinstance(value, bool) else float(str(value))

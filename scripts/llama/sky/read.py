@@ -5,26 +5,22 @@ or 1024 a row, gzip once, twice or not at all, in one member or many, with and w
 columns. What others write in another unit or spelling is read where it can mean one thing only.
 """
 
-import io
 import math
-import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
+from llama.sky.extract import one_table
 from llama.sky.frame import check_equatorial
 from llama.sky.pixels import Columns, area, from_flat, from_uniq, nside_of
-from llama.sky.table import DISTANCE, PROBABILITY, FitsTable, read_table
+from llama.sky.table import DISTANCE, PROBABILITY, FitsTable, per_sr, read_table
 from llama.sky.tiles import SkyTiles
 from llama.units import unit_factor
 
-MAX_BYTES = 1 << 31  # NSIDE 2048 with four double columns is 1.6 GB
 SUM_TOLERANCE = 1e-3  # published maps sum to 1 within 1e-6; single precision needs more
 
-_PIECE = 1 << 14
-_LAYERS = 2  # of gzip; maps gzipped twice are seen in the wild
 _FARTHEST_MPC = 1e8  # numbers beyond are no distances; published ones stay below 1e6
 _ROUNDING = 1e-6  # most probability that may be lost with negative rounding errors
 _UNSEEN = -1.6375e30  # HEALPix's number for a pixel without a value
@@ -37,16 +33,6 @@ _META = {
     "DATE-OBS": "date_obs",
 }
 _MOMENTS = {"DISTMEAN": "distmean_mpc", "DISTSTD": "diststd_mpc"}
-_OTHERS = {  # what comes instead of a FITS file, and what to do about it
-    b"BZh": "compressed with bzip2; unpack it with bunzip2",
-    b"\xfd7zXZ": "compressed with xz; unpack it with unxz",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it with unzstd",
-    b"PK\x03\x04": "a ZIP archive; unpack it with unzip",
-    b"\x1f\x9d": "compressed with compress; unpack it with uncompress",
-    b"\x89HDF": "an HDF5 file; give the FITS file",
-    b"U0lNUExF": "base64 text, as in an alert; unpack it with base64 -d",
-    b"version https://git-lfs": "a Git LFS pointer; get the file with git lfs pull",
-}
 
 
 @np.errstate(over="ignore")  # absurd numbers make the sum infinite, and that is refused
@@ -56,11 +42,11 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
     name: shown in errors. LlamaError, one sentence, for anything that is not a map of
     probabilities in equatorial coordinates that sum to 1 within 1e-3.
     """
-    table = read_table(_decompress(content, name), name)
+    table = read_table(one_table(content, name), name)
     header, columns = table.header, table.columns
     check_equatorial(header, name)
     probability = next(key for key in PROBABILITY if key in columns)
-    per_sr: Any = _per_sr(table.units[probability], probability, name)
+    density: Any = per_sr(table.units[probability], probability, name)
     ordering = str(header.get("ORDERING", "")).upper()
     if "UNIQ" in columns and ("UNIQ" in ordering or not ordering):
         order, ipix = from_uniq(columns["UNIQ"], name)
@@ -71,7 +57,7 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
         # large maps are mostly equal siblings: what is merged first need not be looked at
         ring = ordering.startswith("RING")
         order, ipix, columns = from_flat(nside, explicit, columns, ring=ring)
-        per_sr = per_sr or 12 * nside**2 / (4 * math.pi)
+        density = density or 12 * nside**2 / (4 * math.pi)
     else:
         also = " and a column UNIQ" if "UNIQ" in columns else ""
         raise LlamaError(
@@ -79,67 +65,10 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
             "it must be NUNIQ, NESTED or RING, correct the header"
         )
     values = _distances(table, columns, name)
-    values["density"] = _probabilities(columns[probability], name) * (per_sr or 1 / area(order))
-    return _assemble(order, ipix, values, table, name)
-
-
-def _decompress(content: bytes, name: str) -> bytes:
-    for _ in range(_LAYERS):
-        if content[:2] == b"\x1f\x8b":
-            content = _gunzip(content, name)
-    if content[:2] == b"\x1f\x8b":
-        raise LlamaError(f"{name} is gzipped more than {_LAYERS} times; unpack it with gunzip")
-    if content[:9] != b"SIMPLE  =":
-        start = content[:200].lstrip().lower()
-        if start.startswith((b"<!doctype html", b"<html")):
-            raise LlamaError(f"{name} is an HTML page, not a sky map; download the FITS file again")
-        for magic, what in _OTHERS.items():
-            if content.startswith(magic):
-                raise LlamaError(f"{name} is {what}")
-        raise LlamaError(f"{name} is not a FITS file, not a sky map; download the FITS file again")
-    return content
-
-
-def _gunzip(content: bytes, name: str) -> bytes:
-    """Return what all members of a gzip file hold; what follows the last one is left, as gzip does.
-
-    Whether the map is whole, the FITS header says.
-    """
-    unpacked, at = io.BytesIO(), 0
-    while content[at : at + 2] == b"\x1f\x8b":
-        unzip = zlib.decompressobj(wbits=31)
-        while not unzip.eof:
-            piece = content[at : at + _PIECE]  # what is behind a member is copied for each of them
-            if not piece:
-                raise LlamaError(f"{name} is a gzip file cut short; download the map again")
-            try:
-                unpacked.write(unzip.decompress(piece, MAX_BYTES + 1 - unpacked.tell()))
-            except zlib.error as error:
-                raise LlamaError(
-                    f"{name} is a broken gzip file ({error}); download the map again"
-                ) from error
-            if unpacked.tell() > MAX_BYTES:
-                raise LlamaError(
-                    f"{name} is larger than {MAX_BYTES >> 30} GiB; give the multi-order map"
-                )
-            at += len(piece) - len(unzip.unused_data)
-    return unpacked.getvalue()
-
-
-def _per_sr(unit: str, probability: str, name: str) -> float | None:
-    """Return what makes a column of probability one per steradian, None where it is per pixel."""
-    per_pixel = probability != "PROBDENSITY"
-    try:
-        return None if unit_factor(unit, "pix-1") or per_pixel else 1.0
-    except ValueError:
-        pass
-    try:
-        return unit_factor(unit, "sr-1")
-    except ValueError as error:
-        raise LlamaError(
-            f"{name} has {probability} in {unit[:40]!r}; correct its TUNIT to pix-1 or sr-1, or "
-            "give another map"
-        ) from error
+    values["density"] = _probabilities(columns[probability], name) * (density or 1 / area(order))
+    meta = _meta(table)
+    del table, columns  # with the file behind them: a fourth of the memory at the peak
+    return _assemble(order, ipix, values, meta, name)
 
 
 def _probabilities(values: NDArray[Any], name: str) -> NDArray[np.float64]:
@@ -186,7 +115,7 @@ def _assemble(
     order: NDArray[np.int8],
     ipix: NDArray[np.int64],
     values: Columns,
-    table: FitsTable,
+    meta: dict[str, Any],
     name: str,
 ) -> SkyTiles:
     first = ipix << (2 * (29 - order.astype(np.int64)))
@@ -209,7 +138,7 @@ def _assemble(
             f"{name} has probabilities that sum to {total:.4g}, not to 1; download the map again, "
             "or normalize it and give its column the unit pix-1 or sr-1"
         )
-    return SkyTiles(order, ipix, prob / total, meta={"prob_sum": total} | _meta(table), **values)
+    return SkyTiles(order, ipix, prob / total, meta={"prob_sum": total} | meta, **values)
 
 
 def _meta(table: FitsTable) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.sky.pixels import Columns
+from llama.units import unit_factor
 
 PROBABILITY = ("PROB", "PROBABILITY", "PROBDENSITY")
 INDEX = ("UNIQ", "PIXEL", "IPIX")
@@ -46,7 +47,7 @@ def read_table(content: bytes, name: str) -> FitsTable:
             for hdu in hdus:  # one after the other: what follows the table does not matter
                 if isinstance(hdu, fits.BinTableHDU):
                     first = first or hdu
-                    if {_spelled(column) for column in hdu.columns.names} & {*PROBABILITY}:
+                    if {spelled(column) for column in hdu.columns.names} & {*PROBABILITY}:
                         return _read(hdu, _keys(hdus[0].header), content, name)
             if first is None:
                 raise LlamaError(f"{name} has no binary table; give a HEALPix sky map")
@@ -55,7 +56,7 @@ def read_table(content: bytes, name: str) -> FitsTable:
                 f"{', '.join(map(str, first.columns.names))[:80]}; give a sky map, or rename its "
                 "column"
             )
-    except LlamaError:
+    except (LlamaError, MemoryError):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:120]
@@ -66,11 +67,11 @@ def read_table(content: bytes, name: str) -> FitsTable:
 
 def _read(table: Any, primary: dict[str, Any], content: bytes, name: str) -> FitsTable:
     header, columns = primary | _keys(table.header), table.columns
-    spelled = [_spelled(column) for column in columns.names]
-    if header.get("INDXSCHM") == "EXPLICIT" and not {*INDEX}.intersection(spelled):
-        spelled[0] = "PIXEL"  # where HEALPix has the pixels, by any name
-    wanted = [key for key in (*PROBABILITY, *INDEX, *DISTANCE) if key in spelled]
-    if repeated := [key for key in wanted if spelled.count(key) > 1]:
+    names = [spelled(column) for column in columns.names]
+    if header.get("INDXSCHM") == "EXPLICIT" and not {*INDEX}.intersection(names):
+        names[0] = "PIXEL"  # where HEALPix has the pixels, by any name
+    wanted = [key for key in (*PROBABILITY, *INDEX, *DISTANCE) if key in names]
+    if repeated := [key for key in wanted if names.count(key) > 1]:
         raise LlamaError(f"{name} has two columns {repeated[0]}; rename or delete one")
     start, width = table.fileinfo()["datLoc"], table.header["NAXIS1"]
     stop = start + width * max(table.header["NAXIS2"], 0)
@@ -84,7 +85,7 @@ def _read(table: Any, primary: dict[str, Any], content: bytes, name: str) -> Fit
             "download the map again"
         )
     data = _rows(table, content, start)
-    found = {key: columns[spelled.index(key)] for key in wanted}
+    found = {key: columns[names.index(key)] for key in wanted}
     return FitsTable(
         header,
         _checked({key: _numbers(data[c.name], c) for key, c in found.items()}, name),
@@ -136,10 +137,26 @@ def _numbers(values: NDArray[Any], column: Any) -> NDArray[Any]:
     return np.where(values == nothing, np.nan, values)
 
 
-def _spelled(column: object) -> str:
+def spelled(column: object) -> str:
     """Return a column's name without case, blanks and lines: Prob_Density is PROBDENSITY."""
     plain = re.sub(r"[\s_-]", "", str(column)).upper()
     return _OTHER_NAMES.get(plain, plain)
+
+
+def per_sr(unit: str, probability: str, name: str) -> float | None:
+    """Return what makes a column of probability one per steradian, None where it is per pixel."""
+    per_pixel = probability != "PROBDENSITY"
+    try:
+        return None if unit_factor(unit, "pix-1") or per_pixel else 1.0
+    except ValueError:
+        pass
+    try:
+        return unit_factor(unit, "sr-1")
+    except ValueError as error:
+        raise LlamaError(
+            f"{name} has {probability} in {unit[:40]!r}; correct its TUNIT to pix-1 or sr-1, or "
+            "give another map"
+        ) from error
 
 
 def _checked(columns: Columns, name: str) -> Columns:

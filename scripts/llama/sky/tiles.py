@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +13,13 @@ from llama.errors import LlamaError
 from llama.files import atomic_hdf5, open_hdf5
 
 Floats = NDArray[np.float64]
+Pixels = NDArray[np.int64]
+Columns = dict[str, NDArray[Any]]
+Merged = tuple[NDArray[np.int8], Pixels, Columns]  # order, ipix and columns of tiles
 
 _QUADRATURE = 48  # Gauss-Legendre nodes of the distance moments; relative error below 1e-9
 _CHUNK = 200_000  # tiles at a time, so that memory stays below 200 MB for any map
-_BLOCK = 1 << 14  # fours of pixels that stay in the processor's cache, with all columns
+BLOCK_ORDER = 8  # 4**7 pixels stay in the processor's cache, with all columns
 
 
 @dataclass(frozen=True)
@@ -132,56 +136,93 @@ def _conditional_moments(mu: Floats, sigma: Floats) -> Floats:
     return np.stack([density.sum(axis=1), (density * r).sum(axis=1), (density * r**2).sum(axis=1)])
 
 
-def merge_equal_siblings(
-    columns: dict[str, NDArray[Any]], order: int
-) -> tuple[NDArray[np.int8], NDArray[np.int64], dict[str, NDArray[Any]]]:
+def merge_equal_siblings(columns: Columns, order: int) -> Merged:
     """Return order, ipix and columns of a full flat NESTED map with equal siblings merged.
 
     columns: numbers of all 12 * 4**order pixels, as they are stored. Flattened multi-order maps
     come back to their tiles, without any loss; other maps stay as they are.
     """
-    if order == 0:
-        return np.zeros(12, dtype=np.int8), np.arange(12), columns
+    size, depth = 12 * 4**order, min(order, BLOCK_ORDER)
+    starts = range(0, size, 4**depth)
+    blocks = ({n: c[start : start + 4**depth] for n, c in columns.items()} for start in starts)
+    return merge_blocks(blocks, order, depth)
+
+
+def merge_blocks(
+    blocks: Iterable[Columns], order: int, depth: int, most: float = math.inf
+) -> Merged:
+    """Do as `merge_equal_siblings`, with the map in blocks of 4**depth pixels, one after the other.
+
+    `OverflowError` once more than `most` tiles are left.
+    """
+    parts: list[Merged] = []
+    whole: list[Merged] = []
+    tiles = 0
+    for number, block in enumerate(blocks):
+        for orders, ipix, columns in _merge_block(block, order, depth):
+            tiles += ipix.size
+            ipix += number << 2 * (orders.astype(np.int64) - order + depth)
+            if tiles > most:
+                raise OverflowError
+            (whole if orders[0] == order - depth else parts).append((orders, ipix, columns))
+    if whole:
+        _, ipix, columns = _joined(whole)
+        parts += _merge(ipix, columns, order - depth, 0)
+    return _joined(parts)
+
+
+def _merge_block(block: Columns, order: int, depth: int) -> Iterator[Merged]:
+    if depth == 0:
+        yield from _merge(np.arange(1), block, order, order)
+        return
     # all pixels: no need to look for siblings, nor to swap bytes, nor to number them
-    same = _equal_fours(columns)
+    same = _equal_fours(block)
     alone = np.flatnonzero(np.repeat(~same, 4))
-    orders, pixels = [np.full(alone.size, order, dtype=np.int8)], [alone]
-    kept = {name: [column[alone]] for name, column in columns.items()}
-    columns = {name: column[::4][same] for name, column in columns.items()}
-    ipix = np.flatnonzero(same)
-    for level in range(order - 1, -1, -1):
+    if alone.size:
+        orders = np.full(alone.size, order, dtype=np.int8)
+        yield orders, alone, {name: column[alone] for name, column in block.items()}
+    parents = {name: column[::4][same] for name, column in block.items()}
+    yield from _merge(np.flatnonzero(same), parents, order - 1, order - depth)
+
+
+def _equal_fours(columns: Columns) -> NDArray[np.bool_]:
+    """Return for each four numbers in a row whether they are the same bits, in all columns."""
+    same = np.ones(next(iter(columns.values())).size // 4, dtype=bool)
+    for column in columns.values():
+        bits = np.ascontiguousarray(column).view(f"u{column.itemsize}").reshape(-1, 4)
+        for sibling in (1, 2, 3):
+            same &= bits[:, 0] == bits[:, sibling]
+    return same
+
+
+def _merge(ipix: Pixels, columns: Columns, level: int, last: int) -> Iterator[Merged]:
+    """Yield, for each order from `level` down to `last`, the tiles that no others like them join.
+
+    ipix: tiles of order `level`, ascending.
+    """
+    for order in range(level, last - 1, -1):
         whole = np.zeros(ipix.size, dtype=bool)
-        if level > 0 and ipix.size >= 4:
+        if order > last and ipix.size >= 4:
             first = np.flatnonzero((ipix[:-3] & 3 == 0) & (ipix[3:] == ipix[:-3] + 3))
             same = np.ones(first.size, dtype=bool)
             for column in columns.values():
+                four = column[first]
                 for sibling in (1, 2, 3):
-                    same &= column[first] == column[first + sibling]
+                    same &= four == column[first + sibling]
             first = first[same]
             for sibling in range(4):
                 whole[first + sibling] = True
-        orders.append(np.full(int((~whole).sum()), level, dtype=np.int8))
-        pixels.append(ipix[~whole])
-        for name, column in columns.items():
-            kept[name].append(column[~whole])
+        alone = ~whole
+        if alone.any():
+            orders = np.full(int(alone.sum()), order, dtype=np.int8)
+            yield orders, ipix[alone], {name: column[alone] for name, column in columns.items()}
         parents = whole & (ipix & 3 == 0)
         columns = {name: column[parents] for name, column in columns.items()}
         ipix = ipix[parents] >> 2
-    return (
-        np.concatenate(orders),
-        np.concatenate(pixels),
-        {n: np.concatenate(c) for n, c in kept.items()},
-    )
 
 
-def _equal_fours(columns: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
-    """Return for each four numbers in a row whether they are the same bits, in all columns."""
-    same = np.ones(next(iter(columns.values())).size // 4, dtype=bool)
-    for start in range(0, same.size, _BLOCK):
-        block = same[start : start + _BLOCK]
-        for column in columns.values():
-            part = column[4 * start : 4 * (start + _BLOCK)]
-            bits = part.view(f"u{column.itemsize}").reshape(-1, 4)
-            for sibling in (1, 2, 3):
-                block &= bits[:, 0] == bits[:, sibling]
-    return same
+def _joined(parts: list[Merged]) -> Merged:
+    orders, pixels, columns = zip(*parts, strict=True)
+    names = columns[0]
+    joined = {name: np.concatenate([part[name] for part in columns]) for name in names}
+    return np.concatenate(orders), np.concatenate(pixels), joined
