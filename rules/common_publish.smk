@@ -8,15 +8,20 @@ _FLAGS_OF_ALL = ("VETOED", "ROLE", "BLINDED_NEUTRINOS")
 
 
 def receipts(directory):
-    """Return the receipts of an event; only the events of the current run are published."""
+    """Return the receipts of an event; only the events of the current run are published.
+
+    A retracted event has those of all channels that it has gone out by, whatever the settings say.
+    """
     if not directory.startswith("events/"):
         return []
+    info, outbox = event_info(directory), SETTINGS.output_dir / directory / "outbox"
     return [
         f"{directory}/receipts/{channel}.json"
         for channel in CHANNELS
-        if any(destinations(SETTINGS, channel).values())
-        and (
-            not event_info(directory)["retracted"] or has_skymap(event_info(directory))
+        if (info["retracted"] and (outbox / channel).is_dir())
+        or (
+            any(destinations(SETTINGS, channel).values())
+            and (has_skymap(info) or not info["retracted"])
         )
     ]
 

@@ -42,10 +42,10 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
                 f"{path} belongs to another alert; run: snakemake events/{result.graceid}/all"
             )
         notice["alert_type"] = {"new": "initial", "update": "update"}[kind]
-    if result.real and notice["alert_tense"] != "current":
-        raise LlamaError(
-            f"{path} calls a real event a test; run: snakemake events/{result.graceid}/all"
-        )
+        if result.real and notice["alert_tense"] != "current":
+            raise LlamaError(
+                f"{path} calls a real event a test; run: snakemake events/{result.graceid}/all"
+            )
     notice["alert_tense"] = "current" if result.real else "test"
     check_notice(notice)
     return dump_json(notice).encode()

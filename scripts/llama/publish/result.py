@@ -33,6 +33,11 @@ class Result:
         """Whether there is nothing left to say but that."""
         return bool(self.info["retracted"])
 
+    def about(self) -> dict[str, Any]:
+        """Return what the outbox notes of a message: event, alert and audience."""
+        about = {key: self.info[key] for key in ("graceid", "notice", "revision")}
+        return about | {"audience": "real" if self.real else "test"}
+
     def facts(self) -> dict[str, Any]:
         """Return the result in short, for machines and for telling whether anything is new."""
         short = {

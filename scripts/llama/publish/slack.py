@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from llama.publish.result import Result
 TIMEOUT_S = 30
 FIGURES = ("coinc_skymap_lvc-i3.png", "coinc_scatter_lvc-i3.png")
 _EVENT_TYPE = "llama_publication"
-_EARLIER_S = 3600  # clocks of Slack and of this machine may differ by so much
+_EARLIER_S = 86_400  # this machine's clock may have been ahead of Slack's by so much
 # Errors with which Slack does not say that nothing has happened.
 _UNCLEAR = ("internal_error", "fatal_error", "service_unavailable", "request_timeout")
 
@@ -130,7 +131,8 @@ class Slack:
     def _messages(self, post: Post, thread_ts: str | None) -> list[dict[str, Any]]:
         """Return the messages of the channel, or of a thread, since the post was prepared."""
         about: dict[str, Any] = {"channel": self._channel, "include_all_metadata": True}
-        about |= {"limit": 200, "oldest": f"{post.since - _EARLIER_S:.6f}"}
+        since = min(post.since, time.time()) - _EARLIER_S
+        about |= {"limit": 200, "oldest": f"{since:.6f}"}
         read: Callable[..., Any] = self._client.conversations_history
         if thread_ts is not None:
             read, about = self._client.conversations_replies, about | {"ts": thread_ts}

@@ -1,0 +1,63 @@
+"""What an event has told whom, as its outbox has it."""
+
+from pathlib import Path
+from typing import Any
+
+from llama.errors import LlamaError
+from llama.files import read_json
+from llama.settings.places import place
+
+_NEEDED = {"n", "kind", "destination"}
+
+
+def entries(outbox: Path) -> list[dict[str, Any]]:
+    """Return every message in `outbox/<channel>`, oldest first: intent and receipt as one.
+
+    `LlamaError` names a file that is no message.
+    """
+    found = []
+    for path in sorted(outbox.glob("[0-9]*.intent.json"), key=number):
+        receipt = outbox / f"{number(path)}.receipt.json"
+        parts = [read_json(path), read_json(receipt) if receipt.exists() else {}]
+        if not all(isinstance(part, dict) for part in parts) or _NEEDED - parts[0].keys():
+            raise LlamaError(f"{path} is no message of ours; put it back from a backup")
+        found.append(parts[0] | parts[1])
+    return found
+
+
+def standing(event_dir: Path, channel: str = "*") -> list[dict[str, Any]]:
+    """Return what has not been withdrawn: for each channel and place the last message there.
+
+    Each has `channel`, `destination`, `audience` (real or test), `sent_at` and `remote_id`, both
+    null where nobody knows whether a message has arrived. Flags and settings change nothing here.
+    """
+    found = []
+    for outbox in sorted((event_dir / "outbox").glob(channel)):
+        there: dict[str, list[dict[str, Any]]] = {}
+        for entry in entries(outbox):
+            if "given_up" not in entry:
+                there.setdefault(place(outbox.name, entry["destination"]), []).append(entry)
+        for messages in there.values():
+            sent = [message for message in messages if "remote_id" in message]
+            told = bool(sent) and sent[-1]["kind"] != "withdrawal"
+            doubtful = "remote_id" not in messages[-1] and messages[-1]["kind"] != "withdrawal"
+            if told or doubtful:
+                last = sent[-1] if told else messages[-1]
+                found.append(
+                    {"channel": outbox.name, "audience": last.get("audience", "test")}
+                    | {key: last.get(key) for key in ("destination", "sent_at", "remote_id")}
+                )
+    return found
+
+
+def described(message: dict[str, Any]) -> str:
+    """Return a standing message in words."""
+    where = f"{message['channel']} {message['destination']} ({message['audience']})"
+    if message["remote_id"] is None:
+        return f"perhaps {where}, which has not answered"
+    return f"{where}, as {message['remote_id']}"
+
+
+def number(path: Path) -> int:
+    """Return the number of a message from the name of one of its files."""
+    return int(path.name.partition(".")[0])
