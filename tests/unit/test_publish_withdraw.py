@@ -2,6 +2,7 @@
 
 import itertools
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,24 @@ def test_a_receipt_that_refuses_says_what_stands(site: Site, place: Path) -> Non
     (event / "receipts" / f"{site.name}.json").unlink()
     assert sent_words(event)[0] == site.name
     assert "Nothing has been sent." not in outcome(event)
+
+
+@pytest.mark.parametrize("site", [SlackSite], indirect=True)
+def test_slack_is_searched_where_its_own_clock_says(
+    site: Site, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent with a clock twelve hours ahead, the answer lost, and the clock put right."""
+    event, now = make_event(place, PUBLIC), time.time
+    places: Places = {"real": site.destinations["test"], "test": None}
+    site.double.now = now
+    site.spoil("/chat.postMessage", ["lost"])
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox.time, "time", lambda: now() + 43_200)
+        with pytest.raises(LlamaError):
+            send(event, site, places)
+    site.server.faults = {}
+    assert send(event, site, places)["status"] == "sent"
+    assert len(site.arrived()) == 1
 
 
 @pytest.mark.parametrize("site", [WebhookSite], indirect=True)
