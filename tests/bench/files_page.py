@@ -118,10 +118,12 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
         _CLASSES
         | {
             "p_astro": "probability of being astrophysical that is used",
-            "p_astro_alert": "1 − Terrestrial of the alert; null without classes",
+            "p_astro_alert": "1 − Terrestrial of the alert; null without classes that count",
             "p_astro_far": "from the false-alarm rate; null without (`search.far_signal_rate_hz`)",
             "source": "which of both is used: alert or far",
-            "population": "bns, nsbh, bbh, cbc or burst: chooses the background",
+            "reason": "why the alert's classes were not enough; else null",
+            "class": "most probable class, such as BNS or MassGap; null if none is",
+            "population": "bns, nsbh, bbh, cbc (any other class) or burst: chooses the background",
         }
         | _PROVENANCE,
     ),
@@ -269,10 +271,10 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "trigger_time": "time of the event (UTC)",
             "observation_start": "begin of the window (UTC)",
             "observation_stop": "end of the window (UTC)",
-            "observation_livetime": "its length [s]",
+            "observation_livetime": "only if known: how long of it the detector observed [s]",
             "pval_bayesian": "p-value of this analysis",
             "pval_generic": "null: that of IceCube's other analysis",
-            "n_events_coincident": "number of neutrinos listed",
+            "n_events_coincident": "only if p-values tell: number of neutrinos listed",
             "coincident_events[].id": "name of the neutrino",
             "coincident_events[].event_dt": "time after the event [s]",
             "coincident_events[].event_pval_bayesian": "its p-value alone",
@@ -316,6 +318,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "revision": "of the alert that it is about",
             "notice": "name of that alert",
             "history[].*": "the same of all messages, with key, kind and what it refers to",
+            "standing[].*": "messages that nothing has withdrawn, with their channel",
         },
     ),
     "upper_limit_lvc-i3.json": (

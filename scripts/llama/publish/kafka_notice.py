@@ -8,7 +8,8 @@ from typing import Any
 from llama.alerts.kafka import client_config, client_log, is_loopback, redacted
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json
-from llama.publish.notice import build_notice, check_notice
+from llama.publish.notice import build_notice
+from llama.publish.notice_check import check_notice
 from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
 from llama.settings.model import Listen
