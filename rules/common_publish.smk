@@ -1,5 +1,6 @@
 """Which receipts an event has: one per channel that has a destination in the settings."""
 
+from llama.event.messages import homes
 from llama.publish.deliver import CHANNELS, destinations
 from llama.publish.slack import FIGURES
 
@@ -14,11 +15,12 @@ def receipts(directory):
     """
     if not directory.startswith("events/"):
         return []
-    info, outbox = event_info(directory), SETTINGS.output_dir / directory / "outbox"
+    info = event_info(directory)
+    outboxes = [home / "outbox" for home in homes(SETTINGS.output_dir / directory)]
     return [
         f"{directory}/receipts/{channel}.json"
         for channel in CHANNELS
-        if (info["retracted"] and (outbox / channel).is_dir())
+        if (info["retracted"] and any((box / channel).is_dir() for box in outboxes))
         or (
             any(destinations(SETTINGS, channel).values())
             and (has_skymap(info) or not info["retracted"])

@@ -96,7 +96,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "ROLE": "test or observation: only an observation can reach real destinations",
             "UPLOAD": "true lets results go out",
             "ICECUBE_UPLOAD": "true lets files for IceCube be written",
-            "VETOED": "true stops everything",
+            "VETOED": "true stops every result; a withdrawal still goes",
             "BLINDED_NEUTRINOS": "true hides odds and p-value; the event then counts as a test",
             "ONLINE": "false keeps LLAMA from asking and telling servers",
             "MANUAL": "kept for the record",

@@ -250,6 +250,28 @@ def test_a_message_without_answer_is_withdrawn_if_it_arrived(site: Site, place: 
         assert receipt["reasons"] == ([] if arrived else nothing)
 
 
+@pytest.mark.parametrize("site", [WebhookSite], indirect=True)
+def test_what_a_past_run_has_published_is_withdrawn(site: Site, place: Path) -> None:
+    """The run was closed, then the retraction came: a new directory that has sent nothing."""
+    event = make_event(place, PUBLIC)
+    places: Places = {"real": site.destinations["test"], "test": None}
+    send(event, site, places)
+    past = place.parent / "past_runs" / "o4" / event.name
+    past.parent.mkdir(parents=True)
+    event.rename(past)
+    event = make_event(place, {})
+    revise_alone(event)
+    info = read_json(event / "skymap_info.json")
+    write_json(event / "skymap_info.json", info | {"event_time": None, "gps_time": None})
+    (left,) = standing(event)
+    assert owed_words(event) == [f"webhook {left['destination']} (real), as {left['remote_id']}"]
+    receipt = send(event, site, GONE)
+    assert (receipt["status"], receipt["audience"]) == ("withdrawn", "real")
+    assert send(event, site, GONE) == receipt
+    assert [post["kind"] for _, post in site.double.posts] == ["new", "withdrawal"]
+    assert standing(past) == standing(event) == []
+
+
 def test_only_what_was_retracted_is_withdrawn_by_hand(tmp_path: Path) -> None:
     event = make_event(tmp_path)
     with pytest.raises(LlamaError, match="was not retracted"):

@@ -73,13 +73,14 @@ def _publish(options: argparse.Namespace) -> int:
 
 def _channels(event: Path, settings: Any) -> dict[str, dict[str, Any]]:
     """Return the channels that have a destination, or had one: real and test one of each."""
+    from llama.event.messages import homes
     from llama.publish.deliver import CHANNELS, destinations
 
     found = {channel: destinations(settings, channel) for channel in CHANNELS}
     return {
         channel: both
         for channel, both in found.items()
-        if any(both.values()) or (event / "outbox" / channel).is_dir()
+        if any(both.values()) or any((home / "outbox" / channel).is_dir() for home in homes(event))
     }
 
 
@@ -168,7 +169,8 @@ def _mail(options: argparse.Namespace, settings: Any, events: list[Path]) -> int
     circular = mail.read_circular(path)
     receivers: list[tuple[str | None, bool]] = []
     if read_info(event)["retracted"]:
-        receivers += to_withdraw(event, "circular", places)
+        boxes = to_withdraw(event, "circular", places)
+        receivers += [(outbox.destination, real) for outbox, real in boxes]
     else:
         real = not not_real(read_facts(event))
         receivers.append((places["real" if real else "test"], real))

@@ -25,14 +25,22 @@ def entries(outbox: Path) -> list[dict[str, Any]]:
     return found
 
 
+def homes(event_dir: Path) -> list[Path]:
+    """Return where an event may have been published: its directory, and those of past runs."""
+    run = event_dir.parent.resolve()
+    past = run.parent.glob(f"past_runs/*/{event_dir.name}") if run.name == "current_run" else ()
+    return [event_dir, *sorted(past)]
+
+
 def standing(event_dir: Path, channel: str = "*") -> list[dict[str, Any]]:
     """Return what has not been withdrawn: for each channel and place the last message there.
 
-    Each has `channel`, `destination`, `audience` (real or test), `sent_at` and `remote_id`, both
-    null where nobody knows whether a message has arrived. Flags and settings change nothing here.
+    Each has `home` (the directory whose outbox has it, see `homes`), `channel`, `destination`,
+    `audience` (real or test), `sent_at` and `remote_id`, both null where nobody knows whether a
+    message has arrived. Flags and settings change nothing here.
     """
     found = []
-    for outbox in sorted((event_dir / "outbox").glob(channel)):
+    for outbox in [path for home in homes(event_dir) for path in _outboxes(home, channel)]:
         there: dict[str, list[dict[str, Any]]] = {}
         for entry in entries(outbox):
             if "given_up" not in entry:
@@ -44,10 +52,15 @@ def standing(event_dir: Path, channel: str = "*") -> list[dict[str, Any]]:
             if told or doubtful:
                 last = sent[-1] if told else messages[-1]
                 found.append(
-                    {"channel": outbox.name, "audience": last.get("audience", "test")}
+                    {"home": str(outbox.parents[1]), "channel": outbox.name}
+                    | {"audience": last.get("audience", "test")}
                     | {key: last.get(key) for key in ("destination", "sent_at", "remote_id")}
                 )
     return found
+
+
+def _outboxes(home: Path, channel: str) -> list[Path]:
+    return sorted(path for path in (home / "outbox").glob(channel) if path.is_dir())
 
 
 def described(message: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.event.messages import described, standing
+from llama.event.messages import described, homes, standing
 from llama.event.skymap_info import read_info
 from llama.event.vetoes import Facts, Terms, not_real, read_facts, vetoes
 from llama.files import write_json
@@ -84,15 +84,8 @@ def _plan_withdrawals(
     event_dir: Path, channel: str, places: Mapping[str, str | None]
 ) -> list[Plan]:
     plans = [
-        Plan(
-            channel,
-            real,
-            to,
-            "withdrawal",
-            Outbox(event_dir, channel, to).pending() is not None,
-            (),
-        )
-        for to, real in to_withdraw(event_dir, channel, places)
+        Plan(channel, real, box.destination, "withdrawal", box.pending() is not None, ())
+        for box, real in to_withdraw(event_dir, channel, places)
     ]
     if plans:
         return plans
@@ -136,8 +129,8 @@ def publish(
             event_dir,
             channel,
             places,
-            lambda to, result: Outbox(event_dir, channel, to).deliver(
-                kind.open(to), _message(kind, result)
+            lambda outbox, result: outbox.deliver(
+                kind.open(outbox.destination), _message(kind, result)
             ),
         )
         return _receipt(event_dir, channel, None, False, [])
@@ -177,10 +170,11 @@ def _receipt(
     entries = outbox.entries()
     sent = outbox.delivered()
     if read_info(event_dir)["retracted"]:
-        sent = [entry for entry in entries if "remote_id" in entry]
+        all_homes = [Outbox(home, channel, "").entries() for home in homes(event_dir)]
+        sent = [entry for known in reversed(all_homes) for entry in known if "remote_id" in entry]
         reasons = [] if sent else ["the alert was retracted, and nothing had been published"]
         destination = sent[-1]["destination"] if sent else None
-        real = bool(sent) and sent[-1]["audience"] == "real"
+        real = bool(sent) and sent[-1].get("audience") == "real"
     last: dict[str, Any] = sent[-1] if sent and not reasons else {}
     names = ("sent_at", "remote_id", "payload_sha256", "revision", "notice")
     return {

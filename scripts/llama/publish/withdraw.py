@@ -10,50 +10,53 @@ from llama.publish.outbox import Message, Outbox
 from llama.publish.result import Result
 from llama.settings.places import place
 
+_TIMES = ("event_time", "gps_time")
 Places = Mapping[str, str | None]  # the settings' real and test destination
 
 
-def to_withdraw(event_dir: Path, channel: str, places: Places) -> list[tuple[str, bool]]:
-    """Return where a message stands, spelled as the settings do, and whether it was a real one."""
+def to_withdraw(event_dir: Path, channel: str, places: Places) -> list[tuple[Outbox, bool]]:
+    """Return the outboxes of what stands, spelled as the settings do, and whether it was real."""
     spelled = {place(channel, known): known for known in places.values() if known is not None}
     return [
         (
-            spelled.get(place(channel, message["destination"]), message["destination"]),
+            Outbox(Path(message["home"]), channel, spelled.get(place(channel, to), to)),
             message["audience"] == "real",
         )
         for message in standing(event_dir, channel)
+        for to in (message["destination"],)
     ]
 
 
 def withdraw(
-    event_dir: Path, channel: str, places: Places, deliver: Callable[[str, Result], None]
+    event_dir: Path, channel: str, places: Places, deliver: Callable[[Outbox, Result], None]
 ) -> None:
     """Withdraw a retracted event at every destination of a channel that has it.
 
-    deliver: sends a result to a destination. `LlamaError`, once all were tried, names those that
-    were not reached.
+    deliver: sends a result from an outbox, which is locked. `LlamaError`, once all were tried,
+    names those that were not reached.
     """
-    if not to_withdraw(event_dir, channel, places):
-        return
     left = []
-    with Outbox(event_dir, channel, "").locked():
-        info = read_info(event_dir)
-        if not info["retracted"]:
-            raise LlamaError(f"{event_dir} has just changed; run the same command again")
-        for destination, real in to_withdraw(event_dir, channel, places):
-            try:
-                deliver(destination, Result(event_dir, info, real))
-            except LlamaError as error:
-                left.append(
-                    f"{event_dir.name} was retracted, and its withdrawal has not reached {channel} "
-                    f"{destination} ({'real' if real else 'test'}): {error}"
+    for outbox, real in to_withdraw(event_dir, channel, places):
+        try:
+            with outbox.locked():
+                info = read_info(event_dir)
+                if not info["retracted"]:
+                    raise LlamaError(f"{event_dir} has just changed; run the same command again")
+                # a retraction that came first in this run knows no time
+                earlier = read_info(outbox.directory.parents[1])
+                info |= {key: earlier[key] for key in _TIMES if info[key] is None}
+                deliver(outbox, Result(event_dir, info, real))
+        except LlamaError as error:
+            left.append(
+                f"{event_dir.name} was retracted, and its withdrawal has not reached {channel} "
+                f"{outbox.destination} ({'real' if real else 'test'}): {error}"
+            )
+            if outbox.destination not in places.values():
+                left[-1] += (
+                    "; the settings do not have this destination any more: give the secrets that "
+                    "reached it, or withdraw it there yourself and run: llama publish "
+                    f"{event_dir.name} --withdrawn-by-hand '{outbox.destination}'"
                 )
-                if destination not in places.values():
-                    left[-1] += (
-                        "; the settings do not have this destination any more: give the secrets "
-                        "that reached it, or withdraw it there yourself and run: llama publish "
-                        f"{event_dir.name} --withdrawn-by-hand '{destination}'"
-                    )
     if left:
         raise LlamaError("; ".join(left))
 
@@ -76,7 +79,7 @@ def note_withdrawal(event_dir: Path, destination: str) -> list[str]:
         known = "; ".join(map(described, left)) or "nowhere"
         raise LlamaError(f"nothing of {event_dir.name} stands at {destination}, but: {known}")
     for message in found:
-        outbox = Outbox(event_dir, message["channel"], message["destination"])
+        outbox = Outbox(Path(message["home"]), message["channel"], message["destination"])
         result = Result(event_dir, info, message["audience"] == "real")
         with outbox.locked():
             outbox.note_withdrawal(
