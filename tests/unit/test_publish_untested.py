@@ -1,18 +1,21 @@
 """What was not tested is not denied, and how long the detector observed is said."""
 
+import json
 import re
 from dataclasses import replace
 
 import figure_samples as sample
 import pytest
-from publish_samples import make_event
+from publish_samples import PUBLIC, make_event
 from test_publish_circular import draft, subject
 from test_publish_notice import build
 
 from llama.errors import LlamaError
+from llama.files import read_json
+from llama.publish import kafka_notice
 from llama.publish.circular import subject_is_accepted
 from llama.publish.notice_check import check_notice
-from llama.publish.result import read_result
+from llama.publish.result import Result, read_result
 
 
 def test_what_was_not_tested_is_not_denied():
@@ -127,3 +130,12 @@ def test_messages_deny_nothing_either_and_say_how_long_was_observed(tmp_path):
     # what says nothing new sends nothing
     whole = replace(known, neutrinos=known.neutrinos | {"livetime_s": 1000.0})
     assert whole.sha256() == known.sha256() != half.sha256()
+
+
+def test_gcns_retraction_is_as_real_as_what_it_takes_back(tmp_path):
+    event = make_event(tmp_path / "current_run", PUBLIC)
+    info = read_json(event / "skymap_info.json")
+    info |= {"role": "test", "retracted": True, "notice": f"{info['graceid']}-2-Retraction"}
+    for real, tense in ((True, "current"), (False, "test")):
+        payload = kafka_notice.build(Result(event, info, real), "key", "withdrawal", None)
+        assert json.loads(payload)["alert_tense"] == tense

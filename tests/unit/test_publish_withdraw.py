@@ -291,17 +291,3 @@ def test_files_for_icecube_are_withdrawn_from_the_old_directory(place: Path) -> 
     assert publish(event, "icecube", {"real": str(new), "test": None})["status"] == "withdrawn"
     assert (old / "S240101ab-2-Retraction.retraction_lvc-i3.json").exists()
     assert not new.exists()
-
-
-def test_gcns_retraction_is_as_real_as_what_it_takes_back(place: Path) -> None:
-    import json
-
-    from llama.publish import kafka_notice
-    from llama.publish.result import Result
-
-    event = make_event(place, PUBLIC)
-    revise_alone(event)
-    info = read_json(event / "skymap_info.json") | {"role": "test"}
-    for real, tense in ((True, "current"), (False, "test")):
-        payload = kafka_notice.build(Result(event, info, real), "key", "withdrawal", None)
-        assert json.loads(payload)["alert_tense"] == tense
