@@ -113,10 +113,10 @@ def test_populations(classes: dict[str, float], group: str, population: str) -> 
 @pytest.mark.parametrize(
     ("classes", "says"),
     [
-        ({"BNS": 0, "NSBH": 0, "BBH": 0, "Terrestrial": 1.0}, "says p_astro = 0"),
-        ({"Terrestrial": 1.0}, "says p_astro = 0"),
-        ({"BNS": 1e-30, "Terrestrial": 1 - 1e-16}, "says p_astro = 0"),
-        ({"BNS": 0, "NSBH": 0, "BBH": 0, "Terrestrial": 0}, "gives no class any probability"),
+        ({"BNS": 0, "NSBH": 0, "BBH": 0, "Terrestrial": 1.0}, "gives p_astro = 0"),
+        ({"Terrestrial": 1.0}, "gives p_astro = 0"),
+        ({"BNS": 1e-30, "Terrestrial": 1 - 1e-16}, "gives p_astro = 0"),
+        ({"BNS": 0, "NSBH": 0, "BBH": 0, "Terrestrial": 0}, "gives every class the probability 0"),
     ],
 )
 def test_certain_noise_is_a_rounding_and_the_rate_is_used(

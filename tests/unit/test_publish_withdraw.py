@@ -205,7 +205,7 @@ def test_a_receipt_that_refuses_says_what_stands(site: Site, place: Path) -> Non
         assert f"an earlier message stands: {site.name} {sent['destination']}" in sentence(receipt)
         write_json(event / "receipts" / f"{site.name}.json", receipt)
         assert sent_words(event)[0] == site.name
-        assert outcome(event)[0].startswith(f"It still stands: {site.name} {sent['destination']}")
+        assert outcome(event)[0].startswith(f"Still published: {site.name} {sent['destination']}")
     # Snakemake removes a receipt that could not be made
     (event / "receipts" / f"{site.name}.json").unlink()
     assert sent_words(event)[0] == site.name

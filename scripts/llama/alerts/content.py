@@ -84,8 +84,9 @@ def p_astro(
     from_far = None if far_hz is None else signal_rate_hz / (signal_rate_hz + far_hz)
     value, source, reason = from_alert, "alert", None
     if classification and (from_alert is None or from_alert < _ROUNDING):
-        says = "gives no class any probability" if from_alert is None else "says p_astro = 0"
-        reason = f"the alert {says}, which is no measurement"
+        reason = "the alert gives every class the probability 0"
+        if from_alert is not None:
+            reason = "the alert gives p_astro = 0, which is a rounded value"
     if from_far is not None and (from_alert is None or reason):
         value, source = from_far, "far"
     if value is None:

@@ -1,4 +1,4 @@
-"""What an event has told whom, as its outbox has it."""
+"""The messages that an event has sent, and which of them still stand."""
 
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ _NEEDED = {"n", "kind", "destination"}
 def entries(outbox: Path) -> list[dict[str, Any]]:
     """Return every message in `outbox/<channel>`, oldest first: intent and receipt as one.
 
-    `LlamaError` names a file that is no message.
+    `LlamaError` names a file that is not one.
     """
     found = []
     for path in sorted(outbox.glob("[0-9]*.intent.json"), key=number):
         receipt = outbox / f"{number(path)}.receipt.json"
         parts = [read_json(path), read_json(receipt) if receipt.exists() else {}]
         if not all(isinstance(part, dict) for part in parts) or _NEEDED - parts[0].keys():
-            raise LlamaError(f"{path} is no message of ours; put it back from a backup")
+            raise LlamaError(f"{path} is not a message of LLAMA; put it back from a backup")
         found.append(parts[0] | parts[1])
     return found
 
@@ -47,10 +47,10 @@ def standing(event_dir: Path, channel: str = "*") -> list[dict[str, Any]]:
                 there.setdefault(place(outbox.name, entry["destination"]), []).append(entry)
         for messages in there.values():
             sent = [message for message in messages if "remote_id" in message]
-            told = bool(sent) and sent[-1]["kind"] != "withdrawal"
+            stands = bool(sent) and sent[-1]["kind"] != "withdrawal"
             doubtful = "remote_id" not in messages[-1] and messages[-1]["kind"] != "withdrawal"
-            if told or doubtful:
-                last = sent[-1] if told else messages[-1]
+            if stands or doubtful:
+                last = sent[-1] if stands else messages[-1]
                 found.append(
                     {"home": str(outbox.parents[1]), "channel": outbox.name}
                     | {"audience": last.get("audience", "test")}

@@ -90,7 +90,7 @@ def outcome(event_dir: Path) -> list[str]:
     ):
         names = [clean(r["channel"], 20) for r in known if r.get("status") == status]
         words += [f"{verb} {', '.join(names)}."] if names else []
-    words += [f"It still stands: {where}." for where in standing_words(event_dir)]
+    words += [f"Still published: {where}." for where in standing_words(event_dir)]
     words = words or ["Nothing has been sent."]
     held: dict[str, list[str]] = {}
     for receipt in known:

@@ -1,4 +1,4 @@
-"""One form for every spelling of a destination, so that two settings can be told to be one place.
+"""One form for all spellings of a destination, to tell whether two settings are one place.
 
 Nothing is sent to this form: it is compared. Where spellings may or may not lead to one place, as
 letter case in a path, they count as one: then a setting is refused, or no second message goes.
