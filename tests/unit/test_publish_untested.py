@@ -101,6 +101,8 @@ def test_neutrinos_that_were_not_tested_one_by_one():
 def test_nothing_so_far_is_not_nothing():
     text = draft(neutrinos=sample.neutrino_list([], complete=False))
     assert "no counterpart neutrino candidates so far from" in subject(text)
+    assert "More neutrinos may still come." in " ".join(text.split())
+    assert "More neutrinos may still come." not in " ".join(draft().split())
 
 
 def test_how_long_the_detector_observed():

@@ -68,7 +68,8 @@ def draft_circular(
     head = ["DRAFT - not sent. Read it, correct it, and send it by hand if it is to be sent."]
     if info.get("retracted"):
         head.append("The gravitational-wave alert was RETRACTED.")
-    if not neutrino_list.get("complete"):
+    complete = neutrino_list.get("complete") is True
+    if not complete:
         head.append("The neutrino list is PROVISIONAL: wait for the final result.")
     livetime_s = neutrino_list.get("livetime_s")
     if livetime_s is None:
@@ -82,10 +83,10 @@ def draft_circular(
         head.append("Circulars are sent for p-values below 0.01: this result does not ask for one.")
     parts = [
         "\n".join(f"# {line}" for line in head),
-        f"SUBJECT: {_subject(info, listed, p_value, bool(neutrino_list.get('complete')), real)}",
+        f"SUBJECT: {_subject(info, listed, p_value, complete, real)}",
         *([] if real else ["THIS IS A TEST. It does not describe a real observation."]),
         "[reporting collaboration] reports:",
-        _wrap(_search(info, livetime_s)),
+        _wrap(_search(info, livetime_s, complete)),
         *_result(info, significance, listed, real),
         *map(_wrap, _sensitivity(sensitivity)),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
@@ -128,7 +129,7 @@ def _no_p_value(info: Mapping[str, Any], significance: Mapping[str, Any]) -> str
     return " ".join(str(significance.get("p_value_reason") or "none was computed").split())[:300]
 
 
-def _search(info: Mapping[str, Any], livetime_s: float | None) -> str:
+def _search(info: Mapping[str, Any], livetime_s: float | None, complete: bool) -> str:
     trigger = iso_to_gps(info["event_time"])
     start, stop = (
         gps_to_iso(trigger + shift, 0).replace("T", " ").removesuffix("Z")
@@ -144,7 +145,7 @@ def _search(info: Mapping[str, Any], livetime_s: float | None) -> str:
         f"the {level}gravitational-wave candidate {info['graceid']} and lie in the 1000 seconds "
         f"centred on its time ({start} UTC to {stop} UTC). The search is Bayesian: it assumes a "
         "binary merger as the source of both messengers and uses the distance that the sky map "
-        "gives as a prior [1,2]." + live
+        "gives as a prior [1,2]." + live + ("" if complete else " More neutrinos may still come.")
     )
 
 
