@@ -8,6 +8,7 @@ from pathlib import Path
 
 from llama.errors import sentence
 from llama.event.flags import read_flags
+from llama.event.messages import standing
 from llama.event.names import has_skymap
 from llama.event.newest import Condition, newest_events
 from llama.event.skymap_info import read_info
@@ -43,6 +44,9 @@ class Choice:
 
     def _is_wanted(self, event_dir: Path) -> bool:
         info = read_info(event_dir)
-        if read_flags(event_dir)["VETOED"] or not (has_skymap(info) or info["retracted"]):
+        if not (has_skymap(info) or info["retracted"]):
+            return False
+        # a veto stops results, not the withdrawal of what went out before it
+        if read_flags(event_dir)["VETOED"] and not (info["retracted"] and standing(event_dir)):
             return False
         return all(condition.holds(event_dir, time.time()) for condition in self.conditions)
