@@ -38,10 +38,14 @@ def test_a_defect_is_in_the_log_and_goes_on(tmp_path, capsys):
 
 def test_a_log_that_cannot_be_written_hides_no_error(tmp_path, capsys):
     log = tmp_path / "log"
-    with pytest.raises(SystemExit) as caught, logged(log):
+
+    def fail():
         log.unlink()
-        log.mkdir()  # as on a full disk
+        log.mkdir()  # as little to be written as on a full disk
         raise LlamaError("the map is broken; download it again")
+
+    with pytest.raises(SystemExit) as caught, logged(log):
+        fail()
     assert caught.value.code == 1
     assert capsys.readouterr().err == "the map is broken; download it again\n"
     with pytest.raises(SystemExit), logged(log):
