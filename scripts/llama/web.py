@@ -159,7 +159,8 @@ def body(
 ) -> bytes:
     """Return the decoded body of a urllib3 response; `ValueError` above `max_bytes` or too slow.
 
-    limit_s: for all of it (default: `DEADLINE_S`); progress_s: between two packets, if not the request's own limit.
+    limit_s: for all of it (default: `DEADLINE_S`); progress_s: between two packets, if not the
+    request's own limit.
     """
     content, limit_s = bytearray(), DEADLINE_S if limit_s is None else limit_s
     sock = getattr(raw, "llama_sock", None)
