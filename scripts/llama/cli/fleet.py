@@ -105,8 +105,8 @@ def _private_address(crew: "Crew") -> str:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from llama.alerts.watch import REMEDY, read_watch
     from llama.fleet import slurm
-    from llama.fleet.watch import REMEDY, read_watch
 
     head, crew = _open(_token())
     dead = [name for name in ("munged", "slurmctld", "keeper") if not head.pid(name)]
