@@ -55,6 +55,7 @@ class Soaked(Keeping):
         self.stream = Stream(self.clock, seed)
         self.icecube = directory / "icecube"
         self.killed: Counter[str] = Counter()
+        self.peak_mib = 0  # of the daemon
         self.doors: dict[str, Server] = {}
         self.receivers: list[Any] = []
         self.secrets = {"SLACK_TOKEN": receivers.TOKEN, "GRACEDB_TOKEN": "canary-gracedb"}
@@ -132,6 +133,9 @@ class Soaked(Keeping):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.revive()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                used = psutil.Process(self.keeper.pid).memory_info().rss >> 20
+                self.peak_mib = max(self.peak_mib, used)
             time.sleep(0.2)
 
     @contextlib.contextmanager

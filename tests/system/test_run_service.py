@@ -27,7 +27,8 @@ _SHARED = Path(__file__).parents[3] / "shared" / "data" / "events" / GRACEID
 
 def generated(kind, seed=1, graceid=GRACEID, minute=5, **event):
     """Return an alert like those of S230518h."""
-    fits = to_fits(mock_skymap(100.0 + seed, -20.0, (4.0, 2.0), (200.0, 50.0)), EVENT_TIME[:-1])
+    skymap = mock_skymap(100.0 + seed, -20.0, (4.0, 2.0), (200.0, 50.0))
+    fits = to_fits(skymap, event.get("time", EVENT_TIME)[:-1])
     content = {
         "time": EVENT_TIME, "far": 3e-10, "significant": True, "instruments": ["H1", "L1"],
         "group": "CBC", "pipeline": "gstlal", "search": "AllSky", "properties": {"HasNS": 0.0},
