@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from llama.alerts.watch import begin_watch, watch_path
+from llama.alerts.watch import begin_watch
 from llama.errors import LlamaError
 from llama.files import write_bytes
 from llama.fleet import slurm
@@ -143,8 +143,7 @@ class Head:
 
     def stop(self) -> None:
         """Stop keeper, controller and munged, and take the names out of /etc/hosts."""
-        self.stop_keeper()
-        for name in ("slurmctld", "munged"):
+        for name in ("keeper", "slurmctld", "munged"):
             self._end(name)
         if os.geteuid() == 0:
             self._rewrite_hosts([])
@@ -154,7 +153,6 @@ class Head:
     def stop_keeper(self) -> None:
         """Stop the keeper only."""
         self._end("keeper")
-        watch_path(self.directory).unlink(missing_ok=True)
 
     def _end(self, name: str) -> None:
         pid = self.pid(name)
