@@ -15,6 +15,7 @@ from llama.alerts.daemon import holder
 from llama.alerts.failing import daemon_lock, pass_lock, problems_of_run
 from llama.alerts.health import examine, problems_of_spool, span
 from llama.alerts.spool import Spool
+from llama.alerts.watch import words_of_fleet
 from llama.errors import LlamaError, sentence
 from llama.event.flags import read_flags
 from llama.event.messages import published_events
@@ -70,8 +71,10 @@ def run_content(settings: Settings) -> dict[str, Any]:
         "Events": lambda: _events(rows, broken),
         "Spool": lambda: _spool(output_dir),
         "Outbox": lambda: _outbox(output_dir),
+        "Fleet": lambda: words_of_fleet(output_dir / "fleet/slurm"),
     }
-    health = [(name, *_tell(name, part)) for name, part in parts.items()]
+    told = [(name, *_tell(name, part)) for name, part in parts.items()]
+    health = [line for line in told if line[2]]  # most have no fleet
     bad = [name.lower() for name, well, _ in health if not well]
     kinds = [mark for row in rows for mark in row["marks"]]
     return {
