@@ -194,6 +194,10 @@ class Fleet:
             for entry in client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
                 client.delete_object(Bucket=BUCKET, Key=entry["Key"])
 
+    def forget_inputs(self) -> None:
+        """Let the next job look for its inputs in Spaces."""
+        (self.workspace.output / "fleet/inputs.json").unlink(missing_ok=True)
+
     def local_run(self) -> tuple[bytes, bytes]:
         """Return all numbers of the study as this machine alone makes them, in one shard."""
         if self.injections not in self._local:

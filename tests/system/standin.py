@@ -8,6 +8,7 @@ import getpass
 import os
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ class StandIns:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.running: dict[int, subprocess.Popen[bytes]] = {}
+        self._lock, self._over = threading.Lock(), False
         with socket.create_server(("127.77.0.1", 0)) as server:
             self.port = server.getsockname()[1]
         directory.mkdir()
@@ -63,7 +65,9 @@ class StandIns:
         command = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
         if os.geteuid():
             command += ["--user", "--map-current-user"]
-        with (place / "sshd.log").open("ab") as log:
+        with (place / "sshd.log").open("ab") as log, self._lock:
+            if self._over:  # the test has ended while the cloud was at it
+                return
             self.running[droplet["id"]] = subprocess.Popen(
                 [*command, SSHD, "-D", "-e", "-f", str(config)],
                 env={"PATH": os.environ["PATH"]},
@@ -89,7 +93,9 @@ class StandIns:
             process.wait()
 
     def halt_all(self) -> None:
-        """End every stand-in."""
+        """End every stand-in; none comes later."""
+        with self._lock:
+            self._over = True
         for ident in list(self.running):
             self.halt({"id": ident})
 

@@ -1,5 +1,7 @@
 """`llama fleet`: what it refuses, in a sentence; nothing is started here."""
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,9 @@ from conftest import TOKEN, Bash, change
 from do_double import Cloud
 from needs import SLURM
 
+from llama.alerts.watch import begin_watch, words_of_fleet
 from llama.cli.main import main
+from llama.settings import load
 
 pytestmark = pytest.mark.needs(*SLURM)
 
@@ -94,3 +98,47 @@ def test_status_says_loudly_what_it_cannot_see(
 def test_down_before_up_is_done_at_once(account: Cloud, settings_file: Path, bash: Bash) -> None:
     done = bash("llama fleet down")
     assert (done.returncode, done.stdout) == (0, "the head is down, no worker is left\n")
+
+
+@pytest.fixture
+def mute_controller(settings_file: Path) -> Iterator[Path]:
+    """A head whose slurmctld is there and answers nothing."""
+    directory = load().output_dir / "fleet/slurm"
+    directory.mkdir(parents=True)
+    with subprocess.Popen(["bash", "-c", "exec -a slurmctld sleep 600"]) as process:
+        (directory / "slurmctld.pid").write_text(f"{process.pid}\n")
+        begin_watch(directory)
+        yield directory
+        process.kill()
+
+
+def test_status_tells_what_is_billed_although_slurm_does_not_answer(
+    account: Cloud, mute_controller: Path, bash: Bash
+):
+    account.control({"droplets": [{"name": "llama-worker-000", "tags": ["llama"]}]})
+    done = bash("llama fleet status")
+    assert done.returncode == 1
+    assert "workers   NOT KNOWN: scontrol refuses: " in done.stdout
+    assert f"see {mute_controller}/log" in done.stdout
+    assert "droplets  1 active\ncost      1 droplet of at most" in done.stdout
+
+
+def test_down_destroys_droplets_although_slurm_does_not_answer(
+    account: Cloud, mute_controller: Path, bash: Bash
+):
+    account.control({"droplets": [{"name": "llama-worker-000", "tags": ["llama"]}]})
+    done = bash("llama fleet down --yes")
+    assert "jobs are left in the queue: squeue refuses: " in done.stderr
+    assert (done.returncode, done.stdout) == (0, "the head is down, no worker is left\n")
+    assert account.droplets == {}
+    assert words_of_fleet(mute_controller) == (True, [])
+
+
+def test_down_that_loses_the_api_says_that_workers_are_billed(
+    account: Cloud, mute_controller: Path, bash: Bash
+):
+    account.control({"droplets": [{"name": "llama-worker-000", "tags": ["llama"]}]})
+    account.control({"faults": [{"match": "DELETE", "status": 401, "times": 99}]})
+    done = bash("llama fleet down --yes")
+    assert (done.returncode, "workers are left" in done.stdout) == (1, True)
+    assert words_of_fleet(mute_controller)[1]  # somebody has to look after them

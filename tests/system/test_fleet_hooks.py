@@ -14,10 +14,11 @@ import pytest
 from conftest import TOKEN
 from do_double import Cloud as Double
 
+from llama.alerts.watch import Watch, Watcher, begin_watch, read_watch, words_of_fleet
+from llama.errors import LlamaError
 from llama.fleet.connection import CloudError
 from llama.fleet.hooks import Hooks
 from llama.fleet.token import VARIABLES
-from llama.fleet.watch import Watch, Watcher, read_watch
 from llama.settings import load
 
 NAME, OTHER = "llama-worker-000", "llama-worker-001"
@@ -133,3 +134,28 @@ def test_what_lasts_is_an_alarm_once_and_so_is_its_end(
     assert watch == Watch("waiting", clock[0])
     assert watch.trouble(clock[0] + 299) == ""
     assert "has not looked after the droplets since" in watch.trouble(clock[0] + 301)
+
+
+def test_how_the_fleet_is_is_known_outside_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    clock = [1.8e9]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+    assert words_of_fleet(tmp_path) == (True, [])
+    begin_watch(tmp_path)  # and its first round never ends
+    clock[0] += 299
+    assert words_of_fleet(tmp_path)[0]
+    clock[0] += 2
+    well, (words,) = words_of_fleet(tmp_path)
+    assert not well
+    assert "has not looked after the droplets since 2027-01-15 08:00 UTC" in words
+    assert "droplets are billed meanwhile" in words
+    Watcher().note(tmp_path, "the limit is reached", "")
+    assert words_of_fleet(tmp_path) == (
+        True,
+        ["Droplets last looked after at 2027-01-15 08:05 UTC.", "Jobs wait: the limit is reached."],
+    )
+    Watcher().note(tmp_path, "", "token revoked")
+    assert "since 2027-01-15 08:05 UTC: token revoked; droplets" in words_of_fleet(tmp_path)[1][0]
+    for content in ("[]", '{"time": "x"}', '{"problem": 1, "since": []}', "{"):
+        (tmp_path / "notice.json").write_text(content)
+        with pytest.raises(LlamaError, match=r"notice\.json is not"):
+            words_of_fleet(tmp_path)

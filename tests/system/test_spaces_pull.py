@@ -68,12 +68,15 @@ def test_a_study_that_is_not_whole_is_named(
 ):
     (tmp_path / "plan").write_text('{"injections": 60, "shard_size": 5}')
     bucket.put(tmp_path / "plan", f"studies/{STUDY}/background/plan.json")
-    assert "is not whole" not in bash("llama dev dv pull").stderr
+    done = bash("llama dev dv pull")
+    assert (done.returncode, "is not whole" in done.stderr) == (0, False)
     (tmp_path / "plan").write_text('{"injections": 80, "shard_size": 5}')
     bucket.put(tmp_path / "plan", f"studies/{STUDY}/background/plan.json")
     done = bash(f"rm -r studies; llama dev dv pull {STUDY}")
     names = ", ".join(f"shard-{number:04d}.hdf5" for number in range(12, 16))
     assert f"{STUDY} is not whole: 4 shards of background not there ({names})" in done.stderr
+    assert done.returncode == 1
+    assert bash("llama dev dv pull bbh-o3-H1L1").returncode == 0
 
 
 def test_a_study_that_is_not_there_is_named_beside_one_that_is(

@@ -221,3 +221,19 @@ def test_a_second_page_replaces_the_first_whole(setup, tmp_path):
     assert "S230518h" in path.read_text()
     assert json.dumps(content)
     assert not list(tmp_path.glob(".status*"))
+
+
+def test_a_fleet_that_nobody_looks_after_is_told(setup, tmp_path):
+    assert "Fleet" not in health(run_content(setup))
+    watch = tmp_path / "fleet/slurm/notice.json"
+    write_json(watch, {"notice": "", "time": time.time(), "problem": "", "since": 0.0})
+    assert health(run_content(setup))["Fleet"][0]
+    write_json(watch, {"notice": "", "time": 1.8e9, "problem": "no token", "since": 1.8e9})
+    content = run_content(setup)
+    assert "fleet" in content["lead"]
+    well, words = health(content)["Fleet"]
+    assert not well
+    assert "cannot look after the droplets since 2027-01-15 08:00 UTC: no token" in words
+    assert "llama fleet up" in words
+    watch.write_text("{")
+    assert not health(run_content(setup))["Fleet"][0]

@@ -12,9 +12,19 @@ from pathlib import Path
 import pytest
 
 from llama import settings as llama_settings
+from llama.alerts.daemon import only_one
 from llama.errors import LlamaError
 from llama.files import write_json
-from llama.fleet.launch import Launch, command, launches, places, prepare, study_of_list
+from llama.fleet.launch import (
+    Launch,
+    command,
+    is_running,
+    kill_command,
+    launches,
+    places,
+    prepare,
+    study_of_list,
+)
 from llama.fleet.launch import study_of_artifacts as artifacts_of
 from llama.settings.fleet import Fleet
 from llama.settings.render import defaults
@@ -64,8 +74,33 @@ def test_lists_that_are_no_study(settings, maps, tmp_path):
     with pytest.raises(LlamaError, match=r"has the sky maps of /data/another\.csv"):
         study_of_list(settings(), maps / "H1L1.csv")
     assert launches(settings()) == {"bns-o3-H1L1": record}
-    places(settings(), "x").record.write_text('{"study": 1}')
-    assert list(launches(settings())) == ["bns-o3-H1L1"]
+
+
+BROKEN = (
+    '{"study": 1}',
+    "[]",
+    '"x"',
+    "",
+    '{"study": "bns-o3-H1", "skymaps": null, "injections": 1, "profile": "x", "started": 1}',
+    '{"study": "bns-o3-V1", "skymaps": "", "injections": 1, "profile": "x", "started": 1}',
+)
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_a_launch_whose_record_is_broken_is_named_and_can_be_ended(settings, content):
+    """It brings droplets whether or not anybody can read how it was launched."""
+    where, said = places(settings(), "bns-o3-H1"), list[str]()
+    write_json(where.record, {})
+    where.record.write_text(content)
+    with only_one(where.lock, "a launch"):
+        (launch,) = launches(settings(), said.append).values()
+        assert is_running(settings(), launch.study)
+        assert kill_command(settings(), launch) == f"kill -INT {os.getpid()}"
+    assert len(said) == 1
+    assert said[0].startswith("how bns-o3-H1 was launched is not known: ")
+    assert str(where.record) in said[0]
+    named = settings(**{"bns-o3-H1": {"skymaps": "/c"}})
+    assert kill_command(named, launch) == "llama dev dv launch bg /c -k"
 
 
 def test_the_study_of_artifacts(settings):

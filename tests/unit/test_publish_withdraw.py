@@ -15,7 +15,7 @@ from publish_sites import SITES, GraceDBSite, Site, SlackSite, WebhookSite
 from llama.alerts.choice import Choice
 from llama.errors import LlamaError
 from llama.event.flags import DEFAULTS, write_flags
-from llama.event.messages import standing
+from llama.event.messages import published_events, standing
 from llama.figures.receipts import outcome, owed_words, sent_words
 from llama.files import read_json, write_json
 from llama.publish import outbox
@@ -173,13 +173,14 @@ def test_a_place_that_cannot_be_reached_is_named_and_keeps_no_other_waiting(
     assert len(site.arrived()) == 3
     (left,) = standing(event)
     assert (left["destination"], left["audience"]) == (old, "real")
-    # it is said on the pages, by the audit, and the event is worked on though it is vetoed
+    # it is said on the pages, by the audit, and the event is worked on, vetoed and however old
     assert f"not withdrawn yet: webhook {old} (real)" in " ".join(outcome(event))
     assert owed_words(event) == [f"webhook {old} (real), as {left['remote_id']}"]
     findings = [finding.sentence for finding in audit_messages(event, "events/S240101ab/all")]
     assert "it still stands: webhook" in findings[0]
     write_flags(event, {"VETOED": True})
-    assert Choice(9).directories(place.parent) == [f"current_run/{event.name}"]
+    for count in (0, 9):
+        assert Choice(count).directories(place.parent) == [f"current_run/{event.name}"]
 
     with pytest.raises(LlamaError, match="nothing of S240101ab stands at"):
         note_withdrawal(event, f"{url}/new")
@@ -264,7 +265,10 @@ def test_what_a_past_run_has_published_is_withdrawn(site: Site, place: Path) -> 
     info = read_json(event / "skymap_info.json")
     write_json(event / "skymap_info.json", info | {"event_time": None, "gps_time": None})
     (left,) = standing(event)
-    assert owed_words(event) == [f"webhook {left['destination']} (real), as {left['remote_id']}"]
+    where = f"webhook {left['destination']} (real), as {left['remote_id']}"
+    assert owed_words(event) == [where]
+    assert Choice(0).directories(place.parent) == [f"current_run/{event.name}"]
+    assert published_events(place) == [event.name]
     receipt = send(event, site, GONE)
     assert (receipt["status"], receipt["audience"]) == ("withdrawn", "real")
     assert send(event, site, GONE) == receipt

@@ -1,6 +1,8 @@
 """Files of settings: which is read, and what is generated from the model."""
 
 import difflib
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +94,23 @@ def test_a_study_that_is_named_twice_is_refused_whatever_its_quotes(tmp_path):
     path.write_text(default_yaml().replace("  studies: {}", studies))
     with pytest.raises(LlamaError, match=r"background\.studies\.bns-o3-H1 in lines (\d+) and \1;"):
         load(path)
+
+
+def test_an_output_directory_that_the_locale_cannot_write_is_a_sentence(tmp_path):
+    """Its files would not be found, and an audit of no files finds nothing wrong."""
+    path = tmp_path / "config.yaml"
+    text = re.sub("(?m)^output_dir: .*$", f"output_dir: {tmp_path}/Göttingen", default_yaml())
+    path.write_text(text, encoding="utf-8")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "llama", "audit"],
+        env=os.environ | ascii_only | {"LLAMA_CONFIG": str(path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "/G\\xf6ttingen has letters that cannot be written in this locale" in done.stderr
+    assert "(ascii); export PYTHONUTF8=1" in done.stderr
 
 
 def test_a_file_that_is_not_there(tmp_path, monkeypatch):

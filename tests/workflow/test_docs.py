@@ -16,7 +16,7 @@ from console import Shell, chapters, is_as_shown
 from operators_home import services
 from workspace import REPOSITORY
 
-from llama.cli.main import build_parser
+from llama.cli.main import _formerly, build_parser
 from llama.cli.skymap_info import build_parser as skymap_info_parser
 
 DOCS = REPOSITORY / "docs"
@@ -82,7 +82,8 @@ def test_every_option_exists(path: Path) -> None:
             (known for known in COMMANDS if _is_called(known, words)), key=len, default=None
         )
         group = any(list(known[: len(words)]) == words for known in COMMANDS)
-        assert command or group or "[" in line, f"{path.name}: there is no command {line!r}"
+        known = command or group or "[" in line or _formerly(words[1:])
+        assert known, f"{path.name}: there is no command {line!r}"
         if command:
             options = {option for a in COMMANDS[command]._actions for option in a.option_strings}
             given = set(re.findall(r"(?<!\S)--?[a-zA-Z][\w-]*", line))

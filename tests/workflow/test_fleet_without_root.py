@@ -49,6 +49,10 @@ def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet)
     key = f"studies/{STUDY}/background/plan.json"
     plan = fleet.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
     assert json.loads(plan) == {"injections": 40, "shard_size": 10}
+    # results that somebody has removed from the bucket come again with their plan
+    fleet.another_study(4)
+    assert fleet.run("snakemake", "--profile", "do-cluster")
+    assert fleet.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read() == plan
     fleet.let_go()
     assert fleet.cloud.created == fleet.cloud.deleted
 
@@ -86,6 +90,7 @@ def test_a_head_whose_token_is_revoked_says_so_until_up_brings_another(fleet: Fl
 
 def test_a_launch_that_is_ended_while_spaces_is_away_makes_no_droplet_later(fleet: Fleet) -> None:
     fleet.another_study(4)
+    fleet.forget_inputs()
     created = fleet.cloud.created
     config = (fleet.workspace.clone / "config.yaml").read_text()
     (skymaps,) = re.findall(rf"{STUDY}: {{skymaps: (.*)}}}}\n", config)
@@ -114,6 +119,7 @@ def test_a_launch_that_is_ended_while_spaces_is_away_makes_no_droplet_later(flee
 
 def test_a_snakemake_that_is_interrupted_while_spaces_is_away_submits_nothing(fleet: Fleet) -> None:
     fleet.another_study(4)
+    fleet.forget_inputs()
     with fleet.s3.away():
         run = fleet.start("env", "--default-signal=INT", "snakemake", "--profile", "do-cluster")
         fleet.wait(lambda: any("job submit" in words for words in _group(run.pid)))

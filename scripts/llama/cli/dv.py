@@ -194,7 +194,7 @@ def _killall(options: argparse.Namespace) -> int:
     from llama.settings import load
 
     settings = load()
-    at_work = [one for one in launches(settings).values() if is_running(settings, one.study)]
+    at_work = [one for one in launches(settings, say).values() if is_running(settings, one.study)]
     for launch in at_work:
         sys.stderr.write(
             f"{launch.study} was launched here and is at work: its jobs start again until you end "

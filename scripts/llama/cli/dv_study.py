@@ -128,18 +128,19 @@ def _pull(options: argparse.Namespace) -> int:
         f"{plural(done.fetched, 'file')} fetched ({done.size / 1e6:,.1f} MB), "
         f"{done.same:,} already here; next: llama dev background table NAME.txt"
     )
-    _tell_missing(options.studies)
+    whole = _tell_missing(options.studies)
     if done.unsure:
         say(f"of {plural(done.unsure, 'file')} Spaces knows no checksum, only the size")
     if done.different:
         say(f"{plural(len(done.different), 'file')} left as here, other than in Spaces")
-    return 1 if done.different else 0
+    return 0 if whole and not done.different else 1
 
 
-def _tell_missing(studies: list[str]) -> None:
-    """Say which of the studies that were fetched are not whole."""
+def _tell_missing(studies: list[str]) -> bool:
+    """Say which of the studies that were fetched are not whole; return whether all are."""
     from llama.study.plan import missing_shards
 
+    whole = True
     for path in sorted(Path("studies").glob("*/*/plan.json")):
         _, study, kind, _ = path.parts
         missing = missing_shards(path.parents[1], kind)
@@ -147,6 +148,8 @@ def _tell_missing(studies: list[str]) -> None:
             names = ", ".join(missing[:5]) + ", ..." * (len(missing) > 5)
             count = plural(len(missing), "shard")
             say(f"{study} is not whole: {count} of {kind} not there ({names})")
+            whole = False
+    return whole
 
 
 def _done(options: argparse.Namespace) -> None:
@@ -157,7 +160,7 @@ def _done(options: argparse.Namespace) -> None:
     from llama.study.simulate import SHARD_SIZE
 
     settings = load()
-    studies, started = settings.output_dir / "studies", launches(settings)
+    studies, started = settings.output_dir / "studies", launches(settings, say)
     wanted = _wanted(settings, started)
     simulations = settings.background.simulations
     if not wanted and not simulations:

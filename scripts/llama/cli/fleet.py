@@ -105,23 +105,13 @@ def _private_address(crew: "Crew") -> str:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from llama.fleet import slurm
-    from llama.fleet.watch import REMEDY, read_watch
+    from llama.alerts.watch import REMEDY, read_watch
 
     head, crew = _open(_token())
     dead = [name for name in ("munged", "slurmctld", "keeper") if not head.pid(name)]
     print(f"head      {'up' if not dead else 'down: ' + ', '.join(dead) + ' not running'}")
-    nodes: list[slurm.Node] = []
-    if "slurmctld" not in dead:
-        import os
-
-        os.environ["SLURM_CONF"] = str(head.conf)
-        nodes = slurm.nodes()
-        _print_counts("workers", [_word(node) for node in nodes if not node.powered_down])
-        _print_counts("jobs", [job.state.lower() for job in slurm.queue()])
-        for reason in sorted({n.reason for n in nodes if n.reason and "DOWN" in n.state}):
-            print(f"          {reason.removeprefix('llama: ')}")
-    unseen = _print_droplets(crew, {node.name for node in nodes if not node.powered_down})
+    nodes = set[str]() if "slurmctld" in dead else _print_slurm(head)
+    unseen = _print_droplets(crew, nodes)
     print_cost(crew)
     watch, trouble = read_watch(head.directory), ""
     if watch is not None and "keeper" not in dead:
@@ -134,10 +124,29 @@ def _status(options: argparse.Namespace) -> int:
         sys.stderr.write("start it with: llama fleet up\n")
     if unseen or trouble:
         sys.stderr.write(f"{REMEDY}\n")
-    return 1 if dead or unseen or trouble else 0
+    return 1 if dead or nodes is None or unseen or trouble else 0
 
 
-def _print_droplets(crew: "Crew", nodes: Collection[str]) -> bool:
+def _print_slurm(head: "Head") -> set[str] | None:
+    """Print workers and jobs; return the nodes that should have a droplet, None if unknown."""
+    import os
+
+    from llama.fleet import slurm
+
+    os.environ["SLURM_CONF"] = str(head.conf)
+    try:
+        nodes, jobs = slurm.nodes(), slurm.queue()
+    except slurm.SlurmError as error:
+        print(f"workers   NOT KNOWN: {str(error).partition(';')[0]}; see {head.directory}/log")
+        return None
+    _print_counts("workers", [_word(node) for node in nodes if not node.powered_down])
+    _print_counts("jobs", [job.state.lower() for job in jobs])
+    for reason in sorted({n.reason for n in nodes if n.reason and "DOWN" in n.state}):
+        print(f"          {reason.removeprefix('llama: ')}")
+    return {node.name for node in nodes if not node.powered_down}
+
+
+def _print_droplets(crew: "Crew", nodes: Collection[str] | None) -> bool:
     """Print what is billed, counted by the fleet's tag; return whether that is unknown."""
     from llama.fleet.connection import CloudError
 
@@ -151,7 +160,8 @@ def _print_droplets(crew: "Crew", nodes: Collection[str]) -> bool:
         return True
     _print_counts("droplets", [droplet.status for droplet in found])
     workers = [d.name for d in found if d.name.startswith(crew.worker_prefix)]
-    if without := [name for name in workers if name not in nodes]:
+    without = [name for name in workers if nodes is not None and name not in nodes]
+    if without:
         print(
             f"          {plural(len(without), 'worker')} without a node, which the keeper destroys"
         )
@@ -185,30 +195,49 @@ def print_cost(crew: "Crew") -> None:
 
 
 def _down(options: argparse.Namespace) -> int:
-    from llama.fleet import slurm
+    from llama.alerts.watch import watch_path
+    from llama.fleet.connection import CloudError
 
     head, crew = _open(_token())
     prefix = crew.worker_prefix
     found = crew.droplets([f"{prefix}*"])
     if not options.yes and found and ask(f"Destroy {plural(len(found), 'worker')}? [y/N]") != "y":
         return 1
-    import os
-
-    os.environ["SLURM_CONF"] = str(head.conf)
     head.stop_keeper()
-    if head.pid("slurmctld"):
-        for job in slurm.queue():
-            slurm.ask("scancel", job.id)
-        time.sleep(1)  # logs of running jobs
+    _cancel_jobs(head)
     head.stop()
     failed: dict[str, str] = {}
-    for _ in range(5):  # a hook that was still at work may have made some
-        if not (found := crew.droplets([f"{prefix}*"])):
-            break
-        failed = crew.destroy(found, "down")
-        time.sleep(2)
-    crew.reconcile(crew.droplets())
+    try:
+        for _ in range(5):  # a hook that was still at work may have made some
+            if not (found := crew.droplets([f"{prefix}*"])):
+                break
+            failed = crew.destroy(found, "down")
+            time.sleep(2)
+        crew.reconcile(crew.droplets())
+    except CloudError as error:
+        raise LlamaError(
+            f"{error}; workers may be left and are billed: run llama fleet down again"
+        ) from error
     for name, reason in failed.items():
         say(f"{name}: {reason}")
     print("the head is down, " + ("no worker is left" if not found else "workers are left"))
+    if not found:  # until then llama status says that nobody looks after them
+        watch_path(head.directory).unlink(missing_ok=True)
     return 1 if found else 0
+
+
+def _cancel_jobs(head: "Head") -> None:
+    """End all jobs; a controller that does not answer is no reason to leave droplets."""
+    import os
+
+    from llama.fleet import slurm
+
+    if not head.pid("slurmctld"):
+        return
+    os.environ["SLURM_CONF"] = str(head.conf)
+    try:
+        for job in slurm.queue():
+            slurm.ask("scancel", job.id)
+    except slurm.SlurmError as error:
+        say(f"jobs are left in the queue: {error}")
+    time.sleep(1)  # logs of running jobs

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.skymap_info import FILE_NAME, read_info
 from llama.files import read_json
 from llama.settings.places import place
 
@@ -57,6 +58,19 @@ def standing(event_dir: Path, channel: str = "*") -> list[dict[str, Any]]:
                     | {key: last.get(key) for key in ("destination", "sent_at", "remote_id")}
                 )
     return found
+
+
+def owed(event_dir: Path) -> list[dict[str, Any]]:
+    """Return what stands of a retracted event; nothing of other events."""
+    return standing(event_dir) if read_info(event_dir)["retracted"] else []
+
+
+def published_events(run_dir: Path) -> list[str]:
+    """Return the ids of the events of a run that have an outbox, here or in a past run."""
+    run = run_dir.resolve()
+    past = run.parent.glob("past_runs/*/*/outbox") if run.name == "current_run" else ()
+    names = {path.parent.name for path in (*run.glob("*/outbox"), *past)}
+    return sorted(name for name in names if (run / name / FILE_NAME).exists())
 
 
 def _outboxes(home: Path, channel: str) -> list[Path]:

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.event.messages import described, standing
-from llama.event.skymap_info import read_info
+from llama.event.messages import described, owed, standing
 from llama.figures.text import MISSING, clean, utc_text
 from llama.files import read_json
 
@@ -57,11 +56,9 @@ def standing_words(event_dir: Path) -> list[str]:
 def owed_words(event_dir: Path) -> list[str]:
     """Return where a retracted event still stands; nothing of other events."""
     try:
-        left = standing(event_dir)
-        retracted = bool(left) and read_info(event_dir)["retracted"]
-    except LlamaError:
+        return [clean(described(message), 200) for message in owed(event_dir)]
+    except LlamaError:  # the audit names it
         return []
-    return [clean(described(message), 200) for message in left if retracted]
 
 
 def sent_words(event_dir: Path) -> tuple[str, str]:

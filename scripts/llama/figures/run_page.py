@@ -15,8 +15,10 @@ from llama.alerts.daemon import holder
 from llama.alerts.failing import daemon_lock, pass_lock, problems_of_run
 from llama.alerts.health import examine, problems_of_spool, span
 from llama.alerts.spool import Spool
+from llama.alerts.watch import words_of_fleet
 from llama.errors import LlamaError, sentence
 from llama.event.flags import read_flags
+from llama.event.messages import published_events
 from llama.event.names import GRACEID_PATTERN, has_skymap, products, significance_name
 from llama.event.provenance import software
 from llama.event.skymap_info import read_info
@@ -69,8 +71,10 @@ def run_content(settings: Settings) -> dict[str, Any]:
         "Events": lambda: _events(rows, broken),
         "Spool": lambda: _spool(output_dir),
         "Outbox": lambda: _outbox(output_dir),
+        "Fleet": lambda: words_of_fleet(output_dir / "fleet/slurm"),
     }
-    health = [(name, *_tell(name, part)) for name, part in parts.items()]
+    told = [(name, *_tell(name, part)) for name, part in parts.items()]
+    health = [line for line in told if line[2]]  # most have no fleet
     bad = [name.lower() for name, well, _ in health if not well]
     kinds = [mark for row in rows for mark in row["marks"]]
     return {
@@ -232,15 +236,15 @@ def _spool(output_dir: Path) -> Part:
 
 
 def _outbox(output_dir: Path) -> Part:
-    outboxes = sorted((output_dir / "current_run").glob("*/outbox"))
-    left = [f"{path.parent.name}: {', '.join(waiting(path.parent))}" for path in outboxes]
-    left = [line for line in left if not line.endswith(": ")]
+    run_dir = output_dir / "current_run"
+    events = [run_dir / name for name in published_events(run_dir)]
+    left = [f"{event.name}: {', '.join(waiting(event))}" for event in events if waiting(event)]
     owed = [
-        f"{path.parent.name} was retracted but not withdrawn: {where}"
-        for path in outboxes
-        for where in owed_words(path.parent)
+        f"{event.name} was retracted but not withdrawn: {where}"
+        for event in events
+        for where in owed_words(event)
     ]
-    good = not (owed or any(_is_stuck(path) for path in outboxes))
+    good = not (owed or any(_is_stuck(event / "outbox") for event in events))
     lines = [clean(line, 200) for line in (*owed, *left)]
     return good, lines or ["Nothing waits to be sent."]
 

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from llama.alerts.watch import begin_watch
 from llama.errors import LlamaError
 from llama.files import write_bytes
 from llama.fleet import slurm
 from llama.fleet.head_files import PATH
 from llama.fleet.hooks import cluster_directory
-from llama.fleet.watch import watch_path
 from llama.settings import Settings
 from llama.settings.load import find_config
 
@@ -67,7 +67,7 @@ class Head:
         else:
             self._call("slurmctld", "-f", str(self.conf))
         log = self.directory / "log/slurmctld.log"
-        _wait(lambda: "UP" in _quietly("scontrol", "ping"), "slurmctld", log)
+        _wait(lambda: "UP" in slurm.ask("scontrol", "ping"), "slurmctld", log)
         self._free_nodes()
         if not self.pid("keeper"):
             self._start_keeper()
@@ -78,7 +78,7 @@ class Head:
         environment = {**os.environ, "LLAMA_CONFIG": str(config.resolve()) if config else ""}
         for name in ("DIGITALOCEAN", "DIGITALOCEAN_ACCESS_TOKEN"):
             environment.pop(name, None)
-        watch_path(self.directory).unlink(missing_ok=True)  # of an earlier one
+        begin_watch(self.directory)
         with (self.directory / "log/fleet.log").open("a") as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "llama.fleet.hooks", "keeper", every_s],
@@ -166,16 +166,15 @@ class Head:
             os.kill(pid, signal.SIGKILL)
 
 
-def _quietly(*words: str) -> str:
-    try:
-        return slurm.ask(*words)
-    except LlamaError:
-        return ""
-
-
 def _wait(ready: Callable[[], bool], what: str, log: Path) -> None:
     deadline = time.monotonic() + 30
-    while not ready():
+    while True:
+        said = ""
+        try:
+            if ready():
+                return
+        except slurm.SlurmError as error:
+            said = f" ({error})"
         if time.monotonic() > deadline:
-            raise LlamaError(f"{what} does not come up; see {log}")
+            raise LlamaError(f"{what} does not come up{said}; see {log}")
         time.sleep(0.05)

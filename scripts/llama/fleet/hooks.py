@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from llama.alerts.watch import Watcher
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
 from llama.fleet import slurm
@@ -24,7 +25,6 @@ from llama.fleet.money import OverBudgetError, check_budget, unix
 from llama.fleet.names import doubles
 from llama.fleet.records import Droplet
 from llama.fleet.token import find_token
-from llama.fleet.watch import Watcher
 from llama.publish.alarm import SlackAlarm
 from llama.settings import Settings, load
 
@@ -219,8 +219,8 @@ class Hooks:
 def keep(every_s: float) -> None:
     """Look after the fleet until this process is ended; the settings are read in each round.
 
-    A round that fails, for whatever reason, is written down (see `llama.fleet.watch`), and the next
-    one comes.
+    A round that fails, for whatever reason, is written down (see `llama.alerts.watch`), and the
+    next one comes.
     """
     settings = load()
     channel = settings.listen.alarm_slack

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.files import read_json, sha256_bytes, take_lock, write_json
+from llama.files import read_json, sha256_bytes, sha256_file, take_lock, write_json
 from llama.fleet import slurm
-from llama.fleet.spaces import open_place
-from llama.study.plan import plan_path
+from llama.fleet.spaces import Spaces, open_place
+from llama.study.plan import PLAN
 
 JOBS, INPUTS = Path("fleet/jobs"), Path("fleet/inputs.json")
 SPACES = Path("fleet/slurm/spaces.json")  # written by `llama fleet up`
@@ -57,7 +57,7 @@ def submit(
     `parent` is the process of Snakemake, without which nothing is queued.
     """
     spaces = read_json(SPACES)
-    inputs = _ship(spaces, named, properties["wildcards"])
+    inputs = _ship(spaces, named)
     document = describe(properties, named, inputs, scripts) | {"spaces": spaces}
     name = f"{properties['rule']}-{document['digest'][:16]}"
     study = properties["wildcards"].get("study", "")
@@ -118,13 +118,8 @@ def _script(document: dict[str, Any]) -> str:
     return f"#!/bin/sh\nexec {worker} <<'END OF JOB'\n{text}\nEND OF JOB\n"
 
 
-def _ship(
-    spaces: dict[str, str], named: dict[str, str | list[str]], wildcards: dict[str, str]
-) -> dict[str, str]:
-    """Bring the inputs to Spaces, each content once; return the sha256 of each path.
-
-    So is the plan of the study (`llama.study.plan`), for `llama dev dv pull`.
-    """
+def _ship(spaces: dict[str, str], named: dict[str, str | list[str]]) -> dict[str, str]:
+    """Bring the inputs to Spaces, each content once; return the sha256 of each path."""
     paths: list[str] = []
     for value in named.values():
         paths += [value] if isinstance(value, str) else value
@@ -144,10 +139,6 @@ def _ship(
                 known[path] = {"stamp": stamp, "sha256": _put_input(spaces, Path(path))}
                 write_json(INPUTS, known)
             found[path] = known[path]["sha256"]
-        plan = plan_path(Path("studies", wildcards.get("study", "")), wildcards.get("kind", ""))
-        if plan.exists() and known.get(str(plan)) != (content := plan.read_text()):
-            open_place(spaces).put(plan, str(plan))
-            write_json(INPUTS, known | {str(plan): content})
     return found
 
 
@@ -190,7 +181,17 @@ def _collect(number: str) -> bool:
                 _tell(Path(key))
         elif key != record["log"]:
             came = False
+    _put_plan(spaces, record["outputs"])
     return came
+
+
+def _put_plan(spaces: Spaces, outputs: list[str]) -> None:
+    """Have the plan of a study (`llama.study.plan`) beside its shards, for `llama dev dv pull`."""
+    for plan in {Path(output).with_name(PLAN) for output in outputs}:
+        if plan.exists():
+            there = spaces.find(str(plan))
+            if there is None or there.sha256 != sha256_file(plan):
+                spaces.put(plan, str(plan))
 
 
 def _tell(log: Path) -> None:

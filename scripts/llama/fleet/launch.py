@@ -58,14 +58,33 @@ def places(settings: Settings, study: str) -> Places:
     return Places(directory / f"{study}.json", directory / f"{study}.lock", log)
 
 
-def launches(settings: Settings) -> dict[str, Launch]:
-    """Return the last launch of each study; broken records are left out."""
+def launches(
+    settings: Settings, tell: Callable[[str], object] = lambda text: None
+) -> dict[str, Launch]:
+    """Return the last launch of each study, one that cannot be read without list and number.
+
+    `tell` hears of those.
+    """
     found = {}
     for path in sorted((settings.output_dir / "fleet" / "launches").glob("*.json")):
-        with contextlib.suppress(LlamaError, TypeError):
-            launch = Launch(**read_json(path))
-            found[launch.study] = launch
+        try:
+            found[path.stem] = _read_launch(path)
+        except LlamaError as error:
+            found[path.stem] = Launch(path.stem, "", None, PROFILE, path.stat().st_mtime)
+            tell(f"how {path.stem} was launched is not known: {error}")
     return found
+
+
+def _read_launch(path: Path) -> Launch:
+    content = read_json(path)
+    try:
+        launch = Launch(**content)
+        valid = isinstance(launch.skymaps, str) and isinstance(launch.injections, int | None)
+    except TypeError:
+        valid = False
+    if not valid or launch.study != path.stem:
+        raise LlamaError(f"{path} is no record of its launch; launch it again")
+    return launch
 
 
 def is_running(settings: Settings, study: str) -> bool:
@@ -157,11 +176,13 @@ def run(settings: Settings, launch: Launch, what: str, to_log: bool) -> NoReturn
 
 def kill_command(settings: Settings, launch: Launch) -> str:
     """Return what ends a launch, to be typed."""
-    if named := settings.background.studies.get(launch.study):
-        skymaps = str(named.skymaps) if named.skymaps else ""
-    else:
-        skymaps = launch.skymaps
-    what = ["launch", "bg", skymaps] if skymaps else ["batch", launch.study]
+    named = settings.background.studies.get(launch.study)
+    if skymaps := (named.skymaps or "") if named else launch.skymaps:
+        what = ["launch", "bg", str(skymaps)]
+    elif named:
+        what = ["batch", launch.study]
+    else:  # the settings do not name it any more, or its record is broken
+        return f"kill -INT {holder(places(settings, launch.study).lock)}"
     return shlex.join(["llama", "dev", "dv", *what, "-k"])
 
 

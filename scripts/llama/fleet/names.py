@@ -19,11 +19,19 @@ def expand(name: str) -> list[str]:
         return [name]
     first, last = (int(number) for number in found.groups())
     if abs(last - first) >= _MOST:
-        raise LlamaError(f"{name} is more than {_MOST:,} names; order fewer droplets")
+        raise _too_many(name)
     width = max(map(len, found.groups())) if "0" in (found[1][0], found[2][0]) else 0
     numbers = range(first, last + 1) if first <= last else range(first, last - 1, -1)
-    names = (f"{name[: found.start()]}{n:0{width}}{name[found.end() :]}" for n in numbers)
-    return [one for name in names for one in expand(name)]
+    names = list[str]()
+    for number in numbers:
+        names += expand(f"{name[: found.start()]}{number:0{width}}{name[found.end() :]}")
+        if len(names) > _MOST:
+            raise _too_many(name)
+    return names
+
+
+def _too_many(name: str) -> LlamaError:
+    return LlamaError(f"{name} is more than {_MOST:,} names; order fewer droplets")
 
 
 def check_names(names: Iterable[str]) -> None:

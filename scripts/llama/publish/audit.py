@@ -7,8 +7,7 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.event.audit import Finding, shown
-from llama.event.messages import described, standing
-from llama.event.skymap_info import read_info
+from llama.event.messages import described, owed
 from llama.files import read_json, sha256_file
 from llama.publish.outbox import Outbox
 
@@ -36,7 +35,7 @@ def audit_messages(event_dir: Path, target: str) -> Iterator[Finding]:
 def _owed(event_dir: Path, target: str) -> Iterator[Finding]:
     """Yield what still stands of a retracted event."""
     try:
-        left = standing(event_dir) if read_info(event_dir)["retracted"] else []
+        left = owed(event_dir)
     except LlamaError:
         return  # named by the audit of the event, or below
     for message in left:

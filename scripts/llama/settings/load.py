@@ -108,7 +108,15 @@ def from_dict(raw: dict[str, Any], source: str = "config.yaml") -> Settings:
     problems = find_problems(raw)
     if problems:
         raise LlamaError(_message(source, problems))
-    return Settings.model_validate(raw)
+    settings = Settings.model_validate(raw)
+    try:
+        os.fsencode(settings.output_dir)
+    except UnicodeEncodeError as error:
+        raise LlamaError(
+            f"output_dir {settings.output_dir} has letters that cannot be written in this locale "
+            f"({error.encoding}); export PYTHONUTF8=1, or choose a directory without them"
+        ) from error
+    return settings
 
 
 def _message(source: str, problems: list[Problem]) -> str:

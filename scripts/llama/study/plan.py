@@ -8,6 +8,7 @@ from typing import NamedTuple
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
 
+PLAN = "plan.json"
 _SHOWN = 5
 
 
@@ -29,7 +30,7 @@ class PartialError(LlamaError):
 
 def plan_path(study_dir: Path, kind: str = "background") -> Path:
     """Return where the plan of a study's injections of one kind is, beside its shards."""
-    return study_dir / kind / "plan.json"
+    return study_dir / kind / PLAN
 
 
 def write_plan(study_dir: Path, kind: str, plan: Plan) -> None:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from llama.errors import LlamaError
 from llama.files import read_json, write_json
 
 _ALARM_AFTER_S = 120.0  # an API that is away for a moment wakes nobody
@@ -22,7 +23,8 @@ REMEDY = (
 class Watch(NamedTuple):
     """What the keeper has written; times are Unix seconds.
 
-    notice: why jobs wait; time: of its last round; problem: why rounds fail since `since`, or "".
+    notice: why jobs wait; time: of its last good round, or of its start; problem: why rounds fail
+    since `since`, or "".
     """
 
     notice: str = ""
@@ -42,17 +44,38 @@ class Watch(NamedTuple):
 
 
 def watch_path(directory: Path) -> Path:
-    """Return where the keeper of a head writes how it is."""
+    """Return where the keeper of a head writes how it is; the file goes with `llama fleet down`."""
     return directory / "notice.json"
 
 
+def begin_watch(directory: Path) -> None:
+    """Write that a keeper starts now, so that one whose first round never ends is noticed."""
+    write_json(watch_path(directory), Watch(time=time.time())._asdict())
+
+
 def read_watch(directory: Path) -> Watch | None:
-    """Return what the keeper last wrote, None when its first round has not ended."""
+    """Return what the keeper last wrote, None when there is no fleet."""
     path = watch_path(directory)
     if not path.exists():
         return None
-    content: dict[str, Any] = read_json(path)
-    return Watch(**{name: content[name] for name in Watch._fields if name in content})
+    content = read_json(path)
+    kinds = {"notice": str, "time": float, "problem": str, "since": float}
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(name), kind) for name, kind in kinds.items()
+    ):
+        raise LlamaError(f"{path} is not what the keeper writes; run llama fleet up")
+    return Watch(**{name: content[name] for name in kinds})
+
+
+def words_of_fleet(directory: Path) -> tuple[bool, list[str]]:
+    """Return whether the droplets are looked after, and words; nothing where there is no fleet."""
+    watch = read_watch(directory)
+    if watch is None:
+        return True, []
+    if trouble := watch.trouble(time.time()):
+        return False, [f"The keeper of the droplets: {trouble}; {REMEDY}."]
+    notice = [f"Jobs wait: {watch.notice}."] if watch.notice else []
+    return True, [f"Droplets last looked after at {_clock(watch.time)}.", *notice]
 
 
 class Watcher:
