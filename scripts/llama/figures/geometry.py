@@ -18,13 +18,16 @@ class Tiles(Protocol):
     """What the figures need of a sky map: sorted, non-overlapping NESTED tiles."""
 
     @property
-    def order(self) -> NDArray[np.int8]: ...
+    def order(self) -> NDArray[np.int8]:
+        """HEALPix order of each tile."""
 
     @property
-    def ipix(self) -> NDArray[np.int64]: ...
+    def ipix(self) -> NDArray[np.int64]:
+        """NESTED index of each tile."""
 
     @property
-    def prob(self) -> Floats: ...
+    def prob(self) -> Floats:
+        """Probability in each tile."""
 
 
 class SkyDensity:
