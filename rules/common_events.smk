@@ -12,7 +12,7 @@ from llama.event.names import (
     significance_name,
     skymap_name,
 )
-from llama.event.newest import newest_events
+from llama.event.newest import tracked_events
 from llama.event.populations import class_versions
 from llama.event.skymap_info import read_info
 
@@ -56,13 +56,13 @@ def requested_events():
 
 
 def tracked_products(wildcards):
-    """Return every product of the newest events that have a sky map or were retracted.
+    """Return every product of the tracked events that have a sky map or were retracted.
 
     An event that is broken or in another run's hands is named and does not stop the others.
     """
     run_dir, count = SETTINGS.output_dir / "current_run", SETTINGS.events.tracked_newest
     tracked = []
-    for event in (f"events/{name}" for name in newest_events(run_dir, count)):
+    for event in (f"events/{name}" for name in tracked_events(run_dir, count)):
         try:
             lock_or_refuse(event)
             read_flags(SETTINGS.output_dir / event)

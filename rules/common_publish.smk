@@ -1,5 +1,6 @@
 """Which receipts an event has: one per channel that has a destination in the settings."""
 
+from llama.event.messages import homes
 from llama.publish.deliver import CHANNELS, destinations
 from llama.publish.slack import FIGURES
 
@@ -8,15 +9,21 @@ _FLAGS_OF_ALL = ("VETOED", "ROLE", "BLINDED_NEUTRINOS")
 
 
 def receipts(directory):
-    """Return the receipts of an event; only the events of the current run are published."""
+    """Return the receipts of an event; only the events of the current run are published.
+
+    A retracted event has those of all channels that it has gone out by, whatever the settings say.
+    """
     if not directory.startswith("events/"):
         return []
+    info = event_info(directory)
+    outboxes = [home / "outbox" for home in homes(SETTINGS.output_dir / directory)]
     return [
         f"{directory}/receipts/{channel}.json"
         for channel in CHANNELS
-        if any(destinations(SETTINGS, channel).values())
-        and (
-            not event_info(directory)["retracted"] or has_skymap(event_info(directory))
+        if (info["retracted"] and any((box / channel).is_dir() for box in outboxes))
+        or (
+            any(destinations(SETTINGS, channel).values())
+            and (has_skymap(info) or not info["retracted"])
         )
     ]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from llama.event.skymap_info import read_info
 from llama.files import read_json, write_bytes, write_json
 from llama.publish.circular import draft_circular
-from llama.publish.notice import build_notice, check_notice
+from llama.publish.notice import build_notice
+from llama.publish.notice_check import check_notice
 from llama.script import logged
 
 with logged(snakemake.log[0]):

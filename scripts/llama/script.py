@@ -22,11 +22,19 @@ def logged(log: str | os.PathLike[str]) -> Iterator[None]:
     not write over what this one makes.
     """
     path = Path(log)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("", encoding="utf-8")
-    lock = path.with_name(f".{path.name}.lock")  # Snakemake deletes the log before a job
     try:
-        with lock.open("a") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("", encoding="utf-8")
+        # a file of its own: Snakemake deletes the log before a job
+        file = path.with_name(f".{path.name}.lock").open("a")
+    except OSError as error:
+        sys.stderr.write(
+            f"cannot write {path} ({error.strerror}); free some space or correct the permissions, "
+            "then run the same command again\n"
+        )
+        raise SystemExit(1) from None
+    try:
+        with file:
             take_lock(file, PATIENCE_S, lambda: f"another job writes {path}; wait for it or end it")
             yield
     except LlamaError as error:
@@ -39,5 +47,6 @@ def logged(log: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _write(log: Path) -> None:
-    """Write the present traceback, whatever names from outside are in it."""
-    log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
+    """Write the present traceback; on a full disk the sentence on stderr must be enough."""
+    with contextlib.suppress(OSError):
+        log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")

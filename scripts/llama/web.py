@@ -155,13 +155,14 @@ def read_again(read: Callable[[], T]) -> T:
 
 
 def body(
-    raw: Any, max_bytes: int, limit_s: float = DEADLINE_S, progress_s: float | None = None
+    raw: Any, max_bytes: int, limit_s: float | None = None, progress_s: float | None = None
 ) -> bytes:
     """Return the decoded body of a urllib3 response; `ValueError` above `max_bytes` or too slow.
 
-    limit_s: for all of it; progress_s: between two packets, if not the request's own limit.
+    limit_s: for all of it (default: `DEADLINE_S`); progress_s: between two packets, if not the
+    request's own limit.
     """
-    content = bytearray()
+    content, limit_s = bytearray(), DEADLINE_S if limit_s is None else limit_s
     sock = getattr(raw, "llama_sock", None)
     if sock is not None and progress_s is not None:
         sock.settimeout(progress_s)

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import gammainc
 
-from llama.event.significance import at_p_astro, prepare_skymap
+from llama.event.significance import prepare_skymap
 from llama.neutrinos.archive import Archive, Columns, import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.response import Response
@@ -324,8 +324,8 @@ def background_p_astro() -> None:
     with page("background_p_astro", 1) as axes:
         for at, colour, line, marker in ((0.99, BLUE, "-", "o"), (0.01, RED, "--", "s")):
             table, used = background(at)[0], " (used)" if at == 0.99 else ""
-            pairs = list(zip(odds, p, strict=True))
-            same = [p_value(at_p_astro(o, value, at)[0], table) for o, value in pairs]
+            there = odds_of(skymap(200.0), neutrinos(1, south_deg=7.0), at).odds_ratio
+            same = [p_value(there, table)] * p.size
             raw = [p_value(o.odds_ratio, table) for o in odds]
             label = f"odds as they are, background at {at:g}"
             axes.plot(p / (1 - p), raw, marker, color=colour, ms=4.5, mfc="none", label=label)

@@ -15,6 +15,7 @@ class Remote:
         self.under_way: list[tuple[float, str, Post]] = []
         self.outcomes: list[str] = []
         self.now = 1e9
+        self.ahead_s = 0.0  # of the clock of the machine that sends
         self.asked: list[str] = []
 
     def at(self, destination: str) -> "Door":

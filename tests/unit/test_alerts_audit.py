@@ -1,5 +1,6 @@
 """The audit of records: each is archived, and each alert has led to its event."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -107,6 +108,20 @@ def test_what_is_in_quarantine_is_named_with_its_reason(tmp_path: Path, content:
         assert [found for found, _ in audit(tmp_path)[0]] == [path.stem]
         path.rename(tmp_path / "spool/done" / path.name)
     assert audit(tmp_path)[0] == []
+
+
+def test_an_alert_that_is_left_in_quarantine_and_one_that_is_lost_later(tmp_path: Path) -> None:
+    (name,) = hear(tmp_path, gwalert_bytes())
+    Spool(tmp_path).quarantine(Spool(tmp_path).pending()[0], "its map is hostile")
+    path = entry(tmp_path, "quarantine", name)
+    path.rename(tmp_path / "spool/done" / path.name)
+    assert audit(tmp_path)[0] == []  # a person has decided
+    (tmp_path / "spool/done" / path.name).rename(tmp_path / "spool" / path.name)
+    list(take_over(tmp_path, "TRIGGERED_TEST"))
+    assert audit(tmp_path)[0] == []
+    shutil.rmtree(tmp_path / "current_run" / EVENT)
+    ((subject, sentence),) = audit(tmp_path)[0]
+    assert (subject, sentence[:10]) == (name, "taken over")
 
 
 def test_a_damaged_entry_in_quarantine_is_named_once(output: Path) -> None:

@@ -1,6 +1,7 @@
 """What the archived alerts of an event say."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,14 @@ def test_p_astro_of_the_published_rate_by_itself() -> None:
         ({"BNS": 0.1, "NSBH": 0.5, "BBH": 0.2, "Terrestrial": 0.2}, "CBC", "nsbh"),
         ({"BNS": 0.0, "NSBH": 0.0, "BBH": 0.1, "Terrestrial": 0.9}, "CBC", "bbh"),
         ({"MassGap": 1.0}, "CBC", "cbc"),
+        ({"BNS": 1e-30, "NSBH": 0, "BBH": 0, "MassGap": 0.99, "Terrestrial": 0.01}, "CBC", "cbc"),
+        ({"BNS": 0.4, "NSBH": 0.1, "BBH": 0, "MassGap": 0.3, "Terrestrial": 0.2}, "CBC", "bns"),
+        ({"BNS": 1e-30, "NSBH": 0, "BBH": 0, "Terrestrial": 1.0}, "CBC", "cbc"),
+        ({"SSM": 0.6, "BBH": 0.4}, "CBC", "cbc"),
+        ({"BBH": 0.4, "NSBH": 0.4, "BNS": 0.2}, "CBC", "nsbh"),
+        ({"BBH": 0.4 + 1e-16, "NSBH": 0.4 - 1e-16, "BNS": 0.2}, "CBC", "nsbh"),
+        ({"MassGap": 0.5, "BBH": 0.5}, "CBC", "bbh"),
+        ({"BNS": 0, "NSBH": 0, "BBH": 0, "Terrestrial": 0}, "CBC", "cbc"),
         ({"Terrestrial": 1.0}, "CBC", "cbc"),
         ({}, "Burst", "burst"),
         ({"BBH": 1.0}, "Burst", "burst"),
@@ -99,6 +108,43 @@ def test_p_astro_of_the_published_rate_by_itself() -> None:
 )
 def test_populations(classes: dict[str, float], group: str, population: str) -> None:
     assert p_astro(classes, 1e-8, R_S, group)["population"] == population
+
+
+@pytest.mark.parametrize(
+    ("classes", "says"),
+    [
+        ({"BNS": 0, "NSBH": 0, "BBH": 0, "Terrestrial": 1.0}, "gives p_astro = 0"),
+        ({"Terrestrial": 1.0}, "gives p_astro = 0"),
+        ({"BNS": 1e-30, "Terrestrial": 1 - 1e-16}, "gives p_astro = 0"),
+        ({"BNS": 0, "NSBH": 0, "BBH": 0, "Terrestrial": 0}, "gives every class the probability 0"),
+    ],
+)
+def test_certain_noise_is_a_rounding_and_the_rate_is_used(
+    classes: dict[str, float], says: str
+) -> None:
+    result = p_astro(classes, 1e-5, R_S)
+    assert result["p_astro"] == result["p_astro_far"] == pytest.approx(6.458e-3, rel=1e-3)
+    assert (result["source"], result["class"]) == ("far", None)
+    assert says in result["reason"]
+
+
+def test_what_the_alert_says_of_p_astro_counts_otherwise() -> None:
+    for classes, value in (
+        ({"BNS": 0.001, "Terrestrial": 0.999}, 0.001),
+        ({"BNS": 0.3}, 0.3),  # not a word of noise
+        ({"BNS": 0.2, "BBH": 0.1}, 0.3),
+    ):
+        result = p_astro(classes, 1e-5, R_S)
+        assert result["p_astro"] == pytest.approx(value)
+        assert (result["source"], result["reason"]) == ("alert", None)
+    assert p_astro({"BNS": 0.2, "MassGap": 0.8}, 1e-8, R_S)["class"] == "MassGap"
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_no_nan_leaves_it(wrong: float) -> None:
+    for classes, far_hz in (({"BNS": wrong, "Terrestrial": 0.1}, 1e-8), ({"BNS": 1.0}, wrong)):
+        with pytest.raises(LlamaError, match="not finite"):
+            p_astro(classes, far_hz, R_S)
 
 
 def test_p_astro_is_never_certain() -> None:

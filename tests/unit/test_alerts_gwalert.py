@@ -6,12 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alert_samples import RETRACTION, gwalert, gwalert_bytes, outcome, skymap_fits, voevent
+from alert_samples import (
+    RETRACTION,
+    gwalert,
+    gwalert_bytes,
+    outcome,
+    skymap_fits,
+    take,
+    voevent,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama.alerts.gwalert import MAX_BYTES, parse_alert
 from llama.errors import LlamaError
+from llama.event.skymap_info import read_info
 
 REAL = {
     "events/S230518h/S230518h-Preliminary_alert.json": ("S230518h", "Preliminary", 777600),
@@ -88,6 +97,66 @@ def test_retraction_has_no_event() -> None:
     assert (alert.kind, alert.event_time_iso, alert.gps_time) == ("Retraction", None, None)
 
 
+RETRACTED = {"alert_type": "RETRACTION"}
+NO_TIME = {key: value for key, value in gwalert()["event"].items() if key != "time"}
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        (None, ""),
+        ({}, ""),
+        ("", ""),
+        ("gone", "event 'gone' is not an event with a time"),
+        ([1], "event '[1]' is not"),
+        (NO_TIME, "is not an event with a time"),
+        ({**NO_TIME, "time": None}, ""),
+        ({**NO_TIME, "time": "yesterday"}, "event time 'yesterday' is not a UTC time"),
+        ({**NO_TIME, "time": ["\ud800"]}, "event time '['\\ud800']' is not a UTC time"),
+    ],
+)
+def test_a_retraction_needs_no_event_that_can_be_used(event: Any, says: str) -> None:
+    notice = gwalert(**RETRACTED) | {"event": event}
+    alert = parse_alert(json.dumps(notice).encode(), "alert")
+    assert (alert.kind, alert.event_time_iso, alert.far_hz) == ("Retraction", None, None)
+    assert says in "; ".join(alert.notes)
+    assert bool(alert.notes) == bool(says)
+
+
+def test_a_retraction_needs_neither_the_key_of_an_event_nor_a_map_that_can_be_read() -> None:
+    notice = gwalert({"skymap": "no base64"}, **RETRACTED)
+    whole = parse_alert(json.dumps(notice).encode(), "alert")
+    assert (whole.kind, whole.gps_time, whole.skymap) == ("Retraction", 1388102418.125, None)
+    for key in ("event", "urls", "external_coinc"):
+        del notice[key]
+    assert parse_alert(json.dumps(notice).encode(), "alert").kind == "Retraction"
+
+
+@pytest.mark.parametrize("event", [{}, "gone", {"far": 1e-9}, {"time": "yesterday", "far": 1e-9}])
+def test_a_retraction_that_says_nothing_of_the_event_takes_it_back(
+    tmp_path: Path, event: Any
+) -> None:
+    retraction = json.dumps(gwalert(**RETRACTED) | {"event": event}).encode()
+    ends = []
+    for name, contents in (
+        ("a", [gwalert_bytes(), retraction]),
+        ("b", [retraction, gwalert_bytes()]),
+    ):
+        for content in contents:
+            take(tmp_path / name, content)
+        info = read_info(tmp_path / name / "S240101ab")
+        ends.append({key: info[key] for key in ("retracted", "gps_time", "far", "skymap_sha256")})
+    assert ends[0] == ends[1]
+    assert ends[0]["retracted"]
+    assert (ends[0]["gps_time"], ends[0]["far"]) == (1388102418.125, 1e-10)
+
+
+def test_a_map_in_lines_is_read() -> None:
+    text = gwalert()["event"]["skymap"]
+    lines = "\n".join(text[start : start + 76] for start in range(0, len(text), 76))
+    assert parse_alert(gwalert_bytes({"skymap": lines}), "alert").skymap == skymap_fits()
+
+
 def test_what_may_be_missing() -> None:
     record = gwalert({"skymap": None, "group": "Burst", "pipeline": "CWB"})
     for key in ("significant", "classification", "properties"):
@@ -125,8 +194,8 @@ def _without(*path: str) -> bytes:
 
 
 BAD = [
-    (json.dumps(gwalert() | {"event": None}).encode(), "RETRACTION may leave null"),
-    (json.dumps(gwalert() | {"event": [1]}).encode(), "RETRACTION may leave null"),
+    (json.dumps(gwalert() | {"event": None}).encode(), "RETRACTION may leave out"),
+    (json.dumps(gwalert() | {"event": [1]}).encode(), "RETRACTION may leave out"),
     (_without("event", "time"), "lacks time"),
     (gwalert_bytes(time_created=float("nan")), "not a UTC time"),
     (gwalert_bytes({"time": 10**400}), "not a UTC time"),

@@ -125,7 +125,8 @@ def test_a_pass_that_set_a_record_aside_has_not_ended_well(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = b'{"mission": "\\ud800"}'
-    (entry,) = Spool(settings.output_dir).keep([Record(topic="igwn.gwalert", content=bad)])
+    heard = Record(topic="igwn.gwalert", partition=0, offset=0, content=bad)
+    (entry,) = Spool(settings.output_dir).keep([heard])
     assert settled(settings) == 1
     assert settled(settings) == 0  # it has been told
     assert main(["status"]) == 0

@@ -10,6 +10,7 @@ from llama.cli.main import main
 from llama.errors import LlamaError
 from llama.event.find import find_events
 from llama.event.flags import DEFAULTS, PRESETS, parse_changes, read_flags
+from llama.files import read_json, write_json
 from llama.settings import default_yaml, load
 
 MOCK = f"M{GRACEID}"
@@ -152,3 +153,22 @@ def test_destinations_are_checked(run_dir: Path, line: str) -> None:
     config.write_text(default_yaml().replace(f" {line.partition(':')[0]}: null", f" {line}", 1))
     with pytest.raises(LlamaError, match=f"publish.real.{line.partition(':')[0]}"):
         load(config)
+
+
+def test_a_withdrawal_by_hand_ends_what_cannot_be_reached(run_dir: Path, capsys: Any) -> None:
+    drop, event = run_dir.parent / "drop", run_dir / MOCK
+    main(["flags", MOCK, "ICECUBE_UPLOAD=true"])
+    assert main(["publish", MOCK]) == 0
+    info = read_json(event / "skymap_info.json")
+    write_json(event / "skymap_info.json", info | {"retracted": True})
+    drop.rename(run_dir.parent / "gone")
+    main(["flags", MOCK, "VETOED=true"])
+    assert main(["publish", MOCK]) == 1
+    assert f"has not reached icecube {drop} (test)" in capsys.readouterr().err
+    assert main(["publish", MOCK, "--withdrawn-by-hand", "/elsewhere"]) == 1
+    assert f"but: icecube {drop} (test)" in capsys.readouterr().err
+    assert main(["publish", "*", "--withdrawn-by-hand", str(drop)]) == 1
+    assert "of one event, not of 2" in capsys.readouterr().err
+    assert main(["publish", MOCK, "--withdrawn-by-hand", f"{drop}/"]) == 0
+    assert read_json(event / "receipts/icecube.json")["status"] == "withdrawn"
+    assert main(["publish", MOCK]) == 0

@@ -221,7 +221,7 @@ def test_a_retraction_and_a_veto_are_seen_first(tmp_path):
     page, source = page_of(event_dir)
     assert "<title>RETRACTED, TEST, VETOED:" in source
     assert "The gravitational-wave alert was retracted" in page.text
-    assert "nothing of it is sent" in page.text
+    assert "no result of it is sent" in page.text
 
 
 def test_no_neutrinos_and_no_p_value(tmp_path):

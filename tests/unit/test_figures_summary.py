@@ -36,6 +36,23 @@ def test_the_page_says_what_the_event_is():
     assert event["Group and search"] == "CBC, AllSky"
 
 
+def test_every_class_is_shown_with_the_background_that_serves_it():
+    classes = {"BNS": 0.0, "NSBH": 0.0, "BBH": 0.0, "Terrestrial": 0.01, "MassGap": 0.99}
+    known = classes | {"p_astro": 0.99, "source": "alert", "reason": None, "class": "MassGap"}
+    shown = sample.facts(content(p_astro=known | {"population": "cbc"})["event"])["Classification"]
+    assert "MassGap 99 %, p_astro 0.99 (as in the alert), background of class cbc" in shown
+    rate = {"Terrestrial": 1.0, "p_astro": 0.0065, "source": "far", "reason": "the alert gives 0"}
+    shown = sample.facts(content(p_astro=rate)["event"])["Classification"]
+    assert "p_astro 0.0065 (from the false-alarm rate: the alert gives 0)" in shown
+
+
+def test_odds_of_0_by_p_astro_are_not_a_p_value_of_1():
+    result = sample.significance(odds_ratio=0.0, p_astro=0.0, p_value=0.0056)
+    assert content(result=result)["lead"].startswith("p = 0.0056: chance")
+    result = sample.significance(odds_ratio=0.0, p_value=1.0)
+    assert "odds ratio 0, p = 1" in content(result=result)["lead"]
+
+
 def test_the_page_says_the_result():
     result = sample.facts(content()["result"])
     assert result["p-value (this map, no trials correction)"].startswith(

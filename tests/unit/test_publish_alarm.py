@@ -54,6 +54,23 @@ def test_one_that_is_never_taken_is_given_up_and_the_next_one_comes(slack, caplo
     assert "this alarm was not posted in Slack: LLAMA's listener on" in caplog.text
 
 
+def test_a_defect_ends_no_alarms_that_come_after_it(slack, caplog, monkeypatch):
+    _, double = slack
+    say = alarm.Slack.say
+
+    def say_or_fail(self, text):
+        if "first" in text:
+            raise KeyError("ts")
+        say(self, text)
+
+    monkeypatch.setattr(alarm.Slack, "say", say_or_fail)
+    tell = SlackAlarm(CHANNEL)
+    tell("first")
+    tell("second")
+    assert wait_for_messages(double, 1) == ["second"]
+    assert "this alarm was not posted in Slack: LLAMA's listener on" in caplog.text
+
+
 def test_without_token_there_is_an_error_in_the_log_and_no_more(slack, caplog, monkeypatch):
     monkeypatch.delenv("SLACK_TOKEN")
     SlackAlarm(CHANNEL)("ALARM: silence")

@@ -258,15 +258,15 @@ def test_what_may_not_go_asks_nobody(site: Site, event: Path) -> None:
 
 
 def test_a_plan_asks_nobody_and_says_what_is_due(site: Site, event: Path) -> None:
-    assert plan(event, site.name, site.destinations).kind == "new"
+    assert plan(event, site.name, site.destinations)[0].kind == "new"
     assert site.server.hits == []
     site.publish(event)
-    assert plan(event, site.name, site.destinations).kind is None
+    assert plan(event, site.name, site.destinations)[0].kind is None
     revise(event)
     site.spoil(site.ends[0], ["drop"])
     with pytest.raises(LlamaError):
         site.publish(event)
-    made = plan(event, site.name, site.destinations)
+    (made,) = plan(event, site.name, site.destinations)
     assert (made.kind, made.pending) == ("update", True)
 
 

@@ -196,3 +196,18 @@ def test_a_real_event_needs_a_real_subject() -> None:
     ):
         with pytest.raises(LlamaError):
             check(circular_mail.Circular(Path(), subject, body), real)
+
+
+def test_a_circular_is_taken_back_whatever_flags_say(
+    inbox: Inbox, send: Send, tmp_path: Path, capsys: Any
+) -> None:
+    event = tmp_path / "current_run" / GRACEID
+    assert send() == 0
+    write_flags(event, {"VETOED": True, "ONLINE": False})
+    revise(event, retracted=True)
+    (event / circular_mail.FILE_NAME).write_text(f"SUBJECT: [TEST] {GRACEID}: retraction\n\nNo.\n")
+    assert send("--dry-run") == 0
+    assert "this would go to rehearsal@example.org (test)" in capsys.readouterr().err
+    assert send() == 0
+    assert "withdrawn to rehearsal@example.org" in capsys.readouterr().out
+    assert [b"retraction" in content for _, content in inbox.mails] == [False, True]

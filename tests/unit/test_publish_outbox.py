@@ -45,7 +45,7 @@ def memory() -> Iterator[Path]:
 def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
     remote = Remote()
     monkeypatch.setitem(CHANNELS, "webhook", Kind(Terms(final=False), build, remote.at))
-    monkeypatch.setattr(outbox.time, "time", lambda: remote.now)
+    monkeypatch.setattr(outbox.time, "time", lambda: remote.now + remote.ahead_s)
     monkeypatch.setattr(os, "fsync", lambda handle: None)  # nobody pulls the plug here
     return remote
 
@@ -53,7 +53,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
 def test_600_random_schedules(
     remote: Remote, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Deaths at any step, every fault, new notices, retractions, waits short and long."""
+    """Deaths at any step, every fault, new notices, retractions, waits, a clock put back."""
     ends: Counter[str] = Counter()
     for number in range(600):
         rng = random.Random(number)
@@ -62,6 +62,7 @@ def test_600_random_schedules(
         retracted = False
         for _ in range(rng.randint(1, 6)):
             remote.now += rng.choice([0.0, 5.0, 70.0])
+            remote.ahead_s -= rng.choice([0.0, 0.0, 0.0, 30.0, 3600.0])
             what = rng.choice(["attempt"] * 6 + ["revise"] * 2 + ["retract"])
             if what == "revise" and not retracted:
                 revise(event)
@@ -76,6 +77,9 @@ def test_600_random_schedules(
                         publish(event, "webhook", PLACES)
             assert_once(remote)
         remote.outcomes = []
+        remote.now += outbox.SETTLE_S + 1
+        with contextlib.suppress(LlamaError):  # the clock was put back last: the wait begins again
+            publish(event, "webhook", PLACES)
         remote.now += outbox.SETTLE_S + 1
         receipt = publish(event, "webhook", PLACES)
         again = publish(event, "webhook", PLACES)
@@ -125,6 +129,38 @@ def test_a_message_that_may_be_on_its_way_is_waited_for(remote: Remote, tmp_path
     remote.now += outbox.SETTLE_S
     assert publish(event, "webhook", PLACES)["status"] == "sent"
     assert len(remote.taken) == 1
+
+
+@pytest.mark.parametrize("back_s", [1.0, 59.0, 61.0, 3600.0, 1e6])
+def test_a_clock_put_back_sends_nothing_twice(
+    remote: Remote, tmp_path: Path, back_s: float
+) -> None:
+    event = make_event(tmp_path / "current_run")
+    remote.outcomes = ["comes later"]
+    with pytest.raises(LlamaError):
+        publish(event, "webhook", PLACES)
+    ((arrives, _, _),) = remote.under_way
+    remote.ahead_s -= back_s
+    with pytest.raises(LlamaError, match="without an answer"):
+        publish(event, "webhook", PLACES)
+    remote.now = arrives - 0.01
+    with pytest.raises(LlamaError, match="without an answer"):
+        publish(event, "webhook", PLACES)
+    remote.now += outbox.SETTLE_S
+    assert publish(event, "webhook", PLACES)["status"] == "sent"
+    assert len(remote.taken) == 1
+
+
+def test_a_destination_spelled_otherwise_is_the_same(remote: Remote, tmp_path: Path) -> None:
+    event = make_event(tmp_path / "current_run")
+    first = publish(event, "webhook", {"real": None, "test": "https://example.org/hook"})
+    for spelled in ("https://EXAMPLE.org:443/hook/", "https://example.org/./hook"):
+        assert publish(event, "webhook", {"real": None, "test": spelled})["sent_at"]
+        revise(event)
+        receipt = publish(event, "webhook", {"real": None, "test": spelled})
+        assert receipt["status"] == "updated"
+        assert receipt["history"][-1]["refers_to"] == first["remote_id"]
+    assert len(remote.taken) == 3
 
 
 def test_no_channel_waits_longer_than_the_outbox_does() -> None:

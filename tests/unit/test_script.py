@@ -36,6 +36,25 @@ def test_a_defect_is_in_the_log_and_goes_on(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_log_that_cannot_be_written_hides_no_error(tmp_path, capsys):
+    log = tmp_path / "log"
+
+    def fail():
+        log.unlink()
+        log.mkdir()  # as little to be written as on a full disk
+        raise LlamaError("the map is broken; download it again")
+
+    with pytest.raises(SystemExit) as caught, logged(log):
+        fail()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "the map is broken; download it again\n"
+    with pytest.raises(SystemExit), logged(log):
+        print("not reached")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"cannot write {log} (Is a directory); free some space")
+
+
 def test_success_leaves_an_empty_log(tmp_path, capsys):
     (tmp_path / "log").write_text("an older error")
     with logged(tmp_path / "log"):

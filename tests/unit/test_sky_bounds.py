@@ -12,7 +12,7 @@ from sky_samples import multiorder, random_tiles
 
 from llama import child
 from llama.errors import LlamaError
-from llama.sky import extract, read_skymap, unpack
+from llama.sky import pixels, read_skymap, unpack
 from llama.sky.check import check_skymap
 
 MIB = 1 << 20
@@ -45,8 +45,7 @@ def test_a_large_flat_map_is_read_in_little_memory(monkeypatch):
 @pytest.mark.parametrize("ring", [False, True])
 @pytest.mark.parametrize("width", [1, 1024])
 def test_a_large_flat_map_is_the_multiorder_map_that_it_was(monkeypatch, ring, width):
-    monkeypatch.setattr(extract, "_SMALL_PIXELS", 1)
-    monkeypatch.setattr(extract, "BLOCK_ORDER", 5)
+    monkeypatch.setattr(pixels, "BLOCK_ORDER", 5)
     tiles = random_tiles(seed=4, finest=6)
     read = read_skymap(flat_map(tiles, ring=ring, width=width, CREATOR="me"), "map.fits")
     same = read_skymap(multiorder(tiles), "map.fits")

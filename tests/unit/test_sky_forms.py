@@ -14,7 +14,7 @@ from llama.event.significance import prepare_skymap
 from llama.neutrinos.release import EffectiveArea
 from llama.neutrinos.response import build_response
 from llama.sky import read_skymap
-from llama.sky.tiles import merge_equal_siblings
+from llama.sky.tiles import merge_blocks
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.parameters import SearchParameters
 
@@ -161,8 +161,10 @@ def test_every_form_gives_the_same_odds(response, neutrinos):
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 2**32), st.integers(0, 3), st.integers(1, 4), st.booleans())
-def test_merging_equal_siblings_loses_nothing(seed, order, values, second):
+@given(
+    st.integers(0, 2**32), st.integers(0, 3), st.integers(0, 3), st.integers(1, 4), st.booleans()
+)
+def test_merging_equal_siblings_loses_nothing(seed, order, depth, values, second):
     rng = np.random.default_rng(seed)
     pixels = 12 * 4**order
     coarse = rng.integers(values, size=12 * 4 ** max(order - 1, 0)).astype(float)
@@ -170,7 +172,12 @@ def test_merging_equal_siblings_loses_nothing(seed, order, values, second):
     columns["density"][rng.integers(pixels, size=5)] += 1
     if second:
         columns["distmu"] = rng.choice([1.0, np.inf], size=pixels, p=[0.9, 0.1])
-    orders, ipix, merged = merge_equal_siblings(columns, order)
+    step = 4 ** min(order, depth)
+    blocks = (
+        {name: column[start : start + step] for name, column in columns.items()}
+        for start in range(0, pixels, step)
+    )
+    orders, ipix, merged = merge_blocks(blocks, order, min(order, depth))
     first = ipix << (2 * (order - orders.astype(np.int64)))
     along = np.argsort(first)
     repeat = 4 ** (order - orders[along].astype(np.int64))

@@ -10,7 +10,7 @@ from sky_samples import multiorder, random_tiles
 
 from llama.errors import LlamaError
 from llama.event.provenance import settings_hash, software
-from llama.event.significance import at_p_astro, prepare_skymap
+from llama.event.significance import prepare_skymap
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.stats.odds import event_odds, prepare_neutrinos
@@ -113,8 +113,6 @@ def test_any_single_injection_can_be_made_again(archive, bank, whole, k):
     )
     first = rows["neutrinos"][:k].sum()
     assert odds.single_odds.tobytes() == single[first : first + rows["neutrinos"][k]].tobytes()
-    # and is a trigger of its own p_astro
-    assert at_p_astro(odds, P_ASTRO, P_ASTRO)[0] == pytest.approx(odds.odds_ratio, rel=1e-13)
 
 
 def test_injections_are_independent(archive, bank, whole, shard):

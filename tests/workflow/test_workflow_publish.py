@@ -165,3 +165,32 @@ def test_plain_snakemake_publishes_what_it_tracks(fresh: Workspace, hook, tmp_pa
     fresh.take(alert(skymap=skymap_fits()), "--neutrinos", str(neutrinos))
     assert fresh.plan() == sorted([*ALL, "publish"])
     assert double.posts == []
+
+
+def test_a_withdrawal_reaches_a_destination_that_the_settings_have_lost(
+    event: Workspace, hook
+) -> None:
+    server, double = hook
+    before = (event.clone / "config.yaml").read_text()
+    publishing(event, server)
+    event.run("llama", "flags", EVENT, "UPLOAD=true")
+    event.snakemake(f"{EVENT}/{RECEIPT}")
+    (event.clone / "config.yaml").write_text(before)
+    event.run("llama", "flags", EVENT, "UPLOAD=false", "VETOED=true", "ONLINE=false")
+    assert "publish" not in event.plan(TARGET)
+    event.take(alert("RETRACTION", minute=40))
+    where = f"{server.url}/hook"
+    assert f"a withdrawal would go to {where} (test)" in event.run("llama", "publish", "--dry-run")
+    server.faults = {"/hook": 502}
+    printed = event.snakemake(TARGET, code=1)
+    assert f"its withdrawal has not reached webhook {where} (test)" in printed
+    assert f"--withdrawn-by-hand '{where}'" in printed
+    assert f"is not withdrawn: webhook {where}" in event.run("llama", "status")
+    server.faults = {}
+    event.snakemake(TARGET)
+    assert [post["kind"] for _, post in double.posts] == ["new", "withdrawal"]
+    assert strict_json(event.event / RECEIPT)["status"] == "withdrawn"
+    assert_described("receipts/<channel>.json", event.event / RECEIPT)
+    event.snakemake(TARGET)
+    assert event.plan(TARGET) == []
+    assert len(double.posts) == 2

@@ -78,7 +78,9 @@ def _entry(
         return
     graceid = _graceid(entry, path.read_bytes()) if entry.size_bytes <= MAX_BYTES else None
     records.alerts += graceid is not None
-    if graceid and state == "done" and not _has_alert(output_dir, entry, graceid):
+    if graceid is None or state != "done" or spool.is_left(entry):
+        return
+    if not _has_alert(output_dir, entry, graceid):
         yield Finding(
             name,
             "taken over",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from llama.errors import sentence
 from llama.event.flags import read_flags
+from llama.event.messages import owed
 from llama.event.names import has_skymap
-from llama.event.newest import Condition, newest_events
+from llama.event.newest import Condition, tracked_events
 from llama.event.skymap_info import read_info
 
 log = logging.getLogger("llama.run")
@@ -17,7 +18,10 @@ log = logging.getLogger("llama.run")
 
 @dataclass(frozen=True)
 class Choice:
-    """Which events are kept: the newest `count` of `run` that match, with all `conditions`."""
+    """Which events are kept: the newest `count` of `run` that match, with all `conditions`.
+
+    An older one is kept, too, while a withdrawal of it is due.
+    """
 
     count: int
     run: str = "current_run"  # or past_runs/NAME
@@ -31,7 +35,7 @@ class Choice:
     def survey(self, output_dir: Path) -> tuple[list[str], dict[str, str]]:
         """Return the directories, and why others are left alone that cannot be read."""
         found, broken = [], {}
-        for name in newest_events(output_dir / self.run, self.count, self.pattern):
+        for name in tracked_events(output_dir / self.run, self.count, self.pattern):
             directory = f"{self.run}/{name}"
             try:
                 if self._is_wanted(output_dir / directory):
@@ -43,6 +47,9 @@ class Choice:
 
     def _is_wanted(self, event_dir: Path) -> bool:
         info = read_info(event_dir)
-        if read_flags(event_dir)["VETOED"] or not (has_skymap(info) or info["retracted"]):
+        if not (has_skymap(info) or info["retracted"]):
+            return False
+        # a veto stops results, not the withdrawal of what went out before it
+        if read_flags(event_dir)["VETOED"] and not owed(event_dir):
             return False
         return all(condition.holds(event_dir, time.time()) for condition in self.conditions)

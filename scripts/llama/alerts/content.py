@@ -1,5 +1,6 @@
 """What the archived alerts of an event say: its sky map, its data, its p_astro."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ from llama.alerts.record import Alert
 from llama.errors import LlamaError
 
 _CLASSES = ("BNS", "NSBH", "BBH")
-# The odds need Q = p / (1 - p) finite, and alerts do print Terrestrial = 0. At this p the
-# odds differ from those at p = 1 by 1e-9 of their value.
-_P_ASTRO_MAX = 1 - 1e-9
+# Probabilities are printed and summed with roundings: what is within this of 0 or 1 is not known to
+# be closer. The odds need Q = p / (1 - p) finite; at p = 1 - this they are as at 1 within 1e-9.
+_ROUNDING = 1e-9
 
 
 def skymap_bytes(event_dir: Path, info: Mapping[str, Any]) -> bytes:
@@ -73,34 +74,64 @@ def p_astro(
 ) -> dict[str, Any]:
     """Return the content of p_astro.json: the probability that the trigger is astrophysical.
 
-    From the alert (1 - Terrestrial) where it has a classification, else from the false-alarm
-    rate `far_hz`: Q = signal_rate_hz / far_hz, p = Q / (1 + Q). Both are recorded. The
-    `population` (bns, nsbh, bbh; cbc if unknown; burst for group Burst) chooses the background.
+    From the alert (1 - Terrestrial) where its classes say something, else from the false-alarm
+    rate `far_hz`: Q = signal_rate_hz / far_hz, p = Q / (1 + Q). Both are recorded, and `reason` is
+    why the alert's classes were not enough. The `population` (bns, nsbh, bbh; cbc for
+    any other class and if none is known; burst for group Burst) chooses the background, `class` is
+    the most probable one. `LlamaError` for values that are not finite, and without either source.
     """
-    from_alert = 1 - classification.get("Terrestrial", 0.0) if classification else None
+    if not all(map(math.isfinite, (*classification.values(), far_hz or 0.0))):
+        raise LlamaError("the alert has a probability or rate that is not finite; get it again")
+    from_alert = _p_astro_alert(classification)
     from_far = None if far_hz is None else signal_rate_hz / (signal_rate_hz + far_hz)
-    value = from_far if from_alert is None else from_alert
+    value, source, reason = from_alert, "alert", None
+    if classification and (from_alert is None or from_alert < _ROUNDING):
+        reason = "the alert gives every class the probability 0"
+        if from_alert is not None:
+            reason = "the alert gives p_astro = 0, which is a rounded value"
+    if from_far is not None and (from_alert is None or reason):
+        value, source = from_far, "far"
     if value is None:
         raise LlamaError(
             "the alert has neither a classification nor a false-alarm rate; "
             "give a complete alert with skymap_info"
         )
+    name, population = _population(classification, group)
     return {
         **{name: classification.get(name) for name in (*_CLASSES, "Terrestrial")},
         **classification,
-        "p_astro": min(value, _P_ASTRO_MAX),
-        "source": "far" if from_alert is None else "alert",
+        "p_astro": min(value, 1 - _ROUNDING),
+        "source": source,
+        "reason": reason,
         "p_astro_alert": from_alert,
         "p_astro_far": from_far,
-        "population": _population(classification, group),
+        "class": name,
+        "population": population,
     }
 
 
-def _population(classification: Mapping[str, float], group: str) -> str:
+def _p_astro_alert(classification: Mapping[str, float]) -> float | None:
+    """Return the alert's own p_astro, None where its classes say nothing."""
+    real = math.fsum(p for name, p in classification.items() if name != "Terrestrial")
+    noise = classification.get("Terrestrial", 0.0)
+    if real + noise < _ROUNDING:
+        return None
+    # an alert without Terrestrial says nothing of noise: what is left over is
+    return min(max(1 - noise if "Terrestrial" in classification else real, 0.0), 1.0)
+
+
+def _population(classification: Mapping[str, float], group: str) -> tuple[str | None, str]:
+    """Return the most probable class, None if none is, and the population that stands for it.
+
+    Probabilities that differ by a rounding are equal; of equal ones the lightest counts.
+    """
+    others = sorted(classification.keys() - {*_CLASSES, "Terrestrial"})
+    known = {name: classification.get(name, 0.0) for name in (*_CLASSES, *others)}
+    highest = max(known.values())
+    best = next((n for n, p in known.items() if p > _ROUNDING and p >= highest - _ROUNDING), None)
     if group.lower() == "burst":
-        return "burst"
-    probability, name = max((classification.get(name, 0.0), name) for name in _CLASSES)
-    return name.lower() if probability > 0 else "cbc"
+        return best, "burst"
+    return best, best.lower() if best in _CLASSES else "cbc"
 
 
 def _event_alert(event_dir: Path, info: Mapping[str, Any]) -> Alert | None:

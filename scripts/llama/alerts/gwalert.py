@@ -14,8 +14,8 @@ from llama.event.skymap_info import KINDS
 
 MAX_BYTES = 8_000_000
 _KIND_OF_NAME = {kind.upper(): kind for kind in KINDS}
-_REQUIRED = ("alert_type", "time_created", "superevent_id", "event")
-_TOP = frozenset((*_REQUIRED, "urls", "external_coinc"))
+_REQUIRED = ("alert_type", "time_created", "superevent_id")
+_TOP = frozenset((*_REQUIRED, "event", "urls", "external_coinc"))
 _TOLD = ("far", "instruments", "group", "pipeline", "search")  # by every alert about an event
 _EVENT = frozenset(
     ("time", *_TOLD, "significant", "properties", "classification", "skymap", "skymap_filename")
@@ -92,13 +92,15 @@ def _to_alert(notice: Mapping[str, Any]) -> Alert:
     extra: dict[str, Any] = {key: value for key, value in notice.items() if key not in _TOP}
     if len(urls) > ("gracedb" in urls):
         extra["urls"] = {key: value for key, value in urls.items() if key != "gracedb"}
-    event = notice["event"]
-    if event is None and kind == "Retraction":
+    event = notice.get("event")
+    if kind == "Retraction" and not (isinstance(event, Mapping) and "time" in event):
+        if event:
+            notes.left_out("event", event, "an event with a time")
         return from_notice(**common, extra=extra, notes=notes.shown())
     if not isinstance(event, Mapping):
         raise LlamaError(
             f"the alert is of type {kind} but its event is '{printable(event, 40)}', which only a "
-            "RETRACTION may leave null; get the alert again from its source"
+            "RETRACTION may leave out; get the alert again from its source"
         )
     _need(event, ("time",), "alert's event")
     notes.all += [f"the alert has no {key}" for key in _TOLD if event.get(key) is None]
@@ -118,7 +120,8 @@ def _to_alert(notice: Mapping[str, Any]) -> Alert:
         significant=event.get("significant", True),
         classification=event.get("classification"),
         properties=event.get("properties"),
-        skymap=_fits(event.get("skymap"), "skymap"),
+        # a map that cannot be read must not keep a retraction from taking its event back
+        skymap=None if kind == "Retraction" else _fits(event.get("skymap"), "skymap"),
         skymap_filename=event.get("skymap_filename"),
         external_coinc=coincidence,
         extra=extra,
@@ -145,8 +148,9 @@ def _fits(text: Any, what: str) -> bytes | None:
     if text is None or text == "":
         return None
     try:
-        content = base64.b64decode(text, validate=True)
-    except (TypeError, ValueError, binascii.Error) as error:
+        # encoders break lines, and that is no damage
+        content = base64.b64decode("".join(text.split()), validate=True)
+    except (AttributeError, TypeError, ValueError, binascii.Error) as error:
         raise LlamaError(
             f"the alert's {what} is not base64 ({error}); get the alert again from its source"
         ) from error

@@ -71,11 +71,8 @@ class Alert:
         _require(self.alert_type in ALERT_TYPES, "alert type", self.alert_type, "known")
         _require(self.role in ROLES, "role", self.role, "test or observation")
         self._set("notice_time", _normal_time(self.notice_time))
-        if self.event_time_iso is not None:
-            self._set("event_time_iso", _normal_time(self.event_time_iso))
-        elif self.kind != "Retraction":
-            raise LlamaError("the alert has no event time; get the notice again from its source")
         notes = Notes(self.notes)
+        self._set_event_time(notes)
         self._set("far_hz", notes.number("far", self.far_hz, 0.0, math.inf, "a rate in Hz"))
         self._set("pipeline", notes.matching("pipeline", self.pipeline, _LABEL) or "")
         self._set("pipeline", self.pipeline.upper())
@@ -99,6 +96,23 @@ class Alert:
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
+
+    def _set_event_time(self, notes: "Notes") -> None:
+        """Check the event time; without one, a retraction still takes back what has its id."""
+        try:
+            if self.event_time_iso is not None:
+                self._set("event_time_iso", _normal_time(self.event_time_iso))
+            elif self.kind != "Retraction":
+                raise LlamaError(
+                    "the alert has no event time; get the notice again from its source"
+                )
+        except LlamaError:
+            if self.kind != "Retraction":
+                raise
+            notes.left_out("event time", self.event_time_iso, "a UTC time")
+            self._set("event_time_iso", None)
+        if self.event_time_iso is None:
+            self._set("far_hz", None)  # a bare retraction
 
     def _set_search(self, notes: "Notes") -> None:
         count = len(notes.all)

@@ -204,9 +204,16 @@ class Spool:
         source = self.directory / f"{entry.name}.json"
         self._done.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # finished by another process
+            if source.exists() and "reason" in read_json(source):
+                write_json(source, asdict(entry))  # moved back from the quarantine, and now taken
             source.replace(self._done / source.name)
             os.utime(self._done / source.name)
         self._sync({self._done, self.directory})
+
+    def is_left(self, entry: Entry) -> bool:
+        """Tell whether a person has moved `entry` from the quarantine to what is done."""
+        path = self._done / f"{entry.name}.json"
+        return path.exists() and "reason" in read_json(path)
 
     def quarantine(self, entry: Entry, reason: str) -> None:
         """Set `entry` aside with the reason why it cannot be taken over."""

@@ -31,6 +31,11 @@ def add_parser(subparsers: Subparsers) -> None:
         help="send the reviewed gcn_circular.txt of one event, once you have typed YES",
     )
     command.add_argument("--text", type=Path, metavar="FILE", help="another file than that")
+    command.add_argument(
+        "--withdrawn-by-hand",
+        metavar="DESTINATION",
+        help="of a retracted event: you have taken it back at this destination yourself",
+    )
     arrived = command.add_mutually_exclusive_group()
     arrived.add_argument(
         "--arrived",
@@ -58,19 +63,28 @@ def _publish(options: argparse.Namespace) -> int:
     events = find_events(settings.output_dir, options.event)
     if options.circular_by_email:
         return _mail(options, settings, events)
-    where = _destinations(settings)
-    if not where:
+    if options.withdrawn_by_hand:
+        return _note_withdrawal(options.withdrawn_by_hand, settings, events)
+    where = {event: _channels(event, settings) for event in events}
+    if not any(where.values()):
         raise LlamaError("no channel has a destination; set some under publish in config.yaml")
     act = _show if options.dry_run else _send
-    return max(act(event, channel, where[channel]) for event in events for channel in where)
+    return max(
+        act(event, channel, both) for event in events for channel, both in where[event].items()
+    )
 
 
-def _destinations(settings: Any) -> dict[str, dict[str, Any]]:
-    """Return the channels that have a destination, each with its real and its test one."""
+def _channels(event: Path, settings: Any) -> dict[str, dict[str, Any]]:
+    """Return the channels that have a destination, or had one: real and test one of each."""
+    from llama.event.messages import homes
     from llama.publish.deliver import CHANNELS, destinations
 
     found = {channel: destinations(settings, channel) for channel in CHANNELS}
-    return {channel: both for channel, both in found.items() if any(both.values())}
+    return {
+        channel: both
+        for channel, both in found.items()
+        if any(both.values()) or any((home / "outbox" / channel).is_dir() for home in homes(event))
+    }
 
 
 def _show(event: Path, channel: str, destinations: dict[str, Any]) -> int:
@@ -78,17 +92,23 @@ def _show(event: Path, channel: str, destinations: dict[str, Any]) -> int:
     from llama.publish.deliver import plan
 
     try:
-        made = plan(event, channel, destinations)
+        plans = plan(event, channel, destinations)
     except Exception as error:
         if not isinstance(error, LlamaError):
             log.exception("%s %s", event.name, channel)
         print(f"{event.name}  {channel:8} cannot tell: {sentence(error)}")
         return 1
+    for made in plans:
+        _show_plan(event, channel, made)
+    return 0
+
+
+def _show_plan(event: Path, channel: str, made: Any) -> None:
     if made.reasons:
         print(f"{event.name}  {channel:8} nothing would be sent: {made.reasons[0]}")
         for reason in made.reasons[1:]:
             print(f"{'':{len(event.name)}}  {'':8} and {reason}")
-        return 0
+        return
     audience = "REAL" if made.real else "test"
     what = {
         None: "nothing new for",
@@ -98,7 +118,6 @@ def _show(event: Path, channel: str, destinations: dict[str, Any]) -> int:
     }[made.kind]
     first = "; a message without answer would be looked up there first" if made.pending else ""
     print(f"{event.name}  {channel:8} {what} {made.destination} ({audience}){first}")
-    return 0
 
 
 def _send(event: Path, channel: str, destinations: dict[str, Any]) -> int:
@@ -117,14 +136,34 @@ def _send(event: Path, channel: str, destinations: dict[str, Any]) -> int:
     return 0
 
 
+def _note_withdrawal(destination: str, settings: Any, events: list[Path]) -> int:
+    """Note the operator's own withdrawal, and bring the receipts up to date."""
+    from llama.errors import LlamaError
+    from llama.publish.deliver import CHANNELS, destinations
+    from llama.publish.withdraw import note_withdrawal
+
+    if len(events) != 1:
+        raise LlamaError(f"a withdrawal is of one event, not of {len(events)}; name it")
+    channels = note_withdrawal(events[0], destination)
+    say(f"{events[0].name}: withdrawn by hand at {destination} ({', '.join(channels)})")
+    receipts = [
+        _send(events[0], channel, destinations(settings, channel))
+        for channel in channels
+        if channel in CHANNELS
+    ]
+    return max(receipts, default=0)
+
+
 def _mail(options: argparse.Namespace, settings: Any, events: list[Path]) -> int:
     """Show the circular of one event, and send it when the operator has typed YES."""
     from llama.errors import LlamaError
+    from llama.event.skymap_info import read_info
     from llama.event.vetoes import Terms, not_real, read_facts
     from llama.files import sha256_bytes
     from llama.publish import circular_mail as mail
     from llama.publish.deliver import Kind, destinations, publish, sentence, write_receipt
     from llama.publish.result import read_result
+    from llama.publish.withdraw import to_withdraw
 
     server, sender = settings.publish.mail_server, settings.publish.mail_from
     if len(events) != 1:
@@ -133,16 +172,26 @@ def _mail(options: argparse.Namespace, settings: Any, events: list[Path]) -> int
         raise LlamaError("set publish.mail_server and publish.mail_from in config.yaml first")
     (event,) = events
     path = options.text or event / mail.FILE_NAME
-    real = not not_real(read_facts(event))
-    circular = mail.read_circular(path)
-    mail.check_circular(circular, read_result(event, real))
     places = destinations(settings, "circular")
+    circular = mail.read_circular(path)
+    receivers: list[tuple[str | None, bool]] = []
+    if read_info(event)["retracted"]:
+        boxes = to_withdraw(event, "circular", places)
+        receivers += [(outbox.destination, real) for outbox, real in boxes]
+    else:
+        real = not not_real(read_facts(event))
+        receivers.append((places["real" if real else "test"], real))
+    for _, real in receivers:
+        mail.check_circular(circular, read_result(event, real))
     print(f"SUBJECT: {circular.subject}\n\n{circular.body}")
-    to = f"{places['real' if real else 'test']} ({'REAL' if real else 'test'})"
+    to = (
+        " and ".join(f"{where} ({'REAL' if real else 'test'})" for where, real in receivers)
+        or "nobody"
+    )
     if options.dry_run:
         say(f"this would go to {to}")
         return 0
-    if ask(f"Send this to {to}? Type YES:") != "YES":
+    if receivers and ask(f"Send this to {to}? Type YES:") != "YES":
         raise LlamaError("nothing was sent; type YES to send")
     kind = Kind(
         Terms(),

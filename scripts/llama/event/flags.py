@@ -10,7 +10,7 @@ from llama.files import read_json, write_json
 ROLES = ("test", "observation")
 _BOOLEANS = {"true": True, "false": False}
 DEFAULTS: dict[str, bool | str] = {
-    "VETOED": False,  # true stops everything for this event
+    "VETOED": False,  # true stops every result of this event; never a withdrawal
     "ROLE": "test",
     "UPLOAD": False,  # true permits publishing
     "BLINDED_NEUTRINOS": False,

@@ -11,6 +11,7 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.event.flags import DEFAULTS, read_flags
+from llama.event.messages import owed, published_events
 from llama.event.names import GRACEID_PATTERN
 from llama.event.skymap_info import FILE_NAME, KEYS, read_info
 
@@ -39,6 +40,20 @@ def newest_events(run_dir: Path, count: int, pattern: str = "*") -> list[str]:
             with contextlib.suppress(OSError):  # not there, or just moved away
                 written[name] = path.stat().st_mtime
     return sorted(written, key=lambda name: -written[name])[:count]
+
+
+def tracked_events(run_dir: Path, count: int, pattern: str = "*") -> list[str]:
+    """Return the `newest_events`, and those of whatever age that still have to be withdrawn."""
+    newest = newest_events(run_dir, count, pattern)
+    others = [name for name in published_events(run_dir) if name not in newest]
+    return newest + [n for n in others if fnmatchcase(n, pattern) and _is_owed(run_dir / n)]
+
+
+def _is_owed(event_dir: Path) -> bool:
+    try:
+        return bool(owed(event_dir))
+    except LlamaError:  # whoever keeps the event says what is wrong
+        return True
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,10 @@ def compute_significance(
     neutrinos = neutrinos_of(events, gps, response, params)
     p, area = p_astro["p_astro"], response.area_relative
     odds = event_odds(prepared, neutrinos, p, params, area)
+    # ranks are those of one p_astro, the background's: p-values do not depend on the event's
+    ranked = None
+    if "odds" in background:
+        ranked = event_odds(prepared, neutrinos, background["p_astro"], params, area)
     inputs = {
         "gw_skymap_info": dict(info),
         "neutrino_info": events,
@@ -93,7 +97,7 @@ def compute_significance(
     result = _odds(prepared, neutrinos, odds, p, events)
     why = explain_odds(prepared, neutrinos, p, odds, params, response)
     explanation = _explanation(why, events, params)
-    p_values = _p_values(odds, p, background)
+    p_values = _p_values(ranked, background)
     if bursts:
         p_values["without_bursts"] = {name: result[name] for name in _WITHOUT} | p_values
         p_values |= _NO_P_VALUE
@@ -108,7 +112,7 @@ def compute_significance(
         | {
             "inputs": inputs,
             "explanation": explanation,
-            "single_neutrino": _single_neutrinos(odds, events, gps, p, background),
+            "single_neutrino": _single_neutrinos(odds, events, gps, ranked, background),
             "distance": "map" if tiles.has_distance else "assumed",
             "neutrino_flux_sensitivity_range": flux_sensitivity(
                 response.sin_dec,
@@ -189,35 +193,16 @@ def _odds(
     }
 
 
-def at_p_astro(odds: Odds, p_astro: float, reference: float) -> tuple[float, Floats]:
-    """Return the event's and the single odds as a trigger of p_astro = `reference` would have them.
-
-    Lambda_s and Lambda_cgw are proportional to Q, so that a background made at one p_astro
-    serves triggers of any: p-values compare like with like.
-    """
-    if p_astro == 0:
-        return 0.0, np.zeros_like(odds.single_odds)
-    scale = reference / (1 - reference) * (1 - p_astro) / p_astro
-    value = np.array([odds.sets.get((i,), 0.0) for i in range(odds.single_odds.size)])
-    # Q appears in Lambda_cgw only; the rest of the denominator stays
-    denominator = np.full_like(value, 1 + odds.lambda_cgw)
-    np.divide(value, odds.single_odds, out=denominator, where=odds.single_odds > 0)
-    denominator += odds.lambda_cgw * (scale - 1)
-    event = odds.lambda_s * scale / (1 + odds.lambda_cgw * scale + odds.lambda_cnu)
-    return event, value * scale / denominator
-
-
-def _p_values(odds: Odds, p_astro: float, background: Mapping[str, Any]) -> dict[str, Any]:
+def _p_values(ranked: Odds | None, background: Mapping[str, Any]) -> dict[str, Any]:
     """Return the event's p-value and what it was taken from."""
-    known = "odds" in background
-    event = at_p_astro(odds, p_astro, background["p_astro"])[0] if known else None
+    event = None if ranked is None else ranked.odds_ratio
     return {
         "p_value": None if event is None else p_value(event, background["odds"]),
         "p_value_population": background["class"],
         "p_value_reason": background.get("reason"),
         "p_value_p_astro": background.get("p_astro"),
         "p_value_odds": event,
-        "n_background": int(background["odds"].size) if known else 0,
+        "n_background": 0 if ranked is None else int(background["odds"].size),
     }
 
 
@@ -225,17 +210,15 @@ def _single_neutrinos(
     odds: Odds,
     events: list[Mapping[str, Any]],
     gps: float,
-    p_astro: float,
+    ranked: Odds | None,
     background: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """Return a row for every neutrino: the odds and the p-value that it has alone."""
-    known = "odds" in background
-    single = at_p_astro(odds, p_astro, background["p_astro"])[1] if known else odds.single_odds
     rows = []
     for i, neutrino in enumerate(events):
         p_single = None  # a background taken from a table has no single-neutrino odds
-        if known and background["single"].size:
-            p_single = p_value(float(single[i]), background["single"])
+        if ranked is not None and background["single"].size:
+            p_single = p_value(float(ranked.single_odds[i]), background["single"])
         rows.append(
             {
                 "i3event": neutrino.get("event"),

@@ -86,8 +86,7 @@ def not_real(facts: Facts) -> list[str]:
         (place is not None, f"its path {facts.event_dir} has {place!r} in it"),
         (not facts.current, "it is not in current_run"),
         (facts.flags.get("BLINDED_NEUTRINOS") is not False, "the flag BLINDED_NEUTRINOS is true"),
-        # a withdrawal says nothing of neutrinos, and must not miss its moment while they are listed
-        (kinds is None and not facts.retracted, "there is no list of neutrinos"),
+        (kinds is None, "there is no list of neutrinos"),
         (
             bool(kinds and kinds - _REAL_NEUTRINOS),
             "its neutrinos are " + " and ".join(sorted((kinds or frozenset()) - _REAL_NEUTRINOS)),
@@ -96,33 +95,31 @@ def not_real(facts: Facts) -> list[str]:
     return [reason for applies, reason in signs if applies]
 
 
-def vetoes(facts: Facts, terms: Terms, real: bool, withdrawal: bool = False) -> list[str]:
-    """Return every reason why nothing may be sent to a destination; with none, it may.
+def vetoes(facts: Facts, terms: Terms, real: bool) -> list[str]:
+    """Return every reason why no result may be sent to a destination; with none, it may.
 
-    real: whether the destination is a real one; withdrawal: whether the message only takes back
-    what was published, the only one that a retracted event may still send.
+    real: whether the destination is a real one. A withdrawal asks for nothing: it goes where
+    the event was published.
     """
     flags = facts.flags
     reasons = [
         (flags.get("VETOED") is not False, "the flag VETOED is true"),
         (flags.get(terms.flag) is not True, f"the flag {terms.flag} is false"),
         (terms.online and flags.get("ONLINE") is not True, "the flag ONLINE is false"),
-        (facts.retracted and not withdrawal, "the alert was retracted"),
-        (withdrawal and not facts.retracted, "the alert was not retracted"),
+        (facts.retracted, "the alert was retracted"),
     ]
     if real:
         far_hz = facts.info["far"]
         reasons += [(True, reason) for reason in not_real(facts)]
         reasons.append((facts.info["internal"], "its alert is internal to LVK"))
-        if not withdrawal:
-            reasons += [
-                (far_hz is None, "its alert has no false-alarm rate"),
-                (
-                    # written so that NaN is refused too
-                    far_hz is not None and not far_hz <= MAX_FAR_HZ,
-                    f"its false-alarm rate of {(far_hz or 0) * 86_400:.3g} per day is above "
-                    f"{MAX_FAR_HZ * 86_400:.0f}",
-                ),
-                (terms.final and not facts.complete, "its list of neutrinos is provisional"),
-            ]
+        reasons += [
+            (far_hz is None, "its alert has no false-alarm rate"),
+            (
+                # written so that NaN is refused too
+                far_hz is not None and not far_hz <= MAX_FAR_HZ,
+                f"its false-alarm rate of {(far_hz or 0) * 86_400:.3g} per day is above "
+                f"{MAX_FAR_HZ * 86_400:.0f}",
+            ),
+            (terms.final and not facts.complete, "its list of neutrinos is provisional"),
+        ]
     return [reason for applies, reason in reasons if applies]

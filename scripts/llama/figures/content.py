@@ -85,7 +85,7 @@ def _lead(info: Record, significance: Record, blind: bool) -> str:
     p_value = finite(significance.get("p_value"))
     if p_value is None:
         return f"No p-value. {text.reason_text(significance)}"
-    if not finite(significance.get("odds_ratio")):
+    if not finite(significance.get("odds_ratio")) and p_value == 1:
         return (
             "No neutrino is compatible with this event in time and direction: odds ratio 0, p = 1."
         )
@@ -121,14 +121,25 @@ def _event(info: Record, p_astro: Record, distances: Record) -> Rows:
     ]
 
 
+_NOT_CLASSES = {"p_astro", "p_astro_alert", "p_astro_far"}
+
+
 def _classification(p_astro: Record) -> str:
-    classes = [(name, finite(p_astro.get(name))) for name in ("BNS", "NSBH", "BBH", "Terrestrial")]
-    words = [f"{name} {_percent(p)}" for name, p in classes if p is not None]
+    known = ("BNS", "NSBH", "BBH", "Terrestrial")
+    others = sorted(set(p_astro) - _NOT_CLASSES - set(known))
+    classes = [(clean(name, 20), finite(p_astro.get(name))) for name in (*known, *others)]
+    words = [f"{name} {_percent(p)}" for name, p in classes if p is not None][:8]
     source = {"alert": "as in the alert", "far": "from the false-alarm rate"}
     astro = finite(p_astro.get("p_astro"))
     if astro is not None:
-        note = source.get(str(p_astro.get("source")), "")
+        notes = [
+            source.get(str(p_astro.get("source")), ""),
+            clean(p_astro.get("reason") or "", 100),
+        ]
+        note = ": ".join(filter(None, notes))
         words.append(f"p_astro {astro:.4g}" + (f" ({note})" if note else ""))
+    if p_astro.get("population"):
+        words.append(f"background of class {clean(p_astro['population'], 20)}")
     return ", ".join(words) or MISSING
 
 

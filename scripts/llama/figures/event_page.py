@@ -159,7 +159,7 @@ def _problems(
     if missing:
         problems.append(f"Not made yet: {', '.join(missing)}.")
     if flags["VETOED"]:
-        problems.append("The event is vetoed (flag VETOED): nothing of it is sent.")
+        problems.append("The event is vetoed (flag VETOED): no result of it is sent.")
     return problems
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.messages import described, owed, standing
 from llama.figures.text import MISSING, clean, utc_text
 from llama.files import read_json
 
@@ -35,10 +36,36 @@ def waiting(event_dir: Path) -> list[str]:
     )
 
 
+def standing_words(event_dir: Path) -> list[str]:
+    """Return where the event stands, though no receipt says that it was sent there."""
+    out = {
+        (r["channel"], r.get("destination")) for r in receipts(event_dir) if r.get("status") in _OUT
+    }
+    try:
+        left = standing(event_dir)
+    except LlamaError:  # the audit names it
+        return []
+    told = [message for message in left if message["remote_id"] is not None]
+    return [
+        clean(described(message), 200)
+        for message in told
+        if (message["channel"], message["destination"]) not in out
+    ]
+
+
+def owed_words(event_dir: Path) -> list[str]:
+    """Return where a retracted event still stands; nothing of other events."""
+    try:
+        return [clean(described(message), 200) for message in owed(event_dir)]
+    except LlamaError:  # the audit names it
+        return []
+
+
 def sent_words(event_dir: Path) -> tuple[str, str]:
     """Return where the event has gone out to, in a word, and a note."""
     known = receipts(event_dir)
     out = [clean(r["channel"], 20) for r in known if r.get("status") in _OUT]
+    out += [words.partition(" ")[0] for words in standing_words(event_dir)]
     gone = [clean(r["channel"], 20) for r in known if r.get("status") == "withdrawn"]
     held = sum(r.get("status") == "refused" for r in known)
     notes = [
@@ -46,7 +73,7 @@ def sent_words(event_dir: Path) -> tuple[str, str]:
         *([f"{held} refused"] if held else []),
         *([f"{len(waiting(event_dir))} waiting"] if waiting(event_dir) else []),
     ]
-    return ", ".join(out) or "nothing", ", ".join(notes)
+    return ", ".join(dict.fromkeys(out)) or "nothing", ", ".join(notes)
 
 
 def outcome(event_dir: Path) -> list[str]:
@@ -60,6 +87,7 @@ def outcome(event_dir: Path) -> list[str]:
     ):
         names = [clean(r["channel"], 20) for r in known if r.get("status") == status]
         words += [f"{verb} {', '.join(names)}."] if names else []
+    words += [f"Still published: {where}." for where in standing_words(event_dir)]
     words = words or ["Nothing has been sent."]
     held: dict[str, list[str]] = {}
     for receipt in known:
@@ -67,6 +95,8 @@ def outcome(event_dir: Path) -> list[str]:
             why = clean(_reasons(receipt) or receipt.get("status") or MISSING, 300)
             held.setdefault(why, []).append(clean(receipt["channel"], 20))
     words += [f"Not sent to {', '.join(names)}: {why}." for why, names in held.items()]
+    owed = owed_words(event_dir)
+    words += [f"RETRACTED, and not withdrawn yet: {'; '.join(owed)}."] if owed else []
     left = waiting(event_dir)
     return words + ([f"Waiting in the outbox: {clean(', '.join(left), 400)}."] if left else [])
 

@@ -18,12 +18,13 @@ from llama.alerts.spool import Spool
 from llama.alerts.watch import words_of_fleet
 from llama.errors import LlamaError, sentence
 from llama.event.flags import read_flags
+from llama.event.messages import published_events
 from llama.event.names import GRACEID_PATTERN, has_skymap, products, significance_name
 from llama.event.provenance import software
 from llama.event.skymap_info import read_info
 from llama.figures import text
 from llama.figures.page import write_html
-from llama.figures.receipts import sent_words, waiting
+from llama.figures.receipts import owed_words, sent_words, waiting
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import read_json
 from llama.settings.model import Settings
@@ -234,16 +235,21 @@ def _spool(output_dir: Path) -> Part:
 
 
 def _outbox(output_dir: Path) -> Part:
-    left = [
-        f"{path.parent.name}: {', '.join(waiting(path.parent))}"
-        for path in sorted((output_dir / "current_run").glob("*/outbox"))
-        if waiting(path.parent)
+    run_dir = output_dir / "current_run"
+    events = [run_dir / name for name in published_events(run_dir)]
+    left = [f"{event.name}: {', '.join(waiting(event))}" for event in events if waiting(event)]
+    owed = [
+        f"{event.name} was retracted and is not withdrawn: {where}"
+        for event in events
+        for where in owed_words(event)
     ]
-    old = [path for path in (output_dir / "current_run").glob("*/outbox") if _is_stuck(path)]
-    return not old, [clean(line, 200) for line in left] or ["Nothing waits to be sent."]
+    good = not (owed or any(_is_stuck(event / "outbox") for event in events))
+    lines = [clean(line, 200) for line in (*owed, *left)]
+    return good, lines or ["Nothing waits to be sent."]
 
 
 def _is_stuck(outbox: Path) -> bool:
     """Tell whether a message waits for longer than sending one takes."""
     intents = [outbox / f"{name}.intent.json" for name in waiting(outbox.parent)]
-    return any(time.time() - path.stat().st_mtime > _SENT_LATE_S for path in intents)
+    # a clock that was put back makes them older than now
+    return any(abs(time.time() - path.stat().st_mtime) > _SENT_LATE_S for path in intents)

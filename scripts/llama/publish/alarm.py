@@ -53,6 +53,8 @@ class SlackAlarm:
                 self._problem = None
             except tenacity.RetryError:
                 log.error("given up: this alarm was not posted in Slack: %s", text)
+            except Exception:  # the next alarm shall come all the same
+                log.exception("a defect of LLAMA: this alarm was not posted in Slack: %s", text)
 
     def _tell_once(self, attempt: tenacity.RetryCallState) -> None:
         error = str(attempt.outcome.exception()) if attempt.outcome else ""

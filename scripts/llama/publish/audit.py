@@ -7,6 +7,7 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.event.audit import Finding, shown
+from llama.event.messages import described, owed
 from llama.files import read_json, sha256_file
 from llama.publish.outbox import Outbox
 
@@ -15,6 +16,7 @@ _IDENTITY = ("n", "destination", "remote_id")
 
 def audit_messages(event_dir: Path, target: str) -> Iterator[Finding]:
     """Yield everything that is wrong with an event's messages; Snakemake calls it `target`."""
+    yield from _owed(event_dir, target)
     outboxes = {path.name for path in (event_dir / "outbox").glob("*")}
     receipts = {path.stem for path in (event_dir / "receipts").glob("*.json")}
     for channel in sorted(outboxes | receipts):
@@ -28,6 +30,23 @@ def audit_messages(event_dir: Path, target: str) -> Iterator[Finding]:
                 "published",
                 f"outbox/{channel} cannot be read ({reason}); put it back from a backup",
             )
+
+
+def _owed(event_dir: Path, target: str) -> Iterator[Finding]:
+    """Yield what still stands of a retracted event."""
+    try:
+        left = owed(event_dir)
+    except LlamaError:
+        return  # named by the audit of the event, or below
+    for message in left:
+        remedy = f"run: snakemake {target}"
+        if message["channel"] == "circular":
+            remedy = (
+                "write the retraction as gcn_circular.txt, then run: llama publish "
+                f"{event_dir.name} --circular-by-email"
+            )
+        sentence = f"the alert was retracted, but it still stands: {described(message)}; {remedy}"
+        yield Finding(event_dir.name, "published", sentence)
 
 
 def _channel(event_dir: Path, channel: str, target: str) -> Iterator[str]:

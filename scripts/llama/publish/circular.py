@@ -6,12 +6,12 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.publish.notice import (
-    HALF_WINDOW_S,
     R90_PER_SIGMA,
     bayesian_p_value,
     coincident_neutrinos,
     is_observation,
 )
+from llama.publish.notice_check import HALF_WINDOW_S
 from llama.times import gps_to_iso, iso_to_gps
 
 PUBLIC_BELOW = 0.01  # circulars are for p-values below 1 %
@@ -68,17 +68,26 @@ def draft_circular(
     head = ["DRAFT - not sent. Read it, correct it, and send it by hand if it is to be sent."]
     if info.get("retracted"):
         head.append("The gravitational-wave alert was RETRACTED.")
-    if not neutrino_list.get("complete"):
+    complete = neutrino_list.get("complete") is True
+    if not complete:
         head.append("The neutrino list is PROVISIONAL: wait for the final result.")
-    if p_value is None or p_value >= PUBLIC_BELOW:
+    livetime_s = neutrino_list.get("livetime_s")
+    if livetime_s is None:
+        head.append("The list does not say how long the detector observed: find out and add it.")
+    if p_value is None:
+        head.append("There is no p-value: this text neither reports nor excludes a counterpart.")
+        head.append(f"Reason: {_no_p_value(info, significance)}.")
+        if significance.get("odds_ratio") is not None:
+            head.append(f"The odds ratio of a common source is {significance['odds_ratio']:.3g}.")
+    elif p_value >= PUBLIC_BELOW:
         head.append("Circulars are sent for p-values below 0.01: this result does not ask for one.")
     parts = [
         "\n".join(f"# {line}" for line in head),
-        f"SUBJECT: {_subject(info, len(listed), real)}",
+        f"SUBJECT: {_subject(info, listed, p_value, complete, real)}",
         *([] if real else ["THIS IS A TEST. It does not describe a real observation."]),
         "[reporting collaboration] reports:",
-        _wrap(_search(info)),
-        *_result(info, p_value, listed, real),
+        _wrap(_search(info, livetime_s, complete)),
+        *_result(info, significance, listed, real),
         *map(_wrap, _sensitivity(sensitivity)),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
         "[2] Countryman et al. 2019, arXiv:1901.05486",
@@ -90,41 +99,84 @@ def _wrap(paragraph: str) -> str:
     return textwrap.fill(paragraph, 80, break_long_words=False, break_on_hyphens=False)
 
 
-def _subject(info: Mapping[str, Any], n: int, real: bool) -> str:
-    found = "no" if n == 0 else str(n)
-    what = f"{found} counterpart neutrino candidate{'' if n == 1 else 's'} from a neutrino search"
+def _subject(
+    info: Mapping[str, Any],
+    listed: list[Mapping[str, Any]] | None,
+    p_value: float | None,
+    complete: bool,
+    real: bool,
+) -> str:
+    if info.get("retracted"):
+        what = "neutrino search for a retracted candidate"
+    elif p_value is None:
+        what = "neutrino search without a p-value"
+    elif listed is None:
+        what = f"neutrino search with a p-value of {_p_text(p_value)}"
+    else:
+        n = len(listed)
+        what = f"{n or 'no'} counterpart neutrino candidate{'' if n == 1 else 's'} "
+        what += "from a neutrino search" if complete else "so far from a neutrino search"
     if real:
         return f"LIGO/Virgo/KAGRA {info['graceid']}: {what}"
     return f"[TEST, do not submit] {info['graceid']}: {what}"
 
 
-def _search(info: Mapping[str, Any]) -> str:
+def _no_p_value(info: Mapping[str, Any], significance: Mapping[str, Any]) -> str:
+    if info.get("retracted"):
+        return "the alert was retracted"
+    if significance.get("p_value") is not None:
+        return "the search assumes a binary merger, and this candidate is a burst"
+    return " ".join(str(significance.get("p_value_reason") or "none was computed").split())[:300]
+
+
+def _search(info: Mapping[str, Any], livetime_s: float | None, complete: bool) -> str:
     trigger = iso_to_gps(info["event_time"])
     start, stop = (
         gps_to_iso(trigger + shift, 0).replace("T", " ").removesuffix("Z")
         for shift in (-HALF_WINDOW_S, HALF_WINDOW_S)
     )
     level = "" if info.get("significant", True) else "low-significance "
+    window_s = round(2 * HALF_WINDOW_S)
+    live = ""
+    if livetime_s is not None:
+        live = f" The detector observed during {round(livetime_s)} of these {window_s} s."
     return (
         "We have searched for track-like muon neutrino candidates that agree in direction with "
         f"the {level}gravitational-wave candidate {info['graceid']} and lie in the 1000 seconds "
         f"centred on its time ({start} UTC to {stop} UTC). The search is Bayesian: it assumes a "
         "binary merger as the source of both messengers and uses the distance that the sky map "
-        "gives as a prior [1,2]."
+        "gives as a prior [1,2]." + live + ("" if complete else " More neutrinos may still come.")
     )
 
 
 def _result(
-    info: Mapping[str, Any], p_value: float | None, listed: list[Mapping[str, Any]], real: bool
+    info: Mapping[str, Any],
+    significance: Mapping[str, Any],
+    listed: list[Mapping[str, Any]] | None,
+    real: bool,
 ) -> list[str]:
     notice = info.get("notice") or info["graceid"]
+    p_value = bayesian_p_value(info, significance)
+    if info.get("retracted"):
+        text = f"The candidate was retracted ({notice}): no result is reported for it."
+        return [_wrap(text)]
     if p_value is None:
-        return [_wrap(f"No p-value is available for the sky map of {notice}.")]
+        text = (
+            f"No p-value is available for the sky map of {notice}. A counterpart is neither "
+            "reported nor excluded."
+        )
+        return [_wrap(text)]
     count = {0: "No neutrino candidate is", 1: "One neutrino candidate is"}.get(
-        len(listed), f"{len(listed)} neutrino candidates are"
+        len(listed or []), f"{len(listed or [])} neutrino candidates are"
     )
+    found = f"{count} found in coincidence with the sky map of {notice}. "
+    if listed is None:
+        found = (
+            f"Which neutrinos are in coincidence with the sky map of {notice} was not tested one "
+            "by one. "
+        )
     result = (
-        f"{count} found in coincidence with the sky map of {notice}. The overall p-value of the "
+        f"{found}The overall p-value of the "
         f"Bayesian search is {_p_text(p_value)}. It states how often the atmospheric background "
         "alone gives a coincidence at least as convincing for a map of this kind; it is not "
         "corrected for trials over several gravitational-wave candidates. The false-alarm rate "
@@ -134,7 +186,7 @@ def _result(
         return [_wrap(result)]
     return [
         _wrap(result),
-        "Neutrino candidates with a p-value of their own below 0.1:",
+        "Neutrino candidates, with the p-value that each has by itself:",
         _table(listed, real),
         _wrap(
             "where dt is the time of the neutrino minus the time of the gravitational wave, "

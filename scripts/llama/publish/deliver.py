@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.messages import described, homes, standing
+from llama.event.skymap_info import read_info
 from llama.event.vetoes import Facts, Terms, not_real, read_facts, vetoes
 from llama.files import write_json
 from llama.publish import gracedb_log, icecube_files, kafka_notice, slack, webhook
 from llama.publish.outbox import STATUS, Channel, Message, Outbox
 from llama.publish.result import Result, read_result
+from llama.publish.withdraw import to_withdraw, withdraw
 from llama.settings.model import Settings
 
 
@@ -60,23 +63,36 @@ class Plan:
     reasons: tuple[str, ...]
 
 
-def plan(event_dir: Path, channel: str, places: Mapping[str, str | None]) -> Plan:
-    """Return what publishing an event by a channel would do; asks nobody.
+def plan(event_dir: Path, channel: str, places: Mapping[str, str | None]) -> list[Plan]:
+    """Return what publishing an event by a channel would do, one plan per destination; asks nobody.
 
     places: {"real", "test"}, each a destination or None. `LlamaError` for files that are
     missing, broken or outdated.
     """
+    if read_info(event_dir)["retracted"]:
+        return _plan_withdrawals(event_dir, channel, places)
     facts = read_facts(event_dir)
     real, destination, reasons = _verdict(facts, CHANNELS[channel].terms, places)
     if reasons or destination is None:
-        return Plan(channel, real, destination, None, False, tuple(reasons))
+        return [Plan(channel, real, destination, None, False, tuple(reasons))]
     outbox = Outbox(event_dir, channel, destination)
-    result = read_result(event_dir, real)
-    kind = outbox.next_kind(result.sha256(), facts.retracted)
-    pending = outbox.pending() is not None
-    if facts.retracted and not outbox.delivered() and not pending:
-        reasons = ["the alert was retracted, and nothing had been published"]
-    return Plan(channel, real, destination, kind, pending, tuple(reasons))
+    kind = outbox.next_kind(read_result(event_dir, real).sha256(), withdrawal=False)
+    return [Plan(channel, real, destination, kind, outbox.pending() is not None, ())]
+
+
+def _plan_withdrawals(
+    event_dir: Path, channel: str, places: Mapping[str, str | None]
+) -> list[Plan]:
+    plans = [
+        Plan(channel, real, box.destination, "withdrawal", box.pending() is not None, ())
+        for box, real in to_withdraw(event_dir, channel, places)
+    ]
+    if plans:
+        return plans
+    receipt = _receipt(event_dir, channel, None, False, [])
+    real = receipt["audience"] == "real"
+    reasons = tuple(receipt["reasons"])
+    return [Plan(channel, real, receipt["destination"], None, False, reasons)]
 
 
 def _verdict(
@@ -86,7 +102,7 @@ def _verdict(
     signs = not_real(facts)
     real = not signs
     destination = places["real" if real else "test"]
-    reasons = vetoes(facts, terms, real, withdrawal=facts.retracted)
+    reasons = vetoes(facts, terms, real)
     if destination is None:
         wanted = "real" if real else "test"
         reasons = [f"there is no destination for {wanted} events in the settings", *reasons]
@@ -106,14 +122,25 @@ def publish(
     made_under: flags under which the products were made, where others would have made others.
 
     It has channel, destination, audience, status (sent, updated, withdrawn or refused), reasons,
-    sent_at, remote_id, payload_sha256, revision, notice and the history of all messages.
-    `LlamaError` when the remote does not answer; the next call takes up from there.
+    sent_at, remote_id, payload_sha256, revision, notice, the history of all messages, and what
+    still stands somewhere. A retracted event is withdrawn wherever it stands.
+    `LlamaError` when a remote does not answer; the next call takes up from there.
     """
     kind = kind or CHANNELS[channel]
+    if read_info(event_dir)["retracted"]:
+        withdraw(
+            event_dir,
+            channel,
+            places,
+            lambda outbox, result: outbox.deliver(
+                kind.open(outbox.destination), _message(kind, result)
+            ),
+        )
+        return _receipt(event_dir, channel, None, False, [])
     facts = read_facts(event_dir)
     real, destination, reasons = _verdict(facts, kind.terms, places)
-    outbox = Outbox(event_dir, channel, destination or "")
     if destination is not None and not reasons:
+        outbox = Outbox(event_dir, channel, destination)
         with outbox.locked():
             # what stood in the files before the lock was there may have changed
             facts = read_facts(event_dir)
@@ -121,19 +148,14 @@ def publish(
             is_changed = flags != (made_under or {})
             if is_changed or (real, destination, []) != _verdict(facts, kind.terms, places):
                 raise LlamaError(f"{event_dir} has just changed; run the same command again")
-            result = read_result(event_dir, real)
-            if not (facts.retracted and not outbox.delivered() and outbox.pending() is None):
-                outbox.deliver(kind.open(destination), _message(kind, result))
-            if facts.retracted and not outbox.delivered():
-                reasons = ["the alert was retracted, and nothing had been published"]
-    return _receipt(outbox, channel, destination, real, reasons)
+            outbox.deliver(kind.open(destination), _message(kind, read_result(event_dir, real)))
+    return _receipt(event_dir, channel, destination, real, reasons)
 
 
 def _message(kind: Kind, result: Result) -> Message:
-    about = {key: result.info[key] for key in ("graceid", "notice", "revision")}
     return Message(
         content_sha256=kind.content(result),
-        about=about | {"audience": "real" if result.real else "test"},
+        about=result.about(),
         withdrawal=result.retracted,
         build=lambda key, word, refers_to: kind.build(result, key, word, refers_to),
     )
@@ -146,10 +168,18 @@ _HISTORY = (
 
 
 def _receipt(
-    outbox: Outbox, channel: str, destination: str | None, real: bool, reasons: list[str]
+    event_dir: Path, channel: str, destination: str | None, real: bool, reasons: list[str]
 ) -> dict[str, Any]:
+    """Return the receipt; that of a retracted event is about the last withdrawal."""
+    outbox = Outbox(event_dir, channel, destination or "")
     entries = outbox.entries()
     sent = outbox.delivered()
+    if read_info(event_dir)["retracted"]:
+        all_homes = [Outbox(home, channel, "").entries() for home in homes(event_dir)]
+        sent = [entry for known in reversed(all_homes) for entry in known if "remote_id" in entry]
+        reasons = [] if sent else ["the alert was retracted, and nothing had been published"]
+        destination = sent[-1]["destination"] if sent else None
+        real = bool(sent) and sent[-1].get("audience") == "real"
     last: dict[str, Any] = sent[-1] if sent and not reasons else {}
     names = ("sent_at", "remote_id", "payload_sha256", "revision", "notice")
     return {
@@ -160,6 +190,7 @@ def _receipt(
         "reasons": reasons,
         **{name: last.get(name) for name in names},
         "history": [{key: e[key] for key in _HISTORY if key in e} for e in entries],
+        "standing": standing(event_dir, channel),
     }
 
 
@@ -173,8 +204,15 @@ def write_receipt(event_dir: Path, receipt: Mapping[str, Any]) -> Path:
 def sentence(receipt: Mapping[str, Any]) -> str:
     """Return a receipt in one line."""
     if receipt["status"] == "refused":
-        return f"{receipt['channel']}: nothing is sent: " + "; ".join(receipt["reasons"])
+        left = [f"an earlier message stands: {described(m)}" for m in receipt["standing"]]
+        return f"{receipt['channel']}: nothing is sent: " + "; ".join([*receipt["reasons"], *left])
+    others = {
+        f", {entry['destination']} ({entry['audience']})"
+        for entry in receipt["history"]
+        if receipt["status"] == "withdrawn" and entry["destination"] != receipt["destination"]
+    }
     return (
         f"{receipt['channel']}: {receipt['status']} to {receipt['destination']} "
         f"({receipt['audience']}) at {receipt['sent_at']} as {receipt['remote_id']}"
+        + "".join(sorted(others))
     )

@@ -8,7 +8,8 @@ from typing import Any
 from llama.alerts.kafka import client_config, client_log, is_loopback, redacted
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json
-from llama.publish.notice import build_notice, check_notice
+from llama.publish.notice import build_notice
+from llama.publish.notice_check import check_notice
 from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
 from llama.settings.model import Listen
@@ -42,10 +43,10 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
                 f"{path} belongs to another alert; run: snakemake events/{result.graceid}/all"
             )
         notice["alert_type"] = {"new": "initial", "update": "update"}[kind]
-    if result.real and notice["alert_tense"] != "current":
-        raise LlamaError(
-            f"{path} calls a real event a test; run: snakemake events/{result.graceid}/all"
-        )
+        if result.real and notice["alert_tense"] != "current":
+            raise LlamaError(
+                f"{path} calls a real event a test; run: snakemake events/{result.graceid}/all"
+            )
     notice["alert_tense"] = "current" if result.real else "test"
     check_notice(notice)
     return dump_json(notice).encode()

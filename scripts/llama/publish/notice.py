@@ -1,21 +1,16 @@
-"""The machine-readable notice: GCN's `lvk_nu_track_search` form, and our strict reading of it.
-
-The official schema requires nothing and allows everything, so `check_notice` is the check
-that counts. Field by field the conditions are those of IceCube's live notices.
-"""
+"""The machine-readable notice: GCN's `lvk_nu_track_search` form."""
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.event.names import is_mock, signs_of_test
+from llama.event.names import signs_of_test
+from llama.publish.notice_check import HALF_WINDOW_S, TYPE, check_notice
 from llama.times import gps_to_iso, iso_to_gps, now_gps
 
 SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/icecube/lvk_nu_track_search.schema.json"
-TYPE = "IceCube LVK Alert Nu Track Search"
-HALF_WINDOW_S = 500.0
 R90_PER_SIGMA = math.sqrt(2 * math.log(10))
 LISTED_BELOW = 0.1  # neutrinos are listed when the overall p-value and their own are below this
 
@@ -42,13 +37,25 @@ def bayesian_p_value(info: Mapping[str, Any], significance: Mapping[str, Any]) -
 
 def coincident_neutrinos(
     info: Mapping[str, Any], significance: Mapping[str, Any]
-) -> list[Mapping[str, Any]]:
-    """Return the single neutrinos to list: own p-value and overall p-value below 0.1."""
+) -> list[Mapping[str, Any]] | None:
+    """Return the single neutrinos to list, None when nobody can say which.
+
+    Those with their own and the overall p-value below 0.1; where none of them is so by itself,
+    the members of the set that gives most of the odds. Without an overall p-value, or one of each
+    neutrino where that matters, nothing was tested.
+    """
     overall = bayesian_p_value(info, significance)
-    if overall is None or overall >= LISTED_BELOW:
+    if overall is None:
+        return None
+    if overall >= LISTED_BELOW:
         return []
     singles = significance.get("single_neutrino") or []
-    return [s for s in singles if s.get("p_value") is not None and s["p_value"] < LISTED_BELOW]
+    if any(single.get("p_value") is None for single in singles):
+        return None
+    members = (significance.get("explanation") or {}).get("members") or []
+    return [single for single in singles if single["p_value"] < LISTED_BELOW] or [
+        single for single in singles if single.get("id") in members
+    ]
 
 
 def build_notice(
@@ -71,7 +78,8 @@ def build_notice(
         )
     trigger = iso_to_gps(info["event_time"])
     created = now_gps() if alert_datetime is None else iso_to_gps(alert_datetime)
-    events = [_coincident_event(single) for single in coincident_neutrinos(info, significance)]
+    listed = coincident_neutrinos(info, significance)
+    livetime_s = neutrino_list.get("livetime_s")
     revision = int(info.get("revision") or 1)
     notice: dict[str, Any] = {
         "$schema": SCHEMA,
@@ -85,13 +93,16 @@ def build_notice(
         "trigger_time": gps_to_iso(trigger, 3),
         "observation_start": gps_to_iso(trigger - HALF_WINDOW_S, 3),
         "observation_stop": gps_to_iso(trigger + HALF_WINDOW_S, 3),
-        "observation_livetime": round(2 * HALF_WINDOW_S),
         "pval_generic": None,  # IceCube's own likelihood search, which LLAMA does not run
         "pval_bayesian": round_p(bayesian_p_value(info, significance)),
-        "n_events_coincident": len(events),
     }
-    if events:
-        notice["coincident_events"] = events
+    # what is not known is left out: the schema permits that, and 0 would deny what was not tested
+    if livetime_s is not None:
+        notice["observation_livetime"] = round(livetime_s)
+    if listed is not None:
+        notice["n_events_coincident"] = len(listed)
+    if listed:
+        notice["coincident_events"] = [_coincident_event(single) for single in listed]
     if sensitivity and sensitivity["flux_sensitivity"]:
         notice["neutrino_flux_sensitivity_range"] = {
             name: [float(f"{value:.3g}") for value in sensitivity[name]]
@@ -122,174 +133,3 @@ def _coincident_event(single: Mapping[str, Any]) -> dict[str, Any]:
         "event_pval_generic": None,
         "event_pval_bayesian": round_p(single["p_value"]),
     }
-
-
-# -- the strict reading ----
-
-Check = tuple[Callable[[Any], bool], str]
-
-
-def _number(low: float, high: float) -> Check:
-    def good(value: Any) -> bool:
-        return (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-            and low <= value <= high
-        )
-
-    return good, f"a number from {low:g} to {high:g}"
-
-
-def _nullable(check: Check) -> Check:
-    return lambda value: value is None or check[0](value), f"null or {check[1]}"
-
-
-def _one_of(*values: Any) -> Check:
-    names = ", ".join(str(value) for value in values)
-    return lambda value: any(value is v or value == v for v in values), f"one of {names}"
-
-
-def _text(pattern: str, meaning: str) -> Check:
-    return lambda v: isinstance(v, str) and re.fullmatch(pattern, v, re.ASCII) is not None, meaning
-
-
-def _is_time(value: Any) -> bool:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9-]{10}T[0-9:]{8}(\.[0-9]+)?Z", value):
-        return False
-    try:
-        iso_to_gps(value)
-    except LlamaError:
-        return False
-    return True
-
-
-def _pair(high: float) -> Check:
-    inside = _number(0, high)[0]
-
-    def good(value: Any) -> bool:
-        return (
-            isinstance(value, list)
-            and len(value) == 2
-            and all(inside(item) for item in value)
-            and 0 < value[0] <= value[1]
-        )
-
-    return good, "two positive numbers, the smaller first"
-
-
-_TIME: Check = (_is_time, "a UTC time like 2023-09-14T11:14:01.000Z")
-_P_VALUE = _nullable(_number(0, 1))
-_RA, _DEC = _number(0, 360), _number(-90, 90)
-_ID = _text(r"[A-Za-z0-9_.:+-]{1,64}", "an id of at most 64 letters, digits and _")
-_LIST: Check = (lambda value: isinstance(value, list) and bool(value), "a list that is not empty")
-_OBJECT: Check = (lambda value: isinstance(value, dict), "an object")
-_COUNT: Check = (lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0, "a count")
-
-_REQUIRED: dict[str, Check] = {
-    "$schema": _text(
-        r"https://gcn\.nasa\.gov/schema/(main|v\d+\.\d+\.\d+)/gcn/notices/icecube/"
-        r"lvk_nu_track_search\.schema\.json",
-        "the address of the lvk_nu_track_search schema",
-    ),
-    "type": _one_of(TYPE),
-    "reference": _OBJECT,
-    "ref_ID": _text(r"[A-Z]{1,2}\d{1,10}[a-z]{0,8}", "a GraceDB id"),
-    "alert_datetime": _TIME,
-    "trigger_time": _TIME,
-    "observation_start": _TIME,
-    "observation_stop": _TIME,
-    "observation_livetime": _number(0, 2 * HALF_WINDOW_S),
-    "pval_generic": _P_VALUE,
-    "pval_bayesian": _P_VALUE,
-    "n_events_coincident": _COUNT,
-}
-_OPTIONAL: dict[str, Check] = {
-    "coincident_events": _LIST,
-    "most_probable_direction": _OBJECT,
-    "neutrino_flux_sensitivity_range": _OBJECT,
-    "alert_tense": _one_of("current", "test"),
-    "alert_type": _one_of("initial", "update", "retraction"),
-    "record_number": _COUNT,
-}
-_EVENT: dict[str, Check] = {
-    "event_dt": _number(-HALF_WINDOW_S, HALF_WINDOW_S),
-    "localization": _OBJECT,
-    "id": _LIST,
-    "event_pval_generic": _P_VALUE,
-    "event_pval_bayesian": _P_VALUE,
-}
-_LOCALIZATION: dict[str, Check] = {
-    "ra": _RA,
-    "dec": _DEC,
-    "ra_dec_error": _number(0, 180),
-    "containment_probability": _one_of(0.9),
-    "systematic_included": (lambda value: isinstance(value, bool), "true or false"),
-}
-_REFERENCE: dict[str, Check] = {
-    "gcn.notices.LVK.alert": _text(
-        r"[A-Z]{1,2}\d{1,10}[a-z]{0,8}-\d+-[A-Za-z]+", "a name like S230914ak-2-Preliminary"
-    )
-}
-_SENSITIVITY: dict[str, Check] = {
-    "flux_sensitivity": _pair(1e12),
-    "sensitive_energy_range": _pair(1e12),
-}
-
-
-def check_notice(notice: Any) -> None:
-    """Raise `LlamaError` unless `notice` is complete, in range, consistent and nothing more."""
-    _check_fields("", notice, _REQUIRED, _OPTIONAL)
-    _check_fields("reference.", notice["reference"], _REFERENCE)
-    if "most_probable_direction" in notice:
-        place = notice["most_probable_direction"]
-        _check_fields("most_probable_direction.", place, {"ra": _RA, "dec": _DEC})
-    if "neutrino_flux_sensitivity_range" in notice:
-        where = "neutrino_flux_sensitivity_range."
-        _check_fields(where, notice["neutrino_flux_sensitivity_range"], _SENSITIVITY)
-    events = notice.get("coincident_events", [])
-    for k, event in enumerate(events):
-        where = f"coincident_events[{k}]."
-        _check_fields(where, event, _EVENT)
-        _check_fields(f"{where}localization.", event["localization"], _LOCALIZATION)
-        for identity in event["id"]:
-            _check_field(f"{where}id", identity, _ID)
-    _check_consistency(notice, events)
-
-
-def _check_fields(
-    where: str, value: Any, required: dict[str, Check], optional: dict[str, Check] | None = None
-) -> None:
-    _check_field(where or "the notice", value, _OBJECT)
-    known = required | (optional or {})
-    for name in required:
-        if name not in value:
-            raise _refusal(f"lacks {where}{name}")
-    for name, content in value.items():
-        if name not in known:
-            raise _refusal(f"has the unknown field {where}{str(name)[:40]}")
-        _check_field(f"{where}{name}", content, known[name])
-
-
-def _check_field(name: str, value: Any, check: Check) -> None:
-    if not check[0](value):
-        raise _refusal(f"has {name} = {repr(value)[:40]}, which is not {check[1]}")
-
-
-def _check_consistency(notice: Mapping[str, Any], events: list[Any]) -> None:
-    trigger = iso_to_gps(notice["trigger_time"])
-    start, stop = (iso_to_gps(notice[f"observation_{end}"]) for end in ("start", "stop"))
-    if abs(trigger - HALF_WINDOW_S - start) > 1 or abs(trigger + HALF_WINDOW_S - stop) > 1:
-        raise _refusal("has an observation that is not 500 s before to 500 s after trigger_time")
-    if notice["n_events_coincident"] != len(events):
-        raise _refusal("has an n_events_coincident that differs from its list of events")
-    if not notice["reference"]["gcn.notices.LVK.alert"].startswith(f"{notice['ref_ID']}-"):
-        raise _refusal("has a reference to an alert of another event than ref_ID")
-    if is_mock(notice["ref_ID"]) and notice.get("alert_tense") == "current":
-        raise _refusal("calls a mock event current")
-
-
-def _refusal(problem: str) -> LlamaError:
-    return LlamaError(
-        f"the notice {problem}; correct the event's files and make gcn_notice.json again"
-    )

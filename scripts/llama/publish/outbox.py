@@ -22,7 +22,9 @@ from typing import Any, Protocol
 
 from llama.alerts.lock import locked
 from llama.errors import LlamaError
-from llama.files import dump_json, read_json, sha256_bytes, write_bytes
+from llama.event import messages
+from llama.files import dump_json, sha256_bytes, write_bytes
+from llama.settings.places import place
 
 # After so long [s] a message that the remote does not have will not come any more: longer than any
 # channel waits for an answer, and than remotes take until they show what they took.
@@ -88,23 +90,23 @@ class Outbox:
     def __init__(self, event_dir: Path, name: str, destination: str) -> None:
         self.directory = event_dir / "outbox" / name
         self.name, self.destination = name, destination
+        self._place = place(name, destination)
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return every message of the channel, the first first: intent and receipt as one."""
-        found = []
-        for path in sorted(self.directory.glob("*.intent.json"), key=_number):
-            receipt = self.directory / f"{_number(path)}.receipt.json"
-            found.append(read_json(path) | (read_json(receipt) if receipt.exists() else {}))
-        return found
+        """Return every message of the channel, oldest first: intent and receipt as one."""
+        return messages.entries(self.directory)
 
     def delivered(self) -> list[dict[str, Any]]:
         """Return the messages that this destination has."""
-        return [e for e in self.entries() if e["destination"] == self.destination and _is_sent(e)]
+        return [entry for entry in self._mine() if _is_sent(entry)]
 
     def pending(self) -> dict[str, Any] | None:
         """Return the message to this destination that may or may not have been sent."""
-        mine = [e for e in self.entries() if e["destination"] == self.destination]
+        mine = self._mine()
         return mine[-1] if mine and not _is_sent(mine[-1]) and "given_up" not in mine[-1] else None
+
+    def _mine(self) -> list[dict[str, Any]]:
+        return [e for e in self.entries() if place(self.name, e["destination"]) == self._place]
 
     def next_kind(self, content_sha256: str, withdrawal: bool) -> str | None:
         """Return the kind of the message that is due after those delivered, None if none is."""
@@ -143,6 +145,15 @@ class Outbox:
         if pending or not self._is_there(channel, entry, is_due=True):
             self._send(channel, entry)
 
+    def note_withdrawal(self, message: Message) -> None:
+        """Note that a human has withdrawn what the destination has; call it inside `locked`."""
+        if pending := self.pending():
+            self._finish(pending, {"given_up": "it was withdrawn by hand"})
+        self._finish(
+            self._prepare(message, "withdrawal"),
+            {"remote_id": "by hand", "sent_at": _iso(time.time())},
+        )
+
     def _is_due(self, pending: dict[str, Any], message: Message) -> bool:
         kind = self.next_kind(message.content_sha256, message.withdrawal)
         return (kind, message.content_sha256) == (pending["kind"], pending["content_sha256"])
@@ -157,7 +168,11 @@ class Outbox:
             sent_at = _iso(entry["tried_at"] or time.time())
             self._finish(entry, {"remote_id": found.remote_id, "sent_at": sent_at})
             return True
-        age_s = abs(time.time() - entry["tried_at"]) if entry["tried_at"] else SETTLE_S
+        age_s = time.time() - entry["tried_at"] if entry["tried_at"] else SETTLE_S
+        if age_s < 0:  # the clock was put back: how long ago it was tried is not known any more
+            age_s = 0.0
+            intent = entry | {"tried_at": time.time()}
+            self._write(f"{entry['n']}.intent.json", dump_json(intent).encode())
         if age_s < SETTLE_S:
             raise LlamaError(
                 f"a message to {self.destination} was sent {age_s:.0f} s ago without an answer, "
@@ -171,7 +186,7 @@ class Outbox:
         number = max([entry["n"] for entry in self.entries()], default=0) + 1
         sent = self.delivered()
         refers_to = sent[0]["remote_id"] if sent else None
-        identity = [self.name, self.destination, number, kind, message.content_sha256]
+        identity = [self.name, self._place, number, kind, message.content_sha256]
         key = sha256_bytes(dump_json(identity).encode())[:32]
         payload = message.build(key, kind, refers_to)
         self._write(f"{number}.json", payload)
@@ -223,10 +238,6 @@ class Outbox:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _number(path: Path) -> int:
-    return int(path.name.partition(".")[0])
 
 
 def _is_sent(entry: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from llama.event.origin import other_inputs
 from llama.event.skymap_info import read_info
 from llama.files import dump_json, read_json, sha256_bytes
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, round_p
+from llama.publish.notice_check import HALF_WINDOW_S
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Result:
         """Whether there is nothing left to say but that."""
         return bool(self.info["retracted"])
 
+    def about(self) -> dict[str, Any]:
+        """Return what the outbox notes of a message: event, alert and audience."""
+        about = {key: self.info[key] for key in ("graceid", "notice", "revision")}
+        return about | {"audience": "real" if self.real else "test"}
+
     def facts(self) -> dict[str, Any]:
         """Return the result in short, for machines and for telling whether anything is new."""
         short = {
@@ -46,6 +52,10 @@ class Result:
         }
         if self.significance is None or self.neutrinos is None:
             return short
+        listed = coincident_neutrinos(self.info, self.significance)
+        livetime_s = self.neutrinos.get("livetime_s")
+        if livetime_s is not None and round(livetime_s) < 2 * HALF_WINDOW_S:
+            short["livetime_s"] = round(livetime_s)
         return short | {
             "far_hz": self.info["far"],
             "skymap": self.info["skymap_filename"],
@@ -53,9 +63,12 @@ class Result:
             "neutrinos_final": self.neutrinos.get("complete") is True,
             "odds_ratio": self.significance["odds_ratio"],
             "p_value": round_p(bayesian_p_value(self.info, self.significance)),
-            "coincident_neutrinos": [
+            # null when nothing was tested
+            "coincident_neutrinos": None
+            if listed is None
+            else [
                 {key: one[key] for key in ("id", "dt", "ra", "dec", "sigma", "p_value")}
-                for one in coincident_neutrinos(self.info, self.significance)
+                for one in listed
             ],
         }
 
@@ -74,15 +87,21 @@ class Result:
             )
         update = "UPDATE " if kind == "update" else ""
         p_value, far_hz = facts["p_value"], facts["far_hz"]
-        listed = facts["coincident_neutrinos"]
+        listed = facts["coincident_neutrinos"] or []
+        count = f"{len(listed) or 'no'} coincident neutrino{'' if len(listed) == 1 else 's'}"
+        if facts["coincident_neutrinos"] is None:
+            count = "coincidence not tested"
+        livetime = ""
+        if "livetime_s" in facts:
+            livetime = f", of which the detector observed {facts['livetime_s']} s"
         lines = [
-            f"{mark}{update}{facts['notice']}: "
-            f"{len(listed) or 'no'} coincident neutrino{'' if len(listed) == 1 else 's'}, p-value "
+            f"{mark}{update}{facts['notice']}: {count}, p-value "
             + ("not available" if p_value is None else f"{p_value:g}")
             + f", odds ratio {facts['odds_ratio']:.3g}",
             f"event time {facts['event_time']}, false-alarm rate "
             + ("unknown" if far_hz is None else f"{far_hz:.3g} Hz")
             + f", sky map {_safe(facts['skymap'])}, {facts['neutrinos']} neutrinos in the window"
+            + livetime
             + ("" if facts["neutrinos_final"] else " (PROVISIONAL: it is still being filled)"),
         ]
         lines += [

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ _EVENT_TYPE = "llama_publication"
 _MAX_BYTES = 1 << 22  # of a page of 200 messages; all other answers are far smaller
 _MAX_PAGES = 1000
 _LATER = "it is tried again at the next run"
-_EARLIER_S = 3600  # clocks of Slack and of this machine may differ by so much
+_EARLIER_S = 86_400  # this machine's clock may have been ahead of Slack's by so much
 # Errors with which Slack does not say that nothing has happened.
 _UNCLEAR = ("internal_error", "fatal_error", "service_unavailable", "request_timeout")
 
@@ -132,7 +133,8 @@ class Slack:
     def _messages(self, post: Post, thread_ts: str | None) -> list[dict[str, Any]]:
         """Return the messages of the channel, or of a thread, since the post was prepared."""
         about: dict[str, Any] = {"channel": self._channel, "include_all_metadata": True}
-        about |= {"limit": 200, "oldest": f"{post.since - _EARLIER_S:.6f}"}
+        since = min(post.since, time.time()) - _EARLIER_S
+        about |= {"limit": 200, "oldest": f"{since:.6f}"}
         method = "conversations.history"
         if thread_ts is not None:
             method, about = "conversations.replies", about | {"ts": thread_ts}

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from llama.settings.block import AbsolutePath, Block, SlackChannel
+from llama.settings.places import place
 
 _LOOPBACK = r"http://(localhost|127\.0\.0\.1)[:/]"
 Address = Annotated[str, Field(pattern=r"^[^@\s<>,;\"]+@[A-Za-z0-9.-]+$", max_length=254)]
@@ -47,7 +48,7 @@ class Destinations(Block):
 
 class Rehearsal(Destinations):
     """Where everything goes that is not clearly real, once its flag UPLOAD (for icecube
-    ICECUBE_UPLOAD) is true; null for none. Never the same as a real destination."""
+    ICECUBE_UPLOAD) is true; null for none. Never a real destination, however it is spelled."""
 
 
 class RealDestinations(Destinations):
@@ -73,6 +74,8 @@ class Publish(Block):
     def _apart(self) -> "Publish":
         for name in Destinations.model_fields:
             real, test = getattr(self.real, name), getattr(self.test, name)
-            if real is not None and str(real).rstrip("/") == str(test).rstrip("/"):
-                raise ValueError(f"should not have the same {name} for real and test")
+            if None not in (real, test) and place(name, str(real)) == place(name, str(test)):
+                raise ValueError(
+                    f"should not have the same {name} for real and test, however it is spelled"
+                )
         return self

@@ -1,64 +1,92 @@
-"""Headers of FITS files: read within bounds, and written."""
+"""Headers of FITS files, read within bounds."""
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from llama.errors import LlamaError
-from llama.sky.unpack import Unpacked
+from llama.sky.unpack import AGAIN, SMALLER, Unpacked
 
 MAX_CARDS = 10_000  # of all HDUs; published maps have below 200
 UNIT = 2880
-AGAIN = "download the map again"
-SMALLER = "give the multi-order map"
 
 _MAX_CONTINUED = 100  # cards of one long text
 _MAX_FIELDS = 999  # FITS has no more
 _BYTES = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16}
 _BYTES |= {"P": 8, "Q": 16}
+_CONTENT = re.compile(r"\s*(?:'((?:[^']|'')*)'?[^/]*|([^/]*))(?:/(.*))?")  # text or value / comment
+_INTEGER = re.compile(r"[+-]?\d+")
+_FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?", re.IGNORECASE)
+
+Value = str | int | float | bool
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of a table, with the place of its numbers in a row."""
+class Column(NamedTuple):
+    """A column of a table, with the place of its numbers in a row, and what they stand for."""
 
     name: str
     form: str  # letter of TFORM
     repeat: int
     offset: int  # bytes from the beginning of a row
-    plain: bool  # not scaled
     unit: str
+    scale: int | float
+    zero: int | float
+    null: int | None  # stands for no value
 
 
-class Table:
-    """A header, as far as it has been read: `cards` are (key, card of 80 bytes)."""
+class Header:
+    """A header: values by key in capitals, comments, and how many cards it has had."""
 
-    def __init__(self, cards: list[tuple[str, bytes]], name: str) -> None:
-        self.cards, self.name = cards, name
-        self.values: dict[str, str] = {}
-        for key, card in cards:
-            if card[8:10] == b"= ":
-                self.values.setdefault(key, _value(card))
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.values: dict[str, Value] = {}
+        self.comments: dict[str, str] = {}
+        self.cards = 0
+        self._last, self._continued = "", 0
+
+    def add(self, card: str) -> None:
+        """Add a card of 80 characters; the first of several with one key counts."""
+        self.cards += 1
+        key, equals, content = card.partition("=")
+        if continued := card.startswith("CONTINUE"):
+            key, content = self._last, card[8:]
+            self._continued += 1
+            if self._continued > _MAX_CONTINUED:
+                raise LlamaError(
+                    f"{self.name} has a text of more than {_MAX_CONTINUED} lines; {SMALLER}"
+                )
+        elif card.startswith("HIERARCH "):
+            key = key[9:]
+        elif not equals or len(key) > 8:
+            return
+        key = key.strip().upper()
+        value, comment = _parsed(content)
+        if continued:
+            begun = self.values.get(key)
+            if isinstance(begun, str) and begun.endswith("&") and isinstance(value, str):
+                self.values[key] = begun[:-1] + value
+            return
+        self._last, self._continued = "" if key in self.values else key, 0
+        if value != "":  # a card without a value says nothing
+            self.values.setdefault(key, value)
+            self.comments.setdefault(key, comment)
+
+    def text(self, key: str) -> str:
+        """Return a value as text, "" where there is none."""
+        return str(self.values.get(key, ""))
 
     def number(self, key: str, default: int = 0) -> int:
-        """Return a value that is a number from 0 on."""
-        text = self.values.get(key, str(default))
-        if not re.fullmatch(r"[+-]?\d{1,18}", text) or int(text) < 0:
-            raise broken(self.name, f"{key} is {text[:30]!r}")
-        return int(text)
-
-    @property
-    def ordering(self) -> str:
-        """The value of ORDERING, in capitals."""
-        return self.values.get("ORDERING", "").upper()
+        """Return a value that is a whole number from 0 on."""
+        value = self.values.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**18:
+            raise broken(self.name, f"{key} is {self.text(key)[:30]!r}")
+        return value
 
     @property
     def is_table(self) -> bool:
         """Whether rows and columns follow."""
         # an image that is packed in a table is no table
-        kind, packed = self.values.get("XTENSION"), self.values.get("ZIMAGE")
-        return kind == "BINTABLE" and packed != "T"
+        return self.text("XTENSION") == "BINTABLE" and self.values.get("ZIMAGE") is not True
 
     def size(self) -> int:
         """Return how many bytes of data follow, without fill."""
@@ -66,13 +94,13 @@ class Table:
         if not axes:
             return 0
         pixels = math.prod(self.number(f"NAXIS{k + 1}") for k in range(min(axes, _MAX_FIELDS)))
-        width = re.fullmatch(r"-?(8|16|32|64)", self.values.get("BITPIX", ""))
-        if width is None:
-            raise broken(self.name, f"BITPIX is {self.values.get('BITPIX', '')[:30]!r}")
-        return int(width[1]) // 8 * self.number("GCOUNT", 1) * (self.number("PCOUNT") + pixels)
+        bits = self.values.get("BITPIX")
+        if bits not in (8, 16, 32, 64, -32, -64) or not isinstance(bits, int):
+            raise broken(self.name, f"BITPIX is {self.text('BITPIX')[:30]!r}")
+        return abs(bits) // 8 * self.number("GCOUNT", 1) * (self.number("PCOUNT") + pixels)
 
     def columns(self) -> list[Column]:
-        """Return the columns, which fill a row."""
+        """Return the columns of a table, which fill a row."""
         fields = self.number("TFIELDS")
         if fields > _MAX_FIELDS:
             raise LlamaError(
@@ -81,95 +109,73 @@ class Table:
             )
         found, offset = [], 0
         for k in range(1, fields + 1):
-            form = re.fullmatch(
-                r"(\d{0,9})([LXBIJKAEDCMPQ]).*", self.values.get(f"TFORM{k}", "").upper()
-            )
+            said = self.text(f"TFORM{k}")
+            form = re.fullmatch(r"\s*(\d{0,9})([LXBIJKAEDCMPQ]).*", said.upper())
             if form is None:
-                raise broken(self.name, f"TFORM{k} is {self.values.get(f'TFORM{k}', '')[:30]!r}")
-            name, repeat = self.values.get(f"TTYPE{k}", "").upper(), int(form[1] or 1)
-            plain = self._is_plain(k, form[2])
-            unit = self.values.get(f"TUNIT{k}", "")
-            found.append(Column(name, form[2], repeat, offset, plain, unit))
+                raise broken(self.name, f"TFORM{k} is {said[:30]!r}")
+            repeat = int(form[1] or 1)
+            scale, zero = self._factor(f"TSCAL{k}", 1), self._factor(f"TZERO{k}", 0)
+            null = self.values.get(f"TNULL{k}") if form[2] in "BIJK" else None
+            found.append(
+                Column(
+                    self.text(f"TTYPE{k}"),
+                    form[2],
+                    repeat,
+                    offset,
+                    self.text(f"TUNIT{k}"),
+                    scale,
+                    zero,
+                    null if isinstance(null, int) else None,
+                )
+            )
             offset += -(-repeat // 8) if form[2] == "X" else repeat * _BYTES[form[2]]
         if fields and offset != self.number("NAXIS1"):
             width = self.number("NAXIS1")
             raise broken(self.name, f"columns of {offset:,} bytes in rows of {width:,}")
         return found
 
-    def _is_plain(self, k: int, form: str) -> bool:
-        """Tell whether numbers of a column are what is stored: not scaled, none stands for null."""
-        scale = [self.values.get(f"TSCAL{k}", "1"), self.values.get(f"TZERO{k}", "0")]
-        unscaled = all(re.fullmatch(rf"{v}(\.0*)?", s) for v, s in zip("10", scale, strict=True))
-        return unscaled and (form in "ED" or f"TNULL{k}" not in self.values)
+    def _factor(self, key: str, default: int) -> int | float:
+        value = self.values.get(key, default)
+        if isinstance(value, str) or not math.isfinite(value):
+            raise broken(self.name, f"{key} is {self.text(key)[:30]!r}")
+        return int(value) if value == int(value) else value
 
 
-def read_cards(stream: Unpacked, most: int, name: str, *, first: bool) -> list[tuple[str, bytes]]:
-    """Return the cards of the next header without END; none where no other HDU begins."""
-    cards: list[tuple[str, bytes]] = []
-    continued = 0
+def read_header(stream: Unpacked, most: int, name: str, *, first: bool) -> Header | None:
+    """Return the next header, of at most `most` cards; None where no other HDU begins."""
+    header = Header(name)
     while True:
         block = bytes(stream.read(UNIT))
-        if not cards and not first and not block.startswith(b"XTENSION="):
-            return []
+        if not header.cards and not first and not block.startswith(b"XTENSION="):
+            return None
         if len(block) < UNIT:
             raise broken(name, "a header is cut short")
+        text = re.sub(r"[^ -~]", "?", block.decode("latin-1"))
         for at in range(0, UNIT, 80):
-            card = block[at : at + 80]
-            key = card[:8].decode("latin-1").strip().upper()
-            if key == "END":
-                return cards
-            if key == "HIERARCH":
-                key = card[9:].partition(b"=")[0].decode("latin-1").strip().upper()
-            cards.append((key, card))
-            continued = continued + 1 if key == "CONTINUE" else 0
-            if len(cards) > most or continued > _MAX_CONTINUED:
-                raise LlamaError(
-                    f"{name} has headers of more than {MAX_CARDS:,} lines, or a text of more than "
-                    f"{_MAX_CONTINUED}; {SMALLER}"
-                )
+            card = text[at : at + 80]
+            if card[:8].strip().upper() == "END":
+                return header
+            header.add(card)
+            if header.cards > most:
+                raise LlamaError(f"{name} has headers of more than {MAX_CARDS:,} lines; {SMALLER}")
 
 
-def _value(card: bytes) -> str:
-    """Return the value of a card, a text without its quotes."""
-    text = card[10:].decode("latin-1").strip()
-    if text.startswith("'"):
-        quoted = re.match(r"'((?:[^']|'')*)'", text)
-        return quoted[1].replace("''", "'").strip() if quoted else ""
-    return text.partition("/")[0].strip()
+def _parsed(content: str) -> tuple[Value, str]:
+    """Return the value and the comment in a card; a text without quotes is a text, too."""
+    found = _CONTENT.fullmatch(content)
+    quoted, bare, comment = found.groups() if found else (None, content, "")
+    text, comment = (bare or "").strip(), (comment or "").strip()
+    if quoted is not None:
+        return quoted.replace("''", "'").strip(), comment
+    if text in ("T", "F"):
+        return text == "T", comment
+    if _INTEGER.fullmatch(text):
+        return int(text), comment
+    if _FLOAT.fullmatch(text):
+        return float(text.upper().replace("D", "E")), comment
+    return text.strip("'"), comment
 
 
 def broken(name: str, reason: str) -> LlamaError:
     """Return the error for a file that does not hold what it says."""
     return LlamaError(f"{name} is a broken or truncated FITS file ({reason}); {AGAIN}")
-
-
-def card(key: str, value: int | str) -> bytes:
-    """Return a card of 80 bytes."""
-    text = f"{value:>20}" if isinstance(value, int) else "'{}'".format(value.replace("'", "''"))
-    return f"{key:8}= {text}".encode("latin-1")[:80].ljust(80)
-
-
-def table_file(
-    sizes: Mapping[str, int],
-    cards: Sequence[bytes],
-    data: bytearray | memoryview,
-    primary: Sequence[bytes],
-) -> bytes:
-    """Return a file of one table: `sizes` has NAXIS1, NAXIS2, PCOUNT and TFIELDS, `cards` not.
-
-    `primary` are cards of the first header.
-    """
-    keys = ("NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", "TFIELDS")
-    layout = [card(key, ({"GCOUNT": 1} | dict(sizes))[key]) for key in keys]
-    kind = [b"XTENSION= 'BINTABLE'", card("BITPIX", 8), card("NAXIS", 2)]
-    first = _header([*_FIRST, *primary])
-    return b"".join([first, _header([*kind, *layout, *cards]), data, bytes(-len(data) % UNIT)])
-
-
-def _header(cards: Sequence[bytes]) -> bytes:
-    text = b"".join(card.ljust(80) for card in [*cards, b"END"])
-    return text.ljust(-(-len(text) // UNIT) * UNIT)
-
-
-_FIRST = (b"SIMPLE  =                    T", card("BITPIX", 8), card("NAXIS", 0))
-EMPTY = _header(_FIRST)

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.sky.tiles import merge_equal_siblings
+from llama.sky.table import MAX_TILES, Table
+from llama.sky.tiles import BLOCK_ORDER, Merged, merge_blocks
+from llama.sky.unpack import SMALLER
 
 MAX_ORDER = 29
-Columns = dict[str, NDArray[Any]]
 
 
 def from_uniq(uniq: NDArray[np.int64], name: str) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
@@ -26,33 +28,25 @@ def from_uniq(uniq: NDArray[np.int64], name: str) -> tuple[NDArray[np.int8], NDA
     return order.astype(np.int8), ipix
 
 
-def nside_of(
-    header: Mapping[str, Any], explicit: NDArray[np.int64] | None, size: int, name: str
-) -> int:
-    """Return NSIDE of a flat map; where the header lacks it, a full sky tells it."""
-    if "NSIDE" not in header and explicit is not None:
+def nside_of(header: Mapping[str, Any], pixels: int | None, name: str) -> int:
+    """Return NSIDE of a flat map of so many pixels, None for a list; a full sky tells it, too."""
+    if "NSIDE" not in header and pixels is None:
         raise LlamaError(f"{name} has a list of pixels and no NSIDE; add it to the header")
-    given = header.get("NSIDE", math.isqrt(size // 12))
-    nside = whole_number(given)
+    given = header.get("NSIDE", math.isqrt((pixels or 0) // 12))
+    nside = _whole_number(given)
     if not 1 <= nside <= 1 << MAX_ORDER or nside & (nside - 1):
         raise LlamaError(
             f"{name} has NSIDE {given!r}, which is not a power of 2; correct the header"
         )
-    pixels = 12 * nside**2
-    if explicit is None and size != pixels:
+    if pixels not in (None, 12 * nside**2):
         raise LlamaError(
-            f"{name} has {size} pixels where NSIDE {nside} needs {pixels}; download the map "
-            "again, or correct NSIDE"
-        )
-    if explicit is not None and (explicit.min() < 0 or explicit.max() >= pixels):
-        raise LlamaError(
-            f"{name} has pixel numbers outside NSIDE {nside}; download the map again, or correct "
-            "NSIDE"
+            f"{name} has {pixels} pixels where NSIDE {nside} needs {12 * nside**2}; download the "
+            "map again, or correct NSIDE"
         )
     return nside
 
 
-def whole_number(value: object) -> int:
+def _whole_number(value: object) -> int:
     """Return a whole number that may be written as 16.0 or '16'; 0 for anything else."""
     try:
         number = 0.0 if isinstance(value, bool) else float(str(value))
@@ -61,22 +55,40 @@ def whole_number(value: object) -> int:
     return int(number) if number.is_integer() else 0
 
 
-def from_flat(
-    nside: int, explicit: NDArray[np.int64] | None, columns: Columns, *, ring: bool
-) -> tuple[NDArray[np.int8], NDArray[np.int64], Columns]:
-    """Return order, NESTED index and columns of the tiles of a flat map."""
-    order = nside.bit_length() - 1
+def from_list(
+    pixels: NDArray[np.int64], nside: int, name: str, *, ring: bool
+) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """Return order and NESTED index of an explicit list of pixels."""
+    if pixels.min() < 0 or pixels.max() >= 12 * nside**2:
+        raise LlamaError(
+            f"{name} has pixel numbers outside NSIDE {nside}; download the map again, or correct "
+            "NSIDE"
+        )
     if ring:
         import healpy  # imports slowly
 
-        if explicit is None:
-            along = healpy.nest2ring(nside, np.arange(12 * nside**2))
-            columns = {key: column[along] for key, column in columns.items()}
-        else:
-            explicit = healpy.ring2nest(nside, explicit)
-    if explicit is None:
-        return merge_equal_siblings(columns, order)
-    return np.full(explicit.size, order, dtype=np.int8), explicit, columns
+        pixels = healpy.ring2nest(nside, pixels)
+    return np.full(pixels.size, nside.bit_length() - 1, dtype=np.int8), pixels
+
+
+def from_flat(table: Table, nside: int, *, ring: bool) -> Merged:
+    """Return order, NESTED index and columns of the tiles of a map that has all pixels.
+
+    Flattened multi-order maps come back to their tiles while they are read, without any loss.
+    """
+    order = nside.bit_length() - 1
+    depth = min(order, BLOCK_ORDER)
+    place = None
+    if ring:
+        import healpy  # imports slowly
+
+        place = partial(healpy.nest2ring, nside)
+    try:
+        return merge_blocks(table.blocks(4**depth, place), order, depth, MAX_TILES)
+    except OverflowError:
+        raise LlamaError(
+            f"{table.name} has more than {MAX_TILES:,} different pixels; {SMALLER}"
+        ) from None
 
 
 def area(order: NDArray[np.int8]) -> NDArray[np.float64]:

@@ -6,17 +6,17 @@ columns. What others write in another unit or spelling is read where it can mean
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.sky.extract import one_table
 from llama.sky.frame import check_equatorial
-from llama.sky.pixels import Columns, area, from_flat, from_uniq, nside_of
-from llama.sky.table import DISTANCE, PROBABILITY, FitsTable, per_sr, read_table
-from llama.sky.tiles import SkyTiles
+from llama.sky.pixels import area, from_flat, from_list, from_uniq, nside_of
+from llama.sky.table import DISTANCE, PROBABILITY, Table, find_table, per_sr
+from llama.sky.tiles import Columns, SkyTiles
 from llama.units import unit_factor
 
 SUM_TOLERANCE = 1e-3  # published maps sum to 1 within 1e-6; single precision needs more
@@ -35,39 +35,44 @@ _META = {
 _MOMENTS = {"DISTMEAN": "distmean_mpc", "DISTSTD": "diststd_mpc"}
 
 
-@np.errstate(over="ignore")  # absurd numbers make the sum infinite, and that is refused
+@np.errstate(over="ignore", invalid="ignore")  # absurd numbers make no sum of 1: refused
 def read_skymap(content: bytes, name: str) -> SkyTiles:
     """Return the sky map in the bytes of a FITS file.
 
     name: shown in errors. LlamaError, one sentence, for anything that is not a map of
     probabilities in equatorial coordinates that sum to 1 within 1e-3.
     """
-    table = read_table(one_table(content, name), name)
-    header, columns = table.header, table.columns
+    table = find_table(content, name)
+    header = table.header
     check_equatorial(header, name)
-    probability = next(key for key in PROBABILITY if key in columns)
+    probability = next(key for key in PROBABILITY if key in table.columns)
     density: Any = per_sr(table.units[probability], probability, name)
     ordering = str(header.get("ORDERING", "")).upper()
-    if "UNIQ" in columns and ("UNIQ" in ordering or not ordering):
+    if "UNIQ" in table.columns and ("UNIQ" in ordering or not ordering):
+        columns = table.read()
         order, ipix = from_uniq(columns["UNIQ"], name)
-    elif ordering.startswith(("NEST", "RING")) and "UNIQ" not in columns:
-        explicit = next((columns[key] for key in ("PIXEL", "IPIX") if key in columns), None)
-        columns = {key: columns[key] for key in (probability, *DISTANCE) if key in columns}
-        nside = nside_of(header, explicit, columns[probability].size, name)
-        # large maps are mostly equal siblings: what is merged first need not be looked at
-        ring = ordering.startswith("RING")
-        order, ipix, columns = from_flat(nside, explicit, columns, ring=ring)
+        density = density or 1 / area(order)
+    elif ordering.startswith(("NEST", "RING")) and "UNIQ" not in table.columns:
+        index = next((key for key in ("PIXEL", "IPIX") if key in table.columns), None)
+        nside = nside_of(header, table.pixels if index is None else None, name)
         density = density or 12 * nside**2 / (4 * math.pi)
+        ring = ordering.startswith("RING")
+        if index is None:
+            order, ipix, columns = from_flat(table, nside, ring=ring)
+        else:
+            columns = table.read()
+            order, ipix = from_list(columns[index], nside, name, ring=ring)
     else:
-        also = " and a column UNIQ" if "UNIQ" in columns else ""
+        also = " and a column UNIQ" if "UNIQ" in table.columns else ""
         raise LlamaError(
             f"{name} has ORDERING {ordering!r}{also}; "
             "it must be NUNIQ, NESTED or RING, correct the header"
         )
-    values = _distances(table, columns, name)
-    values["density"] = _probabilities(columns[probability], name) * (density or 1 / area(order))
+    table.finish()
+    values = _distances(columns, table.units, name)
+    values["density"] = _probabilities(columns[probability], name) * density
     meta = _meta(table)
-    del table, columns  # with the file behind them: a fourth of the memory at the peak
+    del columns  # with the file behind them: a fourth of the memory at the peak
     return _assemble(order, ipix, values, meta, name)
 
 
@@ -83,12 +88,12 @@ def _probabilities(values: NDArray[Any], name: str) -> NDArray[np.float64]:
     return values
 
 
-def _distances(table: FitsTable, columns: Columns, name: str) -> Columns:
+def _distances(columns: Columns, units: Mapping[str, str], name: str) -> Columns:
     """Return the distance columns in Mpc; none when the map has none."""
     if not all(key in columns for key in DISTANCE):
         return {}
     try:
-        factors = [unit_factor(table.units[key], _IN_MPC[key]) for key in DISTANCE]
+        factors = [unit_factor(units[key], _IN_MPC[key]) for key in DISTANCE]
     except ValueError as error:
         raise LlamaError(
             f"{name} has a distance column whose unit {error}; correct its TUNIT"
@@ -141,7 +146,7 @@ def _assemble(
     return SkyTiles(order, ipix, prob / total, meta={"prob_sum": total} | meta, **values)
 
 
-def _meta(table: FitsTable) -> dict[str, Any]:
+def _meta(table: Table) -> dict[str, Any]:
     header, units = table.header, table.units
     meta: dict[str, Any] = {
         short: str(header[key]) for key, short in _META.items() if header.get(key) not in (None, "")

@@ -19,7 +19,7 @@ Merged = tuple[NDArray[np.int8], Pixels, Columns]  # order, ipix and columns of 
 
 _QUADRATURE = 48  # Gauss-Legendre nodes of the distance moments; relative error below 1e-9
 _CHUNK = 200_000  # tiles at a time, so that memory stays below 200 MB for any map
-BLOCK_ORDER = 8  # 4**7 pixels stay in the processor's cache, with all columns
+BLOCK_ORDER = 8  # 4**8 pixels stay in the processor's cache, with all columns
 
 
 @dataclass(frozen=True)
@@ -136,23 +136,13 @@ def _conditional_moments(mu: Floats, sigma: Floats) -> Floats:
     return np.stack([density.sum(axis=1), (density * r).sum(axis=1), (density * r**2).sum(axis=1)])
 
 
-def merge_equal_siblings(columns: Columns, order: int) -> Merged:
-    """Return order, ipix and columns of a full flat NESTED map with equal siblings merged.
-
-    columns: numbers of all 12 * 4**order pixels, as they are stored. Flattened multi-order maps
-    come back to their tiles, without any loss; other maps stay as they are.
-    """
-    size, depth = 12 * 4**order, min(order, BLOCK_ORDER)
-    starts = range(0, size, 4**depth)
-    blocks = ({n: c[start : start + 4**depth] for n, c in columns.items()} for start in starts)
-    return merge_blocks(blocks, order, depth)
-
-
 def merge_blocks(
     blocks: Iterable[Columns], order: int, depth: int, most: float = math.inf
 ) -> Merged:
-    """Do as `merge_equal_siblings`, with the map in blocks of 4**depth pixels, one after the other.
+    """Return order, ipix and columns of a full flat NESTED map with equal siblings merged.
 
+    blocks: numbers of 4**depth pixels at a time, of order `order`, as they are stored. Flattened
+    multi-order maps come back to their tiles, without any loss; other maps stay as they are.
     `OverflowError` once more than `most` tiles are left.
     """
     parts: list[Merged] = []

@@ -1,0 +1,190 @@
+"""The strict reading of a notice: GCN's schema requires nothing and allows everything.
+
+Field by field the conditions are those of IceCube's live notices.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from llama.errors import LlamaError
+from llama.event.names import is_mock
+from llama.times import iso_to_gps
+
+TYPE = "IceCube LVK Alert Nu Track Search"
+HALF_WINDOW_S = 500.0
+
+Check = tuple[Callable[[Any], bool], str]
+
+
+def _number(low: float, high: float) -> Check:
+    def good(value: Any) -> bool:
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+            and low <= value <= high
+        )
+
+    return good, f"a number from {low:g} to {high:g}"
+
+
+def _nullable(check: Check) -> Check:
+    return lambda value: value is None or check[0](value), f"null or {check[1]}"
+
+
+def _one_of(*values: Any) -> Check:
+    names = ", ".join(str(value) for value in values)
+    return lambda value: any(value is v or value == v for v in values), f"one of {names}"
+
+
+def _text(pattern: str, meaning: str) -> Check:
+    return lambda v: isinstance(v, str) and re.fullmatch(pattern, v, re.ASCII) is not None, meaning
+
+
+def _is_time(value: Any) -> bool:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9-]{10}T[0-9:]{8}(\.[0-9]+)?Z", value):
+        return False
+    try:
+        iso_to_gps(value)
+    except LlamaError:
+        return False
+    return True
+
+
+def _pair(high: float) -> Check:
+    inside = _number(0, high)[0]
+
+    def good(value: Any) -> bool:
+        return (
+            isinstance(value, list)
+            and len(value) == 2
+            and all(inside(item) for item in value)
+            and 0 < value[0] <= value[1]
+        )
+
+    return good, "two positive numbers, the smaller first"
+
+
+_TIME: Check = (_is_time, "a UTC time like 2023-09-14T11:14:01.000Z")
+_P_VALUE = _nullable(_number(0, 1))
+_RA, _DEC = _number(0, 360), _number(-90, 90)
+_ID = _text(r"[A-Za-z0-9_.:+-]{1,64}", "an id of at most 64 letters, digits and _")
+_LIST: Check = (lambda value: isinstance(value, list) and bool(value), "a list that is not empty")
+_OBJECT: Check = (lambda value: isinstance(value, dict), "an object")
+_COUNT: Check = (lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0, "a count")
+
+_REQUIRED: dict[str, Check] = {
+    "$schema": _text(
+        r"https://gcn\.nasa\.gov/schema/(main|v\d+\.\d+\.\d+)/gcn/notices/icecube/"
+        r"lvk_nu_track_search\.schema\.json",
+        "the address of the lvk_nu_track_search schema",
+    ),
+    "type": _one_of(TYPE),
+    "reference": _OBJECT,
+    "ref_ID": _text(r"[A-Z]{1,2}\d{1,10}[a-z]{0,8}", "a GraceDB id"),
+    "alert_datetime": _TIME,
+    "trigger_time": _TIME,
+    "observation_start": _TIME,
+    "observation_stop": _TIME,
+    "pval_generic": _P_VALUE,
+    "pval_bayesian": _P_VALUE,
+}
+_OPTIONAL: dict[str, Check] = {
+    "observation_livetime": _number(0, 2 * HALF_WINDOW_S),
+    "n_events_coincident": _COUNT,
+    "coincident_events": _LIST,
+    "most_probable_direction": _OBJECT,
+    "neutrino_flux_sensitivity_range": _OBJECT,
+    "alert_tense": _one_of("current", "test"),
+    "alert_type": _one_of("initial", "update", "retraction"),
+    "record_number": _COUNT,
+}
+_EVENT: dict[str, Check] = {
+    "event_dt": _number(-HALF_WINDOW_S, HALF_WINDOW_S),
+    "localization": _OBJECT,
+    "id": _LIST,
+    "event_pval_generic": _P_VALUE,
+    "event_pval_bayesian": _P_VALUE,
+}
+_LOCALIZATION: dict[str, Check] = {
+    "ra": _RA,
+    "dec": _DEC,
+    "ra_dec_error": _number(0, 180),
+    "containment_probability": _one_of(0.9),
+    "systematic_included": (lambda value: isinstance(value, bool), "true or false"),
+}
+_REFERENCE: dict[str, Check] = {
+    "gcn.notices.LVK.alert": _text(
+        r"[A-Z]{1,2}\d{1,10}[a-z]{0,8}-\d+-[A-Za-z]+", "a name like S230914ak-2-Preliminary"
+    )
+}
+_SENSITIVITY: dict[str, Check] = {
+    "flux_sensitivity": _pair(1e12),
+    "sensitive_energy_range": _pair(1e12),
+}
+
+
+def check_notice(notice: Any) -> None:
+    """Raise `LlamaError` unless `notice` is complete, in range, consistent and nothing more."""
+    _check_fields("", notice, _REQUIRED, _OPTIONAL)
+    _check_fields("reference.", notice["reference"], _REFERENCE)
+    if "most_probable_direction" in notice:
+        place = notice["most_probable_direction"]
+        _check_fields("most_probable_direction.", place, {"ra": _RA, "dec": _DEC})
+    if "neutrino_flux_sensitivity_range" in notice:
+        where = "neutrino_flux_sensitivity_range."
+        _check_fields(where, notice["neutrino_flux_sensitivity_range"], _SENSITIVITY)
+    events = notice.get("coincident_events", [])
+    for k, event in enumerate(events):
+        where = f"coincident_events[{k}]."
+        _check_fields(where, event, _EVENT)
+        _check_fields(f"{where}localization.", event["localization"], _LOCALIZATION)
+        for identity in event["id"]:
+            _check_field(f"{where}id", identity, _ID)
+    _check_consistency(notice, events)
+
+
+def _check_fields(
+    where: str, value: Any, required: dict[str, Check], optional: dict[str, Check] | None = None
+) -> None:
+    _check_field(where or "the notice", value, _OBJECT)
+    known = required | (optional or {})
+    for name in required:
+        if name not in value:
+            raise _refusal(f"lacks {where}{name}")
+    for name, content in value.items():
+        if name not in known:
+            raise _refusal(f"has the unknown field {where}{str(name)[:40]}")
+        _check_field(f"{where}{name}", content, known[name])
+
+
+def _check_field(name: str, value: Any, check: Check) -> None:
+    if not check[0](value):
+        raise _refusal(f"has {name} = {repr(value)[:40]}, which is not {check[1]}")
+
+
+def _check_consistency(notice: Mapping[str, Any], events: list[Any]) -> None:
+    trigger = iso_to_gps(notice["trigger_time"])
+    start, stop = (iso_to_gps(notice[f"observation_{end}"]) for end in ("start", "stop"))
+    if abs(trigger - HALF_WINDOW_S - start) > 1 or abs(trigger + HALF_WINDOW_S - stop) > 1:
+        raise _refusal("has an observation that is not 500 s before to 500 s after trigger_time")
+    count = notice.get("n_events_coincident", 0)
+    if count != len(events):
+        raise _refusal("has an n_events_coincident that differs from its list of events")
+    if (
+        "n_events_coincident" in notice
+        and notice["pval_bayesian"] is notice["pval_generic"] is None
+    ):
+        raise _refusal("has an n_events_coincident without any p-value")
+    if not notice["reference"]["gcn.notices.LVK.alert"].startswith(f"{notice['ref_ID']}-"):
+        raise _refusal("has a reference to an alert of another event than ref_ID")
+    if is_mock(notice["ref_ID"]) and notice.get("alert_tense") == "current":
+        raise _refusal("calls a mock event current")
+
+
+def _refusal(problem: str) -> LlamaError:
+    return LlamaError(
+        f"the notice {problem}; correct the event's files and make gcn_notice.json again"
+    )
