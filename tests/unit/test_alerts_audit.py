@@ -99,7 +99,7 @@ def test_what_is_in_quarantine_is_named_with_its_reason(tmp_path: Path, content:
     Spool(tmp_path).quarantine(Spool(tmp_path).pending()[0], "the disk was on \ud800 fire")
     ((subject, sentence),) = audit(tmp_path)[0]
     assert subject == name
-    assert sentence.startswith("quarantine: the disk was on \\ud800 fire; correct that and move")
+    assert sentence.startswith("quarantine: the disk was on \\ud800 fire (the record: gcn/")
     # the remedy
     path = entry(tmp_path, "quarantine", name)
     path.rename(tmp_path / "spool" / path.name)
@@ -140,7 +140,7 @@ def test_an_entry_that_is_gone(output: Path, state: str) -> None:
     ((subject, sentence),) = audit(output)[0]
     (archived,) = output.glob(f"gcn/*/*/{path.stem}.*")
     assert subject == archived.relative_to(output).as_posix()
-    assert sentence.startswith("heard: no entry of the spool knows this record")
+    assert sentence.startswith("heard: this record has no entry in the spool")
     # the remedy
     assert str(archived) in sentence
     replay(archived, output, lambda *_: None)
@@ -171,7 +171,9 @@ def test_one_record_that_cannot_be_told_hides_no_other(
     monkeypatch.setattr("llama.alerts.audit.recognise", recognise)
     found, records = audit(output)
     assert len(found) == sum(records.count.values()) == 6
-    assert all("cannot be told: a defect of LLAMA: UnicodeEncodeError" in said for _, said in found)
+    assert all(
+        "cannot be checked: a defect of LLAMA: UnicodeEncodeError" in said for _, said in found
+    )
     assert all(said.isprintable() for _, said in found)
 
 

@@ -1,4 +1,4 @@
-"""A sky map that says of itself that it is of another event than its alert."""
+"""A sky map whose own header says that it belongs to another event."""
 
 import base64
 from pathlib import Path
@@ -8,6 +8,7 @@ from alert_samples import go_to_work, gwalert_bytes, skymap_fits, take, tree
 
 from llama.alerts.foreign import foreign_signs
 from llama.alerts.gwalert import parse_alert
+from llama.alerts.record import Alert
 from llama.cli.skymap_info import main
 from llama.errors import LlamaError
 from llama.event.skymap_info import read_info
@@ -28,6 +29,11 @@ def stamped(**keys: str) -> bytes:
     return content[:place] + cards + content[place : place + 80] + content[place + 80 + room :]
 
 
+def signs_of(content: bytes, alert: Alert) -> list[str]:
+    meta = read_skymap(content, "map").meta
+    return foreign_signs(meta, alert.graceid, alert.gps_time, alert.instruments)
+
+
 @pytest.mark.parametrize(
     ("keys", "signs"),
     [
@@ -45,7 +51,7 @@ def stamped(**keys: str) -> bytes:
 )
 def test_the_signs(keys: dict[str, str], signs: int) -> None:
     alert = parse_alert(gwalert_bytes(), "alert")
-    assert len(foreign_signs(read_skymap(stamped(**keys), "map").meta, alert)) == signs
+    assert len(signs_of(stamped(**keys), alert)) == signs
 
 
 def test_by_hand_it_is_refused_without_force(
@@ -56,11 +62,11 @@ def test_by_hand_it_is_refused_without_force(
     words = ["--voevent", "notice.xml", "--skymap", "other.fits", "--role", "test"]
     assert main(words) == 1
     said = capsys.readouterr().err
-    assert "other.fits is the map of another event than S240101ab: DATE-OBS is 2023-12-24" in said
-    assert "OBJECT is G329483; INSTRUME is H1,L1,V1, not H1,L1; give the right one, or --fo" in said
+    assert "other.fits belongs to another event than S240101ab: DATE-OBS is 2023-12-24" in said
+    assert "OBJECT is G329483; INSTRUME is H1,L1,V1, not H1,L1; give the right map, or " in said
     assert not (output / "current_run").exists() or tree(output / "current_run") == {}
     assert main([*words, "--force"]) == 0
-    assert "note: other.fits is the map of another event" in capsys.readouterr().err
+    assert "note: other.fits belongs to another event" in capsys.readouterr().err
     assert read_info(output / "current_run/S240101ab")["skymap_filename"] == "other.fits"
 
 
@@ -68,7 +74,7 @@ def test_inside_an_alert_that_was_heard_it_is_told_and_nothing_is_lost(tmp_path:
     content = gwalert_bytes({"skymap": base64.b64encode(stamped(**OTHER)).decode()})
     result = take(tmp_path, content)
     assert result.changed
-    assert "the map in the alert of S240101ab is the map of another event" in result.notes[-1]
+    assert "the map in the alert of S240101ab belongs to another event" in result.notes[-1]
     with pytest.raises(LlamaError, match="another event"):
         take(tmp_path / "by hand", content, by_hand=True)
 
@@ -87,7 +93,7 @@ def test_real_maps_belong_to_their_alerts(tmp_path: Path, shared_data: Path) -> 
     others = sorted(shared_data.glob("skymaps/*.fits"))
     assert len(others) > 20
     for path in others:
-        assert foreign_signs(read_skymap(path.read_bytes(), path.name).meta, alert), path
+        assert signs_of(path.read_bytes(), alert), path
     other = shared_data / "skymaps/S190412m.bayestar.multiorder.fits"
     given = (other.name, other.read_bytes())
     with pytest.raises(LlamaError, match=r"S190412m.*another event than S190425z.*INSTRUME"):

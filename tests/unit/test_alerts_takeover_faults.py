@@ -95,7 +95,7 @@ def test_a_record_that_has_killed_twice_is_set_aside(tmp_path: Path) -> None:
     assert [end.returncode for end in ends] == [-9, -9, 0, 0]
     assert ends[2].stdout == "1 True\n2 False\n"
     assert ends[3].stdout == ""
-    assert "killed in the middle of it" in reasons(tmp_path)[0]
+    assert "killed while taking it over" in reasons(tmp_path)[0]
     assert not (tmp_path / "spool/.begun").exists()
     # once whatever killed is mended, it may be tried again
     (path,) = (tmp_path / "spool/quarantine").iterdir()

@@ -39,7 +39,7 @@ def test_on_another_topic_an_alert_is_kept_reported_and_not_believed(
 ) -> None:
     taken = hear(tmp_path, content, topic)
     assert taken.quarantined
-    assert "which brings none: it is kept and not believed" in taken.said
+    assert "which carries none, and was not used; if LVK sent it, give it to" in taken.said
     assert not (tmp_path / "current_run").exists()
     (path,) = tmp_path.glob("gcn/*/*/*")
     assert path.read_bytes() == content

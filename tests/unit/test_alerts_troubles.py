@@ -118,7 +118,9 @@ def test_what_ends_the_daemon_is_in_log_and_status(
     assert "Traceback" in said
     assert "ZeroDivisionError: not foreseen" in said
     (trouble,) = troubles_of_run(settings.output_dir)
-    assert trouble.startswith("llama run: ended by itself: a defect of LLAMA: ZeroDivisionError")
+    assert trouble.startswith(
+        "llama run: ended with an error: a defect of LLAMA: ZeroDivisionError"
+    )
 
 
 def test_a_pass_that_set_a_record_aside_has_not_ended_well(
@@ -180,7 +182,7 @@ def test_a_process_that_was_killed_is_named_until_the_next_one(settings: Setting
         done = subprocess.run([sys.executable, "-c", _KILLED, str(lock), *words])
         said = troubles_of_run(settings.output_dir)
         assert bool(said) == (done.returncode == -9), said
-        assert all("was killed, or died without a word" in sentence for sentence in said)
+        assert all("was killed or crashed; start it again" in sentence for sentence in said)
 
 
 def test_a_record_that_somebody_takes_away_is_no_trouble_any_more(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from page_samples import Page
 from llama.errors import LlamaError
 from llama.figures.event_page import write_event_page
 from llama.files import read_json, write_json
+from llama.sky.tiles import SkyTiles
 
 MOST_BYTES = 2_000_000
 
@@ -48,6 +49,38 @@ def test_the_page_has_all_that_those_on_shift_ask(event):
     assert "Neutrino 2, RA 300.0 deg, Dec +50.0 deg: outside of the 99 % region." in page.text
     shares = re.findall(r'<rect width="([0-9.]+)" height="8" fill="#1f5f99"', source)
     assert shares == ["3.00", "87.00", "0.00", "10.00"]
+
+
+def test_a_map_of_another_event_is_named(own):
+    tiles = SkyTiles.load(own / "lvc_skymap.hdf5")
+    page, _ = page_of(own)
+    assert "belongs to another event" not in page.text
+    tiles.meta["date_obs"] = "2019-04-12T05:30:44.166"
+    tiles.save(own / "lvc_skymap.hdf5")
+    page, _ = page_of(own)
+    assert (
+        "The sky map belongs to another event: DATE-OBS is 2019-04-12T05:30:44.166, " in page.text
+    )
+
+
+def test_a_detector_that_observed_in_a_part_of_the_window_is_named(own):
+    path = own / "icecube_neutrino_list.json"
+    neutrinos = read_json(path)
+    neutrinos["window"]["half_width_s"] = 500.0
+    for livetime_s, is_said in ((None, False), (1000.0, False), (499.8, True), (0.0, True)):
+        write_json(path, neutrinos | {"livetime_s": livetime_s})
+        page, _ = page_of(own)
+        said = f"{livetime_s or 0:.0f} of 1000 s"
+        assert (f"2 complete, observed {said}" in page.text) is is_said
+        assert (f"the detector observed during {said}" in page.text) is is_said
+
+
+def test_without_a_result_no_background_is_missing(own):
+    path = own / "significance_lvc-i3.json"
+    write_json(path, read_json(path) | {"p_value": None})
+    assert "no background" in page_of(own)[0].text
+    path.unlink()
+    assert "no background" not in page_of(own)[0].text
 
 
 def test_the_page_can_be_used_without_mouse_and_read_aloud(event):

@@ -176,6 +176,16 @@ def test_the_command_prints_the_same_for_a_path_and_an_id(tmp_path, monkeypatch,
     assert '"position": 45.0' in capsys.readouterr().out
 
 
+def test_a_retracted_event_is_named_as_such(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    event_dir = sample.write_event(tmp_path / "llama", retracted=True)
+    assert main(["explain", "S230518h"]) == 0
+    assert capsys.readouterr().out.startswith("S230518h was RETRACTED. ")
+    (event_dir / "significance_lvc-i3.json").unlink()
+    assert main(["explain", "S230518h"]) == 1
+    assert "was retracted and has no result" in capsys.readouterr().err
+
+
 def test_the_command_says_what_to_do(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert main(["explain", "S190425z"]) == 1

@@ -134,8 +134,8 @@ def test_silence_is_not_well(setup):
     told = health(content)
     assert told["Listener"] == (False, "No listener is running; start it with llama listen gcn.")
     assert told["Run"][0] is False
-    assert "Nobody keeps the events" in told["Run"][1]
-    assert told["Spool"] == (True, "0 waiting to be taken over, 0 set aside.")
+    assert "No process updates the events" in told["Run"][1]
+    assert told["Spool"] == (True, "0 waiting, 0 in quarantine.")
     assert told["Outbox"] == (True, "Nothing waits to be sent.")
     assert content["lead"].startswith("Look at: listener, run. 0 events")
 
@@ -150,9 +150,9 @@ def test_all_is_well_when_both_run_and_nothing_waits(setup, tmp_path):
         told = health(content)
         assert told["Listener"][0] is True
         assert "LVK alert 2 min ago" in told["Listener"][1]
-        assert told["Run"] == (True, f"Running, pid {os.getpid()}. Last pass begun 0 s ago.")
+        assert told["Run"] == (True, f"Running, pid {os.getpid()}. The last pass began 0 s ago.")
         assert content["lead"].startswith("All is well.")
-    assert health(run_content(setup))["Run"] == (True, "Last pass begun 0 s ago.")
+    assert health(run_content(setup))["Run"] == (True, "The last pass began 0 s ago.")
     os.utime(tmp_path / "runner" / "lock", (now - 3600, now - 3600))
     assert health(run_content(setup))["Run"][0] is False
 

@@ -5,6 +5,7 @@ import time
 import figure_samples as sample
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from llama.figures.skymap import draw_skymap
 from llama.figures.style import DPI, WIDTH_IN
@@ -147,3 +148,15 @@ def test_a_thousand_neutrinos_cost_no_more_than_fifty(tmp_path, figures):
     assert lines[1] == lines[0] + 1  # all the others
     assert "701" in sample.words(figures[1])
     assert "Circles: the 50 of 1,000 nearest in time." in "\n".join(sample.words(figures[1]))
+
+
+@pytest.mark.parametrize("kind", ["observation", "simulated", "blinded"])
+@pytest.mark.parametrize("retracted", [False, True])
+def test_the_marks_hide_no_word_of_the_title(tmp_path, figures, kind, retracted):
+    event = sample.info(graceid="MS230425abc", retracted=retracted)
+    neutrinos = sample.neutrino_list([sample.neutrino(0, 240, 36, type=kind)])
+    draw(tmp_path, sample.gaussian_map(240, 36, 3), neutrinos, event=event)
+    renderer = FigureCanvasAgg(figures[0]).get_renderer()
+    *title, marks = (text.get_window_extent(renderer) for text in figures[0].texts[:3])
+    assert not any(marks.overlaps(line) for line in title)
+    assert "2019-04-25 08:18:05.017 UTC" in " ".join(sample.words(figures[0]))

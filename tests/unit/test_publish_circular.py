@@ -59,10 +59,15 @@ def test_blinded_neutrinos_make_a_test():
 
 
 def test_the_head_warns():
-    assert "does not ask for one" not in draft()
-    assert "does not ask for one" in draft(result=sample.significance(p_value=0.01))
+    assert "does not meet that threshold" not in draft()
+    assert "does not meet that threshold" in draft(result=sample.significance(p_value=0.01))
     assert "PROVISIONAL" in draft(neutrinos=sample.neutrino_list(complete=False))
     assert "RETRACTED" in draft(sample.info(retracted=True))
+    unusable = sample.neutrino_list(complete=False) | {"unusable": ["a notice has no\nerror"]}
+    assert "# The neutrino list is INCOMPLETE: a notice has no error.\n" in draft(
+        neutrinos=unusable
+    )
+    assert "PROVISIONAL" not in draft(neutrinos=unusable)
 
 
 def test_without_p_value_there_is_no_number():

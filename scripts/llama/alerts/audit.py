@@ -37,7 +37,7 @@ def audit_records(output_dir: Path, records: Records) -> Iterator[Finding]:
     From every entry to the archive and the event, and from the archive back to the entries.
     """
     spool = Spool(output_dir)
-    # before the entries: of a record that is heard meanwhile the entry comes last
+    # before the entries: a record that is heard meanwhile gets its entry last
     archived = spool.archived()
     entries = spool.entries()
     for state, found in entries.items():
@@ -47,14 +47,11 @@ def audit_records(output_dir: Path, records: Records) -> Iterator[Finding]:
                 yield from _entry(output_dir, spool, state, name, entry, records)
             except Exception as error:  # one may hold anything, and the others are audited
                 log.exception("a defect of LLAMA, met by %s", printable(name, 200))
-                yield Finding(printable(name, 200), "record", f"cannot be told: {sentence(error)}")
+                yield Finding(
+                    printable(name, 200), "record", f"cannot be checked: {sentence(error)}"
+                )
     for name, reason in spool.reasons():
-        yield Finding(
-            name,
-            "quarantine",
-            f"{reason}; correct that and move its entry from spool/quarantine/ back into spool/, "
-            "or into spool/done/ to leave it",
-        )
+        yield Finding(name, "quarantine", reason)
     yield from _without_entry(output_dir, spool, archived, entries)
 
 
@@ -84,8 +81,8 @@ def _entry(
         yield Finding(
             name,
             "taken over",
-            f"{graceid} does not have this alert; move its entry from spool/done/ back into "
-            "spool/, or restore the event",
+            f"{graceid} does not have this alert; move its entry from spool/done/ to spool/, or "
+            "restore the event",
         )
 
 
@@ -95,7 +92,7 @@ def _without_entry(
     archived: Sequence[Path],
     entries: Mapping[str, Mapping[str, Entry | LlamaError]],
 ) -> Iterator[Finding]:
-    """Yield the records in the archive of which the spool knows nothing: nobody takes them over."""
+    """Yield the records in the archive that have no entry, so that no process takes them over."""
     names = {name for found in entries.values() for name in found}  # of damaged ones too
     sound = [e for found in entries.values() for e in found.values() if isinstance(e, Entry)]
     paths, digests = {e.archive for e in sound}, {e.sha256 for e in sound}
@@ -104,14 +101,14 @@ def _without_entry(
         try:
             is_known = archive in paths or path.stem in names or sha256_file(path) in digests
         except OSError as error:
-            yield Finding(archive, "heard", f"cannot be read: {sentence(error)}; mend that")
+            yield Finding(archive, "heard", f"cannot be read: {sentence(error)}; correct that")
             continue
         if not is_known:
             yield Finding(
                 printable(archive, 300),
                 "heard",
-                "no entry of the spool knows this record: nobody takes it over; hear it again "
-                f"with llama listen replay {shlex.quote(str(path))}",
+                "this record has no entry in the spool and was not taken over; run: llama listen "
+                f"replay {shlex.quote(str(path))}",
             )
 
 

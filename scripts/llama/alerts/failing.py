@@ -96,13 +96,13 @@ class Troubles:
 
 @contextlib.contextmanager
 def ending(output_dir: Path, command: str) -> Iterator[None]:
-    """Have status and alarm say why `command` ends, if an exception ends it."""
+    """If an exception ends `command`, have status and alarm say why."""
     try:
         yield
     except Exception as error:
         troubles = Troubles(output_dir)
         troubles.now |= troubles.earlier
-        troubles.add(command, f"ended by itself: {sentence(error)}")
+        troubles.add(command, f"ended with an error: {sentence(error)}")
         troubles.settle()
         raise
 
@@ -121,10 +121,10 @@ def troubles_of_run(output_dir: Path) -> list[str]:
     dead = {killed(daemon_lock(output_dir)), killed(pass_lock(output_dir))}
     troubles = _read(runner / "troubles.json")
     return [
-        *(f"runner/{name} cannot be read: remove it, it will be made again" for name in odd),
+        *(f"runner/{name} cannot be read; remove it, llama run makes it again" for name in odd),
         *(
-            f"llama run (pid {pid}) was killed, or died without a word: start it again; "
-            "logs/llamad.log ends with what it did last"
+            f"llama run (pid {pid}) was killed or crashed; start it again; logs/llamad.log ends "
+            "with what it did last"
             for pid in sorted(filter(None, dead))
         ),
         *(f"{printable(about, 200)}: {printable(troubles[about], 500)}" for about in troubles),

@@ -119,18 +119,14 @@ def problems_of_spool(output_dir: Path) -> list[str]:
     """Return a sentence for each record in quarantine, and for those that nobody takes over."""
     spool = Spool(output_dir)
     reasons = [*itertools.islice(spool.reasons(), _MOST_NAMED + 1)]
-    problems = [
-        f"{name} is in quarantine: {reason}; correct that and move its entry from "
-        "spool/quarantine/ back into spool/, or into spool/done/ to leave it"
-        for name, reason in reasons[:_MOST_NAMED]
-    ]
+    problems = [f"{name} is in quarantine: {reason}" for name, reason in reasons[:_MOST_NAMED]]
     if len(reasons) > _MOST_NAMED:
         problems.append(f"more than {_MOST_NAMED} records are in quarantine; see llama audit")
     waits_s = spool.longest_wait_s()
     if waits_s > _TAKEN_OVER_LATE_S:
         problems.append(
-            f"records have been waiting for {span(waits_s)} to be taken over; start llama run, or "
-            "see logs/llamad.log"
+            f"records have been waiting for {span(waits_s)}; start llama run, or see "
+            "logs/llamad.log"
         )
     return problems
 

@@ -40,7 +40,7 @@ def create_event(
     (test or observation) and `flags` are those of a new event. An alert that the event has had
     changes nothing. One that is older than the present one is archived, and used only for what
     no later one has told, or by `force`: in whichever order alerts come, the event ends the
-    same. A map that says it is of another event is noted; `by_hand` it is refused without `force`.
+    same. A map whose header names another event is noted; `by_hand` it is refused without `force`.
 
     All of this happens under the event's lock (`LockedError` after `wait_s`), and there `unless` is
     asked whether an event that exists shall stay as it is, and `heard`, when and where the alert
@@ -52,7 +52,7 @@ def create_event(
         raise LlamaError(f"{alert.graceid} can only be a test: {alert.test_reason}; use role test")
     note = _check_skymap(alert, skymap)
     if note and by_hand and not force:
-        raise LlamaError(f"{note}; give the right one, or --force to use it all the same")
+        raise LlamaError(f"{note}; give the right map, or use this one with --force")
     if neutrinos is not None:
         from llama.neutrinos.given import read_given
 
@@ -117,7 +117,8 @@ def _check_skymap(alert: Alert, given: tuple[str, bytes] | None) -> str | None:
     name, content = given or (f"the map in the alert of {alert.graceid}", alert.skymap)
     if content is None:
         return None
-    signs = foreign_signs(check_skymap(content, name), alert)
+    meta = check_skymap(content, name)
+    signs = foreign_signs(meta, alert.graceid, alert.gps_time, alert.instruments)
     if not signs:
         return None
-    return f"{name} is the map of another event than {alert.graceid}: {'; '.join(signs)}"
+    return f"{name} belongs to another event than {alert.graceid}: {'; '.join(signs)}"

@@ -19,8 +19,8 @@ its name, in whichever state it is:
 
     spool/NAME.json               heard, waits for `llama run`
     spool/done/NAME.json          taken over; forgotten after 30 days
-    spool/quarantine/NAME.json    could not be taken over: `reason` says why. To try again, move
-                                  it back into spool/; into spool/done/ to leave it
+    spool/quarantine/NAME.json    could not be taken over: `reason` says why. Move it to spool/ to
+                                  try again, or to spool/done/ to dismiss it
     spool/.begun                  the record that is being taken over, and how often that was begun
 
 Everything is on disk, names too, before `keep`, `finish` and `quarantine` return. When the
@@ -66,6 +66,9 @@ __all__ = ["Entry", "Record", "Spool"]
 _REDELIVERY_DAYS = 8
 _DONE_KEPT_DAYS = 30
 _STALE_S = 3600.0
+_REMEDY = (
+    "move its entry from spool/quarantine/ to spool/ to try again, or to spool/done/ to dismiss it"
+)
 
 
 class Spool:
@@ -140,22 +143,23 @@ class Spool:
         return found
 
     def reasons(self) -> Iterator[tuple[str, str]]:
-        """Yield name and reason of what is in quarantine, what was set aside first first."""
+        """Yield name and reason of each record in quarantine, oldest first, with the remedy."""
         for path in sorted(entry_files(self._quarantine), key=written):
             try:
-                load_entry(path)
-                reason = read_json(path).get("reason", "")
+                entry = load_entry(path)
+                reason = printable(read_json(path).get("reason", ""), 1500)
+                reason += f" (the record: {entry.archive}); {_REMEDY}"
             except LlamaError as error:
-                reason = error
+                reason = str(error)
             if path.exists():  # else it has just been moved away
                 yield printable(path.stem, 200), printable(reason, 2000)
 
     def longest_wait_s(self) -> float:
-        """Return for how long the first of those that wait has been waiting, 0 if none does."""
+        """Return how long the oldest waiting record has waited, 0 if none waits."""
         return time.time() - min(map(written, entry_files(self.directory)), default=time.time())
 
     def archived(self) -> list[Path]:
-        """Return the records in the archive of which the spool has an entry, if none is lost."""
+        """Return the records in the archive that should have an entry in the spool."""
         first = f"{utc_now() - timedelta(days=_DONE_KEPT_DAYS - 1):%Y-%m/%d}"
         days = [
             day
@@ -218,7 +222,7 @@ class Spool:
     def quarantine(self, entry: Entry, reason: str) -> None:
         """Set `entry` aside with the reason why it cannot be taken over."""
         name = f"{entry.name}.json"
-        self._done.mkdir(parents=True, exist_ok=True)  # for those who leave it
+        self._done.mkdir(parents=True, exist_ok=True)  # to dismiss it into
         at = f"{utc_now():%Y-%m-%dT%H:%M:%SZ}"
         about = {"reason": printable(reason, 2000), "quarantined_at": at}
         write_json(self._quarantine / name, asdict(entry) | about)

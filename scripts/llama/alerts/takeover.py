@@ -74,9 +74,10 @@ def take_over(
 
 
 def source(entry: Entry) -> str:
-    """Return the topic that decides what is believed: of an archive's file, where it was heard.
+    """Return the topic that decides whether a record is used.
 
-    Only a replay is a replay, whatever a topic of a broker is called.
+    For a replayed file of the archive it is the topic on which it was heard. A broker's topic that
+    is named replay or poll is neither.
     """
     if entry.partition is None:
         return topic_of_file((entry.key or "").rpartition("/")[2]) or REPLAY
@@ -87,14 +88,14 @@ def recognise(topic: str, content: bytes) -> Alert | None:
     """Return the LVK alert in a record; None for a notice of somebody else.
 
     `topic` is that of `source`. `LlamaError` for what is, or should be, an alert of LVK but not a
-    valid one, and for one on a topic that brings none (`llama.topics`).
+    valid one, and for one on a topic that carries none (`llama.topics`).
     """
     if topic == ALERT_TOPIC or _is_lvk(content):
         if may_bring(topic, LVK):
             return parse_alert(content, topic)
         raise LlamaError(
-            f"an alert of LVK on the topic {topic}, which brings none: it is kept and not "
-            "believed; if LVK did send it, give it to skymap_info, else leave it here"
+            f"it is an LVK alert on topic {topic}, which carries none, and was not used; if LVK "
+            "sent it, give it to skymap_info"
         )
     return None
 
@@ -118,8 +119,8 @@ def _take(
     try:
         if spool.begin(entry) >= _MOST_DEATHS:
             raise LlamaError(
-                f"{_MOST_DEATHS} processes that took it over were killed in the middle of it, for "
-                "want of memory perhaps; move it back into spool/ to try again"
+                f"{_MOST_DEATHS} processes were killed while taking it over, perhaps because they "
+                "ran out of memory"
             )
         return _take_alert(spool, entry, run_dir, preset, running)
     except LlamaError as error:

@@ -90,7 +90,7 @@ def _event(output_dir: Path, directory: str) -> "list[Finding] | None":
         ]
     except Exception as error:  # a file may hold anything, and the other events are audited
         log.exception("a defect of LLAMA, met by %s", directory)
-        found = [Finding(event.name, "files", f"cannot be told: {sentence(error)}")]
+        found = [Finding(event.name, "files", f"cannot be checked: {sentence(error)}")]
     return None if is_processed(event) or _stamps(event) != before else found
 
 

@@ -23,8 +23,13 @@ def _run(options: argparse.Namespace) -> None:
     from llama.files import dump_json, read_json
 
     event_dir = _directory(options.event)
-    path = event_dir / significance_name(read_info(event_dir))
+    info = read_info(event_dir)
+    path = event_dir / significance_name(info)
     if not path.exists():
+        if info["retracted"]:
+            raise LlamaError(
+                f"{event_dir.name} was retracted and has no result; there is nothing to explain"
+            )
         raise LlamaError(
             f"{event_dir} has no result yet; run: snakemake events/{event_dir.name}/all"
         )
@@ -36,6 +41,8 @@ def _run(options: argparse.Namespace) -> None:
         numbers = {key: significance[key] for key in ("odds_ratio", "p_value", "explanation")}
         print(dump_json(numbers), end="")
         return
+    if info["retracted"]:
+        print(f"{event_dir.name} was RETRACTED. Its last result, for the record:\n")
     print("\n".join(explain_lines(explanation, significance["odds_ratio"])))
 
 

@@ -194,15 +194,28 @@ def _completeness(neutrinos: Record) -> str:
     if times.get("start") and times.get("stop"):
         span = f" ({text.utc_text(times['start'])} to {text.utc_text(times['stop'])})"
     unusable = neutrinos.get("unusable") or []
+    live = livetime_words(neutrinos)
+    if live:
+        span += f"; the detector observed during {live}"
     if unusable:
         said = "; ".join(clean(sentence, 300) for sentence in unusable)
-        return f"The list is not complete{span}: {said}."
+        return f"The list is incomplete{span}: {said}."
     if neutrinos.get("complete"):
         return f"The list is complete for the time window{span}."
     return (
         f"The list is provisional{span}: it was made before the window had closed or before all "
-        "its neutrinos had arrived, and is made again by a later run."
+        "its neutrinos had arrived, and a later run makes it again."
     )
+
+
+def livetime_words(neutrinos: Record) -> str:
+    """Return `500 of 1000 s` where the detector observed during a part of the window, else ""."""
+    window = neutrinos.get("window")
+    half_s = finite(window.get("half_width_s")) if isinstance(window, Mapping) else None
+    live_s = finite(neutrinos.get("livetime_s"))
+    if half_s is None or live_s is None or round(live_s) >= round(2 * half_s):
+        return ""
+    return f"{live_s:.0f} of {2 * half_s:.0f} s"
 
 
 def _explanation(neutrinos: Record) -> str:

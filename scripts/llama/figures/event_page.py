@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from llama.alerts.foreign import foreign_signs
 from llama.event.flags import read_flags
 from llama.event.names import products, significance_name
 from llama.event.skymap_info import read_info
 from llama.figures import revisions, text
-from llama.figures.content import summary_content
+from llama.figures.content import livetime_words, summary_content
 from llama.figures.globe import globe_data, places
 from llama.figures.page import Picture, write_html
 from llama.figures.receipts import outcome, receipts_section
@@ -63,8 +64,9 @@ def write_event_page(event_dir: Path, target: str) -> None:
             for words, name in zip(FIGURES, ("skymap", "scatter"), strict=True)
             if (event_dir / f"coinc_{name}_lvc-i3.png").exists()
         ]
-    content = page_content(event_dir, target, info, flags, read)
-    content["problems"] = _problems(event_dir, info, flags, read["significance"], names)
+    tiles = _tiles(event_dir)
+    content = page_content(event_dir, target, info, flags, read, tiles)
+    content["problems"] = _problems(event_dir, info, flags, read["significance"], names, tiles)
     content["back"] = f"{'../' * len(Path(target).parts)}status.html"
     content["files"] = [
         (name, words) for name, words in _FILES.items() if (event_dir / name).exists()
@@ -74,7 +76,12 @@ def write_event_page(event_dir: Path, target: str) -> None:
 
 
 def page_content(
-    event_dir: Path, target: str, info: Record, flags: Record, read: Mapping[str, Record | None]
+    event_dir: Path,
+    target: str,
+    info: Record,
+    flags: Record,
+    read: Mapping[str, Record | None],
+    tiles: SkyTiles | None,
 ) -> dict[str, Any]:
     """Return all that the template asks for; read: the event's JSON files, None if missing."""
     significance, neutrinos = read["significance"], read["neutrinos"]
@@ -89,7 +96,6 @@ def page_content(
         latency or {"revisions": []},
         target,
     )
-    tiles = _tiles(event_dir)
     globe = None
     if tiles is not None and neutrinos is not None:
         globe = globe_data(tiles, neutrinos["events"], info, significance or {})
@@ -143,13 +149,18 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _tiles(event_dir: Path) -> Any:
+def _tiles(event_dir: Path) -> SkyTiles | None:
     path = event_dir / "lvc_skymap.hdf5"
     return SkyTiles.load(path) if path.exists() else None
 
 
 def _problems(
-    event_dir: Path, info: Record, flags: Record, significance: Record | None, names: list[str]
+    event_dir: Path,
+    info: Record,
+    flags: Record,
+    significance: Record | None,
+    names: list[str],
+    tiles: SkyTiles | None,
 ) -> list[str]:
     missing = [name for name in names if not (event_dir / name).exists()]
     problems = []
@@ -158,6 +169,14 @@ def _problems(
         problems.append(f"The result is that of an earlier alert, {earlier}.")
     if missing:
         problems.append(f"Not made yet: {', '.join(missing)}.")
+    signs = foreign_signs(
+        tiles.meta if tiles else {}, info["graceid"], info["gps_time"], info["instruments"]
+    )
+    if signs:
+        problems.append(
+            f"The sky map belongs to another event: {clean('; '.join(signs), 300)}. Give the "
+            "right one with skymap_info --skymap."
+        )
     if flags["VETOED"]:
         problems.append("The event is vetoed (flag VETOED): no result of it is sent.")
     return problems
@@ -173,18 +192,18 @@ def _keys(info: Record, read: Mapping[str, Record | None]) -> list[Any]:
     complete = "complete" if (neutrinos or {}).get("complete") else "provisional"
     std = finite(distances.get("diststd_mpc")) or 0.0
     assumed = "assumed" if distances.get("distance") == "assumed" else ""
-    known = finite(significance.get("p_value")) is not None
+    if finite(significance.get("p_value")) is not None:
+        background = text.background_text(significance)
+    else:
+        background = "no background" if significance else ""
+    live = livetime_words(neutrinos or {})
     return [
-        (
-            "p-value",
-            text.p_text(significance.get("p_value")),
-            text.background_text(significance) if known else "no background",
-        ),
+        ("p-value", text.p_text(significance.get("p_value")), background),
         ("Odds ratio", number(significance.get("odds_ratio")), "one common source over all else"),
         (
             "Neutrinos within 500 s",
             MISSING if count is None else f"{count}",
-            "" if count is None else complete,
+            "" if count is None else complete + (f", observed {live}" if live else ""),
         ),
         ("p_astro", number(p_astro.get("p_astro"), ".4g"), clean(p_astro.get("population") or "")),
         ("False-alarm rate", *text.rate_text(info.get("far"))),

@@ -82,7 +82,8 @@ def run_content(settings: Settings) -> dict[str, Any]:
         "marks": [],
         "bad": bool(bad),
         "lead": f"{'All is well' if not bad else 'Look at: ' + ', '.join(bad)}. "
-        f"{len(rows)} events, {sum('REAL' in row['marks'] for row in rows)} of them real.",
+        f"{len(rows)} event{'s' * (len(rows) != 1)}, "
+        f"{sum('REAL' in row['marks'] for row in rows)} of them real.",
         "made": f"{now:%Y-%m-%d %H:%M:%S} UTC",
         "made_iso": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "software": software(),
@@ -95,12 +96,12 @@ def run_content(settings: Settings) -> dict[str, Any]:
 
 
 def _tell(name: str, part: Callable[[], Part]) -> Part:
-    """Return whether a part of LLAMA is well, and words; what cannot be told is not well."""
+    """Return whether a part of LLAMA is well, and sentences; not well if that cannot be found."""
     try:
         return part()
     except Exception as error:
-        log.exception("cannot tell how it is: %s", name)
-        return False, [f"Cannot tell how it is: {clean(sentence(error), 300)}."]
+        log.exception("the state of the part %s cannot be read", name)
+        return False, [f"Its state cannot be read: {clean(sentence(error), 300)}."]
 
 
 def _events(rows: list[dict[str, Any]], broken: list[str]) -> Part:
@@ -216,22 +217,22 @@ def _run(output_dir: Path) -> Part:
     locks = [path.stat().st_mtime for path in runner.glob("*lock")]
     last_s = time.time() - max(locks) if locks else None
     words = [f"Running, pid {pid}."] if pid else []
-    words += [] if last_s is None else [f"Last pass begun {span(last_s)} ago."]
+    words += [] if last_s is None else [f"The last pass began {span(last_s)} ago."]
     idle = pid is None and (last_s is None or last_s > _PASS_LATE_S)
     if idle:
-        words.append("Nobody keeps the events; start llama run, or llama cron install.")
+        words.append("No process updates the events; start llama run, or llama cron install.")
     problems = problems_of_run(output_dir)
-    words += [clean(problem, 400) for problem in problems]
+    words += [clean(problem, 400).rstrip(".") + "." for problem in problems]
     cron_failed = (output_dir / "logs" / "cron.failed").exists()
     if cron_failed:
-        words.append("The last pass that cron started has failed; see logs/cron.log.")
+        words.append("The last pass that cron started failed; see logs/cron.log.")
     return not (idle or problems or cron_failed), words
 
 
 def _spool(output_dir: Path) -> Part:
     counts, problems = Spool(output_dir).count(), problems_of_spool(output_dir)
-    words = [f"{counts['pending']:,} waiting to be taken over, {counts['quarantine']:,} set aside."]
-    return not problems, [*words, *(clean(problem, 400) + "." for problem in problems)]
+    words = [f"{counts['pending']:,} waiting, {counts['quarantine']:,} in quarantine."]
+    return not problems, [*words, *(clean(problem, 600).rstrip(".") + "." for problem in problems)]
 
 
 def _outbox(output_dir: Path) -> Part:
@@ -239,7 +240,7 @@ def _outbox(output_dir: Path) -> Part:
     events = [run_dir / name for name in published_events(run_dir)]
     left = [f"{event.name}: {', '.join(waiting(event))}" for event in events if waiting(event)]
     owed = [
-        f"{event.name} was retracted and is not withdrawn: {where}"
+        f"{event.name} was retracted but not withdrawn: {where}"
         for event in events
         for where in owed_words(event)
     ]

@@ -78,10 +78,13 @@ def title(
 ) -> None:
     """Write name and time of the event, the marks that say what it is, and a second line."""
     up = figure.get_size_inches()[1]
-    name = f"{plain(info.get('graceid', ''), 24)}   {utc_text(info.get('event_time'))}"
-    figure.text(*at_inches(figure, 0.1, up - 0.1), name, size=11, weight="bold", va="top")
-    figure.text(*at_inches(figure, 0.1, up - 0.32), subtitle, va="top")
+    name, when = plain(info.get("graceid", ""), 24), utc_text(info.get("event_time"))
     words = marks(info, neutrinos)
+    first, second = f"{name}   {when}", subtitle
+    if _bold_inches(first, 11) + _bold_inches(", ".join(words), 8.5) > WIDTH_IN - 0.5:
+        first, second = name, f"{when}   {subtitle}"
+    figure.text(*at_inches(figure, 0.1, up - 0.1), first, size=11, weight="bold", va="top")
+    figure.text(*at_inches(figure, 0.1, up - 0.32), second, va="top")
     figure.text(
         *at_inches(figure, WIDTH_IN - 0.17, up - 0.17),
         ", ".join(words),
@@ -95,6 +98,14 @@ def title(
             "edgecolor": "none",
         },
     )
+
+
+def _bold_inches(words: str, size: float) -> float:
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    font = FontProperties(family="DejaVu Sans", weight="bold", size=size)
+    return float(TextPath((0, 0), words, prop=font).get_extents().width) / 72
 
 
 def label_powers(*scales: "Axis") -> None:

@@ -69,18 +69,25 @@ def draft_circular(
     if info.get("retracted"):
         head.append("The gravitational-wave alert was RETRACTED.")
     complete = neutrino_list.get("complete") is True
-    if not complete:
+    unusable = "; ".join(neutrino_list.get("unusable") or [])
+    if unusable:
+        head.append(f"The neutrino list is INCOMPLETE: {' '.join(unusable.split())[:500]}.")
+    elif not complete:
         head.append("The neutrino list is PROVISIONAL: wait for the final result.")
     livetime_s = neutrino_list.get("livetime_s")
     if livetime_s is None:
-        head.append("The list does not say how long the detector observed: find out and add it.")
+        head.append(
+            "The neutrino list does not say how long the detector observed; find out and add it."
+        )
     if p_value is None:
         head.append("There is no p-value: this text neither reports nor excludes a counterpart.")
         head.append(f"Reason: {_no_p_value(info, significance)}.")
         if significance.get("odds_ratio") is not None:
             head.append(f"The odds ratio of a common source is {significance['odds_ratio']:.3g}.")
     elif p_value >= PUBLIC_BELOW:
-        head.append("Circulars are sent for p-values below 0.01: this result does not ask for one.")
+        head.append(
+            "Circulars are sent for p-values below 0.01; this result does not meet that threshold."
+        )
     parts = [
         "\n".join(f"# {line}" for line in head),
         f"SUBJECT: {_subject(info, listed, p_value, complete, real)}",
@@ -143,7 +150,7 @@ def _search(info: Mapping[str, Any], livetime_s: float | None, complete: bool) -
     return (
         "We have searched for track-like muon neutrino candidates that agree in direction with "
         f"the {level}gravitational-wave candidate {info['graceid']} and lie in the 1000 seconds "
-        f"centred on its time ({start} UTC to {stop} UTC). The search is Bayesian: it assumes a "
+        f"centered on its time ({start} UTC to {stop} UTC). The search is Bayesian: it assumes a "
         "binary merger as the source of both messengers and uses the distance that the sky map "
         "gives as a prior [1,2]." + live + ("" if complete else " More neutrinos may still come.")
     )
