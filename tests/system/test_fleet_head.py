@@ -107,6 +107,7 @@ def mute_controller(settings_file: Path) -> Iterator[Path]:
     directory.mkdir(parents=True)
     with subprocess.Popen(["bash", "-c", "exec -a slurmctld sleep 600"]) as process:
         (directory / "slurmctld.pid").write_text(f"{process.pid}\n")
+        (directory / "slurm.conf").write_text("no line of Slurm's\n")
         begin_watch(directory)
         yield directory
         process.kill()

@@ -63,6 +63,20 @@ def test_all_of_it_and_nothing_else(bucket: Spaces, results: dict[str, bytes], t
     assert done.fetched == 1
 
 
+def test_what_is_begun_of_a_file_with_a_longer_name_stays(
+    bucket: Spaces, results: dict[str, bytes], tmp_path: Path
+):
+    """A table and the file that tells of it, NAME.txt and NAME.txt.json, come at the same time."""
+    begun = tmp_path / "studies" / f".{STUDY}.txt.json.0123456789ab.part"
+    older = tmp_path / "studies" / f".{STUDY}.txt.0123456789ab.part"
+    begun.parent.mkdir()
+    for path in (begun, older):
+        path.touch()
+    pull(bucket, tmp_path / "studies", [STUDY])
+    assert begun.exists()
+    assert not older.exists()
+
+
 def test_a_study_that_is_not_whole_is_named(
     bucket: Spaces, results: dict[str, bytes], bash: Bash, tmp_path: Path
 ):

@@ -74,7 +74,11 @@ class Workspace:
     def copy(self, root: Path) -> "Workspace":
         """Return a copy with all dates, as if the machine had been copied."""
         shutil.copytree(self.root, root, symlinks=True, dirs_exist_ok=True)
-        return Workspace(root, self.home)
+        copied = Workspace(root, self.home)
+        if (link := copied.clone / "events").is_symlink():
+            link.unlink()
+            link.symlink_to(copied.output / "current_run")
+        return copied
 
     @property
     def clone(self) -> Path:

@@ -81,7 +81,8 @@ def receive(bucket: Bucket, stored: "Stored", target: Path, progress: Progress) 
     partial = target.with_name(f".{target.name}.{version}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for old in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        versions = "[0-9a-f]" * len(version)  # not those of a file of a longer name
+        for old in target.parent.glob(f".{glob.escape(target.name)}.{versions}.part"):
             if old != partial:  # of an object that has been replaced since
                 old.unlink(missing_ok=True)
         with partial.open("ab") as stream:
