@@ -52,7 +52,7 @@ _NEUTRINO = {
     "sigma": "angular uncertainty, 1 sigma of a 2-D Gaussian [deg]",
     "zenith": "zenith at the detector [deg]",
     "azimuth": "azimuth at the detector [deg]",
-    "energy": "reconstructed energy [GeV]; null if not known",
+    "energy": "reconstructed energy [GeV]; null if unknown",
 }
 _PROVENANCE = {
     "provenance.software": "program, version and commit",
@@ -96,7 +96,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "ROLE": "test or observation: only an observation can reach real destinations",
             "UPLOAD": "true lets results go out",
             "ICECUBE_UPLOAD": "true lets files for IceCube be written",
-            "VETOED": "true stops every result; a withdrawal still goes",
+            "VETOED": "true stops every result; withdrawals are still sent",
             "BLINDED_NEUTRINOS": "true hides odds and p-value; the event then counts as a test",
             "ONLINE": "false keeps LLAMA from asking and telling servers",
             "MANUAL": "kept for the record",
@@ -118,11 +118,11 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
         _CLASSES
         | {
             "p_astro": "probability of being astrophysical that is used",
-            "p_astro_alert": "1 − Terrestrial of the alert; null without classes that count",
+            "p_astro_alert": "1 − Terrestrial of the alert; null without usable classes",
             "p_astro_far": "from the false-alarm rate; null without (`search.far_signal_rate_hz`)",
             "source": "which of both is used: alert or far",
             "reason": "why the alert's classes were not enough; else null",
-            "class": "most probable class, such as BNS or MassGap; null if none is",
+            "class": "most probable class, such as BNS or MassGap; null without classes",
             "population": "bns, nsbh, bbh, cbc (any other class) or burst: chooses the background",
         }
         | _PROVENANCE,
@@ -184,8 +184,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "window.centre_gps": "time of the event [GPS s]",
             "window.half_width_s": "half of its length [s]",
             "window_state": "closed, or open when the list was made",
-            "complete": "whether every source says that nothing is to come, and all can be read",
-            "unusable": "what of a source cannot be used, a sentence each",
+            "complete": "whether every source says that no more will come, and all of it is usable",
+            "unusable": "data of a source that cannot be used, one sentence each",
             "livetime_s": "time of the window in which the detector observed [s]; null if unknown",
             "retrieved_at": "when the sources were asked (UTC)",
             "seed": "of scrambled neutrinos; else null",
@@ -273,10 +273,10 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "trigger_time": "time of the event (UTC)",
             "observation_start": "begin of the window (UTC)",
             "observation_stop": "end of the window (UTC)",
-            "observation_livetime": "only if known: how long of it the detector observed [s]",
+            "observation_livetime": "only if known: how long the detector observed in the window [s]",
             "pval_bayesian": "p-value of this analysis",
             "pval_generic": "null: that of IceCube's other analysis",
-            "n_events_coincident": "only if p-values tell: number of neutrinos listed",
+            "n_events_coincident": "only if there are p-values: number of neutrinos listed",
             "coincident_events[].id": "name of the neutrino",
             "coincident_events[].event_dt": "time after the event [s]",
             "coincident_events[].event_pval_bayesian": "its p-value alone",
@@ -320,7 +320,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "revision": "of the alert that it is about",
             "notice": "name of that alert",
             "history[].*": "the same of all messages, with key, kind and what it refers to",
-            "standing[].*": "messages that nothing has withdrawn, with their channel",
+            "standing[].*": "messages that have not been withdrawn, with their channel",
         },
     ),
     "upper_limit_lvc-i3.json": (
@@ -467,15 +467,15 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "studies/<class>/<kind>/plan.json": (
-        "What the shards beside it are to be, written before the first one is made.",
-        {"injections": "number of injections", "shard_size": "how many a shard has"},
+        "How many shards there should be beside it, written before the first one is made.",
+        {"injections": "number of injections", "shard_size": "injections in each shard"},
     ),
     "studies/<class>.txt.json": (
-        "Beside a table: what it should hold.",
+        "Beside a table: what it should contain.",
         {
             "rows": "number of injections in the table",
             "sha256": "of the table",
-            "injections": "number of injections planned; null where the table's maker did not know",
+            "injections": "number of injections planned; null if unknown",
         },
     ),
     "studies/<class>/sensitivity.json": (
@@ -517,7 +517,7 @@ def page() -> str:
 Generated by `python tests/bench/files_page.py`; the tests compare it with files that were made.
 JSON is UTF-8 without NaN; HDF5 holds little-endian numbers. Times are UTC unless they are GPS,
 `a.b` is key b inside of a, `a[].b` key b of each entry of a. What lies where is in the
-[manual](manual.md#how-data-is-organised), the spool in [listening.md](listening.md#what-it-keeps),
+[manual](manual.md#how-data-is-organized), the spool in [listening.md](listening.md#what-it-keeps),
 simulated populations in [populations.md](populations.md).
 """
     for title, files in CHAPTERS.items():

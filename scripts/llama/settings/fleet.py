@@ -20,8 +20,8 @@ class Fleet(Block):
     """Data centre of the droplets; the snapshot must be there."""
     max_droplets: Count = Field(default=100, ge=0, le=10_000)
     """Most droplets of the fleet at one time. This and the other limits count what this output
-    directory has ordered (`fleet/ledger.jsonl`) and what has the fleet's tag when it is looked at:
-    they hold for one output directory, not for an account that several use."""
+    directory ordered (`fleet/ledger.jsonl`) and every droplet that has the fleet's tag at the time
+    of the check: they hold for one output directory, not for an account that several share."""
     max_hours: Number = Field(default=48.0, gt=0, le=8760)
     """Longest life of a droplet [h]. No droplet is made while an older one is there, and
     `llama com do --reap` offers to destroy it."""

@@ -104,12 +104,12 @@ class Listen(Block):
     """Alarm when GCN's heartbeat, one a second, has been silent for so long [s]."""
     alert_silence_h: Number | None = Field(default=6.0, gt=0, le=10_000, examples=[24.0])
     """Alarm when igwn.gwalert has been silent for so long [h]; it has a mock alert every hour.
-    null never; set that while LVK sends none."""
+    null disables the alarm, e.g. between observing runs."""
     health_port: Count | None = Field(default=None, ge=1024, le=65_535, examples=[8099])
     """Port on this machine where monitoring can read /healthz; null opens none."""
     alarm_slack: SlackChannel | None = Field(default=None, examples=["C0123456789"])
-    """Slack channel that is told when the listener is not well, or the fleet's head cannot look
-    after its droplets, and when it is over; the token comes from SLACK_TOKEN. null tells none."""
+    """Slack channel for alarms: when the listener is not well, or the fleet's head cannot look
+    after its droplets, and when that is over. The token comes from SLACK_TOKEN. null disables it."""
 
 
 class Settings(Block):
