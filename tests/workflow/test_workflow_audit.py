@@ -140,7 +140,7 @@ def test_a_changed_skymap_info_without_an_alert(
     assert any("changed since the manifest, and no alert came" in f for f in findings(heard))
     # a new revision is no damage: it has to be made
     path.write_text(json.dumps(info | {"far": 1e-20, "revision": info["revision"] + 1}))
-    assert not any("no alert came" in line for line in findings(heard))
+    assert findings(heard) == []
 
 
 def test_a_kept_input_that_was_changed(heard: Workspace, damaged: Callable[[str], Path]) -> None:

@@ -23,10 +23,9 @@ its name, in whichever state it is:
                                   try again, or to spool/done/ to dismiss it
     spool/.begun                  the record that is being taken over, and how often that was begun
 
-Everything is on disk, names too, before `keep`, `finish` and `quarantine` return. When the
-process dies in the middle of `finish` or `quarantine` the entry is pending once more. A replayed
-record has topic "replay", neither partition nor offset, and its file's name as key: what it is
-has to be read from its content. No content has been looked at: it may be anything.
+Everything is on disk, names too, before `keep`, `finish` and `quarantine` return; a process that
+dies inside the last two leaves the entry pending. A replayed record has topic "replay", neither
+partition nor offset, and its file's name as key. The spool checks no content: it may be anything.
 """
 
 import contextlib
@@ -66,9 +65,6 @@ __all__ = ["Entry", "Record", "Spool"]
 _REDELIVERY_DAYS = 8
 _DONE_KEPT_DAYS = 30
 _STALE_S = 3600.0
-_REMEDY = (
-    "move its entry from spool/quarantine/ to spool/ to try again, or to spool/done/ to dismiss it"
-)
 
 
 class Spool:
@@ -148,7 +144,8 @@ class Spool:
             try:
                 entry = load_entry(path)
                 reason = printable(read_json(path).get("reason", ""), 1500)
-                reason += f" (the record: {entry.archive}); {_REMEDY}"
+                reason += f" (the record: {entry.archive}); move its entry from spool/quarantine/ "
+                reason += "to spool/ to try again, or to spool/done/ to dismiss it"
             except LlamaError as error:
                 reason = str(error)
             if path.exists():  # else it has just been moved away

@@ -23,7 +23,8 @@ def _run(options: argparse.Namespace) -> None:
     settings = load()
     content = run_content(settings)
     for name, well, sentences in content["health"]:
-        print(f"{name.lower():<9} {'well' if well else 'NOT WELL'}: {' '.join(sentences)}")
+        print(f"{name.lower():<9} {'well' if well else 'NOT WELL'}: {sentences[0]}")
+        print(*(f"{'':<10}{sentence}\n" for sentence in sentences[1:]), sep="", end="")
     columns = [0, 1, 2, 3, 4, 5, 7, 10, 6]
     table = [[HEADER[k] for k in columns]]
     for row in content["rows"]:
@@ -35,6 +36,6 @@ def _run(options: argparse.Namespace) -> None:
         for line in table:
             padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
             print("  ".join(padded).rstrip())
-    # at the end: all is said, too, when the disk is full
+    # last, so that a full disk hides nothing of it
     path, _ = write_run_page(settings, content)
     say(f"the page: {path}")

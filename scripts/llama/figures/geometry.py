@@ -17,9 +17,17 @@ _CHUNK = 1 << 16
 class Tiles(Protocol):
     """What the figures need of a sky map: sorted, non-overlapping NESTED tiles."""
 
-    order: NDArray[np.int8]
-    ipix: NDArray[np.int64]
-    prob: Floats
+    @property
+    def order(self) -> NDArray[np.int8]:
+        """HEALPix order of each tile."""
+
+    @property
+    def ipix(self) -> NDArray[np.int64]:
+        """NESTED index of each tile."""
+
+    @property
+    def prob(self) -> Floats:
+        """Probability in each tile."""
 
 
 class SkyDensity:

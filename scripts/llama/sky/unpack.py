@@ -97,8 +97,8 @@ def _check_start(start: bytes, name: str) -> None:
         if start.startswith(magic):
             raise LlamaError(f"{name} is {what}")
     page = start.lstrip().lower().startswith((b"<!doctype html", b"<html"))
-    kind = "an HTML page" if page else "not a FITS file"
-    raise LlamaError(f"{name} is {kind}, not a sky map; download the FITS file again")
+    kind = "an HTML page, not a sky map" if page else "not a FITS file"
+    raise LlamaError(f"{name} is {kind}; download the FITS file again")
 
 
 def _members(held: bytes, packed: Iterator[bytes], name: str) -> Iterator[bytes]:
