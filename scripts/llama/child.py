@@ -25,8 +25,8 @@ def in_child(parse: Callable[[], object], what: str, remedy: str) -> Any:
     """Parse in a fork of this process; return what `parse` returns, as JSON knows it, or raise.
 
     `what` and `remedy` are words of the sentence when it takes more than `MEMORY_BYTES` of memory
-    or `CPU_S` of processor, or dies. Import what `parse` needs before: a fork costs a few ms, an
-    import in every child may cost a second. Only a short answer comes back.
+    or `CPU_S` of processor, or dies. What every `parse` needs is imported before: a fork
+    costs a few ms, an import in each child may cost a second. Only a short answer comes back.
     """
     reading, writing = os.pipe()
     try:

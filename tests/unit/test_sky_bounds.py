@@ -12,8 +12,7 @@ from sky_samples import multiorder, random_tiles
 
 from llama import child
 from llama.errors import LlamaError
-from llama.sky import pixels, read_skymap, unpack
-from llama.sky.check import check_skymap
+from llama.sky import check_skymap, pixels, read_skymap, unpack
 
 MIB = 1 << 20
 BOMBS = bombs()

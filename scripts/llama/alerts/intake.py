@@ -112,7 +112,7 @@ def _read_old(event_dir: Path, force: bool) -> dict[str, Any] | None:
 
 def _check_skymap(alert: Alert, given: tuple[str, bytes] | None) -> str | None:
     """Check the map that would be used; return in a sentence why it looks like another event's."""
-    from llama.sky.check import check_skymap  # imports slowly
+    from llama.sky import check_skymap  # imports slowly
 
     name, content = given or (f"the map in the alert of {alert.graceid}", alert.skymap)
     if content is None:

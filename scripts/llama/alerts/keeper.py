@@ -51,9 +51,6 @@ def run_daemon(
         while not stop.is_set():
             with contextlib.suppress(RunningError), only_one(pass_lock(output_dir), COMMAND):
                 log.info("keeping events, pid %d", os.getpid())
-                from llama.sky.check import import_reader
-
-                import_reader()  # the first alert shall not wait for it
                 Keeper(settings, choice, show).keep(stop)
         log.info("ended as asked")
 

@@ -66,6 +66,7 @@ class Header:
             if isinstance(begun, str) and begun.endswith("&") and isinstance(value, str):
                 self.values[key] = begun[:-1] + value
             return
+        value = value.strip() if isinstance(value, str) else value
         self._last, self._continued = "" if key in self.values else key, 0
         if value != "":  # a card without a value says nothing
             self.values.setdefault(key, value)
@@ -166,7 +167,7 @@ def _parsed(content: str) -> tuple[Value, str]:
     quoted, bare, comment = found.groups() if found else (None, content, "")
     text, comment = (bare or "").strip(), (comment or "").strip()
     if quoted is not None:
-        return quoted.replace("''", "'").strip(), comment
+        return quoted.replace("''", "'").rstrip(), comment
     if text in ("T", "F"):
         return text == "T", comment
     if _INTEGER.fullmatch(text):

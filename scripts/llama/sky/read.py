@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.child import in_child
 from llama.errors import LlamaError
 from llama.sky.frame import check_equatorial
 from llama.sky.pixels import area, from_flat, from_list, from_uniq, nside_of
 from llama.sky.table import DISTANCE, PROBABILITY, Table, find_table, per_sr
 from llama.sky.tiles import Columns, SkyTiles
+from llama.sky.unpack import SMALLER
 from llama.units import unit_factor
 
 SUM_TOLERANCE = 1e-3  # published maps sum to 1 within 1e-6; single precision needs more
@@ -74,6 +76,19 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
     meta = _meta(table)
     del columns  # with the file behind them: a fourth of the memory at the peak
     return _assemble(order, ipix, values, meta, name)
+
+
+def check_skymap(content: bytes, name: str) -> Mapping[str, str]:
+    """Read a sky map that may come from anybody in a child with limits; return its meta as texts.
+
+    `LlamaError` as `read_skymap` has it, and when the child needs too much.
+    """
+    found: dict[str, str] = in_child(
+        lambda: {key: str(value)[:200] for key, value in read_skymap(content, name).meta.items()},
+        name,
+        SMALLER,
+    )
+    return found
 
 
 def _probabilities(values: NDArray[Any], name: str) -> NDArray[np.float64]:

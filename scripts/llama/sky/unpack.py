@@ -10,7 +10,7 @@ MAX_BYTES = 1 << 31  # NSIDE 2048 with four double columns is 1.6 GB
 AGAIN = "download the map again"
 SMALLER = "give the multi-order map"
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 _LAYERS = 2  # of gzip; maps gzipped twice are seen in the wild
 _MAGIC = b"\x1f\x8b"
 _OTHERS = {  # what comes instead of a FITS file, and what to do about it
