@@ -208,7 +208,8 @@ def last_words(log: logging.Logger) -> Iterator[None]:
     try:
         yield
     except LlamaError as error:
-        log.error("ended: %s", error)
+        # the command itself says it on stderr
+        log.error("ended: %s", error, extra={"only_in_file": True})
         raise
     except Exception:
         log.exception("ended by a defect of LLAMA")
@@ -241,7 +242,9 @@ def log_to(path: Path, level: int = logging.INFO, stderr: int = logging.INFO) ->
     file = logging.handlers.WatchedFileHandler(path, errors="backslashreplace")
     handlers: list[tuple[logging.Handler, int]] = [(file, level)]
     if not is_stderr:
-        handlers.append((logging.StreamHandler(sys.stderr), stderr))
+        shown = logging.StreamHandler(sys.stderr)
+        shown.addFilter(lambda record: not hasattr(record, "only_in_file"))
+        handlers.append((shown, stderr))
     for handler, least in handlers:
         handler.setFormatter(form)
         handler.setLevel(least)

@@ -154,6 +154,8 @@ class Revision:
         archived = archived_alert(self.event_dir, stem)
         if archived is None or order(*archived) < self._order:
             return False
+        if order(*archived) == self._order and self.known is None:
+            return False  # this very alert, archived by a process that was killed before it used it
         return archived[0].skymap is not None or any(self.event_dir.glob(f"{stem}.fits*"))
 
     def _clock(self) -> tuple[str, ...]:
