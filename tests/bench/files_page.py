@@ -273,7 +273,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "trigger_time": "time of the event (UTC)",
             "observation_start": "begin of the window (UTC)",
             "observation_stop": "end of the window (UTC)",
-            "observation_livetime": "only if known: how long the detector observed in the window [s]",
+            "observation_livetime": "only if known: time observed within the window [s]",
             "pval_bayesian": "p-value of this analysis",
             "pval_generic": "null: that of IceCube's other analysis",
             "n_events_coincident": "only if there are p-values: number of neutrinos listed",

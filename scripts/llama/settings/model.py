@@ -109,7 +109,7 @@ class Listen(Block):
     """Port on this machine where monitoring can read /healthz; null opens none."""
     alarm_slack: SlackChannel | None = Field(default=None, examples=["C0123456789"])
     """Slack channel for alarms: when the listener is not well, or the fleet's head cannot look
-    after its droplets, and when that is over. The token comes from SLACK_TOKEN. null disables it."""
+    after its droplets, and when that is over. The token comes from SLACK_TOKEN. null: none."""
 
 
 class Settings(Block):
