@@ -196,18 +196,17 @@ class Soaked(Keeping):
             shutil.copytree(event / "alerts", kept / "alerts")
             for name in ("skymap_info.json", "flags.json"):
                 shutil.copy2(event / name, kept / name)
+            (product,) = (path.name for path in event.glob("significance_*.json"))
             config = Path(directory) / "config.yaml"
             config.write_text(self.config.read_text().replace(str(self.output), str(output)))
             done = subprocess.run(
-                [sys.executable, "-m", "snakemake", f"events/{graceid}/all", "--cores", "2"],
+                # not all: that would publish
+                [sys.executable, "-m", "snakemake", f"events/{graceid}/{product}", "--cores", "2"],
                 env=self.environment(LLAMA_CONFIG=str(config)), cwd=CLONE,
                 capture_output=True, text=True,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
-            return next(
-                json.loads(path.read_bytes())["odds_ratio"]
-                for path in kept.glob("significance_*.json")
-            )
+            return float(json.loads((kept / product).read_bytes())["odds_ratio"])
 
     def events(self) -> list[Path]:
         return sorted(path.parent for path in self.output.glob("current_run/*/skymap_info.json"))
