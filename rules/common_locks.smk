@@ -2,7 +2,7 @@
 
 from llama.alerts.lock import lock_event
 from llama.alerts.tidy import tidy
-from llama.files import LockedError
+from llama.files import LockedError, NoLocksError
 
 # An alert that is just being taken is waited for; another run of Snakemake is not.
 _PATIENCE_S = 5.0
@@ -27,6 +27,8 @@ def lock_or_refuse(directory):
         raise LlamaError(
             f"{directory} is being processed by another run of snakemake; wait until it has ended"
         ) from error
+    except NoLocksError as error:  # that is not one event's trouble
+        sys.exit(f"llama: {error}")
 
 
 def lock_all():

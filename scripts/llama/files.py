@@ -131,10 +131,14 @@ class LockedError(LlamaError):
     """Another process holds the lock."""
 
 
+class NoLocksError(LlamaError):
+    """The file system has no locks."""
+
+
 def try_lock(file: int | IO[Any], *, shared: bool = False) -> bool:
     """Lock an open file, for this process alone or `shared`; False while another one holds it.
 
-    `LlamaError` where the file system has no locks.
+    `NoLocksError` where the file system has no locks.
     """
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -144,7 +148,7 @@ def try_lock(file: int | IO[Any], *, shared: bool = False) -> bool:
         name = getattr(file, "name", file)
         if isinstance(name, int):
             name = os.readlink(f"/proc/self/fd/{name}")
-        raise LlamaError(
+        raise NoLocksError(
             f"cannot lock {name} ({error.strerror}): this file system has no locks; set output_dir "
             "in config.yaml to a directory on another one, or have it mounted with locks "
             "(Lustre: -o flock, NFS: with lockd)"

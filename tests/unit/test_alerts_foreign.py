@@ -47,6 +47,7 @@ def signs_of(content: bytes, alert: Alert) -> list[str]:
         ({"OBJECT": "S190412m"}, 1),
         ({"OBJECT": "S240101ab"}, 0),
         ({"OBJECT": "FULLSKY", "INSTRUME": "V1"}, 0),
+        (OTHER | {"OBJECT": "FULLSKY"}, 2),
     ],
 )
 def test_the_signs(keys: dict[str, str], signs: int) -> None:

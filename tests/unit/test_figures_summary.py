@@ -148,7 +148,7 @@ def test_lists_that_are_provisional_or_empty_say_so():
 def test_what_a_source_has_but_cannot_be_used_is_said():
     bad = "notice x.json of IceCube cannot be used: it has no dec"
     listed = sample.neutrino_list([], complete=False) | {"unusable": [bad]}
-    assert "not complete" in (said := content(neutrinos=listed)["neutrinos"]["text"][0])
+    assert "is incomplete" in (said := content(neutrinos=listed)["neutrinos"]["text"][0])
     assert bad in said
 
 

@@ -108,10 +108,10 @@ def test_nothing_so_far_is_not_nothing():
 def test_how_long_the_detector_observed():
     half = " ".join(draft(neutrinos=sample.neutrino_list(livetime_s=500.0)).split())
     assert "The detector observed during 500 of these 1000 s." in half
-    assert "# The list does not say how long the detector observed" not in half
+    assert "# The neutrino list does not say how long the detector observed" not in half
     unknown = " ".join(draft().split())
     assert "detector observed during" not in unknown
-    assert "# The list does not say how long the detector observed" in unknown
+    assert "# The neutrino list does not say how long the detector observed" in unknown
 
 
 def test_messages_deny_nothing_either_and_say_how_long_was_observed(tmp_path):

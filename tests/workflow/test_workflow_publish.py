@@ -185,7 +185,7 @@ def test_a_withdrawal_reaches_a_destination_that_the_settings_have_lost(
     printed = event.snakemake(TARGET, code=1)
     assert f"its withdrawal has not reached webhook {where} (test)" in printed
     assert f"--withdrawn-by-hand '{where}'" in printed
-    assert f"is not withdrawn: webhook {where}" in event.run("llama", "status")
+    assert f"was retracted but not withdrawn: webhook {where}" in event.run("llama", "status")
     server.faults = {}
     event.snakemake(TARGET)
     assert [post["kind"] for _, post in double.posts] == ["new", "withdrawal"]

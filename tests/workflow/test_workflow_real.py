@@ -77,7 +77,7 @@ def test_s230518h_from_preliminary_to_update(fresh: Workspace, shared_data: Path
 
 def test_g268562_whose_map_has_no_distance(fresh: Workspace, shared_data: Path) -> None:
     skymap = shared_data / "events/G268562/gwemopt_G268562.fits"
-    time = "2017-01-20T12:30:59.350Z"
+    time = "2017-01-04T10:11:58.599Z"  # as its DATE-OBS says: the trigger of GW170104
     content = alert(
         graceid="G268562",
         time=time,

@@ -1,5 +1,6 @@
 """A file system without locks: every command says so in one sentence, and nothing is half done."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -33,7 +34,6 @@ def site(copied: Workspace) -> Workspace:
         (ENOLCK, (*LISTEN, "-F")),
         (ENOSYS, LISTEN),
         (ENOLCK, ("llama", "listen", "status")),
-        (ENOSYS, ("llama", "status")),
         (ENOLCK, ("llama", "audit")),
     ],
 )
@@ -48,6 +48,14 @@ def test_a_command_that_needs_a_lock_says_that_there_are_none(
     assert "output_dir in config.yaml" in printed.splitlines()[-1]
     assert "Traceback" not in printed
     assert _files(site.event) == before
+
+
+def test_status_says_all_that_needs_no_lock(site: Workspace) -> None:
+    printed = site.run(*_NO_FLOCK, ENOSYS, "llama", "status")
+    for part in ("listener", "run"):
+        assert re.search(rf"^{part} +NOT WELL: .*this file system has no locks", printed, re.M)
+    assert re.search(rf"^{GRACEID} .* complete$", printed, re.M)
+    assert "Traceback" not in printed
 
 
 @pytest.mark.parametrize("error", [ENOLCK, ENOSYS, EOPNOTSUPP])

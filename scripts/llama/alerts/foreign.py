@@ -10,6 +10,7 @@ from llama.times import gps_to_iso, iso_to_gps
 # Maps of public alerts and of their parameter estimation are dated within 0.02 s of the alert's
 # event time; candidates this close to each other become one superevent.
 SAME_EVENT_S = 10.0
+_COVERAGE = ("FULLSKY", "PARTIAL")  # what the HEALPix convention has in OBJECT
 _SUPEREVENT = re.compile(r"[MT]?S[0-9]{6}[a-z]+")
 
 
@@ -33,7 +34,7 @@ def foreign_signs(
         signs.append(f"DATE-OBS is {meta['date_obs']}, the event was at {gps_to_iso(gps_time, 3)}")
     name = str(meta.get("object", ""))
     if name != graceid and (signs or _are_superevents(name, graceid)):
-        signs += [f"OBJECT is {name}"] if name else []
+        signs += [f"OBJECT is {name}"] if name not in ("", *_COVERAGE) else []
     detectors = re.findall("[A-Z][0-9]", str(meta.get("instruments", "")))
     if signs and detectors and {*detectors} != {*instruments}:
         signs.append(f"INSTRUME is {','.join(detectors)}, not {','.join(instruments)}")

@@ -100,7 +100,8 @@ def _tell(name: str, part: Callable[[], Part]) -> Part:
     try:
         return part()
     except Exception as error:
-        log.exception("the state of the part %s cannot be read", name)
+        if not isinstance(error, LlamaError):
+            log.exception("the state of the part %s cannot be read", name)
         return False, [f"Its state cannot be read: {clean(sentence(error), 300)}."]
 
 
