@@ -1,8 +1,8 @@
 """Locks: nobody else changes an event or a study while a run of Snakemake looks at it and makes it."""
 
-from llama.alerts.lock import lock_event
-from llama.alerts.tidy import tidy
-from llama.files import LockedError, NoLocksError
+from llama.locks import lock_event
+from llama.running.tidy import tidy
+from llama.locks import LockedError, NoLocksError
 
 # An alert that is just being taken is waited for; another run of Snakemake is not.
 _PATIENCE_S = 5.0

@@ -205,7 +205,7 @@ def simulation_numbers(wildcards):
 
 def study_search(wildcards):
     """Return the model of a study: only what changes its numbers."""
-    from llama.study.background import shard_search
+    from llama.study.injections import shard_search
 
     return checked(shard_search, SEARCH, wildcards.study).as_dict()
 

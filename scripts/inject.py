@@ -5,8 +5,8 @@ from pathlib import Path
 from llama.neutrinos.archive import Archive
 from llama.script import logged
 from llama.stats.parameters import SearchParameters
-from llama.study.background import run_shard, write_shard
 from llama.study.bank import Bank
+from llama.study.injections import run_shard, write_shard
 from llama.study.opening import trigger_p_astro
 from llama.study.pairs import Lists, Pairs
 from llama.study.progress import Progress

@@ -2,16 +2,14 @@
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import io
 import json
 import os
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 from llama.errors import LlamaError
 
@@ -125,44 +123,6 @@ def open_hdf5(path: str | os.PathLike[str]) -> Any:
     import h5py
 
     return h5py.File(path, "r", locking=False)
-
-
-class LockedError(LlamaError):
-    """Another process holds the lock."""
-
-
-class NoLocksError(LlamaError):
-    """The file system has no locks."""
-
-
-def try_lock(file: int | IO[Any], *, shared: bool = False) -> bool:
-    """Lock an open file, for this process alone or `shared`; False while another one holds it.
-
-    `NoLocksError` where the file system has no locks.
-    """
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        name = getattr(file, "name", file)
-        if isinstance(name, int):
-            name = os.readlink(f"/proc/self/fd/{name}")
-        raise NoLocksError(
-            f"cannot lock {name} ({error.strerror}): this file system has no locks; set output_dir "
-            "in config.yaml to a directory on another one, or have it mounted with locks "
-            "(Lustre: -o flock, NFS: with lockd)"
-        ) from error
-    return True
-
-
-def take_lock(file: int | IO[Any], timeout_s: float, refusal: Callable[[], str]) -> None:
-    """Lock an open file for this process alone; `LockedError(refusal())` after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not try_lock(file):
-        if time.monotonic() > deadline:
-            raise LockedError(refusal())
-        time.sleep(0.05)
 
 
 def dump_json(value: Any) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.files import take_lock
+from llama.locks import take_lock
 
 PATIENCE_S = 600.0
 

@@ -26,7 +26,7 @@ def _compiling(keeper: int) -> bool:
     """Tell whether the daemon still compiles ahead, as it does once per version."""
     for child in psutil.Process(keeper).children():
         with contextlib.suppress(psutil.NoSuchProcess):
-            if "llama.alerts.warm" in child.cmdline():
+            if "llama.running.warm" in child.cmdline():
                 return True
     return False
 

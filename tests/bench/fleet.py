@@ -170,7 +170,7 @@ def _submit(fleet: Any) -> str:
 
 def _params(fleet: Any) -> dict[str, Any]:
     from llama.settings import load
-    from llama.study.background import shard_search
+    from llama.study.injections import shard_search
 
     settings = load(fleet.workspace.clone / "config.yaml")
     search = shard_search(settings.search_parameters(), "bns-o4-H1L1").as_dict()

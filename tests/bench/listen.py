@@ -21,7 +21,7 @@ from broker import Broker
 from listening import Site, site, wait_for
 from test_run_service import generated
 
-from llama.alerts.spool import Spool
+from llama.listening.spool import Spool
 
 ALERTS, OTHERS = 90, 1000
 KINDS = ("Preliminary", "Initial", "Update")

@@ -11,8 +11,8 @@ import psutil
 
 from llama.neutrinos.archive import Archive
 from llama.stats.parameters import SearchParameters
-from llama.study.background import run_shard
 from llama.study.bank import Bank, build_bank
+from llama.study.injections import run_shard
 
 SHARD = 1_000
 

@@ -32,8 +32,8 @@ from llama.stats.odds import Neutrinos, Odds, event_odds, prepare_neutrinos
 from llama.stats.overlap import log_vmf_norm
 from llama.stats.parameters import SearchParameters
 from llama.stats.pvalue import p_value
-from llama.study.background import run_shard
 from llama.study.bank import Bank, build_bank
+from llama.study.injections import run_shard
 
 FIGURES = Path(__file__).parents[2] / "docs" / "figures"
 ARCHIVE_SEED, MAPS_SEED, BACKGROUND_SEED, SIGNAL_SEED = 20190425, 20190426, 20261122, 20190427

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 from broker import Broker
 
-from llama.alerts.spool import Entry, Spool
 from llama.files import sha256_bytes
+from llama.listening.spool import Entry, Spool
 from llama.settings.render import config_yaml, defaults
 
 PATIENCE_S = 60

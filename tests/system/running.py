@@ -13,8 +13,8 @@ import yaml
 from broker import Broker
 from listening import Site, wait_for
 
-from llama.alerts.spool import Record, Spool
 from llama.files import write_bytes
+from llama.listening.spool import Record, Spool
 from llama.neutrinos.archive import import_release
 from llama.neutrinos.mock import write_mock_release
 

@@ -24,7 +24,7 @@ from running import CLONE, COMPUTING_S, Keeping
 from simulated import HOUR_S, Clock, Stream
 from test_publish_kafka import heard
 
-from llama.alerts.spool import Spool
+from llama.listening.spool import Spool
 from llama.publish.outbox import Outbox
 
 # for those who receive; a request that hangs costs its client half a minute

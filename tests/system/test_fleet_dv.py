@@ -10,10 +10,10 @@ from conftest import Bash
 from do_double import Cloud
 from standin import StandIns, keygen
 
-from llama.alerts.daemon import only_one
 from llama.files import write_json
 from llama.fleet.hostkeys import fingerprint, fleet_key, host_key_config
 from llama.fleet.launch import Launch, places
+from llama.locks import only_one
 from llama.settings import load
 
 FOREIGN = [{"name": f"llama-{n}", "tags": ["llama"]} for n in range(3)]

@@ -9,8 +9,8 @@ from conftest import TOKEN, Bash, change
 from do_double import Cloud
 from needs import SLURM
 
-from llama.alerts.watch import begin_watch, words_of_fleet
 from llama.cli.main import main
+from llama.running.watch import begin_watch, words_of_fleet
 from llama.settings import load
 
 pytestmark = pytest.mark.needs(*SLURM)

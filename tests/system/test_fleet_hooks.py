@@ -14,11 +14,11 @@ import pytest
 from conftest import TOKEN
 from do_double import Cloud as Double
 
-from llama.alerts.watch import Watch, Watcher, begin_watch, read_watch, words_of_fleet
 from llama.errors import LlamaError
 from llama.fleet.connection import CloudError
 from llama.fleet.hooks import Hooks
 from llama.fleet.token import VARIABLES
+from llama.running.watch import Watch, Watcher, begin_watch, read_watch, words_of_fleet
 from llama.settings import load
 
 NAME, OTHER = "llama-worker-000", "llama-worker-001"

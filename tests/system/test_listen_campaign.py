@@ -10,8 +10,8 @@ from collections import Counter
 
 from listening import fast_directory, site, wait_for
 
-from llama.alerts.spool import Spool
 from llama.files import sha256_bytes
+from llama.listening.spool import Spool
 
 RECORDS = 10_000
 MALFORMED = 500

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from listening import PATIENCE_S, fast_directory, kept, site, wait_for
 
-from llama.alerts.spool import Record, Spool
 from llama.files import sha256_bytes
+from llama.listening.spool import Record, Spool
 
 KILLER = Path(__file__).parent / "killer"
 RECORDS = [b'{"superevent_id": "S1"}', b"<x/>"]
@@ -25,7 +25,7 @@ AT_ONCE = 8  # listeners: forty that start at once take minutes on a slow machin
 TAKE_OVER = """
 import sys
 from pathlib import Path
-from llama.alerts.spool import Spool
+from llama.listening.spool import Spool
 spool = Spool(Path(sys.argv[1]))
 for entry in spool.pending():
     if spool.read(entry) == b"good":

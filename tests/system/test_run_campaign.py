@@ -13,9 +13,9 @@ from pathlib import Path
 from listening import fast_directory
 from test_listen_campaign import MALFORMED, RECORDS, alert, malformed
 
-from llama.alerts.spool import Record, Spool
-from llama.alerts.takeover import take_over
 from llama.event.skymap_info import read_info
+from llama.listening.spool import Record, Spool
+from llama.running.takeover import take_over
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 

@@ -8,9 +8,9 @@ import pytest
 from listening import Site, wait_for
 from test_listen_disk import fill, small_disk
 
-from llama.alerts.daemon import holder
-from llama.alerts.keeper import daemon_lock
-from llama.alerts.spool import Record, Spool
+from llama.listening.spool import Record, Spool
+from llama.locks import holder
+from llama.running.keeper import daemon_lock
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 

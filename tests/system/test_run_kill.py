@@ -14,7 +14,7 @@ from pathlib import Path
 
 from listening import fast_directory
 
-from llama.alerts.spool import Record, Spool
+from llama.listening.spool import Record, Spool
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 

@@ -12,9 +12,9 @@ import psutil
 from listening import wait_for
 from running import COMPUTING_S, keeping
 
-from llama.alerts.takeover import take_over
 from llama.event.skymap_info import read_info
 from llama.files import read_json, write_json
+from llama.running.takeover import take_over
 from llama.sky.mock import mock_skymap, to_fits
 
 GRACEID = "S230518h"

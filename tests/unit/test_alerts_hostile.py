@@ -11,8 +11,8 @@ from typing import Any
 from alert_samples import gwalert_bytes, skymap_fits
 from bombs import bombs, flat
 
-from llama.alerts.spool import Record, Spool
-from llama.alerts.takeover import take_over
+from llama.listening.spool import Record, Spool
+from llama.running.takeover import take_over
 
 
 def alert(number: int, skymap: bytes) -> bytes:

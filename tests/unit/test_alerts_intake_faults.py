@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from alert_samples import UPDATE, gwalert_bytes, skymap_fits, take, tree, voevent
 
-from llama.alerts import lock
+from llama import locks
 from llama.errors import LlamaError
 
 BAD_INPUT: list[dict[str, Any]] = [
@@ -86,7 +86,7 @@ def test_a_full_disk_leaves_no_trace(tmp_path: Path, limit: int, there_before: b
 
 def test_two_writers_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     event = take(tmp_path, gwalert_bytes()).event_dir
-    monkeypatch.setattr(lock, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(locks, "TIMEOUT_S", 0.2)
     handle = os.open(event / ".lock", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     before = tree(tmp_path)

@@ -11,12 +11,12 @@ from alert_samples import RETRACTION, gwalert_bytes, voevent
 from publish_samples import write_result
 from receivers import webhook_server
 
-from llama.alerts.replay import replay
-from llama.alerts.spool import Record, Spool
-from llama.alerts.takeover import Taken, take_over
 from llama.event.flags import read_flags
 from llama.event.skymap_info import read_info
+from llama.listening.replay import replay
+from llama.listening.spool import Record, Spool
 from llama.publish.deliver import publish
+from llama.running.takeover import Taken, take_over
 
 EVENT = "S240101ab"
 WRONG = [

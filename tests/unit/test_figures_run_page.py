@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from page_samples import Page
 
-from llama.alerts.daemon import only_one
-from llama.alerts.health import State, lock_path, state_path
 from llama.cli.main import main
 from llama.figures.run_page import HEADER, run_content, write_run_page
 from llama.files import read_json, write_json
+from llama.listening.health import State, lock_path, state_path
+from llama.locks import only_one
 from llama.settings import from_dict
 from llama.settings.render import defaults
 

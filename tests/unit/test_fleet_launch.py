@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from llama import settings as llama_settings
-from llama.alerts.daemon import only_one
 from llama.errors import LlamaError
 from llama.files import write_json
 from llama.fleet.launch import (
@@ -26,6 +25,7 @@ from llama.fleet.launch import (
     study_of_list,
 )
 from llama.fleet.launch import study_of_artifacts as artifacts_of
+from llama.locks import only_one
 from llama.settings.fleet import Fleet
 from llama.settings.render import defaults
 

@@ -12,16 +12,16 @@ import receivers
 from publish_samples import PUBLIC, make_event, revise
 from publish_sites import SITES, GraceDBSite, Site, SlackSite, WebhookSite
 
-from llama.alerts.choice import Choice
+from llama.audit.publish import audit_messages
 from llama.errors import LlamaError
 from llama.event.flags import DEFAULTS, write_flags
 from llama.event.messages import published_events, standing
 from llama.figures.receipts import outcome, owed_words, sent_words
 from llama.files import read_json, write_json
 from llama.publish import outbox
-from llama.publish.audit import audit_messages
 from llama.publish.deliver import plan, publish, sentence
 from llama.publish.withdraw import note_withdrawal
+from llama.running.choice import Choice
 
 Change = Callable[[Path], None]
 Places = dict[str, str | None]

@@ -11,10 +11,10 @@ from llama.event.significance import search_parameters
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap, to_fits
-from llama.study.background import run_shard
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import KINDS
 from llama.study.efficiency import Found, efficiency
+from llama.study.injections import run_shard
 from llama.study.limit import CONFIDENCE, upper_limit
 from llama.study.sensitivity import SOURCES
 

@@ -18,9 +18,9 @@ from llama.neutrinos.lists import make_list
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky import read_skymap
-from llama.study.background import run_shard, shard_search
 from llama.study.bank import Bank, build_bank, link_banks
 from llama.study.draws import draw_skymaps
+from llama.study.injections import run_shard, shard_search
 from llama.study.opening import injection_number, open_injection, trigger_p_astro
 
 SEARCH = from_dict(defaults(), "defaults").search_parameters()

@@ -15,8 +15,8 @@ from llama.neutrinos.given import PER_SIGMA, read_given
 from llama.sky import read_skymap
 from llama.stats.odds import event_odds
 from llama.stats.parameters import SearchParameters
-from llama.study.background import run_shard
 from llama.study.bank import Bank, build_bank, link_banks
+from llama.study.injections import run_shard
 from llama.study.lists import broken_files
 from llama.study.opening import list_rows as opened_neutrinos
 from llama.study.pairs import Lists, Pairs, pair, write_lists

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from llama.errors import LlamaError
 from llama.event.populations import read_background
-from llama.study.background import DTYPE, write_shard
+from llama.study.injections import DTYPE, write_shard
 from llama.study.populations import collate, write_populations
 
 SETTINGS = {"fb": 10.0}

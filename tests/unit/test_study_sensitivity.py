@@ -12,10 +12,10 @@ from llama.figures.study_page import study_content
 from llama.sky.mock import mock_skymap, to_fits
 from llama.stats.parameters import SearchParameters
 from llama.stats.pvalue import p_value, p_values
-from llama.study.background import run_shard, write_shard
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import KINDS
 from llama.study.efficiency import poisson
+from llama.study.injections import run_shard, write_shard
 from llama.study.sensitivity import compute_sensitivity
 
 PARAMS = SearchParameters(assumed_horizon_mpc=200.0)

@@ -11,7 +11,7 @@ from llama.cli.main import main
 from llama.errors import LlamaError
 from llama.event.populations import read_background
 from llama.files import read_json, sha256_file
-from llama.study.background import DTYPE, write_shard
+from llama.study.injections import DTYPE, write_shard
 from llama.study.plan import PartialError, Plan, check_whole, plan_path, write_plan
 from llama.study.populations import collate, write_populations
 from llama.study.tables import read_table, write_table

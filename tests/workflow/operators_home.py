@@ -28,7 +28,7 @@ from standin import StandIns
 from study_samples import STUDY
 from workspace import GRACEID, NEUTRINOS, REPOSITORY, Workspace, alert, skymap_fits
 
-from llama.alerts.daemon import holder
+from llama.locks import holder
 from llama.neutrinos.mock import write_mock_release
 
 TOKEN = "dop_v1_double0123456789abcdef"  # noqa: S105

@@ -16,7 +16,7 @@ from artifact_samples import write_artifacts
 from study_samples import STUDY, larger
 from workspace import Workspace
 
-from llama.alerts.daemon import holder
+from llama.locks import holder
 
 SECRET = "canary/secret+of/spaces0123456789abcdefg"  # noqa: S105
 

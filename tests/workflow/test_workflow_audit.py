@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from workspace import EVENT, GRACEID, Workspace, alert, assert_described, skymap_fits
 
-from llama.alerts.audit import audit_alerts
-from llama.alerts.spool import Record, Spool
-from llama.alerts.takeover import take_over
-from llama.event.audit import audit_files
+from llama.audit.alerts import audit_alerts
+from llama.audit.event import audit_files
+from llama.listening.spool import Record, Spool
+from llama.running.takeover import take_over
 
 TARGET = f"{EVENT}/all"
 

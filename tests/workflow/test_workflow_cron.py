@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from workspace import EVENT, GRACEID, SUMMARY, Workspace, alert
 
-from llama.alerts.spool import Record, Spool
+from llama.listening.spool import Record, Spool
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from workspace import (
     strict_json,
 )
 
-from llama.event.audit import audit_files
+from llama.audit.event import audit_files
 from llama.event.flags import read_flags, write_flags
 from llama.event.skymap_info import read_info
 from llama.times import gps_to_iso, gps_to_mjd, now_gps

@@ -1,1 +1,1 @@
-"""Alerts of every form: heard, kept, and taken over as events."""
+"""What an alert says, in every form, and how an event takes it."""

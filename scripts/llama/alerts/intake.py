@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from llama.alerts.foreign import foreign_signs
-from llama.alerts.lock import locked_event
 from llama.alerts.record import Alert
 from llama.alerts.revision import INSIDE, IntakeResult, Revision
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
 from llama.event.skymap_info import FILE_NAME, read_info
 from llama.files import write_json
+from llama.locks import locked_event
 
 __all__ = ["IntakeResult", "create_event"]
 

@@ -10,7 +10,7 @@ from llama.cli.common import plural, say
 from llama.cli.parsers import Subparsers, add_command
 
 if TYPE_CHECKING:
-    from llama.event.audit import Finding
+    from llama.audit.event import Finding
 
 log = logging.getLogger("llama.audit")
 
@@ -34,7 +34,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from llama.alerts.audit import Records, audit_records, audit_workflow
+    from llama.audit.alerts import Records, audit_records, audit_workflow
     from llama.settings import load
 
     output_dir = load().output_dir
@@ -74,11 +74,11 @@ def _directories(output_dir: Path, pattern: str | None) -> list[str]:
 
 def _event(output_dir: Path, directory: str) -> "list[Finding] | None":
     """Return what is wrong with one event, None while it is being made."""
-    from llama.alerts.audit import audit_alerts
-    from llama.alerts.lock import is_processed
+    from llama.audit.alerts import audit_alerts
+    from llama.audit.event import Finding, audit_files
+    from llama.audit.publish import audit_messages
     from llama.errors import sentence
-    from llama.event.audit import Finding, audit_files
-    from llama.publish.audit import audit_messages
+    from llama.locks import is_processed
 
     event, before = output_dir / directory, _stamps(output_dir / directory)
     target = f"{directory.replace('current_run/', 'events/', 1)}/all"

@@ -20,7 +20,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _install(options: argparse.Namespace) -> None:
-    from llama.alerts import cron
+    from llama.running import cron
     from llama.settings import load
 
     settings = load()
@@ -32,7 +32,7 @@ def _install(options: argparse.Namespace) -> None:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from llama.alerts import cron
+    from llama.running import cron
 
     line = cron.installed()
     if line is None:
@@ -43,14 +43,14 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> None:
-    from llama.alerts import cron
+    from llama.running import cron
 
     line = cron.remove()
     say("the crontab did not call llama; nothing to remove" if line is None else f"removed: {line}")
 
 
 def _units(options: argparse.Namespace) -> None:
-    from llama.alerts import units
+    from llama.running import units
     from llama.settings import load
 
     paths = units.write_units(options.out, load())

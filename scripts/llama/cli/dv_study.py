@@ -87,8 +87,9 @@ def _start(
     settings: "Settings", launch: "Launch", words: list[str], options: argparse.Namespace
 ) -> None:
     """Start a launch in the background, become it with -F, or end it with -k."""
-    from llama.alerts.daemon import holder, start_in_background
     from llama.fleet.launch import end, places, prepare, run
+    from llama.locks import holder
+    from llama.processes import start_in_background
 
     what, where = " ".join(["llama", *words]), places(settings, launch.study)
     if options.kill:

@@ -22,10 +22,10 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _flags(options: argparse.Namespace) -> None:
-    from llama.alerts.lock import locked
     from llama.errors import LlamaError
     from llama.event.find import find_events
     from llama.event.flags import DEFAULTS, PRESETS, change_flags, parse_changes, read_flags
+    from llama.locks import locked
     from llama.settings import load
 
     if options.flag_presets:

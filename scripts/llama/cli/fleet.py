@@ -105,7 +105,7 @@ def _private_address(crew: "Crew") -> str:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from llama.alerts.watch import REMEDY, read_watch
+    from llama.running.watch import REMEDY, read_watch
 
     head, crew = _open(_token())
     dead = [name for name in ("munged", "slurmctld", "keeper") if not head.pid(name)]
@@ -195,8 +195,8 @@ def print_cost(crew: "Crew") -> None:
 
 
 def _down(options: argparse.Namespace) -> int:
-    from llama.alerts.watch import watch_path
     from llama.fleet.connection import CloudError
+    from llama.running.watch import watch_path
 
     head, crew = _open(_token())
     prefix = crew.worker_prefix

@@ -34,10 +34,11 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _gcn(options: argparse.Namespace) -> None:
-    from llama.alerts.daemon import last_words, log_to, start_in_background, stop
-    from llama.alerts.health import lock_path
-    from llama.alerts.kafka import client_config
-    from llama.alerts.listen import COMMAND, listen
+    from llama.listening.health import lock_path
+    from llama.listening.kafka import client_config
+    from llama.listening.listen import COMMAND, listen
+    from llama.processes import last_words, log_to, start_in_background, stop
+    from llama.running.failing import problems_of_run
     from llama.settings import load
 
     settings = load()
@@ -49,7 +50,7 @@ def _gcn(options: argparse.Namespace) -> None:
     if options.foreground:
         log_to(log)
         with last_words(logging.getLogger("llama.listen")):
-            listen(settings, config, _alarm(settings.listen.alarm_slack))
+            listen(settings, config, _alarm(settings.listen.alarm_slack), problems_of_run)
         return
     servers = options.bootstrap_servers
     words = ["listen", "gcn", "-F", *(["--bootstrap-servers", servers] if servers else [])]
@@ -67,9 +68,9 @@ def _alarm(channel: str | None) -> Callable[[str], None] | None:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from llama.alerts.daemon import holder
-    from llama.alerts.health import examine, lock_path
-    from llama.alerts.spool import Spool
+    from llama.listening.health import examine, lock_path
+    from llama.listening.spool import Spool
+    from llama.locks import holder
     from llama.settings import load
 
     settings = load()
@@ -101,13 +102,13 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _ago(now: float) -> Callable[[float | None], str]:
-    from llama.alerts.health import span
+    from llama.listening.health import span
 
     return lambda unix_s: "never" if unix_s is None else f"{span(now - unix_s)} ago"
 
 
 def _replay(options: argparse.Namespace) -> None:
-    from llama.alerts.replay import replay
+    from llama.listening.replay import replay
     from llama.settings import load
 
     settings = load()

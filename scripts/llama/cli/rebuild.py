@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace) -> int:
     (event,) = events
     if options.at is None:
         return _list(event, options.event)
-    from llama.alerts.rebuild import rebuild
+    from llama.audit.rebuild import rebuild
 
     made = rebuild(output_dir, event, find_manifest(event, options.at), say)
     if made.identical:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from llama.cli.parsers import Subparsers, add_command
 
 if TYPE_CHECKING:
-    from llama.alerts.choice import Choice
+    from llama.running.choice import Choice
     from llama.settings import Settings
 
 _LEVELS = ("debug", "info", "warning", "error", "critical", "none")
@@ -76,9 +76,9 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int | None:
-    from llama.alerts import daemon
-    from llama.alerts.failing import daemon_lock
-    from llama.alerts.keeper import COMMAND
+    from llama import processes
+    from llama.running.failing import daemon_lock
+    from llama.running.keeper import COMMAND
     from llama.settings import load
 
     settings = load()
@@ -87,9 +87,11 @@ def _run(options: argparse.Namespace) -> int | None:
     if options.running:
         return _say_running(settings)
     if options.kill:
-        sys.stderr.write(f"ended {COMMAND} with pid {daemon.stop(lock, COMMAND, _JOBS_S)}\n")
+        sys.stderr.write(f"ended {COMMAND} with pid {processes.stop(lock, COMMAND, _JOBS_S)}\n")
     elif options.kill_now:
-        sys.stderr.write(f"killed {COMMAND} with pid {daemon.kill(lock, COMMAND)} and its jobs\n")
+        sys.stderr.write(
+            f"killed {COMMAND} with pid {processes.kill(lock, COMMAND)} and its jobs\n"
+        )
     elif options.dry_run_dirs:
         for directory in choice.directories(settings.output_dir):
             print(settings.output_dir / directory)
@@ -99,20 +101,21 @@ def _run(options: argparse.Namespace) -> int | None:
 
 
 def _keep(options: argparse.Namespace, settings: "Settings", choice: "Choice") -> int | None:
-    from llama.alerts import daemon
-    from llama.alerts.failing import daemon_lock
-    from llama.alerts.keeper import COMMAND, run_daemon, run_once
+    from llama import processes
+    from llama.locks import holder
+    from llama.running.failing import daemon_lock
+    from llama.running.keeper import COMMAND, run_daemon, run_once
 
     lock = daemon_lock(settings.output_dir)
-    if options.restart and daemon.holder(lock) is not None:
-        daemon.stop(lock, COMMAND, _JOBS_S)
+    if options.restart and holder(lock) is not None:
+        processes.stop(lock, COMMAND, _JOBS_S)
     log = (options.logfile or settings.output_dir / "logs" / "llamad.log").absolute()
     if not (options.foreground or options.runonce):
-        pid = daemon.start_in_background(_words(options, log), lock, COMMAND, log)
+        pid = processes.start_in_background(_words(options, log), lock, COMMAND, log)
         sys.stderr.write(f"keeping events, pid {pid}; log: {log}; end it with {COMMAND} -k\n")
         return None
     level = logging.getLevelName(options.verbosity.upper()) if options.verbosity != "none" else 99
-    daemon.log_to(log, level, logging.WARNING if options.runonce else level)
+    processes.log_to(log, level, logging.WARNING if options.runonce else level)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -122,7 +125,7 @@ def _keep(options: argparse.Namespace, settings: "Settings", choice: "Choice") -
 
         write_run_page(settings)
 
-    with daemon.last_words(logging.getLogger("llama.run")):
+    with processes.last_words(logging.getLogger("llama.run")):
         if options.runonce:
             return 1 if run_once(settings, choice, stop, show) else 0
         run_daemon(settings, choice, stop, show)
@@ -140,9 +143,9 @@ def _words(options: argparse.Namespace, log: Path) -> list[str]:
 
 
 def _choice(options: argparse.Namespace, settings: "Settings") -> "Choice":
-    from llama.alerts.choice import Choice
     from llama.errors import LlamaError
     from llama.event.newest import parse_downselect
+    from llama.running.choice import Choice
 
     count = settings.events.tracked_newest if options.num_updated is None else options.num_updated
     if count < 0:
@@ -160,12 +163,12 @@ def _choice(options: argparse.Namespace, settings: "Settings") -> "Choice":
 
 
 def _say_running(settings: "Settings") -> int:
-    from llama.alerts.daemon import holder
-    from llama.alerts.failing import Failing, daemon_lock, troubles_of_run
-    from llama.alerts.keeper import COMMAND
-    from llama.alerts.spool import Spool
     from llama.cli.common import plural
     from llama.errors import printable
+    from llama.listening.spool import Spool
+    from llama.locks import holder
+    from llama.running.failing import Failing, daemon_lock, troubles_of_run
+    from llama.running.keeper import COMMAND
 
     pid = holder(daemon_lock(settings.output_dir))
     print(f"{COMMAND} is running, pid {pid}" if pid else f"{COMMAND} is not running")

@@ -139,7 +139,7 @@ def run(args: argparse.Namespace) -> None:
 def _create(run_dir: Path, alert: "Alert", **given: Any) -> "IntakeResult":
     """Make the event or its new revision, and wait for the end of a run of Snakemake on it."""
     from llama.alerts.intake import create_event
-    from llama.files import LockedError
+    from llama.locks import LockedError
 
     try:
         return create_event(run_dir, alert, **given, wait_s=_SHORT_WAIT_S)

@@ -11,11 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llama.alerts.daemon import holder
-from llama.alerts.failing import daemon_lock, pass_lock, problems_of_run
-from llama.alerts.health import examine, problems_of_spool, span
-from llama.alerts.spool import Spool
-from llama.alerts.watch import words_of_fleet
 from llama.errors import LlamaError, sentence
 from llama.event.flags import read_flags
 from llama.event.messages import published_events
@@ -27,6 +22,11 @@ from llama.figures.page import write_html
 from llama.figures.receipts import owed_words, sent_words, waiting
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import read_json
+from llama.listening.health import examine, problems_of_spool, span
+from llama.listening.spool import Spool
+from llama.locks import holder
+from llama.running.failing import daemon_lock, pass_lock, problems_of_run
+from llama.running.watch import words_of_fleet
 from llama.settings.model import Settings
 from llama.times import utc_now
 

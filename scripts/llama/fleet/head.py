@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from llama.alerts.watch import begin_watch
 from llama.errors import LlamaError
 from llama.files import write_bytes
 from llama.fleet import slurm
 from llama.fleet.head_files import PATH
 from llama.fleet.hooks import cluster_directory
+from llama.running.watch import begin_watch
 from llama.settings import Settings
 from llama.settings.load import find_config
 

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from llama.alerts.watch import Watcher
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
 from llama.fleet import slurm
@@ -26,6 +25,7 @@ from llama.fleet.names import doubles
 from llama.fleet.records import Droplet
 from llama.fleet.token import find_token
 from llama.publish.alarm import SlackAlarm
+from llama.running.watch import Watcher
 from llama.settings import Settings, load
 
 PATIENCE_S = 120.0
@@ -219,7 +219,7 @@ class Hooks:
 def keep(every_s: float) -> None:
     """Look after the fleet until this process is ended; the settings are read in each round.
 
-    A round that fails, for whatever reason, is written down (see `llama.alerts.watch`), and the
+    A round that fails, for whatever reason, is written down (see `llama.running.watch`), and the
     next one comes.
     """
     settings = load()

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.files import read_json, sha256_bytes, sha256_file, take_lock, write_json
+from llama.files import read_json, sha256_bytes, sha256_file, write_json
 from llama.fleet import slurm
 from llama.fleet.spaces import Spaces, open_place
+from llama.locks import locked_file
 from llama.study.plan import PLAN
 
 JOBS, INPUTS = Path("fleet/jobs"), Path("fleet/inputs.json")
@@ -123,13 +124,11 @@ def _ship(spaces: dict[str, str], named: dict[str, str | list[str]]) -> dict[str
     paths: list[str] = []
     for value in named.values():
         paths += [value] if isinstance(value, str) else value
-    INPUTS.parent.mkdir(parents=True, exist_ok=True)
-    with INPUTS.with_suffix(".lock").open("w") as lock:
-        take_lock(
-            lock,
-            _SHIP_WITHIN_S,
-            lambda: f"another job has been sending its inputs for an hour; see {INPUTS}",
-        )
+    with locked_file(
+        INPUTS.with_suffix(".lock"),
+        _SHIP_WITHIN_S,
+        lambda: f"another job has been sending its inputs for an hour; see {INPUTS}",
+    ):
         known = read_json(INPUTS) if INPUTS.exists() else {}
         found = {}
         for path in paths:

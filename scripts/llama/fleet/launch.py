@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from llama.alerts.daemon import TooSlowError, holder, kill, only_one, stop
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
 from llama.fleet import slurm
 from llama.fleet.head import Head
 from llama.fleet.spaces import Spaces, environment
 from llama.fleet.token import withheld
+from llama.locks import holder, only_one
+from llama.processes import TooSlowError, kill, stop
 from llama.settings import Settings
 from llama.settings.load import find_clone
 from llama.study.tables import STUDY_PATTERN

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llama.errors import LlamaError
-from llama.files import take_lock
 from llama.fleet.records import Account
+from llama.locks import locked_file, take_lock
 from llama.settings.fleet import Fleet as Limits
 
 _DAY_S = 86400.0
@@ -66,16 +66,14 @@ class Ledger:
 
         `LlamaError` when another one is at it for more than `_ALONE_WITHIN_S`.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.with_suffix(".lock").open("w") as lock:
-            take_lock(
-                lock,
-                _ALONE_WITHIN_S,
-                lambda: (
-                    f"another command has been making droplets for {_ALONE_WITHIN_S:.0f} s; "
-                    "try again when it has ended (llama com do -D tells what is there)"
-                ),
-            )
+        with locked_file(
+            self.path.with_suffix(".lock"),
+            _ALONE_WITHIN_S,
+            lambda: (
+                f"another command has been making droplets for {_ALONE_WITHIN_S:.0f} s; "
+                "try again when it has ended (llama com do -D tells what is there)"
+            ),
+        ):
             yield
 
     def record(self, event: str, time: float, **content: Any) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from llama.alerts.daemon import only_one
 from llama.errors import LlamaError
-from llama.fleet.spaces import Spaces, Stored
+from llama.fleet.records import Stored
+from llama.fleet.spaces import Spaces
 from llama.fleet.transfer import Counter, in_threads, is_same
+from llama.locks import only_one
 
 STUDIES = "studies"  # keys of results are their paths in the output directory
 _AT_ONCE = 8

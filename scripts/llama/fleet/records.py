@@ -1,5 +1,7 @@
-"""What the API tells of droplets, images and sizes."""
+"""What the API tells of droplets, images and sizes, and Spaces of objects."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
@@ -120,3 +122,14 @@ def read_size(data: dict[str, Any]) -> Size:
         data["disk"],
         tuple(data["regions"]),
     )
+
+
+class Stored(NamedTuple):
+    """An object: key, size [bytes], date [Unix s], ETag, sha256 or "", and notes put with it."""
+
+    key: str
+    size: int
+    modified: float
+    etag: str
+    sha256: str = ""
+    notes: Mapping[str, str] = MappingProxyType({})

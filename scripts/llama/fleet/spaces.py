@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 from urllib.parse import quote
 
 from llama.errors import LlamaError
-from llama.files import sha256_file, take_lock
+from llama.files import sha256_file
 from llama.fleet import transfer
-from llama.fleet.token import config_home, read_private
+from llama.fleet.records import Stored
+from llama.locks import locked_file
 from llama.s3 import Bucket, Keys, Remedies, is_unknown, make_client, sentences
+from llama.secrets import config_home, read_private
 from llama.settings.fleet import Spaces as SpacesSettings
 
 MARKER = ".llama"  # some programs (Snakemake's storage plugin) delete a bucket with its last object
@@ -29,17 +30,6 @@ _REMEDIES = Remedies(
     "see docs/fleet.md, Spaces",
     "check spaces.endpoint_url and the network",
 )
-
-
-class Stored(NamedTuple):
-    """An object: key, size [bytes], date [Unix s], ETag, sha256 or "", and notes put with it."""
-
-    key: str
-    size: int
-    modified: float
-    etag: str
-    sha256: str = ""
-    notes: Mapping[str, str] = MappingProxyType({})
 
 
 class Spaces:
@@ -182,13 +172,11 @@ class Spaces:
         path = directory / Path(key).name
         if path.exists():
             return path
-        directory.mkdir(parents=True, exist_ok=True)
-        with (directory / ".lock").open("w") as lock:
-            take_lock(
-                lock,
-                _FETCH_WITHIN_S,
-                lambda: f"another job has been fetching {path} for an hour; see what it does",
-            )
+        with locked_file(
+            directory / ".lock",
+            _FETCH_WITHIN_S,
+            lambda: f"another job has been fetching {path} for an hour; see what it does",
+        ):
             if not path.exists():
                 found = self.find(key)
                 if found is None:

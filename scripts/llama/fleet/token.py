@@ -4,40 +4,19 @@ import base64
 import contextlib
 import os
 import re
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from llama.errors import LlamaError
+from llama.secrets import config_home, read_private
 
 VARIABLES = ("DIGITALOCEAN", "DIGITALOCEAN_ACCESS_TOKEN")
 _TOKEN = re.compile(r"[!-~]{8,512}")
 
 
-def config_home() -> Path:
-    """Return where secrets are looked for: `$XDG_CONFIG_HOME/llama`, else `~/.config/llama`."""
-    given = Path(os.environ.get("XDG_CONFIG_HOME", ""))
-    return (given if given.is_absolute() else Path.home() / ".config") / "llama"
-
-
 def token_file() -> Path:
     """Return where the token is looked for when it is not in the environment."""
     return config_home() / "digitalocean-token"
-
-
-def read_private(path: Path, what: str) -> str:
-    """Return the first 4096 characters of a file that holds a secret, `what`.
-
-    `LlamaError` when others may read or write it; `OSError` when we cannot.
-    """
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        about = os.fstat(stream.fileno())
-        if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
-            raise LlamaError(
-                f"others may read or write {path}, which holds {what}; "
-                f"make it yours with chmod 600 {path}, and replace what may be known"
-            )
-        return stream.read(4096)
 
 
 def find_token(path: Path | None = None) -> str:

@@ -9,14 +9,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llama.errors import LlamaError
 from llama.files import sha256_file
+from llama.fleet.records import Stored
 from llama.s3 import Bucket
-
-if TYPE_CHECKING:
-    from llama.fleet.spaces import Stored
 
 PART = 16 << 20  # bytes; S3 takes 10,000 parts, and none but the last below 5 MiB
 _MOST_PARTS = 10_000
@@ -75,7 +73,7 @@ def send(
     bucket.ask("complete_multipart_upload", **place, MultipartUpload={"Parts": parts})
 
 
-def receive(bucket: Bucket, stored: "Stored", target: Path, progress: Progress) -> None:
+def receive(bucket: Bucket, stored: Stored, target: Path, progress: Progress) -> None:
     """Download an object beside `target`, check it, and give it that name."""
     version = hashlib.sha256(stored.etag.encode()).hexdigest()[:12]
     partial = target.with_name(f".{target.name}.{version}.part")
@@ -108,7 +106,7 @@ def receive(bucket: Bucket, stored: "Stored", target: Path, progress: Progress) 
         ) from error
 
 
-def is_same(path: Path, stored: "Stored") -> bool | None:
+def is_same(path: Path, stored: Stored) -> bool | None:
     """Return whether a file is the object; None when the store knows no more than an equal size."""
     if path.stat().st_size != stored.size:
         return False
@@ -144,7 +142,7 @@ class Counter:
             self._show(self._done)
 
 
-def _append(bucket: Bucket, stored: "Stored", stream: Any, start: int, progress: Progress) -> int:
+def _append(bucket: Bucket, stored: Stored, stream: Any, start: int, progress: Progress) -> int:
     """Append the next part of an object to `stream`, and return its size."""
     from botocore.exceptions import ClientError
 

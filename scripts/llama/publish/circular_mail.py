@@ -14,11 +14,12 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
 
-from llama.alerts.kafka import is_loopback, secret
 from llama.errors import LlamaError
 from llama.publish.circular import subject_is_accepted
 from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
+from llama.secrets import secret
+from llama.settings.places import is_loopback
 
 TIMEOUT_S = 30.0
 FILE_NAME = "gcn_circular.txt"

@@ -5,12 +5,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from llama.alerts.kafka import secret
 from llama.errors import LlamaError
 from llama.event.names import significance_name
 from llama.files import dump_json
 from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
+from llama.secrets import secret
 
 TAGS = ("em_follow",)
 _MAX_BYTES = 50_000_000

@@ -5,14 +5,15 @@ import os
 import time
 from typing import Any
 
-from llama.alerts.kafka import client_config, client_log, is_loopback, redacted
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json
+from llama.listening.kafka import client_config, client_log, redacted
 from llama.publish.notice import build_notice
 from llama.publish.notice_check import check_notice
 from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
 from llama.settings.model import Listen
+from llama.settings.places import is_loopback
 
 TIMEOUT_S = 30.0
 HEADER = "llama-key"

@@ -20,10 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from llama.alerts.lock import locked
 from llama.errors import LlamaError
 from llama.event import messages
 from llama.files import dump_json, sha256_bytes, write_bytes
+from llama.locks import locked
 from llama.settings.places import place
 
 # After so long [s] a message that the remote does not have will not come any more: longer than any

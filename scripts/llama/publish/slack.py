@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llama.alerts.kafka import is_loopback, secret
 from llama.errors import LlamaError
 from llama.files import dump_json, sha256_file
 from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
+from llama.secrets import secret
+from llama.settings.places import is_loopback
 
 TIMEOUT_S = 30
 FIGURES = ("coinc_skymap_lvc-i3.png", "coinc_scatter_lvc-i3.png")

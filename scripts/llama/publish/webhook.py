@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from llama.alerts.kafka import secret
 from llama.errors import LlamaError
 from llama.files import dump_json
 from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
+from llama.secrets import secret
 
 
 def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:

@@ -11,10 +11,10 @@ import numpy as np
 from llama.errors import LlamaError
 from llama.event.significance import search_parameters
 from llama.neutrinos.archive import Archive
-from llama.study.background import run_shard
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import KINDS
 from llama.study.efficiency import Found, efficiency_curve, energy_at, energy_grid
+from llama.study.injections import run_shard
 from llama.study.sensitivity import SOURCES
 
 CONFIDENCE = 0.9

@@ -9,7 +9,7 @@ import numpy as np
 
 from llama.errors import LlamaError
 from llama.files import sha256_bytes, write_bytes, write_json
-from llama.study.injections import Z_MAX, Population, document_bytes, population
+from llama.study.binaries import Z_MAX, Population, document_bytes, population
 from llama.study.simulate import beside, run_tool
 
 _MASS_STEPS = 14

@@ -18,8 +18,8 @@ from llama.files import dump_json, sha256_bytes, write_bytes
 from llama.neutrinos.archive import Archive
 from llama.sky import SkyTiles, read_skymap
 from llama.study.artifacts import Artifacts
-from llama.study.background import draw_neutrinos, shard_search
 from llama.study.draws import KINDS, draw_skymaps
+from llama.study.injections import draw_neutrinos, shard_search
 from llama.study.pairs import Pairs
 from llama.study.signal import directions
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps

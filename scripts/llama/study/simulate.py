@@ -21,7 +21,7 @@ import numpy as np
 from llama.errors import LlamaError
 from llama.event.provenance import provenance
 from llama.files import atomic_path, read_json, write_json
-from llama.study.injections import (
+from llama.study.binaries import (
     Population,
     draw_injections,
     population,

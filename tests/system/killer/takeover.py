@@ -14,8 +14,8 @@ from pathlib import Path
 
 import gcn_kafka  # noqa: F401 for the children
 
-from llama.alerts.spool import Spool
-from llama.alerts.takeover import take_over
+from llama.listening.spool import Spool
+from llama.running.takeover import take_over
 
 
 def child(output, **variables):

@@ -1,0 +1,1 @@
+"""Whether everything is there, unchanged, and can be made again."""

@@ -1,0 +1,159 @@
+"""What `llama run` cannot do: events that fail, and everything else that is wrong at present.
+
+In files below `runner/`: whoever keeps the events next, status and alarm know it too.
+"""
+
+import contextlib
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llama.errors import LlamaError, printable, sentence
+from llama.files import read_json, write_json
+from llama.locks import killed
+
+_FIRST_S = 60.0
+_MOST_S = 3600.0
+_MOST_LETTERS = 500
+_MOST_KEPT = 100
+
+
+def daemon_lock(output_dir: Path) -> Path:
+    """Return the file whose lock the daemon holds."""
+    return output_dir / "runner" / "daemon.lock"
+
+
+def pass_lock(output_dir: Path) -> Path:
+    """Return the file whose lock everybody holds who takes over and makes."""
+    return output_dir / "runner" / "lock"
+
+
+class Failing:
+    """The events that fail: why, and when they are tried again.
+
+    After each failure in a row the wait is twice as long, from a minute to an hour; a new revision
+    is tried at once.
+    """
+
+    def __init__(self, output_dir: Path) -> None:
+        self._path = output_dir / "runner" / "failing.json"
+        self.events = {
+            directory: line for directory, line in _read(self._path).items() if _is_line(line)
+        }
+
+    def waits(self, directory: str) -> bool:
+        """Tell whether it is too early to try an event again."""
+        wait_s = self.events.get(directory, {}).get("next_try", 0.0) - time.time()
+        # a minute's tick may come a little early, and a clock may be put back
+        return bool(5 < wait_s <= _MOST_S)
+
+    def add(self, directory: str, reason: str) -> None:
+        """Remember that an event failed."""
+        times = self.events.get(directory, {}).get("times", 0) + 1
+        wait_s = min(_FIRST_S * 2 ** min(times - 1, 10), _MOST_S)
+        line = {"reason": printable(reason, _MOST_LETTERS), "times": times}
+        self.events[directory] = line | {"next_try": time.time() + wait_s}
+        _write(self._path, self.events)
+
+    def remove(self, directory: str) -> None:
+        """Forget an event that is as it should be, or new."""
+        if self.events.pop(directory, None):
+            _write(self._path, self.events)
+
+
+class Troubles:
+    """What else is wrong: by what it is about (a record, a step of the pass), a sentence.
+
+    `now` is what this process has met; `settle` puts it into the file, where until then is what an
+    earlier one met, `earlier`.
+    """
+
+    def __init__(self, output_dir: Path) -> None:
+        self._path = output_dir / "runner" / "troubles.json"
+        self.now: dict[str, str] = {}
+        self.earlier = {about: str(reason) for about, reason in _read(self._path).items()}
+
+    def add(self, about: str, reason: str) -> bool:
+        """Remember what is wrong, and tell whether that is new."""
+        reason = printable(reason, _MOST_LETTERS)
+        is_new = self.now.get(about) != reason
+        self.now[about] = reason
+        return is_new
+
+    def remove(self, about: str) -> None:
+        """Forget what is over."""
+        self.now.pop(about, None)
+
+    def settle(self) -> None:
+        """Write what is wrong now, the first of it, and only that; nothing if it is there."""
+        first = dict(itertools.islice(self.now.items(), _MOST_KEPT))
+        if first != self.earlier:
+            self.earlier = first
+            _write(self._path, first)
+
+
+@contextlib.contextmanager
+def ending(output_dir: Path, command: str) -> Iterator[None]:
+    """If an exception ends `command`, have status and alarm say why."""
+    try:
+        yield
+    except Exception as error:
+        troubles = Troubles(output_dir)
+        troubles.now |= troubles.earlier
+        troubles.add(command, f"ended with an error: {sentence(error)}")
+        troubles.settle()
+        raise
+
+
+def problems_of_run(output_dir: Path) -> list[str]:
+    """Return a sentence for each event that fails and for whatever else is wrong at present."""
+    events = sorted(Failing(output_dir).events.items())
+    failing = [f"{printable(directory)} fails: {line['reason']}" for directory, line in events]
+    return [*failing, *troubles_of_run(output_dir)]
+
+
+def troubles_of_run(output_dir: Path) -> list[str]:
+    """Return a sentence for whatever is wrong with `llama run` besides events that fail."""
+    runner = output_dir / "runner"
+    odd = [path.name for path in (runner / "failing.json", runner / "troubles.json") if _odd(path)]
+    dead = {killed(daemon_lock(output_dir)), killed(pass_lock(output_dir))}
+    troubles = _read(runner / "troubles.json")
+    return [
+        *(f"runner/{name} cannot be read; remove it, llama run makes it again" for name in odd),
+        *(
+            f"llama run (pid {pid}) was killed or crashed; start it again; logs/llamad.log ends "
+            "with what it did last"
+            for pid in sorted(filter(None, dead))
+        ),
+        *(f"{printable(about, 200)}: {printable(troubles[about], 500)}" for about in troubles),
+    ]
+
+
+def _is_line(line: Any) -> bool:
+    return (
+        isinstance(line, dict)
+        and isinstance(line.get("reason"), str)
+        and isinstance(line.get("times"), int)
+        and isinstance(line.get("next_try"), int | float)
+    )
+
+
+def _odd(path: Path) -> bool:
+    """Tell whether a file is there that was not written here, or was changed."""
+    lines = _read(path).values()
+    valid = all(isinstance(line, str) or _is_line(line) for line in lines)
+    return path.exists() and not (lines and valid) and path.read_bytes().strip() != b"{}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(read_json(path))
+    except (LlamaError, TypeError, ValueError):
+        return {}
+
+
+def _write(path: Path, content: Any) -> None:
+    with contextlib.suppress(LlamaError):  # a full disk: then only we know
+        write_json(path, content)

@@ -1,0 +1,66 @@
+"""`python -m llama.running.warm`: compiles the statistic once, so that no alert has to wait for it.
+
+Compiled code is kept (llama.stats.compiled) until the sources change; then it takes some ten
+seconds, which the daemon spends when it starts, in a process of its own with low priority.
+"""
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from llama.settings import Settings, load
+
+log = logging.getLogger("llama.run")
+
+
+@contextlib.contextmanager
+def compiling_ahead() -> Iterator[None]:
+    """Compile the statistic in the background; without neutrino archive that fails, in silence."""
+    silent = subprocess.DEVNULL
+    command = [sys.executable, "-m", "llama.running.warm"]
+    process = None
+    try:
+        process = subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent)
+    except OSError as error:  # the first alert takes some seconds longer
+        log.warning("the statistic is not compiled ahead: %s", error)
+    try:
+        yield
+    finally:
+        if process:
+            process.terminate()
+            process.wait()
+
+
+def main() -> None:
+    """Compute the significance of a made-up event with the settings in force; write nothing."""
+    os.nice(19)
+    compute(load())
+
+
+def compute(settings: Settings) -> dict[str, Any]:
+    """Return the significance of a made-up event with two neutrinos."""
+    from llama.event.significance import compute_significance
+    from llama.neutrinos.response import Response
+    from llama.sky.mock import mock_skymap
+
+    archive = settings.output_dir / "archive" / settings.neutrinos.archive
+    info = {"graceid": "MS230601a", "gps_time": 1.4e9, "instruments": ["H1", "L1"], "far": 1e-9}
+    neutrino = {"ra": 40.0, "dec": 20.0, "sigma": 0.5, "energy": 1e4}
+    events = [neutrino | {"gps": 1.4e9 + dt, "id": str(dt), "dt": dt} for dt in (1.0, 2.0)]
+    return compute_significance(
+        mock_skymap(40.0, 20.0, (4.0, 2.0), (100.0, 20.0)),
+        info,
+        {"population": "bns", "p_astro": 0.9},
+        {"events": events},
+        Response.load(archive / "response.hdf5"),
+        settings.search_parameters(),
+        {"class": "bns-o4-H1L1", "reason": "made up"},
+    )
+
+
+if __name__ == "__main__":
+    main()
