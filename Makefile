@@ -18,16 +18,19 @@ UV := $(BIN)/uv pip install --quiet --no-cache $(WHEELS),llama-multimessenger
 # What tests and benchmarks need beyond Python: installed as root on Debian, else named.
 NEEDS := @$(BIN)/python tests/needs.py
 
-.PHONY: help demo test lint format bench peers fuzz soak oldest
+.PHONY: help demo check test lint format bench peers fuzz soak oldest
 help: ## what there is (this list)
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 demo: $(BIN)/.installed ## one mock event from alert to summary page, with a small background
 	@$(ACTIVE) llama demo
 
-test: $(BIN)/.installed ## all tests
+check: lint ## the linters and the quick unit tests, in two minutes; before every commit
+	@$(ACTIVE) pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit
+
+test: $(BIN)/.installed ## all tests; only="-m fleet" runs a part
 	$(NEEDS)
-	@$(ACTIVE) pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+	@$(ACTIVE) pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(only)
 
 lint: $(BIN)/.installed ## form, types, layers, workflow
 	@$(ACTIVE) ruff format --check .

@@ -55,9 +55,53 @@ def shared_data() -> Path:
     return _SHARED_DATA
 
 
+# files that take longest, first by first: nothing is left to do when the others end
+_LONGEST = (
+    "tests/system/test_fleet_cluster.py",
+    "tests/system/test_soak.py",
+    "tests/workflow/test_docs.py",
+    "tests/workflow/test_canary.py",
+    "tests/workflow/test_workflow_outdated.py",
+    "tests/workflow/test_workflow_publish.py",
+    "tests/workflow/test_study.py",
+    "tests/workflow/test_study_changes.py",
+    "tests/workflow/test_simulate.py",
+    "tests/workflow/test_fleet_without_root.py",
+    "tests/system/test_run_service.py",
+    "tests/workflow/test_artifacts.py",
+)
+# which tests have a mark: the beginning of their files' names; what is not here is quick
+_MARKS = {
+    "slow": ("tests/workflow/", "tests/system/", "tests/fuzz/"),
+    "fleet": (
+        *("tests/system/test_fleet_", "tests/system/test_spaces", "tests/system/test_do_"),
+        *("tests/unit/test_fleet_", "tests/workflow/test_fleet_"),
+    ),
+    "docs": (
+        "tests/workflow/test_docs.py",
+        "tests/unit/test_house_",
+        "tests/system/test_fleet_guide",
+    ),
+    "soak": ("tests/system/test_soak.py",),
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the short files last: no worker ends with a long one while the others have nothing."""
-    items.sort(key=lambda item: item.nodeid.startswith("tests/unit/"))
+    """Mark tests by place; the longest files come first and those of the unit tests last.
+
+    So no worker ends with a long file while the others have nothing.
+    """
+    for item in items:
+        for mark, begins in _MARKS.items():
+            if item.nodeid.startswith(begins):
+                item.add_marker(mark)
+    items.sort(key=lambda item: _rank(item.nodeid.partition("::")[0]))
+
+
+def _rank(file: str) -> int:
+    if file in _LONGEST:
+        return _LONGEST.index(file)
+    return len(_LONGEST) + file.startswith("tests/unit/")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
