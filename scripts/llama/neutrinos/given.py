@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.files import first_sign
 from llama.neutrinos.columns import json_rows, read_table
 from llama.times import gps_to_mjd, mjd_to_gps
 
@@ -52,7 +53,7 @@ def read_given(content: bytes, name: str, event_gps: float | None = None) -> lis
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise LlamaError(f"{name} is not UTF-8 text; {_FORMS}") from error
-    rows = _read_json(text, name) if text.lstrip()[:1] in ("[", "{") else _read_csv(text, name)
+    rows = _read_json(text, name) if first_sign(content) in (b"[", b"{") else _read_csv(text, name)
     return check_rows(rows, name, event_gps)
 
 
