@@ -186,9 +186,10 @@ def _result(
         )
     result = (
         f"{found}The overall p-value of the Bayesian search is {p_value_text(p_value)}. It states "
-        "how often the atmospheric background alone gives a coincidence at least as convincing for a map of this kind; it is not "
-        "corrected for trials over several gravitational-wave candidates. The false-alarm rate "
-        "of the coincidence is the p-value times the rate of such candidates."
+        "how often the atmospheric background alone gives a coincidence at least as "
+        "convincing for a map of this kind; it is not corrected for trials over several "
+        "gravitational-wave candidates. The false-alarm rate of the coincidence is the p-value "
+        "times the rate of such candidates."
     )
     if not listed:
         return [_wrap(result)]
