@@ -25,6 +25,7 @@ from llama.settings.render import defaults
 from llama.sky import read_skymap
 from llama.sky.mock import mock_skymap
 from llama.stats.parameters import YEAR_S
+from llama.times import gps_to_mjd
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,8 @@ def test_the_smallest_error_is_that_of_the_settings(skymap, response, search):
     """Lists keep what was published; only the statistic raises it."""
 
     def odds(sigma, floor_deg):
-        given = read_given(json.dumps([neutrino(sigma=sigma) | {"gps": None}]).encode(), "nu")
+        time = {"gps": GPS + 30.0, "mjd": float(gps_to_mjd(GPS + 30.0))}
+        given = read_given(json.dumps([neutrino(sigma=sigma) | time]).encode(), "nu")
         made = make_list(INFO["graceid"], GPS, now_gps=GPS + 1e6, given=given)
         assert [event["sigma"] for event in made["events"]] == [sigma]
         values = search | {"sigma_floor_deg": floor_deg}
