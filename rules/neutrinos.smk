@@ -18,7 +18,7 @@ rule list_neutrinos:
         blinded=of(EVENTS.flag, name="BLINDED_NEUTRINOS"),
         online=of(NEUTRINOS.may_ask),
         rate_hz=SEARCH["ratebgnu"],
-        half_width_s=NEUTRINOS.half_width_s,
+        window_s=list(NEUTRINOS.window),
         archive=NEUTRINOS.archive,
         sources=SETTINGS.neutrinos.source,
         code=code("list_neutrinos"),

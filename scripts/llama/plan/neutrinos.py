@@ -9,6 +9,7 @@ from llama.neutrinos.lists import window_state
 from llama.neutrinos.sources import Source, open_sources, state_of
 from llama.plan.events import Events
 from llama.settings import Settings
+from llama.stats.window import search_window
 from llama.times import now_gps
 
 
@@ -18,9 +19,7 @@ class Neutrinos:
     def __init__(self, settings: Settings, events: Events) -> None:
         self._settings, self._events = settings, events
         self.archive = f"archive/{settings.neutrinos.archive}"
-        search = settings.search
-        # a neutrino that comes last from a source whose wave came first, and the other way round
-        self.half_width_s = search.tnuplus - search.tgwminus
+        self.window = search_window(settings.search_parameters())
         self._states: dict[str, object] = {}
 
     @cached_property
@@ -52,7 +51,7 @@ class Neutrinos:
     def window_version(self, event: str) -> list[object]:
         """Return what outdates the list: the window has closed, or its sources have other data."""
         gps = self._events.info(event)["gps_time"]
-        return [window_state(gps, now_gps(), self.half_width_s), self._source_state(event)]
+        return [window_state(gps, now_gps(), self.window), self._source_state(event)]
 
     def _source_state(self, event: str) -> object:
         """Return what changes when an event's sources have something else for it; asked once."""
@@ -62,6 +61,6 @@ class Neutrinos:
         if info["graceid"].startswith("M"):
             return self._archive_identity
         if event not in self._states:
-            start, stop = (info["gps_time"] + sign * self.half_width_s for sign in (-1, 1))
+            start, stop = (info["gps_time"] + end_s for end_s in self.window)
             self._states[event] = state_of(self._sources, start, stop, self.may_ask(event))
         return self._states[event]
