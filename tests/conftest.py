@@ -7,12 +7,13 @@ import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import hypothesis
+import proofs
 import pytest
 from needs import require
 
@@ -121,10 +122,31 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.line("python3 tests/needs.py names, and as root on Debian installs, packages")
 
 
+@pytest.fixture
+def proven(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Callable[..., None]:
+    """Say what a proof has found: proven(seed, size of the whole, name=number, ...)."""
+
+    def say(seed: int | list[int], whole: int, **found: float) -> None:
+        about = {"seed": seed, "size": whole}
+        if proofs.WHOLE:
+            record_property("proof", about | found)
+        else:
+            proofs.check(request.node.nodeid, about)
+
+    return say
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run of CI that has left anything out."""
+    """Keep what whole proofs have found; fail a run of CI that has left anything out."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if proofs.WHOLE and reporter:
+        passed = reporter.stats.get("passed", [])
+        proofs.keep(
+            (r.nodeid, dict(r.user_properties)["proof"]) for r in passed if r.user_properties
+        )
     if os.environ.get("CI") and session.exitstatus == 0 and any(_reasons(reporter)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
