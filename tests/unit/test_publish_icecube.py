@@ -141,7 +141,7 @@ def test_killed_at_every_step_the_file_is_there_once_and_whole(
         assert send(event, drop).status == "sent"
         assert len(list(drop.iterdir())) == number + 1
         content = (event / "significance_lvc-i3.json").read_bytes()
-        assert (drop / Path(send(event, drop)["remote_id"])).read_bytes() == content
+        assert (drop / Path(send(event, drop).remote_id)).read_bytes() == content
 
 
 def test_a_directory_that_is_not_mounted_is_named(drop: Path, tmp_path: Path) -> None:

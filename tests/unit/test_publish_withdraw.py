@@ -139,7 +139,7 @@ def test_each_place_that_has_it_is_reached_and_each_in_its_own_words(
     assert len(standing(event)) == 2
     moved: Places = {"real": f"{url}/new", "test": None}
     write_flags(event, PUBLIC)
-    assert send(event, site, moved)["destination"] == f"{url}/new"
+    assert send(event, site, moved).destination == f"{url}/new"
     revise_alone(event)
     assert [p.kind for p in plan(event, "webhook", GONE)] == ["withdrawal"] * 3
     receipt = send(event, site, GONE)
