@@ -6,7 +6,6 @@ from llama.event.latency import published_at
 from llama.event.names import (
     BURSTS_NAME,
     check_graceid,
-    has_skymap,
     products,
     run_name,
     significance_name,
@@ -67,7 +66,7 @@ def tracked_products(wildcards):
             lock_or_refuse(event)
             read_flags(SETTINGS.output_dir / event)
             info = read_info(SETTINGS.output_dir / event)
-            if not (has_skymap(info) or info["retracted"]):
+            if not (info.has_skymap or info.retracted):
                 continue
             find_bursts(event)
         except LlamaError as error:
@@ -136,12 +135,12 @@ def event_skymap(wildcards):
 def event_alert(wildcards):
     """Return the archived alerts that an event's data come from."""
     info = event_info(wildcards.event)
-    return [f"{wildcards.event}/{name}" for name in {info["event_alert_file"]} if name]
+    return [f"{wildcards.event}/{name}" for name in {info.event_alert_file} if name]
 
 
 def event_map_source(wildcards):
     info = event_info(wildcards.event)
-    return f"{wildcards.event}/{info['skymap_file'] or info['skymap_alert_file'] or info['alert_file']}"
+    return f"{wildcards.event}/{info.skymap_source or info.alert_file}"
 
 
 def event_keys(*keys):
@@ -151,7 +150,7 @@ def event_keys(*keys):
     """
 
     def values(wildcards):
-        return [event_info(wildcards.event)[key] for key in keys]
+        return [getattr(event_info(wildcards.event), key) for key in keys]
 
     return values
 
@@ -204,7 +203,7 @@ def archive_identity():
 
 
 def given_neutrinos(wildcards):
-    name = event_info(wildcards.event)["neutrino_file"]
+    name = event_info(wildcards.event).neutrino_file
     return [f"{wildcards.event}/{name}"] if name else []
 
 
@@ -220,8 +219,8 @@ def event_response(wildcards):
 def background_versions(wildcards):
     """Return what changes when a background that may serve the event does."""
     info = event_info(wildcards.event)
-    run = SETTINGS.background.run or run_name(info["gps_time"])
-    detectors = "".join(sorted(info["instruments"]))
+    run = SETTINGS.background.run or run_name(info.gps_time)
+    detectors = "".join(sorted(info.instruments))
     return checked(
         class_versions, SETTINGS.output_dir / POPULATIONS, f"-{run}-{detectors}"
     )

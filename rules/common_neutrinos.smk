@@ -28,11 +28,11 @@ _SOURCE_STATES = {}
 def source_state(wildcards):
     """Return what changes when an event's sources have something else for it; asked once."""
     info = event_info(wildcards.event)
-    if info["neutrino_file"]:
-        return info["neutrino_file"]
-    if info["graceid"].startswith("M"):
+    if info.neutrino_file:
+        return info.neutrino_file
+    if info.graceid.startswith("M"):
         return archive_identity()
-    start, stop = (info["gps_time"] + sign * HALF_WIDTH_S for sign in (-1, 1))
+    start, stop = (info.gps_time + sign * HALF_WIDTH_S for sign in (-1, 1))
     if wildcards.event not in _SOURCE_STATES:
         _SOURCE_STATES[wildcards.event] = checked(
             state_of, neutrino_sources(), start, stop, may_ask(wildcards)
@@ -42,6 +42,6 @@ def source_state(wildcards):
 
 def window_version(wildcards):
     """Return what outdates the list: the window has closed, or its sources have other data."""
-    gps = event_info(wildcards.event)["gps_time"]
+    gps = event_info(wildcards.event).gps_time
     state = window_state(gps, now_gps(), HALF_WIDTH_S)
     return [state, source_state(wildcards)]

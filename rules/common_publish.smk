@@ -20,10 +20,10 @@ def receipts(directory):
     return [
         f"{directory}/receipts/{channel}.json"
         for channel in CHANNELS
-        if (info["retracted"] and any((box / channel).is_dir() for box in outboxes))
+        if (info.retracted and any((box / channel).is_dir() for box in outboxes))
         or (
             any(destinations(SETTINGS, channel).values())
-            and (has_skymap(info) or not info["retracted"])
+            and (info.has_skymap or not info.retracted)
         )
     ]
 
@@ -32,7 +32,7 @@ def published_products(wildcards):
     """Return what a receipt is made from; a withdrawal waits for nothing but the alert."""
     info = event_info(wildcards.event)
     names = ["skymap_info.json"]
-    if not info["retracted"]:
+    if not info.retracted:
         names += ["icecube_neutrino_list.json", significance_name(info)]
         names += {"slack": FIGURES, "gcn": ["gcn_notice.json"]}.get(
             wildcards.channel, []

@@ -62,7 +62,7 @@ def standing(event_dir: Path, channel: str = "*") -> list[dict[str, Any]]:
 
 def owed(event_dir: Path) -> list[dict[str, Any]]:
     """Return what stands of a retracted event; nothing of other events."""
-    return standing(event_dir) if read_info(event_dir)["retracted"] else []
+    return standing(event_dir) if read_info(event_dir).retracted else []
 
 
 def published_events(run_dir: Path) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.skymap_info import EventInfo, info_used
 from llama.figures import text
 from llama.figures.text import clean, finite, number
 
@@ -34,7 +35,7 @@ def explain(significance: Record, distances: Record, neutrinos: Record) -> dict[
             "run snakemake for this event again"
         )
     events = neutrinos.get("events") or []
-    info = (significance.get("inputs") or {}).get("gw_skymap_info") or {}
+    info = info_used(significance)
     why = significance["explanation"]
     if not why:
         return {"summary": [_nothing(significance, events, info)], "factors": []}
@@ -124,7 +125,7 @@ def _summary(
     return sentences
 
 
-def _nothing(significance: Record, events: Sequence[Record], info: Record) -> str:
+def _nothing(significance: Record, events: Sequence[Record], info: EventInfo) -> str:
     near = [event for event in events if text.in_window(event, info)]
     if not events:
         why = "the list holds no neutrino"

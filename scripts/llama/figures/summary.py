@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from llama.event.skymap_info import EventInfo
 from llama.figures.content import summary_content
 from llama.figures.page import Picture, write_page
 
@@ -28,7 +29,7 @@ FIGURES = (
 
 def write_summary(
     *,
-    info: Mapping[str, Any],
+    info: EventInfo,
     flags: Mapping[str, Any],
     p_astro: Mapping[str, Any],
     distances: Mapping[str, Any],
