@@ -11,10 +11,10 @@ from typing import Any
 
 from llama.event.names import signs_of_test
 from llama.event.skymap_info import EventInfo, info_used
+from llama.stats.window import PUBLISHED
 
 MISSING = "–"
 R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 90 % radius of a 2-D Gaussian, 2.145966
-WINDOW_S = 500.0
 
 
 def clean(text: object, limit: int = 80) -> str:
@@ -170,11 +170,11 @@ def result_line(significance: Mapping[str, Any]) -> str:
 
 
 def in_window(event: Mapping[str, Any], info: EventInfo) -> bool:
-    """Return whether a neutrino of the list takes part: less than 500 s from the trigger."""
+    """Return whether a neutrino of the list takes part: it came in the window of the search."""
     if "in_window" in event:
         return bool(event["in_window"])
     dt = time_difference(event, info)
-    return dt is not None and abs(dt) < WINDOW_S
+    return dt is not None and PUBLISHED.holds(dt)
 
 
 def time_difference(event: Mapping[str, Any], info: EventInfo) -> float | None:

@@ -12,7 +12,7 @@ from llama.publish.notice import (
     coincident_neutrinos,
     is_observation,
 )
-from llama.publish.notice_check import HALF_WINDOW_S
+from llama.stats.window import Window, list_window
 from llama.times import gps_to_iso, iso_to_gps
 
 PUBLIC_BELOW = 0.01  # circulars are for p-values below 1 %
@@ -94,7 +94,7 @@ def draft_circular(
         f"SUBJECT: {_subject(info, listed, p_value, complete, real)}",
         *([] if real else ["THIS IS A TEST. It does not describe a real observation."]),
         "[reporting collaboration] reports:",
-        _wrap(_search(info, livetime_s, complete)),
+        _wrap(_search(info, list_window(neutrino_list), livetime_s, complete)),
         *_result(info, significance, listed, real),
         *map(_wrap, _sensitivity(sensitivity)),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
@@ -137,22 +137,22 @@ def _no_p_value(info: EventInfo, significance: Mapping[str, Any]) -> str:
     return " ".join(str(significance.get("p_value_reason") or "none was computed").split())[:300]
 
 
-def _search(info: EventInfo, livetime_s: float | None, complete: bool) -> str:
+def _search(info: EventInfo, window: Window, livetime_s: float | None, complete: bool) -> str:
     trigger = iso_to_gps(info.event_time or "")
     start, stop = (
-        gps_to_iso(trigger + shift, 0).replace("T", " ").removesuffix("Z")
-        for shift in (-HALF_WINDOW_S, HALF_WINDOW_S)
+        gps_to_iso(trigger + end_s, 0).replace("T", " ").removesuffix("Z") for end_s in window
     )
     level = "" if info.significant else "low-significance "
-    window_s = round(2 * HALF_WINDOW_S)
+    window_s = round(window.length_s)
     live = ""
     if livetime_s is not None:
         live = f" The detector observed during {round(livetime_s)} of these {window_s} s."
     return (
         "We have searched for track-like muon neutrino candidates that agree in direction with "
-        f"the {level}gravitational-wave candidate {info.graceid} and lie in the 1000 seconds "
-        f"centered on its time ({start} UTC to {stop} UTC). The search is Bayesian: it assumes a "
-        "binary merger as the source of both messengers and uses the distance that the sky map "
+        f"the {level}gravitational-wave candidate {info.graceid} and lie in the {window_s} "
+        f"seconds {window.words('centered on')} its time ({start} UTC to {stop} UTC). The search "
+        "is Bayesian: it assumes a binary merger as the source of both messengers and uses the "
+        "distance that the sky map "
         "gives as a prior [1,2]." + live + ("" if complete else " More neutrinos may still come.")
     )
 

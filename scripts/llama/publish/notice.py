@@ -8,7 +8,8 @@ from typing import Any
 from llama.errors import LlamaError
 from llama.event.names import signs_of_test
 from llama.event.skymap_info import EventInfo
-from llama.publish.notice_check import HALF_WINDOW_S, TYPE, check_notice
+from llama.publish.notice_check import TYPE, check_notice
+from llama.stats.window import list_window
 from llama.times import gps_to_iso, iso_to_gps, now_gps
 
 SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/icecube/lvk_nu_track_search.schema.json"
@@ -82,6 +83,7 @@ def build_notice(
     listed = coincident_neutrinos(info, significance)
     livetime_s = neutrino_list.get("livetime_s")
     revision = int(info.revision or 1)
+    window = list_window(neutrino_list)
     notice: dict[str, Any] = {
         "$schema": SCHEMA,
         "type": TYPE,
@@ -92,8 +94,8 @@ def build_notice(
         "ref_ID": info.graceid,
         "alert_datetime": gps_to_iso(created, 3),
         "trigger_time": gps_to_iso(trigger, 3),
-        "observation_start": gps_to_iso(trigger - HALF_WINDOW_S, 3),
-        "observation_stop": gps_to_iso(trigger + HALF_WINDOW_S, 3),
+        "observation_start": gps_to_iso(trigger + window.start_s, 3),
+        "observation_stop": gps_to_iso(trigger + window.stop_s, 3),
         "pval_generic": None,  # IceCube's own likelihood search, which LLAMA does not run
         "pval_bayesian": round_p(bayesian_p_value(info, significance)),
     }
