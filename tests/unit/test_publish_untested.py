@@ -86,7 +86,7 @@ def test_a_draft_denies_nothing_that_was_not_tested(event, result, says):
     assert subject_is_accepted(subject(text))
     assert says in " ".join(text.split())
     assert ("neither reported nor excluded" in " ".join(text.split())) is (
-        not (event or {}).get("retracted")
+        not (event and event.retracted)
     )
 
 

@@ -15,7 +15,7 @@ from llama.alerts.record import Alert
 from llama.event.flags import write_flags
 from llama.event.names import products
 from llama.event.skymap_info import FILE_NAME, KINDS, EventInfo, check_info
-from llama.files import sha256_bytes, sha256_file, write_bytes, write_json
+from llama.files import first_sign, sha256_bytes, sha256_file, write_bytes, write_json
 
 _GZIP = b"\x1f\x8b"
 _KIND = re.compile(rf"-(?:{'|'.join(KINDS)})\.")
@@ -197,9 +197,7 @@ class Revision:
         if skymap is not None:
             info = self._with_skymap(info, skymap, files)
         if neutrinos is not None:
-            suffix = (
-                "json" if neutrinos[1].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{") else "csv"
-            )
+            suffix = "json" if first_sign(neutrinos[1]) in (b"[", b"{") else "csv"
             name = f"alerts/{self.revision}-neutrinos.{suffix}"
             info = replace(info, neutrino_file=name)
             files[name] = neutrinos[1]

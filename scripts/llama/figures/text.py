@@ -12,9 +12,9 @@ from typing import Any
 from llama.event.names import signs_of_test
 from llama.event.skymap_info import EventInfo, info_used
 from llama.stats.window import PUBLISHED
+from llama.units import p_value_text
 
 MISSING = "–"
-R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 90 % radius of a 2-D Gaussian, 2.145966
 
 
 def clean(text: object, limit: int = 80) -> str:
@@ -77,11 +77,9 @@ def share_text(posterior: object) -> str:
 
 
 def p_text(p_value: object) -> str:
-    """Return a p-value as IceCube rounds it: four decimals, below 1e-4 one significant decimal."""
+    """Return a p-value as IceCube rounds it, a dash when there is none."""
     known = finite(p_value)
-    if known is None:
-        return MISSING
-    return f"{known:.1e}" if known < 1e-4 else f"{known:.4f}"
+    return MISSING if known is None else p_value_text(known)
 
 
 def utc_text(iso: object) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.files import first_sign
 from llama.neutrinos.given import PER_SIGMA, check_rows, shown
 from llama.times import gps_to_mjd, iso_to_gps
 from llama.voxml import params_of, parse, text
@@ -61,7 +62,7 @@ def read_notice(content: bytes, name: str) -> Notice | None:
     """Return the notice in a file called `name`, None if it holds anything else."""
     if not may_be_notice(content):
         return None
-    start = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    start = first_sign(content)
     try:
         if len(content) > MAX_BYTES:
             raise LlamaError("larger than 16 MB")

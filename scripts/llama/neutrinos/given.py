@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.files import first_sign
 from llama.neutrinos.columns import json_rows, read_table
-from llama.neutrinos.release import SIGMA_FLOOR_DEG
 from llama.times import gps_to_mjd, mjd_to_gps
 
 TYPES = ("observation", "blinded", "simulated", "alert")
@@ -43,10 +43,9 @@ def read_given(content: bytes, name: str, event_gps: float | None = None) -> lis
     """Return the neutrinos of a JSON list, a JSON object with `events`, or a CSV with a header.
 
     Each has mjd (UTC), ra, dec, sigma (deg, 1 sigma) and energy (GeV, None if not known) as finite
-    numbers in range; sigma is raised to 0.2 deg (`sigma_given` keeps the value given); other keys
-    are kept. `dt` (s after `event_gps`) may stand for mjd, `r90` or else `r50` (deg, radii of a 2D
-    Gaussian) for sigma. An empty list is valid. `LlamaError` names `name` and the row (counted
-    from 1) that is wrong.
+    numbers in range; other keys are kept. `dt` (s after `event_gps`) may stand for mjd, `r90` or
+    else `r50` (deg, radii of a 2D Gaussian) for sigma. An empty list is valid. `LlamaError` names
+    `name` and the row (counted from 1) that is wrong.
     """
     if len(content) > _MAX_BYTES:
         raise LlamaError(f"{name} is larger than 20 MB; give only the neutrinos around the event")
@@ -54,7 +53,7 @@ def read_given(content: bytes, name: str, event_gps: float | None = None) -> lis
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise LlamaError(f"{name} is not UTF-8 text; {_FORMS}") from error
-    rows = _read_json(text, name) if text.lstrip()[:1] in ("[", "{") else _read_csv(text, name)
+    rows = _read_json(text, name) if first_sign(content) in (b"[", b"{") else _read_csv(text, name)
     return check_rows(rows, name, event_gps)
 
 
@@ -118,9 +117,6 @@ def _check(row: Any, where: str, event_gps: float | None) -> dict[str, Any]:
             f"{where}: gps and mjd are more than 1 s apart; correct one (mind the leap seconds) "
             "or leave gps out"
         )
-    if neutrino["sigma"] < SIGMA_FLOOR_DEG:
-        neutrino["sigma_given"] = neutrino["sigma"]
-        neutrino["sigma"] = SIGMA_FLOOR_DEG
     try:
         json.dumps(neutrino, allow_nan=False, ensure_ascii=False).encode()
     except ValueError as error:  # NaN, or half of a surrogate pair

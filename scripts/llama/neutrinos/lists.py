@@ -113,7 +113,7 @@ def _blind(rows: Rows, seed: int, event_gps: float, window: Window) -> Rows:
     drawn = event_gps + rng.uniform(*window, len(rows))
     gps = np.where(inside, drawn, gps)
     ra = rng.uniform(0.0, 360.0, len(rows))
-    kept = ("dec", "sigma", "sigma_given", "energy")
+    kept = ("dec", "sigma", "energy")
     return [
         {
             **{key: rows[k][key] for key in kept if key in rows[k]},

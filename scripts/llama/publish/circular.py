@@ -7,13 +7,13 @@ from typing import Any
 from llama.errors import LlamaError
 from llama.event.skymap_info import EventInfo
 from llama.publish.notice import (
-    R90_PER_SIGMA,
     bayesian_p_value,
     coincident_neutrinos,
     is_observation,
 )
 from llama.stats.window import Window, list_window
 from llama.times import gps_to_iso, iso_to_gps
+from llama.units import R90_PER_SIGMA, p_value_text
 
 PUBLIC_BELOW = 0.01  # circulars are for p-values below 1 %
 
@@ -119,7 +119,7 @@ def _subject(
     elif p_value is None:
         what = "neutrino search without a p-value"
     elif listed is None:
-        what = f"neutrino search with a p-value of {_p_text(p_value)}"
+        what = f"neutrino search with a p-value of {p_value_text(p_value)}"
     else:
         n = len(listed)
         what = f"{n or 'no'} counterpart neutrino candidate{'' if n == 1 else 's'} "
@@ -184,11 +184,11 @@ def _result(
             "by one. "
         )
     result = (
-        f"{found}The overall p-value of the "
-        f"Bayesian search is {_p_text(p_value)}. It states how often the atmospheric background "
-        "alone gives a coincidence at least as convincing for a map of this kind; it is not "
-        "corrected for trials over several gravitational-wave candidates. The false-alarm rate "
-        "of the coincidence is the p-value times the rate of such candidates."
+        f"{found}The overall p-value of the Bayesian search is {p_value_text(p_value)}. It states "
+        "how often the atmospheric background alone gives a coincidence at least as "
+        "convincing for a map of this kind; it is not corrected for trials over several "
+        "gravitational-wave candidates. The false-alarm rate of the coincidence is the p-value "
+        "times the rate of such candidates."
     )
     if not listed:
         return [_wrap(result)]
@@ -208,14 +208,10 @@ def _table(listed: list[Mapping[str, Any]], real: bool) -> str:
     title = "    dt (s)   RA (deg)  Dec (deg)   90 % radius (deg)   p-value"
     rows = [
         f"{s['dt']:+10.2f} {s['ra']:10.2f} {s['dec']:+10.2f} {s['sigma'] * R90_PER_SIGMA:19.2f}"
-        f" {_p_text(s['p_value']):>9}"
+        f" {p_value_text(s['p_value']):>9}"
         for s in listed
     ]
     return "\n".join([title + ("" if real else "   (TEST)"), "-" * len(title), *rows])
-
-
-def _p_text(p_value: float) -> str:
-    return f"{p_value:.1e}" if p_value < 1e-4 else f"{p_value:.4f}"
 
 
 def _sensitivity(sensitivity: Mapping[str, Any] | None) -> list[str]:

@@ -1,6 +1,5 @@
 """The machine-readable notice: GCN's `lvk_nu_track_search` form."""
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,9 +10,9 @@ from llama.event.skymap_info import EventInfo
 from llama.publish.notice_check import TYPE, check_notice
 from llama.stats.window import list_window
 from llama.times import gps_to_iso, iso_to_gps, now_gps
+from llama.units import R90_PER_SIGMA, p_value_text
 
 SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/icecube/lvk_nu_track_search.schema.json"
-R90_PER_SIGMA = math.sqrt(2 * math.log(10))
 LISTED_BELOW = 0.1  # neutrinos are listed when the overall p-value and their own are below this
 
 
@@ -24,10 +23,8 @@ def is_observation(info: EventInfo, neutrino_list: Mapping[str, Any]) -> bool:
 
 
 def round_p(p_value: float | None) -> float | None:
-    """Return a p-value rounded as IceCube does: 4 decimals, below 1e-4 two significant digits."""
-    if p_value is None:
-        return None
-    return float(f"{p_value:.1e}") if p_value < 1e-4 else round(p_value, 4)
+    """Return a p-value rounded as IceCube does, None where there is none."""
+    return None if p_value is None else float(p_value_text(p_value))
 
 
 def bayesian_p_value(info: EventInfo, significance: Mapping[str, Any]) -> float | None:
