@@ -124,14 +124,14 @@ def test_messages_deny_nothing_either_and_say_how_long_was_observed(tmp_path):
         .endswith("1 coincident neutrino, p-value 0.0056, odds ratio 0.0321")
     )
     assert "observed" not in known.text("new")
-    untested = replace(known, significance=known.significance | {"p_value": None})
-    assert untested.facts()["coincident_neutrinos"] is None
+    untested = replace(known, significance=structs.replace(known.significance, p_value=None))
+    assert untested.facts().coincident_neutrinos is None
     assert "coincidence not tested, p-value not available" in untested.text("new")
     assert "no coincident" not in untested.text("new")
-    half = replace(known, neutrinos=known.neutrinos | {"livetime_s": 500.0})
+    half = replace(known, neutrinos=structs.replace(known.neutrinos, livetime_s=500.0))
     assert "2 neutrinos in the window, of which the detector observed 500 s" in half.text("new")
     # what says nothing new sends nothing
-    whole = replace(known, neutrinos=known.neutrinos | {"livetime_s": 1000.0})
+    whole = replace(known, neutrinos=structs.replace(known.neutrinos, livetime_s=1000.0))
     assert whole.sha256() == known.sha256() != half.sha256()
 
 
