@@ -11,12 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-<<<<<<< HEAD
-from llama.event.skymap_info import KINDS, EventInfo
-=======
 from llama.event.messages import Line, Receipt, read_receipt
-from llama.event.skymap_info import KINDS
->>>>>>> 7d42af8d8386bf458cf346d185a535b59ab3f872
+from llama.event.skymap_info import KINDS, EventInfo
 from llama.files import read_json, write_json
 from llama.times import iso_to_gps
 

@@ -137,56 +137,6 @@ def entries(outbox: Path) -> list[Entry]:
     return found
 
 
-<<<<<<< HEAD
-def homes(event_dir: Path) -> list[Path]:
-    """Return where an event may have been published: its directory, and those of past runs."""
-    run = event_dir.parent.resolve()
-    past = run.parent.glob(f"past_runs/*/{event_dir.name}") if run.name == "current_run" else ()
-    return [event_dir, *sorted(past)]
-
-
-def standing(event_dir: Path, channel: str = "*") -> list[dict[str, Any]]:
-    """Return what has not been withdrawn: for each channel and place the last message there.
-
-    Each has `home` (the directory whose outbox has it, see `homes`), `channel`, `destination`,
-    `audience` (real or test), `sent_at` and `remote_id`, both null where nobody knows whether a
-    message has arrived. Flags and settings change nothing here.
-    """
-    found = []
-    for outbox in [path for home in homes(event_dir) for path in _outboxes(home, channel)]:
-        there: dict[str, list[dict[str, Any]]] = {}
-        for entry in entries(outbox):
-            if "given_up" not in entry:
-                there.setdefault(place(outbox.name, entry["destination"]), []).append(entry)
-        for messages in there.values():
-            sent = [message for message in messages if "remote_id" in message]
-            stands = bool(sent) and sent[-1]["kind"] != "withdrawal"
-            doubtful = "remote_id" not in messages[-1] and messages[-1]["kind"] != "withdrawal"
-            if stands or doubtful:
-                last = sent[-1] if stands else messages[-1]
-                found.append(
-                    {"home": str(outbox.parents[1]), "channel": outbox.name}
-                    | {"audience": last.get("audience", "test")}
-                    | {key: last.get(key) for key in ("destination", "sent_at", "remote_id")}
-                )
-    return found
-
-
-def owed(event_dir: Path) -> list[dict[str, Any]]:
-    """Return what stands of a retracted event; nothing of other events."""
-    return standing(event_dir) if read_info(event_dir).retracted else []
-
-
-def owed_words(event_dir: Path) -> list[str]:
-    """Return where a retracted event still stands; nothing where the audit names a broken file."""
-    try:
-        return [printable(described(message), 200) for message in owed(event_dir)]
-    except LlamaError:
-        return []
-
-
-=======
->>>>>>> 7d42af8d8386bf458cf346d185a535b59ab3f872
 def waiting(event_dir: Path) -> list[str]:
     """Return the messages in the event's outbox that have no receipt: being sent, or cut off."""
     outbox = event_dir / "outbox"
@@ -236,7 +186,7 @@ def standing(event_dir: Path, channel: str = "*") -> list[Standing]:
 
 def owed(event_dir: Path) -> list[Standing]:
     """Return what stands of a retracted event; nothing of other events."""
-    return standing(event_dir) if read_info(event_dir)["retracted"] else []
+    return standing(event_dir) if read_info(event_dir).retracted else []
 
 
 def owed_words(event_dir: Path) -> list[str]:

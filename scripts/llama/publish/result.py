@@ -38,21 +38,12 @@ class Result:
 
     def about(self) -> About:
         """Return what the outbox notes of a message: event, alert and audience."""
-<<<<<<< HEAD
-        return {
-            "graceid": self.graceid,
-            "notice": self.info.notice,
-            "revision": self.info.revision,
-            "audience": "real" if self.real else "test",
-        }
-=======
         return About(
             graceid=self.graceid,
-            notice=self.info["notice"],
-            revision=self.info["revision"],
+            notice=self.info.notice,
+            revision=self.info.revision,
             audience="real" if self.real else "test",
         )
->>>>>>> 7d42af8d8386bf458cf346d185a535b59ab3f872
 
     def facts(self) -> dict[str, Any]:
         """Return the result in short, for machines and for telling whether anything is new."""
