@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llama.event.skymap_info import EventInfo
 from llama.figures.text import marks, plain, utc_text
 from llama.files import write_bytes
 
@@ -76,13 +77,13 @@ def at_inches(figure: "Figure", x: float, y: float) -> tuple[float, float]:
 
 def title(
     figure: "Figure",
-    info: Mapping[str, Any],
+    info: EventInfo,
     neutrinos: Iterable[Mapping[str, Any]],
     subtitle: str,
 ) -> None:
     """Write name and time of the event, the marks that say what it is, and a second line."""
     up = figure.get_size_inches()[1]
-    name, when = plain(info.get("graceid", ""), 24), utc_text(info.get("event_time"))
+    name, when = plain(info.graceid, 24), utc_text(info.event_time)
     words = marks(info, neutrinos)
     first, second = f"{name}   {when}", subtitle
     if _bold_inches(first, 11) + _bold_inches(", ".join(words), 8.5) > WIDTH_IN - 0.5:
