@@ -1,10 +1,10 @@
 """A text for a GCN Circular, for a human to read, correct and send. LLAMA sends none itself."""
 
 import textwrap
-from collections.abc import Mapping
-from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.skymap_info import EventInfo
+from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
 from llama.publish.notice import (
     bayesian_p_value,
     coincident_neutrinos,
@@ -48,33 +48,32 @@ def subject_is_accepted(subject: str) -> bool:
 
 
 def draft_circular(
-    info: Mapping[str, Any],
-    significance: Mapping[str, Any],
-    neutrino_list: Mapping[str, Any],
-    sensitivity: Mapping[str, Any] | None = None,
+    info: EventInfo,
+    significance: Significance,
+    neutrinos: Neutrinos,
+    sensitivity: Sensitivity | None = None,
 ) -> str:
     """Return the draft: a warning for the reader, the subject and the text.
 
     The subject of a test event is one that GCN refuses, so that such a draft cannot become a
     circular by mistake. `LlamaError` for an event without a time.
     """
-    if not info.get("event_time"):
+    if not info.event_time:
         raise LlamaError(
-            f"{info.get('graceid')} has no event time; a text can be made once its alert has come"
+            f"{info.graceid} has no event time; a text can be made once its alert has come"
         )
-    real = is_observation(info, neutrino_list)
+    real = is_observation(info, neutrinos)
     p_value = bayesian_p_value(info, significance)
     listed = coincident_neutrinos(info, significance)
     head = ["DRAFT - not sent. Read it, correct it, and send it by hand if it is to be sent."]
-    if info.get("retracted"):
+    if info.retracted:
         head.append("The gravitational-wave alert was RETRACTED.")
-    complete = neutrino_list.get("complete") is True
-    unusable = "; ".join(neutrino_list.get("unusable") or [])
+    complete, unusable = neutrinos.complete, "; ".join(neutrinos.unusable)
     if unusable:
         head.append(f"The neutrino list is INCOMPLETE: {' '.join(unusable.split())[:500]}.")
     elif not complete:
         head.append("The neutrino list is PROVISIONAL: wait for the final result.")
-    livetime_s = neutrino_list.get("livetime_s")
+    livetime_s = neutrinos.livetime_s
     if livetime_s is None:
         head.append(
             "The neutrino list does not say how long the detector observed; find out and add it."
@@ -82,8 +81,8 @@ def draft_circular(
     if p_value is None:
         head.append("There is no p-value: this text neither reports nor excludes a counterpart.")
         head.append(f"Reason: {_no_p_value(info, significance)}.")
-        if significance.get("odds_ratio") is not None:
-            head.append(f"The odds ratio of a common source is {significance['odds_ratio']:.3g}.")
+        if significance.odds_ratio is not None:
+            head.append(f"The odds ratio of a common source is {significance.odds_ratio:.3g}.")
     elif p_value >= PUBLIC_BELOW:
         head.append(
             "Circulars are sent for p-values below 0.01; this result does not meet that threshold."
@@ -93,7 +92,7 @@ def draft_circular(
         f"SUBJECT: {_subject(info, listed, p_value, complete, real)}",
         *([] if real else ["THIS IS A TEST. It does not describe a real observation."]),
         "[reporting collaboration] reports:",
-        _wrap(_search(info, list_window(neutrino_list), livetime_s, complete)),
+        _wrap(_search(info, list_window({"window": neutrinos.window}), livetime_s, complete)),
         *_result(info, significance, listed, real),
         *map(_wrap, _sensitivity(sensitivity)),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
@@ -107,13 +106,13 @@ def _wrap(paragraph: str) -> str:
 
 
 def _subject(
-    info: Mapping[str, Any],
-    listed: list[Mapping[str, Any]] | None,
+    info: EventInfo,
+    listed: list[Single] | None,
     p_value: float | None,
     complete: bool,
     real: bool,
 ) -> str:
-    if info.get("retracted"):
+    if info.retracted:
         what = "neutrino search for a retracted candidate"
     elif p_value is None:
         what = "neutrino search without a p-value"
@@ -124,33 +123,31 @@ def _subject(
         what = f"{n or 'no'} counterpart neutrino candidate{'' if n == 1 else 's'} "
         what += "from a neutrino search" if complete else "so far from a neutrino search"
     if real:
-        return f"LIGO/Virgo/KAGRA {info['graceid']}: {what}"
-    return f"[TEST, do not submit] {info['graceid']}: {what}"
+        return f"LIGO/Virgo/KAGRA {info.graceid}: {what}"
+    return f"[TEST, do not submit] {info.graceid}: {what}"
 
 
-def _no_p_value(info: Mapping[str, Any], significance: Mapping[str, Any]) -> str:
-    if info.get("retracted"):
+def _no_p_value(info: EventInfo, significance: Significance) -> str:
+    if info.retracted:
         return "the alert was retracted"
-    if significance.get("p_value") is not None:
+    if significance.p_value is not None:
         return "the search assumes a binary merger, and this candidate is a burst"
-    return " ".join(str(significance.get("p_value_reason") or "none was computed").split())[:300]
+    return " ".join(str(significance.p_value_reason or "none was computed").split())[:300]
 
 
-def _search(
-    info: Mapping[str, Any], window: Window, livetime_s: float | None, complete: bool
-) -> str:
-    trigger = iso_to_gps(info["event_time"])
+def _search(info: EventInfo, window: Window, livetime_s: float | None, complete: bool) -> str:
+    trigger = iso_to_gps(info.event_time or "")
     start, stop = (
         gps_to_iso(trigger + end_s, 0).replace("T", " ").removesuffix("Z") for end_s in window
     )
-    level = "" if info.get("significant", True) else "low-significance "
+    level = "" if info.significant else "low-significance "
     window_s = round(window.length_s)
     live = ""
     if livetime_s is not None:
         live = f" The detector observed during {round(livetime_s)} of these {window_s} s."
     return (
         "We have searched for track-like muon neutrino candidates that agree in direction with "
-        f"the {level}gravitational-wave candidate {info['graceid']} and lie in the {window_s} "
+        f"the {level}gravitational-wave candidate {info.graceid} and lie in the {window_s} "
         f"seconds {window.words('centered on')} its time ({start} UTC to {stop} UTC). The search "
         "is Bayesian: it assumes a binary merger as the source of both messengers and uses the "
         "distance that the sky map "
@@ -159,14 +156,14 @@ def _search(
 
 
 def _result(
-    info: Mapping[str, Any],
-    significance: Mapping[str, Any],
-    listed: list[Mapping[str, Any]] | None,
+    info: EventInfo,
+    significance: Significance,
+    listed: list[Single] | None,
     real: bool,
 ) -> list[str]:
-    notice = info.get("notice") or info["graceid"]
+    notice = info.notice or info.graceid
     p_value = bayesian_p_value(info, significance)
-    if info.get("retracted"):
+    if info.retracted:
         text = f"The candidate was retracted ({notice}): no result is reported for it."
         return [_wrap(text)]
     if p_value is None:
@@ -205,21 +202,22 @@ def _result(
     ]
 
 
-def _table(listed: list[Mapping[str, Any]], real: bool) -> str:
+def _table(listed: list[Single], real: bool) -> str:
     title = "    dt (s)   RA (deg)  Dec (deg)   90 % radius (deg)   p-value"
     rows = [
-        f"{s['dt']:+10.2f} {s['ra']:10.2f} {s['dec']:+10.2f} {s['sigma'] * R90_PER_SIGMA:19.2f}"
-        f" {p_value_text(s['p_value']):>9}"
+        f"{s.dt:+10.2f} {s.ra:10.2f} {s.dec:+10.2f} {s.sigma * R90_PER_SIGMA:19.2f}"
+        f" {p_value_text(s.p_value):>9}"
         for s in listed
+        if s.p_value is not None
     ]
     return "\n".join([title + ("" if real else "   (TEST)"), "-" * len(title), *rows])
 
 
-def _sensitivity(sensitivity: Mapping[str, Any] | None) -> list[str]:
-    if not sensitivity or not sensitivity["flux_sensitivity"]:
+def _sensitivity(sensitivity: Sensitivity | None) -> list[str]:
+    if not sensitivity or not sensitivity.flux_sensitivity:
         return []
-    low, high = sensitivity["flux_sensitivity"]
-    bottom, top = sensitivity["sensitive_energy_range"]
+    low, high = sensitivity.flux_sensitivity
+    bottom, top = sensitivity.sensitive_energy_range
     return [
         "For an E^-2 spectrum (E^2 dN/dE) the time-integrated sensitivity within the 90 % region "
         f"of the sky map ranges from {low:.3g} to {high:.3g} GeV cm^-2; the central 90 % of "

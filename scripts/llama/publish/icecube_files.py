@@ -7,6 +7,8 @@ It looks for `<notice>.significance_opa_lvc-i3.json` when one instrument is list
 import json
 from pathlib import Path
 
+from msgspec import to_builtins
+
 from llama.errors import LlamaError
 from llama.event.names import significance_name
 from llama.files import dump_json, sha256_bytes, sha256_file, write_bytes
@@ -16,16 +18,16 @@ from llama.publish.result import Result
 
 def file_name(result: Result) -> str:
     """Return the name that the script looks for, and a name of its own for a retraction."""
-    notice = result.info["notice"]
+    notice = result.info.notice
     if result.retracted:
         return f"{notice}.retraction_lvc-i3.json"
-    word = "opa" if len(result.info["instruments"]) == 1 else "subthreshold"
+    word = "opa" if len(result.info.instruments) == 1 else "subthreshold"
     return f"{notice}.significance_{word}_lvc-i3.json"
 
 
 def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     """Return name and content of the file."""
-    content = result.facts() | {"key": key, "refers_to": refers_to}
+    content = to_builtins(result.facts()) | {"key": key, "refers_to": refers_to}
     text = dump_json(content)
     if kind != "withdrawal":
         path = result.event_dir / significance_name(result.info)
