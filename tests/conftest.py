@@ -73,7 +73,20 @@ _LONGEST = (
 )
 # which tests have a mark: the beginning of their files' names; what is not here is quick
 _MARKS = {
-    "slow": ("tests/workflow/", "tests/system/", "tests/fuzz/"),
+    "slow": (
+        *("tests/workflow/", "tests/system/", "tests/fuzz/", "tests/unit/test_cli_skymap_info.py"),
+        *("tests/unit/test_alerts_hostile.py", "tests/unit/test_alerts_order.py"),
+        *("tests/unit/test_alerts_gracedb_double.py", "tests/unit/test_event_vetoes.py"),
+        *(
+            "tests/unit/test_figures_skymap.py",
+            "tests/unit/test_figures_study.py",
+            "tests/unit/test_stats_calibration.py",
+        ),
+        *("tests/unit/test_stats_compiled.py", "tests/unit/test_stats_division.py"),
+        *("tests/unit/test_stats_invariants.py", "tests/unit/test_stats_messengers_calibration.py"),
+        *("tests/unit/test_stats_overlap.py", "tests/unit/test_stats_sets.py"),
+        *("tests/unit/test_study_binaries.py", "tests/unit/test_study_simulate.py"),
+    ),
     "fleet": (
         *("tests/system/test_fleet_", "tests/system/test_spaces", "tests/system/test_do_"),
         *("tests/unit/test_fleet_", "tests/workflow/test_fleet_"),
