@@ -141,7 +141,7 @@ def proven(
 ) -> Callable[..., None]:
     """Say what a proof has found: proven(seed, size of the whole, name=number, ...)."""
 
-    def say(seed: int | list[int], whole: int, **found: float) -> None:
+    def say(seed: object, whole: int, **found: float) -> None:
         about = {"seed": seed, "size": whole}
         if proofs.WHOLE:
             record_property("proof", about | found)
