@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.files import is_litter
+from llama.neutrinos.given import RANGES
 from llama.times import mjd_to_gps
 from llama.units import unit_factor
 
@@ -43,14 +44,13 @@ _AREA = {
 }
 _UNITS = {"mjd": "d", "start": "d", "stop": "d", "area_cm2": "cm2"}  # those in _deg are in deg
 _TITLE = re.compile(r"([^\s\[]+)\s*(?:\[([^\]]*)\])?")
+_AS_IN_LISTS = {"mjd": "mjd", "dec_deg": "dec", "zenith_deg": "zenith"}
 _RANGES = {  # closed; outside of them a number is not what its column says
-    "mjd": (40000.0, 90000.0),
+    **{name: RANGES[key][:2] for name, key in _AS_IN_LISTS.items()},
     "log10_energy": (-3.0, 15.0),
     "sigma_deg": (1e-6, 180.0),
     "ra_deg": (-360.0, 360.0),
-    "dec_deg": (-90.0, 90.0),
     "azimuth_deg": (-360.0, 360.0),
-    "zenith_deg": (0.0, 180.0),
 }
 _NUMERALS = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII"]
 
