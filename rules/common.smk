@@ -12,7 +12,6 @@ from llama.errors import LlamaError
 from llama.event.names import EVENT_DIR_PATTERN
 from llama.files import sha256_file
 from llama.neutrinos.archive import Archive
-from llama.settings.load import read_config
 
 # said by profiles/do-cluster and profiles/slurm
 ON_FLEET = "fleet" in (workflow.resource_settings.default_resources or ())
@@ -28,12 +27,15 @@ def checked(function, *arguments):
         sys.exit(f"llama: {error}")
 
 
-if workflow.is_main_process:
-    # Snakemake takes the last of two lines for one setting
-    for path in workflow.configfiles:
-        checked(read_config, Path(path))
-
-SETTINGS = checked(llama_settings.from_dict, config)
+# As `llama` reads them; --configfile takes the place of all files, --config counts last.
+SETTINGS = checked(
+    lambda: llama_settings.load(
+        *workflow.overwrite_configfiles,
+        given=workflow.config_settings.config,
+        clone=Path(workflow.basedir),
+    )
+)
+config.update(SETTINGS.model_dump(mode="json"))  # for scripts
 OUTPUT_DIR = str(SETTINGS.output_dir)
 SEARCH = SETTINGS.search_parameters()
 BURST_MODEL = SETTINGS.grb.model_dump(mode="json")
