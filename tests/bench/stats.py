@@ -118,7 +118,7 @@ def _overlap(prepared: Any, sigma_deg: float) -> float:
 
 def _draw(events: Any, mean: float, seed: int, exactly: bool = False) -> list[Any]:
     rng = np.random.Generator(np.random.Philox(seed))
-    drawn = scramble(events, int(mean) if exactly else rng.poisson(mean), rng, 0.0, 500.0)
+    drawn = scramble(events, int(mean) if exactly else rng.poisson(mean), rng, 0.0, PARAMS.window)
     return [drawn[name] for name in ("gps", "ra_deg", "dec_deg", "sigma_deg", "energy_gev")]
 
 

@@ -244,7 +244,8 @@ def neutrino_only(neutrinos: Neutrinos, params: SearchParameters, area_relative:
     """
     emitted = params.fb * (params.Enumax - params.Enumin) / math.log(params.Enumax / params.Enumin)
     volume = params.nu_51_100 * emitted * 1e4 * params.cnu_horizon_mpc  # int r^2 dr <mu>(r)
-    inside = (neutrinos.dt_s > params.dt_min_s) & (neutrinos.dt_s < params.dt_max_s)
+    start_s, stop_s = params.window
+    inside = (neutrinos.dt_s > start_s) & (neutrinos.dt_s < stop_s)
     node, part = _bracket(neutrinos.vectors[:, 2], -1.0, 1.0, area_relative.size)
     k = np.arange(node.size)
     here, next_ = (neutrinos.intensity[k, at] * area_relative[at] for at in (node, node + 1))

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.stats.window import Window, search_window
 
 YEAR_S = 365.0 * 86400.0  # the published ndotgwnu is 23.9 Gpc^-3 yr^-1 with a year of 365 days
 
@@ -64,14 +65,9 @@ class SearchParameters:
                 raise LlamaError(f"search parameters: {rule}; correct config.yaml")
 
     @property
-    def dt_min_s(self) -> float:
-        """Earliest neutrino, t_nu - t_gw in seconds, that one source can explain."""
-        return self.tnuminus - self.tgwplus
-
-    @property
-    def dt_max_s(self) -> float:
-        """Latest neutrino, t_nu - t_gw in seconds, that one source can explain."""
-        return self.tnuplus - self.tgwminus
+    def window(self) -> Window:
+        """Times of neutrinos that one source can explain."""
+        return search_window(vars(self))
 
     def as_dict(self) -> dict[str, Any]:
         """Return all parameters as a plain dictionary."""
