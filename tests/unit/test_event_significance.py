@@ -18,12 +18,14 @@ from llama.event.significance import (
     search_parameters,
 )
 from llama.files import dump_json
+from llama.neutrinos.given import read_given
 from llama.neutrinos.lists import make_list
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky import read_skymap
 from llama.sky.mock import mock_skymap
 from llama.stats.parameters import YEAR_S
+from llama.times import gps_to_mjd
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +154,23 @@ def test_neutrinos_outside_the_window_change_nothing(compute):
     assert with_late["odds_ratio"] == without["odds_ratio"]
     assert with_late["single_neutrino"][-1]["odds_ratio"] == 0.0
     assert with_late["single_neutrino"][:-1] == without["single_neutrino"]
+
+
+def test_the_smallest_error_is_that_of_the_settings(skymap, response, search):
+    """Lists keep what was published; only the statistic raises it."""
+
+    def odds(sigma, floor_deg):
+        time = {"gps": GPS + 30.0, "mjd": float(gps_to_mjd(GPS + 30.0))}
+        given = read_given(json.dumps([neutrino(sigma=sigma) | time]).encode(), "nu")
+        made = make_list(INFO["graceid"], GPS, now_gps=GPS + 1e6, given=given)
+        assert [event["sigma"] for event in made["events"]] == [sigma]
+        values = search | {"sigma_floor_deg": floor_deg}
+        found = compute_significance(skymap, INFO, P_ASTRO, made, response, values, NONE)
+        assert found["single_neutrino"][0]["sigma"] == sigma
+        return found["odds_ratio"]
+
+    assert odds(0.05, 0.2) == odds(0.2, 0.2) == odds(0.2, 0.05)
+    assert odds(0.05, 0.05) == odds(0.05, 0.01) != odds(0.05, 0.2)
 
 
 def test_without_a_background_p_is_null_with_the_reason(compute):

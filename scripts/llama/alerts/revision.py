@@ -14,7 +14,7 @@ from llama.alerts.record import Alert
 from llama.event.flags import write_flags
 from llama.event.names import has_skymap, products
 from llama.event.skymap_info import FILE_NAME, KINDS, check_info
-from llama.files import sha256_bytes, sha256_file, write_bytes, write_json
+from llama.files import first_sign, sha256_bytes, sha256_file, write_bytes, write_json
 
 _GZIP = b"\x1f\x8b"
 _KIND = re.compile(rf"-(?:{'|'.join(KINDS)})\.")
@@ -185,9 +185,7 @@ class Revision:
         if skymap is not None:
             info.update(self._skymap_keys(skymap, files))
         if neutrinos is not None:
-            suffix = (
-                "json" if neutrinos[1].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{") else "csv"
-            )
+            suffix = "json" if first_sign(neutrinos[1]) in (b"[", b"{") else "csv"
             info["neutrino_file"] = f"alerts/{self.revision}-neutrinos.{suffix}"
             files[info["neutrino_file"]] = neutrinos[1]
         check_info(info, FILE_NAME)

@@ -202,4 +202,4 @@ def _mail(options: argparse.Namespace, settings: Any, events: list[Path]) -> int
     receipt = publish(event, "circular", places, kind)
     write_receipt(event, receipt)
     print(f"{event.name} {sentence(receipt)}")
-    return 0 if receipt["status"] != "refused" else 1
+    return 0 if receipt.status != "refused" else 1

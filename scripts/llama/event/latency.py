@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.messages import Line, Receipt, read_receipt
 from llama.event.skymap_info import KINDS
 from llama.files import read_json, write_json
 from llama.times import iso_to_gps
@@ -47,10 +48,11 @@ def _published(event_dir: Path) -> dict[str, str]:
     """Return revision to the time when something of it was first sent, as the receipts say."""
     first: dict[str, str] = {}
     for path in (event_dir / "receipts").glob("*.json"):
-        receipt = read_json(path)
-        for message in (receipt, *receipt.get("history", ())):
-            if message.get("sent_at") and message.get("revision"):
-                time, revision = _normal(message["sent_at"], path), str(message["revision"])
+        receipt = read_receipt(path)
+        messages: list[Receipt | Line] = [receipt, *receipt.history]
+        for message in messages:
+            if message.sent_at and message.revision:
+                time, revision = _normal(message.sent_at, path), str(message.revision)
                 first[revision] = min(time, first.get(revision, time))
     return first
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from llama.event.bursts import Bursts
 from llama.event.names import run_name
 from llama.neutrinos.response import Response
+from llama.neutrinos.table import Columns, Neutrino, to_columns
 from llama.sky.tiles import SkyTiles
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
 from llama.stats.explain import Explanation, explain_odds
@@ -53,13 +54,19 @@ def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: SearchParamet
 
 
 def neutrinos_of(
-    events: list[Mapping[str, Any]], gps: float, response: Response, params: SearchParameters
+    events: Sequence[Mapping[str, object]], gps: float, response: Response, params: SearchParameters
 ) -> Neutrinos:
     """Return the neutrinos of a list as the statistic takes them; dt = t_nu - t_gw."""
-    times, ra, dec, sigma, energy = (  # None, an energy that is not known, becomes NaN
-        np.array([e[key] for e in events], float) for key in ("gps", "ra", "dec", "sigma", "energy")
-    )
-    return prepare_neutrinos(times - gps, ra, dec, sigma, energy, response, params)
+    columns = to_columns([Neutrino.of(event) for event in events])
+    return prepare_columns(columns["gps"] - gps, columns, response, params)
+
+
+def prepare_columns(
+    dt_s: Floats, columns: Columns, response: Response, params: SearchParameters
+) -> Neutrinos:
+    """Return neutrinos as the statistic takes them; dt_s = t_nu - t_gw [s]."""
+    ra, dec, sigma = columns["ra_deg"], columns["dec_deg"], columns["sigma_deg"]
+    return prepare_neutrinos(dt_s, ra, dec, sigma, columns["energy_gev"], response, params)
 
 
 def compute_significance(

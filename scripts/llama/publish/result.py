@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.messages import About
 from llama.event.names import significance_name
 from llama.event.origin import other_inputs
 from llama.event.skymap_info import read_info
@@ -35,10 +36,14 @@ class Result:
         """Whether there is nothing left to say but that."""
         return bool(self.info["retracted"])
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> About:
         """Return what the outbox notes of a message: event, alert and audience."""
-        about = {key: self.info[key] for key in ("graceid", "notice", "revision")}
-        return about | {"audience": "real" if self.real else "test"}
+        return About(
+            graceid=self.graceid,
+            notice=self.info["notice"],
+            revision=self.info["revision"],
+            audience="real" if self.real else "test",
+        )
 
     def facts(self) -> dict[str, Any]:
         """Return the result in short, for machines and for telling whether anything is new."""

@@ -19,11 +19,11 @@ def to_withdraw(event_dir: Path, channel: str, places: Places) -> list[tuple[Out
     spelled = {place(channel, known): known for known in places.values() if known is not None}
     return [
         (
-            Outbox(Path(message["home"]), channel, spelled.get(place(channel, to), to)),
-            message["audience"] == "real",
+            Outbox(Path(message.home), channel, spelled.get(place(channel, to), to)),
+            message.audience == "real",
         )
         for message in standing(event_dir, channel)
-        for to in (message["destination"],)
+        for to in (message.destination,)
     ]
 
 
@@ -72,15 +72,14 @@ def note_withdrawal(event_dir: Path, destination: str) -> list[str]:
     found = [
         message
         for message in left
-        if place(message["channel"], message["destination"])
-        == place(message["channel"], destination)
+        if place(message.channel, message.destination) == place(message.channel, destination)
     ]
     if not found:
         known = "; ".join(map(described, left)) or "nowhere"
         raise LlamaError(f"nothing of {event_dir.name} stands at {destination}, but: {known}")
     for message in found:
-        outbox = Outbox(Path(message["home"]), message["channel"], message["destination"])
-        result = Result(event_dir, info, message["audience"] == "real")
+        outbox = Outbox(Path(message.home), message.channel, message.destination)
+        result = Result(event_dir, info, message.audience == "real")
         with outbox.locked():
             outbox.note_withdrawal(
                 Message(
@@ -90,4 +89,4 @@ def note_withdrawal(event_dir: Path, destination: str) -> list[str]:
                     build=lambda *_: b"withdrawn by hand\n",
                 )
             )
-    return [message["channel"] for message in found]
+    return [message.channel for message in found]

@@ -16,13 +16,14 @@ from llama.event.flags import check_flags
 from llama.event.skymap_info import check_info
 from llama.files import dump_json, sha256_bytes, write_bytes
 from llama.neutrinos.archive import Archive
+from llama.neutrinos.table import Columns, from_columns
 from llama.sky import SkyTiles, read_skymap
 from llama.study.artifacts import Artifacts
 from llama.study.draws import KINDS, draw_skymaps
 from llama.study.injections import draw_neutrinos, shard_search
 from llama.study.pairs import Pairs
 from llama.study.signal import directions
-from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps
+from llama.times import gps_to_iso, iso_to_gps
 
 # When injections happen: a date of their run, long past.
 _DATES = {
@@ -134,7 +135,7 @@ def _write_event(
     gps: float,
     p_astro: float,
     skymap: tuple[Path, bytes],
-    columns: Mapping[str, Any],
+    columns: Columns,
     origin: Mapping[str, Any],
 ) -> None:
     path, content = skymap
@@ -146,10 +147,11 @@ def _write_event(
         "skymap_sha256": sha256_bytes(content),
         "injection": {"study": study, "number": number, **origin},
     }
+    neutrinos = from_columns(columns, "simulated")
     files = {
         info["alert_file"]: dump_json(alert).encode(),
         info["skymap_file"]: content,
-        info["neutrino_file"]: dump_json(list_rows(columns)).encode(),
+        info["neutrino_file"]: dump_json([neutrino.row() for neutrino in neutrinos]).encode(),
         "skymap_info.json": dump_json(check_info(info, str(event_dir))).encode(),
     }
     if not (event_dir / "flags.json").exists():
@@ -231,14 +233,3 @@ def _alert(
         "revision": 1,
     }
     return alert, info
-
-
-def list_rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return drawn neutrinos, columns as `Lists.take` has them, as rows of a given list."""
-    times = columns["gps"]
-    values = {"gps": times, "mjd": gps_to_mjd(times), "ra": columns["ra_deg"]}
-    values |= {"dec": columns["dec_deg"], "sigma": columns["sigma_deg"]}
-    energy = columns["energy_gev"]
-    values["energy"] = np.where(np.isnan(energy), None, energy)  # as a list says it
-    rows = zip(*(column.tolist() for column in values.values()), strict=True)
-    return [dict(zip(values, row, strict=True)) | {"type": "simulated"} for row in rows]
