@@ -217,7 +217,7 @@ class Day:
         audit = one.llama("audit")
         assert audit.returncode == 0, audit.stdout + audit.stderr
         assert f"{len(self.events)} events audited: all is well" in audit.stderr
-        results = [e for e in self.events if not read_info(one.event(e))["retracted"]]
+        results = [e for e in self.events if not read_info(one.event(e)).retracted]
         channels = {"slack", "gracedb", "gcn", "icecube", "webhook"}
         for graceid in results:
             receipts = {path.stem for path in one.event(graceid).glob("receipts/*.json")}

@@ -11,10 +11,12 @@ import confluent_kafka
 import gcn_kafka
 import pytest
 from broker import Broker
+from msgspec.structs import replace
 from publish_samples import GRACEID, Crash, Killed, make_event, revise
 
 from llama.errors import LlamaError
 from llama.event.flags import write_flags
+from llama.event.skymap_info import read_info
 from llama.files import read_json, write_json
 from llama.publish import kafka_notice, outbox
 from llama.publish.deliver import publish
@@ -39,7 +41,7 @@ def site(shared_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_notice(event_dir: Path) -> None:
     """As scripts/write_notice.py does for an event whose ROLE is test."""
-    info = read_json(event_dir / "skymap_info.json") | {"role": "test"}
+    info = replace(read_info(event_dir), role="test")
     name = "significance_lvc-i3.json"
     significance = read_json(event_dir / name)
     neutrinos = read_json(event_dir / "icecube_neutrino_list.json")

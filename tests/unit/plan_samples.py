@@ -14,7 +14,7 @@ from llama.plan.events import Events
 from llama.plan.locks import Locks
 from llama.settings import Settings, from_dict
 
-EVENT = f"events/{INFO['graceid']}"
+EVENT = f"events/{INFO.graceid}"
 _FILES = {
     "alert_file": "alerts/1-Preliminary.json",
     "event_alert_file": "alerts/1-Preliminary.json",
@@ -38,7 +38,7 @@ def write_event(output_dir: Path, event: str = EVENT, **changes: object) -> Path
     directory = output_dir / event
     (directory / "alerts").mkdir(parents=True)
     (directory / "alerts/1-Preliminary.json").write_text("{}")
-    content = INFO | _FILES | {"graceid": directory.name} | changes
+    content = INFO.as_json() | _FILES | {"graceid": directory.name} | changes
     (directory / "skymap_info.json").write_text(json.dumps(content))
     write_flags(directory, {})
     return directory

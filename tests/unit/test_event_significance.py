@@ -9,6 +9,7 @@ import pytest
 from event_samples import GPS, INFO, NONE, P_ASTRO, RETIRED, THREE, neutrino
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from sky_samples import multiorder, random_tiles
 
 from llama.errors import LlamaError
@@ -71,7 +72,7 @@ def test_the_archives_neutrinos_give_every_key_of_the_format(compute, archive, s
         "most_probable_direction", "dump",
     }  # fmt: skip
     assert result["inputs"].keys() == {"gw_skymap_info", "neutrino_info", "search_parameters"}
-    assert result["inputs"]["gw_skymap_info"] == INFO
+    assert result["inputs"]["gw_skymap_info"] == INFO.as_json()
     assert result["inputs"]["neutrino_info"] == listed["events"]
     assert sum(result["posterior"].values()) == pytest.approx(1, abs=1e-12)
     assert len(result["single_neutrino"]) == len(listed["events"])
@@ -243,7 +244,7 @@ def test_a_certain_trigger_is_a_sentence(compute):
 )
 def test_the_distance_is_said_to_be_assumed_when_it_is(compute, tiles, distance):
     skymap = read_skymap(multiorder(tiles), "map")
-    result = compute(THREE, tiles=skymap, info=INFO | {"retracted": True})
+    result = compute(THREE, tiles=skymap, info=replace(INFO, retracted=True))
     assert result["distance"] == skymap.summary()["distance"] == distance
     assert result["inputs"]["gw_skymap_info"]["retracted"]
     assert result["odds_ratio"] > 0
@@ -271,7 +272,7 @@ def test_parameters_have_the_units_of_the_statistic(search):
 def test_the_class_of_the_background_is_named_by_run_and_detectors():
     assert background_class(INFO, P_ASTRO, None) == "bns-o3-H1L1"
     assert background_class(INFO, P_ASTRO, "o2") == "bns-o2-H1L1"
-    three = INFO | {"instruments": ["V1", "L1", "H1"], "gps_time": 1368449966.167}
+    three = replace(INFO, instruments=["V1", "L1", "H1"], gps_time=1368449966.167)
     assert background_class(three, {"population": "bbh"}, None) == "bbh-o4-H1L1V1"
 
 

@@ -97,7 +97,7 @@ def test_where_map_alert_and_neutrinos_come_from(tmp_path: Path) -> None:
 def test_values_and_flags_are_those_of_the_files(tmp_path: Path) -> None:
     directory = write_event(tmp_path)
     one = events(settings(tmp_path))
-    assert one.values(EVENT, ["graceid", "gps_time"]) == [INFO["graceid"], INFO["gps_time"]]
+    assert one.values(EVENT, ["graceid", "gps_time"]) == [INFO.graceid, INFO.gps_time]
     assert one.flag(EVENT, "UPLOAD") is False
     write_flags(directory, {"UPLOAD": True})
     assert one.flag(EVENT, "UPLOAD") is True
@@ -115,7 +115,7 @@ def test_a_receipt_changes_the_page_and_says_when_something_went_out(tmp_path: P
     assert one.is_published(EVENT)
 
 
-BURSTS = [{"gps_time": INFO["gps_time"] - 2, "ra": 60.0, "dec": 24.0, "sigma": 3.0}]
+BURSTS = [{"gps_time": INFO.gps_time - 2, "ra": 60.0, "dec": 24.0, "sigma": 3.0}]
 
 
 def test_bursts_count_where_there_is_a_list(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from llama.errors import LlamaError
 from llama.event.flags import DEFAULTS, write_flags
 from llama.event.messages import Receipt
 from llama.event.names import significance_name
+from llama.event.skymap_info import read_info
 from llama.event.vetoes import Terms
 from llama.files import read_json, sha256_bytes, write_json
 from llama.publish import outbox
@@ -232,7 +233,7 @@ def test_an_outdated_result_is_not_sent(remote: Remote, tmp_path: Path) -> None:
     write_json(event / "skymap_info.json", info | {"revision": 2})
     with pytest.raises(LlamaError, match=r"another skymap_info\.json; run: snakemake"):
         publish(event, "webhook", PLACES)
-    (event / significance_name(info)).unlink()
+    (event / significance_name(read_info(event))).unlink()
     with pytest.raises(LlamaError, match="not there yet; run: snakemake"):
         plan(event, "webhook", PLACES)
     assert remote.asked == []

@@ -175,7 +175,7 @@ def _mail(options: argparse.Namespace, settings: Any, events: list[Path]) -> int
     places = destinations(settings, "circular")
     circular = mail.read_circular(path)
     receivers: list[tuple[str | None, bool]] = []
-    if read_info(event)["retracted"]:
+    if read_info(event).retracted:
         boxes = to_withdraw(event, "circular", places)
         receivers += [(outbox.destination, real) for outbox, real in boxes]
     else:

@@ -186,7 +186,7 @@ def standing(event_dir: Path, channel: str = "*") -> list[Standing]:
 
 def owed(event_dir: Path) -> list[Standing]:
     """Return what stands of a retracted event; nothing of other events."""
-    return standing(event_dir) if read_info(event_dir)["retracted"] else []
+    return standing(event_dir) if read_info(event_dir).retracted else []
 
 
 def owed_words(event_dir: Path) -> list[str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from llama.event.bursts import Bursts
 from llama.event.names import run_name
+from llama.event.skymap_info import EventInfo
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns, Neutrino, to_columns
 from llama.sky.tiles import SkyTiles
@@ -34,10 +35,10 @@ def search_parameters(search: Mapping[str, Any], population: str) -> SearchParam
     return SearchParameters(**values)
 
 
-def background_class(info: Mapping[str, Any], p_astro: Mapping[str, Any], run: str | None) -> str:
+def background_class(info: EventInfo, p_astro: Mapping[str, Any], run: str | None) -> str:
     """Return the class whose background gives the event's p-value, like `bns-o3-H1L1V1`."""
-    detectors = "".join(sorted(info["instruments"]))
-    return f"{p_astro['population']}-{run or run_name(info['gps_time'])}-{detectors}"
+    detectors = "".join(sorted(info.instruments))
+    return f"{p_astro['population']}-{run or run_name(info.trigger_gps)}-{detectors}"
 
 
 def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: SearchParameters) -> PreparedMap:
@@ -71,7 +72,7 @@ def prepare_columns(
 
 def compute_significance(
     tiles: SkyTiles,
-    info: Mapping[str, Any],
+    info: EventInfo,
     p_astro: Mapping[str, Any],
     neutrino_list: Mapping[str, Any],
     response: Response,
@@ -88,7 +89,7 @@ def compute_significance(
     """
     params = search_parameters(search, p_astro["population"])
     prepared = prepare_skymap(tiles, response.area_relative, params)
-    events, gps = list(neutrino_list["events"]), info["gps_time"]
+    events, gps = list(neutrino_list["events"]), info.trigger_gps
     neutrinos = neutrinos_of(events, gps, response, params)
     p, area = p_astro["p_astro"], response.area_relative
     odds = event_odds(prepared, neutrinos, p, params, area)
@@ -97,7 +98,7 @@ def compute_significance(
     if "odds" in background:
         ranked = event_odds(prepared, neutrinos, background["p_astro"], params, area)
     inputs = {
-        "gw_skymap_info": dict(info),
+        "gw_skymap_info": info.as_json(),
         "neutrino_info": events,
         "search_parameters": _published(params, info, p_astro),
     }
@@ -242,15 +243,15 @@ def _single_neutrinos(
 
 
 def _published(
-    params: SearchParameters, info: Mapping[str, Any], p_astro: Mapping[str, Any]
+    params: SearchParameters, info: EventInfo, p_astro: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the parameters under the keys that readers of the published file know."""
     values = params.as_dict()
     values["εmin"], values["εmax"] = values.pop("epsilon_min_gev"), values.pop("epsilon_max_gev")
     return values | {
-        "instruments": list(info["instruments"]),
+        "instruments": list(info.instruments),
         "population": p_astro["population"],
-        "sensitivity": run_name(info["gps_time"]),
+        "sensitivity": run_name(info.trigger_gps),
     }
 
 

@@ -4,14 +4,13 @@ Paths are relative to the output directory; an event is called by its directory,
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from llama.event.bursts import read_bursts
 from llama.event.flags import read_flags
 from llama.event.latency import published_at
 from llama.event.names import BURSTS_NAME, products, run_name, significance_name, skymap_name
 from llama.event.populations import class_versions
-from llama.event.skymap_info import read_info
+from llama.event.skymap_info import EventInfo, read_info
 from llama.files import sha256_file
 from llama.plan.locks import Locks
 from llama.settings import Settings
@@ -31,10 +30,10 @@ class Events:
     ) -> None:
         self._settings, self._locks, self._open_injection = settings, locks, open_injection
         self._output_dir = settings.output_dir
-        self._infos: dict[str, dict[str, Any]] = {}
+        self._infos: dict[str, EventInfo] = {}
         self._bursts: dict[str, list[str]] = {}
 
-    def info(self, event: str) -> dict[str, Any]:
+    def info(self, event: str) -> EventInfo:
         """Return what skymap_info.json says, of an event that this run then has locked."""
         if event not in self._infos:
             self._open_injection(event)
@@ -75,27 +74,23 @@ class Events:
     def skymap_source(self, event: str) -> str:
         """Return the path of what the sky map is taken from."""
         info = self.info(event)
-        source = info["skymap_file"] or info["skymap_alert_file"] or info["alert_file"]
+        source = info.skymap_source or info.alert_file
         return f"{event}/{source}"
 
     def alert(self, event: str) -> list[str]:
         """Return the path of the alert that describes the event, if there is one."""
-        return self._given(event, "event_alert_file")
+        return _given(event, self.info(event).event_alert_file)
 
     def neutrinos(self, event: str) -> list[str]:
         """Return the path of the neutrinos that came with the event, if they did."""
-        return self._given(event, "neutrino_file")
-
-    def _given(self, event: str, key: str) -> list[str]:
-        name = self.info(event)[key]
-        return [f"{event}/{name}"] if name else []
+        return _given(event, self.info(event).neutrino_file)
 
     def values(self, event: str, keys: Sequence[str]) -> list[object]:
         """Return what a rule takes from skymap_info.json.
 
         With the file as ancient input, an alert that says the same there outdates nothing.
         """
-        return [self.info(event)[key] for key in keys]
+        return [getattr(self.info(event), key) for key in keys]
 
     def flag(self, event: str, name: str) -> bool | str:
         """Return one flag, so that it outdates only what depends on it."""
@@ -141,6 +136,10 @@ class Events:
     def background_versions(self, event: str) -> dict[str, str]:
         """Return what changes when a background that may serve the event does."""
         info = self.info(event)
-        run = self._settings.background.run or run_name(info["gps_time"])
-        detectors = "".join(sorted(info["instruments"]))
+        run = self._settings.background.run or run_name(info.trigger_gps)
+        detectors = "".join(sorted(info.instruments))
         return class_versions(self._output_dir / POPULATIONS, f"-{run}-{detectors}")
+
+
+def _given(event: str, name: str | None) -> list[str]:
+    return [f"{event}/{name}"] if name else []

@@ -50,17 +50,17 @@ class Neutrinos:
 
     def window_version(self, event: str) -> list[object]:
         """Return what outdates the list: the window has closed, or its sources have other data."""
-        gps = self._events.info(event)["gps_time"]
+        gps = self._events.info(event).trigger_gps
         return [window_state(gps, now_gps(), self.window), self._source_state(event)]
 
     def _source_state(self, event: str) -> object:
         """Return what changes when an event's sources have something else for it; asked once."""
         info = self._events.info(event)
-        if info["neutrino_file"]:
-            return info["neutrino_file"]
-        if info["graceid"].startswith("M"):
+        if info.neutrino_file:
+            return info.neutrino_file
+        if info.graceid.startswith("M"):
             return self._archive_identity
         if event not in self._states:
-            start, stop = (info["gps_time"] + end_s for end_s in self.window)
+            start, stop = (info.trigger_gps + end_s for end_s in self.window)
             self._states[event] = state_of(self._sources, start, stop, self.may_ask(event))
         return self._states[event]

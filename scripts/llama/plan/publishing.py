@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
 from llama.event.messages import homes
-from llama.event.names import has_skymap, significance_name
+from llama.event.names import significance_name
 from llama.event.newest import tracked_events
 from llama.event.skymap_info import read_info
 from llama.locks import NoLocksError
@@ -44,7 +44,7 @@ class Publishing:
                 self._locks.take(event)
                 read_flags(output_dir / event)
                 info = read_info(output_dir / event)
-                if not (has_skymap(info) or info["retracted"]):
+                if not (info.has_skymap or info.retracted):
                     continue
                 self._events.bursts(event)
             except NoLocksError:  # that is not one event's trouble
@@ -68,10 +68,9 @@ class Publishing:
         return [
             f"{event}/receipts/{channel}.json"
             for channel in CHANNELS
-            if (info["retracted"] and any((box / channel).is_dir() for box in outboxes))
+            if (info.retracted and any((box / channel).is_dir() for box in outboxes))
             or (
-                any(self.destinations(channel).values())
-                and (has_skymap(info) or not info["retracted"])
+                any(self.destinations(channel).values()) and (info.has_skymap or not info.retracted)
             )
         ]
 
@@ -83,7 +82,7 @@ class Publishing:
         """Return what a receipt is made from; a withdrawal waits for nothing but the alert."""
         info = self._events.info(event)
         names = ["skymap_info.json"]
-        if not info["retracted"]:
+        if not info.retracted:
             names += ["icecube_neutrino_list.json", significance_name(info)]
             names += {"slack": FIGURES, "gcn": ["gcn_notice.json"]}.get(channel, [])
         return [f"{event}/{name}" for name in names]

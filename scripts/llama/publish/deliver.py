@@ -70,7 +70,7 @@ def plan(event_dir: Path, channel: str, places: Mapping[str, str | None]) -> lis
     places: {"real", "test"}, each a destination or None. `LlamaError` for files that are
     missing, broken or outdated.
     """
-    if read_info(event_dir)["retracted"]:
+    if read_info(event_dir).retracted:
         return _plan_withdrawals(event_dir, channel, places)
     facts = read_facts(event_dir)
     real, destination, reasons = _verdict(facts, CHANNELS[channel].terms, places)
@@ -125,7 +125,7 @@ def publish(
     `LlamaError` when a remote does not answer; the next call takes up from there.
     """
     kind = kind or CHANNELS[channel]
-    if read_info(event_dir)["retracted"]:
+    if read_info(event_dir).retracted:
         withdraw(
             event_dir,
             channel,
@@ -169,7 +169,7 @@ def _receipt(
     outbox = Outbox(event_dir, channel, destination or "")
     entries = outbox.entries()
     sent = outbox.delivered()
-    if read_info(event_dir)["retracted"]:
+    if read_info(event_dir).retracted:
         all_homes = [Outbox(home, channel, "").entries() for home in homes(event_dir)]
         sent = [entry for known in reversed(all_homes) for entry in known if entry.remote_id]
         reasons = [] if sent else ["the alert was retracted, and nothing had been published"]

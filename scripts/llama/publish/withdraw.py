@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from llama.errors import LlamaError
 from llama.event.messages import described, standing
 from llama.event.skymap_info import read_info
@@ -10,7 +12,6 @@ from llama.publish.outbox import Message, Outbox
 from llama.publish.result import Result
 from llama.settings.places import place
 
-_TIMES = ("event_time", "gps_time")
 Places = Mapping[str, str | None]  # the settings' real and test destination
 
 
@@ -40,11 +41,15 @@ def withdraw(
         try:
             with outbox.locked():
                 info = read_info(event_dir)
-                if not info["retracted"]:
+                if not info.retracted:
                     raise LlamaError(f"{event_dir} has just changed; run the same command again")
                 # a retraction that came first in this run knows no time
                 earlier = read_info(outbox.directory.parents[1])
-                info |= {key: earlier[key] for key in _TIMES if info[key] is None}
+                info = replace(
+                    info,
+                    event_time=info.event_time or earlier.event_time,
+                    gps_time=earlier.gps_time if info.gps_time is None else info.gps_time,
+                )
                 deliver(outbox, Result(event_dir, info, real))
         except LlamaError as error:
             left.append(
@@ -67,7 +72,7 @@ def note_withdrawal(event_dir: Path, destination: str) -> list[str]:
     `LlamaError` when the event was not retracted, or nothing stands there.
     """
     info, left = read_info(event_dir), standing(event_dir)
-    if not info["retracted"]:
+    if not info.retracted:
         raise LlamaError(f"{event_dir.name} was not retracted; withdraw only what was")
     found = [
         message
