@@ -3,7 +3,6 @@
 import itertools
 
 import numpy as np
-import proofs
 import pytest
 from stats_samples import blob_map, brute_force, contrast_map, vmf_exponent
 
@@ -15,7 +14,6 @@ from llama.stats.parameters import SearchParameters
 
 NODES = np.linspace(-1, 1, 201)
 PARAMS = SearchParameters()
-WHOLE = 5  # turns of each proof
 
 
 def stepped(rng, lowest=-5.0):
@@ -90,22 +88,18 @@ def test_southern_pair_where_areas_jump():
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("sigmas", [(0.3, 0.6), (1.0, 2.0), (3.0, 8.0)], ids=str)
 @pytest.mark.parametrize("kind", [stepped, steep, blind])
-@pytest.mark.proof
-def test_random_sets_against_brute_force(kind, sigmas, size, proven):
-    seed = [size, int(10 * sigmas[0]), len(kind.__name__)]
-    rng = np.random.default_rng(seed)
+def test_random_sets_against_brute_force(kind, sigmas, size):
+    rng = np.random.default_rng([size, int(10 * sigmas[0]), len(kind.__name__)])
     nside = 2048 if sigmas[0] < 1 else 512
-    compared, turns = 0, proofs.size(WHOLE, 1)
-    maps = (blob_map(40.0, -25.0, 6.0), blob_map(39.5, 50.0, 3.0), contrast_map())
-    for map_ in maps * turns:
+    compared = 0
+    for map_ in (blob_map(40.0, -25.0, 6.0), blob_map(39.5, 50.0, 3.0), contrast_map()):
         for dec in (-71.0, -33.0, 12.0):
             # also at a node, where two bins meet
             place = np.degrees(np.arcsin(np.round(np.sin(np.radians(dec)), 2)))
             tables = [kind(rng) for _ in range(size)]
             centre = rng.choice([dec, place])
             compared += check(map_, random_neutrinos(rng, 40.0, centre, tables, sigmas), nside)
-    assert compared >= 4 * turns
-    proven(seed, WHOLE, sets_compared=compared)
+    assert compared >= 4
 
 
 def test_a_neutrino_and_another_messenger_where_areas_jump():
