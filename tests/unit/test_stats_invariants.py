@@ -1,4 +1,4 @@
-"""Limits, symmetries and known values of the statistic: `science.md` section 9, by number.
+"""Limits, symmetries and known values of the statistic, numbered.
 
 Those of the overlap (7, 8), the weights (15, 16, 25) and the p-value (23) are tested there.
 """

@@ -99,7 +99,7 @@ def check_info(info: Any, where: str) -> dict[str, Any]:
 def read_info(event_dir: Path) -> dict[str, Any]:
     """Return the checked content of the event's skymap_info.json.
 
-    Keys as in `formats.md`, and: `role` (what the alert allows: a mock is never an
+    Keys as in docs/files.md, among them: `role` (what the alert allows: a mock is never an
     observation), `retracted`, `gps_time` [s], and paths relative to the event directory:
     `alert_file` (newest alert), `event_alert_file` (newest alert that describes the event,
     i.e. no bare retraction), `skymap_file` (map given as a file) or `skymap_alert_file` (alert
