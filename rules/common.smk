@@ -13,6 +13,7 @@ from llama.event.names import EVENT_DIR_PATTERN
 from llama.files import sha256_file
 from llama.neutrinos.archive import Archive
 from llama.settings.load import read_config
+from llama.stats.window import search_window
 
 # said by profiles/do-cluster and profiles/slurm
 ON_FLEET = "fleet" in (workflow.resource_settings.default_resources or ())
@@ -39,8 +40,7 @@ SEARCH = SETTINGS.search_parameters()
 BURST_MODEL = SETTINGS.grb.model_dump(mode="json")
 ARCHIVE = f"archive/{SETTINGS.neutrinos.archive}"
 POPULATIONS = "populations.hdf5"
-# a neutrino that comes last from a source whose wave came first, and the other way round
-HALF_WIDTH_S = SEARCH["tnuplus"] - SEARCH["tgwminus"]
+WINDOW = search_window(SEARCH)
 
 
 def prepare_output_dir():

@@ -32,7 +32,7 @@ def source_state(wildcards):
         return info["neutrino_file"]
     if info["graceid"].startswith("M"):
         return archive_identity()
-    start, stop = (info["gps_time"] + sign * HALF_WIDTH_S for sign in (-1, 1))
+    start, stop = (info["gps_time"] + end_s for end_s in WINDOW)
     if wildcards.event not in _SOURCE_STATES:
         _SOURCE_STATES[wildcards.event] = checked(
             state_of, neutrino_sources(), start, stop, may_ask(wildcards)
@@ -43,5 +43,5 @@ def source_state(wildcards):
 def window_version(wildcards):
     """Return what outdates the list: the window has closed, or its sources have other data."""
     gps = event_info(wildcards.event)["gps_time"]
-    state = window_state(gps, now_gps(), HALF_WIDTH_S)
+    state = window_state(gps, now_gps(), WINDOW)
     return [state, source_state(wildcards)]

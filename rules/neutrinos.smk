@@ -21,7 +21,7 @@ rule list_neutrinos:
         blinded=event_flag("BLINDED_NEUTRINOS"),
         online=may_ask,
         rate_hz=SEARCH["ratebgnu"],
-        half_width_s=HALF_WIDTH_S,
+        window_s=list(WINDOW),
         archive=ARCHIVE,
         sources=SETTINGS.neutrinos.source,
         code=code("list_neutrinos"),

@@ -12,6 +12,7 @@ from llama.neutrinos.history import remember
 from llama.neutrinos.lists import make_list
 from llama.neutrinos.sources import open_sources
 from llama.script import logged
+from llama.stats.window import Window
 from llama.times import now_gps
 
 with logged(snakemake.log[0]):
@@ -21,7 +22,7 @@ with logged(snakemake.log[0]):
         for path in snakemake.input.given
     ]
     archive = Path(snakemake.params.archive)
-    settings = {key: snakemake.params[key] for key in ("blinded", "rate_hz", "half_width_s")}
+    settings = {key: snakemake.params[key] for key in ("blinded", "rate_hz")}
     neutrinos = make_list(
         info["graceid"],
         info["gps_time"],
@@ -31,10 +32,12 @@ with logged(snakemake.log[0]):
         archive=Archive.open(archive) if (archive / "archive.json").exists() else None,
         sources=open_sources(snakemake.params.sources, Path(), archive.name),
         online=snakemake.params.online,
+        window=Window(*snakemake.params.window_s),
         **settings,
     )
     # of skymap_info.json only what is named here: a later alert that says the same outdates nothing
     made_from = {Path(path).name: path for path in snakemake.input.given}
+    settings |= {"window_s": snakemake.params.window_s}
     settings |= {key: info[key] for key in ("graceid", "gps_time")}
     neutrinos["provenance"] = provenance(made_from, settings, neutrinos["seed"])
     history = Path(snakemake.log[0]).with_name("neutrino_lists.jsonl")

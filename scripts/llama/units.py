@@ -1,4 +1,4 @@
-"""Units as other people write them, in TUNITs, brackets and headers."""
+"""Units as other people write them, in TUNITs, brackets and headers; how p-values are rounded."""
 
 import math
 import re
@@ -18,6 +18,14 @@ _WORDS = {
     "per": "/",
 }
 _NOTHING = ("", "1", "none", "unknown", "unitless", "dimensionless", "n/a", "-")
+
+
+R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 90 % radius of a 2-D Gaussian, 2.145966
+
+
+def p_value_text(p_value: float) -> str:
+    """Return a p-value as IceCube rounds it: four decimals, below 1e-4 two significant digits."""
+    return f"{p_value:.1e}" if p_value < 1e-4 else f"{p_value:.4f}"
 
 
 def unit_factor(text: str, wanted: str) -> float | None:

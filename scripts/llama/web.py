@@ -138,6 +138,14 @@ class ReadingAdapter(HTTPAdapter):  # type: ignore[misc]
             raise LlamaError(no_certificates(error)) from error
 
 
+def open_session() -> requests.Session:
+    """Return a session whose every exchange goes through `ReadingAdapter`."""
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, ReadingAdapter())
+    return session
+
+
 def no_certificates(error: OSError) -> str:
     """Return what to say of requests' only plain `OSError`, before anything is sent."""
     return f"{error}; correct or unset REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE"

@@ -46,7 +46,7 @@ _NEUTRINO = {
     "gps": "time [GPS s]",
     "mjd": "time [MJD, UTC]",
     "dt": "time after the event [s]",
-    "in_window": "whether it is within 500 s of the event; others do not count",
+    "in_window": "whether it came within the window; others do not count",
     "ra": "right ascension [deg, ICRS]",
     "dec": "declination [deg]",
     "sigma": "angular uncertainty, 1 sigma of a 2-D Gaussian [deg]",

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,13 @@ from do_double import Cloud
 from do_server import running
 from needs import SSH, require
 from s3_faults import KEY, SECRET, FaultyS3, faulty_s3
+from shell import TOKEN, Bash, change
 from standin import StandIns
 
 import llama.s3
 from llama.fleet import transfer
 from llama.fleet.spaces import Spaces
 from llama.settings import default_yaml, load
-
-TOKEN = "dop_v1_canary0123456789abcdef"  # noqa: S105
 
 
 @pytest.fixture
@@ -33,15 +32,6 @@ def settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_text(default_yaml().replace("output_dir: null", f"output_dir: {tmp_path}/out"))
     monkeypatch.setenv("LLAMA_CONFIG", str(path))
     return path
-
-
-def change(path: Path, **values: object) -> None:
-    """Change settings of the blocks `fleet` and `spaces` in place."""
-    lines = path.read_text().splitlines()
-    for name, value in values.items():
-        (at,) = (n for n, line in enumerate(lines) if line.startswith(f"  {name}: "))
-        lines[at] = f"  {name}: {value}"
-    path.write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture
@@ -77,9 +67,6 @@ def _account(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         monkeypatch.setenv("DIGITALOCEAN_END_POINT", end_point)
         monkeypatch.setenv("DIGITALOCEAN", TOKEN)
         yield cloud
-
-
-Bash = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from typing import Any
 
 import digitalocean
 import pytest
-from conftest import TOKEN
 from do_double import Cloud
+from shell import TOKEN
 
 DROPLET = {
     "id", "name", "memory", "vcpus", "disk", "locked", "status", "kernel", "created_at", "features",

@@ -5,8 +5,8 @@ import time
 import traceback
 
 import pytest
-from conftest import TOKEN
 from do_double import Cloud as Double
+from shell import TOKEN
 
 from llama.errors import LlamaError
 from llama.fleet import connection

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN, change
 from do_double import ApiError
 from do_double import Cloud as Double
+from shell import TOKEN, change
 
 from llama.errors import LlamaError
 from llama.fleet import connection

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Bash
 from do_double import Cloud
+from shell import Bash
 from standin import StandIns, keygen
 
 from llama.files import write_json

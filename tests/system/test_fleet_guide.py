@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Bash
 from do_double import ApiError, Cloud
+from shell import Bash
 from standin import StandIns
 
 from llama.cli.main import main

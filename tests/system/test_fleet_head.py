@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN, Bash, change
 from do_double import Cloud
 from needs import SLURM
+from shell import TOKEN, Bash, change
 
 from llama.cli.main import main
 from llama.running.watch import begin_watch, words_of_fleet

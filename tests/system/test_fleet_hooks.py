@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN
 from do_double import Cloud as Double
+from shell import TOKEN
 
 from llama.errors import LlamaError
 from llama.fleet.connection import CloudError

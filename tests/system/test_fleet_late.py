@@ -4,9 +4,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN
 from do_double import ApiError
 from do_double import Cloud as Double
+from shell import TOKEN
 
 from llama.errors import LlamaError
 from llama.fleet import connection

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN, Bash
 from do_double import Cloud
+from shell import TOKEN, Bash
 from standin import StandIns
 
 from llama.errors import LlamaError

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from bucket_samples import PART, a_file, stored, unfinished
-from conftest import Bash
 from s3_faults import KEY, SECRET, FaultyS3
+from shell import Bash
 
 import llama.s3
 from llama.errors import LlamaError

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from bucket_samples import PART, a_file
-from conftest import Bash
 from s3_faults import FaultyS3
 from s3_lists import one_page
+from shell import Bash
 
 import llama.s3
 from llama.errors import LlamaError

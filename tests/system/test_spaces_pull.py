@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from bucket_samples import a_file
-from conftest import Bash, change
 from s3_faults import Fault, FaultyS3
+from shell import Bash, change
 
 from llama.errors import LlamaError
 from llama.fleet.money import Ledger

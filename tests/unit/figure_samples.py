@@ -76,6 +76,11 @@ def neutrino_list(events=None, **changes):
     return {"events": events, "complete": True, "window": window} | changes
 
 
+def window(start_s, stop_s):
+    """The window of a list, ends in seconds after the event."""
+    return {"centre_gps": GPS, "start_gps": GPS + start_s, "stop_gps": GPS + stop_s}
+
+
 def singles(neutrinos, p_values):
     return [
         {key: event[key] for key in ("id", "dt", "ra", "dec", "sigma")}

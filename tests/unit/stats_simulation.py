@@ -46,7 +46,7 @@ def simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg):
     """Return what `simulate` does, each source's direction, and whether it points at us."""
     n = p_astro.size
     which = rng.integers(len(maps), size=n)
-    window = params.dt_max_s - params.dt_min_s
+    window = params.window.length_s
     source = np.zeros((n, 3))
     counts = np.zeros(n, dtype=int)
     for m, (order, ipix, prob, distmu, distsigma) in enumerate(maps):
@@ -83,7 +83,7 @@ def simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg):
         which,
         counts > 0,
         np.concatenate([signal, noise]),
-        np.concatenate([times, rng.uniform(params.dt_min_s, params.dt_max_s, noise.size)]),
+        np.concatenate([times, rng.uniform(*params.window, noise.size)]),
         np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])) % 360,
         dec,
         sigma,

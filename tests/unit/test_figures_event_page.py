@@ -75,6 +75,15 @@ def test_a_detector_that_observed_in_a_part_of_the_window_is_named(own):
         assert (f"the detector observed during {said}" in page.text) is is_said
 
 
+def test_the_window_of_the_list_is_the_one_that_is_named(own):
+    path = own / "icecube_neutrino_list.json"
+    neutrinos = read_json(path)
+    window = {"centre_gps": 0.0, "start_gps": -1250.0, "stop_gps": 500.0}
+    write_json(path, neutrinos | {"window": neutrinos["window"] | window})
+    page, _ = page_of(own)
+    assert "Neutrinos 1250 s before to 500 s after 2 complete" in page.text
+
+
 def test_without_a_result_no_background_is_missing(own):
     path = own / "significance_lvc-i3.json"
     write_json(path, read_json(path) | {"p_value": None})

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stats_samples import parameters
 
 from llama.errors import LlamaError
 from llama.files import dump_json
@@ -14,6 +15,7 @@ from llama.neutrinos.archive import Archive, import_release
 from llama.neutrinos.lists import make_list, read_given, scramble, simulate, window_state
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.scramble import generator, seed_from
+from llama.stats.window import PUBLISHED, list_window, search_window
 from llama.times import gps_to_mjd, iso_to_gps
 
 GPS = iso_to_gps("2019-04-25T08:18:05.017")
@@ -107,6 +109,31 @@ def test_given_list_keeps_its_types_numbers_and_local_angles():
     assert events[3]["subevent"] is None
 
 
+def test_an_asymmetric_window_holds_the_neutrinos_that_its_background_has(archive):
+    search = {"tgwminus": -250.0, "tgwplus": 250.0, "tnuminus": -1000.0, "tnuplus": 250.0}
+    window = search_window(search)
+    assert window == parameters(**search).window == (-1250.0, 500.0)
+    made = make_list("S190425z", GPS, now_gps=LATER, archive=archive, window=window)
+    assert (made["window"]["start_gps"], made["window"]["stop_gps"]) == (GPS - 1250, GPS + 500)
+    assert list_window(made) == window
+    found = archive.query(GPS - 1250, GPS + 500)["gps"]
+    assert [event["gps"] for event in made["events"]] == found.tolist()
+    assert any(event["dt"] < -500 for event in made["events"])
+    assert all(event["in_window"] for event in made["events"])
+    assert window_state(GPS, GPS + 499.9, window) == "open"
+    assert window_state(GPS, GPS + 500.0, window) == "closed"
+    drawn = simulate(archive.events(), 1, GPS, window, 1.0)["gps"] - GPS
+    assert (drawn.min() < -1200, drawn.max() > 450) == (True, True)
+    assert len(drawn) == pytest.approx(1750, abs=5 * math.sqrt(1750))
+    shifts = (-1250.5, -1249.5, 499.5, 500.5)
+    rows = [ROW | {"mjd": float(gps_to_mjd(GPS + dt)), "gps": GPS + dt} for dt in shifts]
+    for blinded in (False, True):
+        made = make_list(
+            *("S190425z", GPS), now_gps=LATER, given=read(rows), window=window, blinded=blinded
+        )
+        assert [e["in_window"] for e in made["events"]] == [False, True, True, False]
+
+
 def test_window_and_completeness_of_a_given_list():
     assert window_state(GPS, GPS + 499.9) == "open"
     assert window_state(GPS, GPS + 500.0) == "closed"
@@ -194,7 +221,7 @@ def test_mock_events_get_simulated_neutrinos(archive):
 
 def test_scramble_keeps_triples_together_and_the_rest_uniform(archive):
     events = archive.events()
-    drawn = scramble(events, 20000, generator(1), GPS, 500.0)
+    drawn = scramble(events, 20000, generator(1), GPS, PUBLISHED)
     triples = set(zip(events["dec_deg"], events["energy_gev"], events["sigma_deg"], strict=True))
     assert triples.issuperset(
         zip(drawn["dec_deg"], drawn["energy_gev"], drawn["sigma_deg"], strict=True)
@@ -210,6 +237,6 @@ def test_scramble_keeps_triples_together_and_the_rest_uniform(archive):
 
 def test_simulated_numbers_are_poisson(archive):
     events = archive.events()
-    counts = [len(simulate(events, seed, GPS, 500.0, 0.0064)["gps"]) for seed in range(2000)]
+    counts = [len(simulate(events, seed, GPS, PUBLISHED, 0.0064)["gps"]) for seed in range(2000)]
     assert np.mean(counts) == pytest.approx(6.4, abs=0.2)
     assert np.var(counts) == pytest.approx(6.4, abs=0.7)

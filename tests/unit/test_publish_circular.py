@@ -33,6 +33,15 @@ def test_a_real_event_makes_a_text_to_send():
     assert all(len(line) <= 80 for line in text.splitlines() if line[:1] not in {"#", "S"})
 
 
+def test_the_text_states_the_window_that_was_used():
+    assert "in the 1000 seconds centered on its time" in " ".join(draft().split())
+    longer = sample.neutrino_list(livetime_s=900.0, window=sample.window(-1250, 500))
+    flat = " ".join(draft(neutrinos=longer).split())
+    assert "in the 1750 seconds 1250 s before to 500 s after its time" in flat
+    assert "2019-04-25 07:57:15 UTC to 2019-04-25 08:26:25 UTC" in flat
+    assert "during 900 of these 1750 s" in flat
+
+
 def test_the_word_draft_is_not_in_the_subject():
     assert "draft" not in subject(draft()).lower()
 

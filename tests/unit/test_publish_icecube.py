@@ -16,8 +16,9 @@ from llama.files import read_json
 from llama.publish import icecube_files, outbox
 from llama.publish.deliver import publish
 from llama.publish.gracedb_log import build as gracedb_payload
-from llama.publish.notice import R90_PER_SIGMA, build_notice
+from llama.publish.notice import build_notice
 from llama.publish.result import read_result
+from llama.units import R90_PER_SIGMA
 
 
 @pytest.fixture

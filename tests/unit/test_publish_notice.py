@@ -108,6 +108,24 @@ def test_edges_of_the_sphere_and_strange_ids_are_made_valid():
     assert len(event["id"][0]) == 64
 
 
+def test_the_notice_states_the_window_that_was_used():
+    events = [sample.neutrino(0, 100.0, 20.0, 1.0, -1200.0)]
+    longer = sample.neutrino_list(events, livetime_s=1750.0, window=sample.window(-1250, 500))
+    notice = build(result=sample.significance(longer), neutrinos=longer)
+    assert notice["observation_start"] == "2019-04-25T07:57:15.017Z"
+    assert notice["observation_stop"] == "2019-04-25T08:26:25.017Z"
+    assert notice["observation_livetime"] == 1750
+    assert notice["coincident_events"][0]["event_dt"] == -1200.0
+    with pytest.raises(LlamaError, match="outside of its observation"):
+        check_notice(notice | {"observation_start": "2019-04-25T08:09:45.017Z"} | {
+            "observation_livetime": 900
+        })  # fmt: skip
+    with pytest.raises(LlamaError, match="longer than its observation"):
+        check_notice(notice | {"observation_livetime": 1751})
+    with pytest.raises(LlamaError, match="not about trigger_time"):
+        check_notice(build() | {"observation_start": "2019-04-22T08:09:45.017Z"})
+
+
 def test_events_without_time_or_with_an_odd_name_are_refused():
     with pytest.raises(LlamaError, match="no event time"):
         build(sample.info(event_time=None))
@@ -162,7 +180,7 @@ EVENT = ("coincident_events", 0)
         (change(["alert_tense"], "archival"), "alert_tense"),
         (change(["alert_datetime"], "2019-04-25T09:10:00"), "alert_datetime"),
         (change(["trigger_time"], "2019-13-25T09:10:00Z"), "trigger_time"),
-        (change(["trigger_time"], "2019-04-25T09:10:00Z"), "500 s before"),
+        (change(["trigger_time"], "2019-04-25T09:10:00Z"), "outside of its observation"),
         (change(["observation_livetime"], 1001), "observation_livetime"),
         (change(["ref_ID"], "S190425zz"), "another event"),
         (change(["n_events_coincident"], 2.0), "n_events_coincident"),

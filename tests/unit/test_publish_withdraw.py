@@ -15,8 +15,8 @@ from publish_sites import SITES, GraceDBSite, Site, SlackSite, WebhookSite
 from llama.audit.publish import audit_messages
 from llama.errors import LlamaError
 from llama.event.flags import DEFAULTS, write_flags
-from llama.event.messages import published_events, standing
-from llama.figures.receipts import outcome, owed_words, sent_words
+from llama.event.messages import owed_words, published_events, standing
+from llama.figures.receipts import outcome, sent_words
 from llama.files import read_json, write_json
 from llama.publish import outbox
 from llama.publish.deliver import plan, publish, sentence

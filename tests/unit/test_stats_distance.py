@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from stats_samples import parameters
 
 from llama.sky.tiles import SkyTiles
 from llama.stats.distance import distance_nodes, quadrature
-from llama.stats.parameters import SearchParameters
 from llama.stats.weights import count_moments, tile_weights
 
 # distmu, distsigma [Mpc]: near, far, sharp, of positive and negative distmu, mostly cut off at 0
@@ -39,7 +39,7 @@ def test_moments_of_the_distance_are_exact(mu, sigma):
 
 @pytest.mark.parametrize(("mu", "sigma"), CASES)
 def test_weights_are_means_over_the_distance(mu, sigma):
-    params = SearchParameters()
+    params = parameters()
     columns = (np.array([x], dtype=float) for x in (1, 0, mu, sigma))
     weights = tile_weights(*columns, np.ones(2), params)[:, 0]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llama.cli.common import ask, counter, plural, say
+from llama.cli.common import ask, counter, plural, print_table, say
 from llama.cli.parsers import Subparsers, add_command, add_group
 from llama.errors import LlamaError
 
@@ -118,13 +118,9 @@ def _do(options: argparse.Namespace) -> int | None:
 def _table(
     columns: list[str], known: dict[str, Callable[[Any], str]], rows: Iterable[Any], header: bool
 ) -> None:
-    """Print aligned columns; the header goes to stderr, for it is no data."""
-    lines = [columns] if header else []
-    lines += [[known[column](row) or "-" for column in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for number, cells in enumerate(lines):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        print(line.rstrip(), file=sys.stderr if header and not number else sys.stdout)
+    """Print what is known of each; the header goes to stderr, for it is no data."""
+    lines = [[known[column](row) or "-" for column in columns] for row in rows]
+    print_table([columns] * header + lines, header_apart=header)
 
 
 def _hint(patterns: list[str], found: list["Droplet"]) -> None:

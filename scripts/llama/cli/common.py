@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,6 +91,23 @@ def ask(question: str) -> str:
 def say(text: str) -> None:
     """Print one line on stderr, where it does not mix with data."""
     sys.stderr.write(f"{text}\n")
+
+
+def print_table(
+    lines: Sequence[Sequence[str]], right: Collection[int] = (), header_apart: bool = False
+) -> None:
+    """Print aligned columns, those of `right` flush right.
+
+    header_apart: the first line goes to stderr, for it is no data.
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for number, cells in enumerate(lines):
+        padded = (
+            cell.rjust(width) if k in right else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        stream = sys.stderr if header_apart and not number else sys.stdout
+        print("  ".join(padded).rstrip(), file=stream)
 
 
 def plural(count: int, what: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llama.cli.common import ask, counter, plural, say
+from llama.cli.common import ask, counter, plural, print_table, say
 from llama.cli.parsers import Subparsers, add_command
 from llama.errors import LlamaError
 
@@ -164,15 +164,12 @@ def _done(options: argparse.Namespace) -> None:
     studies, started = settings.output_dir / "studies", launches(settings, say)
     wanted = _wanted(settings, started)
     simulations = settings.background.simulations
-    if not wanted and not simulations:
-        say("no studies: name their sky maps under background.studies, or launch one")
-    else:
-        print(f"{'study':28} {'injections':10} {'done':>13} {'of':>13}      {'rate':>9}  left")
+    lines = [["study", "injections", "done", "of", "", "rate", "left"]]
     for name, simulation in sorted(simulations.items()):
         total = simulation.injections
         made = localised_injections(settings.output_dir / "simulations" / name, total, SHARD_SIZE)
         left = "done" if made == total else "-"
-        print(f"{name:28} sky maps   {made:13,} {total:13,} {made / total:4.0%} {'-':>9}  {left}")
+        lines.append([name, "sky maps", *_counts(made, total), "-", left])
     elsewhere = _in_spaces(settings, wanted)
     at_work = {study for study in started if is_running(settings, study)}
     for row in study_progress(studies, wanted, settings.background.shard_size, elsewhere, at_work):
@@ -183,13 +180,18 @@ def _done(options: argparse.Namespace) -> None:
             left = "done"
         elif row.left_s is not None:
             left = _duration(row.left_s)
-        print(
-            f"{row.study:28} {row.kind:10} {row.done:13,} {row.wanted:13,} "
-            f"{row.done / row.wanted:4.0%} {rate:>9}  {left}"
-        )
+        lines.append([row.study, row.kind, *_counts(row.done, row.wanted), rate, left])
+    if not wanted and not simulations:
+        say("no studies: name their sky maps under background.studies, or launch one")
+    else:
+        print_table(lines, right={2, 3, 4, 5})
     lives = Ledger(settings.output_dir / "fleet").lives()
     if lives:
         _print_cost(running_cost(lives, time.time()))
+
+
+def _counts(done: int, wanted: int) -> list[str]:
+    return [f"{done:,}", f"{wanted:,}", f"{done / wanted:.0%}"]
 
 
 def _wanted(settings: "Settings", started: Mapping[str, "Launch"]) -> dict[tuple[str, str], int]:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from llama.cli.common import plural, say
+from llama.cli.common import plural, print_table, say
 from llama.cli.parsers import Subparsers, add_command
 
 
@@ -56,6 +56,4 @@ def _table(rows: dict[str, dict[str, bool | str]]) -> None:
     table += [
         [row, *(str(value).lower() for value in flags.values())] for row, flags in rows.items()
     ]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for line in table:
-        print("  ".join(map(str.ljust, line, widths)).rstrip())
+    print_table(table)

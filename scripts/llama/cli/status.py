@@ -2,7 +2,7 @@
 
 import argparse
 
-from llama.cli.common import say
+from llama.cli.common import print_table, say
 from llama.cli.parsers import Subparsers, add_command
 
 
@@ -32,10 +32,7 @@ def _run(options: argparse.Namespace) -> None:
         table.append([cells[k] for k in columns])
     if len(table) > 1:
         print()
-        widths = [max(len(line[k]) for line in table) for k in range(len(columns))]
-        for line in table:
-            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            print("  ".join(padded).rstrip())
+        print_table(table)
     # last, so that a full disk hides nothing of it
     path, _ = write_run_page(settings, content)
     say(f"the page: {path}")

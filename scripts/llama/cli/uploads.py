@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llama.cli.common import ask, counter, plural, say
+from llama.cli.common import ask, counter, plural, print_table, say
 from llama.cli.parsers import Subparsers, add_command
 from llama.errors import LlamaError
 
@@ -62,10 +62,16 @@ def _uploads(options: argparse.Namespace) -> int:
             "llama dev uploads lists what there is"
         )
     if not options.names:
-        for stored in found:
-            date = datetime.fromtimestamp(stored.modified, UTC)
-            name = Path(stored.key).name
-            print(f"{date:%Y-%m-%d %H:%M}  {stored.size:15,}  {stored.sha256[:12]}  {name}")
+        lines = [
+            [
+                f"{datetime.fromtimestamp(stored.modified, UTC):%Y-%m-%d %H:%M}",
+                f"{stored.size:,}",
+                stored.sha256[:12],
+                Path(stored.key).name,
+            ]
+            for stored in found
+        ]
+        print_table(lines, right={1})
         say(f"{plural(len(found), 'file')}; fetch one with: llama dev uploads NAME")
     left = 0
     for name in dict.fromkeys(options.names):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, printable
 from llama.event.skymap_info import FILE_NAME, read_info
 from llama.files import read_json
 from llama.settings.places import place
@@ -63,6 +63,24 @@ def standing(event_dir: Path, channel: str = "*") -> list[dict[str, Any]]:
 def owed(event_dir: Path) -> list[dict[str, Any]]:
     """Return what stands of a retracted event; nothing of other events."""
     return standing(event_dir) if read_info(event_dir)["retracted"] else []
+
+
+def owed_words(event_dir: Path) -> list[str]:
+    """Return where a retracted event still stands; nothing where the audit names a broken file."""
+    try:
+        return [printable(described(message), 200) for message in owed(event_dir)]
+    except LlamaError:
+        return []
+
+
+def waiting(event_dir: Path) -> list[str]:
+    """Return the messages in the event's outbox that have no receipt: being sent, or cut off."""
+    outbox = event_dir / "outbox"
+    return sorted(
+        str(path.relative_to(outbox)).removesuffix(".intent.json")
+        for path in outbox.rglob("*.intent.json")
+        if not path.with_name(path.name.replace(".intent.", ".receipt.")).exists()
+    )
 
 
 def published_events(run_dir: Path) -> list[str]:

@@ -9,6 +9,7 @@ from llama.figures.explain import explanation_section
 from llama.figures.latency import latency_section
 from llama.figures.text import MISSING, clean, finite, number, p_text
 from llama.times import gps_to_iso, mjd_to_gps
+from llama.units import R90_PER_SIGMA
 
 Rows = list[tuple[str, str]]
 Record = Mapping[str, Any]
@@ -251,7 +252,7 @@ def _table_row(count: int, event: Record, single: Record, info: Record) -> list[
         number(event.get("ra"), ".2f"),
         number(event.get("dec"), "+.2f"),
         number(sigma, ".2f"),
-        number(sigma * text.R90_PER_SIGMA, ".2f"),
+        number(sigma * R90_PER_SIGMA, ".2f"),
         text.three_digits(event.get("energy")),
         number(single.get("odds_ratio")),
         p_text(single.get("p_value")),

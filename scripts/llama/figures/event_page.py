@@ -13,10 +13,11 @@ from llama.figures.content import livetime_words, summary_content
 from llama.figures.globe import globe_data, places
 from llama.figures.page import Picture, write_html
 from llama.figures.receipts import outcome, receipts_section
-from llama.figures.summary import FIGURES
+from llama.figures.summary import figure_texts
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import read_json
 from llama.sky.tiles import SkyTiles
+from llama.stats.window import list_window
 
 Record = Mapping[str, Any]
 PAGE = "index.html"
@@ -59,9 +60,10 @@ def write_event_page(event_dir: Path, target: str) -> None:
     pictures = []
     if all(record is not None for record in read.values()):
         revisions.remember(event_dir, **{key: record or {} for key, record in read.items()})
+        figures = zip(figure_texts(read["neutrinos"] or {}), ("skymap", "scatter"), strict=True)
         pictures = [
             Picture(*words, event_dir / f"coinc_{name}_lvc-i3.png")
-            for words, name in zip(FIGURES, ("skymap", "scatter"), strict=True)
+            for words, name in figures
             if (event_dir / f"coinc_{name}_lvc-i3.png").exists()
         ]
     tiles = _tiles(event_dir)
@@ -71,7 +73,7 @@ def write_event_page(event_dir: Path, target: str) -> None:
     content["files"] = [
         (name, words) for name, words in _FILES.items() if (event_dir / name).exists()
     ]
-    both = pictures if len(pictures) == len(FIGURES) else []
+    both = pictures if len(pictures) == 2 else []
     write_html("event", content, both, event_dir / PAGE, ["globe.js"] if content["globe"] else [])
 
 
@@ -201,7 +203,7 @@ def _keys(info: Record, read: Mapping[str, Record | None]) -> list[Any]:
         ("p-value", text.p_text(significance.get("p_value")), background),
         ("Odds ratio", number(significance.get("odds_ratio")), "one common source over all else"),
         (
-            "Neutrinos within 500 s",
+            f"Neutrinos {list_window(neutrinos or {}).words('within {} s')}",
             MISSING if count is None else f"{count}",
             "" if count is None else complete + (f", observed {live}" if live else ""),
         ),

@@ -7,6 +7,7 @@ from typing import Any
 from llama.errors import LlamaError
 from llama.figures import text
 from llama.figures.text import clean, finite, number
+from llama.stats.window import list_window
 
 Record = Mapping[str, Any]
 _TITLES = {
@@ -37,7 +38,7 @@ def explain(significance: Record, distances: Record, neutrinos: Record) -> dict[
     info = (significance.get("inputs") or {}).get("gw_skymap_info") or {}
     why = significance["explanation"]
     if not why:
-        return {"summary": [_nothing(significance, events, info)], "factors": []}
+        return {"summary": [_nothing(significance, neutrinos, info)], "factors": []}
     numbers = {str(event.get("id")): k for k, event in enumerate(events, start=1)}
     chosen = [(numbers.get(i), events[numbers[i] - 1]) for i in why["members"] if i in numbers]
     words = {"bursts": _bursts(significance)}
@@ -124,15 +125,14 @@ def _summary(
     return sentences
 
 
-def _nothing(significance: Record, events: Sequence[Record], info: Record) -> str:
+def _nothing(significance: Record, neutrinos: Record, info: Record) -> str:
+    events = neutrinos.get("events") or []
     near = [event for event in events if text.in_window(event, info)]
     if not events:
         why = "the list holds no neutrino"
     elif not near:
-        why = (
-            f"none of the {len(events)} neutrinos of the list came less than "
-            f"{text.WINDOW_S:.0f} s before or after the wave"
-        )
+        when = list_window(neutrinos).words("less than {} s before or after")
+        why = f"none of the {len(events)} neutrinos of the list came {when} the wave"
     elif finite(significance.get("p_astro")) == 0:
         why = "the wave is noise with certainty (p_astro = 0)"
     else:

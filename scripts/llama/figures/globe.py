@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from llama.figures import text
 from llama.figures.geometry import FULL_SKY_DEG2, SkyDensity, Tiles
 from llama.figures.text import finite
+from llama.units import R90_PER_SIGMA
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)  # the last one is where the map ends for the eye
 _COARSEST, _FINEST = 4, 9  # edges of wider tiles are no straight lines; finer ones nobody sees
@@ -48,7 +49,7 @@ def globe_data(
                 "number": number,
                 "ra": finite(event.get("ra")) or 0.0,
                 "dec": finite(event.get("dec")) or 0.0,
-                "r90": round((finite(event.get("sigma")) or 0.0) * text.R90_PER_SIGMA, 3),
+                "r90": round((finite(event.get("sigma")) or 0.0) * R90_PER_SIGMA, 3),
                 "aside": not text.in_window(event, info),
             }
             for number, event in enumerate(neutrinos, start=1)

@@ -8,7 +8,9 @@ import numpy as np
 
 from llama.figures.geometry import Floats, circle
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches
-from llama.figures.text import R90_PER_SIGMA, area_text, best_direction, in_window, time_difference
+from llama.figures.text import area_text, best_direction, in_window, time_difference
+from llama.stats.window import list_window
+from llama.units import R90_PER_SIGMA
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +122,7 @@ def draw_best(axes: "Axes", project: Project, significance: Mapping[str, Any]) -
 def draw_legend(
     figure: "Figure",
     regions: list[tuple[float, float, str]],
-    events: list[Mapping[str, Any]],
+    neutrinos: Mapping[str, Any],
     info: Mapping[str, Any],
     significance: Mapping[str, Any],
     zoom_share: float | None,
@@ -142,12 +144,14 @@ def draw_legend(
         )
         for level, area, line in regions
     ]
+    events = neutrinos["events"]
     taking_part = [in_window(event, info) for event in events]
     notes = ["Numbers: rows of the neutrino table." if events else "No neutrino in the list."]
     if len(events) > MOST_CIRCLES:
         notes.append(f"Circles: the {MOST_CIRCLES} of {len(events):,} nearest in time.")
     if any(taking_part):
-        handles.append(Line2D([], [], **_IN, label="neutrino, less than 500 s from the wave"))
+        when = list_window(neutrinos).words("less than {} s from")
+        handles.append(Line2D([], [], **_IN, label=f"neutrino, {when} the wave"))
     if not all(taking_part):
         handles.append(Line2D([], [], **_OUT, label="neutrino outside of the time window"))
     if events:

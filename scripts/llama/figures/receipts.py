@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.event.messages import described, owed, standing
+from llama.event.messages import described, owed_words, standing, waiting
 from llama.figures.text import MISSING, clean, utc_text
 from llama.files import read_json
 
@@ -26,16 +26,6 @@ def receipts(event_dir: Path) -> list[dict[str, Any]]:
     return found
 
 
-def waiting(event_dir: Path) -> list[str]:
-    """Return the messages in the event's outbox that have no receipt: being sent, or cut off."""
-    outbox = event_dir / "outbox"
-    return sorted(
-        str(path.relative_to(outbox)).removesuffix(".intent.json")
-        for path in outbox.rglob("*.intent.json")
-        if not path.with_name(path.name.replace(".intent.", ".receipt.")).exists()
-    )
-
-
 def standing_words(event_dir: Path) -> list[str]:
     """Return where the event stands, though no receipt says that it was sent there."""
     out = {
@@ -51,14 +41,6 @@ def standing_words(event_dir: Path) -> list[str]:
         for message in told
         if (message["channel"], message["destination"]) not in out
     ]
-
-
-def owed_words(event_dir: Path) -> list[str]:
-    """Return where a retracted event still stands; nothing of other events."""
-    try:
-        return [clean(described(message), 200) for message in owed(event_dir)]
-    except LlamaError:  # the audit names it
-        return []
 
 
 def sent_words(event_dir: Path) -> tuple[str, str]:

@@ -56,7 +56,7 @@ def draw_skymap(
             draw_best(axes, project, significance)
         regions = [(level, density.area_deg2(level), line) for level, line in reversed(_CONTOURS)]
         share = frame[2] if frame else None
-        draw_legend(figure, regions, neutrinos["events"], info, significance, share)
+        draw_legend(figure, regions, neutrinos, info, significance, share)
 
 
 def _colours() -> Any:

@@ -195,7 +195,7 @@ def draw_pp(study: Record, png: Target, pdf: Target) -> None:
 def draw_distributions(study: Record, png: Target, pdf: Target) -> None:
     """Draw odds and p-values against the number of neutrinos and the 90 % area of the map."""
     quantities = (
-        ("by_neutrinos", "neutrinos within 500 s", False),
+        ("by_neutrinos", "neutrinos in the time window", False),
         ("by_area_90_deg2", "90 % area of the sky map (deg²)", True),
     )
     with drawing(5.6, png, pdf) as figure:

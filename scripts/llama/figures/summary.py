@@ -6,24 +6,29 @@ from typing import Any
 
 from llama.figures.content import summary_content
 from llama.figures.page import Picture, write_page
+from llama.stats.window import list_window
 
-FIGURES = (
-    (
-        "Sky map",
-        "All-sky map of the gravitational wave's probability density with 50 % and 90 % credible "
-        "regions and the neutrinos; the numbers are rows of the table.",
-        "Where the wave came from, in probability per square degree, with the smallest regions "
-        "that hold 50 % (solid) and 90 % (dashed) of it. Filled dots: neutrinos less than 500 s "
-        "from the wave; open squares: others. Circles have the 90 % radius.",
-    ),
-    (
-        "Significance",
-        "Fraction of background triggers that reach a given odds ratio, with this event's odds "
-        "ratio as a vertical line.",
-        "How often triggers of the same class with scrambled neutrinos reach an odds ratio. "
-        "Vertical line: this event; open circles: its neutrinos one by one.",
-    ),
-)
+
+def figure_texts(neutrinos: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+    """Return title, alternative text and caption of sky map and scatter plot of a result."""
+    near = list_window(neutrinos).words("less than {} s from")
+    return (
+        (
+            "Sky map",
+            "All-sky map of the gravitational wave's probability density with 50 % and 90 % "
+            "credible regions and the neutrinos; the numbers are rows of the table.",
+            "Where the wave came from, in probability per square degree, with the smallest "
+            "regions that hold 50 % (solid) and 90 % (dashed) of it. Filled dots: neutrinos "
+            f"{near} the wave; open squares: others. Circles have the 90 % radius.",
+        ),
+        (
+            "Significance",
+            "Fraction of background triggers that reach a given odds ratio, with this event's odds "
+            "ratio as a vertical line.",
+            "How often triggers of the same class with scrambled neutrinos reach an odds ratio. "
+            "Vertical line: this event; open circles: its neutrinos one by one.",
+        ),
+    )
 
 
 def write_summary(
@@ -51,6 +56,7 @@ def write_summary(
         info, flags, p_astro, distances, neutrinos, significance, latency, event_dir
     )
     pictures = [
-        Picture(*words, png) for words, png in zip(FIGURES, (skymap_png, scatter_png), strict=True)
+        Picture(*words, png)
+        for words, png in zip(figure_texts(neutrinos), (skymap_png, scatter_png), strict=True)
     ]
     write_page("summary", content, pictures, html, pdf)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llama.event.names import signs_of_test
+from llama.stats.window import PUBLISHED
+from llama.units import p_value_text
 
 MISSING = "–"
-R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 90 % radius of a 2-D Gaussian, 2.145966
-WINDOW_S = 500.0
 
 
 def clean(text: object, limit: int = 80) -> str:
@@ -76,11 +76,9 @@ def share_text(posterior: object) -> str:
 
 
 def p_text(p_value: object) -> str:
-    """Return a p-value as IceCube rounds it: four decimals, below 1e-4 one significant decimal."""
+    """Return a p-value as IceCube rounds it, a dash when there is none."""
     known = finite(p_value)
-    if known is None:
-        return MISSING
-    return f"{known:.1e}" if known < 1e-4 else f"{known:.4f}"
+    return MISSING if known is None else p_value_text(known)
 
 
 def utc_text(iso: object) -> str:
@@ -170,11 +168,11 @@ def result_line(significance: Mapping[str, Any]) -> str:
 
 
 def in_window(event: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
-    """Return whether a neutrino of the list takes part: less than 500 s from the trigger."""
+    """Return whether a neutrino of the list takes part: it came in the window of the search."""
     if "in_window" in event:
         return bool(event["in_window"])
     dt = time_difference(event, info)
-    return dt is not None and abs(dt) < WINDOW_S
+    return dt is not None and PUBLISHED.holds(dt)
 
 
 def time_difference(event: Mapping[str, Any], info: Mapping[str, Any]) -> float | None:

@@ -153,10 +153,8 @@ class HttpsJsonSource:
         headers = {"Accept": "application/json", **self._authorization()}
 
         def read() -> bytes:
-            with requests.Session() as session:
-                session.trust_env = True  # a CA of one's own, by REQUESTS_CA_BUNDLE
+            with web.open_session() as session:
                 session.auth = _NoNetrc()
-                session.mount("https://", web.ReadingAdapter())
                 answer = session.get(
                     url,
                     headers=headers,

@@ -11,17 +11,17 @@ from llama.neutrinos.archive import Archive
 from llama.neutrinos.given import read_given
 from llama.neutrinos.scramble import generator, scramble, seed_from, simulate
 from llama.neutrinos.sources import ArchiveSource, Rows, Source, collect, column_rows
+from llama.stats.window import PUBLISHED, Window
 from llama.times import gps_to_iso, gps_to_mjd, mjd_to_gps
 
 __all__ = ["make_list", "read_given", "scramble", "simulate", "window_state"]
 
-HALF_WIDTH_S = 500.0
 BACKGROUND_RATE_HZ = 0.0064
 
 
-def window_state(event_gps: float, now_gps: float, half_width_s: float = HALF_WIDTH_S) -> str:
+def window_state(event_gps: float, now_gps: float, window: Window = PUBLISHED) -> str:
     """Return "open" while neutrinos of the window can still happen, then "closed"."""
-    return "open" if now_gps < event_gps + half_width_s else "closed"
+    return "open" if now_gps < event_gps + window.stop_s else "closed"
 
 
 def make_list(
@@ -35,7 +35,7 @@ def make_list(
     sources: Sequence[Source] = (),
     online: bool = True,
     blinded: bool = False,
-    half_width_s: float = HALF_WIDTH_S,
+    window: Window = PUBLISHED,
     rate_hz: float = BACKGROUND_RATE_HZ,
 ) -> dict[str, Any]:
     """Return the content of `icecube_neutrino_list.json`, without its provenance.
@@ -47,8 +47,8 @@ def make_list(
     window is closed and the sources say that nothing is to come. `LlamaError` when no source
     covers the window.
     """
-    start, stop = event_gps - half_width_s, event_gps + half_width_s
-    state = window_state(event_gps, now_gps, half_width_s)
+    start, stop = event_gps + window.start_s, event_gps + window.stop_s
+    state = window_state(event_gps, now_gps, window)
     complete = state == "closed"
     seed, livetime_s = None, None
     unusable: list[str] = []
@@ -59,17 +59,17 @@ def make_list(
         rows = [{"type": "observation", **row} for row in given]
     elif graceid.startswith("M"):
         if archive is None:
-            raise _no_source(graceid, event_gps, half_width_s)
+            raise _no_source(graceid, event_gps, window)
         source = {"kind": "simulation", "name": archive.name, "identity": archive.identity}
         seed = seed_from(graceid)
-        drawn = simulate(archive.events(), seed, event_gps, half_width_s, rate_hz)
+        drawn = simulate(archive.events(), seed, event_gps, window, rate_hz)
         rows = column_rows(drawn, "simulated")
     else:
         if archive is not None and not sources:
             sources = [ArchiveSource.of(archive)]
         found = collect(sources, start, stop, online)
         if not found.covers:
-            raise _no_source(graceid, event_gps, half_width_s)
+            raise _no_source(graceid, event_gps, window)
         source, livetime_s = found.about, found.livetime_s
         rows, unusable = found.rows, list(found.unusable)
         complete &= found.complete
@@ -78,13 +78,13 @@ def make_list(
         row.setdefault("energy", None)
     if blinded:
         seed = seed_from(f"{graceid} blinded")
-        rows = _blind(rows, seed, event_gps, half_width_s)
+        rows = _blind(rows, seed, event_gps, window)
         # their names and values would tell what is blinded
         unusable = ["a neutrino of a source cannot be used" for _ in unusable]
     return {
         "window": {
             "centre_gps": event_gps,
-            "half_width_s": half_width_s,
+            "half_width_s": window.length_s / 2,
             "start": gps_to_iso(start),
             "start_gps": start,
             "stop": gps_to_iso(stop),
@@ -97,11 +97,11 @@ def make_list(
         "retrieved_at": gps_to_iso(now_gps, 0),
         "source": source,
         "seed": seed,
-        "events": _finish(rows, event_gps, half_width_s),
+        "events": _finish(rows, event_gps, window),
     }
 
 
-def _blind(rows: Rows, seed: int, event_gps: float, half_width_s: float) -> Rows:
+def _blind(rows: Rows, seed: int, event_gps: float, window: Window) -> Rows:
     """Return the rows with random RA, and random time for those in the window.
 
     Nothing else than declination, sigma and energy survives: an id or an unknown key could be
@@ -109,8 +109,8 @@ def _blind(rows: Rows, seed: int, event_gps: float, half_width_s: float) -> Rows
     """
     rng = generator(seed)
     gps = np.array([row["gps"] for row in rows])
-    inside = np.abs(gps - event_gps) < half_width_s
-    drawn = event_gps + rng.uniform(-half_width_s, half_width_s, len(rows))
+    inside = np.array([window.holds(row["gps"] - event_gps) for row in rows], dtype=bool)
+    drawn = event_gps + rng.uniform(*window, len(rows))
     gps = np.where(inside, drawn, gps)
     ra = rng.uniform(0.0, 360.0, len(rows))
     kept = ("dec", "sigma", "sigma_given", "energy")
@@ -127,7 +127,7 @@ def _blind(rows: Rows, seed: int, event_gps: float, half_width_s: float) -> Rows
     ]
 
 
-def _finish(rows: Rows, event_gps: float, half_width_s: float) -> Rows:
+def _finish(rows: Rows, event_gps: float, window: Window) -> Rows:
     """Sort by time and add what every row must have: local direction, id, dt, in_window."""
     rows = sorted(rows, key=lambda row: row["gps"])
     bare = [row for row in rows if "zenith" not in row or "azimuth" not in row]
@@ -147,7 +147,7 @@ def _finish(rows: Rows, event_gps: float, half_width_s: float) -> Rows:
         ids[identity] += 1
         row["id"] = identity if ids[identity] == 1 else f"{identity}-{ids[identity]}"
         row["dt"] = row["gps"] - event_gps
-        row["in_window"] = abs(row["dt"]) < half_width_s
+        row["in_window"] = window.holds(row["dt"])
     return rows
 
 
@@ -157,9 +157,10 @@ def _identity(row: dict[str, Any]) -> str:
     return f"{row['run']}_{row['event']}" + (f"_{row['subevent']}" if row["subevent"] else "")
 
 
-def _no_source(graceid: str, event_gps: float, half_width_s: float) -> LlamaError:
+def _no_source(graceid: str, event_gps: float, window: Window) -> LlamaError:
+    when = f"{gps_to_iso(event_gps, 0)} {window.words('+- {} s')}"
     return LlamaError(
-        f"no neutrino source covers {graceid} ({gps_to_iso(event_gps, 0)} +- {half_width_s:g} s); "
+        f"no neutrino source covers {graceid} ({when}); "
         "give its neutrinos with `skymap_info --neutrinos FILE` or an archive of that time with "
         "`llama neutrinos import PATH`"
     )

@@ -9,6 +9,7 @@ import hashlib
 import numpy as np
 
 from llama.neutrinos.archive import Columns
+from llama.stats.window import Window
 
 
 def seed_from(text: str) -> int:
@@ -25,8 +26,8 @@ def scramble(
     archive_events: Columns,
     n: int,
     rng: np.random.Generator,
-    centre_gps: float,
-    half_width_s: float,
+    event_gps: float,
+    window: Window,
 ) -> Columns:
     """Return `n` background neutrinos in the window, ascending gps.
 
@@ -35,7 +36,7 @@ def scramble(
     """
     drawn = rng.integers(len(archive_events["dec_deg"]), size=n)
     return {
-        "gps": centre_gps + np.sort(rng.uniform(-half_width_s, half_width_s, n)),
+        "gps": event_gps + np.sort(rng.uniform(*window, n)),
         "ra_deg": rng.uniform(0.0, 360.0, n),
         **{name: archive_events[name][drawn] for name in ("dec_deg", "sigma_deg", "energy_gev")},
     }
@@ -44,11 +45,11 @@ def scramble(
 def simulate(
     archive_events: Columns,
     seed: int,
-    centre_gps: float,
-    half_width_s: float,
+    event_gps: float,
+    window: Window,
     rate_hz: float,
 ) -> Columns:
     """Return a background window as `scramble` does, with a Poisson number at `rate_hz`."""
     rng = generator(seed)
-    n = int(rng.poisson(rate_hz * 2.0 * half_width_s))
-    return scramble(archive_events, n, rng, centre_gps, half_width_s)
+    n = int(rng.poisson(rate_hz * window.length_s))
+    return scramble(archive_events, n, rng, event_gps, window)

@@ -6,13 +6,13 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.publish.notice import (
-    R90_PER_SIGMA,
     bayesian_p_value,
     coincident_neutrinos,
     is_observation,
 )
-from llama.publish.notice_check import HALF_WINDOW_S
+from llama.stats.window import Window, list_window
 from llama.times import gps_to_iso, iso_to_gps
+from llama.units import R90_PER_SIGMA, p_value_text
 
 PUBLIC_BELOW = 0.01  # circulars are for p-values below 1 %
 
@@ -93,7 +93,7 @@ def draft_circular(
         f"SUBJECT: {_subject(info, listed, p_value, complete, real)}",
         *([] if real else ["THIS IS A TEST. It does not describe a real observation."]),
         "[reporting collaboration] reports:",
-        _wrap(_search(info, livetime_s, complete)),
+        _wrap(_search(info, list_window(neutrino_list), livetime_s, complete)),
         *_result(info, significance, listed, real),
         *map(_wrap, _sensitivity(sensitivity)),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
@@ -118,7 +118,7 @@ def _subject(
     elif p_value is None:
         what = "neutrino search without a p-value"
     elif listed is None:
-        what = f"neutrino search with a p-value of {_p_text(p_value)}"
+        what = f"neutrino search with a p-value of {p_value_text(p_value)}"
     else:
         n = len(listed)
         what = f"{n or 'no'} counterpart neutrino candidate{'' if n == 1 else 's'} "
@@ -136,22 +136,24 @@ def _no_p_value(info: Mapping[str, Any], significance: Mapping[str, Any]) -> str
     return " ".join(str(significance.get("p_value_reason") or "none was computed").split())[:300]
 
 
-def _search(info: Mapping[str, Any], livetime_s: float | None, complete: bool) -> str:
+def _search(
+    info: Mapping[str, Any], window: Window, livetime_s: float | None, complete: bool
+) -> str:
     trigger = iso_to_gps(info["event_time"])
     start, stop = (
-        gps_to_iso(trigger + shift, 0).replace("T", " ").removesuffix("Z")
-        for shift in (-HALF_WINDOW_S, HALF_WINDOW_S)
+        gps_to_iso(trigger + end_s, 0).replace("T", " ").removesuffix("Z") for end_s in window
     )
     level = "" if info.get("significant", True) else "low-significance "
-    window_s = round(2 * HALF_WINDOW_S)
+    window_s = round(window.length_s)
     live = ""
     if livetime_s is not None:
         live = f" The detector observed during {round(livetime_s)} of these {window_s} s."
     return (
         "We have searched for track-like muon neutrino candidates that agree in direction with "
-        f"the {level}gravitational-wave candidate {info['graceid']} and lie in the 1000 seconds "
-        f"centered on its time ({start} UTC to {stop} UTC). The search is Bayesian: it assumes a "
-        "binary merger as the source of both messengers and uses the distance that the sky map "
+        f"the {level}gravitational-wave candidate {info['graceid']} and lie in the {window_s} "
+        f"seconds {window.words('centered on')} its time ({start} UTC to {stop} UTC). The search "
+        "is Bayesian: it assumes a binary merger as the source of both messengers and uses the "
+        "distance that the sky map "
         "gives as a prior [1,2]." + live + ("" if complete else " More neutrinos may still come.")
     )
 
@@ -183,11 +185,11 @@ def _result(
             "by one. "
         )
     result = (
-        f"{found}The overall p-value of the "
-        f"Bayesian search is {_p_text(p_value)}. It states how often the atmospheric background "
-        "alone gives a coincidence at least as convincing for a map of this kind; it is not "
-        "corrected for trials over several gravitational-wave candidates. The false-alarm rate "
-        "of the coincidence is the p-value times the rate of such candidates."
+        f"{found}The overall p-value of the Bayesian search is {p_value_text(p_value)}. It states "
+        "how often the atmospheric background alone gives a coincidence at least as "
+        "convincing for a map of this kind; it is not corrected for trials over several "
+        "gravitational-wave candidates. The false-alarm rate of the coincidence is the p-value "
+        "times the rate of such candidates."
     )
     if not listed:
         return [_wrap(result)]
@@ -207,14 +209,10 @@ def _table(listed: list[Mapping[str, Any]], real: bool) -> str:
     title = "    dt (s)   RA (deg)  Dec (deg)   90 % radius (deg)   p-value"
     rows = [
         f"{s['dt']:+10.2f} {s['ra']:10.2f} {s['dec']:+10.2f} {s['sigma'] * R90_PER_SIGMA:19.2f}"
-        f" {_p_text(s['p_value']):>9}"
+        f" {p_value_text(s['p_value']):>9}"
         for s in listed
     ]
     return "\n".join([title + ("" if real else "   (TEST)"), "-" * len(title), *rows])
-
-
-def _p_text(p_value: float) -> str:
-    return f"{p_value:.1e}" if p_value < 1e-4 else f"{p_value:.4f}"
 
 
 def _sensitivity(sensitivity: Mapping[str, Any] | None) -> list[str]:

@@ -1,17 +1,17 @@
 """The machine-readable notice: GCN's `lvk_nu_track_search` form."""
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from llama.errors import LlamaError
 from llama.event.names import signs_of_test
-from llama.publish.notice_check import HALF_WINDOW_S, TYPE, check_notice
+from llama.publish.notice_check import TYPE, check_notice
+from llama.stats.window import list_window
 from llama.times import gps_to_iso, iso_to_gps, now_gps
+from llama.units import R90_PER_SIGMA, p_value_text
 
 SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/icecube/lvk_nu_track_search.schema.json"
-R90_PER_SIGMA = math.sqrt(2 * math.log(10))
 LISTED_BELOW = 0.1  # neutrinos are listed when the overall p-value and their own are below this
 
 
@@ -22,10 +22,8 @@ def is_observation(info: Mapping[str, Any], neutrino_list: Mapping[str, Any]) ->
 
 
 def round_p(p_value: float | None) -> float | None:
-    """Return a p-value rounded as IceCube does: 4 decimals, below 1e-4 two significant digits."""
-    if p_value is None:
-        return None
-    return float(f"{p_value:.1e}") if p_value < 1e-4 else round(p_value, 4)
+    """Return a p-value rounded as IceCube does, None where there is none."""
+    return None if p_value is None else float(p_value_text(p_value))
 
 
 def bayesian_p_value(info: Mapping[str, Any], significance: Mapping[str, Any]) -> float | None:
@@ -81,6 +79,7 @@ def build_notice(
     listed = coincident_neutrinos(info, significance)
     livetime_s = neutrino_list.get("livetime_s")
     revision = int(info.get("revision") or 1)
+    window = list_window(neutrino_list)
     notice: dict[str, Any] = {
         "$schema": SCHEMA,
         "type": TYPE,
@@ -91,8 +90,8 @@ def build_notice(
         "ref_ID": info["graceid"],
         "alert_datetime": gps_to_iso(created, 3),
         "trigger_time": gps_to_iso(trigger, 3),
-        "observation_start": gps_to_iso(trigger - HALF_WINDOW_S, 3),
-        "observation_stop": gps_to_iso(trigger + HALF_WINDOW_S, 3),
+        "observation_start": gps_to_iso(trigger + window.start_s, 3),
+        "observation_stop": gps_to_iso(trigger + window.stop_s, 3),
         "pval_generic": None,  # IceCube's own likelihood search, which LLAMA does not run
         "pval_bayesian": round_p(bayesian_p_value(info, significance)),
     }

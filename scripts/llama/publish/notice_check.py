@@ -13,7 +13,7 @@ from llama.event.names import is_mock
 from llama.times import iso_to_gps
 
 TYPE = "IceCube LVK Alert Nu Track Search"
-HALF_WINDOW_S = 500.0
+_MOST_S = 2e5  # from the event to an end of the window that the settings permit
 
 Check = tuple[Callable[[Any], bool], str]
 
@@ -92,7 +92,7 @@ _REQUIRED: dict[str, Check] = {
     "pval_bayesian": _P_VALUE,
 }
 _OPTIONAL: dict[str, Check] = {
-    "observation_livetime": _number(0, 2 * HALF_WINDOW_S),
+    "observation_livetime": _number(0, 2 * _MOST_S),
     "n_events_coincident": _COUNT,
     "coincident_events": _LIST,
     "most_probable_direction": _OBJECT,
@@ -102,7 +102,7 @@ _OPTIONAL: dict[str, Check] = {
     "record_number": _COUNT,
 }
 _EVENT: dict[str, Check] = {
-    "event_dt": _number(-HALF_WINDOW_S, HALF_WINDOW_S),
+    "event_dt": _number(-_MOST_S, _MOST_S),
     "localization": _OBJECT,
     "id": _LIST,
     "event_pval_generic": _P_VALUE,
@@ -168,8 +168,12 @@ def _check_field(name: str, value: Any, check: Check) -> None:
 def _check_consistency(notice: Mapping[str, Any], events: list[Any]) -> None:
     trigger = iso_to_gps(notice["trigger_time"])
     start, stop = (iso_to_gps(notice[f"observation_{end}"]) for end in ("start", "stop"))
-    if abs(trigger - HALF_WINDOW_S - start) > 1 or abs(trigger + HALF_WINDOW_S - stop) > 1:
-        raise _refusal("has an observation that is not 500 s before to 500 s after trigger_time")
+    if not trigger - _MOST_S <= start < stop <= trigger + _MOST_S:
+        raise _refusal("has an observation that is not about trigger_time")
+    if notice.get("observation_livetime", 0) > stop - start + 0.5:
+        raise _refusal("has an observation_livetime longer than its observation")
+    if not all(start - 0.01 <= trigger + event["event_dt"] <= stop + 0.01 for event in events):
+        raise _refusal("has an event_dt outside of its observation")
     count = notice.get("n_events_coincident", 0)
     if count != len(events):
         raise _refusal("has an n_events_coincident that differs from its list of events")

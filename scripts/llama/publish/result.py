@@ -12,7 +12,7 @@ from llama.event.origin import other_inputs
 from llama.event.skymap_info import read_info
 from llama.files import dump_json, read_json, sha256_bytes
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, round_p
-from llama.publish.notice_check import HALF_WINDOW_S
+from llama.stats.window import list_window
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Result:
             return short
         listed = coincident_neutrinos(self.info, self.significance)
         livetime_s = self.neutrinos.get("livetime_s")
-        if livetime_s is not None and round(livetime_s) < 2 * HALF_WINDOW_S:
+        if livetime_s is not None and round(livetime_s) < list_window(self.neutrinos).length_s:
             short["livetime_s"] = round(livetime_s)
         return short | {
             "far_hz": self.info["far"],

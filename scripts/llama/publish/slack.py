@@ -49,9 +49,7 @@ class Slack:
     """One Slack channel, by its id."""
 
     def __init__(self, destination: str) -> None:
-        import requests
-
-        from llama.web import ReadingAdapter
+        from llama.web import open_session
 
         token = secret("SLACK_TOKEN")
         if not token:
@@ -60,9 +58,7 @@ class Slack:
                 "by LoadCredential"
             )
         self._channel, self._secret = destination, token
-        self._base_url, self._session = _base_url(), requests.Session()
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, ReadingAdapter())
+        self._base_url, self._session = _base_url(), open_session()
 
     def find(self, post: Post) -> Found | None:
         """Look for message and figures; a message without all its figures is not whole."""

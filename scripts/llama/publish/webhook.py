@@ -19,14 +19,9 @@ class Webhook:
     """The receiver at `url` keeps the header Idempotency-Key and answers GET ?key=... by it."""
 
     def __init__(self, url: str) -> None:
-        import requests
+        from llama.web import open_session
 
-        from llama.web import ReadingAdapter
-
-        self._url, self._session = url, requests.Session()
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, ReadingAdapter())
-        self._session.trust_env = True
+        self._url, self._session = url, open_session()
         token = secret("LLAMA_WEBHOOK_TOKEN")
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"

@@ -50,7 +50,7 @@ def explain_odds(
     n, value = len(members), odds.sets[members]
     q = p_astro / (1 - p_astro)
     weight = float(prepared.weights[n].sum())
-    window_s = params.dt_max_s - params.dt_min_s
+    window_s = params.window.length_s
     time_density = _time_density(neutrinos.dt_s[list(members)], params)
     directions = _background_directions(neutrinos.vectors[list(members), 2], response)
     chosen = Neutrinos(*(column[list(members)] for column in neutrinos))

@@ -90,9 +90,9 @@ def prepare_neutrinos(
     """Return the neutrinos with their signal-to-background intensities, all of shape (n,).
 
     intensity_i(dec) = A_eff(eps_i, dec) eps_i^-2 / A(dec) / (b_i ratebgnu), docs/method.md (4-7)
-    without the vMF density; energies outside epsilon_min..epsilon_max are taken at the edge. An energy of NaN is
-    not known: both densities are summed over all energies. ValueError for other values that are
-    not finite, or impossible, and for a response that no detector could have.
+    without the vMF density; energies outside epsilon_min..epsilon_max are taken at the edge. An
+    energy of NaN is not known: both densities are summed over all energies. ValueError for other
+    values that are not finite, or impossible, and for a response that no detector could have.
     """
     columns = [
         np.atleast_1d(np.asarray(c, dtype=float))
@@ -230,7 +230,8 @@ def neutrino_only(neutrinos: Neutrinos, params: SearchParameters, area_relative:
     """
     emitted = params.fb * (params.Enumax - params.Enumin) / math.log(params.Enumax / params.Enumin)
     volume = params.nu_51_100 * emitted * 1e4 * params.cnu_horizon_mpc  # int r^2 dr <mu>(r)
-    inside = (neutrinos.dt_s > params.dt_min_s) & (neutrinos.dt_s < params.dt_max_s)
+    start_s, stop_s = params.window
+    inside = (neutrinos.dt_s > start_s) & (neutrinos.dt_s < stop_s)
     node, part = _bracket(neutrinos.vectors[:, 2], -1.0, 1.0, area_relative.size)
     k = np.arange(node.size)
     here, next_ = (neutrinos.intensity[k, at] * area_relative[at] for at in (node, node + 1))

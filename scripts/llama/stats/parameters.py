@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from llama.stats.window import Window, search_window
 
 YEAR_S = 365.0 * 86400.0  # the published ndotgwnu is 23.9 Gpc^-3 yr^-1 with a year of 365 days
 
@@ -59,14 +60,9 @@ class SearchParameters:
                 raise ValueError(f"search parameters: {rule}")
 
     @property
-    def dt_min_s(self) -> float:
-        """Earliest neutrino, t_nu - t_gw in seconds, that one source can explain."""
-        return self.tnuminus - self.tgwplus
-
-    @property
-    def dt_max_s(self) -> float:
-        """Latest neutrino, t_nu - t_gw in seconds, that one source can explain."""
-        return self.tnuplus - self.tgwminus
+    def window(self) -> Window:
+        """Times of neutrinos that one source can explain."""
+        return search_window(vars(self))
 
     def as_dict(self) -> dict[str, Any]:
         """Return all parameters as a plain dictionary."""

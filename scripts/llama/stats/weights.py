@@ -183,7 +183,8 @@ def _tile_weights(prob, sin_dec, distmu, distsigma, area, table, roots, shares, 
         count = math.log(nu * relative * 1e4)
         norm = 0.0
         moments[:] = 0.0
-        for r, density in zip(distances, densities, strict=True):
+        for j in range(distances.size):
+            r, density = distances[j], densities[j]
             norm += density
             position = (count - 2.0 * math.log(r) - _LOG_A_MIN) / _LOG_A_STEP
             i = min(max(int(position), 1), last)

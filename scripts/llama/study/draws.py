@@ -53,19 +53,19 @@ def draw_background(
 ) -> tuple[Integers, Columns]:
     """Return how many background neutrinos each injection has, and all of them one after another.
 
-    The number is Poisson at `ratebgnu` in the time that one source can explain (1000 s). Columns
+    The number is Poisson at `ratebgnu` in the window of the search (1000 s). Columns
     dt_s (t_nu - t_gw [s], see `whole_ticks`), ra_deg, dec_deg, sigma_deg, energy_gev; the last
     three are drawn together from the archive's `events`, RA and time are uniform.
     """
-    length_s = params.dt_max_s - params.dt_min_s
+    window = params.window
     u = uniforms(seed, kind, TRIGGER, numbers, 1)[:, 0, 0]
-    counts = np.searchsorted(_poisson(params.ratebgnu * length_s), u, side="right")
+    counts = np.searchsorted(_poisson(params.ratebgnu * window.length_s), u, side="right")
     drawn = np.empty((int(counts.sum()), 4))
     ends = np.cumsum(counts)
     _fill(seed, kind, BACKGROUND, numbers.astype(np.uint64), ends, drawn)
     size = len(events["dec_deg"])
     which = np.minimum((drawn[:, 0] * size).astype(np.int64), size - 1)
-    columns = {"dt_s": whole_ticks(params.dt_min_s + length_s * drawn[:, 1])}
+    columns = {"dt_s": whole_ticks(window.start_s + window.length_s * drawn[:, 1])}
     columns["ra_deg"] = 360.0 * drawn[:, 2]
     for name in ("dec_deg", "sigma_deg", "energy_gev"):
         columns[name] = events[name][which]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, for_users
 from llama.event.provenance import settings_hash, software
 from llama.event.significance import search_parameters
 from llama.files import atomic_hdf5
@@ -123,15 +123,16 @@ def run_shard(
                     rows[name][block] = values
                 rows["distance_mpc"][block] = sources.distance_mpc
                 rows["expected"][block] = sources.expected
-            neutrinos = prepare_neutrinos(
-                columns["dt_s"],
-                columns["ra_deg"],
-                columns["dec_deg"],
-                columns["sigma_deg"],
-                columns["energy_gev"],
-                response,
-                params,
-            )
+            with for_users("check the neutrino archive, or the lists"):
+                neutrinos = prepare_neutrinos(
+                    columns["dt_s"],
+                    columns["ra_deg"],
+                    columns["dec_deg"],
+                    columns["sigma_deg"],
+                    columns["energy_gev"],
+                    response,
+                    params,
+                )
             stops = np.cumsum(counts).tolist()
             for row, first, stop in zip(block.tolist(), [0, *stops], stops, strict=False):
                 mine = Neutrinos(*(column[first:stop] for column in neutrinos))
