@@ -8,13 +8,15 @@ snakemake --profile do-cluster   the same, on droplets
 
 import os
 
+from llama.plan.engine import Engine
 from snakemake.utils import min_version
 
 min_version("9.27")
+ENGINE = Engine(workflow, logger)
 
 
 # One file alone, as for `llama`: --configfile, $LLAMA_CONFIG or the clone's, never two mixed.
-if not workflow.overwrite_configfiles:
+if not ENGINE.has_given_settings:
 
     configfile: os.environ.get("LLAMA_CONFIG") or f"{workflow.basedir}/config.yaml"
 
@@ -23,14 +25,14 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/common_locks.smk"
-include: "rules/common_events.smk"
-include: "rules/common_study.smk"
-include: "rules/common_injections.smk"
-include: "rules/common_publish.smk"
 
 
-workdir: OUTPUT_DIR
+# Made while this file is read, since Snakemake enters it now, and finds the events by their links
+# when it builds the job graph. A list of the rules needs neither.
+if not COMMAND.only_lists:
+    checked(prepare, SETTINGS.output_dir, ENGINE.clone, ENGINE.warn)
+
+    workdir: OUTPUT_DIR
 
 
 wildcard_constraints:
@@ -41,7 +43,7 @@ wildcard_constraints:
 
 rule all:
     input:
-        wanted_studies if ON_FLEET or ON_SITE else tracked_products,
+        of(STUDIES.wanted if ON_FLEET or ON_SITE else PUBLISHING.tracked),
 
 
 include: "rules/intake.smk"
@@ -58,21 +60,19 @@ include: "rules/sensitivity.smk"
 
 # `events/S190425z/all` and `events/S190425z` are rules without output, not files: they list every
 # product, so that a deleted or failed one is always found.
-for alias, directory in requested_events().items():
+for alias, products in requested().items():
 
     rule:
         name:
             alias
         input:
-            requested_products(directory),
+            products,
 
 
 if ON_FLEET:
     # droplets share nothing with this machine, and only shards are worth the way
-    workflow.localrules(*(r.name for r in workflow.rules if r.name != "inject"))
+    ENGINE.keep_local(away="inject")
 
 
 onstart:
-    lock_all()
-    tidy(SETTINGS.output_dir)
-    write_plans()
+    start()

@@ -11,9 +11,9 @@ rule read_lists:
     conda:
         "../envs/llama.yaml"
     params:
-        source=artifacts_source,
-        fetch=part_lists,
-        gps=lists_gps,
+        source=of(STUDIES.source_and_cache),
+        fetch=of(STUDIES.part_lists),
+        gps=of(STUDIES.lists_gps),
         code=code("read_lists"),
     message:
         "Reading the neutrino lists of {wildcards.study}, part {wildcards.part}"

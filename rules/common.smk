@@ -1,101 +1,88 @@
-"""Settings, places and what other files here use of both."""
+"""Between Snakemake and llama.plan: wildcards become arguments, a LlamaError ends with its sentence."""
 
-import contextlib
-import functools
-import os
-import re
+import inspect
 import sys
 from pathlib import Path
 
-from llama import __version__, settings as llama_settings
+from llama import settings
 from llama.errors import LlamaError
 from llama.event.names import EVENT_DIR_PATTERN
-from llama.files import sha256_file
-from llama.neutrinos.archive import Archive
+from llama.plan.events import POPULATIONS, Events
+from llama.plan.injections import Injections
+from llama.plan.locks import Locks, written_directories
+from llama.plan.neutrinos import Neutrinos
+from llama.plan.output import prepare
+from llama.plan.publishing import Publishing
+from llama.plan.simulations import Simulations
+from llama.plan.studies import Studies
+from llama.plan.targets import Command
+from llama.publish.deliver import CHANNELS
+from llama.running.tidy import tidy
 from llama.settings.load import read_config
-from llama.stats.window import search_window
-
-# said by profiles/do-cluster and profiles/slurm
-ON_FLEET = "fleet" in (workflow.resource_settings.default_resources or ())
-ON_SITE = "site" in (workflow.resource_settings.default_resources or ())
-STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
 
 
-def checked(function, *arguments):
+def checked(function, *arguments, **named):
     """Call a function of the package; its error ends Snakemake with just that sentence."""
     try:
-        return function(*arguments)
+        return function(*arguments, **named)
     except LlamaError as error:
         sys.exit(f"llama: {error}")
 
 
-if workflow.is_main_process:
-    # Snakemake takes the last of two lines for one setting
-    for path in workflow.configfiles:
-        checked(read_config, Path(path))
+def of(method, **fixed):
+    """Return an input or params function: what a method says about a job.
 
-SETTINGS = checked(llama_settings.from_dict, config)
+    Its parameters are the wildcards of the same names, besides those that are given here.
+    """
+    names = [name for name in inspect.signature(method).parameters if name not in fixed]
+
+    def answer(wildcards):
+        found = {name: wildcards[name] for name in names if name in wildcards.keys()}
+        return checked(method, **found, **fixed)
+
+    return answer
+
+
+def list_simulated(simulation, detectors):
+    """Return once the list of sky maps is made; Snakemake takes the job graph up again then."""
+    checkpoints.list_simulated.get(simulation=simulation, detectors=detectors)
+
+
+if ENGINE.is_main:
+    # Snakemake takes the last of two lines for one setting
+    for path in ENGINE.settings_files:
+        checked(read_config, path)
+
+SETTINGS = checked(settings.from_dict, config)
 OUTPUT_DIR = str(SETTINGS.output_dir)
 SEARCH = SETTINGS.search_parameters()
-BURST_MODEL = SETTINGS.grb.model_dump(mode="json")
-ARCHIVE = f"archive/{SETTINGS.neutrinos.archive}"
-POPULATIONS = "populations.hdf5"
-WINDOW = search_window(SEARCH)
+COMMAND = Command(sys.argv[1:])
+LOCKS = Locks(SETTINGS.output_dir, ENGINE.makes_products)
+STUDIES = Studies(SETTINGS, ENGINE.warn, list_simulated)
+SIMULATIONS = Simulations(SETTINGS)
+INJECTIONS = Injections(SETTINGS, STUDIES, [t.directory for t in COMMAND.injections()])
+EVENTS = Events(SETTINGS, LOCKS, INJECTIONS.open_requested)
+NEUTRINOS = Neutrinos(SETTINGS, EVENTS)
+PUBLISHING = Publishing(SETTINGS, EVENTS, LOCKS, ENGINE.warn)
+
+# said by profiles/do-cluster and profiles/slurm
+ON_FLEET, ON_SITE = ENGINE.has_mark("fleet"), ENGINE.has_mark("site")
+STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
+code = ENGINE.code
 
 
-def prepare_output_dir():
-    """Make the output directory, with `events` in it and in the clone as links to `current_run`."""
-    run_dir = SETTINGS.output_dir / "current_run"
-    if run_dir.is_symlink() and not run_dir.exists():
-        sys.exit(
-            f"llama: {run_dir} is a link to {os.readlink(run_dir)}, which is not there; mount its "
-            "disk or correct the link"
-        )
-    run_dir.mkdir(parents=True, exist_ok=True)
-    links = [(SETTINGS.output_dir / "events", Path("current_run"))]
-    if (
-        str(
-            checked(
-                llama_settings.load, Path(workflow.basedir) / "config.yaml"
-            ).output_dir
-        )
-        == OUTPUT_DIR
-    ):
-        clone_link = Path(workflow.basedir) / "events"
-        if os.access(workflow.basedir, os.W_OK):  # systemd's sandbox makes it read-only
-            links.append((clone_link, SETTINGS.output_dir / "current_run"))
-    for link, target in links:
-        there = os.readlink(link) if link.is_symlink() else None
-        if there and os.path.realpath(link) != os.path.realpath(link.parent / target):
-            _say(f"{link} leads to {target} from now on; it had led to {there}")
-            link.unlink()
-        # two runs may start at once
-        with contextlib.suppress(FileExistsError):
-            os.symlink(target, link)
-        if not link.is_symlink():
-            sentence = (
-                f"{link} is no link to {links[0][0].parent}/current_run, where the events of this "
-                "output directory are; move its events there and remove it"
-            )
-            if link == links[0][0]:
-                sys.exit(f"llama: {sentence}")
-            _say(f"{sentence}: what is in it is not looked at")
+def requested():
+    """Return {target as typed: input function} of the events and injections typed by the user."""
+    found = {}
+    for target in [*COMMAND.injections(), *checked(list, COMMAND.events())]:
+        if not target.product:
+            found[target.typed] = of(PUBLISHING.everything, event=target.directory)
+    return found
 
 
-def _say(sentence):
-    """Say something once, not in every job."""
-    if workflow.is_main_process:
-        logger.warning(f"llama: {sentence}")
-
-
-try:
-    prepare_output_dir()
-except OSError as error:
-    sys.exit(
-        f"llama: cannot use the output directory {OUTPUT_DIR} ({error.strerror}); correct output_dir in config.yaml"
-    )
-
-
-def code(script):
-    """Return what changes when a script or the package does, wherever the clone is."""
-    return f"{__version__}-{sha256_file(Path(workflow.basedir) / 'scripts' / f'{script}.py')[:12]}"
+def start():
+    """Lock and write down what this run is going to make; tidy up."""
+    jobs = ENGINE.jobs()
+    checked(LOCKS.settle, written_directories(jobs, POPULATIONS))
+    tidy(SETTINGS.output_dir)
+    checked(INJECTIONS.write_plans, jobs)

@@ -6,7 +6,7 @@ rule draw_skymap:
         skymap="{event}/lvc_skymap.hdf5",
         info="{event}/skymap_info.json",
         neutrinos="{event}/icecube_neutrino_list.json",
-        significance=event_significance,
+        significance=of(EVENTS.significance),
     output:
         png=report(
             "{event}/coinc_skymap_lvc-i3.png",
@@ -20,7 +20,7 @@ rule draw_skymap:
     conda:
         "../envs/llama.yaml"
     params:
-        role=event_flag("ROLE"),
+        role=of(EVENTS.flag, name="ROLE"),
         code=code("draw_skymap"),
     message:
         "Drawing the sky map of {wildcards.event}"
@@ -30,7 +30,7 @@ rule draw_skymap:
 
 rule draw_scatter:
     input:
-        significance=event_significance,
+        significance=of(EVENTS.significance),
     output:
         png=report(
             "{event}/coinc_scatter_lvc-i3.png",
@@ -44,7 +44,7 @@ rule draw_scatter:
     conda:
         "../envs/llama.yaml"
     params:
-        role=event_flag("ROLE"),
+        role=of(EVENTS.flag, name="ROLE"),
         populations=POPULATIONS,
         code=code("draw_scatter"),
     message:
@@ -60,7 +60,7 @@ rule write_summary:
         p_astro="{event}/p_astro.json",
         distances="{event}/lvc_skymap_distances.json",
         neutrinos="{event}/icecube_neutrino_list.json",
-        significance=event_significance,
+        significance=of(EVENTS.significance),
         latency="{event}/latency.json",
         skymap_png="{event}/coinc_skymap_lvc-i3.png",
         scatter_png="{event}/coinc_scatter_lvc-i3.png",

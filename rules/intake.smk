@@ -4,7 +4,7 @@
 rule read_alert:
     input:
         info="{event}/skymap_info.json",
-        alert=event_alert,
+        alert=of(EVENTS.alert),
     output:
         p_astro="{event}/p_astro.json",
         event_data="{event}/lvc_gracedb_event_data.json",
@@ -25,7 +25,7 @@ rule read_alert:
 rule extract_skymap:
     input:
         info=ancient("{event}/skymap_info.json"),
-        source=event_map_source,
+        source=of(EVENTS.skymap_source),
     output:
         "{event}/lvc_skymap.fits{gz}",
     log:
@@ -36,7 +36,9 @@ rule extract_skymap:
     conda:
         "../envs/llama.yaml"
     params:
-        skymap=event_keys("skymap_file", "skymap_alert_file", "skymap_sha256"),
+        skymap=of(
+            EVENTS.values, keys=["skymap_file", "skymap_alert_file", "skymap_sha256"]
+        ),
         code=code("extract_skymap"),
     message:
         "Taking the sky map of {wildcards.event} as published"

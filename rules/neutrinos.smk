@@ -1,13 +1,10 @@
 """The neutrinos around an event."""
 
 
-include: "common_neutrinos.smk"
-
-
 rule list_neutrinos:
     input:
         info=ancient("{event}/skymap_info.json"),
-        given=given_neutrinos,
+        given=of(EVENTS.neutrinos),
     output:
         "{event}/icecube_neutrino_list.json",
     log:
@@ -16,13 +13,13 @@ rule list_neutrinos:
     conda:
         "../envs/llama.yaml"
     params:
-        event=event_keys("graceid", "gps_time", "neutrino_file"),
-        window=window_version,
-        blinded=event_flag("BLINDED_NEUTRINOS"),
-        online=may_ask,
+        event=of(EVENTS.values, keys=["graceid", "gps_time", "neutrino_file"]),
+        window=of(NEUTRINOS.window_version),
+        blinded=of(EVENTS.flag, name="BLINDED_NEUTRINOS"),
+        online=of(NEUTRINOS.may_ask),
         rate_hz=SEARCH["ratebgnu"],
-        window_s=list(WINDOW),
-        archive=ARCHIVE,
+        window_s=list(NEUTRINOS.window),
+        archive=NEUTRINOS.archive,
         sources=SETTINGS.neutrinos.source,
         code=code("list_neutrinos"),
     message:

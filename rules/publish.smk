@@ -5,7 +5,7 @@ rule write_notice:
     input:
         info="{event}/skymap_info.json",
         neutrinos="{event}/icecube_neutrino_list.json",
-        significance=event_significance,
+        significance=of(EVENTS.significance),
     output:
         notice="{event}/gcn_notice.json",
         circular="{event}/gcn_circular_draft.txt",
@@ -14,7 +14,7 @@ rule write_notice:
     conda:
         "../envs/llama.yaml"
     params:
-        role=event_flag("ROLE"),
+        role=of(EVENTS.flag, name="ROLE"),
         code=code("write_notice"),
     message:
         "Writing notice and draft circular of {wildcards.event}"
@@ -25,10 +25,10 @@ rule write_notice:
 rule write_latency:
     input:
         info="{event}/skymap_info.json",
-        alerts=received_alerts,
+        alerts=of(EVENTS.received),
         map="{event}/lvc_skymap.hdf5",
         neutrinos="{event}/icecube_neutrino_list.json",
-        significance=event_significance,
+        significance=of(EVENTS.significance),
     output:
         "{event}/latency.json",
     log:
@@ -36,7 +36,7 @@ rule write_latency:
     conda:
         "../envs/llama.yaml"
     params:
-        published=is_published,
+        published=of(EVENTS.is_published),
         code=code("write_latency"),
     message:
         "Writing how fast {wildcards.event} went"
@@ -46,7 +46,7 @@ rule write_latency:
 
 rule write_manifest:
     input:
-        manifest_products,
+        of(EVENTS.before_manifest),
     output:
         "{event}/manifest.json",
     log:
@@ -64,7 +64,7 @@ rule write_manifest:
 
 rule write_page:
     input:
-        page_inputs,
+        of(EVENTS.before_page),
     output:
         "{event}/index.html",
     log:
@@ -72,7 +72,7 @@ rule write_page:
     conda:
         "../envs/llama.yaml"
     params:
-        receipts=page_receipts,
+        receipts=of(EVENTS.receipt_versions),
         code=code("write_page"),
     message:
         "Writing the page of {wildcards.event}"
@@ -84,7 +84,7 @@ rule write_page:
 # deletes a receipt before it is made anew.
 rule publish:
     input:
-        published_products,
+        of(PUBLISHING.published),
     output:
         "{event}/receipts/{channel}.json",
     log:
@@ -96,8 +96,8 @@ rule publish:
     conda:
         "../envs/llama.yaml"
     params:
-        destinations=lambda wildcards: destinations(SETTINGS, wildcards.channel),
-        flags=published_flags,
+        destinations=of(PUBLISHING.destinations),
+        flags=of(PUBLISHING.flags),
         code=code("publish"),
     message:
         "Publishing {wildcards.event} by {wildcards.channel}, if it may be"

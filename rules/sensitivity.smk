@@ -12,11 +12,11 @@ STUDY_PRODUCTS = [
 rule compute_sensitivity:
     input:
         bank="studies/{study}/skymaps.hdf5",
-        parts=bank_parts,
-        background=lambda wildcards: study_shards(wildcards.study),
-        signal=lambda wildcards: study_shards(wildcards.study, "signal"),
-        doublet=lambda wildcards: study_shards(wildcards.study, "doublet"),
-        quadruplet=lambda wildcards: study_shards(wildcards.study, "quadruplet"),
+        parts=of(STUDIES.bank_parts),
+        background=of(INJECTIONS.shards),
+        signal=of(INJECTIONS.shards, kind="signal"),
+        doublet=of(INJECTIONS.shards, kind="doublet"),
+        quadruplet=of(INJECTIONS.shards, kind="quadruplet"),
     output:
         "studies/{study}/sensitivity.json",
     log:
@@ -24,9 +24,7 @@ rule compute_sensitivity:
     conda:
         "../envs/llama.yaml"
     params:
-        triggers_per_year=lambda wildcards: SETTINGS.background.studies[
-            wildcards.study
-        ].triggers_per_year,
+        triggers_per_year=of(STUDIES.triggers_per_year),
         code=code("compute_sensitivity"),
     message:
         "Computing the sensitivity of {wildcards.study}"
@@ -91,10 +89,10 @@ rule write_study_summary:
 # On request only: an alert's products must not wait for a few thousand injections.
 rule compute_upper_limit:
     input:
-        skymap=event_skymap,
-        significance=event_significance,
-        response=event_response,
-        events=f"{ARCHIVE}/events.hdf5",
+        skymap=of(EVENTS.skymap),
+        significance=of(EVENTS.significance),
+        response=of(NEUTRINOS.response),
+        events=f"{NEUTRINOS.archive}/events.hdf5",
     output:
         "{event}/upper_limit_lvc-i3.json",
     log:
@@ -112,13 +110,12 @@ rule compute_upper_limit:
 
 
 # A study that is typed and not in the settings is answered by a sentence, not by Snakemake.
-for target in sys.argv[1:]:
-    if found := re.fullmatch(r"(?:\./)?studies/([^/]+)/(?:all|background)/?", target):
-        known_study(found[1])
+for study in COMMAND.studies():
+    checked(STUDIES.known, study)
 
 
 # `studies/bns-o3-H1L1V1/all` is a rule without output, like that of an event.
-for study in STUDIES:
+for study in SETTINGS.background.studies:
 
     rule:
         name:
@@ -128,10 +125,10 @@ for study in STUDIES:
 
 
 # `studies/bns-o3-H1L1V1/background`: the shards alone, which `llama dev dv launch` asks for.
-for study in STUDIES:
+for study in SETTINGS.background.studies:
 
     rule:
         name:
             f"studies/{study}/background"
         input:
-            shards_of(study),
+            of(INJECTIONS.shards, study=study),

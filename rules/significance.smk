@@ -8,8 +8,8 @@ rule compute_significance:
         p_astro="{event}/p_astro.json",
         neutrinos="{event}/icecube_neutrino_list.json",
         info="{event}/skymap_info.json",
-        response=event_response,
-        bursts=event_bursts,
+        response=of(NEUTRINOS.response),
+        bursts=of(EVENTS.bursts),
     output:
         "{event}/significance{low}_lvc-i3.json",
     log:
@@ -21,10 +21,10 @@ rule compute_significance:
         "../envs/llama.yaml"
     params:
         search=SEARCH,
-        grb=burst_model,
-        bursts=burst_version,
+        grb=of(EVENTS.burst_model),
+        bursts=of(EVENTS.burst_versions),
         run=SETTINGS.background.run,
-        background=background_versions,
+        background=of(EVENTS.background_versions),
         populations=POPULATIONS,
         code=code("compute_significance"),
     message:

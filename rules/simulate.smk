@@ -7,7 +7,7 @@ three rules have no `code`.
 
 rule sample_psds:
     input:
-        simulation_noise,
+        of(SIMULATIONS.noise),
     output:
         psd="simulations/{simulation}/psd.xml.gz",
         reach="simulations/{simulation}/reach.json",
@@ -16,7 +16,7 @@ rule sample_psds:
     conda:
         "../envs/skymap-simulation.yaml"
     params:
-        simulation=simulation_of("distribution", "psds", "f_high_hz"),
+        simulation=of(SIMULATIONS.values, names=["distribution", "psds", "f_high_hz"]),
     message:
         "Noise of the detectors of {wildcards.simulation}"
     script:
@@ -35,10 +35,18 @@ rule realize_coincs:
     conda:
         "../envs/skymap-simulation.yaml"
     params:
-        simulation=simulation_of(
-            "distribution", "psds", "net_snr", "duty_cycle", "f_high_hz", "seed"
+        simulation=of(
+            SIMULATIONS.values,
+            names=[
+                "distribution",
+                "psds",
+                "net_snr",
+                "duty_cycle",
+                "f_high_hz",
+                "seed",
+            ],
         ),
-        numbers=simulation_numbers,
+        numbers=of(SIMULATIONS.numbers),
     message:
         "Detecting binaries of {wildcards.simulation}, shard {wildcards.shard}"
     script:
@@ -56,8 +64,8 @@ rule localize_coincs:
     conda:
         "../envs/skymap-simulation.yaml"
     params:
-        simulation=simulation_of("distribution", "seed"),
-        numbers=simulation_numbers,
+        simulation=of(SIMULATIONS.values, names=["distribution", "seed"]),
+        numbers=of(SIMULATIONS.numbers),
     message:
         "Sky maps of {wildcards.simulation}, shard {wildcards.shard}"
     script:
@@ -66,7 +74,7 @@ rule localize_coincs:
 
 rule collate_coincs:
     input:
-        shards=simulation_shards,
+        shards=of(SIMULATIONS.shards),
         psd="simulations/{simulation}/psd.xml.gz",
     output:
         coincs="simulations/{simulation}/coincs.dat",
@@ -76,7 +84,7 @@ rule collate_coincs:
     conda:
         "../envs/skymap-simulation.yaml"
     params:
-        simulation=simulation_of(),
+        simulation=of(SIMULATIONS.values),
         broken_maps=SETTINGS.background.broken_maps,
         code=code("collate_coincs"),
     message:
@@ -88,7 +96,7 @@ rule collate_coincs:
 checkpoint list_simulated:
     input:
         coincs="simulations/{simulation}/coincs.dat",
-        shards=simulation_shards,
+        shards=of(SIMULATIONS.shards),
     output:
         "simulations/{simulation}/{detectors}.csv",
     log:

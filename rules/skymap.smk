@@ -3,7 +3,7 @@
 
 rule convert_skymap:
     input:
-        event_skymap,
+        of(EVENTS.skymap),
     output:
         "{event}/lvc_skymap.hdf5",
     log:

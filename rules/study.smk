@@ -3,8 +3,8 @@
 
 rule build_bank:
     input:
-        response=event_response,
-        maps=part_skymaps,
+        response=of(NEUTRINOS.response),
+        maps=of(STUDIES.part_skymaps),
     output:
         "studies/{study}/skymaps/part-{part}.hdf5",
     log:
@@ -14,9 +14,9 @@ rule build_bank:
     conda:
         "../envs/llama.yaml"
     params:
-        search=weight_search,
-        source=artifacts_source,
-        fetch=part_superevents,
+        search=of(STUDIES.weight_search),
+        source=of(STUDIES.source_and_cache),
+        fetch=of(STUDIES.part_superevents),
         code=code("build_bank"),
     message:
         "Reading the sky maps of {wildcards.study}, part {wildcards.part}"
@@ -26,8 +26,8 @@ rule build_bank:
 
 rule link_bank:
     input:
-        parts=bank_parts,
-        lists=lambda wildcards: study_lists(wildcards.study),
+        parts=of(STUDIES.bank_parts),
+        lists=of(STUDIES.lists),
     output:
         "studies/{study}/skymaps.hdf5",
     log:
@@ -35,7 +35,7 @@ rule link_bank:
     conda:
         "../envs/llama.yaml"
     params:
-        # not broken_maps: it changes no number, only whether there are any (refuse_broken)
+        # not broken_maps: it changes no number, only whether there are any (Studies.bank_parts)
         code=code("link_bank"),
     message:
         "Checking the sky maps of {wildcards.study}"
@@ -46,11 +46,11 @@ rule link_bank:
 rule inject:
     input:
         bank="studies/{study}/skymaps.hdf5",
-        parts=bank_parts,
-        lists=shard_lists,
-        response=event_response,
-        events=f"{ARCHIVE}/events.hdf5",
-        archive=f"{ARCHIVE}/archive.json",
+        parts=of(STUDIES.bank_parts),
+        lists=of(INJECTIONS.lists),
+        response=of(NEUTRINOS.response),
+        events=f"{NEUTRINOS.archive}/events.hdf5",
+        archive=f"{NEUTRINOS.archive}/archive.json",
     output:
         "studies/{study}/{kind}/shard-{shard}.hdf5",
     log:
@@ -61,10 +61,10 @@ rule inject:
     conda:
         "../envs/llama.yaml"
     params:
-        search=study_search,
-        numbers=shard_numbers,
-        seed=shard_seed,
-        gps=shard_gps,
+        search=of(STUDIES.search),
+        numbers=of(INJECTIONS.numbers),
+        seed=of(INJECTIONS.seed),
+        gps=of(INJECTIONS.gps),
         p_astro=SETTINGS.background.p_astro,
         code=code("inject"),
     message:
@@ -75,7 +75,7 @@ rule inject:
 
 rule collate_table:
     input:
-        lambda wildcards: study_shards(wildcards.study),
+        of(INJECTIONS.shards),
     output:
         "studies/{study}.txt",
         "studies/{study}.txt.json",
@@ -94,7 +94,10 @@ rule collate_table:
 rule collate_populations:
     input:
         # looked at only when this rule is: artifacts may be far away
-        **{name: shards_of(name) for name in STUDIES},
+        **{
+            name: of(INJECTIONS.shards, study=name)
+            for name in SETTINGS.background.studies
+        },
     output:
         POPULATIONS,
         "populations.json",

@@ -12,6 +12,6 @@ with logged(snakemake.log[0]):
     source, out = snakemake.input, snakemake.output
     info = read_info(Path(source.info).parent)
     if snakemake.params.role != "observation":  # alert and operator must both call it real
-        info["role"] = "test"
+        info.role = "test"
     tiles, neutrinos = SkyTiles.load(source.skymap), read_json(source.neutrinos)
     draw_skymap(tiles, neutrinos, info, read_json(source.significance), out.png, out.pdf)

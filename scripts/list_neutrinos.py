@@ -18,17 +18,17 @@ from llama.times import now_gps
 with logged(snakemake.log[0]):
     info = read_info(Path(snakemake.input.info).parent)
     given = [
-        read_given(Path(path).read_bytes(), str(path), info["gps_time"])
+        read_given(Path(path).read_bytes(), str(path), info.gps_time)
         for path in snakemake.input.given
     ]
     archive = Path(snakemake.params.archive)
     settings = {key: snakemake.params[key] for key in ("blinded", "rate_hz")}
     neutrinos = make_list(
-        info["graceid"],
-        info["gps_time"],
+        info.graceid,
+        info.gps_time,
         now_gps=now_gps(),
         given=given[0] if given else None,
-        given_name=info["neutrino_file"] or "",
+        given_name=info.neutrino_file or "",
         archive=Archive.open(archive) if (archive / "archive.json").exists() else None,
         sources=open_sources(snakemake.params.sources, Path(), archive.name),
         online=snakemake.params.online,
@@ -38,13 +38,13 @@ with logged(snakemake.log[0]):
     # of skymap_info.json only what is named here: a later alert that says the same outdates nothing
     made_from = {Path(path).name: path for path in snakemake.input.given}
     settings |= {"window_s": snakemake.params.window_s}
-    settings |= {key: info[key] for key in ("graceid", "gps_time")}
+    settings |= {"graceid": info.graceid, "gps_time": info.gps_time}
     neutrinos["provenance"] = provenance(made_from, settings, neutrinos["seed"])
     history = Path(snakemake.log[0]).with_name("neutrino_lists.jsonl")
-    late = remember(history, info["graceid"], neutrinos)
+    late = remember(history, info.graceid, neutrinos)
     write_json(snakemake.output[0], neutrinos)
     said = [late] if late else []
-    said += [f"{info['graceid']}: {sentence}" for sentence in neutrinos["unusable"]]
+    said += [f"{info.graceid}: {sentence}" for sentence in neutrinos["unusable"]]
     if said:
         text = "".join(f"{sentence}\n" for sentence in said)
         Path(snakemake.log[0]).write_text(text, encoding="utf-8")

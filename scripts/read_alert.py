@@ -13,12 +13,12 @@ with logged(snakemake.log[0]):
     info = read_info(event_dir)
     made_from = {Path(path).name: path for path in snakemake.input}
     rate_hz = snakemake.params.signal_rate_hz
-    if info["retracted"] and info["event_alert_file"] is None:
+    if info.retracted and info.event_alert_file is None:
         # the alert that it takes back never came: nothing is known, and nothing will be computed
         astrophysical = {"p_astro": None, "source": None}
     else:
         classes = classification(event_dir, info)
-        astrophysical = p_astro(classes, info["far"], rate_hz, info["group"])
+        astrophysical = p_astro(classes, info.far_hz, rate_hz, info.group)
     settings = {"far_signal_rate_hz": rate_hz}
     write_json(
         snakemake.output.p_astro,

@@ -13,7 +13,7 @@ with logged(snakemake.log[0]):
     source, out = snakemake.input, snakemake.output
     info = read_info(Path(source.info).parent)
     if snakemake.params.role != "observation":  # alert and operator must both call it real
-        info["role"] = "test"
+        info.role = "test"
     significance, neutrinos = read_json(source.significance), read_json(source.neutrinos)
     sensitivity = significance["neutrino_flux_sensitivity_range"]
     # when the neutrinos were taken: equal inputs give equal bytes

@@ -9,6 +9,7 @@ import h5py
 
 from llama.event.flags import write_flags
 from llama.event.names import significance_name
+from llama.event.skymap_info import unchecked_info
 from llama.files import sha256_file, write_json
 from llama.publish import outbox
 
@@ -89,7 +90,7 @@ def write_result(
         "inputs": {"gw_skymap_info": info, "neutrino_info": singles, "search_parameters": {}},
         "provenance": {"inputs": inputs, "software": "llama 0.1.0"},
     }  # fmt: skip
-    write_json(event_dir / significance_name(info), significance)
+    write_json(event_dir / significance_name(unchecked_info(info)), significance)
 
 
 def revise(event_dir: Path, **changes: Any) -> None:

@@ -156,6 +156,14 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
+def first_sign(content: bytes) -> bytes:
+    """Return the first byte that says what `content` is, such as `{` of JSON; empty if none does.
+
+    A byte-order mark and white space before it say nothing.
+    """
+    return content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+
+
 def is_litter(path: str) -> bool:
     """Tell whether a file is hidden, or below macOS's `__MACOSX`.
 

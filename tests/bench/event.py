@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import CLONE, environment, row, snakemake
+from msgspec.structs import replace
 
 from llama.cli import demo
 from llama.event.names import products
@@ -59,7 +60,7 @@ def _copies(event: Path) -> None:
     for index in range(1, TRACKED):
         graceid = f"MS2306{index % 28 + 1:02d}{'bc'[index // 28]}"
         copy = shutil.copytree(event, event.parent / graceid)
-        info = read_info(copy) | {"graceid": graceid, "notice": f"{graceid}-1-Preliminary"}
-        (copy / "skymap_info.json").write_text(json.dumps(info))
+        info = replace(read_info(copy), graceid=graceid, notice=f"{graceid}-1-Preliminary")
+        (copy / "skymap_info.json").write_text(json.dumps(info.as_json()))
         for name in products(info):  # in the order they were made
             os.utime(copy / name)

@@ -217,7 +217,7 @@ class Day:
         audit = one.llama("audit")
         assert audit.returncode == 0, audit.stdout + audit.stderr
         assert f"{len(self.events)} events audited: all is well" in audit.stderr
-        results = [e for e in self.events if not read_info(one.event(e))["retracted"]]
+        results = [e for e in self.events if not read_info(one.event(e)).retracted]
         channels = {"slack", "gracedb", "gcn", "icecube", "webhook"}
         for graceid in results:
             receipts = {path.stem for path in one.event(graceid).glob("receipts/*.json")}
@@ -245,11 +245,12 @@ class Day:
         heard = sorted(one.output.glob("current_run/*/alerts/*.heard.json"))[0]
         (one.output / read_json(heard)["archive"]).unlink()
         outboxes = [Outbox(event, "webhook", "") for event in one.events()]
-        outbox = next(box for box in outboxes if any("remote_id" in e for e in box.entries()[-1:]))
-        entry = outbox.entries()[-1]
-        first, second = (outbox.directory / str(entry["n"] + more) for more in (0, 1))
+        outbox = next(box for box in outboxes if any(e.remote_id for e in box.entries()[-1:]))
+        n = outbox.entries()[-1].n
+        first, second = (outbox.directory / str(n + more) for more in (0, 1))
         shutil.copy(f"{first}.json", f"{second}.json")
-        write_json(f"{second}.intent.json", entry | {"n": entry["n"] + 1, "remote_id": "post-X"})
+        intent = read_json(Path(f"{first}.intent.json"))
+        write_json(f"{second}.intent.json", intent | {"n": n + 1, "remote_id": "post-X"})
         audit = one.llama("audit")
         assert audit.returncode == 1
         lines = audit.stdout.splitlines()

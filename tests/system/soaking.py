@@ -216,7 +216,7 @@ class Soaked(Keeping):
         found: dict[str, Counter[str]] = {}
         for path in self.output.glob("current_run/*/outbox/*"):
             entries = Outbox(path.parents[1], path.name, "").entries()
-            keys = [entry["key"] for entry in entries if "remote_id" in entry]
+            keys = [entry.key for entry in entries if entry.remote_id is not None]
             found.setdefault(path.name, Counter()).update(keys)
         return found
 

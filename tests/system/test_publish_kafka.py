@@ -11,10 +11,12 @@ import confluent_kafka
 import gcn_kafka
 import pytest
 from broker import Broker
+from msgspec.structs import replace
 from publish_samples import GRACEID, Crash, Killed, make_event, revise
 
 from llama.errors import LlamaError
 from llama.event.flags import write_flags
+from llama.event.skymap_info import read_info
 from llama.files import read_json, write_json
 from llama.publish import kafka_notice, outbox
 from llama.publish.deliver import publish
@@ -39,7 +41,7 @@ def site(shared_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_notice(event_dir: Path) -> None:
     """As scripts/write_notice.py does for an event whose ROLE is test."""
-    info = read_json(event_dir / "skymap_info.json") | {"role": "test"}
+    info = replace(read_info(event_dir), role="test")
     name = "significance_lvc-i3.json"
     significance = read_json(event_dir / name)
     neutrinos = read_json(event_dir / "icecube_neutrino_list.json")
@@ -88,7 +90,7 @@ def heard(broker: Broker, graceid: str) -> list[tuple[str, dict[str, Any]]]:
 def test_first_notice_update_and_retraction(shared_broker: Broker, tmp_path: Path) -> None:
     event = event_of(tmp_path / "current_run", "S240101a")
     first = publish(event, "gcn", PLACES)
-    assert first["remote_id"].startswith(f"{TOPIC}/")
+    assert first.remote_id.startswith(f"{TOPIC}/")
     assert publish(event, "gcn", PLACES) == first
     revise(event)
     with pytest.raises(LlamaError, match="another alert; run: snakemake events/S240101a/all"):
@@ -96,7 +98,7 @@ def test_first_notice_update_and_retraction(shared_broker: Broker, tmp_path: Pat
     write_notice(event)
     publish(event, "gcn", PLACES)
     revise(event, retracted=True)
-    assert publish(event, "gcn", PLACES)["status"] == "withdrawn"
+    assert publish(event, "gcn", PLACES).status == "withdrawn"
     notices = [notice for _, notice in heard(shared_broker, "S240101a")]
     assert [n["alert_type"] for n in notices] == ["initial", "update", "retraction"]
     assert {n["alert_tense"] for n in notices} == {"test"}
@@ -156,7 +158,7 @@ def test_killed_at_every_step_and_after_every_fault_it_is_sent_once(
             with pytest.raises((Killed, LlamaError)):
                 publish(event, "gcn", PLACES)
         receipt = publish(event, "gcn", PLACES)
-        assert receipt["status"] == "sent"
+        assert receipt.status == "sent"
         ((_, notice),) = heard(shared_broker, graceid)
         assert notice["ref_ID"] == graceid
 
@@ -185,5 +187,5 @@ def test_random_schedules_end_with_each_notice_once(
         receipt = publish(event, "gcn", PLACES)
         found = heard(shared_broker, graceid)
         assert set(Counter(key for key, _ in found).values()) == {1}
-        assert found[-1][1]["record_number"] == receipt["revision"]
+        assert found[-1][1]["record_number"] == receipt.revision
         assert [n["alert_type"] for _, n in found] == ["initial", *["update"] * (len(found) - 1)]

@@ -81,12 +81,13 @@ def check(event, history):
     heard = [path.with_suffix(".heard.json") for path in paths]
     assert all(path.exists() for path in heard)
     info = read_info(event)
-    assert info["retracted"] == (history[-1][1]["alert_type"] == "RETRACTION")
-    assert (event / info["alert_file"]).read_bytes() == history[-1][2]
+    assert info.retracted == (history[-1][1]["alert_type"] == "RETRACTION")
+    assert (event / info.alert_file).read_bytes() == history[-1][2]
     told = [line for line in history if line[1]["event"]]
     maps = [line for line in told if line[1]["event"]["skymap"]]
     for key, lines in (("event_alert_file", told), ("skymap_alert_file", maps)):
-        content = info[key] and (event / info[key]).read_bytes()
+        name = info.as_json()[key]
+        content = name and (event / name).read_bytes()
         assert content == (lines[-1][2] if lines else None)
-    assert info["far"] == (told[-1][1]["event"]["far"] if told else None)
+    assert info.far_hz == (told[-1][1]["event"]["far"] if told else None)
     assert json.loads((event / "flags.json").read_bytes())["ROLE"] == "test"

@@ -67,7 +67,7 @@ def test_alerts_become_significances_and_each_revision_remakes_its_part(broker, 
             broker.send("igwn.gwalert", [content])
             one.wait_until_made(GRACEID, number)
             info = read_info(one.event(GRACEID))
-            assert info["revision"] == number
+            assert info.revision == number
             assert one.significance(GRACEID)["inputs"]["gw_skymap_info"]["revision"] == number
             assert (one.event(GRACEID) / "coinc_summary_i3_lvc.html").exists()
             made = jobs(one)
@@ -103,7 +103,7 @@ def test_a_time_without_broker(broker, tmp_path):
         for event in ("MS230518a", "MS230518b"):
             lines = [line for line in one.keeper_log().splitlines() if event in line]
             assert len(lines) == 2, lines  # a revision, and that it is up to date
-            assert read_info(one.event(event))["revision"] == 1
+            assert read_info(one.event(event)).revision == 1
         assert one.end() == 0
 
 

@@ -1,17 +1,18 @@
 """An event, its neutrinos and an archive made here, for the tests of its significance."""
 
+from llama.event.skymap_info import unchecked_info
 from llama.neutrinos.archive import Archive, import_release
 from llama.neutrinos.mock import write_mock_release
 
 GPS = 1238400000.0  # a time of the toy archive
-INFO = {
+INFO = unchecked_info({
     "alert_type": "igwn-alert", "graceid": "S190404a", "event_time": "2019-04-04T07:59:42.000000Z",
     "gps_time": GPS, "far": 3.85e-5, "pipeline": "GSTLAL", "group": "CBC", "search": "AllSky",
     "instruments": ["L1", "H1"], "significant": True, "role": "test", "retracted": False,
     "gracedb_service_url": "https://gracedb-playground.ligo.org/api/", "revision": 1,
     "notice_time": "2019-04-04T08:00:42.000000Z", "notice": "S190404a-1-Preliminary",
     "skymap_filename": "bayestar.fits.gz,0",
-}  # fmt: skip
+})  # fmt: skip
 P_ASTRO = {"p_astro": 0.4, "population": "bns"}
 NONE = {"class": "bns-o3-H1L1", "reason": "no background for bns-o3-H1L1; make one"}
 # Parameters of the published search's ranking by GW properties, which this statistic replaces

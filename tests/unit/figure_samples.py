@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import healpy
 import numpy as np
 
+from llama.event.skymap_info import unchecked_info
+
 DATA = Path(__file__).parents[2].resolve().parent / "shared/data"
 GPS = 1240215503.017
 HOSTILE = (
@@ -26,7 +28,7 @@ DISTANCES = {
 
 
 def info(**changes):
-    return {
+    content = {
         "alert_type": "gcn",
         "graceid": "S190425z",
         "gracedb_service_url": "https://gracedb.ligo.org/api/",
@@ -44,7 +46,8 @@ def info(**changes):
         "notice_time": "2019-04-25T09:00:59Z",
         "revision": 2,
         "skymap_filename": "bayestar.fits.gz,0",
-    } | changes
+    }
+    return unchecked_info(content | changes)
 
 
 def neutrino(k, ra, dec, sigma=1.0, dt=0.0, **changes):
@@ -110,6 +113,7 @@ def explanation(members=("124551_214972",)):
 
 def significance(neutrinos=None, event=None, **changes):
     neutrinos = neutrinos or neutrino_list()
+    event = event or info()
     count = len(neutrinos["events"])
     return {
         "odds_ratio": 0.0321,
@@ -128,7 +132,10 @@ def significance(neutrinos=None, event=None, **changes):
         "explanation": explanation(),
         "most_probable_direction": {"ra": 240.4, "dec": 36.2},
         "single_neutrino": singles(neutrinos, [5.05e-5, 0.0915, 1.0][:count]),
-        "inputs": {"gw_skymap_info": event or info(), "neutrino_info": neutrinos["events"]},
+        "inputs": {
+            "gw_skymap_info": event.as_json(),
+            "neutrino_info": neutrinos["events"],
+        },
         "provenance": {
             "software": "llama 0.1.0",
             "settings_sha256": "ab" * 32,

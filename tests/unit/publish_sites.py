@@ -10,6 +10,7 @@ import receivers
 from gracedb_server import GraceDB
 from https_server import Answer, Request, https_server
 
+from llama.event.messages import Receipt
 from llama.publish import gracedb_log, slack, webhook
 from llama.publish.deliver import publish
 
@@ -27,7 +28,7 @@ class Site:
         self.server, self.double = server, double
         self.destinations = {"real": None, "test": self.where.format(url=server.url)}
 
-    def publish(self, event_dir: Path) -> dict[str, Any]:
+    def publish(self, event_dir: Path) -> Receipt:
         return publish(event_dir, self.name, self.destinations)
 
     def arrived(self) -> list[tuple[str, str, str | None]]:

@@ -56,7 +56,7 @@ def test_data_of_a_retraction_that_came_first(tmp_path: Path) -> None:
 def test_an_archived_alert_that_has_gone_is_one_sentence(tmp_path: Path) -> None:
     event = take(tmp_path, gwalert_bytes()).event_dir
     info = read_info(event)
-    (event / info["alert_file"]).unlink()
+    (event / info.alert_file).unlink()
     with pytest.raises(LlamaError, match=r"cannot read .* with skymap_info --force"):
         skymap_bytes(event, info)
 

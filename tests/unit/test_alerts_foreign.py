@@ -68,7 +68,7 @@ def test_by_hand_it_is_refused_without_force(
     assert not (output / "current_run").exists() or tree(output / "current_run") == {}
     assert main([*words, "--force"]) == 0
     assert "note: other.fits belongs to another event" in capsys.readouterr().err
-    assert read_info(output / "current_run/S240101ab")["skymap_filename"] == "other.fits"
+    assert read_info(output / "current_run/S240101ab").skymap_filename == "other.fits"
 
 
 def test_inside_an_alert_that_was_heard_it_is_told_and_nothing_is_lost(tmp_path: Path) -> None:

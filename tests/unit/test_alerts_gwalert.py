@@ -144,7 +144,7 @@ def test_a_retraction_that_says_nothing_of_the_event_takes_it_back(
     ):
         for content in contents:
             take(tmp_path / name, content)
-        info = read_info(tmp_path / name / "S240101ab")
+        info = read_info(tmp_path / name / "S240101ab").as_json()
         ends.append({key: info[key] for key in ("retracted", "gps_time", "far", "skymap_sha256")})
     assert ends[0] == ends[1]
     assert ends[0]["retracted"]

@@ -36,7 +36,7 @@ def test_a_new_event(tmp_path: Path) -> None:
         "skymap_info.json",
     ]
     info = read_info(result.event_dir)
-    assert info == {
+    assert info.as_json() == {
         "alert_type": "igwn-alert",
         "graceid": "S240101ab",
         "event_time": "2024-01-01T00:00:00.125000Z",
@@ -63,7 +63,7 @@ def test_a_new_event(tmp_path: Path) -> None:
         "revision": 1,
     }
     assert read_flags(result.event_dir)["ROLE"] == "test"
-    assert (result.event_dir / info["alert_file"]).read_bytes() == gwalert_bytes()
+    assert (result.event_dir / info.alert_file).read_bytes() == gwalert_bytes()
 
 
 def test_the_same_alert_again_changes_nothing(tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_an_update_is_a_new_revision(tmp_path: Path) -> None:
     result = take(tmp_path, UPDATE)
     info = read_info(result.event_dir)
     assert (result.revision, result.changed) == (2, True)
-    assert info["skymap_alert_file"] == info["alert_file"] == "alerts/2-Update.json"
-    assert info["neutrino_file"] == "alerts/1-neutrinos.csv"
-    assert info["notice"] == "S240101ab-2-Update"
+    assert info.skymap_alert_file == info.alert_file == "alerts/2-Update.json"
+    assert info.neutrino_file == "alerts/1-neutrinos.csv"
+    assert info.notice == "S240101ab-2-Update"
     assert skymap_bytes(result.event_dir, info) == skymap_fits(1)
     assert read_flags(result.event_dir)["ROLE"] == "observation"
     assert first.items() <= tree(tmp_path / "S240101ab/alerts").items()
@@ -96,9 +96,9 @@ def test_an_update_without_map_keeps_the_map(tmp_path: Path) -> None:
     content = voevent({"AlertType": "Update"}, date="2024-01-01T03:00:00Z")
     result = take(tmp_path, content)
     info = read_info(result.event_dir)
-    assert info["skymap_file"] == "alerts/1-Preliminary.fits.gz"
-    assert info["skymap_filename"] == "mine.fits.gz"
-    assert info["notice"] == "S240101ab-2-Update"
+    assert info.skymap_file == "alerts/1-Preliminary.fits.gz"
+    assert info.skymap_filename == "mine.fits.gz"
+    assert info.notice == "S240101ab-2-Update"
     assert skymap_bytes(result.event_dir, info) == skymap_gz(2)
     assert "bayestar.multiorder.fits,1" in result.notes[0]
 
@@ -108,27 +108,27 @@ def test_the_same_map_again_stays_where_it_is(tmp_path: Path) -> None:
     again = gwalert_bytes(alert_type="UPDATE", time_created="2024-01-01T01:00:00Z")
     event = take(tmp_path, again).event_dir
     info = read_info(event)
-    assert (info["alert_file"], info["revision"]) == ("alerts/2-Update.json", 2)
-    assert info["skymap_alert_file"] == "alerts/1-Preliminary.json"
+    assert (info.alert_file, info.revision) == ("alerts/2-Update.json", 2)
+    assert info.skymap_alert_file == "alerts/1-Preliminary.json"
     (
         event / "alerts/1-Preliminary.json"
     ).unlink()  # lost: then it is taken from where it came again
     last = gwalert_bytes(alert_type="UPDATE", time_created="2024-01-01T02:00:00Z")
-    assert read_info(take(tmp_path, last).event_dir)["skymap_alert_file"] == "alerts/3-Update.json"
+    assert read_info(take(tmp_path, last).event_dir).skymap_alert_file == "alerts/3-Update.json"
 
 
 def test_a_notice_without_map_is_completed_later(tmp_path: Path) -> None:
     result = take(tmp_path, voevent())
     info = read_info(result.event_dir)
-    assert info["skymap_file"] is info["skymap_alert_file"] is info["skymap_sha256"] is None
-    assert info["skymap_filename"] == "bayestar.multiorder.fits,1"
+    assert info.skymap_file is info.skymap_alert_file is info.skymap_sha256 is None
+    assert info.skymap_filename == "bayestar.multiorder.fits,1"
     assert "no sky map yet" in result.notes[0]
     with pytest.raises(LlamaError, match="no sky map yet"):
         skymap_bytes(result.event_dir, info)
     result = take(tmp_path, voevent(), skymap=("bayestar.multiorder.fits,1", skymap_fits()))
     assert (result.revision, result.changed, result.notes) == (2, True, ())
     info = read_info(result.event_dir)
-    assert info["skymap_file"] == "alerts/2-Initial.fits"
+    assert info.skymap_file == "alerts/2-Initial.fits"
     assert skymap_bytes(result.event_dir, info) == skymap_fits()
 
 
@@ -137,7 +137,7 @@ def test_a_map_given_by_hand_outlives_the_same_alert_sent_again(tmp_path: Path) 
     take(tmp_path, gwalert_bytes(), skymap=("better map.fits", skymap_fits(5)))
     assert not take(tmp_path, gwalert_bytes()).changed
     info = read_info(tmp_path / "S240101ab")
-    assert info["skymap_filename"] == "better_map.fits"
+    assert info.skymap_filename == "better_map.fits"
     assert take(tmp_path, gwalert_bytes(), force=True).changed
     event = tmp_path / "S240101ab"
     assert skymap_bytes(event, read_info(event)) == skymap_fits()
@@ -160,27 +160,27 @@ def test_the_derived_copy_of_a_map_of_the_other_suffix_goes(tmp_path: Path) -> N
 def test_a_retraction_marks_the_event_and_deletes_nothing(tmp_path: Path) -> None:
     take(tmp_path, gwalert_bytes(), neutrinos=("n.csv", NEUTRINOS))
     (tmp_path / "S240101ab/significance_lvc-i3.json").write_text("{}")
-    before, old = tree(tmp_path), read_info(tmp_path / "S240101ab")
+    before, old = tree(tmp_path), read_info(tmp_path / "S240101ab").as_json()
     result = take(tmp_path, RETRACTION)
     info = read_info(result.event_dir)
-    changed = {key for key in info if info[key] != old[key]}
+    changed = {key for key, value in info.as_json().items() if value != old[key]}
     assert changed == {"retracted", "alert_file", "notice", "notice_time", "revision"}
-    assert info["retracted"]
-    assert info["event_alert_file"] == "alerts/1-Preliminary.json"
+    assert info.retracted
+    assert info.event_alert_file == "alerts/1-Preliminary.json"
     assert set(before) < set(tree(tmp_path))
 
 
 def test_a_retraction_may_come_first(tmp_path: Path) -> None:
     event = take(tmp_path, RETRACTION).event_dir
     info = read_info(event)
-    assert info["retracted"]
-    assert info["event_time"] is info["far"] is info["event_alert_file"] is None
+    assert info.retracted
+    assert info.event_time is info.far_hz is info.event_alert_file is None
     # the alert it retracts, late: it tells what the event was
     assert take(tmp_path, gwalert_bytes()).changed
     assert (event / "alerts/2-Preliminary.json").read_bytes() == gwalert_bytes()
-    late = read_info(event)
+    late = read_info(event).as_json()
     take(tmp_path / "in order", gwalert_bytes())
-    in_order = read_info(take(tmp_path / "in order", RETRACTION).event_dir)
+    in_order = read_info(take(tmp_path / "in order", RETRACTION).event_dir).as_json()
     for name in ("alert_file", "event_alert_file", "skymap_alert_file", "skymap_filename"):
         late.pop(name), in_order.pop(name)  # their numbers are those of the arrival
     assert late == in_order | {"notice": "S240101ab-1-Retraction"}
@@ -204,7 +204,7 @@ def test_an_older_notice_is_archived_once_and_used_only_by_force(tmp_path: Path)
 def test_a_newer_alert_after_a_retraction_brings_the_event_back(tmp_path: Path) -> None:
     take(tmp_path, RETRACTION)
     again = gwalert_bytes(alert_type="UPDATE", time_created="2024-01-02T00:00:00Z")
-    assert not read_info(take(tmp_path, again).event_dir)["retracted"]
+    assert not read_info(take(tmp_path, again).event_dir).retracted
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_test_is_never_an_observation(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(LlamaError, match="can only be a test"):
         take(tmp_path, content, role="observation")
     assert tree(tmp_path) == {}
-    assert read_info(take(tmp_path, content).event_dir)["role"] == "test"
+    assert read_info(take(tmp_path, content).event_dir).role == "test"
 
 
 def test_flags_that_are_there_stay(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_real_alerts_as_revisions(tmp_path: Path, shared_data: Path) -> None:
         take(tmp_path, (directory / f"S230518h-{kind}_alert.json").read_bytes())
     event = tmp_path / "S230518h"
     info = read_info(event)
-    assert (info["revision"], info["notice"]) == (3, "S230518h-3-Update")
+    assert (info.revision, info.notice) == (3, "S230518h-3-Update")
     assert len(skymap_bytes(event, info)) == 685440
     assert sorted(os.listdir(event / "alerts")) == [
         "1-Preliminary.json",
@@ -270,5 +270,5 @@ def test_real_maps(tmp_path: Path, shared_data: Path, name: str, copy: str) -> N
     notice = (directory / "S190425z-2-Initial.xml").read_bytes()
     event = take(tmp_path, notice, skymap=(name, content)).event_dir
     info = read_info(event)
-    assert (info["skymap_filename"], skymap_name(info)) == (name, copy)
+    assert (info.skymap_filename, skymap_name(info)) == (name, copy)
     assert skymap_bytes(event, info) == content

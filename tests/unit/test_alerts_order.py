@@ -43,7 +43,7 @@ def end(run_dir: Path, contents: tuple[bytes, ...]) -> dict[str, Any]:
     """Take alerts in this order; return what the event then says."""
     for content in contents:
         event = take(run_dir, content).event_dir
-    info = read_info(event)
+    info = read_info(event).as_json()
     for key in ("alert_file", "event_alert_file"):
         info[key] = info[key] and (event / info[key]).read_bytes()
     return {key: value for key, value in info.items() if key not in _OF_ARRIVAL}
@@ -121,14 +121,14 @@ def test_a_notice_from_the_future_is_kept_told_and_makes_no_other_older(tmp_path
     assert "this machine's clock has not reached" in first.notes[0]
     for content in (gwalert_bytes(), UPDATE):
         assert take(tmp_path, content).changed
-        assert (first.event_dir / read_info(first.event_dir)["alert_file"]).read_bytes() == content
+        assert (first.event_dir / read_info(first.event_dir).alert_file).read_bytes() == content
     again = notice("Update", seed=4, time_created=ahead(7200))
     later = take(tmp_path, again)
     assert (later.changed, (first.event_dir / later.alert_file).read_bytes()) == (False, again)
     assert "clock" in later.notes[0]
     assert "kept as alerts/4-Update.json, not used" in later.notes[1]
     assert take(tmp_path, RETRACTION).changed
-    assert read_info(first.event_dir)["retracted"]
+    assert read_info(first.event_dir).retracted
 
 
 def test_clocks_may_differ_by_some_minutes(tmp_path: Path) -> None:
@@ -144,9 +144,9 @@ def test_a_retraction_from_the_future_holds_from_when_it_was_received(tmp_path: 
     event = take(tmp_path, gwalert_bytes()).event_dir
     result = take(tmp_path, retraction)
     assert result.changed
-    assert read_info(event)["retracted"]
+    assert read_info(event).retracted
     take(tmp_path, notice("Update", time_created=ahead(-60)))  # on its way meanwhile
-    assert read_info(event)["retracted"]
+    assert read_info(event).retracted
     os.utime(event / result.alert_file, (now - 3600, now - 3600))  # an hour later
     assert take(tmp_path, notice("Update", time_created=ahead(-30))).changed
-    assert not read_info(event)["retracted"]
+    assert not read_info(event).retracted

@@ -37,8 +37,8 @@ def test_what_nobody_heard_becomes_an_event_once(tmp_path: Path) -> None:
             "its sky map is bayestar.multiorder.fits,0"
         }
         info = read_info(tmp_path / ID)
-        assert (info["alert_type"], info["notice"]) == ("gracedb", f"{ID}-1-Preliminary")
-        assert info["skymap_filename"] == "bayestar.multiorder.fits,0"
+        assert (info.alert_type, info.notice) == ("gracedb", f"{ID}-1-Preliminary")
+        assert info.skymap_filename == "bayestar.multiorder.fits,0"
         assert read_flags(tmp_path / ID)["ROLE"] == "test"
         before = tree(tmp_path)
         server.hits.clear()
@@ -69,13 +69,13 @@ def test_what_is_heard_while_gracedb_answers_stays(tmp_path: Path) -> None:
         client: Any = _Hearing(connect(server.url), tmp_path, UPDATE)
         found = dict(poll(client, tmp_path, T_0 - 1000, T_0 + 1000))
         assert found == {ID: "nothing new"}
-        assert read_info(tmp_path / ID)["alert_file"] == "alerts/2-Update.json"
+        assert read_info(tmp_path / ID).alert_file == "alerts/2-Update.json"
         # the update was missed, and the retraction came meanwhile
         other = tmp_path / "other"
         take(other, gwalert_bytes())
         client = _Hearing(connect(server.url), other, RETRACTION)
         assert dict(poll(client, other, T_0 - 1000, T_0 + 1000)) == {ID: "nothing new"}
-        assert read_info(other / ID)["retracted"]
+        assert read_info(other / ID).retracted
 
 
 def test_a_record_that_changes_without_a_notice_changes_nothing(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_what_is_heard_later_is_newer_only_if_it_was_sent_later(tmp_path: Path) 
         assert "Update" in _polled(server, tmp_path)[ID]
     take(tmp_path, gwalert_bytes())
     info = read_info(tmp_path / ID)
-    assert info["notice"] == f"{ID}-1-Update"
+    assert info.notice == f"{ID}-1-Update"
     assert (tmp_path / ID / "alerts/2-Preliminary.json").exists()
 
 

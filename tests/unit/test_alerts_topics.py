@@ -55,7 +55,7 @@ def test_where_lvk_publishes_it_is_believed(tmp_path: Path, topic: str) -> None:
 def test_a_forged_retraction_takes_nothing_back(tmp_path: Path) -> None:
     hear(tmp_path, gwalert_bytes(), "igwn.gwalert")
     assert hear(tmp_path, RETRACTION, WRONG[0]).quarantined
-    assert not read_info(tmp_path / "current_run" / EVENT)["retracted"]
+    assert not read_info(tmp_path / "current_run" / EVENT).retracted
 
 
 def test_a_replay_believes_what_its_topic_may_bring(tmp_path: Path) -> None:

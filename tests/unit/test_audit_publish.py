@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llama.audit.publish import audit_messages
+from llama.event.messages import About
 from llama.files import sha256_bytes
 from llama.publish.outbox import Found, Message, Outbox, Post
 
@@ -145,7 +146,7 @@ def test_what_the_outbox_itself_leaves(tmp_path: Path) -> None:
 
     def deliver(content: str, withdrawal: bool = False) -> list[str]:
         digest = sha256_bytes(content.encode())
-        message = Message(digest, {}, withdrawal, lambda *words: repr(words).encode())
+        message = Message(digest, About(), withdrawal, lambda *words: repr(words).encode())
         with box.locked():
             box.deliver(remote, message)
         tell(event, *range(1, remote.count + 1))

@@ -83,11 +83,11 @@ def test_a_voevent_with_map_and_neutrinos(output: Path, capsys: pytest.CaptureFi
     assert out == f"{event}\nsnakemake events/S240101ab/all\n"
     assert err == "S240101ab: revision 1, Initial\n"
     info = read_info(event)
-    assert (info["skymap_file"], info["neutrino_file"]) == (
+    assert (info.skymap_file, info.neutrino_file) == (
         "alerts/1-Initial.fits.gz",
         "alerts/1-neutrinos.csv",
     )
-    assert info["skymap_filename"] == "map.fits.gz"
+    assert info.skymap_filename == "map.fits.gz"
     before = without_log(output)
     assert main([*words, "--role", "test"]) == 0
     out, err = capsys.readouterr()
@@ -103,12 +103,12 @@ def test_revisions_and_a_retraction(output: Path, capsys: pytest.CaptureFixture[
     assert main(["--alert", "retraction.json"]) == 0
     assert "revision 3, Retraction (RETRACTED)" in capsys.readouterr().err
     info = read_info(output / "current_run/S240101ab")
-    assert (info["retracted"], info["revision"]) == (True, 3)
-    assert info["skymap_alert_file"] == "alerts/1-Preliminary.json"
+    assert (info.retracted, info.revision) == (True, 3)
+    assert info.skymap_alert_file == "alerts/1-Preliminary.json"
     assert main(["--alert", "alert.json"]) == 0
     assert "is older than the present one" in capsys.readouterr().err
     assert main(["--alert", "alert.json", "--force"]) == 0
-    assert read_info(output / "current_run/S240101ab")["revision"] == 4
+    assert read_info(output / "current_run/S240101ab").revision == 4
 
 
 def test_a_voevent_without_map_says_what_to_do(
@@ -222,17 +222,17 @@ def test_graceid(
         monkeypatch.setenv("LLAMA_CONFIG", str(Path("mine.yaml").resolve()))
         assert main(words) == 0
         info = read_info(output / "current_run/S240101ab")
-        assert info["skymap_filename"] == "bayestar.multiorder.fits,1"
-        assert info["alert_type"] == "gracedb"
+        assert info.skymap_filename == "bayestar.multiorder.fits,1"
+        assert info.alert_type == "gracedb"
         capsys.readouterr()
         assert main(words) == 0
         assert "nothing new" in capsys.readouterr().err
         assert main([*words, "--skymap", "bayestar.multiorder.fits,0"]) == 0
         info = read_info(output / "current_run/S240101ab")
-        assert info["skymap_filename"] == "bayestar.multiorder.fits,0"
+        assert info.skymap_filename == "bayestar.multiorder.fits,0"
         assert main([*words, "--skymap", "map.fits.gz"]) == 0
         info = read_info(output / "current_run/S240101ab")
-        assert info["skymap_filename"] == "map.fits.gz"
+        assert info.skymap_filename == "map.fits.gz"
         assert main(["--graceid", "S240101zz", "--role", "test"]) == 1
     before = without_log(output)
     capsys.readouterr()
@@ -251,7 +251,7 @@ def test_the_only_map_on_gracedb_is_taken_and_named(
         Path("mine.yaml").write_text(text)
         monkeypatch.setenv("LLAMA_CONFIG", str(Path("mine.yaml").resolve()))
         assert main(["--graceid", "S240101ab", "--role", "test"]) == 0
-    assert read_info(output / "current_run/S240101ab")["skymap_filename"] == name
+    assert read_info(output / "current_run/S240101ab").skymap_filename == name
     assert f"note: the sky map is {name}, the best on GraceDB" in capsys.readouterr().err
 
 
@@ -265,5 +265,5 @@ def test_real_alerts(output: Path, shared_data: Path, capsys: pytest.CaptureFixt
         path = events / "S190425z" / name
         assert main(["--voevent", notice, "--skymap", str(path), "--role", "test"]) == 0
     for graceid in ("S230518h", "S190425z"):
-        assert read_info(output / "current_run" / graceid)["revision"] == 3
+        assert read_info(output / "current_run" / graceid).revision == 3
     assert capsys.readouterr().out.count("snakemake events/") == 6

@@ -5,9 +5,11 @@ import os
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from llama.errors import LlamaError
 from llama.event.latency import STEPS, build_latency, published_at, remember
+from llama.event.skymap_info import unchecked_info
 from llama.files import read_json, write_json
 
 EVENT_TIME = "2024-01-01T00:00:00.125000Z"
@@ -29,7 +31,7 @@ class Event:
 
     def __init__(self, directory):
         self.directory = directory
-        self.info = {"graceid": "S240101ab", "event_time": EVENT_TIME}
+        self.info = unchecked_info({"graceid": "S240101ab", "event_time": EVENT_TIME})
 
     def take(self, number, kind, at, heard=True):
         """Take an alert over, `at` s after midnight; one that was heard was sent 2 s before."""
@@ -47,7 +49,7 @@ class Event:
                     "archive": "gcn/2024-01/01/x",
                 },
             )
-        self.info |= {"revision": number, "alert_file": name}
+        self.info = replace(self.info, revision=number, alert_file=name)
 
     def write(self, name, at):
         path = self.directory / name
@@ -62,7 +64,7 @@ class Event:
         remember(self.directory, self.info, made)
 
     def publish(self, at, channel="slack"):
-        sent = {"sent_at": iso(at), "revision": self.info["revision"]}
+        sent = {"sent_at": iso(at), "revision": self.info.revision}
         receipt = {"channel": channel, "status": "sent", **sent}
         write_json(self.directory / "receipts" / f"{channel}.json", receipt)
 
@@ -108,7 +110,7 @@ def test_every_step_is_told_from_event_and_notice(event):
 
 
 def test_a_leap_second_is_a_second(event):
-    event.info["event_time"] = "2016-12-31T23:59:59Z"
+    event.info = replace(event.info, event_time="2016-12-31T23:59:59Z")
     event.take(1, "Initial", 0)
     before = datetime(2017, 1, 1, tzinfo=UTC).timestamp() + 1
     os.utime(event.directory / "alerts/1-Initial.json", (before, before))
@@ -226,7 +228,7 @@ def test_files_beside_the_alerts_are_no_alerts(event):
 
 def test_a_retraction_without_event_has_only_its_notice_to_count_from(event):
     event.take(1, "Retraction", 33)
-    event.info["event_time"] = None
+    event.info = replace(event.info, event_time=None)
     step = event.latency()["revisions"][0]["steps"]["taken_over"]
     assert step == {"time": iso(33), "after_event_s": None, "after_notice_s": 3.0}
 

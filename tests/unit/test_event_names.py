@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from llama.errors import LlamaError
 from llama.event.names import (
@@ -17,6 +18,7 @@ from llama.event.names import (
     significance_name,
     skymap_name,
 )
+from llama.event.skymap_info import unchecked_info
 from llama.times import iso_to_gps
 
 GOOD = ["S190425z", "S230518h", "MS181101ab", "TS240101abc", "G268562", "M252714", "T1", "E12345"]
@@ -37,14 +39,16 @@ BAD = [
     " G1",
 ]
 
-INFO = {
-    "significant": True,
-    "retracted": False,
-    "skymap_file": None,
-    "skymap_alert_file": "alerts/1-Initial.json",
-    "event_alert_file": "alerts/1-Initial.json",
-    "far": 1e-9,
-}
+INFO = unchecked_info(
+    {
+        "significant": True,
+        "retracted": False,
+        "skymap_file": None,
+        "skymap_alert_file": "alerts/1-Initial.json",
+        "event_alert_file": "alerts/1-Initial.json",
+        "far": 1e-9,
+    }
+)
 
 
 @pytest.mark.parametrize("graceid", GOOD)
@@ -127,12 +131,14 @@ def test_runs(time: str, run: str) -> None:
 
 def test_names_follow_the_alert() -> None:
     assert significance_name(INFO) == "significance_lvc-i3.json"
-    assert significance_name(INFO | {"significant": False}) == (
+    assert significance_name(replace(INFO, significant=False)) == (
         "significance_subthresh_lvc-i3.json"
     )
     assert skymap_name(INFO) == "lvc_skymap.fits"
-    assert skymap_name(INFO | {"skymap_file": "alerts/1-Initial.fits"}) == "lvc_skymap.fits"
-    assert skymap_name(INFO | {"skymap_file": "alerts/1-Initial.fits.gz"}) == "lvc_skymap.fits.gz"
+    assert skymap_name(replace(INFO, skymap_file="alerts/1-Initial.fits")) == "lvc_skymap.fits"
+    assert (
+        skymap_name(replace(INFO, skymap_file="alerts/1-Initial.fits.gz")) == "lvc_skymap.fits.gz"
+    )
 
 
 def test_products() -> None:
@@ -141,11 +147,11 @@ def test_products() -> None:
     assert everything[-2:] == ["manifest.json", "index.html"]
     assert len(everything) == len(set(everything)) == 20
     assert "all" not in everything
-    assert products(INFO | {"retracted": True}) == everything
+    assert products(replace(INFO, retracted=True)) == everything
 
 
 def test_a_retraction_without_map_needs_no_map() -> None:
-    info = INFO | {"retracted": True, "skymap_alert_file": None}
+    info = replace(INFO, retracted=True, skymap_alert_file=None)
     assert products(info) == [
         "skymap_info.json",
         "flags.json",
@@ -154,6 +160,6 @@ def test_a_retraction_without_map_needs_no_map() -> None:
         "manifest.json",
         "index.html",
     ]
-    assert "p_astro.json" not in products(info | {"far": None})
-    waiting = products(info | {"retracted": False})
+    assert "p_astro.json" not in products(replace(info, far_hz=None))
+    waiting = products(replace(info, retracted=False))
     assert "lvc_skymap.fits" in waiting

@@ -9,6 +9,7 @@ import pytest
 from event_samples import GPS, INFO, NONE, P_ASTRO, RETIRED, THREE, neutrino
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from sky_samples import multiorder, random_tiles
 
 from llama.errors import LlamaError
@@ -18,12 +19,14 @@ from llama.event.significance import (
     search_parameters,
 )
 from llama.files import dump_json
+from llama.neutrinos.given import read_given
 from llama.neutrinos.lists import make_list
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky import read_skymap
 from llama.sky.mock import mock_skymap
 from llama.stats.parameters import YEAR_S
+from llama.times import gps_to_mjd
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,7 @@ def test_the_archives_neutrinos_give_every_key_of_the_format(compute, archive, s
         "most_probable_direction", "dump",
     }  # fmt: skip
     assert result["inputs"].keys() == {"gw_skymap_info", "neutrino_info", "search_parameters"}
-    assert result["inputs"]["gw_skymap_info"] == INFO
+    assert result["inputs"]["gw_skymap_info"] == INFO.as_json()
     assert result["inputs"]["neutrino_info"] == listed["events"]
     assert sum(result["posterior"].values()) == pytest.approx(1, abs=1e-12)
     assert len(result["single_neutrino"]) == len(listed["events"])
@@ -154,6 +157,23 @@ def test_neutrinos_outside_the_window_change_nothing(compute):
     assert with_late["single_neutrino"][:-1] == without["single_neutrino"]
 
 
+def test_the_smallest_error_is_that_of_the_settings(skymap, response, search):
+    """Lists keep what was published; only the statistic raises it."""
+
+    def odds(sigma, floor_deg):
+        time = {"gps": GPS + 30.0, "mjd": float(gps_to_mjd(GPS + 30.0))}
+        given = read_given(json.dumps([neutrino(sigma=sigma) | time]).encode(), "nu")
+        made = make_list(INFO["graceid"], GPS, now_gps=GPS + 1e6, given=given)
+        assert [event["sigma"] for event in made["events"]] == [sigma]
+        values = search | {"sigma_floor_deg": floor_deg}
+        found = compute_significance(skymap, INFO, P_ASTRO, made, response, values, NONE)
+        assert found["single_neutrino"][0]["sigma"] == sigma
+        return found["odds_ratio"]
+
+    assert odds(0.05, 0.2) == odds(0.2, 0.2) == odds(0.2, 0.05)
+    assert odds(0.05, 0.05) == odds(0.05, 0.01) != odds(0.05, 0.2)
+
+
 def test_without_a_background_p_is_null_with_the_reason(compute):
     result = compute(THREE)
     assert result["p_value"] is None
@@ -224,7 +244,7 @@ def test_a_certain_trigger_is_a_sentence(compute):
 )
 def test_the_distance_is_said_to_be_assumed_when_it_is(compute, tiles, distance):
     skymap = read_skymap(multiorder(tiles), "map")
-    result = compute(THREE, tiles=skymap, info=INFO | {"retracted": True})
+    result = compute(THREE, tiles=skymap, info=replace(INFO, retracted=True))
     assert result["distance"] == skymap.summary()["distance"] == distance
     assert result["inputs"]["gw_skymap_info"]["retracted"]
     assert result["odds_ratio"] > 0
@@ -252,7 +272,7 @@ def test_parameters_have_the_units_of_the_statistic(search):
 def test_the_class_of_the_background_is_named_by_run_and_detectors():
     assert background_class(INFO, P_ASTRO, None) == "bns-o3-H1L1"
     assert background_class(INFO, P_ASTRO, "o2") == "bns-o2-H1L1"
-    three = INFO | {"instruments": ["V1", "L1", "H1"], "gps_time": 1368449966.167}
+    three = replace(INFO, instruments=["V1", "L1", "H1"], gps_time=1368449966.167)
     assert background_class(three, {"population": "bbh"}, None) == "bbh-o4-H1L1V1"
 
 

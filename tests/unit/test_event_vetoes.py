@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from llama.event.flags import DEFAULTS, PRESETS, write_flags
+from llama.event.skymap_info import unchecked_info
 from llama.event.vetoes import Facts, Terms, not_real, read_facts, vetoes
 
 HOME = Path("/srv/llama/current_run")
@@ -68,7 +69,7 @@ def facts(**changes: Any) -> Facts:
     fields = {
         name: words.pop(name) for name in ("flags", "event_dir", "current", "kinds", "complete")
     }
-    return Facts(info=words, **fields)
+    return Facts(info=unchecked_info(words), **fields)
 
 
 def test_what_is_clearly_real_may_go() -> None:

@@ -104,6 +104,12 @@ def test_notices_without_a_date_have_none(content):
     assert notice_gps(content) is None
 
 
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n\t ", b" \n"])
+def test_a_byte_order_mark_hides_no_date(mark):
+    for content in (VOEVENT, GW, ICECUBE):
+        assert notice_gps(mark + content) == notice_gps(content) is not None
+
+
 def test_dates_are_those_of_the_notice(shared_data):
     found = {
         path.name: notice_gps(path.read_bytes())

@@ -73,7 +73,6 @@ def test_bad_rows_are_rejected_and_counted(tmp_path):
             "out_of_range": 3,
             "duplicates": 1,
             "kept": 3,
-            "sigma_floored": 1,
         },
         "events/B_exp.csv": {
             "rows": 2,
@@ -81,11 +80,10 @@ def test_bad_rows_are_rejected_and_counted(tmp_path):
             "out_of_range": 0,
             "duplicates": 1,
             "kept": 1,
-            "sigma_floored": 0,
         },
     }
     np.testing.assert_allclose(events["mjd"] // 1, [54560, 54561, 54562, 54563])
-    np.testing.assert_allclose(events["sigma_deg"], [0.48, 0.48, 0.48, 0.2])
+    np.testing.assert_allclose(events["sigma_deg"], [0.48, 0.48, 0.48, 0.1])
     np.testing.assert_allclose(events["energy_gev"], 10**3.31)
 
 

@@ -14,6 +14,7 @@ from publish_sites import SITES, GraceDBSite, Site, SlackSite, WebhookSite
 
 from llama.errors import LlamaError
 from llama.event.flags import write_flags
+from llama.event.messages import Receipt
 from llama.files import read_json
 from llama.publish import outbox, slack
 from llama.publish.deliver import CHANNELS, plan
@@ -42,34 +43,32 @@ def event(tmp_path: Path) -> Path:
 
 def test_first_message_update_and_withdrawal(site: Site, event: Path) -> None:
     first = site.publish(event)
-    assert (first["status"], first["audience"]) == ("sent", "test")
+    assert (first.status, first.audience) == ("sent", "test")
     assert site.publish(event) == first
     (_, text, refers_to) = site.arrived()[0]
     assert text.startswith(f"[TEST] {GRACEID}-1-Initial: 1 coincident neutrino, p-value 0.0056")
     assert refers_to is None
     revise(event)
     second = site.publish(event)
-    assert (second["status"], second["revision"]) == ("updated", 2)
-    assert site.arrived()[1][2] == first["remote_id"]
+    assert (second.status, second.revision) == ("updated", 2)
+    assert site.arrived()[1][2] == first.remote_id
     assert site.arrived()[1][1].startswith(f"[TEST] UPDATE {GRACEID}-2-Update")
     revise(event, retracted=True)
     third = site.publish(event)
-    assert third["status"] == "withdrawn"
+    assert third.status == "withdrawn"
     assert "RETRACTED" in site.arrived()[2][1]
-    assert site.arrived()[2][2] == first["remote_id"]
+    assert site.arrived()[2][2] == first.remote_id
     assert site.publish(event) == third
     assert len(site.arrived()) == 3
-    assert [h["remote_id"] for h in third["history"]] == [
-        r["remote_id"] for r in (first, second, third)
-    ]
+    assert [h.remote_id for h in third.history] == [r["remote_id"] for r in (first, second, third)]
     for receipt in (first, second, third):
-        path = event / "outbox" / site.name / f"{receipt['revision']}.json"
-        assert outbox.sha256_bytes(path.read_bytes()) == receipt["payload_sha256"]
+        path = event / "outbox" / site.name / f"{receipt.revision}.json"
+        assert outbox.sha256_bytes(path.read_bytes()) == receipt.payload_sha256
 
 
 @pytest.mark.parametrize("site", [SlackSite], indirect=True)
 def test_slacks_figures_and_later_messages_are_in_the_thread(site: Site, event: Path) -> None:
-    root = site.publish(event)["remote_id"]
+    root = site.publish(event).remote_id
     revise(event)
     site.publish(event)
     assert {m["thread_ts"] for m in site.double.messages[1:]} == {root}
@@ -91,10 +90,10 @@ def test_a_message_without_its_figures_is_completed_or_withdrawn(
         with pytest.raises(LlamaError):
             site.publish(each)
     assert (len(site.arrived()), site.figures()) == (2, [])
-    assert site.publish(event)["status"] == "sent"
+    assert site.publish(event).status == "sent"
     assert len(site.figures()) == 1
     revise(other, retracted=True)
-    assert site.publish(other)["status"] == "withdrawn"
+    assert site.publish(other).status == "withdrawn"
     assert len(site.figures()) == 1  # nothing but the withdrawal went
     assert len(site.arrived()) == 3
 
@@ -119,7 +118,7 @@ def test_a_redirect_is_not_followed(site: Site, event: Path) -> None:
         site.publish(event)
     assert not [hit for hit in site.server.hits if "elsewhere" in hit]
     site.server.faults = {}
-    assert site.publish(event)["status"] == "sent"
+    assert site.publish(event).status == "sent"
     assert len(site.arrived()) == 1
 
 
@@ -141,7 +140,7 @@ def count_steps(site: Site, event: Path, monkeypatch: pytest.MonkeyPatch) -> int
 
 def attempt(
     site: Site, event: Path, monkeypatch: pytest.MonkeyPatch, at: int | None = None
-) -> dict[str, Any] | None:
+) -> Receipt | None:
     """Try once; None when the process died or the remote failed."""
     with monkeypatch.context() as patch:
         Crash(at).install(patch, site.kind)
@@ -167,7 +166,7 @@ def test_killed_at_every_step_it_is_sent_once(
         event = make_event(tmp_path / str(at) / "current_run", graceid=f"S240101{chr(97 + at)}")
         assert attempt(site, event, monkeypatch, at) is None
         receipt = site.publish(event)
-        assert receipt["status"] == "sent"
+        assert receipt.status == "sent"
         assert len(site.arrived()) == before + 1
         assert_each_once(site)
 
@@ -191,7 +190,7 @@ def test_after_every_fault_it_is_sent_once(
                 with pytest.raises(LlamaError):
                     site.publish(event)
             site.server.faults = {}
-            assert site.publish(event)["status"] == "sent"
+            assert site.publish(event).status == "sent"
             assert len(site.arrived()) == before + 1, (end, fault)
             assert_each_once(site)
 
@@ -226,20 +225,20 @@ def test_random_schedules_end_with_each_message_once(
 
 
 def assert_right_end(
-    arrived: list[tuple[str, str, str | None]], event: Path, receipt: dict[str, Any]
+    arrived: list[tuple[str, str, str | None]], event: Path, receipt: Receipt
 ) -> None:
     """What arrived last is what there is to say; what came first is what the others refer to."""
     info = read_json(event / "skymap_info.json")
-    if receipt["status"] == "refused":
-        assert receipt["reasons"] == ["the alert was retracted, and nothing had been published"]
+    if receipt.status == "refused":
+        assert receipt.reasons == ["the alert was retracted, and nothing had been published"]
         assert arrived == []
         return
     assert info["notice"] in arrived[-1][1]
-    assert receipt["status"] == ("withdrawn" if info["retracted"] else receipt["status"])
+    assert receipt.status == ("withdrawn" if info["retracted"] else receipt.status)
     firsts = {refers_to for _, _, refers_to in arrived[1:]}
     assert firsts <= {
-        receipt["history"][0].get("remote_id"),
-        *(h["remote_id"] for h in receipt["history"] if h["kind"] == "new" and "remote_id" in h),
+        receipt.history[0].remote_id,
+        *(h.remote_id for h in receipt.history if h.kind == "new" and h.remote_id is not None),
     }
     assert arrived[0][2] is None
 
@@ -252,8 +251,8 @@ def test_what_may_not_go_asks_nobody(site: Site, event: Path) -> None:
     ):
         write_flags(event, flags)
         receipt = site.publish(event)
-        assert (receipt["status"], receipt["reasons"]) == ("refused", [reason])
-        assert receipt["sent_at"] is None
+        assert (receipt.status, receipt.reasons) == ("refused", [reason])
+        assert receipt.sent_at is None
     assert site.server.hits == []
 
 

@@ -14,6 +14,7 @@ from publish_samples import GRACEID, Crash, Killed, make_event, revise
 
 from llama.cli.main import main
 from llama.event.flags import write_flags
+from llama.event.skymap_info import unchecked_info
 from llama.publish import circular_mail, outbox
 from llama.settings import default_yaml
 
@@ -185,7 +186,7 @@ def test_a_real_event_needs_a_real_subject() -> None:
     from llama.errors import LlamaError
     from llama.publish.result import Result
 
-    real = Result(Path(), {"graceid": GRACEID}, real=True)
+    real = Result(Path(), unchecked_info({"graceid": GRACEID}), real=True)
     check = circular_mail.check_circular
     good = f"LIGO/Virgo/KAGRA {GRACEID}: no neutrino"
     check(circular_mail.Circular(Path(), good, "text\n"), real)

@@ -12,6 +12,7 @@ import pytest
 from publish_samples import GRACEID, Crash, Killed, make_event, revise, write_result
 
 from llama.errors import LlamaError
+from llama.event.messages import Receipt
 from llama.files import read_json
 from llama.publish import icecube_files, outbox
 from llama.publish.deliver import publish
@@ -29,7 +30,7 @@ def drop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def send(event: Path, drop: Path) -> dict[str, Any]:
+def send(event: Path, drop: Path) -> Receipt:
     return publish(event, "icecube", {"real": None, "test": str(drop)})
 
 
@@ -73,7 +74,7 @@ def test_the_combination_script_reads_what_we_put_there(
 ) -> None:
     event = make_event(tmp_path / "current_run", instruments=instruments)
     receipt = send(event, drop)
-    assert receipt["status"] == "sent"
+    assert receipt.status == "sent"
     read = combine(drop, f"{GRACEID}-1-Initial", instruments)
     assert (read["pval_bayesian"], read["n_events_coincident"]) == (0.0056, 1)
     result = read_result(event, real=False)
@@ -88,7 +89,7 @@ def test_the_combination_script_reads_what_we_put_there(
 def test_blinded_neutrinos_are_left_out_there(drop: Path, tmp_path: Path) -> None:
     event = make_event(tmp_path / "current_run")
     write_result(event, read_json(event / "skymap_info.json"), kind="blinded")
-    assert send(event, drop)["audience"] == "test"
+    assert send(event, drop).audience == "test"
     assert combine(drop, f"{GRACEID}-1-Initial", ["H1", "L1"]) is None
 
 
@@ -109,9 +110,9 @@ def test_files_of_later_notices_have_their_own_names(drop: Path, tmp_path: Path)
     event = make_event(tmp_path / "current_run")
     send(event, drop)
     revise(event)
-    assert send(event, drop)["status"] == "updated"
+    assert send(event, drop).status == "updated"
     revise(event, retracted=True)
-    assert send(event, drop)["status"] == "withdrawn"
+    assert send(event, drop).status == "withdrawn"
     assert sorted(path.name for path in drop.iterdir()) == [
         f"{GRACEID}-1-Initial.significance_subthreshold_lvc-i3.json",
         f"{GRACEID}-2-Update.significance_subthreshold_lvc-i3.json",
@@ -122,7 +123,7 @@ def test_files_of_later_notices_have_their_own_names(drop: Path, tmp_path: Path)
 def test_its_flag_is_its_own(drop: Path, tmp_path: Path) -> None:
     flags = {"ROLE": "observation", "UPLOAD": True}
     receipt = send(make_event(tmp_path / "current_run", flags), drop)
-    assert receipt["reasons"] == ["the flag ICECUBE_UPLOAD is false"]
+    assert receipt.reasons == ["the flag ICECUBE_UPLOAD is false"]
     assert list(drop.iterdir()) == []
 
 
@@ -137,10 +138,10 @@ def test_killed_at_every_step_the_file_is_there_once_and_whole(
             Crash(at).install(patch, icecube_files.IceCubeFiles)
             with pytest.raises(Killed):
                 send(event, drop)
-        assert send(event, drop)["status"] == "sent"
+        assert send(event, drop).status == "sent"
         assert len(list(drop.iterdir())) == number + 1
         content = (event / "significance_lvc-i3.json").read_bytes()
-        assert (drop / Path(send(event, drop)["remote_id"])).read_bytes() == content
+        assert (drop / Path(send(event, drop).remote_id)).read_bytes() == content
 
 
 def test_a_directory_that_is_not_mounted_is_named(drop: Path, tmp_path: Path) -> None:
@@ -149,4 +150,4 @@ def test_a_directory_that_is_not_mounted_is_named(drop: Path, tmp_path: Path) ->
     with pytest.raises(LlamaError, match="is not there; make or mount it"):
         send(event, drop)
     drop.mkdir()
-    assert send(event, drop)["status"] == "sent"
+    assert send(event, drop).status == "sent"

@@ -18,7 +18,9 @@ from publish_samples import GRACEID, PUBLIC, Crash, Killed, make_event, revise, 
 
 from llama.errors import LlamaError
 from llama.event.flags import DEFAULTS, write_flags
+from llama.event.messages import Receipt
 from llama.event.names import significance_name
+from llama.event.skymap_info import read_info
 from llama.event.vetoes import Terms
 from llama.files import read_json, sha256_bytes, write_json
 from llama.publish import outbox
@@ -88,7 +90,7 @@ def test_600_random_schedules(
         remote.settle()
         assert_once(remote)
         assert_last_word(remote, event, receipt)
-        ends[receipt["status"]] += 1
+        ends[receipt.status] += 1
     assert set(ends) == {"sent", "updated", "withdrawn", "refused"}
     assert min(ends.values()) > 30, ends
 
@@ -100,20 +102,20 @@ def assert_once(remote: Remote) -> None:
     assert set(notices.values()) <= {1}
 
 
-def assert_last_word(remote: Remote, event: Path, receipt: dict[str, Any]) -> None:
+def assert_last_word(remote: Remote, event: Path, receipt: Receipt) -> None:
     info = read_json(event / "skymap_info.json")
-    if receipt["status"] == "refused":
-        assert receipt["reasons"] == ["the alert was retracted, and nothing had been published"]
+    if receipt.status == "refused":
+        assert receipt.reasons == ["the alert was retracted, and nothing had been published"]
         assert remote.taken == []
         return
     destination, last = remote.taken[-1]
-    assert destination == receipt["destination"]
+    assert destination == receipt.destination
     # a second retraction has nothing to add to the first
     same = json.loads(last.payload)["result"]["notice"] == info["notice"]
     assert same or info["retracted"]
     assert (last.kind == "withdrawal") is info["retracted"]
-    assert receipt["payload_sha256"] == sha256_bytes(last.payload)
-    assert receipt["remote_id"] == str(len(remote.taken) - 1)
+    assert receipt.payload_sha256 == sha256_bytes(last.payload)
+    assert receipt.remote_id == str(len(remote.taken) - 1)
     assert [post.kind for _, post in remote.taken[:1]] == ["new"]
     assert {post.refers_to for _, post in remote.taken[1:]} <= {"0"}
 
@@ -127,7 +129,7 @@ def test_a_message_that_may_be_on_its_way_is_waited_for(remote: Remote, tmp_path
     with pytest.raises(LlamaError, match=r"sent 0 s ago without an answer.*again in 60 s"):
         publish(event, "webhook", PLACES)
     remote.now += outbox.SETTLE_S
-    assert publish(event, "webhook", PLACES)["status"] == "sent"
+    assert publish(event, "webhook", PLACES).status == "sent"
     assert len(remote.taken) == 1
 
 
@@ -147,7 +149,7 @@ def test_a_clock_put_back_sends_nothing_twice(
     with pytest.raises(LlamaError, match="without an answer"):
         publish(event, "webhook", PLACES)
     remote.now += outbox.SETTLE_S
-    assert publish(event, "webhook", PLACES)["status"] == "sent"
+    assert publish(event, "webhook", PLACES).status == "sent"
     assert len(remote.taken) == 1
 
 
@@ -155,11 +157,11 @@ def test_a_destination_spelled_otherwise_is_the_same(remote: Remote, tmp_path: P
     event = make_event(tmp_path / "current_run")
     first = publish(event, "webhook", {"real": None, "test": "https://example.org/hook"})
     for spelled in ("https://EXAMPLE.org:443/hook/", "https://example.org/./hook"):
-        assert publish(event, "webhook", {"real": None, "test": spelled})["sent_at"]
+        assert publish(event, "webhook", {"real": None, "test": spelled}).sent_at
         revise(event)
         receipt = publish(event, "webhook", {"real": None, "test": spelled})
-        assert receipt["status"] == "updated"
-        assert receipt["history"][-1]["refers_to"] == first["remote_id"]
+        assert receipt.status == "updated"
+        assert receipt.history[-1].refers_to == first.remote_id
     assert len(remote.taken) == 3
 
 
@@ -175,7 +177,7 @@ def test_a_directory_made_anew_does_not_publish_again(remote: Remote, tmp_path: 
     publish(make_event(tmp_path / "1" / "current_run"), "webhook", PLACES)
     receipt = publish(make_event(tmp_path / "2" / "current_run"), "webhook", PLACES)
     assert len(remote.taken) == 1
-    assert receipt["status"] == "sent"
+    assert receipt.status == "sent"
 
 
 def test_a_payload_that_was_changed_is_not_sent(remote: Remote, tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_an_outdated_result_is_not_sent(remote: Remote, tmp_path: Path) -> None:
     write_json(event / "skymap_info.json", info | {"revision": 2})
     with pytest.raises(LlamaError, match=r"another skymap_info\.json; run: snakemake"):
         publish(event, "webhook", PLACES)
-    (event / significance_name(info)).unlink()
+    (event / significance_name(read_info(event))).unlink()
     with pytest.raises(LlamaError, match="not there yet; run: snakemake"):
         plan(event, "webhook", PLACES)
     assert remote.asked == []
@@ -274,7 +276,7 @@ def test_every_combination_in_the_files_reaches_only_where_it_may(
             clearly_real = not changes and kind == "observation" and flags == good
             assert ("REAL" in asked) <= (clearly_real and where["real"] == "REAL"), (changes, flags)
             assert ("TEST" in asked) <= (flags["UPLOAD"] and not flags["VETOED"])
-            assert (receipt["status"] == "refused") is bool(receipt["reasons"])
+            assert (receipt.status == "refused") is bool(receipt.reasons)
             reached.update(asked)
             for path in (event / "outbox").glob("*/*"):
                 path.unlink()
@@ -287,8 +289,8 @@ def test_a_new_destination_gets_a_first_message(remote: Remote, tmp_path: Path) 
     event = make_event(tmp_path / "current_run", {**DEFAULTS, **PUBLIC})
     publish(event, "webhook", PLACES)
     receipt = publish(event, "webhook", {"real": None, "test": "OTHER"})
-    assert receipt["status"] == "sent"
-    assert [(h["destination"], h["kind"]) for h in receipt["history"]] == [
+    assert receipt.status == "sent"
+    assert [(h.destination, h.kind) for h in receipt.history] == [
         ("TEST", "new"),
         ("OTHER", "new"),
     ]

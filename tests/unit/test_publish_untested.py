@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import figure_samples as sample
 import pytest
+from msgspec.structs import replace as info_with
 from publish_samples import PUBLIC, make_event
 from test_publish_circular import draft, subject
 from test_publish_notice import build
 
 from llama.errors import LlamaError
-from llama.files import read_json
+from llama.event.skymap_info import read_info
 from llama.publish import kafka_notice
 from llama.publish.circular import subject_is_accepted
 from llama.publish.notice_check import check_notice
@@ -85,7 +86,7 @@ def test_a_draft_denies_nothing_that_was_not_tested(event, result, says):
     assert subject_is_accepted(subject(text))
     assert says in " ".join(text.split())
     assert ("neither reported nor excluded" in " ".join(text.split())) is (
-        not (event or {}).get("retracted")
+        not (event and event.retracted)
     )
 
 
@@ -136,8 +137,8 @@ def test_messages_deny_nothing_either_and_say_how_long_was_observed(tmp_path):
 
 def test_gcns_retraction_is_as_real_as_what_it_takes_back(tmp_path):
     event = make_event(tmp_path / "current_run", PUBLIC)
-    info = read_json(event / "skymap_info.json")
-    info |= {"role": "test", "retracted": True, "notice": f"{info['graceid']}-2-Retraction"}
+    info = read_info(event)
+    info = info_with(info, role="test", retracted=True, notice=f"{info.graceid}-2-Retraction")
     for real, tense in ((True, "current"), (False, "test")):
         payload = kafka_notice.build(Result(event, info, real), "key", "withdrawal", None)
         assert json.loads(payload)["alert_tense"] == tense

@@ -15,11 +15,11 @@ from publish_sites import SITES, GraceDBSite, Site, SlackSite, WebhookSite
 from llama.audit.publish import audit_messages
 from llama.errors import LlamaError
 from llama.event.flags import DEFAULTS, write_flags
-from llama.event.messages import owed_words, published_events, standing
+from llama.event.messages import Receipt, owed_words, published_events, standing
 from llama.figures.receipts import outcome, sent_words
 from llama.files import read_json, write_json
 from llama.publish import outbox
-from llama.publish.deliver import plan, publish, sentence
+from llama.publish.deliver import plan, publish, sentence, write_receipt
 from llama.publish.withdraw import note_withdrawal
 from llama.running.choice import Choice
 
@@ -78,7 +78,7 @@ def site(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         yield request.param(server, double)
 
 
-def send(event: Path, site: Site, places: Places) -> dict[str, Any]:
+def send(event: Path, site: Site, places: Places) -> Receipt:
     return publish(event, site.name, places)
 
 
@@ -94,7 +94,7 @@ def test_every_combination_of_flags_settings_and_order(site: Site, place: Path) 
         event = make_event(place, PUBLIC | {"ROLE": role}, graceid=f"S240101{letters}")
         places: Places = {"real": here, "test": None} if real else {"real": None, "test": here}
         before = len(site.arrived())
-        assert send(event, site, places)["audience"] == ("real" if real else "test"), case
+        assert send(event, site, places).audience == ("real" if real else "test"), case
         later = SETTINGS[setting](places, site.name)
         if order == "change, retract":
             CHANGES[change](event)
@@ -107,9 +107,9 @@ def test_every_combination_of_flags_settings_and_order(site: Site, place: Path) 
         if order != "change, retract":
             CHANGES[change](event)
         receipt = send(event, site, later)
-        assert (receipt["status"], receipt["reasons"]) == ("withdrawn", []), case
-        assert receipt["audience"] == ("real" if real else "test"), case
-        assert receipt["standing"] == standing(event) == [], case
+        assert (receipt.status, receipt.reasons) == ("withdrawn", []), case
+        assert receipt.audience == ("real" if real else "test"), case
+        assert receipt.standing == standing(event) == [], case
         assert send(event, site, later) == receipt, case
         first, last = site.arrived()[before:]
         assert "RETRACTED" in last[1], case
@@ -133,17 +133,17 @@ def test_each_place_that_has_it_is_reached_and_each_in_its_own_words(
     event = make_event(place, PUBLIC)
     url = site.server.url
     both: Places = {"real": f"{url}/real", "test": f"{url}/rehearsal"}
-    assert send(event, site, both)["audience"] == "real"
+    assert send(event, site, both).audience == "real"
     write_flags(event, PUBLIC | {"ROLE": "test"})
-    assert send(event, site, both)["audience"] == "test"
+    assert send(event, site, both).audience == "test"
     assert len(standing(event)) == 2
     moved: Places = {"real": f"{url}/new", "test": None}
     write_flags(event, PUBLIC)
-    assert send(event, site, moved)["destination"] == f"{url}/new"
+    assert send(event, site, moved).destination == f"{url}/new"
     revise_alone(event)
     assert [p.kind for p in plan(event, "webhook", GONE)] == ["withdrawal"] * 3
     receipt = send(event, site, GONE)
-    assert receipt["status"] == "withdrawn"
+    assert receipt.status == "withdrawn"
     said = sentence(receipt)
     assert all(f"{url}/{path}" in said for path in ("real", "rehearsal", "new"))
     posts = [hit for hit in site.server.hits if hit.startswith("POST")]
@@ -172,10 +172,10 @@ def test_a_place_that_cannot_be_reached_is_named_and_keeps_no_other_waiting(
         assert f"--withdrawn-by-hand '{old}'" in str(caught.value)
     assert len(site.arrived()) == 3
     (left,) = standing(event)
-    assert (left["destination"], left["audience"]) == (old, "real")
+    assert (left.destination, left.audience) == (old, "real")
     # it is said on the pages, by the audit, and the event is worked on, vetoed and however old
     assert f"not withdrawn yet: webhook {old} (real)" in " ".join(outcome(event))
-    assert owed_words(event) == [f"webhook {old} (real), as {left['remote_id']}"]
+    assert owed_words(event) == [f"webhook {old} (real), as {left.remote_id}"]
     findings = [finding.sentence for finding in audit_messages(event, "events/S240101ab/all")]
     assert "it still stands: webhook" in findings[0]
     write_flags(event, {"VETOED": True})
@@ -186,7 +186,7 @@ def test_a_place_that_cannot_be_reached_is_named_and_keeps_no_other_waiting(
         note_withdrawal(event, f"{url}/new")
     assert note_withdrawal(event, f"{old}/") == ["webhook"]
     receipt = send(event, site, GONE)
-    assert (receipt["status"], receipt["standing"]) == ("withdrawn", [])
+    assert (receipt.status, receipt.standing) == ("withdrawn", [])
     assert len(site.arrived()) == 3
     assert list(audit_messages(event, "x")) == []
     assert Choice(9).directories(place.parent) == []
@@ -200,13 +200,13 @@ def test_a_receipt_that_refuses_says_what_stands(site: Site, place: Path) -> Non
     for changes in ({"VETOED": True}, {"UPLOAD": False}, {"ROLE": "test"}):
         write_flags(event, PUBLIC | changes)
         receipt = send(event, site, places)
-        assert receipt["status"] == "refused"
-        (left,) = receipt["standing"]
-        assert left["remote_id"] == sent["remote_id"]
-        assert f"an earlier message stands: {site.name} {sent['destination']}" in sentence(receipt)
-        write_json(event / "receipts" / f"{site.name}.json", receipt)
+        assert receipt.status == "refused"
+        (left,) = receipt.standing
+        assert left.remote_id == sent.remote_id
+        assert f"an earlier message stands: {site.name} {sent.destination}" in sentence(receipt)
+        write_receipt(event, receipt)
         assert sent_words(event)[0] == site.name
-        assert outcome(event)[0].startswith(f"Still published: {site.name} {sent['destination']}")
+        assert outcome(event)[0].startswith(f"Still published: {site.name} {sent.destination}")
     # Snakemake removes a receipt that could not be made
     (event / "receipts" / f"{site.name}.json").unlink()
     assert sent_words(event)[0] == site.name
@@ -227,7 +227,7 @@ def test_slack_is_searched_where_its_own_clock_says(
         with pytest.raises(LlamaError):
             send(event, site, places)
     site.server.faults = {}
-    assert send(event, site, places)["status"] == "sent"
+    assert send(event, site, places).status == "sent"
     assert len(site.arrived()) == 1
 
 
@@ -242,13 +242,13 @@ def test_a_message_without_answer_is_withdrawn_if_it_arrived(site: Site, place: 
             send(event, site, {"real": site.destinations["test"], "test": None})
         site.server.faults = {}
         (left,) = standing(event)
-        assert left["remote_id"] is None
+        assert left.remote_id is None
         revise_alone(event)
         receipt = send(event, site, GONE)
         assert standing(event) == []
         assert len(site.arrived()) == arrived
         nothing = ["the alert was retracted, and nothing had been published"]
-        assert receipt["reasons"] == ([] if arrived else nothing)
+        assert receipt.reasons == ([] if arrived else nothing)
 
 
 @pytest.mark.parametrize("site", [WebhookSite], indirect=True)
@@ -265,12 +265,12 @@ def test_what_a_past_run_has_published_is_withdrawn(site: Site, place: Path) -> 
     info = read_json(event / "skymap_info.json")
     write_json(event / "skymap_info.json", info | {"event_time": None, "gps_time": None})
     (left,) = standing(event)
-    where = f"webhook {left['destination']} (real), as {left['remote_id']}"
+    where = f"webhook {left.destination} (real), as {left.remote_id}"
     assert owed_words(event) == [where]
     assert Choice(0).directories(place.parent) == [f"current_run/{event.name}"]
     assert published_events(place) == [event.name]
     receipt = send(event, site, GONE)
-    assert (receipt["status"], receipt["audience"]) == ("withdrawn", "real")
+    assert (receipt.status, receipt.audience) == ("withdrawn", "real")
     assert send(event, site, GONE) == receipt
     assert [post["kind"] for _, post in site.double.posts] == ["new", "withdrawal"]
     assert standing(past) == standing(event) == []
@@ -292,6 +292,6 @@ def test_files_for_icecube_are_withdrawn_from_the_old_directory(place: Path) -> 
     publish(event, "icecube", {"real": str(old), "test": None})
     write_flags(event, {"VETOED": True})
     revise_alone(event)
-    assert publish(event, "icecube", {"real": str(new), "test": None})["status"] == "withdrawn"
+    assert publish(event, "icecube", {"real": str(new), "test": None}).status == "withdrawn"
     assert (old / "S240101ab-2-Retraction.retraction_lvc-i3.json").exists()
     assert not new.exists()

@@ -46,7 +46,7 @@ def taken(output: Path, preset: str = "TRIGGERED_TEST", **options: Any) -> list[
 
 
 def info(output: Path, event: str = EVENT) -> dict[str, Any]:
-    return read_info(output / "current_run" / event)
+    return read_info(output / "current_run" / event).as_json()
 
 
 def reasons(output: Path) -> list[str]:

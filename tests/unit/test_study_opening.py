@@ -52,9 +52,9 @@ def opened(directory, number, maps, archive, kind="background", p_astro=0.99, **
 def significance(event, archive):
     """Return what the rules make of an event directory, without a background."""
     info = read_info(event)
-    p_astro = p_astro_content(classification(event, info), info["far"], 6.5e-8, info["group"])
-    given = read_given((event / info["neutrino_file"]).read_bytes(), "neutrinos")
-    neutrinos = make_list(info["graceid"], info["gps_time"], now_gps=2e9, given=given)
+    p_astro = p_astro_content(classification(event, info), info.far_hz, 6.5e-8, info.group)
+    given = read_given((event / info.neutrino_file).read_bytes(), "neutrinos")
+    neutrinos = make_list(info.graceid, info.gps_time, now_gps=2e9, given=given)
     tiles = read_skymap(skymap_bytes(event, info), "map")
     listed = json.loads(json.dumps(neutrinos))
     return compute_significance(
@@ -85,7 +85,7 @@ def test_an_event_has_the_numbers_of_its_row(tmp_path, maps, archive, kind, p_as
         assert (found["p_h_s1"], found["p_h_s2"]) == (row["lambda_s"], row["lambda_cgw"])
         mine = [one["odds_ratio"] for one in found["single_neutrino"]]
         assert mine == single[ends[k] - row["neutrinos"] : ends[k]].tolist()
-        injection = read_info(event)["injection"]
+        injection = read_info(event).others["injection"]
         assert injection["skymap"] == str(maps[row["skymap"]])
         assert (injection["number"], injection["kind"]) == (number, kind)
         if kind != "background":
@@ -96,11 +96,11 @@ def test_an_event_has_the_numbers_of_its_row(tmp_path, maps, archive, kind, p_as
 def test_it_can_never_be_taken_for_real(tmp_path, maps, archive):
     event = opened(tmp_path, 3, maps, archive)
     info = read_info(event)
-    assert (info["alert_type"], info["role"], info["graceid"]) == ("injection", "test", "M3")
+    assert (info.alert_type, info.role, info.graceid) == ("injection", "test", "M3")
     assert len(signs_of_test(info)) == 4
     assert read_flags(event)["ROLE"] == "test"
-    assert run_name(info["gps_time"]) == "o3"
-    assert info["instruments"] == ["H1", "L1", "V1"]
+    assert run_name(info.gps_time) == "o3"
+    assert info.instruments == ["H1", "L1", "V1"]
 
 
 def test_opening_it_again_changes_nothing_and_another_seed_what_it_must(tmp_path, maps, archive):
@@ -123,7 +123,7 @@ def test_a_broken_map_is_named_or_drawn_again(tmp_path, maps, archive):
     number = drawn.index(2)
     with pytest.raises(LlamaError, match=r"broken\.fits is an HTML page"):
         opened(tmp_path, number, maps, archive, skip_broken=False)
-    again = read_info(opened(tmp_path, number, maps, archive))["injection"]["skymap"]
+    again = read_info(opened(tmp_path, number, maps, archive)).others["injection"]["skymap"]
     assert again in [str(path) for path in maps if path.name != "broken.fits"]
     with pytest.raises(LlamaError, match="all sky maps of the list are broken"):
         opened(tmp_path, 0, maps[2:3], archive)

@@ -13,12 +13,12 @@ from stats_samples import parameters
 from llama.errors import LlamaError
 from llama.event.significance import neutrinos_of, prepare_skymap
 from llama.neutrinos.given import PER_SIGMA, read_given
+from llama.neutrinos.table import from_columns
 from llama.sky import read_skymap
 from llama.stats.odds import event_odds
 from llama.study.bank import Bank, build_bank, link_banks
 from llama.study.injections import run_shard
 from llama.study.lists import broken_files
-from llama.study.opening import list_rows as opened_neutrinos
 from llama.study.pairs import Lists, Pairs, pair, write_lists
 from llama.study.progress import most_injections
 from llama.times import gps_to_mjd, mjd_to_gps
@@ -125,8 +125,9 @@ def test_lists_without_energies_or_with_times_relative_to_the_event(tmp_path, ba
     assert counts.tolist() == [1] * 6
     assert np.isnan(columns["energy_gev"]).all()
     assert columns["dt_s"] == pytest.approx([-37.0] * 6, abs=1e-4)
-    assert [row["energy"] for row in opened_neutrinos(columns)] == [None] * 6
-    json.dumps(opened_neutrinos(columns), allow_nan=False)
+    opened = [neutrino.row() for neutrino in from_columns(columns, "simulated")]
+    assert [row["energy"] for row in opened] == [None] * 6
+    json.dumps(opened, allow_nan=False)
     response = archive.response()
     rows, _ = run_shard(bank, archive.events(), response, PARAMS, P_ASTRO, 1, range(6), pairs=pairs)
     assert np.isfinite(rows["odds"]).all()

@@ -18,7 +18,7 @@ OFF, ON = "  efficiency: 0.0", "  efficiency: 0.6"
 
 def give(event: Workspace, *rows: dict[str, float]) -> Path:
     """Put a list of bursts into the event's directory: one at the map, 1.5 s after the wave."""
-    burst = {"gps_time": read_info(event.event)["gps_time"] + 1.5, "ra": 40, "dec": 20, "sigma": 4}
+    burst = {"gps_time": read_info(event.event).gps_time + 1.5, "ra": 40, "dec": 20, "sigma": 4}
     path = event.event / "fermi_grbs.json"
     path.write_text(json.dumps([burst | row for row in rows]))
     return path

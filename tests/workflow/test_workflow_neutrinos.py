@@ -52,7 +52,7 @@ def test_provisional_remade_complete_late(fresh: Workspace) -> None:
     assert (made["complete"], len(made["events"])) == (False, 1)
 
     _drop(fresh, gps, [_neutrino(gps, 1)])
-    time.sleep(max(0.0, read_info(fresh.event)["gps_time"] + 500 - now_gps()))
+    time.sleep(max(0.0, read_info(fresh.event).gps_time + 500 - now_gps()))
     made, printed = _remade(fresh)
     assert (made["window_state"], made["complete"]) == ("closed", False)
 

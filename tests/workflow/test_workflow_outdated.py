@@ -162,7 +162,7 @@ def test_a_list_made_in_the_window_is_outdated_when_the_window_closes(fresh: Wor
             break
     assert provisional["complete"] is False
     assert len(provisional["events"]) == 1
-    closes = read_info(fresh.event)["gps_time"] + 500
+    closes = read_info(fresh.event).gps_time + 500
     if now_gps() < closes - 5:  # a dry run takes 3 s
         assert fresh.plan(target) == []
     time.sleep(max(0.0, closes - now_gps()))

@@ -54,7 +54,7 @@ def test_s190425z_with_each_of_its_maps(fresh: Workspace, shared_data: Path) -> 
     assert odds(fresh, "S190425z") == pytest.approx(from_multi_order, rel=0.005)
     fresh.take(notice, "--skymap", str(source / "LALInference.fits.gz"))
     assert odds(fresh, "S190425z", "all") != pytest.approx(from_multi_order, rel=0.005)
-    assert read_info(fresh.output / "events/S190425z")["revision"] == 3
+    assert read_info(fresh.output / "events/S190425z").revision == 3
     complete(fresh, "S190425z")
 
 
@@ -71,7 +71,7 @@ def test_s230518h_from_preliminary_to_update(fresh: Workspace, shared_data: Path
     for content in alerts[1:]:
         fresh.take(content)
     assert odds(fresh, "S230518h", "all") != preliminary
-    assert read_info(fresh.output / "events/S230518h")["notice"] == "S230518h-3-Update"
+    assert read_info(fresh.output / "events/S230518h").notice == "S230518h-3-Update"
     complete(fresh, "S230518h")
 
 

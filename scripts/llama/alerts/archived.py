@@ -20,7 +20,7 @@ def archived_alert(event_dir: Path, name: str | None) -> tuple[Alert, bytes, flo
     return None
 
 
-def role_and_site(present: Alert | None, event: Alert | None) -> dict[str, str | None]:
+def role_and_site(present: Alert | None, event: Alert | None) -> tuple[str, str | None]:
     """Return role and GraceDB of an event from its present alert and the one that describes it.
 
     A retraction of a test does not make it real.
@@ -28,7 +28,5 @@ def role_and_site(present: Alert | None, event: Alert | None) -> dict[str, str |
     alerts = [alert for alert in (present, event) if alert is not None]
     sites = [re.match(r"https?://[^/]+", alert.gracedb_url or "") for alert in alerts]
     site = next((site[0] for site in sites if site), None)
-    return {
-        "role": "test" if any(alert.test_reason for alert in alerts) else "observation",
-        "gracedb_service_url": f"{site}/api/" if site else None,
-    }
+    role = "test" if any(alert.test_reason for alert in alerts) else "observation"
+    return role, f"{site}/api/" if site else None

@@ -8,6 +8,7 @@ from typing import Any
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.record import Alert
 from llama.errors import LlamaError
+from llama.event.skymap_info import EventInfo
 
 _CLASSES = ("BNS", "NSBH", "BBH")
 # Probabilities are printed and summed with roundings: what is within this of 0 or 1 is not known to
@@ -15,27 +16,27 @@ _CLASSES = ("BNS", "NSBH", "BBH")
 _ROUNDING = 1e-9
 
 
-def skymap_bytes(event_dir: Path, info: Mapping[str, Any]) -> bytes:
+def skymap_bytes(event_dir: Path, info: EventInfo) -> bytes:
     """Return the raw FITS bytes (perhaps gzip) of the event's present sky map."""
-    if info["skymap_file"]:
-        return _read(event_dir / info["skymap_file"])
-    if info["skymap_alert_file"]:
-        content = _alert(event_dir, info["skymap_alert_file"]).skymap
+    if info.skymap_file:
+        return _read(event_dir / info.skymap_file)
+    if info.skymap_alert_file:
+        content = _alert(event_dir, info.skymap_alert_file).skymap
         if content is not None:
             return content
     raise LlamaError(
-        f"{info['graceid']} has no sky map yet; give it with the same skymap_info command and "
+        f"{info.graceid} has no sky map yet; give it with the same skymap_info command and "
         "--skymap FILE, or fetch it with skymap_info --graceid"
     )
 
 
-def classification(event_dir: Path, info: Mapping[str, Any]) -> dict[str, float]:
+def classification(event_dir: Path, info: EventInfo) -> dict[str, float]:
     """Return the class probabilities of the event's newest alert, empty where it has none."""
     alert = _event_alert(event_dir, info)
     return {} if alert is None else dict(alert.classification)
 
 
-def event_data(event_dir: Path, info: Mapping[str, Any]) -> dict[str, Any]:
+def event_data(event_dir: Path, info: EventInfo) -> dict[str, Any]:
     """Return the content of lvc_gracedb_event_data.json: the event as its newest alert has it.
 
     Keys as in a GraceDB superevent where it has them; `far` in Hz, `gpstime` in s; `left_out`
@@ -46,16 +47,16 @@ def event_data(event_dir: Path, info: Mapping[str, Any]) -> dict[str, Any]:
     extra = dict(alert.extra) if alert else {}
     urls = {"gracedb": alert.gracedb_url} if alert and alert.gracedb_url else {}
     return {
-        "graceid": info["graceid"],
-        "notice": info["notice"],
-        "retracted": info["retracted"],
-        "significant": info["significant"],
-        "far": info["far"],
-        "gpstime": info["gps_time"],
-        "instruments": info["instruments"],
-        "pipeline": info["pipeline"],
-        "group": info["group"],
-        "search": info["search"],
+        "graceid": info.graceid,
+        "notice": info.notice,
+        "retracted": info.retracted,
+        "significant": info.significant,
+        "far": info.far_hz,
+        "gpstime": info.gps_time,
+        "instruments": info.instruments,
+        "pipeline": info.pipeline,
+        "group": info.group,
+        "search": info.search,
         "labels": extra.pop("labels", []),
         "properties": dict(alert.properties) if alert else {},
         "classification": dict(alert.classification) if alert else {},
@@ -134,8 +135,8 @@ def _population(classification: Mapping[str, float], group: str) -> tuple[str | 
     return best, best.lower() if best in _CLASSES else "cbc"
 
 
-def _event_alert(event_dir: Path, info: Mapping[str, Any]) -> Alert | None:
-    name = info["event_alert_file"]
+def _event_alert(event_dir: Path, info: EventInfo) -> Alert | None:
+    name = info.event_alert_file
     return _alert(event_dir, name) if name else None
 
 

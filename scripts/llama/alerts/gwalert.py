@@ -11,6 +11,7 @@ from llama.alerts.record import Alert, Notes, from_notice
 from llama.alerts.voevent import parse_voevent
 from llama.errors import LlamaError, printable
 from llama.event.skymap_info import KINDS
+from llama.files import first_sign
 
 MAX_BYTES = 8_000_000
 _KIND_OF_NAME = {kind.upper(): kind for kind in KINDS}
@@ -30,11 +31,11 @@ def parse_alert(content: bytes, name: str) -> Alert:
     minor: the event's next products would be made from an older one, or from none. The form
     is taken from the content; `name` only begins the text of a `LlamaError`.
     """
-    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = first_sign(content)
     try:
-        if start.startswith(b"<"):
+        if start == b"<":
             return parse_voevent(content)
-        if not start.startswith(b"{"):
+        if start != b"{":
             raise LlamaError(
                 "this is neither a VOEvent (XML) nor a JSON alert; give the notice as it was sent"
             )

@@ -10,7 +10,7 @@ from llama.alerts.record import Alert
 from llama.alerts.revision import INSIDE, IntakeResult, Revision
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
-from llama.event.skymap_info import FILE_NAME, read_info
+from llama.event.skymap_info import FILE_NAME, EventInfo, read_info
 from llama.files import write_json
 from llama.locks import locked_event
 
@@ -76,7 +76,7 @@ def create_event(
 
 def _revise(
     revision: Revision,
-    old: dict[str, Any] | None,
+    old: EventInfo | None,
     skymap: tuple[str, bytes] | None,
     neutrinos: tuple[str, bytes] | None,
     flags: Mapping[str, bool | str],
@@ -85,7 +85,7 @@ def _revise(
     if old is not None and not force:
         # GraceDB says what stands now, perhaps more about a notice that the event has had; but
         # what it says of a candidate does not bring it back after its retraction
-        heard = alert.alert_type != "gracedb" or old["retracted"]
+        heard = alert.alert_type != "gracedb" or old.retracted
         nothing_given = skymap is neutrinos is None
         if nothing_given and revision.is_present:
             return revision.unchanged()
@@ -100,7 +100,7 @@ def _revise(
     return revision.write(revision.info(), skymap, neutrinos, flags)
 
 
-def _read_old(event_dir: Path, force: bool) -> dict[str, Any] | None:
+def _read_old(event_dir: Path, force: bool) -> EventInfo | None:
     """Return the event's present skymap_info.json; `force` begins anew where it is broken."""
     try:
         return read_info(event_dir) if (event_dir / FILE_NAME).exists() else None

@@ -91,12 +91,12 @@ def _is_heard(alert: Alert, content: bytes, event_dir: Path) -> bool:
     many of them as GraceDB has notices.
     """
     info = read_info(event_dir)
-    if alert.kind == "Retraction" and info["retracted"]:
+    if alert.kind == "Retraction" and info.retracted:
         return True
     if alert.serial is None:
         return any((event_dir / "alerts").glob(f"*-{alert.kind}.*"))
-    if info["alert_type"] == "gracedb":
-        return bool(info["notice"] == f"{alert.graceid}-{alert.serial}-{alert.kind}")
+    if info.alert_type == "gracedb":
+        return bool(info.notice == f"{alert.graceid}-{alert.serial}-{alert.kind}")
     files = json.loads(content)["files"]
     sent = sum(kind == alert.kind for _, kind, _ in notices(alert.graceid, files))
     alerts = (event_dir / "alerts").glob(f"*-{alert.kind}.*")

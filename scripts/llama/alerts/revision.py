@@ -3,26 +3,30 @@
 import contextlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from msgspec.structs import replace
 
 from llama.alerts.archived import archived_alert, role_and_site
 from llama.alerts.order import is_from_the_future, order
 from llama.alerts.record import Alert
 from llama.event.flags import write_flags
-from llama.event.names import has_skymap, products
-from llama.event.skymap_info import FILE_NAME, KINDS, check_info
-from llama.files import sha256_bytes, sha256_file, write_bytes, write_json
+from llama.event.names import products
+from llama.event.skymap_info import FILE_NAME, KINDS, EventInfo, check_info
+from llama.files import first_sign, sha256_bytes, sha256_file, write_bytes, write_json
 
 _GZIP = b"\x1f\x8b"
 _KIND = re.compile(rf"-(?:{'|'.join(KINDS)})\.")
 INSIDE = ""  # the name of a map that came inside its alert
 # What an alert says about the event itself; a bare retraction says none of it.
-_EVENT_KEYS = ("event_time", "gps_time", "far", "pipeline", "group", "search", "instruments")
+_EVENT_KEYS = (
+    *("event_time", "gps_time", "far_hz", "pipeline", "group", "search", "instruments"),
+    *("significant", "event_alert_file"),
+)
 # What belongs to the newest notice.
-_NOTICE_KEYS = ("alert_file", "notice_time", "notice")
+_NOTICE_KEYS = ("alert_type", "internal", "retracted", "alert_file", "notice_time", "notice")
 _SKYMAP_KEYS = ("skymap_file", "skymap_alert_file", "skymap_filename", "skymap_sha256")
 
 
@@ -49,16 +53,16 @@ class Revision:
         alert: Alert,
         content: bytes,
         suffix: str,
-        old: dict[str, Any] | None,
+        old: EventInfo | None,
         force: bool,
     ) -> None:
         self.event_dir, self.alert, self.content, self.old = event_dir, alert, content, old
         self.force = force
-        present = old["revision"] if old else 0
+        present = old.revision if old else 0
         self.is_bare = alert.kind == "Retraction" and alert.far_hz is None
         self._order = order(alert, content, time.time())
         # whether the event's present alert is this one, byte for byte
-        self.is_present = old is not None and self._same(old["alert_file"], content)
+        self.is_present = old is not None and self._same(old.alert_file, content)
         archived = [path.name for path in (event_dir / "alerts").glob("[0-9]*")]
         self._stems = {
             f"alerts/{name.partition('.')[0]}" for name in archived if _KIND.search(name)
@@ -88,29 +92,37 @@ class Revision:
 
     def _has_map(self, content: bytes) -> bool:
         old = self.old
-        if old is None or self.force or not has_skymap(old):
+        if old is None or self.force or old.skymap_source is None:
             return False
-        path = self.event_dir / (old["skymap_file"] or old["skymap_alert_file"])
-        return path.exists() and bool(old["skymap_sha256"] == sha256_bytes(content))
+        path = self.event_dir / old.skymap_source
+        return path.exists() and old.skymap_sha256 == sha256_bytes(content)
+
+    @property
+    def _present(self) -> EventInfo:
+        """The event as it is; whoever asks knows that there is one."""
+        if self.old is None:
+            raise ValueError(f"there is no event {self.event_dir} yet")
+        return self.old
 
     @property
     def is_older(self) -> bool:
         """Whether the event's present alert is a newer one than this."""
-        return not (self.is_present or self._is_newer_than((self.old or {}).get("alert_file")))
+        present = self.old.alert_file if self.old else None
+        return not (self.is_present or self._is_newer_than(present))
 
     def unchanged(self, *notes: str) -> IntakeResult:
         """Return that the event stays as it is."""
-        old = self.old or {}
-        name = old["alert_file"] if self.is_present else self.known or self.alert_file
-        return IntakeResult(self.event_dir, old["revision"], False, (*self._clock(), *notes), name)
+        old = self._present
+        name = old.alert_file if self.is_present else self.known or self.alert_file
+        return IntakeResult(self.event_dir, old.revision, False, (*self._clock(), *notes), name)
 
     def brings_nothing(
         self, skymap: tuple[str, bytes] | None, neutrinos: tuple[str, bytes] | None
     ) -> bool:
         """Tell whether map and neutrinos, where given, are those the event has."""
-        old = self.old or {}
-        same_map = skymap is None or sha256_bytes(skymap[1]) == old["skymap_sha256"]
-        same_list = neutrinos is None or self._same(old["neutrino_file"], neutrinos[1])
+        old = self._present
+        same_map = skymap is None or sha256_bytes(skymap[1]) == old.skymap_sha256
+        same_list = neutrinos is None or self._same(old.neutrino_file, neutrinos[1])
         return same_map and same_list
 
     def take_older(self) -> IntakeResult:
@@ -119,24 +131,24 @@ class Revision:
         That is the event itself where only a bare retraction came, and the map where none came
         or none with a newer alert.
         """
-        old, alert = self.old or {}, self.alert
-        info = dict(old)
-        if not self.is_bare and self._is_newer_than(old["event_alert_file"]):
-            later = {key: old[key] for key in ("alert_type", "internal", *_NOTICE_KEYS)}
-            present = archived_alert(self.event_dir, old["alert_file"])
-            whose = role_and_site(present[0] if present else None, alert)
-            info = {**self.info(), **later, **whose, "retracted": old["retracted"]}
+        old, alert = self._present, self.alert
+        info = old
+        if not self.is_bare and self._is_newer_than(old.event_alert_file):
+            present = archived_alert(self.event_dir, old.alert_file)
+            role, site = role_and_site(present[0] if present else None, alert)
+            info = _with(self.info(), old, _NOTICE_KEYS)
+            info = replace(info, role=role, gracedb_service_url=site)
         skymap = None
         if alert.skymap is not None and not any(map(self._has_newer_map, self._stems)):
             skymap = (INSIDE, alert.skymap)
         if skymap is not None or info != old:
-            return self.write({**info, "revision": self.revision}, skymap, None, {})
+            return self.write(replace(info, revision=self.revision), skymap, None, {})
         name = self.known or self.alert_file
         if not (self.event_dir / name).exists():
             write_bytes(self.event_dir / name, self.content)
         return self.unchanged(
             f"this {alert.kind} of {alert.notice_time} is older than the present one, the "
-            f"{old['notice'].rpartition('-')[2]} of {old['notice_time']}: kept as {name}, not "
+            f"{old.notice.rpartition('-')[2]} of {old.notice_time}: kept as {name}, not "
             "used; use it with --force"
         )
 
@@ -146,7 +158,7 @@ class Revision:
             return True
         archived = archived_alert(self.event_dir, name)
         if archived is None:
-            return self.alert.notice_time >= (self.old or {})["notice_time"]
+            return self.alert.notice_time >= self._present.notice_time
         return self._order > order(*archived)
 
     def _has_newer_map(self, stem: str) -> bool:
@@ -168,40 +180,39 @@ class Revision:
 
     def write(
         self,
-        info: dict[str, Any],
+        info: EventInfo,
         skymap: tuple[str, bytes] | None,
         neutrinos: tuple[str, bytes] | None,
         flags: Mapping[str, bool | str],
     ) -> IntakeResult:
         """Write the new revision: archived files first, skymap_info.json last."""
         notes = (*self._clock(), *self._notes(info, skymap))
-        if skymap is not None and self._has_map(skymap[1]):
+        if skymap is not None and self.old is not None and self._has_map(skymap[1]):
             skymap = None  # the same map again: what was made from it stays
-            info = {**info, **{key: (self.old or {})[key] for key in _SKYMAP_KEYS}}
+            info = _with(info, self.old, _SKYMAP_KEYS)
         for pattern in ("alerts/.*", f".{FILE_NAME}.*"):  # of processes that were killed
             for path in self.event_dir.glob(pattern):
                 path.unlink(missing_ok=True)
         files = {self.alert_file: self.content}
         if skymap is not None:
-            info.update(self._skymap_keys(skymap, files))
+            info = self._with_skymap(info, skymap, files)
         if neutrinos is not None:
-            suffix = (
-                "json" if neutrinos[1].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{") else "csv"
-            )
-            info["neutrino_file"] = f"alerts/{self.revision}-neutrinos.{suffix}"
-            files[info["neutrino_file"]] = neutrinos[1]
-        check_info(info, FILE_NAME)
+            suffix = "json" if first_sign(neutrinos[1]) in (b"[", b"{") else "csv"
+            name = f"alerts/{self.revision}-neutrinos.{suffix}"
+            info = replace(info, neutrino_file=name)
+            files[name] = neutrinos[1]
+        content = check_info(info.as_json(), FILE_NAME).as_json()
         written: list[Path] = []
         try:
-            for name, content in files.items():
-                if self._same(name, content):
+            for name, file in files.items():
+                if self._same(name, file):
                     continue
                 written.append(self.event_dir / name)
-                write_bytes(written[-1], content)
+                write_bytes(written[-1], file)
             if not (self.event_dir / "flags.json").exists():
                 written.append(self.event_dir / "flags.json")
                 write_flags(self.event_dir, flags)
-            write_json(self.event_dir / FILE_NAME, info)
+            write_json(self.event_dir / FILE_NAME, content)
         except BaseException:
             for path in written:
                 with contextlib.suppress(OSError):
@@ -212,41 +223,46 @@ class Revision:
             (self.event_dir / name).unlink(missing_ok=True)
         return IntakeResult(self.event_dir, self.revision, True, notes, self.alert_file)
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> EventInfo:
         """Return skymap_info.json as this alert has it, without a map that it brings."""
-        alert, old, bare = self.alert, self.old or {}, self.is_bare
-        event = {
-            "event_time": alert.event_time_iso,
-            "gps_time": alert.gps_time,
-            "far": alert.far_hz,
-            "pipeline": alert.pipeline,
-            "group": alert.group,
-            "search": alert.search,
-            "instruments": list(alert.instruments),
-        }
-        if bare and old:
-            event = {key: old[key] for key in _EVENT_KEYS}
-        described = archived_alert(self.event_dir, old.get("event_alert_file")) if bare else None
-        present = {
-            "alert_type": alert.alert_type,
-            "graceid": alert.graceid,
-            "significant": old.get("significant", True) if bare else alert.significant,
-            **role_and_site(alert, described[0] if described else None),
-            "internal": alert.internal,
-            "retracted": alert.kind == "Retraction",
-            "alert_file": self.alert_file,
-            "event_alert_file": old.get("event_alert_file") if bare else self.alert_file,
-            "notice_time": alert.notice_time,
-            "notice": f"{alert.graceid}-{alert.serial or self.revision}-{alert.kind}",
-            "revision": self.revision,
-        }
-        kept = {key: old.get(key) for key in (*_SKYMAP_KEYS, "neutrino_file")}
-        if not has_skymap(kept) and not (bare and old):
-            kept["skymap_filename"] = alert.skymap_filename
-        return {**old, **event, **present, **kept}
+        alert, old, bare = self.alert, self.old, self.is_bare
+        described = archived_alert(self.event_dir, old.event_alert_file) if bare and old else None
+        role, site = role_and_site(alert, described[0] if described else None)
+        info = EventInfo(
+            alert_type=alert.alert_type,
+            graceid=alert.graceid,
+            event_time=alert.event_time_iso,
+            gps_time=alert.gps_time,
+            far_hz=alert.far_hz,
+            pipeline=alert.pipeline,
+            group=alert.group,
+            search=alert.search,
+            instruments=list(alert.instruments),
+            significant=True if bare else alert.significant,
+            role=role,
+            gracedb_service_url=site,
+            internal=alert.internal,
+            retracted=alert.kind == "Retraction",
+            alert_file=self.alert_file,
+            event_alert_file=None if bare else self.alert_file,
+            notice_time=alert.notice_time,
+            notice=f"{alert.graceid}-{alert.serial or self.revision}-{alert.kind}",
+            revision=self.revision,
+            skymap_file=None,
+            skymap_alert_file=None,
+            skymap_filename=alert.skymap_filename,
+            skymap_sha256=None,
+            neutrino_file=None,
+        )
+        if old is None:
+            return info
+        keys = ("neutrino_file", "others", *(_EVENT_KEYS if bare else ()))
+        return _with(info, old, keys + (_SKYMAP_KEYS if bare or old.has_skymap else ()))
 
-    def _skymap_keys(self, skymap: tuple[str, bytes], files: dict[str, bytes]) -> dict[str, Any]:
-        """Return the keys of a new map; a map that is not inside the JSON alert joins `files`."""
+    def _with_skymap(
+        self, info: EventInfo, skymap: tuple[str, bytes], files: dict[str, bytes]
+    ) -> EventInfo:
+        """Return `info` with a new map; one that is not inside the JSON alert joins `files`."""
         name, content = skymap
         compressed = content.startswith(_GZIP)
         inside = name == INSIDE and not compressed and self.alert_file.endswith(".json")
@@ -254,26 +270,32 @@ class Revision:
             path = f"{self.stem}.fits{'.gz' if compressed else ''}"
             files[path] = content
         default = f"{self.alert.graceid}-{self.revision}-{self.alert.kind}.multiorder.fits"
-        return {
-            "skymap_file": None if inside else path,
-            "skymap_alert_file": self.alert_file if inside else None,
-            "skymap_filename": _safe(name) or self.alert.skymap_filename or default,
-            "skymap_sha256": sha256_bytes(content),
-        }
+        return replace(
+            info,
+            skymap_file=None if inside else path,
+            skymap_alert_file=self.alert_file if inside else None,
+            skymap_filename=_safe(name) or self.alert.skymap_filename or default,
+            skymap_sha256=sha256_bytes(content),
+        )
 
-    def _notes(self, info: dict[str, Any], skymap: tuple[str, bytes] | None) -> tuple[str, ...]:
+    def _notes(self, info: EventInfo, skymap: tuple[str, bytes] | None) -> tuple[str, ...]:
         named = self.alert.skymap_filename
         if skymap is not None or self.alert.kind == "Retraction":
             return ()
-        if not has_skymap(info):
+        if not info.has_skymap:
             what = f"the notice names {named} but does not hold it" if named else "none came"
             return (f"no sky map yet: {what}; give one with --skymap FILE or --graceid",)
-        if named and named != info["skymap_filename"]:
+        if named and named != info.skymap_filename:
             return (
-                f"the notice names the map {named}, the event keeps {info['skymap_filename']}; "
+                f"the notice names the map {named}, the event keeps {info.skymap_filename}; "
                 "give the new one with --skymap FILE or --graceid",
             )
         return ()
+
+
+def _with(info: EventInfo, other: EventInfo, keys: Iterable[str]) -> EventInfo:
+    """Return `info` with some of its values from another one."""
+    return replace(info, **{key: getattr(other, key) for key in keys})
 
 
 def _safe(name: str) -> str:

@@ -13,7 +13,6 @@ from llama.alerts.gwalert import MAX_BYTES
 from llama.audit.event import Finding
 from llama.errors import LlamaError, printable, sentence
 from llama.event.flags import read_flags
-from llama.event.names import has_skymap
 from llama.event.skymap_info import read_info
 from llama.files import read_json, sha256_bytes, sha256_file
 from llama.listening.spool import Entry, Spool
@@ -137,25 +136,25 @@ def audit_alerts(output_dir: Path, event_dir: Path) -> Iterator[Finding]:
         info = read_info(event_dir)
     except LlamaError:
         return  # found by `audit_files`
-    names = ("alert_file", "event_alert_file", "skymap_file", "skymap_alert_file", "neutrino_file")
-    gone = sorted({info[key] for key in names if info[key]} - _archived(event_dir))
+    maps = {info.skymap_file, info.skymap_alert_file}
+    named = {info.alert_file, info.event_alert_file, info.neutrino_file, *maps}
+    gone = sorted(filter(None, named - _archived(event_dir)))
     for name in gone:
         yield Finding(
             event_dir.name,
             "alerts",
             f"{name} is gone; put it back, or give it again with skymap_info --force",
         )
-    if has_skymap(info) and not gone:
+    if info.has_skymap and not gone:
         try:
-            same = sha256_bytes(skymap_bytes(event_dir, info)) == info["skymap_sha256"]
+            same = sha256_bytes(skymap_bytes(event_dir, info)) == info.skymap_sha256
         except LlamaError:
             same = False
         if not same:
-            name = info["skymap_file"] or info["skymap_alert_file"]
             yield Finding(
                 event_dir.name,
                 "alerts",
-                f"the map in {name} is not the one that came; put the original back",
+                f"the map in {info.skymap_source} is not the one that came; put the original back",
             )
     for path in sorted(event_dir.glob("alerts/*.heard.json")):
         yield from _heard(output_dir, event_dir, path)
@@ -215,4 +214,4 @@ def _is_made(event_dir: Path) -> bool:
         info, flags = read_info(event_dir), read_flags(event_dir)
     except LlamaError:
         return False
-    return not flags["VETOED"] and (has_skymap(info) or bool(info["retracted"]))
+    return not flags["VETOED"] and (info.has_skymap or bool(info.retracted))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
 from llama.event.history import kept_files, manifests, read_manifest
-from llama.event.skymap_info import FILE_NAME, read_info
+from llama.event.skymap_info import FILE_NAME, EventInfo, read_info
 from llama.files import open_hdf5, read_json, sha256_file
 
 _SHOWN = 3
@@ -79,7 +79,7 @@ def _products(
     event_dir: Path,
     manifest: Mapping[str, Any],
     present: Mapping[str, str | None],
-    info: Mapping[str, Any],
+    info: EventInfo,
     target: str,
 ) -> Iterator[str]:
     """Compare every product, and every alert as received, with the manifest."""
@@ -100,10 +100,10 @@ def _products(
         yield f"not as made: {shown(made)}; delete, then run: snakemake {target}"
 
 
-def _is_newer(event_dir: Path, manifest: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
+def _is_newer(event_dir: Path, manifest: Mapping[str, Any], info: EventInfo) -> bool:
     """Tell whether an alert has come of which nothing was made yet."""
     kept = kept_files(event_dir, manifest)[FILE_NAME]
-    return kept.exists() and bool(info["revision"] > read_json(kept)["revision"])
+    return kept.exists() and bool(info.revision > read_json(kept)["revision"])
 
 
 def _inputs(

@@ -148,7 +148,7 @@ class _Pieces:
             return None
         info = check_info(read_json(info_path), info_path)
         name = skymap_name(info)
-        archived = self._event_dir / (info["skymap_file"] or info["skymap_alert_file"])
+        archived = self._event_dir / (info.skymap_source or "")
         try:
             content = skymap_bytes(self._event_dir, info)
         except LlamaError:

@@ -26,7 +26,7 @@ def _run(options: argparse.Namespace) -> None:
     info = read_info(event_dir)
     path = event_dir / significance_name(info)
     if not path.exists():
-        if info["retracted"]:
+        if info.retracted:
             raise LlamaError(
                 f"{event_dir.name} was retracted and has no result; there is nothing to explain"
             )
@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> None:
         numbers = {key: significance[key] for key in ("odds_ratio", "p_value", "explanation")}
         print(dump_json(numbers), end="")
         return
-    if info["retracted"]:
+    if info.retracted:
         print(f"{event_dir.name} was RETRACTED. Its last result, for the record:\n")
     print("\n".join(explain_lines(explanation, significance["odds_ratio"])))
 

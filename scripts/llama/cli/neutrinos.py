@@ -2,9 +2,12 @@
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from llama.cli.parsers import Subparsers, add_command, add_group
+
+if TYPE_CHECKING:
+    from llama.neutrinos.archive import About
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -51,7 +54,7 @@ def _show(options: argparse.Namespace) -> None:
         )
 
 
-def _text(about: dict[str, Any]) -> str:
+def _text(about: "About") -> str:
     files = about["counts"].values()
     rejected = ", ".join(
         f"{sum(counts.get(reason, 0) for counts in files):,} {reason.replace('_', ' ')}"

@@ -175,7 +175,7 @@ def _mail(options: argparse.Namespace, settings: Any, events: list[Path]) -> int
     places = destinations(settings, "circular")
     circular = mail.read_circular(path)
     receivers: list[tuple[str | None, bool]] = []
-    if read_info(event)["retracted"]:
+    if read_info(event).retracted:
         boxes = to_withdraw(event, "circular", places)
         receivers += [(outbox.destination, real) for outbox, real in boxes]
     else:
@@ -202,4 +202,4 @@ def _mail(options: argparse.Namespace, settings: Any, events: list[Path]) -> int
     receipt = publish(event, "circular", places, kind)
     write_receipt(event, receipt)
     print(f"{event.name} {sentence(receipt)}")
-    return 0 if receipt["status"] != "refused" else 1
+    return 0 if receipt.status != "refused" else 1

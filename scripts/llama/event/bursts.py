@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from llama.errors import LlamaError, for_users
 from llama.files import read_json
 from llama.neutrinos.columns import json_rows
-from llama.neutrinos.given import checked_number, shown
+from llama.neutrinos.given import RANGES, Ranges, checked_number, shown
 from llama.stats.parameters import GrbParameters, SearchParameters
 
 if TYPE_CHECKING:
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 _ID = r"[A-Za-z0-9_.:+-]{1,64}"
 _MAX_BYTES, _MAX_ROWS = 20_000_000, 10_000
-_RANGES = {  # least, greatest, what to do
+_RANGES: Ranges = {  # least, greatest, what to do
     "gps_time": (1e8, 1e10, "give GPS seconds, e.g. 1240215503.017"),
-    "ra": (0.0, 360.0, "give right ascension in degrees from 0 to 360"),
-    "dec": (-90.0, 90.0, "give declination in degrees from -90 to 90"),
+    **{key: RANGES[key] for key in ("ra", "dec")},
     "sigma": (1e-4, 180.0, "give the 1-sigma error radius in degrees, 0.0001 or more"),
 }
 _FORM = "give a JSON list of objects with gps_time, ra, dec and sigma"

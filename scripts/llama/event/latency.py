@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.event.skymap_info import KINDS
+from llama.event.messages import Line, Receipt, read_receipt
+from llama.event.skymap_info import KINDS, EventInfo
 from llama.files import read_json, write_json
 from llama.times import iso_to_gps
 
@@ -20,17 +21,17 @@ HISTORY = "alerts/made.json"
 _ALERT = re.compile(rf"([0-9]+)-({'|'.join(KINDS)})\.(?:json|xml)")
 
 
-def remember(event_dir: Path, info: Mapping[str, Any], made: Mapping[str, Path]) -> None:
+def remember(event_dir: Path, info: EventInfo, made: Mapping[str, Path]) -> None:
     """Add to the history what the event's alerts have reached for the first time.
 
     made: step to the file that was made last on its way. A file that is older than the alert's
     takeover was made for an earlier one and does not count.
     """
     history = _history(event_dir)
-    taken_over = _taken_over(event_dir / info["alert_file"])
+    taken_over = _taken_over(event_dir / info.alert_file)
     moments = {step: _moment(path.stat().st_mtime) for step, path in made.items()}
     reached = {revision: {"published": time} for revision, time in _published(event_dir).items()}
-    reached.setdefault(str(info["revision"]), {}).update(
+    reached.setdefault(str(info.revision), {}).update(
         {step: time for step, time in moments.items() if time >= taken_over}
     )
     merged = {n: reached.get(n, {}) | history.get(n, {}) for n in reached.keys() | history.keys()}
@@ -38,25 +39,26 @@ def remember(event_dir: Path, info: Mapping[str, Any], made: Mapping[str, Path])
         write_json(event_dir / HISTORY, merged)
 
 
-def published_at(event_dir: Path, info: Mapping[str, Any]) -> str | None:
+def published_at(event_dir: Path, info: EventInfo) -> str | None:
     """Return when something of the event's present alert was first sent out, None if never yet."""
-    return _published(event_dir).get(str(info["revision"]))
+    return _published(event_dir).get(str(info.revision))
 
 
 def _published(event_dir: Path) -> dict[str, str]:
     """Return revision to the time when something of it was first sent, as the receipts say."""
     first: dict[str, str] = {}
     for path in (event_dir / "receipts").glob("*.json"):
-        receipt = read_json(path)
-        for message in (receipt, *receipt.get("history", ())):
-            if message.get("sent_at") and message.get("revision"):
-                time, revision = _normal(message["sent_at"], path), str(message["revision"])
+        receipt = read_receipt(path)
+        messages: list[Receipt | Line] = [receipt, *receipt.history]
+        for message in messages:
+            if message.sent_at and message.revision:
+                time, revision = _normal(message.sent_at, path), str(message.revision)
                 first[revision] = min(time, first.get(revision, time))
     return first
 
 
 def build_latency(
-    event_dir: Path, info: Mapping[str, Any], notice_time: Callable[[Path], str]
+    event_dir: Path, info: EventInfo, notice_time: Callable[[Path], str]
 ) -> dict[str, Any]:
     """Return the content of latency.json but for its provenance.
 
@@ -69,12 +71,12 @@ def build_latency(
     for number, kind, path in _alerts(event_dir):
         notice = notice_time(path)
         times = _heard(path) | history.get(str(number), {})
-        zeros = {"after_event_s": info["event_time"], "after_notice_s": notice}
+        zeros = {"after_event_s": info.event_time, "after_notice_s": notice}
         steps = {step: _step(times.get(step), zeros) for step in STEPS}
         revisions.append({"revision": number, "kind": kind, "notice_time": notice, "steps": steps})
     return {
-        "graceid": info["graceid"],
-        "event_time": info["event_time"],
+        "graceid": info.graceid,
+        "event_time": info.event_time,
         "revisions": revisions,
     }
 

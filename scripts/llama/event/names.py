@@ -2,10 +2,13 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from llama.errors import LlamaError
+
+if TYPE_CHECKING:
+    from llama.event.skymap_info import EventInfo
 
 # Event ids of GraceDB (G real, M mock, T test, E external) and superevent ids. Lower-case
 # letters only: two ids must never share a directory on a file system that ignores case.
@@ -56,14 +59,14 @@ def word_in(text: str, words: Iterable[str]) -> str | None:
     return next((word for word in words if re.search(f"(?<![a-z]){word}", text.lower())), None)
 
 
-def signs_of_test(info: Mapping[str, Any]) -> list[str]:
+def signs_of_test(info: "EventInfo") -> list[str]:
     """Return every sign in skymap_info.json, in words, that the event is not real; [] if it is."""
-    graceid, source = info.get("graceid"), info.get("alert_type")
-    host = re.sub(r"^https?://([^/]*).*", r"\1", info.get("gracedb_service_url") or "")
+    graceid, source = info.graceid, info.alert_type
+    host = re.sub(r"^https?://([^/]*).*", r"\1", info.gracedb_service_url or "")
     signs = [
-        (info.get("role") != "observation", "its alert is a test or hardware injection"),
+        (info.role != "observation", "its alert is a test or hardware injection"),
         (not re.fullmatch(_REAL_ID, str(graceid)), f"{graceid} is not the id of a real one"),
-        (str(info.get("search")).upper() == "MDC", "its search is MDC, a mock data challenge"),
+        (str(info.search).upper() == "MDC", "its search is MDC, a mock data challenge"),
         (source not in _REAL_ALERTS, f"it comes from {source}, not an alert"),
         (
             word_in(host, ("playground", "test", "dev")) is not None,
@@ -82,24 +85,19 @@ def run_name(gps: float) -> str:
     return _RUN_STARTS[max(index - 1, 0)][1]
 
 
-def significance_name(info: Mapping[str, Any]) -> str:
+def significance_name(info: "EventInfo") -> str:
     """Return the name of the event's significance file (low-significance alerts have their own)."""
-    stem = "significance" if info["significant"] else "significance_subthresh"
+    stem = "significance" if info.significant else "significance_subthresh"
     return f"{stem}_lvc-i3.json"
 
 
-def skymap_name(info: Mapping[str, Any]) -> str:
+def skymap_name(info: "EventInfo") -> str:
     """Return the name of the event's copy of the sky map, compressed if the given map is."""
-    compressed = (info["skymap_file"] or "").endswith(".gz")
+    compressed = (info.skymap_file or "").endswith(".gz")
     return "lvc_skymap.fits.gz" if compressed else "lvc_skymap.fits"
 
 
-def has_skymap(info: Mapping[str, Any]) -> bool:
-    """Tell whether the event has a sky map, as a file or inside an alert."""
-    return bool(info["skymap_file"] or info["skymap_alert_file"])
-
-
-def products(info: Mapping[str, Any]) -> list[str]:
+def products(info: "EventInfo") -> list[str]:
     """Return the name of every file of an event, in the order they are made.
 
     A retracted event whose map, or whose alert, never came has only what its alerts say; every
@@ -107,11 +105,11 @@ def products(info: Mapping[str, Any]) -> list[str]:
     """
     alert = ["skymap_info.json", "flags.json"]
     gracedb = ["p_astro.json", "lvc_gracedb_event_data.json"]
-    if info["retracted"] and not (has_skymap(info) and info["event_alert_file"]):
+    if info.retracted and not (info.has_skymap and info.event_alert_file):
         # A retraction that came first names neither a class nor a false-alarm rate.
         return [
             *alert,
-            *gracedb[0 if info["far"] is not None else 1 :],
+            *gracedb[0 if info.far_hz is not None else 1 :],
             "manifest.json",
             "index.html",
         ]

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -76,7 +76,7 @@ class Condition:
         if self.key == _AGE:
             came = (path.stat().st_mtime for path in event_dir.glob("alerts/[0-9]*"))
             return now - min(came, default=now)
-        source: Mapping[str, Any] = read_info(event_dir)
+        source = read_info(event_dir).as_json()
         return source[self.key] if self.key in source else read_flags(event_dir)[self.key]
 
 

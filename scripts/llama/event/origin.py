@@ -6,15 +6,14 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.event.names import BURSTS_NAME
+from llama.event.skymap_info import EventInfo
 from llama.files import read_json, sha256_file
 
 LIST, P_ASTRO, TILES = "icecube_neutrino_list.json", "p_astro.json", "lvc_skymap.hdf5"
 DISTANCES = "lvc_skymap_distances.json"
 
 
-def other_inputs(
-    event_dir: Path, info: Mapping[str, Any], significance: Mapping[str, Any]
-) -> list[str]:
+def other_inputs(event_dir: Path, info: EventInfo, significance: Mapping[str, Any]) -> list[str]:
     """Return what a significance was made from that is not what the event has now, in words.
 
     That is each of its own inputs, and what those were made from in turn: the map that
@@ -25,9 +24,7 @@ def other_inputs(
     return list(dict.fromkeys(_others(event_dir, info, significance)))
 
 
-def _others(
-    event_dir: Path, info: Mapping[str, Any], significance: Mapping[str, Any]
-) -> Iterator[str]:
+def _others(event_dir: Path, info: EventInfo, significance: Mapping[str, Any]) -> Iterator[str]:
     made_from = _made_from(significance)
     names = ["skymap_info.json", TILES, DISTANCES, P_ASTRO, LIST]
     names += [BURSTS_NAME] if BURSTS_NAME in made_from else []
@@ -35,22 +32,22 @@ def _others(
     yield from changed
     if changed:
         return
-    if _map_of_tiles(event_dir / TILES) != info["skymap_sha256"]:
+    if _map_of_tiles(event_dir / TILES) != info.skymap_sha256:
         yield "sky map"
     if not _is(event_dir / TILES, _made_from(read_json(event_dir / DISTANCES)).get(TILES)):
         yield TILES
-    alert = info["event_alert_file"]
+    alert = info.event_alert_file
     described = _made_from(read_json(event_dir / P_ASTRO))
     for name in ("skymap_info.json", *([alert] if alert else [])):
         if not _is(event_dir / name, described.get(Path(name).name)):
             yield name
-    neutrinos, given = read_json(event_dir / LIST), info["neutrino_file"]
+    neutrinos, given = read_json(event_dir / LIST), info.neutrino_file
     listed = _made_from(neutrinos)
     if listed.keys() != {Path(name).name for name in ([given] if given else [])} or (
         given and not _is(event_dir / given, listed[Path(given).name])
     ):
         yield "list of given neutrinos"
-    if neutrinos["window"].get("centre_gps") != info["gps_time"]:
+    if neutrinos["window"].get("centre_gps") != info.gps_time:
         yield "event time"
 
 

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from llama.errors import for_users
 from llama.event.bursts import Bursts
 from llama.event.names import run_name
+from llama.event.skymap_info import EventInfo
 from llama.neutrinos.response import Response
+from llama.neutrinos.table import Columns, Neutrino, to_columns
 from llama.sky.tiles import SkyTiles
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
 from llama.stats.explain import Explanation, explain_odds
@@ -34,10 +36,10 @@ def search_parameters(search: Mapping[str, Any], population: str) -> SearchParam
     return SearchParameters(**values)
 
 
-def background_class(info: Mapping[str, Any], p_astro: Mapping[str, Any], run: str | None) -> str:
+def background_class(info: EventInfo, p_astro: Mapping[str, Any], run: str | None) -> str:
     """Return the class whose background gives the event's p-value, like `bns-o3-H1L1V1`."""
-    detectors = "".join(sorted(info["instruments"]))
-    return f"{p_astro['population']}-{run or run_name(info['gps_time'])}-{detectors}"
+    detectors = "".join(sorted(info.instruments))
+    return f"{p_astro['population']}-{run or run_name(info.trigger_gps)}-{detectors}"
 
 
 @for_users("check the sky map")
@@ -54,21 +56,27 @@ def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: SearchParamet
     return prepare_map(order, ipix, weights)
 
 
-@for_users("check the list")
 def neutrinos_of(
-    events: list[Mapping[str, Any]], gps: float, response: Response, params: SearchParameters
+    events: Sequence[Mapping[str, object]], gps: float, response: Response, params: SearchParameters
 ) -> Neutrinos:
     """Return the neutrinos of a list as the statistic takes them; dt = t_nu - t_gw."""
-    times, ra, dec, sigma, energy = (  # None, an energy that is not known, becomes NaN
-        np.array([e[key] for e in events], float) for key in ("gps", "ra", "dec", "sigma", "energy")
-    )
-    return prepare_neutrinos(times - gps, ra, dec, sigma, energy, response, params)
+    columns = to_columns([Neutrino.of(event) for event in events])
+    return prepare_columns(columns["gps"] - gps, columns, response, params)
+
+
+@for_users("check the list")
+def prepare_columns(
+    dt_s: Floats, columns: Columns, response: Response, params: SearchParameters
+) -> Neutrinos:
+    """Return neutrinos as the statistic takes them; dt_s = t_nu - t_gw [s]."""
+    ra, dec, sigma = columns["ra_deg"], columns["dec_deg"], columns["sigma_deg"]
+    return prepare_neutrinos(dt_s, ra, dec, sigma, columns["energy_gev"], response, params)
 
 
 @for_users("check p_astro.json and the background")
 def compute_significance(
     tiles: SkyTiles,
-    info: Mapping[str, Any],
+    info: EventInfo,
     p_astro: Mapping[str, Any],
     neutrino_list: Mapping[str, Any],
     response: Response,
@@ -86,7 +94,7 @@ def compute_significance(
     """
     params = search_parameters(search, p_astro["population"])
     prepared = prepare_skymap(tiles, response.area_relative, params)
-    events, gps = list(neutrino_list["events"]), info["gps_time"]
+    events, gps = list(neutrino_list["events"]), info.trigger_gps
     neutrinos = neutrinos_of(events, gps, response, params)
     p, area = p_astro["p_astro"], response.area_relative
     odds = event_odds(prepared, neutrinos, p, params, area)
@@ -95,7 +103,7 @@ def compute_significance(
     if "odds" in background:
         ranked = event_odds(prepared, neutrinos, background["p_astro"], params, area)
     inputs = {
-        "gw_skymap_info": dict(info),
+        "gw_skymap_info": info.as_json(),
         "neutrino_info": events,
         "search_parameters": _published(params, info, p_astro),
     }
@@ -241,15 +249,15 @@ def _single_neutrinos(
 
 
 def _published(
-    params: SearchParameters, info: Mapping[str, Any], p_astro: Mapping[str, Any]
+    params: SearchParameters, info: EventInfo, p_astro: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the parameters under the keys that readers of the published file know."""
     values = params.as_dict()
     values["εmin"], values["εmax"] = values.pop("epsilon_min_gev"), values.pop("epsilon_max_gev")
     return values | {
-        "instruments": list(info["instruments"]),
+        "instruments": list(info.instruments),
         "population": p_astro["population"],
-        "sensitivity": run_name(info["gps_time"]),
+        "sensitivity": run_name(info.trigger_gps),
     }
 
 

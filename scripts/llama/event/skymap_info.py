@@ -1,111 +1,141 @@
 """skymap_info.json: what the newest alert says about the event, and where its map lies."""
 
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
 
 from llama.errors import LlamaError
 from llama.event.flags import ROLES
 from llama.event.names import GRACEID_PATTERN
 from llama.files import read_json
+from llama.typed import typed
 
 FILE_NAME = "skymap_info.json"
 ALERT_TYPES = ("igwn-alert", "gcn", "gracedb", "manual", "gstlal-offline", "injection", "mock")
 KINDS = ("EarlyWarning", "Preliminary", "Initial", "Update", "Retraction")
-
-_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?"
-_ARCHIVED = r"alerts/\d+-[A-Za-z]+\."
-
-
-def _text(pattern: str) -> Callable[[Any], bool]:
-    compiled = re.compile(pattern)
-    return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
+_REMEDY = "make it again with skymap_info --force"
+_MOST = 1.7976931348623157e308  # what is above, or not a number, is not finite
 
 
-def _nullable(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or check(value)
+def _text(pattern: str, meaning: str) -> Meta:
+    return Meta(pattern=rf"\A(?:{pattern})\Z", description=meaning)
 
 
-def _number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def _one_of(values: Iterable[str], meaning: str) -> Meta:
+    return _text("|".join(map(re.escape, values)), meaning)
 
 
-def _boolean(value: Any) -> bool:
-    return isinstance(value, bool)
+def _archived(suffixes: str) -> Meta:
+    return _text(rf"alerts/\d+-[A-Za-z]+\.(?:{suffixes})", "a path below alerts/")
 
 
-def _instruments(value: Any) -> bool:
-    detector = _text("[A-Z][0-9]")
-    return isinstance(value, list) and all(detector(name) for name in value)
+_Time = Annotated[str, _text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?", "an ISO time in UTC")]
+_Word = Annotated[str, _text(r".{0,40}", "a text")]
+_YesNo = Annotated[bool, Meta(description="true or false")]
+_AlertFile = Annotated[str, _archived("json|xml")]
 
 
-# Every key, what it may hold, and how to say so. Times are UTC. Only a retraction whose event
-# was never seen has no event_time, gps_time [s] and far [Hz].
-_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "alert_type": (lambda value: value in ALERT_TYPES, "one of " + ", ".join(ALERT_TYPES)),
-    "graceid": (_text(GRACEID_PATTERN), "a GraceDB id"),
-    "event_time": (_nullable(_text(_TIME)), "an ISO time in UTC"),
-    "gps_time": (_nullable(_number), "GPS seconds"),
-    "far": (_nullable(lambda value: _number(value) and value >= 0), "a rate in Hz"),
-    "pipeline": (_text(r".{0,40}"), "a text"),
-    "group": (_text(r".{0,40}"), "a text"),
-    "search": (_text(r".{0,40}"), "a text"),
-    "instruments": (_instruments, 'a list like ["H1", "L1"]'),
-    "significant": (_boolean, "true or false"),
-    "role": (lambda value: value in ROLES, "test or observation"),
-    "retracted": (_boolean, "true or false"),
-    "internal": (_boolean, "true or false"),
-    "skymap_filename": (_nullable(_text(r"[^/\s]{1,200}")), "a file name"),
-    "skymap_sha256": (_nullable(_text("[0-9a-f]{64}")), "64 hexadecimal digits"),
-    "skymap_file": (_nullable(_text(_ARCHIVED + r"fits(\.gz)?")), "a path below alerts/"),
-    "skymap_alert_file": (_nullable(_text(_ARCHIVED + "json")), "a path below alerts/"),
-    "alert_file": (_text(_ARCHIVED + "(json|xml)"), "a path below alerts/"),
-    "event_alert_file": (_nullable(_text(_ARCHIVED + "(json|xml)")), "a path below alerts/"),
-    "neutrino_file": (_nullable(_text(_ARCHIVED + "(json|csv)")), "a path below alerts/"),
-    "gracedb_service_url": (_nullable(_text(r"https?://\S{1,200}")), "a URL"),
-    "notice_time": (_text(_TIME), "an ISO time in UTC"),
-    "notice": (_text(GRACEID_PATTERN + r"-\d+-[A-Za-z]+"), "a name like S190425z-2-Initial"),
-    "revision": (lambda value: type(value) is int and value >= 1, "a number from 1"),
-}
+class EventInfo(Struct, frozen=True, kw_only=True, rename={"far_hz": "far", "others": ""}):
+    """What the newest alert says about an event, and where its files lie.
 
-KEYS = tuple(_CHECKS)
+    Times are UTC; paths are relative to the event's directory, None where there is no such file.
+    Only a retraction whose event was never seen has no event_time, gps_time [s] and far_hz.
+    """
+
+    alert_type: Annotated[str, _one_of(ALERT_TYPES, "one of " + ", ".join(ALERT_TYPES))]
+    graceid: Annotated[str, _text(GRACEID_PATTERN, "a GraceDB id")]
+    event_time: _Time | None
+    gps_time: Annotated[float, Meta(ge=-_MOST, le=_MOST, description="GPS seconds")] | None
+    far_hz: Annotated[float, Meta(ge=0, le=_MOST, description="a rate in Hz")] | None
+    pipeline: _Word
+    group: _Word
+    search: _Word
+    instruments: Annotated[
+        list[Annotated[str, _text("[A-Z][0-9]", "")]], Meta(description='a list like ["H1", "L1"]')
+    ]
+    significant: _YesNo
+    # what the alert allows: a mock is never an observation
+    role: Annotated[str, _one_of(ROLES, "test or observation")]
+    retracted: _YesNo
+    internal: _YesNo
+    skymap_filename: Annotated[str, _text(r"[^/\s]{1,200}", "a file name")] | None
+    skymap_sha256: Annotated[str, _text("[0-9a-f]{64}", "64 hexadecimal digits")] | None
+    # the map given as a file, or the alert with the map inside
+    skymap_file: Annotated[str, _archived(r"fits(?:\.gz)?")] | None
+    skymap_alert_file: Annotated[str, _archived("json")] | None
+    # the newest alert, and the newest that describes the event, i.e. is no bare retraction
+    alert_file: _AlertFile
+    event_alert_file: _AlertFile | None
+    neutrino_file: Annotated[str, _archived("json|csv")] | None
+    gracedb_service_url: Annotated[str, _text(r"https?://\S{1,200}", "a URL")] | None
+    notice_time: _Time
+    notice: Annotated[
+        str, _text(GRACEID_PATTERN + r"-\d+-[A-Za-z]+", "a name like S190425z-2-Initial")
+    ]
+    revision: Annotated[int, Meta(ge=1, description="a number from 1")]
+    # keys that LLAMA does not know, kept as they are
+    others: dict[str, object] = {}
+
+    @property
+    def has_skymap(self) -> bool:
+        """Whether the event has a sky map, as a file or inside an alert."""
+        return bool(self.skymap_source)
+
+    @property
+    def skymap_source(self) -> str | None:
+        """The file with the sky map, None without one."""
+        return self.skymap_file or self.skymap_alert_file
+
+    @property
+    def trigger_gps(self) -> float:
+        """The event's time in GPS seconds; `LlamaError` where its alert never came."""
+        if self.gps_time is None:
+            raise LlamaError(f"{self.graceid} has no event time; give its alert with skymap_info")
+        return self.gps_time
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        content = msgspec.to_builtins(self)
+        return content.pop("") | content
 
 
-def check_info(info: Any, where: str) -> dict[str, Any]:
-    """Return `info` when every key of skymap_info.json is there and valid; unknown keys are kept.
+KEYS = tuple(f.encode_name for f in msgspec.structs.fields(EventInfo) if f.required)
+
+
+def check_info(content: object, where: str) -> EventInfo:
+    """Return the content of a skymap_info.json, checked.
 
     `where` names the file in the `LlamaError` raised otherwise.
     """
-    remedy = "make it again with skymap_info --force"
-    if not isinstance(info, Mapping):
-        raise LlamaError(f"{where} is not a JSON object; {remedy}")
-    missing = [key for key in _CHECKS if key not in info]
-    if missing:
-        raise LlamaError(
-            f"{where} lacks {', '.join(missing)}; make it again with skymap_info --force"
-        )
-    for key, (check, meaning) in _CHECKS.items():
-        if not check(info[key]):
-            raise LlamaError(
-                f"{where} has {key} = {str(info[key])[:40]!r}, which is not {meaning}; {remedy}"
-            )
-    if not info["retracted"] and (info["gps_time"] is None or info["event_time"] is None):
-        raise LlamaError(f"{where} has no event time; {remedy}")
-    return dict(info)
+    info = typed(content, EventInfo, where, _REMEDY)
+    if not info.retracted and (info.gps_time is None or info.event_time is None):
+        raise LlamaError(f"{where} has no event time; {_REMEDY}")
+    return _with_others(info, content)
 
 
-def read_info(event_dir: Path) -> dict[str, Any]:
-    """Return the checked content of the event's skymap_info.json.
-
-    Keys as in docs/files.md, among them: `role` (what the alert allows: a mock is never an
-    observation), `retracted`, `gps_time` [s], and paths relative to the event directory:
-    `alert_file` (newest alert), `event_alert_file` (newest alert that describes the event,
-    i.e. no bare retraction), `skymap_file` (map given as a file) or `skymap_alert_file` (alert
-    with the map inside), `neutrino_file` (given neutrinos); null where there is none.
-    """
+def read_info(event_dir: Path) -> EventInfo:
+    """Return the event's skymap_info.json, checked."""
     path = event_dir / FILE_NAME
     if not path.exists():
         raise LlamaError(f"{path} does not exist; create the event with skymap_info")
     return check_info(read_json(path), str(path))
+
+
+def info_used(significance: Mapping[str, Any]) -> EventInfo:
+    """Return the skymap_info.json that a significance was made from, see `unchecked_info`."""
+    return unchecked_info((significance.get("inputs") or {}).get("gw_skymap_info") or {})
+
+
+def unchecked_info(content: Mapping[str, Any]) -> EventInfo:
+    """Return what is only shown, perhaps of an older version: any values, None where none is."""
+    known: dict[str, Any] = {key: content.get(key) for key in KEYS}
+    return _with_others(EventInfo(far_hz=known.pop("far"), **known), content)
+
+
+def _with_others(info: EventInfo, content: Any) -> EventInfo:
+    others = {key: value for key, value in content.items() if key not in KEYS}
+    return msgspec.structs.replace(info, others=others)

@@ -11,7 +11,7 @@ from typing import Any
 
 from llama.event.flags import read_flags
 from llama.event.names import signs_of_test, word_in
-from llama.event.skymap_info import read_info
+from llama.event.skymap_info import EventInfo, read_info
 from llama.files import read_json
 
 MAX_FAR_HZ = 10 / 86_400
@@ -28,7 +28,7 @@ class Facts:
     current_run, which may be a link.
     """
 
-    info: Mapping[str, Any]
+    info: EventInfo
     flags: Mapping[str, bool | str]
     event_dir: Path
     current: bool
@@ -38,7 +38,7 @@ class Facts:
     @property
     def retracted(self) -> bool:
         """Whether the newest alert takes the event back."""
-        return bool(self.info["retracted"])
+        return bool(self.info.retracted)
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ def vetoes(facts: Facts, terms: Terms, real: bool) -> list[str]:
         (facts.retracted, "the alert was retracted"),
     ]
     if real:
-        far_hz = facts.info["far"]
+        far_hz = facts.info.far_hz
         reasons += [(True, reason) for reason in not_real(facts)]
-        reasons.append((facts.info["internal"], "its alert is internal to LVK"))
+        reasons.append((facts.info.internal, "its alert is internal to LVK"))
         reasons += [
             (far_hz is None, "its alert has no false-alarm rate"),
             (

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.skymap_info import EventInfo
 from llama.figures import text
 from llama.figures.explain import explanation_section
 from llama.figures.latency import latency_section
@@ -32,7 +33,7 @@ TABLE_HEADER = [
 
 
 def summary_content(
-    info: Record,
+    info: EventInfo,
     flags: Record,
     p_astro: Record,
     distances: Record,
@@ -49,7 +50,7 @@ def summary_content(
     events = neutrinos["events"]
     marks = text.marks(info, events, {"ROLE": None, **flags})
     return {
-        "title": f"{clean(info['graceid'], 30)}: gravitational wave and high-energy neutrinos",
+        "title": f"{clean(info.graceid, 30)}: gravitational wave and high-energy neutrinos",
         "marks": marks,
         "bad": bool({"RETRACTED", "BLINDED NEUTRINOS"}.intersection(marks)),
         "lead": _lead(info, significance, blind="BLINDED NEUTRINOS" in marks),
@@ -60,7 +61,7 @@ def summary_content(
             "heading": "Neutrinos",
             "text": [_completeness(neutrinos), _explanation(neutrinos)],
             "table": {
-                "caption": f"{len(events)} neutrinos of {clean(info['graceid'], 30)}",
+                "caption": f"{len(events)} neutrinos of {clean(info.graceid, 30)}",
                 "header": TABLE_HEADER,
                 "rows": _table(info, events, significance),
             },
@@ -76,8 +77,8 @@ def summary_content(
     }
 
 
-def _lead(info: Record, significance: Record, blind: bool) -> str:
-    if info.get("retracted"):
+def _lead(info: EventInfo, significance: Record, blind: bool) -> str:
+    if info.retracted:
         return "The gravitational-wave alert was retracted; what follows is kept for the record."
     if blind:
         return (
@@ -100,25 +101,25 @@ def _percent(fraction: float) -> str:
     return f"{100 * fraction:.3g} %"
 
 
-def _event(info: Record, p_astro: Record, distances: Record) -> Rows:
-    name = clean(info.get("notice") or MISSING)
-    revision = finite(info.get("revision"))
-    search = [clean(info[key]) for key in ("group", "search") if info.get(key)]
+def _event(info: EventInfo, p_astro: Record, distances: Record) -> Rows:
+    name = clean(info.notice or MISSING)
+    revision = finite(info.revision)
+    search = [clean(word) for word in (info.group, info.search) if word]
     return [
-        ("GraceID", clean(info["graceid"], 30)),
-        ("Time", text.utc_text(info.get("event_time"))),
+        ("GraceID", clean(info.graceid, 30)),
+        ("Time", text.utc_text(info.event_time)),
         ("Notice", name if revision is None else f"{name}, revision {revision:.0f}"),
-        ("Notice time", text.utc_text(info.get("notice_time"))),
-        ("False-alarm rate", ", ".join(word for word in text.rate_text(info.get("far")) if word)),
-        ("Instruments", ", ".join(clean(i, 10) for i in info.get("instruments") or []) or MISSING),
-        ("Pipeline", clean(info.get("pipeline") or MISSING)),
+        ("Notice time", text.utc_text(info.notice_time)),
+        ("False-alarm rate", ", ".join(word for word in text.rate_text(info.far_hz) if word)),
+        ("Instruments", ", ".join(clean(i, 10) for i in info.instruments or []) or MISSING),
+        ("Pipeline", clean(info.pipeline or MISSING)),
         ("Group and search", ", ".join(search) or MISSING),
-        ("Significance of the alert", "significant" if info.get("significant") else "low"),
+        ("Significance of the alert", "significant" if info.significant else "low"),
         ("Classification", _classification(p_astro)),
         ("Distance", _distance(distances)),
         ("50 % area", text.area_text(distances.get("area_50_deg2"))),
         ("90 % area", text.area_text(distances.get("area_90_deg2"))),
-        ("Sky map", clean(info.get("skymap_filename") or MISSING)),
+        ("Sky map", clean(info.skymap_filename or MISSING)),
     ]
 
 
@@ -229,7 +230,7 @@ def _explanation(neutrinos: Record) -> str:
     )
 
 
-def _table(info: Record, events: list[Record], significance: Record) -> list[list[str]]:
+def _table(info: EventInfo, events: list[Record], significance: Record) -> list[list[str]]:
     singles = {text.single_id(s): s for s in significance.get("single_neutrino") or []}
     return [
         _table_row(count, event, singles.get(str(event.get("id"))) or {}, info)
@@ -237,7 +238,7 @@ def _table(info: Record, events: list[Record], significance: Record) -> list[lis
     ]
 
 
-def _table_row(count: int, event: Record, single: Record, info: Record) -> list[str]:
+def _table_row(count: int, event: Record, single: Record, info: EventInfo) -> list[str]:
     gps, mjd = finite(event.get("gps")), finite(event.get("mjd"))
     if gps is None and mjd is not None:
         gps = float(mjd_to_gps(mjd))

@@ -7,7 +7,7 @@ from typing import Any
 from llama.alerts.foreign import foreign_signs
 from llama.event.flags import read_flags
 from llama.event.names import products, significance_name
-from llama.event.skymap_info import read_info
+from llama.event.skymap_info import EventInfo, read_info
 from llama.figures import revisions, text
 from llama.figures.content import livetime_words, summary_content
 from llama.figures.globe import globe_data, places
@@ -80,7 +80,7 @@ def write_event_page(event_dir: Path, target: str) -> None:
 def page_content(
     event_dir: Path,
     target: str,
-    info: Record,
+    info: EventInfo,
     flags: Record,
     read: Mapping[str, Record | None],
     tiles: SkyTiles | None,
@@ -105,7 +105,7 @@ def page_content(
     if significance is None:
         content["explanation"] = None
         content["lead"] = (
-            "The alert was retracted." if info["retracted"] else "There is no result yet."
+            "The alert was retracted." if info.retracted else "There is no result yet."
         )
     if neutrinos is None:
         content["neutrinos"] = None
@@ -158,7 +158,7 @@ def _tiles(event_dir: Path) -> SkyTiles | None:
 
 def _problems(
     event_dir: Path,
-    info: Record,
+    info: EventInfo,
     flags: Record,
     significance: Record | None,
     names: list[str],
@@ -172,7 +172,7 @@ def _problems(
     if missing:
         problems.append(f"Not made yet: {', '.join(missing)}.")
     signs = foreign_signs(
-        tiles.meta if tiles else {}, info["graceid"], info["gps_time"], info["instruments"]
+        tiles.meta if tiles else {}, info.graceid, info.gps_time, info.instruments
     )
     if signs:
         problems.append(
@@ -184,7 +184,7 @@ def _problems(
     return problems
 
 
-def _keys(info: Record, read: Mapping[str, Record | None]) -> list[Any]:
+def _keys(info: EventInfo, read: Mapping[str, Record | None]) -> list[Any]:
     """Return what is asked first: name, value, note in small letters; the first three large."""
     significance, distances = read["significance"] or {}, read["distances"] or {}
     neutrinos, p_astro = read["neutrinos"], read["p_astro"] or {}
@@ -208,7 +208,7 @@ def _keys(info: Record, read: Mapping[str, Record | None]) -> list[Any]:
             "" if count is None else complete + (f", observed {live}" if live else ""),
         ),
         ("p_astro", number(p_astro.get("p_astro"), ".4g"), clean(p_astro.get("population") or "")),
-        ("False-alarm rate", *text.rate_text(info.get("far"))),
+        ("False-alarm rate", *text.rate_text(info.far_hz)),
         ("90 % area", text.area_text(distances.get("area_90_deg2")), ""),
         ("Distance", MISSING if mean is None else f"{mean:.0f} ± {std:.0f} Mpc", assumed),
     ]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.skymap_info import EventInfo, info_used
 from llama.figures import text
 from llama.figures.text import clean, finite, number
 from llama.stats.window import list_window
@@ -35,7 +36,7 @@ def explain(significance: Record, distances: Record, neutrinos: Record) -> dict[
             "run snakemake for this event again"
         )
     events = neutrinos.get("events") or []
-    info = (significance.get("inputs") or {}).get("gw_skymap_info") or {}
+    info = info_used(significance)
     why = significance["explanation"]
     if not why:
         return {"summary": [_nothing(significance, neutrinos, info)], "factors": []}
@@ -125,7 +126,7 @@ def _summary(
     return sentences
 
 
-def _nothing(significance: Record, neutrinos: Record, info: Record) -> str:
+def _nothing(significance: Record, neutrinos: Record, info: EventInfo) -> str:
     events = neutrinos.get("events") or []
     near = [event for event in events if text.in_window(event, info)]
     if not events:

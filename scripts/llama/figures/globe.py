@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.event.skymap_info import EventInfo
 from llama.figures import text
 from llama.figures.geometry import FULL_SKY_DEG2, SkyDensity, Tiles
 from llama.figures.text import finite
@@ -22,7 +23,7 @@ Ints = NDArray[np.int64]
 def globe_data(
     tiles: Tiles,
     neutrinos: Iterable[Mapping[str, Any]],
-    info: Mapping[str, Any],
+    info: EventInfo,
     significance: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what `globe.js` draws, as JSON.
@@ -57,9 +58,7 @@ def globe_data(
     }
 
 
-def places(
-    tiles: Tiles, neutrinos: Iterable[Mapping[str, Any]], info: Mapping[str, Any]
-) -> list[str]:
+def places(tiles: Tiles, neutrinos: Iterable[Mapping[str, Any]], info: EventInfo) -> list[str]:
     """Return the map in words: where it peaks, and where each neutrino in the window lies."""
     density = SkyDensity(tiles)
     k = int(np.argmax(density.density))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from llama.event.skymap_info import EventInfo
 from llama.figures.text import MISSING, clean, finite, utc_text
 
 _STEPS = {
@@ -16,7 +17,7 @@ _STEPS = {
 }
 
 
-def latency_section(info: Mapping[str, Any], latency: Mapping[str, Any]) -> dict[str, Any]:
+def latency_section(info: EventInfo, latency: Mapping[str, Any]) -> dict[str, Any]:
     """Return heading, text and table (caption, header, a row per alert) of latency.json."""
     return {
         "heading": "Latency",
@@ -25,7 +26,7 @@ def latency_section(info: Mapping[str, Any], latency: Mapping[str, Any]) -> dict
             "the notice. A dash: it has not happened, or nothing had to be made anew."
         ],
         "table": {
-            "caption": f"Alerts of {clean(info['graceid'], 30)}",
+            "caption": f"Alerts of {clean(info.graceid, 30)}",
             "header": ["Alert", "Notice time", *_STEPS.values()],
             "rows": [_row(revision) for revision in latency["revisions"]],
         },

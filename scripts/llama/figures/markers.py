@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llama.event.skymap_info import EventInfo
 from llama.figures.geometry import Floats, circle
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches
 from llama.figures.text import area_text, best_direction, in_window, time_difference
@@ -57,7 +58,7 @@ def halo(width: float = 2.2) -> list[Any]:
     return [withStroke(linewidth=width, foreground="white")]
 
 
-def with_circle(events: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> list[int]:
+def with_circle(events: Sequence[Mapping[str, Any]], info: EventInfo) -> list[int]:
     """Return which neutrinos are drawn with their circles, nearest in time if there are many."""
 
     def distance(at: int) -> tuple[bool, float]:
@@ -68,7 +69,7 @@ def with_circle(events: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) ->
 
 
 def draw_neutrinos(
-    axes: "Axes", project: Project, events: list[Mapping[str, Any]], info: Mapping[str, Any]
+    axes: "Axes", project: Project, events: list[Mapping[str, Any]], info: EventInfo
 ) -> None:
     """Draw neutrinos on one panel: `MOST_CIRCLES` with number and 90 % circle, others as points."""
     whole = with_circle(events, info)
@@ -123,7 +124,7 @@ def draw_legend(
     figure: "Figure",
     regions: list[tuple[float, float, str]],
     neutrinos: Mapping[str, Any],
-    info: Mapping[str, Any],
+    info: EventInfo,
     significance: Mapping[str, Any],
     zoom_share: float | None,
 ) -> None:

@@ -5,51 +5,40 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.event.messages import described, owed_words, standing, waiting
+from llama.event.messages import (
+    Receipt,
+    described,
+    owed_words,
+    receipts,
+    standing,
+    waiting,
+)
 from llama.figures.text import MISSING, clean, utc_text
-from llama.files import read_json
 
 Record = Mapping[str, Any]
-_OUT = ("sent", "updated")
-
-
-def receipts(event_dir: Path) -> list[dict[str, Any]]:
-    """Return the event's receipts, one per channel; a broken one says so as its status."""
-    found = []
-    for path in sorted((event_dir / "receipts").glob("*.json")):
-        try:
-            content = read_json(path)
-        except LlamaError:
-            content = None
-        broken = {"status": "cannot be read"}
-        found.append({"channel": path.stem} | (content if isinstance(content, dict) else broken))
-    return found
 
 
 def standing_words(event_dir: Path) -> list[str]:
     """Return where the event stands, though no receipt says that it was sent there."""
-    out = {
-        (r["channel"], r.get("destination")) for r in receipts(event_dir) if r.get("status") in _OUT
-    }
+    out = {(r.channel, r.destination) for r in receipts(event_dir) if r.is_out}
     try:
         left = standing(event_dir)
     except LlamaError:  # the audit names it
         return []
-    told = [message for message in left if message["remote_id"] is not None]
     return [
         clean(described(message), 200)
-        for message in told
-        if (message["channel"], message["destination"]) not in out
+        for message in left
+        if message.remote_id is not None and (message.channel, message.destination) not in out
     ]
 
 
 def sent_words(event_dir: Path) -> tuple[str, str]:
     """Return where the event has gone out to, in a word, and a note."""
     known = receipts(event_dir)
-    out = [clean(r["channel"], 20) for r in known if r.get("status") in _OUT]
+    out = [clean(r.channel, 20) for r in known if r.is_out]
     out += [words.partition(" ")[0] for words in standing_words(event_dir)]
-    gone = [clean(r["channel"], 20) for r in known if r.get("status") == "withdrawn"]
-    held = sum(r.get("status") == "refused" for r in known)
+    gone = [clean(r.channel, 20) for r in known if r.status == "withdrawn"]
+    held = sum(r.status == "refused" for r in known)
     notes = [
         *([f"withdrawn from {', '.join(gone)}"] if gone else []),
         *([f"{held} refused"] if held else []),
@@ -67,15 +56,15 @@ def outcome(event_dir: Path) -> list[str]:
         ("updated", "Updated at"),
         ("withdrawn", "Withdrawn from"),
     ):
-        names = [clean(r["channel"], 20) for r in known if r.get("status") == status]
+        names = [clean(r.channel, 20) for r in known if r.status == status]
         words += [f"{verb} {', '.join(names)}."] if names else []
     words += [f"Still published: {where}." for where in standing_words(event_dir)]
     words = words or ["Nothing has been sent."]
     held: dict[str, list[str]] = {}
     for receipt in known:
-        if receipt.get("status") not in ("sent", "updated", "withdrawn"):
-            why = clean(_reasons(receipt) or receipt.get("status") or MISSING, 300)
-            held.setdefault(why, []).append(clean(receipt["channel"], 20))
+        if not receipt.is_out and receipt.status != "withdrawn":
+            why = clean(_reasons(receipt) or receipt.status or MISSING, 300)
+            held.setdefault(why, []).append(clean(receipt.channel, 20))
     words += [f"Not sent to {', '.join(names)}: {why}." for why, names in held.items()]
     owed = owed_words(event_dir)
     words += [f"RETRACTED, and not withdrawn yet: {'; '.join(owed)}."] if owed else []
@@ -95,12 +84,12 @@ def receipts_section(event_dir: Path, flags: Record) -> dict[str, Any]:
         words.append(f"Waiting in the outbox: {clean(', '.join(left), 400)}.")
     rows = [
         [
-            clean(r.get("channel"), 20),
-            clean(r.get("status") or MISSING, 20),
-            clean(r.get("destination") or MISSING, 60),
-            clean(r.get("revision") or MISSING, 10),
-            utc_text(r.get("sent_at")),
-            clean(r.get("remote_id") or MISSING, 60),
+            clean(r.channel, 20),
+            clean(r.status or MISSING, 20),
+            clean(r.destination or MISSING, 60),
+            clean(r.revision or MISSING, 10),
+            utc_text(r.sent_at),
+            clean(r.remote_id or MISSING, 60),
             clean(_reasons(r) or MISSING, 300),
         ]
         for r in receipts(event_dir)
@@ -112,8 +101,5 @@ def receipts_section(event_dir: Path, flags: Record) -> dict[str, Any]:
     return {"heading": "What has gone out", "text": words, "table": table}
 
 
-def _reasons(receipt: Record) -> str:
-    reasons = receipt.get("reasons", receipt.get("reason")) or ""
-    if isinstance(reasons, list | tuple):
-        return "; ".join(clean(reason, 200) for reason in reasons)
-    return clean(reasons, 300)
+def _reasons(receipt: Receipt) -> str:
+    return "; ".join(clean(reason, 200) for reason in receipt.reasons)

@@ -8,6 +8,7 @@ from llama.alerts.gwalert import parse_alert
 from llama.alerts.record import Alert
 from llama.alerts.voevent import parse_voevent
 from llama.errors import LlamaError
+from llama.event.skymap_info import info_used
 from llama.figures import text
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import read_json, write_json
@@ -27,12 +28,12 @@ def remember(
 
     The products themselves are overwritten by those of the next alert.
     """
-    info = significance["inputs"]["gw_skymap_info"]
+    info = info_used(significance)
     keys = ("odds_ratio", "p_value", "p_value_population", "n_background")
     content = {
-        "revision": info["revision"],
-        "notice": info["notice"],
-        "skymap_filename": info.get("skymap_filename"),
+        "revision": info.revision,
+        "notice": info.notice,
+        "skymap_filename": info.skymap_filename,
         "p_astro": p_astro.get("p_astro"),
         "population": p_astro.get("population"),
         "neutrinos": sum(text.in_window(e, info) for e in neutrinos["events"]),
@@ -40,7 +41,7 @@ def remember(
         **{key: distances.get(key) for key in ("area_90_deg2", "distmean_mpc", "diststd_mpc")},
         **{key: significance.get(key) for key in keys},
     }
-    write_json(event_dir / DIRECTORY / f"{info['revision']}.json", content)
+    write_json(event_dir / DIRECTORY / f"{info.revision}.json", content)
 
 
 def revisions_section(event_dir: Path) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any
 
 from llama.errors import LlamaError, sentence
 from llama.event.flags import read_flags
-from llama.event.names import GRACEID_PATTERN, has_skymap, products, significance_name
+from llama.event.names import GRACEID_PATTERN, products, significance_name
 from llama.event.provenance import software
-from llama.event.skymap_info import read_info
+from llama.event.skymap_info import EventInfo, read_info
 from llama.figures import text
 from llama.figures.page import write_html
 from llama.figures.receipts import sent_words
@@ -119,11 +119,11 @@ def _cells(event_dir: Path) -> tuple[list[str], list[Cell]]:
         (count, len(near)) if neutrinos else (MISSING, ""),
         (", ".join(word for word in sent_words(event_dir) if word), None),
         (_state(event_dir, info, significance, neutrinos), None),
-        _number(info["far"], ".2g"),
+        _number(info.far_hz, ".2g"),
         _number(p_astro.get("p_astro"), ".4g"),
         _area(distances.get("area_90_deg2")),
-        (clean(info["notice"], 40).removeprefix(f"{event_dir.name}-"), None),
-        (clean(info["notice_time"][:16].replace("T", " ")), None),
+        (clean(info.notice, 40).removeprefix(f"{event_dir.name}-"), None),
+        (clean(info.notice_time[:16].replace("T", " ")), None),
     ]
 
 
@@ -147,8 +147,8 @@ def _p_value(value: object) -> Cell:
     return text.p_text(value), "" if known is None else known
 
 
-def _state(event_dir: Path, info: Record, significance: Record, neutrinos: Record) -> str:
-    if not (has_skymap(info) or info["retracted"]):
+def _state(event_dir: Path, info: EventInfo, significance: Record, neutrinos: Record) -> str:
+    if not (info.has_skymap or info.retracted):
         return "waits for a sky map"
     earlier = text.earlier_notice(info, significance)
     if earlier:

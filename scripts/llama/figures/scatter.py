@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
+from llama.event.skymap_info import info_used
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches, box, drawing, power_of_ten, title
 from llama.figures.text import (
     background_text,
@@ -47,8 +48,8 @@ def draw_scatter(
         background = np.sort(background)
     else:
         background = np.empty(0)
-    inputs = significance.get("inputs") or {}
-    info, neutrinos = inputs.get("gw_skymap_info") or {}, inputs.get("neutrino_info") or []
+    info = info_used(significance)
+    neutrinos = (significance.get("inputs") or {}).get("neutrino_info") or []
     with drawing(4.0, png, pdf) as figure:
         subtitle = f"background: {background_text(significance)}" if background.size else ""
         title(figure, info, neutrinos, subtitle)

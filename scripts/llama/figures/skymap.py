@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llama.event.skymap_info import EventInfo
 from llama.figures import geometry as sky
 from llama.figures.geometry import Floats
 from llama.figures.markers import Project, draw_best, draw_legend, draw_neutrinos, halo
@@ -25,7 +26,7 @@ _CONTOURS = ((0.9, "--"), (0.5, "-"))
 def draw_skymap(
     tiles: sky.Tiles,
     neutrinos: Mapping[str, Any],
-    info: Mapping[str, Any],
+    info: EventInfo,
     significance: Mapping[str, Any],
     png: str | os.PathLike[str],
     pdf: str | os.PathLike[str],

@@ -1,6 +1,7 @@
 """One look for all figures: an A4 text width, letters of 8 points, the same bytes every time."""
 
 import contextlib
+import io
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llama.event.skymap_info import EventInfo
 from llama.figures.text import marks, plain, utc_text
-from llama.files import atomic_path
+from llama.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -48,12 +50,15 @@ def drawing(
         figure = Figure(figsize=(WIDTH_IN, height_in), facecolor="white")
         yield figure
         # No date and no version in the files: equal inputs give equal bytes.
-        with atomic_path(png) as path:
-            figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
-        with atomic_path(pdf) as path:
-            figure.savefig(
-                path, format="pdf", dpi=DPI, metadata={"CreationDate": None, "Producer": None}
-            )
+        absent: dict[str, dict[str, None]] = {
+            "png": {"Software": None},
+            "pdf": {"CreationDate": None, "Producer": None},
+        }
+        for path, form in ((png, "png"), (pdf, "pdf")):
+            # in memory: where the disk is full, Matplotlib's PDFs end in an AttributeError
+            image = io.BytesIO()
+            figure.savefig(image, format=form, dpi=DPI, metadata=absent[form])
+            write_bytes(path, image.getbuffer())
 
 
 def box(
@@ -72,13 +77,13 @@ def at_inches(figure: "Figure", x: float, y: float) -> tuple[float, float]:
 
 def title(
     figure: "Figure",
-    info: Mapping[str, Any],
+    info: EventInfo,
     neutrinos: Iterable[Mapping[str, Any]],
     subtitle: str,
 ) -> None:
     """Write name and time of the event, the marks that say what it is, and a second line."""
     up = figure.get_size_inches()[1]
-    name, when = plain(info.get("graceid", ""), 24), utc_text(info.get("event_time"))
+    name, when = plain(info.graceid, 24), utc_text(info.event_time)
     words = marks(info, neutrinos)
     first, second = f"{name}   {when}", subtitle
     if _bold_inches(first, 11) + _bold_inches(", ".join(words), 8.5) > WIDTH_IN - 0.5:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from llama.event.skymap_info import EventInfo
 from llama.figures.content import summary_content
 from llama.figures.page import Picture, write_page
 from llama.stats.window import list_window
@@ -33,7 +34,7 @@ def figure_texts(neutrinos: Mapping[str, Any]) -> tuple[tuple[str, str, str], ..
 
 def write_summary(
     *,
-    info: Mapping[str, Any],
+    info: EventInfo,
     flags: Mapping[str, Any],
     p_astro: Mapping[str, Any],
     distances: Mapping[str, Any],

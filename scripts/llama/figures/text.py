@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llama.event.names import signs_of_test
+from llama.event.skymap_info import EventInfo, info_used
 from llama.stats.window import PUBLISHED
 from llama.units import p_value_text
 
@@ -90,7 +91,7 @@ def utc_text(iso: object) -> str:
 
 
 def marks(
-    info: Mapping[str, Any],
+    info: EventInfo,
     neutrinos: Iterable[Mapping[str, Any]] = (),
     flags: Mapping[str, Any] | None = None,
 ) -> list[str]:
@@ -102,7 +103,7 @@ def marks(
     real = not signs_of_test(info) and flags.get("ROLE", "observation") == "observation"
     blind = flags.get("BLINDED_NEUTRINOS") or "blinded" in kinds
     return [
-        *(["RETRACTED"] if info.get("retracted") else []),
+        *(["RETRACTED"] if info.retracted else []),
         "REAL" if real else "TEST",
         *(["BLINDED NEUTRINOS"] if blind else []),
         *(["SIMULATED NEUTRINOS"] if "simulated" in kinds else []),
@@ -144,16 +145,15 @@ def reason_text(significance: Mapping[str, Any]) -> str:
     return reason[:1].upper() + reason[1:].rstrip(".") + "."
 
 
-def earlier_notice(info: Mapping[str, Any], significance: Mapping[str, Any]) -> str | None:
+def earlier_notice(info: EventInfo, significance: Mapping[str, Any]) -> str | None:
     """Return notice and revision that a result was made from, None if they are the present ones.
 
     A retraction makes no new result.
     """
-    made_from = (significance.get("inputs") or {}).get("gw_skymap_info") or {}
-    revision = made_from.get("revision")
-    if info.get("retracted") or revision in (None, info.get("revision")):
+    used = info_used(significance)
+    if info.retracted or used.revision in (None, info.revision):
         return None
-    return f"{clean(made_from.get('notice'), 40)}, revision {clean(revision, 10)}"
+    return f"{clean(used.notice, 40)}, revision {clean(used.revision, 10)}"
 
 
 def result_line(significance: Mapping[str, Any]) -> str:
@@ -167,7 +167,7 @@ def result_line(significance: Mapping[str, Any]) -> str:
     )
 
 
-def in_window(event: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
+def in_window(event: Mapping[str, Any], info: EventInfo) -> bool:
     """Return whether a neutrino of the list takes part: it came in the window of the search."""
     if "in_window" in event:
         return bool(event["in_window"])
@@ -175,10 +175,10 @@ def in_window(event: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
     return dt is not None and PUBLISHED.holds(dt)
 
 
-def time_difference(event: Mapping[str, Any], info: Mapping[str, Any]) -> float | None:
+def time_difference(event: Mapping[str, Any], info: EventInfo) -> float | None:
     """Return dt = t_nu - t_gw in seconds, None when one of the times is missing."""
     known = finite(event.get("dt"))
-    gps, trigger = finite(event.get("gps")), finite(info.get("gps_time"))
+    gps, trigger = finite(event.get("gps")), finite(info.gps_time)
     if known is None and gps is not None and trigger is not None:
         return gps - trigger
     return known

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from llama.errors import LlamaError
-from llama.files import read_json, sha256_bytes
+from llama.files import first_sign, read_json, sha256_bytes
 from llama.topics import REPLAY
 
 _MOST_BYTES = 100_000  # of an entry
@@ -53,8 +53,7 @@ def name_of(record: Record, content: bytes) -> str:
 
 
 def suffix_of(content: bytes) -> str:
-    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    return {b"{": ".json", b"<": ".xml"}.get(start, ".bin")
+    return {b"{": ".json", b"<": ".xml"}.get(first_sign(content), ".bin")
 
 
 def key_text(key: bytes | None) -> str | None:

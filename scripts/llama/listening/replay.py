@@ -21,12 +21,12 @@ from typing import IO, Any, cast
 
 from llama.alerts.gwalert import MAX_BYTES
 from llama.errors import LlamaError
-from llama.files import is_litter
+from llama.files import first_sign, is_litter
 from llama.listening.spool import Record, Spool
 from llama.topics import REPLAY
 
 _MAX_NOTICES = 1_000_000
-_BLANK, _STARTS = b"\xef\xbb\xbf \t\r\n", (b"{", b"<")
+_STARTS = (b"{", b"<")
 _MAX_MEMBERS = 2_000_000  # with directories, links and what else is no notice
 _MAX_TOTAL_BYTES = 50 * 10**9
 _LONGEST_NAME = 500
@@ -119,8 +119,7 @@ def _survey(path: Path, scratch: Path) -> tuple[list[_Notice], int]:
                 raise LlamaError(f"{path} is larger than any set of notices; replay it in parts")
             with stream:
                 content = b"" if size > MAX_BYTES else stream.read(MAX_BYTES + 1)
-            start = content[:200].lstrip(_BLANK)[:1]
-            if len(content) > MAX_BYTES or start not in _STARTS:
+            if len(content) > MAX_BYTES or first_sign(content) not in _STARTS:
                 left_out += 1
                 continue
             place = path / name
@@ -208,12 +207,12 @@ class _Bounded:
 
 def _is_notice(path: Path) -> bool:
     with path.open("rb") as stream:
-        return stream.read(200).lstrip(_BLANK)[:1] in _STARTS
+        return first_sign(stream.read(200)) in _STARTS
 
 
 def notice_gps(content: bytes) -> float | None:
     """Return when a notice says it was made, in GPS seconds; None if it does not say so."""
-    found = _xml_date(content) if content.lstrip()[:1] == b"<" else _json_date(content)
+    found = _xml_date(content) if first_sign(content) == b"<" else _json_date(content)
     return None if found is None else _gps(found)
 
 

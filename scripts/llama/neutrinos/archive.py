@@ -11,16 +11,16 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llama import __version__
 from llama.errors import LlamaError
 from llama.files import atomic_hdf5, open_hdf5, read_json, sha256_file, write_json
 from llama.neutrinos.release import MOCK_SEASON, Release, read_release
 from llama.neutrinos.response import Response, build_response
+from llama.neutrinos.table import Columns
 from llama.times import gps_to_iso
 
 COLUMNS = (
@@ -28,7 +28,27 @@ COLUMNS = (
     *("run", "event", "subevent"),
 )
 
-Columns = dict[str, NDArray[Any]]
+
+class About(TypedDict):
+    """The content of `archive.json`; the last four are what `summary` adds."""
+
+    name: str
+    source: str
+    software_version: str
+    identity: str
+    events: int
+    first_gps: float
+    last_gps: float
+    livetime_s: float
+    effective_area_season: str
+    simulated: bool
+    seasons: list[str]
+    counts: dict[str, dict[str, int]]
+    inputs: dict[str, str]
+    first: NotRequired[str]
+    last: NotRequired[str]
+    livetime_days: NotRequired[float]
+    rate_hz: NotRequired[float]
 
 
 @dataclass(frozen=True)
@@ -36,7 +56,7 @@ class Archive:
     """An imported archive; opening it reads `archive.json` only."""
 
     directory: Path
-    about: dict[str, Any]
+    about: About
 
     @classmethod
     def open(cls, directory: str | os.PathLike[str]) -> "Archive":
@@ -111,7 +131,7 @@ def import_release(
     archive_dir: str | os.PathLike[str],
     name: str,
     season: str | None = None,
-) -> dict[str, Any]:
+) -> About:
     """Write a release directory to `<archive_dir>/<name>` and return its `archive.json`.
 
     `season` chooses the effective area of the response (default: the newest). An archive of that
@@ -148,15 +168,16 @@ def import_release(
     return about
 
 
-def summary(archive_dir: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+def summary(archive_dir: str | os.PathLike[str]) -> dict[str, About]:
     """Return what each archive in `archive_dir` holds, by name: `archive.json` and derived rates.
 
     Added keys: first and last (UTC), livetime_days, rate_hz. Empty when nothing was imported.
     """
-    archives = {}
+    archives: dict[str, About] = {}
     for path in sorted(Path(archive_dir).glob("[!.]*/archive.json")):
         about = Archive.open(path.parent).about
-        archives[about["name"]] = about | {
+        archives[about["name"]] = {
+            **about,
             "first": gps_to_iso(about["first_gps"], 0),
             "last": gps_to_iso(about["last_gps"], 0),
             "livetime_days": about["livetime_s"] / 86400.0,
@@ -165,7 +186,7 @@ def summary(archive_dir: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     return archives
 
 
-def _describe(release: Release, response: Response, directory: Path, name: str) -> dict[str, Any]:
+def _describe(release: Release, response: Response, directory: Path, name: str) -> About:
     gps = release.events["gps"]
     return {
         "name": name,

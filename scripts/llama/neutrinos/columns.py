@@ -4,9 +4,10 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import cast
 
 from llama.errors import LlamaError
+from llama.neutrinos.table import Row, Rows
 from llama.units import unit_factor
 
 UNITS = {
@@ -32,7 +33,7 @@ _MAX_ECSV_HEADER, _MAX_TITLE = 65536, 80
 Factors = tuple[tuple[str, float | None], ...]
 
 
-def read_table(text: str, name: str) -> tuple[list[str], list[dict[str, Any]]]:
+def read_table(text: str, name: str) -> tuple[list[str], Rows]:
     """Return the titles and rows of a table, with names and units as in `UNITS`.
 
     The titles are its first line, or a comment's; cells are split at commas, semicolons, tabs or
@@ -75,7 +76,7 @@ def read_table(text: str, name: str) -> tuple[list[str], list[dict[str, Any]]]:
     ]
 
 
-def json_rows(value: Any, name: str) -> list[Any] | None:
+def json_rows(value: object, name: str) -> list[object] | None:
     """Return the rows of a JSON list, or of the list `events` of an object, None for neither.
 
     Names and units become those of `UNITS`; an object may have `units` by name. LlamaError for
@@ -91,9 +92,7 @@ def json_rows(value: Any, name: str) -> list[Any] | None:
     return [_renamed(row, named, name) if isinstance(row, dict) else row for row in rows]
 
 
-def _renamed(
-    row: Mapping[str, Any], units: tuple[tuple[str, str], ...], name: str
-) -> dict[str, Any]:
+def _renamed(row: Mapping[str, object], units: tuple[tuple[str, str], ...], name: str) -> Row:
     factors = _factors(tuple(row), units, name)
     keys = (key for key, _ in factors)
     return dict(zip(keys, _converted(row.values(), factors), strict=True))
@@ -129,11 +128,11 @@ def _factors(titles: tuple[str, ...], units: tuple[tuple[str, str], ...], name: 
     return tuple(found)
 
 
-def _converted(values: Iterable[Any], factors: Factors) -> Iterator[Any]:
+def _converted(values: Iterable[object], factors: Factors) -> Iterator[object]:
     for value, (_, factor) in zip(values, factors, strict=True):
         try:
             bare = factor == 1 or isinstance(value, bool)
-            yield value if factor is None or bare else float(value) * factor
+            yield value if factor is None or bare else float(cast("float | str", value)) * factor
         except (TypeError, ValueError, OverflowError):
             yield value  # who checks the number says what is wrong with it
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes
 from llama.neutrinos.given import read_given
-from llama.neutrinos.sources import Found, Rows, SourceOptions, check_options, identity
-from llama.times import iso_to_gps, mjd_to_gps
+from llama.neutrinos.sources import Found, SourceOptions, check_options, identity
+from llama.neutrinos.table import Neutrino, Rows
+from llama.times import iso_to_gps
 
 
 class FilesSource:
@@ -29,7 +29,7 @@ class FilesSource:
     class _Options(SourceOptions):
         directory: str = "neutrinos"
 
-    def __init__(self, name: str, options: Mapping[str, Any], output_dir: Path) -> None:
+    def __init__(self, name: str, options: Mapping[str, object], output_dir: Path) -> None:
         self.name = name
         self._directory = output_dir / check_options(self._Options, name, options).directory
 
@@ -49,12 +49,12 @@ class FilesSource:
     def fetch(self, start_gps: float, stop_gps: float) -> Found:
         """Return the neutrinos of all files that meet the window."""
         rows: Rows = []
-        seen: set[Any] = set()
+        seen: set[tuple[object, ...]] = set()
         inputs, complete = {}, False
         for path, content, said in self._meeting(start_gps, stop_gps):
             for row in read_given(content, str(path)):
                 key = identity(row) or tuple(row[k] for k in ("mjd", "ra", "dec", "energy"))
-                if key not in seen and start_gps <= float(mjd_to_gps(row["mjd"])) <= stop_gps:
+                if key not in seen and start_gps <= Neutrino.of(row).gps <= stop_gps:
                     rows.append({"type": "observation", **row})
                     seen.add(key)
             inputs[path.name] = sha256_bytes(content)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from llama.files import dump_json, sha256_bytes
 from llama.neutrinos.gcn_notice import MAX_BYTES, Key, Notice, may_be_notice, read_notice, unusable
@@ -27,12 +26,12 @@ class GcnSource:
     credentials = "none of its own; the listener's"
     network = False
 
-    def __init__(self, name: str, options: Mapping[str, Any], output_dir: Path) -> None:
+    def __init__(self, name: str, options: Mapping[str, object], output_dir: Path) -> None:
         check_options(SourceOptions, name, options)
         self.name = name
         self._directory = output_dir / "gcn"
 
-    def state(self, start_gps: float, stop_gps: float) -> list[Any]:
+    def state(self, start_gps: float, stop_gps: float) -> list[object]:
         """Return a digest of what there is: Snakemake prints it, also of a blinded event."""
         found = self.fetch(start_gps, stop_gps)
         digest = sha256_bytes(dump_json([found.rows, found.unusable]).encode())[:12]

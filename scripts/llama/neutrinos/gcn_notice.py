@@ -5,10 +5,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from llama.errors import LlamaError
+from llama.files import first_sign
 from llama.neutrinos.given import PER_SIGMA, check_rows, shown
+from llama.neutrinos.table import Row
 from llama.times import gps_to_mjd, iso_to_gps
 from llama.voxml import params_of, parse, text
 
@@ -47,7 +48,7 @@ class Notice:
     key: Key | None
     order: tuple[float, float, str]
     gps: float | None
-    row: dict[str, Any] | None = None
+    row: Row | None = None
     problem: str | None = None
 
 
@@ -61,7 +62,7 @@ def read_notice(content: bytes, name: str) -> Notice | None:
     """Return the notice in a file called `name`, None if it holds anything else."""
     if not may_be_notice(content):
         return None
-    start = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    start = first_sign(content)
     try:
         if len(content) > MAX_BYTES:
             raise LlamaError("larger than 16 MB")
@@ -91,7 +92,7 @@ def unusable(name: str, why: str, notice: Notice | None = None) -> Notice:
     return Notice(key, order, gps, problem=safe[:300])
 
 
-def _of_json(notice: Mapping[str, Any], name: str) -> Notice | None:
+def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
     stream = _stream(notice, name)
     tense = notice.get("alert_tense") or _TENSES[0]
     if stream is None or tense in _OTHER_TENSES:
@@ -130,7 +131,7 @@ def _of_json(notice: Mapping[str, Any], name: str) -> Notice | None:
     return Notice(bare.key, order, gps, whole, problem)
 
 
-def _stream(notice: Mapping[str, Any], name: str) -> str | None:
+def _stream(notice: Mapping[str, object], name: str) -> str | None:
     """Return gold or bronze, track if it does not say which, None if it is another notice."""
     pipeline = str(notice.get("pipeline") or "").lower()
     for stream in ("gold", "bronze"):
@@ -140,7 +141,7 @@ def _stream(notice: Mapping[str, Any], name: str) -> str | None:
     return "track" if ours and not pipeline else None
 
 
-def _key(notice: Mapping[str, Any]) -> Key | None:
+def _key(notice: Mapping[str, object]) -> Key | None:
     """Return run and event of a notice, else its id, else its name."""
     for value in (notice.get("id"), notice.get("event_name")):
         names = [v for v in (value if isinstance(value, list) else [value]) if v not in (None, "")]
@@ -152,7 +153,7 @@ def _key(notice: Mapping[str, Any]) -> Key | None:
     return None
 
 
-def _time(value: Any) -> float | None:
+def _time(value: object) -> float | None:
     """Return GPS seconds of an ISO time, which may have an offset from UTC, None if it is none."""
     said = str(value).strip().upper()
     offset = _OFFSET.fullmatch(said)
@@ -165,7 +166,7 @@ def _time(value: Any) -> float | None:
         return None  # the caller says so
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     """Return a finite number that is not negative, None if the value is none."""
     return (
         float(value)
@@ -174,12 +175,12 @@ def _number(value: Any) -> float | None:
     )
 
 
-def _degrees(ra: Any) -> Any:
+def _degrees(ra: object) -> object:
     """Return right ascension from 0 to 360; it may be given from -180."""
     return ra + 360.0 if isinstance(ra, int | float) and -180.0 <= ra < 0.0 else ra
 
 
-def _sigma(notice: Mapping[str, Any]) -> float:
+def _sigma(notice: Mapping[str, object]) -> float:
     """Return 1 sigma [deg] of a radius, or of an ellipse: its axes, and its position angle."""
     error = notice.get("ra_dec_error")
     axes = [a for a in (error if isinstance(error, list) else [error])[:2] if a is not None]
@@ -241,11 +242,9 @@ def _read(params: Mapping[str, str], name: str) -> float | None:
         return None  # the statistic can do without
 
 
-def _row(
-    row: dict[str, Any], key: Key | None, gps: float, stream: str, name: str
-) -> dict[str, Any]:
+def _row(row: Mapping[str, object], key: Key | None, gps: float, stream: str, name: str) -> Row:
     numbers = {"run": key[0], "event": key[1]} if isinstance(key, tuple) else {}
-    whole = row | numbers | {"gps": gps, "mjd": float(gps_to_mjd(gps)), "type": "alert"}
+    whole = dict(row) | numbers | {"gps": gps, "mjd": float(gps_to_mjd(gps)), "type": "alert"}
     if isinstance(key, str):
         whole["id"] = key
     if not whole["energy"]:

@@ -4,11 +4,11 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from llama.errors import LlamaError
+from llama.files import first_sign
 from llama.neutrinos.columns import json_rows, read_table
-from llama.neutrinos.release import SIGMA_FLOOR_DEG
+from llama.neutrinos.table import Row, Rows
 from llama.times import gps_to_mjd, mjd_to_gps
 
 TYPES = ("observation", "blinded", "simulated", "alert")
@@ -21,7 +21,7 @@ PER_SIGMA = {"sigma": 1.0, "r50": math.sqrt(2 * math.log(2)), "r90": math.sqrt(2
 _KEYS = ("mjd", "ra", "dec", "sigma", "energy")
 _REQUIRED = _KEYS[:4]  # the statistic averages over an energy that is not known
 _INSTEAD = {"mjd": ("dt",), "sigma": ("r90", "r50")}  # what else says the same
-_RANGES: Ranges = {  # least, greatest, what to do
+RANGES: Ranges = {  # least, greatest, what to do
     "mjd": (40000.0, 90000.0, "give MJD (UTC), e.g. 58598.3459"),
     "ra": (0.0, 360.0, "give right ascension in degrees from 0 to 360"),
     "dec": (-90.0, 90.0, "give declination in degrees from -90 to 90"),
@@ -39,14 +39,13 @@ _FORMS = (
 )
 
 
-def read_given(content: bytes, name: str, event_gps: float | None = None) -> list[dict[str, Any]]:
+def read_given(content: bytes, name: str, event_gps: float | None = None) -> Rows:
     """Return the neutrinos of a JSON list, a JSON object with `events`, or a CSV with a header.
 
     Each has mjd (UTC), ra, dec, sigma (deg, 1 sigma) and energy (GeV, None if not known) as finite
-    numbers in range; sigma is raised to 0.2 deg (`sigma_given` keeps the value given); other keys
-    are kept. `dt` (s after `event_gps`) may stand for mjd, `r90` or else `r50` (deg, radii of a 2D
-    Gaussian) for sigma. An empty list is valid. `LlamaError` names `name` and the row (counted
-    from 1) that is wrong.
+    numbers in range; other keys are kept. `dt` (s after `event_gps`) may stand for mjd, `r90` or
+    else `r50` (deg, radii of a 2D Gaussian) for sigma. An empty list is valid. `LlamaError` names
+    `name` and the row (counted from 1) that is wrong.
     """
     if len(content) > _MAX_BYTES:
         raise LlamaError(f"{name} is larger than 20 MB; give only the neutrinos around the event")
@@ -54,16 +53,14 @@ def read_given(content: bytes, name: str, event_gps: float | None = None) -> lis
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise LlamaError(f"{name} is not UTF-8 text; {_FORMS}") from error
-    rows = _read_json(text, name) if text.lstrip()[:1] in ("[", "{") else _read_csv(text, name)
+    rows = _read_json(text, name) if first_sign(content) in (b"[", b"{") else _read_csv(text, name)
     return check_rows(rows, name, event_gps)
 
 
-def check_rows(
-    rows: Sequence[Any], name: str, event_gps: float | None = None
-) -> list[dict[str, Any]]:
+def check_rows(rows: Sequence[object], name: str, event_gps: float | None = None) -> Rows:
     """Return the neutrinos in `rows`, checked and completed as `read_given` says."""
     neutrinos = [_check(row, f"{name}, row {k}", event_gps) for k, row in enumerate(rows, 1)]
-    seen: dict[tuple[float, ...], int] = {}
+    seen: dict[tuple[object, ...], int] = {}
     for k, neutrino in enumerate(neutrinos, 1):
         first = seen.setdefault(tuple(neutrino[key] for key in _KEYS), k)
         if first != k:
@@ -71,7 +68,7 @@ def check_rows(
     return neutrinos
 
 
-def _read_json(text: str, name: str) -> list[Any]:
+def _read_json(text: str, name: str) -> list[object]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -82,7 +79,7 @@ def _read_json(text: str, name: str) -> list[Any]:
     return rows
 
 
-def _read_csv(text: str, name: str) -> list[Any]:
+def _read_csv(text: str, name: str) -> list[object]:
     try:
         header, rows = read_table(text, name)
     except csv.Error as error:
@@ -95,17 +92,17 @@ def _read_csv(text: str, name: str) -> list[Any]:
     return list(rows)
 
 
-def _check(row: Any, where: str, event_gps: float | None) -> dict[str, Any]:
+def _check(row: object, where: str, event_gps: float | None) -> Row:
     if not isinstance(row, dict):
         raise LlamaError(f"{where} is {shown(row)}, not an object with mjd, ra, dec, sigma, energy")
-    neutrino = {key: value for key, value in row.items() if value is not None}
-    for key in _RANGES.keys() & neutrino.keys():
-        neutrino[key] = checked_number(neutrino[key], key, where)
-    _put_instead(neutrino, where, event_gps)
+    neutrino: Row = {key: value for key, value in row.items() if value is not None}
+    numbers = {
+        key: checked_number(neutrino[key], key, where) for key in RANGES.keys() & neutrino.keys()
+    }
+    _put_instead(numbers, where, event_gps)
     for key in _REQUIRED:
-        if key not in neutrino:
-            raise LlamaError(f"{where} has no {key}; {_RANGES[key][2]}")
-    neutrino.setdefault("energy", None)
+        if key not in numbers:
+            raise LlamaError(f"{where} has no {key}; {RANGES[key][2]}")
     for key in {"run", "event", "subevent"} & neutrino.keys():
         neutrino[key] = _integer(neutrino[key], key, where)
     if neutrino.get("type", TYPES[0]) not in TYPES:
@@ -113,14 +110,12 @@ def _check(row: Any, where: str, event_gps: float | None) -> dict[str, Any]:
             f"{where}: type {shown(neutrino['type'])} is none of {', '.join(TYPES)}; "
             "correct it or leave it out"
         )
-    if "gps" in neutrino and abs(neutrino["gps"] - mjd_to_gps(neutrino["mjd"])) > 1.0:
+    if "gps" in numbers and abs(numbers["gps"] - mjd_to_gps(numbers["mjd"])) > 1.0:
         raise LlamaError(
             f"{where}: gps and mjd are more than 1 s apart; correct one (mind the leap seconds) "
             "or leave gps out"
         )
-    if neutrino["sigma"] < SIGMA_FLOOR_DEG:
-        neutrino["sigma_given"] = neutrino["sigma"]
-        neutrino["sigma"] = SIGMA_FLOOR_DEG
+    neutrino |= {"energy": None, **numbers}
     try:
         json.dumps(neutrino, allow_nan=False, ensure_ascii=False).encode()
     except ValueError as error:  # NaN, or half of a surrogate pair
@@ -128,28 +123,25 @@ def _check(row: Any, where: str, event_gps: float | None) -> dict[str, Any]:
     return neutrino
 
 
-def _put_instead(neutrino: dict[str, Any], where: str, event_gps: float | None) -> None:
+def _put_instead(numbers: dict[str, float], where: str, event_gps: float | None) -> None:
     """Add mjd where only dt is given, and sigma where only a radius is."""
-    if "mjd" not in neutrino and "dt" in neutrino:
+    if "mjd" not in numbers and "dt" in numbers:
         if event_gps is None:
             raise LlamaError(f"{where} has dt, but this list is of no single event; give mjd (UTC)")
-        neutrino["gps"] = event_gps + neutrino["dt"]
-        neutrino["mjd"] = float(gps_to_mjd(neutrino["gps"]))
+        numbers["gps"] = event_gps + numbers["dt"]
+        numbers["mjd"] = float(gps_to_mjd(numbers["gps"]))
     for key in _INSTEAD["sigma"]:
-        if "sigma" not in neutrino and key in neutrino:
-            neutrino["sigma"] = neutrino[key] / PER_SIGMA[key]
+        if "sigma" not in numbers and key in numbers:
+            numbers["sigma"] = numbers[key] / PER_SIGMA[key]
 
 
-def checked_number(value: Any, key: str, where: str, ranges: Ranges = _RANGES) -> float:
+def checked_number(value: object, key: str, where: str, ranges: Ranges = RANGES) -> float:
     """Return `value` as the number that `key` may be; else `LlamaError` says what is wrong `where`.
 
     ranges: key to least and greatest value, and what to do about another.
     """
     least, greatest, remedy = ranges[key]
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
+    number = _number(value)
     if key == "mjd" and number > 1e8:
         raise LlamaError(f"{where}: mjd {number:.15g} looks like GPS seconds; {remedy}")
     if not math.isfinite(number):
@@ -159,17 +151,24 @@ def checked_number(value: Any, key: str, where: str, ranges: Ranges = _RANGES) -
     return number
 
 
-def _integer(value: Any, key: str, where: str) -> int:
+def _number(value: object) -> float:
+    """Return what a value of JSON or CSV is as a number, NaN if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return math.nan
     try:
-        number = math.nan if isinstance(value, bool) else float(value)
-        if number == int(number):
-            return value if isinstance(value, int) else int(number)
-    except (TypeError, ValueError, OverflowError):
-        pass
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _integer(value: object, key: str, where: str) -> int:
+    number = _number(value)
+    if math.isfinite(number) and number == int(number):
+        return value if isinstance(value, int) else int(number)
     raise LlamaError(f"{where}: {key} {shown(value)} is not a whole number; correct or delete it")
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a value as a sentence quotes it: not longer than 43 characters."""
     text = str(value) if isinstance(value, int | float) else repr(value)
     return text if len(text) <= 40 else f"{text[:40]}..."

@@ -4,14 +4,17 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from llama.files import dump_json, sha256_bytes
+
+if TYPE_CHECKING:
+    from llama.neutrinos.lists import NeutrinoList
 
 _KEYS = ("gps", "ra", "dec", "sigma", "energy")
 
 
-def remember(history: Path, graceid: str, made: Mapping[str, Any]) -> str | None:
+def remember(history: Path, graceid: str, made: "NeutrinoList") -> str | None:
     """Append a list to the file `history`, one JSON object per line.
 
     Return a sentence if the list before was complete and held other neutrinos.
@@ -19,12 +22,13 @@ def remember(history: Path, graceid: str, made: Mapping[str, Any]) -> str | None
     before = _last(history)
     kind = made["source"].get("kind", made["source"].get("name"))
     blinded = any(event["type"] == "blinded" for event in made["events"])
+    new = {str(event["id"]): _digest(event) for event in made["events"]}
     row = {
         "made_at": made["retrieved_at"],
         "complete": made["complete"],
         "window_state": made["window_state"],
         "source": "blinded" if blinded else kind,
-        "neutrinos": {event["id"]: _digest(event) for event in made["events"]},
+        "neutrinos": new,
     }
     history.parent.mkdir(parents=True, exist_ok=True)
     with history.open("a+b") as stream:
@@ -33,7 +37,7 @@ def remember(history: Path, graceid: str, made: Mapping[str, Any]) -> str | None
         stream.write(json.dumps(row, sort_keys=True, allow_nan=False).encode() + b"\n")
     if not before or not before["complete"] or before["source"] != row["source"]:
         return None
-    old, new = before["neutrinos"], row["neutrinos"]
+    old = before["neutrinos"]
     changes = {
         "new": sorted(new.keys() - old.keys()),
         "gone": sorted(old.keys() - new.keys()),
@@ -53,7 +57,7 @@ def _ends_whole(stream: BinaryIO) -> bool:
     return stream.read(1) == b"\n"
 
 
-def _digest(event: Mapping[str, Any]) -> str:
+def _digest(event: Mapping[str, object]) -> str:
     return sha256_bytes(dump_json([event[key] for key in _KEYS]).encode())[:12]
 
 

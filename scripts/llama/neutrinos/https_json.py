@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict, TypeVar, cast
 from urllib.parse import quote
 
 from pydantic import Field, field_validator
@@ -13,7 +13,8 @@ from pydantic import Field, field_validator
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json, sha256_bytes, write_json
 from llama.neutrinos.given import PER_SIGMA, check_rows
-from llama.neutrinos.sources import Found, Rows, SourceOptions, check_options
+from llama.neutrinos.sources import Found, SourceOptions, check_options
+from llama.neutrinos.table import Neutrino, Row, Rows
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps, mjd_to_gps, now_gps
 
 _MAX_BYTES = 20_000_000
@@ -64,6 +65,12 @@ class HttpsOptions(SourceOptions):
         return {name: name for name in _NAMES} | fields
 
 
+class _Kept(TypedDict):
+    asked_at: str
+    url: str
+    answer: object
+
+
 class HttpsJsonSource:
     """A server that is asked with a GET request per window.
 
@@ -76,7 +83,7 @@ class HttpsJsonSource:
     network = True
     completeness = "its answer says so"
 
-    def __init__(self, name: str, options: Mapping[str, Any], output_dir: Path) -> None:
+    def __init__(self, name: str, options: Mapping[str, object], output_dir: Path) -> None:
         self.name = name
         self._options = check_options(HttpsOptions, name, options)
         self._directory = output_dir / "neutrino_answers" / name
@@ -87,7 +94,7 @@ class HttpsJsonSource:
         token = self._options.token
         self.credentials = f"bearer token {token}" if token else "none"
 
-    def state(self, start_gps: float, stop_gps: float) -> list[Any]:
+    def state(self, start_gps: float, stop_gps: float) -> list[object]:
         """Return a digest of the answer, and whether it is complete; asks again if that is due."""
         kept = self._kept(start_gps, stop_gps)
         if self._is_due(kept, stop_gps):
@@ -105,24 +112,24 @@ class HttpsJsonSource:
         kept = self._kept(start_gps, stop_gps) or self._ask(start_gps, stop_gps)
         rows, unusable = self._rows(kept["answer"])
         return Found(
-            rows=[row for row in rows if start_gps <= row["gps"] <= stop_gps],
+            rows=[row for row in rows if start_gps <= Neutrino.of(row).gps <= stop_gps],
             covers=True,
             complete=self._is_complete(kept, stop_gps),
             about={"kind": "https_json", "url": kept["url"], "asked_at": kept["asked_at"]},
             unusable=unusable,
         )
 
-    def _kept(self, start_gps: float, stop_gps: float) -> dict[str, Any] | None:
+    def _kept(self, start_gps: float, stop_gps: float) -> _Kept | None:
         """Return the answer that is kept, None if there is none."""
         try:
-            return dict(read_json(self._path(start_gps, stop_gps)))
+            return cast(_Kept, dict(read_json(self._path(start_gps, stop_gps))))
         except LlamaError:  # not there, or broken: it is asked for again
             return None
 
     def _path(self, start_gps: float, stop_gps: float) -> Path:
         return self._directory / f"{start_gps:.3f}-{stop_gps:.3f}.json"
 
-    def _is_due(self, kept: dict[str, Any] | None, stop_gps: float) -> bool:
+    def _is_due(self, kept: _Kept | None, stop_gps: float) -> bool:
         # a clock may be put back: abs
         failure = self._directory / ".failed"
         if failure.exists() and abs(time.time() - failure.stat().st_mtime) < _WAITING_S:
@@ -138,7 +145,7 @@ class HttpsJsonSource:
         self._directory.mkdir(parents=True, exist_ok=True)
         (self._directory / ".failed").touch()
 
-    def _ask(self, start_gps: float, stop_gps: float, quick: bool = False) -> dict[str, Any]:
+    def _ask(self, start_gps: float, stop_gps: float, quick: bool = False) -> _Kept:
         """Ask for a window, check the answer, and keep it."""
         import requests
         import urllib3
@@ -178,7 +185,7 @@ class HttpsJsonSource:
                 f"the neutrino source {self.name} gave no usable answer ({reason[:100]}); try "
                 f"again later, or correct neutrinos.source.{self.name}"
             ) from error
-        kept = {"asked_at": gps_to_iso(now_gps(), 0), "url": url, "answer": answer}
+        kept: _Kept = {"asked_at": gps_to_iso(now_gps(), 0), "url": url, "answer": answer}
         write_json(self._path(start_gps, stop_gps), kept)
         (self._directory / ".failed").unlink(missing_ok=True)
         return kept
@@ -199,13 +206,13 @@ class HttpsJsonSource:
             )
         return {"Authorization": f"Bearer {token.strip()}"}
 
-    def _is_complete(self, kept: dict[str, Any], stop_gps: float) -> bool:
+    def _is_complete(self, kept: _Kept, stop_gps: float) -> bool:
         """Tell whether an answer that was given after the window says that it is all."""
         place = self._options.complete
         after = iso_to_gps(kept["asked_at"]) > stop_gps
         return after and place is not None and _at(kept["answer"], place) is True
 
-    def _rows(self, answer: Any) -> tuple[Rows, list[str]]:
+    def _rows(self, answer: object) -> tuple[Rows, list[str]]:
         """Return the neutrinos of an answer, and a sentence for each that cannot be used.
 
         `LlamaError` if none can: then the options are wrong.
@@ -228,46 +235,56 @@ class HttpsJsonSource:
         checked = check_rows(rows, self.name)  # now that none is there twice
         return [{"type": "observation"} | row for row in checked], unusable
 
-    def _row(self, event: Any, where: str) -> dict[str, Any]:
+    def _row(self, event: object, where: str) -> Row:
         options = self._options
-        row = {ours: _at(event, theirs) for ours, theirs in options.fields.items()}
+        row: Row = {ours: _at(event, theirs) for ours, theirs in options.fields.items()}
         try:
             gps = _to_gps(row.pop("time"), options.time)
-            row["gps"], row["mjd"] = gps, float(gps_to_mjd(gps))
+            numbers = {"gps": gps, "mjd": float(gps_to_mjd(gps))}
             for name in ("ra", "dec", "sigma", "zenith", "azimuth"):
-                if row.get(name) is not None:
-                    row[name] = float(row[name]) * _DEG[options.angles]
-            row["sigma"] /= PER_SIGMA[options.error]
-            if row.get("energy") is not None:
-                row["energy"] = _to_gev(float(row["energy"]), options.energy)
+                if (value := row.get(name)) is not None:
+                    numbers[name] = _float(value) * _DEG[options.angles]
+            if "sigma" not in numbers:
+                raise ValueError("no error")
+            numbers["sigma"] /= PER_SIGMA[options.error]
+            if (energy := row.get("energy")) is not None:
+                numbers["energy"] = _to_gev(_float(energy), options.energy)
         except (TypeError, ValueError, OverflowError) as error:
             raise LlamaError(
                 f"{where} has no usable time, direction, error or energy ({str(error)[:80]}); "
                 f"correct neutrinos.source.{self.name}.fields"
             ) from error
-        return row
+        return row | numbers
+
+
+_Request = TypeVar("_Request")
 
 
 class _NoNetrc:
     """Keeps requests from sending what a .netrc holds in the place of our token."""
 
-    def __call__(self, request: Any) -> Any:
+    def __call__(self, request: _Request) -> _Request:
         return request
 
 
-def _at(value: Any, place: str) -> Any:
+def _at(value: object, place: str) -> object:
     """Return what is at a place like `data.events` of nested JSON objects, None if nothing."""
     for key in place.split(".") if place else ():
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
-def _to_gps(value: Any, kind: str) -> float:
+def _float(value: object) -> float:
+    """Return a value of JSON as a float; TypeError or ValueError if it is no number."""
+    return float(cast("float | str", value))
+
+
+def _to_gps(value: object, kind: str) -> float:
     if isinstance(value, bool) or value is None:
         raise ValueError("no time")
     if kind == "iso":
         return iso_to_gps(str(value))
-    number = float(value)
+    number = _float(value)
     if kind == "unix":
         return float(mjd_to_gps(40587.0 + number / 86400.0))
     return number if kind == "gps" else float(mjd_to_gps(number))

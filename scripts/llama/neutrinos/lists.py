@@ -1,8 +1,8 @@
 """The neutrino list of one event: who may be in it, and whether more can still come."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
@@ -10,13 +10,29 @@ from llama.errors import LlamaError
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.given import read_given
 from llama.neutrinos.scramble import generator, scramble, seed_from, simulate
-from llama.neutrinos.sources import ArchiveSource, Rows, Source, collect, column_rows
+from llama.neutrinos.sources import ArchiveSource, Source, collect
+from llama.neutrinos.table import Neutrino, Rows, from_columns
 from llama.stats.window import PUBLISHED, Window
-from llama.times import gps_to_iso, gps_to_mjd, mjd_to_gps
+from llama.times import gps_to_iso, gps_to_mjd
 
 __all__ = ["make_list", "read_given", "scramble", "simulate", "window_state"]
 
 BACKGROUND_RATE_HZ = 0.0064
+
+
+class NeutrinoList(TypedDict):
+    """The content of `icecube_neutrino_list.json`."""
+
+    window: dict[str, float | str]
+    window_state: str
+    complete: bool
+    livetime_s: float | None
+    unusable: list[str]
+    retrieved_at: str
+    source: dict[str, object]
+    seed: int | None
+    events: Rows
+    provenance: NotRequired[dict[str, object]]
 
 
 def window_state(event_gps: float, now_gps: float, window: Window = PUBLISHED) -> str:
@@ -29,7 +45,7 @@ def make_list(
     event_gps: float,
     *,
     now_gps: float,
-    given: Sequence[dict[str, Any]] | None = None,
+    given: Sequence[Mapping[str, object]] | None = None,
     given_name: str = "",
     archive: Archive | None = None,
     sources: Sequence[Source] = (),
@@ -37,7 +53,7 @@ def make_list(
     blinded: bool = False,
     window: Window = PUBLISHED,
     rate_hz: float = BACKGROUND_RATE_HZ,
-) -> dict[str, Any]:
+) -> NeutrinoList:
     """Return the content of `icecube_neutrino_list.json`, without its provenance.
 
     The neutrinos are the `given` ones (see `read_given`; also those outside the window, marked);
@@ -52,33 +68,29 @@ def make_list(
     complete = state == "closed"
     seed, livetime_s = None, None
     unusable: list[str] = []
-    source: dict[str, Any]
-    rows: Rows
+    source: dict[str, object]
     if given is not None:
         source = {"kind": "file", "name": given_name}
-        rows = [{"type": "observation", **row} for row in given]
+        neutrinos = [Neutrino.of(row) for row in given]
     elif graceid.startswith("M"):
         if archive is None:
             raise _no_source(graceid, event_gps, window)
         source = {"kind": "simulation", "name": archive.name, "identity": archive.identity}
         seed = seed_from(graceid)
         drawn = simulate(archive.events(), seed, event_gps, window, rate_hz)
-        rows = column_rows(drawn, "simulated")
+        neutrinos = from_columns(drawn, "simulated")
     else:
         if archive is not None and not sources:
             sources = [ArchiveSource.of(archive)]
         found = collect(sources, start, stop, online)
         if not found.covers:
             raise _no_source(graceid, event_gps, window)
-        source, livetime_s = found.about, found.livetime_s
-        rows, unusable = found.rows, list(found.unusable)
+        source, livetime_s = dict(found.about), found.livetime_s
+        neutrinos, unusable = [Neutrino.of(row) for row in found.rows], list(found.unusable)
         complete &= found.complete
-    for row in rows:
-        row["gps"] = row.get("gps") or float(mjd_to_gps(row["mjd"]))
-        row.setdefault("energy", None)
     if blinded:
         seed = seed_from(f"{graceid} blinded")
-        rows = _blind(rows, seed, event_gps, window)
+        neutrinos = _blind(neutrinos, seed, event_gps, window)
         # their names and values would tell what is blinded
         unusable = ["a neutrino of a source cannot be used" for _ in unusable]
     return {
@@ -97,64 +109,66 @@ def make_list(
         "retrieved_at": gps_to_iso(now_gps, 0),
         "source": source,
         "seed": seed,
-        "events": _finish(rows, event_gps, window),
+        "events": _finish(neutrinos, event_gps, window),
     }
 
 
-def _blind(rows: Rows, seed: int, event_gps: float, window: Window) -> Rows:
-    """Return the rows with random RA, and random time for those in the window.
+def _blind(
+    neutrinos: Sequence[Neutrino], seed: int, event_gps: float, window: Window
+) -> list[Neutrino]:
+    """Return the neutrinos with random RA, and random time for those in the window.
 
     Nothing else than declination, sigma and energy survives: an id or an unknown key could be
     used to find the event again.
     """
     rng = generator(seed)
-    gps = np.array([row["gps"] for row in rows])
-    inside = np.array([window.holds(row["gps"] - event_gps) for row in rows], dtype=bool)
-    drawn = event_gps + rng.uniform(*window, len(rows))
+    gps = np.array([neutrino.gps for neutrino in neutrinos])
+    inside = np.array([window.holds(neutrino.gps - event_gps) for neutrino in neutrinos], bool)
+    drawn = event_gps + rng.uniform(*window, len(neutrinos))
     gps = np.where(inside, drawn, gps)
-    ra = rng.uniform(0.0, 360.0, len(rows))
-    kept = ("dec", "sigma", "sigma_given", "energy")
+    ra_deg = rng.uniform(0.0, 360.0, len(neutrinos))
     return [
-        {
-            **{key: rows[k][key] for key in kept if key in rows[k]},
-            "gps": float(gps[k]),
-            "mjd": float(gps_to_mjd(gps[k])),
-            "ra": float(ra[k]),
-            "type": "blinded",
-            "id": f"blinded-{place}",
-        }
+        Neutrino(
+            mjd=float(gps_to_mjd(gps[k])),
+            gps=float(gps[k]),
+            ra_deg=float(ra_deg[k]),
+            dec_deg=neutrinos[k].dec_deg,
+            sigma_deg=neutrinos[k].sigma_deg,
+            energy_gev=neutrinos[k].energy_gev,
+            kind="blinded",
+            id=f"blinded-{place}",
+        )
         for place, k in enumerate(np.argsort(gps, kind="stable"), 1)
     ]
 
 
-def _finish(rows: Rows, event_gps: float, window: Window) -> Rows:
-    """Sort by time and add what every row must have: local direction, id, dt, in_window."""
-    rows = sorted(rows, key=lambda row: row["gps"])
-    bare = [row for row in rows if "zenith" not in row or "azimuth" not in row]
+def _finish(neutrinos: Sequence[Neutrino], event_gps: float, window: Window) -> Rows:
+    """Return rows by time, with what every row must have: local direction, id, dt, in_window."""
+    neutrinos = sorted(neutrinos, key=lambda neutrino: neutrino.gps)
+    bare = [n for n in neutrinos if n.zenith_deg is None or n.azimuth_deg is None]
     if bare:
         from llama.neutrinos.coordinates import to_zenith_azimuth
 
-        zenith, azimuth = to_zenith_azimuth(
-            *(np.array([row[key] for row in bare]) for key in ("ra", "dec", "mjd"))
-        )
-        for row, row_zenith, row_azimuth in zip(bare, zenith, azimuth, strict=True):
-            row |= {"zenith": float(row_zenith), "azimuth": float(row_azimuth)}
+        places = np.array([(n.ra_deg, n.dec_deg, n.mjd) for n in bare])
+        for neutrino, zenith, azimuth in zip(bare, *to_zenith_azimuth(*places.T), strict=True):
+            neutrino.zenith_deg, neutrino.azimuth_deg = float(zenith), float(azimuth)
     ids: Counter[str] = Counter()
-    for row in rows:
-        for key in ("run", "event", "subevent"):
-            row[key] = None if row.get(key, -1) == -1 else row[key]
-        identity = str(row.get("id") or _identity(row))[:64]
+    rows = []
+    for neutrino in neutrinos:
+        identity = str(neutrino.id or _identity(neutrino))[:64]
         ids[identity] += 1
-        row["id"] = identity if ids[identity] == 1 else f"{identity}-{ids[identity]}"
-        row["dt"] = row["gps"] - event_gps
-        row["in_window"] = window.holds(row["dt"])
+        neutrino.id = identity if ids[identity] == 1 else f"{identity}-{ids[identity]}"
+        numbers = {name: getattr(neutrino, name) for name in ("run", "event", "subevent")}
+        dt_s = neutrino.gps - event_gps
+        rows.append(neutrino.row() | numbers | {"dt": dt_s, "in_window": window.holds(dt_s)})
     return rows
 
 
-def _identity(row: dict[str, Any]) -> str:
-    if row["run"] is None or row["event"] is None:
-        return f"MJD{row['mjd']:.8f}"
-    return f"{row['run']}_{row['event']}" + (f"_{row['subevent']}" if row["subevent"] else "")
+def _identity(neutrino: Neutrino) -> str:
+    if neutrino.run is None or neutrino.event is None:
+        return f"MJD{neutrino.mjd:.8f}"
+    name = f"{neutrino.run}_{neutrino.event}"
+    return f"{name}_{neutrino.subevent}" if neutrino.subevent else name
 
 
 def _no_source(graceid: str, event_gps: float, window: Window) -> LlamaError:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.files import is_litter
+from llama.neutrinos.given import RANGES
 from llama.times import mjd_to_gps
 from llama.units import unit_factor
 
-SIGMA_FLOOR_DEG = 0.2
 MOCK_SEASON = "MOCK"  # toy releases carry it in their file names (see mock.py)
 
 _EVENT = {
@@ -44,14 +44,13 @@ _AREA = {
 }
 _UNITS = {"mjd": "d", "start": "d", "stop": "d", "area_cm2": "cm2"}  # those in _deg are in deg
 _TITLE = re.compile(r"([^\s\[]+)\s*(?:\[([^\]]*)\])?")
+_AS_IN_LISTS = {"mjd": "mjd", "dec_deg": "dec", "zenith_deg": "zenith"}
 _RANGES = {  # closed; outside of them a number is not what its column says
-    "mjd": (40000.0, 90000.0),
+    **{name: RANGES[key][:2] for name, key in _AS_IN_LISTS.items()},
     "log10_energy": (-3.0, 15.0),
     "sigma_deg": (1e-6, 180.0),
     "ra_deg": (-360.0, 360.0),
-    "dec_deg": (-90.0, 90.0),
     "azimuth_deg": (-360.0, 360.0),
-    "zenith_deg": (0.0, 180.0),
 }
 _NUMERALS = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII"]
 
@@ -120,7 +119,7 @@ def read_events(
 
     Columns: mjd, gps, ra_deg, dec_deg, sigma_deg, energy_gev, zenith_deg, azimuth_deg (float64),
     run, event, subevent (int64, -1 where the release has none). Rows that are not finite, out of
-    range or repeated exactly (in any file) are left out; sigma is at least 0.2 deg.
+    range or repeated exactly (in any file) are left out.
     """
     import pandas as pd
 
@@ -139,13 +138,12 @@ def read_events(
     for name in _EVENT_NUMBERS:
         table[name] = table[name].fillna(-1).astype(np.int64) if name in table else np.int64(-1)
     repeated = table.duplicated(subset=[name for name in table if name != "file"])
-    table = table.assign(repeated=repeated, floored=table["sigma_deg"] < SIGMA_FLOOR_DEG)
+    table = table.assign(repeated=repeated)
     for file, rows in table.groupby("file"):
         kept = rows[~rows["repeated"]]
         counts[file] |= {
             "duplicates": int(rows["repeated"].sum()),
             "kept": len(kept),
-            "sigma_floored": int(kept["floored"].sum()),
         }
     table = table[~repeated]
     if table.empty:
@@ -153,7 +151,6 @@ def read_events(
     columns = {name: table[name].to_numpy() for name in (*_EVENT.values(), *_EVENT_NUMBERS)}
     columns["gps"] = mjd_to_gps(columns["mjd"])
     columns["energy_gev"] = 10.0 ** columns.pop("log10_energy")
-    columns["sigma_deg"] = np.maximum(columns["sigma_deg"], SIGMA_FLOOR_DEG)
     columns["ra_deg"] = columns["ra_deg"] % 360.0
     columns["azimuth_deg"] = columns["azimuth_deg"] % 360.0
     order = np.argsort(columns["gps"], kind="stable")

@@ -8,7 +8,7 @@ import hashlib
 
 import numpy as np
 
-from llama.neutrinos.archive import Columns
+from llama.neutrinos.table import Columns
 from llama.stats.window import Window
 
 

@@ -1,19 +1,19 @@
 """Where the neutrinos of an event may come from; how to add a source is in docs/neutrinos.md."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llama.errors import LlamaError, sentence
 from llama.neutrinos.archive import Archive
-from llama.times import gps_to_mjd
+from llama.neutrinos.table import Rows, from_columns
 
 ENTRY_POINTS = "llama.neutrino_sources"
 _BUILT_IN = {
@@ -22,8 +22,6 @@ _BUILT_IN = {
     "gcn": "llama.neutrinos.gcn:GcnSource",
     "https_json": "llama.neutrinos.https_json:HttpsJsonSource",
 }
-
-Rows = list[dict[str, Any]]
 
 log = logging.getLogger("llama.neutrinos")
 
@@ -42,7 +40,7 @@ class Found:
     rows: Rows
     covers: bool
     complete: bool
-    about: dict[str, Any] = field(default_factory=dict)
+    about: Mapping[str, object] = field(default_factory=dict)
     livetime_s: float | None = None
     unusable: Sequence[str] = ()
 
@@ -58,7 +56,7 @@ class Source(Protocol):
 
     name: str
 
-    def state(self, start_gps: float, stop_gps: float) -> Any:
+    def state(self, start_gps: float, stop_gps: float) -> object:
         """Return JSON that changes when `fetch` would return something else; cheap, never fails.
 
         It is asked for up to `events.tracked_newest` windows each time that Snakemake looks for
@@ -67,6 +65,9 @@ class Source(Protocol):
 
     def fetch(self, start_gps: float, stop_gps: float) -> Found:
         """Return what there is for a window; `LlamaError` when that cannot be said."""
+
+
+Maker = Callable[[str, Mapping[str, object], Path], Source]
 
 
 class SourceOptions(BaseModel):
@@ -78,7 +79,7 @@ class SourceOptions(BaseModel):
 Options = TypeVar("Options", bound=SourceOptions)
 
 
-def check_options(model: type[Options], name: str, options: Mapping[str, Any]) -> Options:
+def check_options(model: type[Options], name: str, options: Mapping[str, object]) -> Options:
     """Return the checked options of the source `name`; `LlamaError` says which one is wrong."""
     try:
         return model.model_validate(dict(options))
@@ -93,7 +94,7 @@ def check_options(model: type[Options], name: str, options: Mapping[str, Any]) -
 
 
 def open_sources(
-    wanted: Mapping[str, Mapping[str, Any]], output_dir: Path, archive: str
+    wanted: Mapping[str, Mapping[str, object]], output_dir: Path, archive: str
 ) -> list[Source]:
     """Return the sources of the settings `neutrinos.source`; without any, that of `archive`."""
     sources = []
@@ -107,25 +108,25 @@ def open_sources(
 
 
 @cache
-def _class(kind: str) -> Any:
+def _class(kind: str) -> Maker:
     if kind in _BUILT_IN:
         module, _, name = _BUILT_IN[kind].partition(":")
-        return getattr(import_module(module), name)
+        return cast(Maker, getattr(import_module(module), name))
     others = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if kind in others:
-        return others[kind].load()
+        return cast(Maker, others[kind].load())
     known = ", ".join(sorted({*_BUILT_IN, *others}))
     raise LlamaError(f"{kind[:40]!r} is no kind of neutrino source; known are {known}")
 
 
-def state_of(sources: Sequence[Source], start_gps: float, stop_gps: float, online: bool) -> Any:
+def state_of(sources: Sequence[Source], start_gps: float, stop_gps: float, online: bool) -> object:
     """Return JSON that changes when `collect` would return something else."""
     return [
         [source.name, _state(source, start_gps, stop_gps)] for source in _allowed(sources, online)
     ]
 
 
-def _state(source: Source, start_gps: float, stop_gps: float) -> Any:
+def _state(source: Source, start_gps: float, stop_gps: float) -> object:
     """Return the state of a source; one that fails all the same stops no other event."""
     try:
         return source.state(start_gps, stop_gps)
@@ -170,7 +171,7 @@ def collect(
         seen |= {identity(row) for row in found.rows} - {None}
     livetimes = [found.livetime_s for found, _ in parts if found.livetime_s is not None]
     abouts = [about for _, about in parts]
-    names = " + ".join(about["name"] for about in abouts)
+    names = " + ".join(str(about["name"]) for about in abouts)
     return Found(
         rows=rows,
         covers=bool(parts),
@@ -185,7 +186,7 @@ def _allowed(sources: Sequence[Source], online: bool) -> list[Source]:
     return [source for source in sources if online or not source.network]
 
 
-def identity(row: Mapping[str, Any]) -> tuple[Any, ...] | None:
+def identity(row: Mapping[str, object]) -> tuple[object, ...] | None:
     """Return run, event and subevent of a neutrino, None where it has no such numbers."""
     numbers = tuple(-1 if row.get(key) is None else row[key] for key in ("run", "event"))
     return None if -1 in numbers else (*numbers, row.get("subevent") or 0)
@@ -203,7 +204,7 @@ class ArchiveSource:
     class _Options(SourceOptions):
         archive: str
 
-    def __init__(self, name: str, options: Mapping[str, Any], output_dir: Path) -> None:
+    def __init__(self, name: str, options: Mapping[str, object], output_dir: Path) -> None:
         self.name = name
         chosen = check_options(self._Options, name, options)
         self._directory = output_dir / "archive" / chosen.archive
@@ -230,11 +231,11 @@ class ArchiveSource:
         livetime_s = archive.livetime_s(start_gps, stop_gps) if archive else 0.0
         if archive is None or not livetime_s:
             return Found([], covers=False, complete=False)
+        found, kind = archive.query(start_gps, stop_gps), "observation"
+        if archive.simulated:
+            kind = "simulated"
         return Found(
-            rows=column_rows(
-                archive.query(start_gps, stop_gps),
-                "simulated" if archive.simulated else "observation",
-            ),
+            rows=[neutrino.row() for neutrino in from_columns(found, kind)],
             covers=True,
             complete=archive.has_event_after(stop_gps) or archive.covers(start_gps, stop_gps),
             about={"kind": "archive", "name": archive.name, "identity": archive.identity},
@@ -245,17 +246,3 @@ class ArchiveSource:
         if self._archive is None and (self._directory / "archive.json").exists():
             self._archive = Archive.open(self._directory)
         return self._archive
-
-
-def column_rows(columns: Mapping[str, Any], kind: str) -> Rows:
-    """Return columns of the archive or of `scramble` as rows with the names of the list."""
-    mjd = columns["mjd"] if "mjd" in columns else gps_to_mjd(columns["gps"])
-    named = {"gps": columns["gps"], "mjd": mjd, "energy": columns["energy_gev"]}
-    for name in ("ra", "dec", "sigma", "zenith", "azimuth"):
-        if f"{name}_deg" in columns:
-            named[name] = columns[f"{name}_deg"]
-    for name in ("run", "event", "subevent"):
-        if name in columns:
-            named[name] = columns[name]
-    values = zip(*(column.tolist() for column in named.values()), strict=True)
-    return [{**dict(zip(named, row, strict=True)), "type": kind} for row in values]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.skymap_info import EventInfo
 from llama.publish.notice import (
     bayesian_p_value,
     coincident_neutrinos,
@@ -48,7 +49,7 @@ def subject_is_accepted(subject: str) -> bool:
 
 
 def draft_circular(
-    info: Mapping[str, Any],
+    info: EventInfo,
     significance: Mapping[str, Any],
     neutrino_list: Mapping[str, Any],
     sensitivity: Mapping[str, Any] | None = None,
@@ -58,15 +59,15 @@ def draft_circular(
     The subject of a test event is one that GCN refuses, so that such a draft cannot become a
     circular by mistake. `LlamaError` for an event without a time.
     """
-    if not info.get("event_time"):
+    if not info.event_time:
         raise LlamaError(
-            f"{info.get('graceid')} has no event time; a text can be made once its alert has come"
+            f"{info.graceid} has no event time; a text can be made once its alert has come"
         )
     real = is_observation(info, neutrino_list)
     p_value = bayesian_p_value(info, significance)
     listed = coincident_neutrinos(info, significance)
     head = ["DRAFT - not sent. Read it, correct it, and send it by hand if it is to be sent."]
-    if info.get("retracted"):
+    if info.retracted:
         head.append("The gravitational-wave alert was RETRACTED.")
     complete = neutrino_list.get("complete") is True
     unusable = "; ".join(neutrino_list.get("unusable") or [])
@@ -107,13 +108,13 @@ def _wrap(paragraph: str) -> str:
 
 
 def _subject(
-    info: Mapping[str, Any],
+    info: EventInfo,
     listed: list[Mapping[str, Any]] | None,
     p_value: float | None,
     complete: bool,
     real: bool,
 ) -> str:
-    if info.get("retracted"):
+    if info.retracted:
         what = "neutrino search for a retracted candidate"
     elif p_value is None:
         what = "neutrino search without a p-value"
@@ -124,33 +125,31 @@ def _subject(
         what = f"{n or 'no'} counterpart neutrino candidate{'' if n == 1 else 's'} "
         what += "from a neutrino search" if complete else "so far from a neutrino search"
     if real:
-        return f"LIGO/Virgo/KAGRA {info['graceid']}: {what}"
-    return f"[TEST, do not submit] {info['graceid']}: {what}"
+        return f"LIGO/Virgo/KAGRA {info.graceid}: {what}"
+    return f"[TEST, do not submit] {info.graceid}: {what}"
 
 
-def _no_p_value(info: Mapping[str, Any], significance: Mapping[str, Any]) -> str:
-    if info.get("retracted"):
+def _no_p_value(info: EventInfo, significance: Mapping[str, Any]) -> str:
+    if info.retracted:
         return "the alert was retracted"
     if significance.get("p_value") is not None:
         return "the search assumes a binary merger, and this candidate is a burst"
     return " ".join(str(significance.get("p_value_reason") or "none was computed").split())[:300]
 
 
-def _search(
-    info: Mapping[str, Any], window: Window, livetime_s: float | None, complete: bool
-) -> str:
-    trigger = iso_to_gps(info["event_time"])
+def _search(info: EventInfo, window: Window, livetime_s: float | None, complete: bool) -> str:
+    trigger = iso_to_gps(info.event_time or "")
     start, stop = (
         gps_to_iso(trigger + end_s, 0).replace("T", " ").removesuffix("Z") for end_s in window
     )
-    level = "" if info.get("significant", True) else "low-significance "
+    level = "" if info.significant else "low-significance "
     window_s = round(window.length_s)
     live = ""
     if livetime_s is not None:
         live = f" The detector observed during {round(livetime_s)} of these {window_s} s."
     return (
         "We have searched for track-like muon neutrino candidates that agree in direction with "
-        f"the {level}gravitational-wave candidate {info['graceid']} and lie in the {window_s} "
+        f"the {level}gravitational-wave candidate {info.graceid} and lie in the {window_s} "
         f"seconds {window.words('centered on')} its time ({start} UTC to {stop} UTC). The search "
         "is Bayesian: it assumes a binary merger as the source of both messengers and uses the "
         "distance that the sky map "
@@ -159,14 +158,14 @@ def _search(
 
 
 def _result(
-    info: Mapping[str, Any],
+    info: EventInfo,
     significance: Mapping[str, Any],
     listed: list[Mapping[str, Any]] | None,
     real: bool,
 ) -> list[str]:
-    notice = info.get("notice") or info["graceid"]
+    notice = info.notice or info.graceid
     p_value = bayesian_p_value(info, significance)
-    if info.get("retracted"):
+    if info.retracted:
         text = f"The candidate was retracted ({notice}): no result is reported for it."
         return [_wrap(text)]
     if p_value is None:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from msgspec import to_builtins
 
 from llama.errors import LlamaError
-from llama.event.messages import described, homes, standing
+from llama.event.messages import Line, Receipt, described, homes, standing
 from llama.event.skymap_info import read_info
 from llama.event.vetoes import Facts, Terms, not_real, read_facts, vetoes
 from llama.files import write_json
@@ -69,7 +70,7 @@ def plan(event_dir: Path, channel: str, places: Mapping[str, str | None]) -> lis
     places: {"real", "test"}, each a destination or None. `LlamaError` for files that are
     missing, broken or outdated.
     """
-    if read_info(event_dir)["retracted"]:
+    if read_info(event_dir).retracted:
         return _plan_withdrawals(event_dir, channel, places)
     facts = read_facts(event_dir)
     real, destination, reasons = _verdict(facts, CHANNELS[channel].terms, places)
@@ -90,9 +91,8 @@ def _plan_withdrawals(
     if plans:
         return plans
     receipt = _receipt(event_dir, channel, None, False, [])
-    real = receipt["audience"] == "real"
-    reasons = tuple(receipt["reasons"])
-    return [Plan(channel, real, receipt["destination"], None, False, reasons)]
+    real = receipt.audience == "real"
+    return [Plan(channel, real, receipt.destination, None, False, tuple(receipt.reasons))]
 
 
 def _verdict(
@@ -116,18 +116,16 @@ def publish(
     places: Mapping[str, str | None],
     kind: Kind | None = None,
     made_under: Mapping[str, bool | str] | None = None,
-) -> dict[str, Any]:
+) -> Receipt:
     """Publish what is due, and return the receipt; `kind` is given for none of `CHANNELS`.
 
     made_under: flags under which the products were made, where others would have made others.
 
-    It has channel, destination, audience, status (sent, updated, withdrawn or refused), reasons,
-    sent_at, remote_id, payload_sha256, revision, notice, the history of all messages, and what
-    still stands somewhere. A retracted event is withdrawn wherever it stands.
+    A retracted event is withdrawn wherever it stands.
     `LlamaError` when a remote does not answer; the next call takes up from there.
     """
     kind = kind or CHANNELS[channel]
-    if read_info(event_dir)["retracted"]:
+    if read_info(event_dir).retracted:
         withdraw(
             event_dir,
             channel,
@@ -161,58 +159,57 @@ def _message(kind: Kind, result: Result) -> Message:
     )
 
 
-_HISTORY = (
-    *("n", "key", "kind", "destination", "audience", "notice", "revision", "payload_sha256"),
-    *("sent_at", "remote_id", "refers_to", "given_up"),
-)
+_OF_LAST = ("sent_at", "remote_id", "payload_sha256", "revision", "notice")
 
 
 def _receipt(
     event_dir: Path, channel: str, destination: str | None, real: bool, reasons: list[str]
-) -> dict[str, Any]:
+) -> Receipt:
     """Return the receipt; that of a retracted event is about the last withdrawal."""
     outbox = Outbox(event_dir, channel, destination or "")
     entries = outbox.entries()
     sent = outbox.delivered()
-    if read_info(event_dir)["retracted"]:
+    if read_info(event_dir).retracted:
         all_homes = [Outbox(home, channel, "").entries() for home in homes(event_dir)]
-        sent = [entry for known in reversed(all_homes) for entry in known if "remote_id" in entry]
+        sent = [entry for known in reversed(all_homes) for entry in known if entry.remote_id]
         reasons = [] if sent else ["the alert was retracted, and nothing had been published"]
-        destination = sent[-1]["destination"] if sent else None
-        real = bool(sent) and sent[-1].get("audience") == "real"
-    last: dict[str, Any] = sent[-1] if sent and not reasons else {}
-    names = ("sent_at", "remote_id", "payload_sha256", "revision", "notice")
-    return {
-        "channel": channel,
-        "destination": destination,
-        "audience": "real" if real else "test",
-        "status": STATUS[last["kind"]] if last else "refused",
-        "reasons": reasons,
-        **{name: last.get(name) for name in names},
-        "history": [{key: e[key] for key in _HISTORY if key in e} for e in entries],
-        "standing": standing(event_dir, channel),
-    }
+        destination = sent[-1].destination if sent else None
+        real = bool(sent) and sent[-1].audience == "real"
+    last = sent[-1] if sent and not reasons else None
+    history = [
+        Line(**{name: getattr(entry, name) for name in Line.__struct_fields__}) for entry in entries
+    ]
+    return Receipt(
+        channel=channel,
+        destination=destination,
+        audience="real" if real else "test",
+        status=STATUS[last.kind] if last else "refused",
+        reasons=reasons,
+        **{name: getattr(last, name) for name in _OF_LAST if last},
+        history=history,
+        standing=standing(event_dir, channel),
+    )
 
 
-def write_receipt(event_dir: Path, receipt: Mapping[str, Any]) -> Path:
+def write_receipt(event_dir: Path, receipt: Receipt) -> Path:
     """Write `receipts/<channel>.json`."""
-    path = event_dir / "receipts" / f"{receipt['channel']}.json"
-    write_json(path, receipt)
+    path = event_dir / "receipts" / f"{receipt.channel}.json"
+    write_json(path, to_builtins(receipt))
     return path
 
 
-def sentence(receipt: Mapping[str, Any]) -> str:
+def sentence(receipt: Receipt) -> str:
     """Return a receipt in one line."""
-    if receipt["status"] == "refused":
-        left = [f"an earlier message stands: {described(m)}" for m in receipt["standing"]]
-        return f"{receipt['channel']}: nothing is sent: " + "; ".join([*receipt["reasons"], *left])
+    if receipt.status == "refused":
+        left = [f"an earlier message stands: {described(m)}" for m in receipt.standing]
+        return f"{receipt.channel}: nothing is sent: " + "; ".join([*receipt.reasons, *left])
     others = {
-        f", {entry['destination']} ({entry['audience']})"
-        for entry in receipt["history"]
-        if receipt["status"] == "withdrawn" and entry["destination"] != receipt["destination"]
+        f", {line.destination} ({line.audience})"
+        for line in receipt.history
+        if receipt.status == "withdrawn" and line.destination != receipt.destination
     }
     return (
-        f"{receipt['channel']}: {receipt['status']} to {receipt['destination']} "
-        f"({receipt['audience']}) at {receipt['sent_at']} as {receipt['remote_id']}"
+        f"{receipt.channel}: {receipt.status} to {receipt.destination} "
+        f"({receipt.audience}) at {receipt.sent_at} as {receipt.remote_id}"
         + "".join(sorted(others))
     )

@@ -18,7 +18,7 @@ _MAX_BYTES = 50_000_000
 
 def upload_name(result: Result) -> str:
     """Return the name under which O4's tools look for the file."""
-    word = "opa" if result.info["significant"] else "subthreshold"
+    word = "opa" if result.info.significant else "subthreshold"
     return f"significance_{word}_lvc-i3.json"
 
 

@@ -16,10 +16,10 @@ from llama.publish.result import Result
 
 def file_name(result: Result) -> str:
     """Return the name that the script looks for, and a name of its own for a retraction."""
-    notice = result.info["notice"]
+    notice = result.info.notice
     if result.retracted:
         return f"{notice}.retraction_lvc-i3.json"
-    word = "opa" if len(result.info["instruments"]) == 1 else "subthreshold"
+    word = "opa" if len(result.info.instruments) == 1 else "subthreshold"
     return f"{notice}.significance_{word}_lvc-i3.json"
 
 

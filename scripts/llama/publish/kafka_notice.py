@@ -33,13 +33,13 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     path = result.event_dir / "gcn_notice.json"
     if kind == "withdrawal":
         notice = build_notice(
-            result.info, {}, {"events": []}, alert_datetime=result.info["notice_time"]
+            result.info, {}, {"events": []}, alert_datetime=result.info.notice_time
         )
     else:
         if not path.exists():
             raise LlamaError(f"{path} is not there; run: snakemake events/{result.graceid}/all")
         notice = read_json(path)
-        if notice.get("reference") != {"gcn.notices.LVK.alert": result.info["notice"]}:
+        if notice.get("reference") != {"gcn.notices.LVK.alert": result.info.notice}:
             raise LlamaError(
                 f"{path} belongs to another alert; run: snakemake events/{result.graceid}/all"
             )

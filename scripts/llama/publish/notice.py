@@ -6,6 +6,7 @@ from typing import Any
 
 from llama.errors import LlamaError
 from llama.event.names import signs_of_test
+from llama.event.skymap_info import EventInfo
 from llama.publish.notice_check import TYPE, check_notice
 from llama.stats.window import list_window
 from llama.times import gps_to_iso, iso_to_gps, now_gps
@@ -15,7 +16,7 @@ SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/icecube/lvk_nu_track_se
 LISTED_BELOW = 0.1  # neutrinos are listed when the overall p-value and their own are below this
 
 
-def is_observation(info: Mapping[str, Any], neutrino_list: Mapping[str, Any]) -> bool:
+def is_observation(info: EventInfo, neutrino_list: Mapping[str, Any]) -> bool:
     """Return whether every sign says that event and neutrinos are real and not scrambled."""
     kinds = {event.get("type") for event in neutrino_list["events"]}
     return not signs_of_test(info) and not kinds & {"blinded", "simulated"}
@@ -26,15 +27,15 @@ def round_p(p_value: float | None) -> float | None:
     return None if p_value is None else float(p_value_text(p_value))
 
 
-def bayesian_p_value(info: Mapping[str, Any], significance: Mapping[str, Any]) -> float | None:
+def bayesian_p_value(info: EventInfo, significance: Mapping[str, Any]) -> float | None:
     """Return the p-value to publish: none for bursts (no merger to assume) and retractions."""
-    if info.get("retracted") or str(info.get("group", "")).lower() == "burst":
+    if info.retracted or str(info.group).lower() == "burst":
         return None
     return significance.get("p_value")
 
 
 def coincident_neutrinos(
-    info: Mapping[str, Any], significance: Mapping[str, Any]
+    info: EventInfo, significance: Mapping[str, Any]
 ) -> list[Mapping[str, Any]] | None:
     """Return the single neutrinos to list, None when nobody can say which.
 
@@ -57,7 +58,7 @@ def coincident_neutrinos(
 
 
 def build_notice(
-    info: Mapping[str, Any],
+    info: EventInfo,
     significance: Mapping[str, Any],
     neutrino_list: Mapping[str, Any],
     sensitivity: Mapping[str, Any] | None = None,
@@ -70,15 +71,15 @@ def build_notice(
     [low, high] in GeV, both empty or None when unknown; `alert_datetime` is the notice's own
     time (UTC, default now). `LlamaError` when the event's data cannot make a valid notice.
     """
-    if not info.get("event_time"):
+    if not info.event_time:
         raise LlamaError(
-            f"{info.get('graceid')} has no event time; a notice can be made once its alert has come"
+            f"{info.graceid} has no event time; a notice can be made once its alert has come"
         )
-    trigger = iso_to_gps(info["event_time"])
+    trigger = iso_to_gps(info.event_time)
     created = now_gps() if alert_datetime is None else iso_to_gps(alert_datetime)
     listed = coincident_neutrinos(info, significance)
     livetime_s = neutrino_list.get("livetime_s")
-    revision = int(info.get("revision") or 1)
+    revision = int(info.revision or 1)
     window = list_window(neutrino_list)
     notice: dict[str, Any] = {
         "$schema": SCHEMA,
@@ -86,8 +87,8 @@ def build_notice(
         "alert_tense": "current" if is_observation(info, neutrino_list) else "test",
         "alert_type": _alert_type(info, revision),
         "record_number": revision,
-        "reference": {"gcn.notices.LVK.alert": info.get("notice")},
-        "ref_ID": info["graceid"],
+        "reference": {"gcn.notices.LVK.alert": info.notice},
+        "ref_ID": info.graceid,
         "alert_datetime": gps_to_iso(created, 3),
         "trigger_time": gps_to_iso(trigger, 3),
         "observation_start": gps_to_iso(trigger + window.start_s, 3),
@@ -111,8 +112,8 @@ def build_notice(
     return notice
 
 
-def _alert_type(info: Mapping[str, Any], revision: int) -> str:
-    if info.get("retracted"):
+def _alert_type(info: EventInfo, revision: int) -> str:
+    if info.retracted:
         return "retraction"
     return "initial" if revision == 1 else "update"
 

@@ -18,10 +18,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
+
+from msgspec.structs import asdict
 
 from llama.errors import LlamaError
 from llama.event import messages
+from llama.event.messages import About, Entry, Intent, Kind
 from llama.files import dump_json, sha256_bytes, write_bytes
 from llama.locks import locked
 from llama.settings.places import place
@@ -29,7 +32,7 @@ from llama.settings.places import place
 # After so long [s] a message that the remote does not have will not come any more: longer than any
 # channel waits for an answer, and than remotes take until they show what they took.
 SETTLE_S = 60.0
-STATUS = {"new": "sent", "update": "updated", "withdrawal": "withdrawn"}
+STATUS: dict[Kind, str] = {"new": "sent", "update": "updated", "withdrawal": "withdrawn"}
 
 
 class NotSentError(LlamaError):
@@ -46,7 +49,7 @@ class Post:
     """
 
     key: str
-    kind: str
+    kind: Kind
     refers_to: str | None
     payload: bytes
     since: float
@@ -79,7 +82,7 @@ class Message:
     """What is to be said: about which content, and how, once key and kind are known."""
 
     content_sha256: str
-    about: dict[str, Any]
+    about: About
     withdrawal: bool
     build: Callable[[str, str, str | None], bytes]  # key, kind, refers_to
 
@@ -92,31 +95,31 @@ class Outbox:
         self.name, self.destination = name, destination
         self._place = place(name, destination)
 
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[Entry]:
         """Return every message of the channel, oldest first: intent and receipt as one."""
         return messages.entries(self.directory)
 
-    def delivered(self) -> list[dict[str, Any]]:
+    def delivered(self) -> list[Entry]:
         """Return the messages that this destination has."""
-        return [entry for entry in self._mine() if _is_sent(entry)]
+        return [entry for entry in self._mine() if entry.remote_id is not None]
 
-    def pending(self) -> dict[str, Any] | None:
+    def pending(self) -> Entry | None:
         """Return the message to this destination that may or may not have been sent."""
         mine = self._mine()
-        return mine[-1] if mine and not _is_sent(mine[-1]) and "given_up" not in mine[-1] else None
+        return mine[-1] if mine and mine[-1].is_open else None
 
-    def _mine(self) -> list[dict[str, Any]]:
-        return [e for e in self.entries() if place(self.name, e["destination"]) == self._place]
+    def _mine(self) -> list[Entry]:
+        return [e for e in self.entries() if place(self.name, e.destination) == self._place]
 
-    def next_kind(self, content_sha256: str, withdrawal: bool) -> str | None:
+    def next_kind(self, content_sha256: str, withdrawal: bool) -> Kind | None:
         """Return the kind of the message that is due after those delivered, None if none is."""
         sent = self.delivered()
         if withdrawal:
-            return "withdrawal" if sent and sent[-1]["kind"] != "withdrawal" else None
+            return "withdrawal" if sent and sent[-1].kind != "withdrawal" else None
         if not sent:
             return "new"
         last = sent[-1]
-        repeats = last["content_sha256"] == content_sha256 and last["kind"] != "withdrawal"
+        repeats = last.content_sha256 == content_sha256 and last.kind != "withdrawal"
         return None if repeats else "update"
 
     @contextlib.contextmanager
@@ -154,25 +157,24 @@ class Outbox:
             {"remote_id": "by hand", "sent_at": _iso(time.time())},
         )
 
-    def _is_due(self, pending: dict[str, Any], message: Message) -> bool:
+    def _is_due(self, pending: Intent, message: Message) -> bool:
         kind = self.next_kind(message.content_sha256, message.withdrawal)
-        return (kind, message.content_sha256) == (pending["kind"], pending["content_sha256"])
+        return (kind, message.content_sha256) == (pending.kind, pending.content_sha256)
 
-    def _is_there(self, channel: Channel, entry: dict[str, Any], is_due: bool) -> bool:
+    def _is_there(self, channel: Channel, entry: Intent, is_due: bool) -> bool:
         """Write the receipt of a message that the remote has; refuse to guess too early.
 
         What is missing of a message is sent as long as that is due, and only then.
         """
         found = channel.find(self._post(entry))
         if found and (found.whole or not is_due):
-            sent_at = _iso(entry["tried_at"] or time.time())
+            sent_at = _iso(entry.tried_at or time.time())
             self._finish(entry, {"remote_id": found.remote_id, "sent_at": sent_at})
             return True
-        age_s = time.time() - entry["tried_at"] if entry["tried_at"] else SETTLE_S
+        age_s = time.time() - entry.tried_at if entry.tried_at else SETTLE_S
         if age_s < 0:  # the clock was put back: how long ago it was tried is not known any more
             age_s = 0.0
-            intent = entry | {"tried_at": time.time()}
-            self._write(f"{entry['n']}.intent.json", dump_json(intent).encode())
+            self._intend(entry, time.time())
         if age_s < SETTLE_S:
             raise LlamaError(
                 f"a message to {self.destination} was sent {age_s:.0f} s ago without an answer, "
@@ -181,54 +183,58 @@ class Outbox:
             )
         return False
 
-    def _prepare(self, message: Message, kind: str) -> dict[str, Any]:
+    def _prepare(self, message: Message, kind: Kind) -> Intent:
         """Write payload and intent of a new message; nothing has been tried yet."""
-        number = max([entry["n"] for entry in self.entries()], default=0) + 1
+        number = max([entry.n for entry in self.entries()], default=0) + 1
         sent = self.delivered()
-        refers_to = sent[0]["remote_id"] if sent else None
+        refers_to = sent[0].remote_id if sent else None
         identity = [self.name, self._place, number, kind, message.content_sha256]
         key = sha256_bytes(dump_json(identity).encode())[:32]
         payload = message.build(key, kind, refers_to)
         self._write(f"{number}.json", payload)
-        entry = message.about | {
-            "n": number,
-            "key": key,
-            "kind": kind,
-            "destination": self.destination,
-            "refers_to": refers_to,
-            "content_sha256": message.content_sha256,
-            "payload_sha256": sha256_bytes(payload),
-            "since": time.time(),
-            "tried_at": None,
-        }
-        self._write(f"{number}.intent.json", dump_json(entry).encode())
-        return entry
+        intent = Intent(
+            **asdict(message.about),
+            n=number,
+            key=key,
+            kind=kind,
+            destination=self.destination,
+            refers_to=refers_to,
+            content_sha256=message.content_sha256,
+            payload_sha256=sha256_bytes(payload),
+            since=time.time(),
+        )
+        self._intend(intent, None)
+        return intent
 
-    def _send(self, channel: Channel, entry: dict[str, Any]) -> None:
+    def _intend(self, intent: Intent, tried_at: float | None) -> None:
+        """Write the intent of a message, tried at so many Unix seconds."""
+        content = {name: getattr(intent, name) for name in Intent.__struct_fields__}
+        content["tried_at"] = tried_at
+        self._write(f"{intent.n}.intent.json", dump_json(content).encode())
+
+    def _send(self, channel: Channel, entry: Intent) -> None:
         post = self._post(entry)
-        name = f"{entry['n']}.intent.json"
-        self._write(name, dump_json(entry | {"tried_at": time.time()}).encode())
+        self._intend(entry, time.time())
         try:
             remote_id = channel.send(post)
         except NotSentError:
-            self._write(name, dump_json(entry | {"tried_at": None}).encode())
+            self._intend(entry, None)
             raise
         self._finish(entry, {"remote_id": remote_id, "sent_at": _iso(time.time())})
 
-    def _post(self, entry: dict[str, Any]) -> Post:
-        path = self.directory / f"{entry['n']}.json"
+    def _post(self, entry: Intent) -> Post:
+        path = self.directory / f"{entry.n}.json"
         payload = path.read_bytes() if path.exists() else b""
-        if sha256_bytes(payload) != entry["payload_sha256"]:
+        if sha256_bytes(payload) != entry.payload_sha256:
             raise LlamaError(
                 f"{path} is not what was to be sent; put it back, or delete its intent "
                 "beside it once you know that it was not sent"
             )
-        tried = entry["tried_at"] is not None
-        key, kind, refers_to = entry["key"], entry["kind"], entry["refers_to"]
-        return Post(key, kind, refers_to, payload, entry["since"], tried)
+        tried = entry.tried_at is not None
+        return Post(entry.key, entry.kind, entry.refers_to, payload, entry.since, tried)
 
-    def _finish(self, entry: dict[str, Any], receipt: dict[str, Any]) -> None:
-        self._write(f"{entry['n']}.receipt.json", dump_json(receipt).encode())
+    def _finish(self, entry: Intent, receipt: dict[str, str]) -> None:
+        self._write(f"{entry.n}.receipt.json", dump_json(receipt).encode())
 
     def _write(self, name: str, content: bytes) -> None:
         """Write a file whose name, too, is on disk before anything else happens."""
@@ -238,10 +244,6 @@ class Outbox:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _is_sent(entry: dict[str, Any]) -> bool:
-    return "remote_id" in entry
 
 
 def _iso(unix_s: float) -> str:

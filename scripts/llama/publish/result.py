@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.messages import About
 from llama.event.names import significance_name
 from llama.event.origin import other_inputs
-from llama.event.skymap_info import read_info
+from llama.event.skymap_info import EventInfo, read_info
 from llama.files import dump_json, read_json, sha256_bytes
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, round_p
 from llama.stats.window import list_window
@@ -20,7 +21,7 @@ class Result:
     """An event's files; of a retracted one only what its alerts say."""
 
     event_dir: Path
-    info: dict[str, Any]
+    info: EventInfo
     real: bool
     neutrinos: Mapping[str, Any] | None = None
     significance: Mapping[str, Any] | None = None
@@ -28,25 +29,29 @@ class Result:
     @property
     def graceid(self) -> str:
         """The event's id."""
-        return str(self.info["graceid"])
+        return str(self.info.graceid)
 
     @property
     def retracted(self) -> bool:
         """Whether there is nothing left to say but that."""
-        return bool(self.info["retracted"])
+        return bool(self.info.retracted)
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> About:
         """Return what the outbox notes of a message: event, alert and audience."""
-        about = {key: self.info[key] for key in ("graceid", "notice", "revision")}
-        return about | {"audience": "real" if self.real else "test"}
+        return About(
+            graceid=self.graceid,
+            notice=self.info.notice,
+            revision=self.info.revision,
+            audience="real" if self.real else "test",
+        )
 
     def facts(self) -> dict[str, Any]:
         """Return the result in short, for machines and for telling whether anything is new."""
         short = {
             "graceid": self.graceid,
-            "notice": self.info["notice"],
-            "revision": self.info["revision"],
-            "event_time": self.info["event_time"],
+            "notice": self.info.notice,
+            "revision": self.info.revision,
+            "event_time": self.info.event_time,
             "test": not self.real,
             "retracted": self.retracted,
         }
@@ -57,8 +62,8 @@ class Result:
         if livetime_s is not None and round(livetime_s) < list_window(self.neutrinos).length_s:
             short["livetime_s"] = round(livetime_s)
         return short | {
-            "far_hz": self.info["far"],
-            "skymap": self.info["skymap_filename"],
+            "far_hz": self.info.far_hz,
+            "skymap": self.info.skymap_filename,
             "neutrinos": sum(bool(e.get("in_window", True)) for e in self.neutrinos["events"]),
             "neutrinos_final": self.neutrinos.get("complete") is True,
             "odds_ratio": self.significance["odds_ratio"],
@@ -83,7 +88,7 @@ class Result:
         if kind == "withdrawal":
             return (
                 f"{mark}{self.graceid}: RETRACTED. LIGO/Virgo/KAGRA have retracted this candidate "
-                f"({self.info['notice']}); what was reported here about it no longer stands."
+                f"({self.info.notice}); what was reported here about it no longer stands."
             )
         update = "UPDATE " if kind == "update" else ""
         p_value, far_hz = facts["p_value"], facts["far_hz"]
@@ -120,10 +125,10 @@ def _safe(name: object) -> str:
 def read_result(event_dir: Path, real: bool) -> Result:
     """Return what an event has to say; `LlamaError` when a product is missing or outdated."""
     info = read_info(event_dir)
-    if info["retracted"]:
+    if info.retracted:
         return Result(event_dir, info, real)
     name = significance_name(info)
-    remedy = f"run: snakemake events/{info['graceid']}/all"
+    remedy = f"run: snakemake events/{info.graceid}/all"
     for product in (name, "icecube_neutrino_list.json"):
         if not (event_dir / product).exists():
             raise LlamaError(f"{event_dir / product} is not there yet; {remedy}")

@@ -34,7 +34,7 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
         "text": result.text(kind),
         "figures": [
             {
-                "name": f"{result.info['notice']}-{key[:8]}-{path.name}",
+                "name": f"{result.info.notice}-{key[:8]}-{path.name}",
                 "path": str(path.absolute()),
                 "sha256": sha256_file(path),
             }

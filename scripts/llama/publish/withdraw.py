@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from llama.errors import LlamaError
 from llama.event.messages import described, standing
 from llama.event.skymap_info import read_info
@@ -10,7 +12,6 @@ from llama.publish.outbox import Message, Outbox
 from llama.publish.result import Result
 from llama.settings.places import place
 
-_TIMES = ("event_time", "gps_time")
 Places = Mapping[str, str | None]  # the settings' real and test destination
 
 
@@ -19,11 +20,11 @@ def to_withdraw(event_dir: Path, channel: str, places: Places) -> list[tuple[Out
     spelled = {place(channel, known): known for known in places.values() if known is not None}
     return [
         (
-            Outbox(Path(message["home"]), channel, spelled.get(place(channel, to), to)),
-            message["audience"] == "real",
+            Outbox(Path(message.home), channel, spelled.get(place(channel, to), to)),
+            message.audience == "real",
         )
         for message in standing(event_dir, channel)
-        for to in (message["destination"],)
+        for to in (message.destination,)
     ]
 
 
@@ -40,11 +41,15 @@ def withdraw(
         try:
             with outbox.locked():
                 info = read_info(event_dir)
-                if not info["retracted"]:
+                if not info.retracted:
                     raise LlamaError(f"{event_dir} has just changed; run the same command again")
                 # a retraction that came first in this run knows no time
                 earlier = read_info(outbox.directory.parents[1])
-                info |= {key: earlier[key] for key in _TIMES if info[key] is None}
+                info = replace(
+                    info,
+                    event_time=info.event_time or earlier.event_time,
+                    gps_time=earlier.gps_time if info.gps_time is None else info.gps_time,
+                )
                 deliver(outbox, Result(event_dir, info, real))
         except LlamaError as error:
             left.append(
@@ -67,20 +72,19 @@ def note_withdrawal(event_dir: Path, destination: str) -> list[str]:
     `LlamaError` when the event was not retracted, or nothing stands there.
     """
     info, left = read_info(event_dir), standing(event_dir)
-    if not info["retracted"]:
+    if not info.retracted:
         raise LlamaError(f"{event_dir.name} was not retracted; withdraw only what was")
     found = [
         message
         for message in left
-        if place(message["channel"], message["destination"])
-        == place(message["channel"], destination)
+        if place(message.channel, message.destination) == place(message.channel, destination)
     ]
     if not found:
         known = "; ".join(map(described, left)) or "nowhere"
         raise LlamaError(f"nothing of {event_dir.name} stands at {destination}, but: {known}")
     for message in found:
-        outbox = Outbox(Path(message["home"]), message["channel"], message["destination"])
-        result = Result(event_dir, info, message["audience"] == "real")
+        outbox = Outbox(Path(message.home), message.channel, message.destination)
+        result = Result(event_dir, info, message.audience == "real")
         with outbox.locked():
             outbox.note_withdrawal(
                 Message(
@@ -90,4 +94,4 @@ def note_withdrawal(event_dir: Path, destination: str) -> list[str]:
                     build=lambda *_: b"withdrawn by hand\n",
                 )
             )
-    return [message["channel"] for message in found]
+    return [message.channel for message in found]

@@ -9,7 +9,6 @@ from pathlib import Path
 from llama.errors import sentence
 from llama.event.flags import read_flags
 from llama.event.messages import owed
-from llama.event.names import has_skymap
 from llama.event.newest import Condition, tracked_events
 from llama.event.skymap_info import read_info
 
@@ -47,7 +46,7 @@ class Choice:
 
     def _is_wanted(self, event_dir: Path) -> bool:
         info = read_info(event_dir)
-        if not (has_skymap(info) or info["retracted"]):
+        if not (info.has_skymap or info.retracted):
             return False
         # a veto stops results, not the withdrawal of what went out before it
         if read_flags(event_dir)["VETOED"] and not owed(event_dir):

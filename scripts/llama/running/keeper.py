@@ -1,7 +1,7 @@
 """`llama run`: takes the spool over, and has Snakemake make what is missing or outdated.
 
 An event with a new revision is made at once, by a Snakemake of its own, whatever else is being
-made: runs on different events do not disturb each other (rules/common_locks.smk). Once a minute
+made: runs on different events do not disturb each other (llama.plan.locks). Once a minute
 Snakemake is asked what is outdated among all events that are kept (a window has closed, late
 neutrinos, other settings); those are made one after the other.
 """

@@ -19,7 +19,7 @@ from llama.alerts.record import Alert
 from llama.errors import LlamaError, sentence
 from llama.event.flags import PRESETS, read_flags
 from llama.event.skymap_info import FILE_NAME, read_info
-from llama.files import sync_directory
+from llama.files import first_sign, sync_directory
 from llama.listening.spool import Entry, Spool
 from llama.locks import LockedError, locked
 from llama.times import utc_now
@@ -101,7 +101,7 @@ def recognise(topic: str, content: bytes) -> Alert | None:
 
 
 def _is_lvk(content: bytes) -> bool:
-    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    start = first_sign(content)
     if start == b"<":
         return b'"graceid"' in content.lower().replace(b"'", b'"')
     if start != b"{" or b'"superevent_id"' not in content:

@@ -44,16 +44,17 @@ def main() -> None:
 def compute(settings: Settings) -> dict[str, Any]:
     """Return the significance of a made-up event with two neutrinos."""
     from llama.event.significance import compute_significance
+    from llama.event.skymap_info import unchecked_info
     from llama.neutrinos.response import Response
     from llama.sky.mock import mock_skymap
 
     archive = settings.output_dir / "archive" / settings.neutrinos.archive
-    info = {"graceid": "MS230601a", "gps_time": 1.4e9, "instruments": ["H1", "L1"], "far": 1e-9}
+    event = {"graceid": "MS230601a", "gps_time": 1.4e9, "instruments": ["H1", "L1"], "far": 1e-9}
     neutrino = {"ra": 40.0, "dec": 20.0, "sigma": 0.5, "energy": 1e4}
     events = [neutrino | {"gps": 1.4e9 + dt, "id": str(dt), "dt": dt} for dt in (1.0, 2.0)]
     return compute_significance(
         mock_skymap(40.0, 20.0, (4.0, 2.0), (100.0, 20.0)),
-        info,
+        unchecked_info(event),
         {"population": "bns", "p_astro": 0.9},
         {"events": events},
         Response.load(archive / "response.hdf5"),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.neutrinos.archive import Columns
+from llama.neutrinos.table import Columns
 from llama.stats.compiled import njit
 from llama.stats.parameters import SearchParameters
 

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError, for_users
+from llama.errors import LlamaError
 from llama.event.provenance import settings_hash, software
-from llama.event.significance import search_parameters
+from llama.event.significance import prepare_columns, search_parameters
 from llama.files import atomic_hdf5
-from llama.neutrinos.archive import Columns
 from llama.neutrinos.response import Response
+from llama.neutrinos.table import Columns
 from llama.sky import SkyTiles
-from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
+from llama.stats.odds import Neutrinos, event_odds
 from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank
 from llama.study.draws import KINDS, Integers, draw_background, draw_skymaps, join
@@ -123,16 +123,7 @@ def run_shard(
                     rows[name][block] = values
                 rows["distance_mpc"][block] = sources.distance_mpc
                 rows["expected"][block] = sources.expected
-            with for_users("check the neutrino archive, or the lists"):
-                neutrinos = prepare_neutrinos(
-                    columns["dt_s"],
-                    columns["ra_deg"],
-                    columns["dec_deg"],
-                    columns["sigma_deg"],
-                    columns["energy_gev"],
-                    response,
-                    params,
-                )
+            neutrinos = prepare_columns(columns["dt_s"], columns, response, params)
             stops = np.cumsum(counts).tolist()
             for row, first, stop in zip(block.tolist(), [0, *stops], stops, strict=False):
                 mine = Neutrinos(*(column[first:stop] for column in neutrinos))

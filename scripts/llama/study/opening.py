@@ -13,16 +13,17 @@ import numpy as np
 from llama.alerts.content import p_astro as p_astro_content
 from llama.errors import LlamaError
 from llama.event.flags import check_flags
-from llama.event.skymap_info import check_info
+from llama.event.skymap_info import FILE_NAME, check_info
 from llama.files import dump_json, sha256_bytes, write_bytes
 from llama.neutrinos.archive import Archive
+from llama.neutrinos.table import Columns, from_columns
 from llama.sky import SkyTiles, read_skymap
 from llama.study.artifacts import Artifacts
 from llama.study.draws import KINDS, draw_skymaps
 from llama.study.injections import draw_neutrinos, shard_search
 from llama.study.pairs import Pairs
 from llama.study.signal import directions
-from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps
+from llama.times import gps_to_iso, iso_to_gps
 
 # When injections happen: a date of their run, long past.
 _DATES = {
@@ -134,23 +135,32 @@ def _write_event(
     gps: float,
     p_astro: float,
     skymap: tuple[Path, bytes],
-    columns: Mapping[str, Any],
+    columns: Columns,
     origin: Mapping[str, Any],
 ) -> None:
     path, content = skymap
-    alert, info = _alert(study, number, gps, p_astro)
+    alert = _alert(study, number, gps, p_astro)
     suffix = ".gz" if content.startswith(b"\x1f\x8b") else ""
-    info |= {
-        "skymap_filename": re.sub(r"\s", "_", path.name)[-200:],
+    places = {
+        "alert_file": "alerts/1-Preliminary.json",
         "skymap_file": f"alerts/1-Preliminary.fits{suffix}",
+        "neutrino_file": "alerts/1-neutrinos.json",
+    }
+    info = {
+        **_info(alert, gps),
+        **places,
+        "event_alert_file": places["alert_file"],
+        "skymap_alert_file": None,
+        "skymap_filename": re.sub(r"\s", "_", path.name)[-200:],
         "skymap_sha256": sha256_bytes(content),
         "injection": {"study": study, "number": number, **origin},
     }
+    neutrinos = from_columns(columns, "simulated")
     files = {
-        info["alert_file"]: dump_json(alert).encode(),
-        info["skymap_file"]: content,
-        info["neutrino_file"]: dump_json(list_rows(columns)).encode(),
-        "skymap_info.json": dump_json(check_info(info, str(event_dir))).encode(),
+        places["alert_file"]: dump_json(alert).encode(),
+        places["skymap_file"]: content,
+        places["neutrino_file"]: dump_json([neutrino.row() for neutrino in neutrinos]).encode(),
+        FILE_NAME: dump_json(check_info(info, str(event_dir)).as_json()).encode(),
     }
     if not (event_dir / "flags.json").exists():
         write_bytes(event_dir / "flags.json", dump_json(check_flags({}, "flags.json")).encode())
@@ -184,61 +194,46 @@ def _classification(study: str, p_astro: float) -> tuple[dict[str, float], str]:
     return {name: p_astro, "Terrestrial": 1 - p_astro}, "Burst" if population == "burst" else "CBC"
 
 
-def _alert(
-    study: str, number: int, gps: float, p_astro: float
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return an alert as LVK sends it, and the keys of skymap_info.json that follow from it."""
+def _alert(study: str, number: int, gps: float, p_astro: float) -> dict[str, Any]:
+    """Return an alert as LVK sends it."""
     classification, group = _classification(study, p_astro)
-    detectors = study.split("-")[2]
-    graceid, time, far_hz = f"M{number}", gps_to_iso(gps), _RATE_HZ * (1 - p_astro) / p_astro
-    event = {
-        "time": time,
-        "far": far_hz,
-        "significant": True,
-        "instruments": re.findall("[A-Z][0-9]", detectors),
-        "group": group,
-        "pipeline": "INJECTION",
-        "search": "MDC",
-        "classification": classification,
-        "properties": {},
-        "skymap": None,
-    }
-    alert = {
+    time = gps_to_iso(gps)
+    return {
         "alert_type": "PRELIMINARY",
         "time_created": time,
-        "superevent_id": graceid,
+        "superevent_id": f"M{number}",
         "urls": {},
-        "event": event,
+        "event": {
+            "time": time,
+            "far": _RATE_HZ * (1 - p_astro) / p_astro,
+            "significant": True,
+            "instruments": re.findall("[A-Z][0-9]", study.split("-")[2]),
+            "group": group,
+            "pipeline": "INJECTION",
+            "search": "MDC",
+            "classification": classification,
+            "properties": {},
+            "skymap": None,
+        },
         "external_coinc": None,
     }
-    info: dict[str, Any] = {
+
+
+def _info(alert: Mapping[str, Any], gps: float) -> dict[str, Any]:
+    """Return the keys of skymap_info.json that follow from an alert."""
+    event, graceid, time = alert["event"], alert["superevent_id"], alert["time_created"]
+    names = ("far", "pipeline", "group", "search", "instruments", "significant")
+    return {
+        **{name: event[name] for name in names},
         "alert_type": "injection",
         "graceid": graceid,
         "event_time": time,
         "gps_time": gps,
-        **{name: event[name] for name in ("far", "pipeline", "group", "search", "instruments")},
-        "significant": True,
         "role": "test",
         "retracted": False,
         "internal": False,
-        "skymap_alert_file": None,
-        "alert_file": "alerts/1-Preliminary.json",
-        "event_alert_file": "alerts/1-Preliminary.json",
-        "neutrino_file": "alerts/1-neutrinos.json",
         "gracedb_service_url": None,
         "notice_time": time,
         "notice": f"{graceid}-1-Preliminary",
         "revision": 1,
     }
-    return alert, info
-
-
-def list_rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return drawn neutrinos, columns as `Lists.take` has them, as rows of a given list."""
-    times = columns["gps"]
-    values = {"gps": times, "mjd": gps_to_mjd(times), "ra": columns["ra_deg"]}
-    values |= {"dec": columns["dec_deg"], "sigma": columns["sigma_deg"]}
-    energy = columns["energy_gev"]
-    values["energy"] = np.where(np.isnan(energy), None, energy)  # as a list says it
-    rows = zip(*(column.tolist() for column in values.values()), strict=True)
-    return [dict(zip(values, row, strict=True)) | {"type": "simulated"} for row in rows]

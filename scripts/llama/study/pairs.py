@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.files import atomic_hdf5, open_hdf5
-from llama.neutrinos.archive import Columns
 from llama.neutrinos.given import read_given
-from llama.times import mjd_to_gps
+from llama.neutrinos.table import STATISTIC, Columns, Neutrino, to_columns
 
 Integers = NDArray[np.int64]
 
-_COLUMNS = {"ra_deg": "ra", "dec_deg": "dec", "sigma_deg": "sigma", "energy_gev": "energy"}
 _DAY_S = 86400.0
 
 
@@ -36,7 +34,7 @@ def write_lists(paths: Sequence[Path], gps: float, path: str | os.PathLike[str])
 
     gps: time of the triggers [s]; a list whose neutrinos are all more than a day off is broken.
     """
-    columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in ("gps", *_COLUMNS)}
+    columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in STATISTIC}
     counts, broken = [], {}
     for index, source in enumerate(paths):
         try:
@@ -67,7 +65,8 @@ def _read_list(path: Path, gps: float) -> Columns:
         rows = read_given(path.read_bytes(), str(path), gps)
     except OSError as error:
         raise LlamaError(f"{path} cannot be read ({error.strerror}); replace it") from error
-    times = np.array([row.get("gps") or float(mjd_to_gps(row["mjd"])) for row in rows])
+    columns = to_columns([Neutrino.of(row) for row in rows])
+    times = columns["gps"]
     along = np.argsort(times, kind="stable")
     if times.size and np.abs(times - gps).min() > _DAY_S:
         days = np.abs(times - gps).min() / _DAY_S
@@ -75,9 +74,7 @@ def _read_list(path: Path, gps: float) -> Columns:
             f"{path} has its neutrinos {days:.1f} days from the event_time of the template; "
             "correct one of them"
         )
-    # NaN: an energy that is not known, as the statistic takes it
-    columns = {name: np.array([row[k] for row in rows], float) for name, k in _COLUMNS.items()}
-    return {name: values[along] for name, values in ({"gps": times} | columns).items()}
+    return {name: values[along] for name, values in columns.items()}
 
 
 class Lists:
@@ -91,7 +88,7 @@ class Lists:
         self.problems: list[str] = []
         self.broken: list[int] = []
         counts, digests = [], []
-        columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in ("gps", *_COLUMNS)}
+        columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in STATISTIC}
         for part in parts:
             try:
                 with open_hdf5(part) as file:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.neutrinos.archive import Columns
 from llama.neutrinos.response import Response
+from llama.neutrinos.table import Columns
 from llama.sky import SkyTiles
 from llama.stats.compiled import njit
 from llama.stats.distance import distance_nodes

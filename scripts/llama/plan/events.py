@@ -1,0 +1,145 @@
+"""What an event's rules are given: its own files, its products, and what outdates them.
+
+Paths are relative to the output directory; an event is called by its directory, events/S190425z.
+"""
+
+from collections.abc import Callable, Sequence
+
+from llama.event.bursts import read_bursts
+from llama.event.flags import read_flags
+from llama.event.latency import published_at
+from llama.event.names import BURSTS_NAME, products, run_name, significance_name, skymap_name
+from llama.event.populations import class_versions
+from llama.event.skymap_info import EventInfo, read_info
+from llama.files import sha256_file
+from llama.plan.locks import Locks
+from llama.settings import Settings
+
+POPULATIONS = "populations.hdf5"
+_PAGE = "index.html"
+
+
+class Events:
+    """The events that a run looks at; each is read once.
+
+    open_injection: writes what came in of an injection that the user has named.
+    """
+
+    def __init__(
+        self, settings: Settings, locks: Locks, open_injection: Callable[[str], None]
+    ) -> None:
+        self._settings, self._locks, self._open_injection = settings, locks, open_injection
+        self._output_dir = settings.output_dir
+        self._infos: dict[str, EventInfo] = {}
+        self._bursts: dict[str, list[str]] = {}
+
+    def info(self, event: str) -> EventInfo:
+        """Return what skymap_info.json says, of an event that this run then has locked."""
+        if event not in self._infos:
+            self._open_injection(event)
+            if (self._output_dir / event).is_dir():
+                self._locks.take(event)
+            self._infos[event] = read_info(self._output_dir / event)
+        return self._infos[event]
+
+    def products(self, event: str) -> list[str]:
+        """Return the path of every product of an event whose own files are good."""
+        names = products(self.info(event))
+        read_flags(self._output_dir / event)
+        return [f"{event}/{name}" for name in names]
+
+    def before_page(self, event: str) -> list[str]:
+        """Return every product but the page, which comes last."""
+        return [path for path in self.products(event) if not path.endswith(_PAGE)]
+
+    def before_manifest(self, event: str) -> list[str]:
+        """Return what the manifest names: products, alerts as received, bursts that count."""
+        made = [path for path in self.before_page(event) if not path.endswith("manifest.json")]
+        return made + self.received(event) + self.bursts(event)
+
+    def received(self, event: str) -> list[str]:
+        """Return the alerts as received, and what came with them."""
+        self.info(event)
+        alerts = (self._output_dir / event).glob("alerts/[0-9]*")
+        return sorted(f"{event}/alerts/{path.name}" for path in alerts)
+
+    def significance(self, event: str) -> str:
+        """Return the path of the significance."""
+        return f"{event}/{significance_name(self.info(event))}"
+
+    def skymap(self, event: str) -> str:
+        """Return the path of the copy of the sky map."""
+        return f"{event}/{skymap_name(self.info(event))}"
+
+    def skymap_source(self, event: str) -> str:
+        """Return the path of what the sky map is taken from."""
+        info = self.info(event)
+        source = info.skymap_source or info.alert_file
+        return f"{event}/{source}"
+
+    def alert(self, event: str) -> list[str]:
+        """Return the path of the alert that describes the event, if there is one."""
+        return _given(event, self.info(event).event_alert_file)
+
+    def neutrinos(self, event: str) -> list[str]:
+        """Return the path of the neutrinos that came with the event, if they did."""
+        return _given(event, self.info(event).neutrino_file)
+
+    def values(self, event: str, keys: Sequence[str]) -> list[object]:
+        """Return what a rule takes from skymap_info.json.
+
+        With the file as ancient input, an alert that says the same there outdates nothing.
+        """
+        return [getattr(self.info(event), key) for key in keys]
+
+    def flag(self, event: str, name: str) -> bool | str:
+        """Return one flag, so that it outdates only what depends on it."""
+        return read_flags(self._output_dir / event)[name]
+
+    def is_published(self, event: str) -> bool:
+        """Return whether anything of the event's present alert has gone out.
+
+        Not what and when: a page that is sent again because it now says so would be sent for ever.
+        """
+        return published_at(self._output_dir / event, self.info(event)) is not None
+
+    def receipt_versions(self, event: str) -> dict[str, str]:
+        """Return what changes when a receipt does.
+
+        Not an input: a receipt that cannot be made while Slack is away must not keep the page
+        away.
+        """
+        sent = (self._output_dir / event).glob("receipts/*.json")
+        return {path.stem: sha256_file(path) for path in sent}
+
+    def bursts(self, event: str) -> list[str]:
+        """Return an event's list of gamma-ray bursts, if there is one and it shall count.
+
+        It is read here because a job that fails has lost its old product before it starts.
+        """
+        if event not in self._bursts:
+            path = self._output_dir / event / BURSTS_NAME
+            counts = self._settings.grb.efficiency != 0 and path.exists()
+            if counts:
+                read_bursts(path, self._settings.grb.model_dump(mode="json"))
+            self._bursts[event] = [f"{event}/{BURSTS_NAME}"] if counts else []
+        return self._bursts[event]
+
+    def burst_model(self, event: str) -> dict[str, float] | None:
+        """Return the model of bursts, which outdates only what has a list of them."""
+        return self._settings.grb.model_dump(mode="json") if self.bursts(event) else None
+
+    def burst_versions(self, event: str) -> list[str]:
+        """Return what changes when the list does: one from elsewhere may be older."""
+        return [sha256_file(self._output_dir / name) for name in self.bursts(event)]
+
+    def background_versions(self, event: str) -> dict[str, str]:
+        """Return what changes when a background that may serve the event does."""
+        info = self.info(event)
+        run = self._settings.background.run or run_name(info.trigger_gps)
+        detectors = "".join(sorted(info.instruments))
+        return class_versions(self._output_dir / POPULATIONS, f"-{run}-{detectors}")
+
+
+def _given(event: str, name: str | None) -> list[str]:
+    return [f"{event}/{name}"] if name else []

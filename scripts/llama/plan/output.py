@@ -1,0 +1,58 @@
+"""The output directory and the links that lead to its events."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from llama.errors import LlamaError
+from llama.settings import load
+
+
+def prepare(output_dir: Path, clone: Path, say: Callable[[str], None]) -> None:
+    """Make the output directory, with `events` in it and in the clone as links to `current_run`.
+
+    `say` is told what was changed or is in the way in the clone; `LlamaError` for the rest.
+    """
+    try:
+        _prepare(output_dir, clone, say)
+    except OSError as error:
+        raise LlamaError(
+            f"cannot use the output directory {output_dir} ({error.strerror}); correct output_dir "
+            "in config.yaml"
+        ) from error
+
+
+def _prepare(output_dir: Path, clone: Path, say: Callable[[str], None]) -> None:
+    run_dir = output_dir / "current_run"
+    if run_dir.is_symlink() and not run_dir.exists():
+        raise LlamaError(
+            f"{run_dir} is a link to {run_dir.readlink()}, which is not there; mount its disk or "
+            "correct the link"
+        )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    events = output_dir / "events"
+    _link(events, Path("current_run"), say)
+    if not events.is_symlink():
+        raise LlamaError(_no_link(events, output_dir))
+    # systemd's sandbox makes the clone read-only
+    if load(clone / "config.yaml").output_dir == output_dir and os.access(clone, os.W_OK):
+        _link(clone / "events", run_dir, say)
+        if not (clone / "events").is_symlink():
+            say(f"{_no_link(clone / 'events', output_dir)}: what is in it is not looked at")
+
+
+def _link(link: Path, target: Path, say: Callable[[str], None]) -> None:
+    """Make a link where nothing is, or a link to another place."""
+    if link.is_symlink() and os.path.realpath(link) != os.path.realpath(link.parent / target):
+        say(f"{link} leads to {target} from now on; it had led to {link.readlink()}")
+        link.unlink()
+    with contextlib.suppress(FileExistsError):  # two runs may start at once
+        link.symlink_to(target)
+
+
+def _no_link(link: Path, output_dir: Path) -> str:
+    return (
+        f"{link} is no link to {output_dir}/current_run, where the events of this output directory "
+        "are; move its events there and remove it"
+    )
