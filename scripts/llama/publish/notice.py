@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.event.names import signs_of_test
+from llama.event.real import signs_of_test
 from llama.event.skymap_info import EventInfo
 from llama.publish.notice_check import TYPE, check_notice
 from llama.stats.window import list_window
@@ -16,10 +16,9 @@ SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/icecube/lvk_nu_track_se
 LISTED_BELOW = 0.1  # neutrinos are listed when the overall p-value and their own are below this
 
 
-def is_observation(info: EventInfo, neutrino_list: Mapping[str, Any]) -> bool:
-    """Return whether every sign says that event and neutrinos are real and not scrambled."""
-    kinds = {event.get("type") for event in neutrino_list["events"]}
-    return not signs_of_test(info) and not kinds & {"blinded", "simulated"}
+def is_observation(info: EventInfo, neutrino_list: Mapping[str, Any], role: str) -> bool:
+    """Return whether every sign says that event and neutrinos are real; role: the flag ROLE."""
+    return not signs_of_test(info, role, (one.get("type") for one in neutrino_list["events"]))
 
 
 def round_p(p_value: float | None) -> float | None:
@@ -64,12 +63,14 @@ def build_notice(
     sensitivity: Mapping[str, Any] | None = None,
     *,
     alert_datetime: str | None = None,
+    role: str = "observation",
 ) -> dict[str, Any]:
     """Return the content of `gcn_notice.json`, checked.
 
     `sensitivity` has `flux_sensitivity` [min, max] in GeV cm^-2 and `sensitive_energy_range`
     [low, high] in GeV, both empty or None when unknown; `alert_datetime` is the notice's own
-    time (UTC, default now). `LlamaError` when the event's data cannot make a valid notice.
+    time (UTC, default now); `role` is the flag ROLE. `LlamaError` when the
+    event's data cannot make a valid notice.
     """
     if not info.event_time:
         raise LlamaError(
@@ -84,7 +85,7 @@ def build_notice(
     notice: dict[str, Any] = {
         "$schema": SCHEMA,
         "type": TYPE,
-        "alert_tense": "current" if is_observation(info, neutrino_list) else "test",
+        "alert_tense": "current" if is_observation(info, neutrino_list, role) else "test",
         "alert_type": _alert_type(info, revision),
         "record_number": revision,
         "reference": {"gcn.notices.LVK.alert": info.notice},
