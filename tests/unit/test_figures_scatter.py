@@ -1,5 +1,8 @@
 """The significance figure, looked at by machine."""
 
+import subprocess
+import sys
+
 import figure_samples as sample
 import numpy as np
 import pytest
@@ -88,3 +91,34 @@ def test_a_broken_background_is_refused_and_nothing_is_written(tmp_path, bad):
 
 def test_powers_of_ten():
     assert [power_of_ten(v) for v in (1e-12, 1.0, 1e3)] == ["10⁻¹²", "10⁰", "10³"]
+
+
+# A file-size limit of the process is the same to the code as a full disk: write() fails.
+_FULL_DISK = """
+import resource, string, sys
+from pathlib import Path
+from llama.errors import LlamaError
+from llama.figures.style import drawing
+where, limit = Path(sys.argv[1]), resource.RLIM_INFINITY
+def draw():
+    with drawing(1.0, where / "a.png", where / "a.pdf") as figure:
+        figure.text(0.1, 0.5, string.ascii_letters, color="white")  # the PNG is small, the PDF not
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+draw()
+sizes = [(where / name).stat().st_size for name in ("a.png", "a.pdf")]
+limit = {"png": 100, "pdf": sum(sizes) // 2}[sys.argv[2]]
+assert sizes[0] < sizes[1] - 8192, sizes
+try:
+    draw()
+except LlamaError as error:
+    sys.exit(f"said: {error}")
+"""
+
+
+@pytest.mark.parametrize("form", ["png", "pdf"])
+def test_a_full_disk_is_one_sentence_whichever_file_meets_it(tmp_path, form):
+    command = [sys.executable, "-c", _FULL_DISK, str(tmp_path), form]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.stderr.startswith(f"said: cannot write {tmp_path}/a.{form}"), ended.stderr
+    assert "free some space" in ended.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.pdf"}

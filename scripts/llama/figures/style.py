@@ -1,6 +1,7 @@
 """One look for all figures: an A4 text width, letters of 8 points, the same bytes every time."""
 
 import contextlib
+import io
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +11,7 @@ import numpy as np
 
 from llama.event.skymap_info import EventInfo
 from llama.figures.text import marks, plain, utc_text
-from llama.files import atomic_path
+from llama.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -49,12 +50,15 @@ def drawing(
         figure = Figure(figsize=(WIDTH_IN, height_in), facecolor="white")
         yield figure
         # No date and no version in the files: equal inputs give equal bytes.
-        with atomic_path(png) as path:
-            figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
-        with atomic_path(pdf) as path:
-            figure.savefig(
-                path, format="pdf", dpi=DPI, metadata={"CreationDate": None, "Producer": None}
-            )
+        absent: dict[str, dict[str, None]] = {
+            "png": {"Software": None},
+            "pdf": {"CreationDate": None, "Producer": None},
+        }
+        for path, form in ((png, "png"), (pdf, "pdf")):
+            # in memory: where the disk is full, Matplotlib's PDFs end in an AttributeError
+            image = io.BytesIO()
+            figure.savefig(image, format=form, dpi=DPI, metadata=absent[form])
+            write_bytes(path, image.getbuffer())
 
 
 def box(
