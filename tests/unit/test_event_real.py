@@ -9,6 +9,7 @@ from llama.figures.text import marks
 from llama.publish.circular import draft_circular
 from llama.publish.notice import build_notice
 
+SIGNS = [
     ({}, {}, None),
     ({"graceid": "G268562"}, {}, None),
     ({}, {"kinds": ["observation", "alert"]}, None),
