@@ -3,24 +3,24 @@
 from pathlib import Path
 
 from llama.event.skymap_info import read_info
-from llama.files import read_json, write_bytes, write_json
+from llama.files import write_bytes, write_json
 from llama.publish.circular import draft_circular
+from llama.publish.inputs import read_neutrinos, read_significance
 from llama.publish.notice import build_notice
-from llama.publish.notice_check import check_notice
 from llama.script import logged
 
 with logged(snakemake.log[0]):
     source, out = snakemake.input, snakemake.output
     info = read_info(Path(source.info).parent)
     role = snakemake.params.role
-    significance, neutrinos = read_json(source.significance), read_json(source.neutrinos)
-    sensitivity = significance["neutrino_flux_sensitivity_range"]
+    significance = read_significance(Path(source.significance))
+    neutrinos = read_neutrinos(Path(source.neutrinos))
+    sensitivity = significance.neutrino_flux_sensitivity_range
     # when the neutrinos were taken: equal inputs give equal bytes
-    heard = neutrinos["retrieved_at"]
+    heard = neutrinos.retrieved_at
     notice = build_notice(
         info, significance, neutrinos, sensitivity, alert_datetime=heard, role=role
     )
-    check_notice(notice)
     write_json(out.notice, notice)
     circular = draft_circular(info, significance, neutrinos, sensitivity, role)
     write_bytes(out.circular, circular.encode())

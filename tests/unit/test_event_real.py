@@ -7,7 +7,9 @@ from llama.event.real import signs_of_test
 from llama.event.vetoes import Facts, not_real
 from llama.figures.text import marks
 from llama.publish.circular import draft_circular
+from llama.publish.inputs import Neutrinos, Significance
 from llama.publish.notice import build_notice
+from llama.typed import typed
 
 SIGNS = [
     ({}, {}, None),
@@ -43,7 +45,8 @@ def test_each_sign_alone_makes_a_test_everywhere(tmp_path, changes, others, sign
     facts = Facts(info, flags, directory, True, frozenset(map(str, kinds)), True)
     assert [s for s in not_real(facts) if not s.startswith("its path")] == ([sign] if sign else [])
     neutrinos = sample.neutrino_list([sample.neutrino(1, 240, 36, type=kind) for kind in kinds])
-    significance = sample.significance(neutrinos)
+    significance = typed(sample.significance(neutrinos), Significance, "result", "")
+    neutrinos = typed(neutrinos, Neutrinos, "list", "")
     notice = build_notice(info, significance, neutrinos, alert_datetime=info.notice_time, role=role)
     assert notice["alert_tense"] == ("test" if sign else "current")
     draft = draft_circular(info, significance, neutrinos, role=role)

@@ -3,12 +3,19 @@ import pytest
 
 from llama.errors import LlamaError
 from llama.publish.circular import draft_circular, subject_is_accepted
+from llama.publish.inputs import Neutrinos, Sensitivity, Significance
+from llama.typed import typed
 
 
 def draft(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVITY):
     neutrinos = neutrinos or sample.neutrino_list()
     result = result or sample.significance(neutrinos)
-    return draft_circular(event or sample.info(), result, neutrinos, sensitivity)
+    return draft_circular(
+        event or sample.info(),
+        typed(result, Significance, "result", "make it again"),
+        typed(neutrinos, Neutrinos, "list", "make it again"),
+        sensitivity and typed(sensitivity, Sensitivity, "sensitivity", "make it again"),
+    )
 
 
 def subject(text):

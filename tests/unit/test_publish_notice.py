@@ -8,20 +8,26 @@ from hypothesis import strategies as st
 
 from llama.errors import LlamaError
 from llama.files import dump_json
+from llama.publish.inputs import Neutrinos, Sensitivity, Significance
 from llama.publish.notice import build_notice, check_notice, round_p
+from llama.typed import typed
 
 SCHEMAS = sample.DATA / "schemas"
 NAME = "gcn-schema_lvk_nu_track_search"
 CREATED = "2019-04-25T09:10:00Z"
 
 
+def as_read(content, form):
+    return typed(content, form, "the file", "make it again")
+
+
 def build(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVITY):
     neutrinos = neutrinos or sample.neutrino_list()
     return build_notice(
         event or sample.info(),
-        result or sample.significance(neutrinos),
-        neutrinos,
-        sensitivity,
+        as_read(result or sample.significance(neutrinos), Significance),
+        as_read(neutrinos, Neutrinos),
+        sensitivity and as_read(sensitivity, Sensitivity),
         alert_datetime=CREATED,
     )
 

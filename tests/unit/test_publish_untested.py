@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import figure_samples as sample
 import pytest
-from msgspec.structs import replace as info_with
+from msgspec.structs import replace as changed
 from publish_samples import PUBLIC, make_event
 from test_publish_circular import draft, subject
 from test_publish_notice import build
@@ -124,21 +124,21 @@ def test_messages_deny_nothing_either_and_say_how_long_was_observed(tmp_path):
         .endswith("1 coincident neutrino, p-value 0.0056, odds ratio 0.0321")
     )
     assert "observed" not in known.text("new")
-    untested = replace(known, significance=known.significance | {"p_value": None})
-    assert untested.facts()["coincident_neutrinos"] is None
+    untested = replace(known, significance=changed(known.significance, p_value=None))
+    assert untested.facts().coincident_neutrinos is None
     assert "coincidence not tested, p-value not available" in untested.text("new")
     assert "no coincident" not in untested.text("new")
-    half = replace(known, neutrinos=known.neutrinos | {"livetime_s": 500.0})
+    half = replace(known, neutrinos=changed(known.neutrinos, livetime_s=500.0))
     assert "2 neutrinos in the window, of which the detector observed 500 s" in half.text("new")
     # what says nothing new sends nothing
-    whole = replace(known, neutrinos=known.neutrinos | {"livetime_s": 1000.0})
+    whole = replace(known, neutrinos=changed(known.neutrinos, livetime_s=1000.0))
     assert whole.sha256() == known.sha256() != half.sha256()
 
 
 def test_gcns_retraction_is_as_real_as_what_it_takes_back(tmp_path):
     event = make_event(tmp_path / "current_run", PUBLIC)
     info = read_info(event)
-    info = info_with(info, role="test", retracted=True, notice=f"{info.graceid}-2-Retraction")
+    info = changed(info, role="test", retracted=True, notice=f"{info.graceid}-2-Retraction")
     for real, tense in ((True, "current"), (False, "test")):
         payload = kafka_notice.build(Result(event, info, real), "key", "withdrawal", None)
         assert json.loads(payload)["alert_tense"] == tense

@@ -1,11 +1,10 @@
 """A text for a GCN Circular, for a human to read, correct and send. LLAMA sends none itself."""
 
 import textwrap
-from collections.abc import Mapping
-from typing import Any
 
 from llama.errors import LlamaError
 from llama.event.skymap_info import EventInfo
+from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
 from llama.publish.notice import (
     bayesian_p_value,
     coincident_neutrinos,
@@ -50,9 +49,9 @@ def subject_is_accepted(subject: str) -> bool:
 
 def draft_circular(
     info: EventInfo,
-    significance: Mapping[str, Any],
-    neutrino_list: Mapping[str, Any],
-    sensitivity: Mapping[str, Any] | None = None,
+    significance: Significance,
+    neutrinos: Neutrinos,
+    sensitivity: Sensitivity | None = None,
     role: str = "observation",
 ) -> str:
     """Return the draft: a warning for the reader, the subject and the text.
@@ -64,19 +63,18 @@ def draft_circular(
         raise LlamaError(
             f"{info.graceid} has no event time; a text can be made once its alert has come"
         )
-    real = is_observation(info, neutrino_list, role)
+    real = is_observation(info, neutrinos, role)
     p_value = bayesian_p_value(info, significance)
     listed = coincident_neutrinos(info, significance)
     head = ["DRAFT - not sent. Read it, correct it, and send it by hand if it is to be sent."]
     if info.retracted:
         head.append("The gravitational-wave alert was RETRACTED.")
-    complete = neutrino_list.get("complete") is True
-    unusable = "; ".join(neutrino_list.get("unusable") or [])
+    complete, unusable = neutrinos.complete, "; ".join(neutrinos.unusable)
     if unusable:
         head.append(f"The neutrino list is INCOMPLETE: {' '.join(unusable.split())[:500]}.")
     elif not complete:
         head.append("The neutrino list is PROVISIONAL: wait for the final result.")
-    livetime_s = neutrino_list.get("livetime_s")
+    livetime_s = neutrinos.livetime_s
     if livetime_s is None:
         head.append(
             "The neutrino list does not say how long the detector observed; find out and add it."
@@ -84,8 +82,8 @@ def draft_circular(
     if p_value is None:
         head.append("There is no p-value: this text neither reports nor excludes a counterpart.")
         head.append(f"Reason: {_no_p_value(info, significance)}.")
-        if significance.get("odds_ratio") is not None:
-            head.append(f"The odds ratio of a common source is {significance['odds_ratio']:.3g}.")
+        if significance.odds_ratio is not None:
+            head.append(f"The odds ratio of a common source is {significance.odds_ratio:.3g}.")
     elif p_value >= PUBLIC_BELOW:
         head.append(
             "Circulars are sent for p-values below 0.01; this result does not meet that threshold."
@@ -95,7 +93,7 @@ def draft_circular(
         f"SUBJECT: {_subject(info, listed, p_value, complete, real)}",
         *([] if real else ["THIS IS A TEST. It does not describe a real observation."]),
         "[reporting collaboration] reports:",
-        _wrap(_search(info, list_window(neutrino_list), livetime_s, complete)),
+        _wrap(_search(info, list_window({"window": neutrinos.window}), livetime_s, complete)),
         *_result(info, significance, listed, real),
         *map(_wrap, _sensitivity(sensitivity)),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
@@ -110,7 +108,7 @@ def _wrap(paragraph: str) -> str:
 
 def _subject(
     info: EventInfo,
-    listed: list[Mapping[str, Any]] | None,
+    listed: list[Single] | None,
     p_value: float | None,
     complete: bool,
     real: bool,
@@ -130,12 +128,12 @@ def _subject(
     return f"[TEST, do not submit] {info.graceid}: {what}"
 
 
-def _no_p_value(info: EventInfo, significance: Mapping[str, Any]) -> str:
+def _no_p_value(info: EventInfo, significance: Significance) -> str:
     if info.retracted:
         return "the alert was retracted"
-    if significance.get("p_value") is not None:
+    if significance.p_value is not None:
         return "the search assumes a binary merger, and this candidate is a burst"
-    return " ".join(str(significance.get("p_value_reason") or "none was computed").split())[:300]
+    return " ".join(str(significance.p_value_reason or "none was computed").split())[:300]
 
 
 def _search(info: EventInfo, window: Window, livetime_s: float | None, complete: bool) -> str:
@@ -160,8 +158,8 @@ def _search(info: EventInfo, window: Window, livetime_s: float | None, complete:
 
 def _result(
     info: EventInfo,
-    significance: Mapping[str, Any],
-    listed: list[Mapping[str, Any]] | None,
+    significance: Significance,
+    listed: list[Single] | None,
     real: bool,
 ) -> list[str]:
     notice = info.notice or info.graceid
@@ -205,21 +203,22 @@ def _result(
     ]
 
 
-def _table(listed: list[Mapping[str, Any]], real: bool) -> str:
+def _table(listed: list[Single], real: bool) -> str:
     title = "    dt (s)   RA (deg)  Dec (deg)   90 % radius (deg)   p-value"
     rows = [
-        f"{s['dt']:+10.2f} {s['ra']:10.2f} {s['dec']:+10.2f} {s['sigma'] * R90_PER_SIGMA:19.2f}"
-        f" {p_value_text(s['p_value']):>9}"
+        f"{s.dt:+10.2f} {s.ra:10.2f} {s.dec:+10.2f} {s.sigma * R90_PER_SIGMA:19.2f}"
+        f" {p_value_text(s.p_value):>9}"
         for s in listed
+        if s.p_value is not None
     ]
     return "\n".join([title + ("" if real else "   (TEST)"), "-" * len(title), *rows])
 
 
-def _sensitivity(sensitivity: Mapping[str, Any] | None) -> list[str]:
-    if not sensitivity or not sensitivity["flux_sensitivity"]:
+def _sensitivity(sensitivity: Sensitivity | None) -> list[str]:
+    if not sensitivity or not sensitivity.flux_sensitivity:
         return []
-    low, high = sensitivity["flux_sensitivity"]
-    bottom, top = sensitivity["sensitive_energy_range"]
+    low, high = sensitivity.flux_sensitivity
+    bottom, top = sensitivity.sensitive_energy_range
     return [
         "For an E^-2 spectrum (E^2 dN/dE) the time-integrated sensitivity within the 90 % region "
         f"of the sky map ranges from {low:.3g} to {high:.3g} GeV cm^-2; the central 90 % of "

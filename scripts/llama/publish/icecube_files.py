@@ -7,6 +7,8 @@ It looks for `<notice>.significance_opa_lvc-i3.json` when one instrument is list
 import json
 from pathlib import Path
 
+from msgspec import to_builtins
+
 from llama.errors import LlamaError
 from llama.event.names import significance_name
 from llama.files import dump_json, sha256_bytes, sha256_file, write_bytes
@@ -25,7 +27,7 @@ def file_name(result: Result) -> str:
 
 def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     """Return name and content of the file."""
-    content = result.facts() | {"key": key, "refers_to": refers_to}
+    content = to_builtins(result.facts()) | {"key": key, "refers_to": refers_to}
     text = dump_json(content)
     if kind != "withdrawal":
         path = result.event_dir / significance_name(result.info)

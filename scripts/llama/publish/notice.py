@@ -1,12 +1,13 @@
 """The machine-readable notice: GCN's `lvk_nu_track_search` form."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+
+from msgspec.structs import asdict
 
 from llama.errors import LlamaError
 from llama.event.real import signs_of_test
 from llama.event.skymap_info import EventInfo
+from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
 from llama.publish.notice_check import TYPE, check_notice
 from llama.stats.window import list_window
 from llama.times import gps_to_iso, iso_to_gps, now_gps
@@ -16,9 +17,9 @@ SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/icecube/lvk_nu_track_se
 LISTED_BELOW = 0.1  # neutrinos are listed when the overall p-value and their own are below this
 
 
-def is_observation(info: EventInfo, neutrino_list: Mapping[str, Any], role: str) -> bool:
+def is_observation(info: EventInfo, neutrinos: Neutrinos, role: str) -> bool:
     """Return whether every sign says that event and neutrinos are real; role: the flag ROLE."""
-    return not signs_of_test(info, role, (one.get("type") for one in neutrino_list["events"]))
+    return not signs_of_test(info, role, (neutrino.type for neutrino in neutrinos.events))
 
 
 def round_p(p_value: float | None) -> float | None:
@@ -26,16 +27,14 @@ def round_p(p_value: float | None) -> float | None:
     return None if p_value is None else float(p_value_text(p_value))
 
 
-def bayesian_p_value(info: EventInfo, significance: Mapping[str, Any]) -> float | None:
+def bayesian_p_value(info: EventInfo, significance: Significance) -> float | None:
     """Return the p-value to publish: none for bursts (no merger to assume) and retractions."""
     if info.retracted or str(info.group).lower() == "burst":
         return None
-    return significance.get("p_value")
+    return significance.p_value
 
 
-def coincident_neutrinos(
-    info: EventInfo, significance: Mapping[str, Any]
-) -> list[Mapping[str, Any]] | None:
+def coincident_neutrinos(info: EventInfo, significance: Significance) -> list[Single] | None:
     """Return the single neutrinos to list, None when nobody can say which.
 
     Those with their own and the overall p-value below 0.1; where none of them is so by itself,
@@ -47,30 +46,29 @@ def coincident_neutrinos(
         return None
     if overall >= LISTED_BELOW:
         return []
-    singles = significance.get("single_neutrino") or []
-    if any(single.get("p_value") is None for single in singles):
+    singles = significance.single_neutrino
+    known = [(single, single.p_value) for single in singles if single.p_value is not None]
+    if len(known) < len(singles):
         return None
-    members = (significance.get("explanation") or {}).get("members") or []
-    return [single for single in singles if single["p_value"] < LISTED_BELOW] or [
-        single for single in singles if single.get("id") in members
+    members = significance.explanation.members if significance.explanation else []
+    return [single for single, p_value in known if p_value < LISTED_BELOW] or [
+        single for single in singles if single.id in members
     ]
 
 
 def build_notice(
     info: EventInfo,
-    significance: Mapping[str, Any],
-    neutrino_list: Mapping[str, Any],
-    sensitivity: Mapping[str, Any] | None = None,
+    significance: Significance,
+    neutrinos: Neutrinos,
+    sensitivity: Sensitivity | None = None,
     *,
     alert_datetime: str | None = None,
     role: str = "observation",
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the content of `gcn_notice.json`, checked.
 
-    `sensitivity` has `flux_sensitivity` [min, max] in GeV cm^-2 and `sensitive_energy_range`
-    [low, high] in GeV, both empty or None when unknown; `alert_datetime` is the notice's own
-    time (UTC, default now); `role` is the flag ROLE. `LlamaError` when the
-    event's data cannot make a valid notice.
+    `sensitivity` is None when unknown; `alert_datetime` is the notice's own time (UTC, default
+    now); `role` is the flag ROLE. `LlamaError` when the event's data cannot make a valid notice.
     """
     if not info.event_time:
         raise LlamaError(
@@ -79,13 +77,12 @@ def build_notice(
     trigger = iso_to_gps(info.event_time)
     created = now_gps() if alert_datetime is None else iso_to_gps(alert_datetime)
     listed = coincident_neutrinos(info, significance)
-    livetime_s = neutrino_list.get("livetime_s")
     revision = int(info.revision or 1)
-    window = list_window(neutrino_list)
-    notice: dict[str, Any] = {
+    window = list_window({"window": neutrinos.window})
+    notice: dict[str, object] = {
         "$schema": SCHEMA,
         "type": TYPE,
-        "alert_tense": "current" if is_observation(info, neutrino_list, role) else "test",
+        "alert_tense": "current" if is_observation(info, neutrinos, role) else "test",
         "alert_type": _alert_type(info, revision),
         "record_number": revision,
         "reference": {"gcn.notices.LVK.alert": info.notice},
@@ -98,16 +95,16 @@ def build_notice(
         "pval_bayesian": round_p(bayesian_p_value(info, significance)),
     }
     # what is not known is left out: the schema permits that, and 0 would deny what was not tested
-    if livetime_s is not None:
-        notice["observation_livetime"] = round(livetime_s)
+    if neutrinos.livetime_s is not None:
+        notice["observation_livetime"] = round(neutrinos.livetime_s)
     if listed is not None:
         notice["n_events_coincident"] = len(listed)
     if listed:
         notice["coincident_events"] = [_coincident_event(single) for single in listed]
-    if sensitivity and sensitivity["flux_sensitivity"]:
+    if sensitivity and sensitivity.flux_sensitivity:
         notice["neutrino_flux_sensitivity_range"] = {
-            name: [float(f"{value:.3g}") for value in sensitivity[name]]
-            for name in ("flux_sensitivity", "sensitive_energy_range")
+            name: [float(f"{value:.3g}") for value in values]
+            for name, values in asdict(sensitivity).items()
         }
     check_notice(notice)
     return notice
@@ -119,18 +116,18 @@ def _alert_type(info: EventInfo, revision: int) -> str:
     return "initial" if revision == 1 else "update"
 
 
-def _coincident_event(single: Mapping[str, Any]) -> dict[str, Any]:
-    identity = str(single.get("id", single.get("i3event")))
+def _coincident_event(single: Single) -> dict[str, object]:
+    identity = str(single.i3event if single.id is None else single.id)
     return {
-        "event_dt": round(single["dt"], 2),
+        "event_dt": round(single.dt, 2),
         "localization": {
-            "ra": round(single["ra"], 2) % 360,
-            "dec": round(single["dec"], 2),
-            "ra_dec_error": round(min(single["sigma"] * R90_PER_SIGMA, 180.0), 2),
+            "ra": round(single.ra, 2) % 360,
+            "dec": round(single.dec, 2),
+            "ra_dec_error": round(min(single.sigma * R90_PER_SIGMA, 180.0), 2),
             "containment_probability": 0.9,
             "systematic_included": False,
         },
         "id": [re.sub(r"[^A-Za-z0-9_.:+-]", "_", identity)[:64]],
         "event_pval_generic": None,
-        "event_pval_bayesian": round_p(single["p_value"]),
+        "event_pval_bayesian": round_p(single.p_value),
     }

@@ -126,9 +126,9 @@ _SENSITIVITY: dict[str, Check] = {
 }
 
 
-def check_notice(notice: Any) -> None:
-    """Raise `LlamaError` unless `notice` is complete, in range, consistent and nothing more."""
-    _check_fields("", notice, _REQUIRED, _OPTIONAL)
+def check_notice(content: object) -> None:
+    """Raise `LlamaError` unless `content` is complete, in range, consistent and nothing more."""
+    notice = _check_fields("", content, _REQUIRED, _OPTIONAL)
     _check_fields("reference.", notice["reference"], _REFERENCE)
     if "most_probable_direction" in notice:
         place = notice["most_probable_direction"]
@@ -148,7 +148,8 @@ def check_notice(notice: Any) -> None:
 
 def _check_fields(
     where: str, value: Any, required: dict[str, Check], optional: dict[str, Check] | None = None
-) -> None:
+) -> Mapping[str, Any]:
+    """Return an object whose fields have been checked."""
     _check_field(where or "the notice", value, _OBJECT)
     known = required | (optional or {})
     for name in required:
@@ -158,6 +159,7 @@ def _check_fields(
         if name not in known:
             raise _refusal(f"has the unknown field {where}{str(name)[:40]}")
         _check_field(f"{where}{name}", content, known[name])
+    return dict(value)
 
 
 def _check_field(name: str, value: Any, check: Check) -> None:

@@ -1,10 +1,11 @@
 """What there is to say about an event, as every channel says it."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from msgspec import UNSET, Struct, UnsetType, to_builtins
+from msgspec.structs import asdict
 
 from llama.errors import LlamaError
 from llama.event.messages import About
@@ -12,8 +13,47 @@ from llama.event.names import significance_name
 from llama.event.origin import other_inputs
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import dump_json, read_json, sha256_bytes
+from llama.publish.inputs import Neutrinos, Number, Significance, read_neutrinos, read_significance
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, round_p
 from llama.stats.window import list_window
+
+
+class Coincident(Struct, frozen=True):
+    """A neutrino in coincidence, with the names and units of `Single`."""
+
+    id: str | int | None
+    dt: Number
+    ra: Number
+    dec: Number
+    sigma: Number
+    p_value: Number | None
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """A result in short, for machines; this is all that there is of a retraction."""
+
+    graceid: str
+    notice: str
+    revision: int
+    event_time: str | None
+    test: bool
+    retracted: bool
+
+
+class Findings(Facts, frozen=True, kw_only=True):
+    """The result itself; `livetime_s` only where the detector did not observe all the time.
+
+    `coincident_neutrinos` is None when nothing was tested.
+    """
+
+    livetime_s: int | UnsetType
+    far_hz: Number | None
+    skymap: str | None
+    neutrinos: int
+    neutrinos_final: bool
+    odds_ratio: Number | None
+    p_value: float | None
+    coincident_neutrinos: list[Coincident] | None
 
 
 @dataclass(frozen=True)
@@ -23,8 +63,8 @@ class Result:
     event_dir: Path
     info: EventInfo
     real: bool
-    neutrinos: Mapping[str, Any] | None = None
-    significance: Mapping[str, Any] | None = None
+    neutrinos: Neutrinos | None = None
+    significance: Significance | None = None
 
     @property
     def graceid(self) -> str:
@@ -45,76 +85,76 @@ class Result:
             audience="real" if self.real else "test",
         )
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         """Return the result in short, for machines and for telling whether anything is new."""
-        short = {
-            "graceid": self.graceid,
-            "notice": self.info.notice,
-            "revision": self.info.revision,
-            "event_time": self.info.event_time,
-            "test": not self.real,
-            "retracted": self.retracted,
-        }
+        facts = Facts(
+            graceid=self.graceid,
+            notice=self.info.notice,
+            revision=self.info.revision,
+            event_time=self.info.event_time,
+            test=not self.real,
+            retracted=self.retracted,
+        )
         if self.significance is None or self.neutrinos is None:
-            return short
+            return facts
         listed = coincident_neutrinos(self.info, self.significance)
-        livetime_s = self.neutrinos.get("livetime_s")
-        if livetime_s is not None and round(livetime_s) < list_window(self.neutrinos).length_s:
-            short["livetime_s"] = round(livetime_s)
-        return short | {
-            "far_hz": self.info.far_hz,
-            "skymap": self.info.skymap_filename,
-            "neutrinos": sum(bool(e.get("in_window", True)) for e in self.neutrinos["events"]),
-            "neutrinos_final": self.neutrinos.get("complete") is True,
-            "odds_ratio": self.significance["odds_ratio"],
-            "p_value": round_p(bayesian_p_value(self.info, self.significance)),
-            # null when nothing was tested
-            "coincident_neutrinos": None
+        live_s = self.neutrinos.livetime_s
+        window = list_window({"window": self.neutrinos.window})
+        is_whole = live_s is None or round(live_s) >= window.length_s
+        return Findings(
+            **asdict(facts),
+            livetime_s=UNSET if live_s is None or is_whole else round(live_s),
+            far_hz=self.info.far_hz,
+            skymap=self.info.skymap_filename,
+            neutrinos=sum(neutrino.in_window for neutrino in self.neutrinos.events),
+            neutrinos_final=self.neutrinos.complete,
+            odds_ratio=self.significance.odds_ratio,
+            p_value=round_p(bayesian_p_value(self.info, self.significance)),
+            coincident_neutrinos=None
             if listed is None
-            else [
-                {key: one[key] for key in ("id", "dt", "ra", "dec", "sigma", "p_value")}
-                for one in listed
-            ],
-        }
+            else [Coincident(s.id, s.dt, s.ra, s.dec, s.sigma, s.p_value) for s in listed],
+        )
 
     def sha256(self) -> str:
         """Return what changes when there is something new to say."""
-        return sha256_bytes(dump_json(self.facts()).encode())
+        return sha256_bytes(dump_json(to_builtins(self.facts())).encode())
 
     def text(self, kind: str) -> str:
         """Return the result in a few lines of plain text; kind: new, update or withdrawal."""
         facts = self.facts()
         mark = "" if self.real else "[TEST] "
-        if kind == "withdrawal":
+        if kind == "withdrawal" or not isinstance(facts, Findings):
             return (
                 f"{mark}{self.graceid}: RETRACTED. LIGO/Virgo/KAGRA have retracted this candidate "
                 f"({self.info.notice}); what was reported here about it no longer stands."
             )
-        update = "UPDATE " if kind == "update" else ""
-        p_value, far_hz = facts["p_value"], facts["far_hz"]
-        listed = facts["coincident_neutrinos"] or []
-        count = f"{len(listed) or 'no'} coincident neutrino{'' if len(listed) == 1 else 's'}"
-        if facts["coincident_neutrinos"] is None:
-            count = "coincidence not tested"
-        livetime = ""
-        if "livetime_s" in facts:
-            livetime = f", of which the detector observed {facts['livetime_s']} s"
-        lines = [
-            f"{mark}{update}{facts['notice']}: {count}, p-value "
-            + ("not available" if p_value is None else f"{p_value:g}")
-            + f", odds ratio {facts['odds_ratio']:.3g}",
-            f"event time {facts['event_time']}, false-alarm rate "
-            + ("unknown" if far_hz is None else f"{far_hz:.3g} Hz")
-            + f", sky map {_safe(facts['skymap'])}, {facts['neutrinos']} neutrinos in the window"
-            + livetime
-            + ("" if facts["neutrinos_final"] else " (PROVISIONAL: it is still being filled)"),
-        ]
-        lines += [
-            f"{_safe(one['id'])}: {one['dt']:+.1f} s, RA {one['ra']:.2f}, Dec {one['dec']:+.2f}, "
-            f"sigma {one['sigma']:.2f} deg, p-value {round_p(one['p_value']):g}"
-            for one in listed
-        ]
-        return "\n".join(lines)
+        return _text(facts, f"{mark}{'UPDATE ' if kind == 'update' else ''}{facts.notice}")
+
+
+def _text(facts: Findings, title: str) -> str:
+    listed = facts.coincident_neutrinos or []
+    count = f"{len(listed) or 'no'} coincident neutrino{'' if len(listed) == 1 else 's'}"
+    if facts.coincident_neutrinos is None:
+        count = "coincidence not tested"
+    livetime = ""
+    if facts.livetime_s is not UNSET:
+        livetime = f", of which the detector observed {facts.livetime_s} s"
+    lines = [
+        f"{title}: {count}, p-value "
+        + ("not available" if facts.p_value is None else f"{facts.p_value:g}")
+        + f", odds ratio {facts.odds_ratio:.3g}",
+        f"event time {facts.event_time}, false-alarm rate "
+        + ("unknown" if facts.far_hz is None else f"{facts.far_hz:.3g} Hz")
+        + f", sky map {_safe(facts.skymap)}, {facts.neutrinos} neutrinos in the window"
+        + livetime
+        + ("" if facts.neutrinos_final else " (PROVISIONAL: it is still being filled)"),
+    ]
+    lines += [
+        f"{_safe(one.id)}: {one.dt:+.1f} s, RA {one.ra:.2f}, Dec {one.dec:+.2f}, "
+        f"sigma {one.sigma:.2f} deg, p-value {round_p(one.p_value):g}"
+        for one in listed
+    ]
+    return "\n".join(lines)
 
 
 def _safe(name: object) -> str:
@@ -132,8 +172,8 @@ def read_result(event_dir: Path, real: bool) -> Result:
     for product in (name, "icecube_neutrino_list.json"):
         if not (event_dir / product).exists():
             raise LlamaError(f"{event_dir / product} is not there yet; {remedy}")
-    significance = read_json(event_dir / name)
-    neutrinos = read_json(event_dir / "icecube_neutrino_list.json")
-    if others := other_inputs(event_dir, info, significance):
+    if others := other_inputs(event_dir, info, read_json(event_dir / name)):
         raise LlamaError(f"{event_dir / name} was made from another {', '.join(others)}; {remedy}")
+    significance = read_significance(event_dir / name)
+    neutrinos = read_neutrinos(event_dir / "icecube_neutrino_list.json")
     return Result(event_dir, info, real, neutrinos, significance)

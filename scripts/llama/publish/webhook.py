@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec import to_builtins
+
 from llama.errors import LlamaError
 from llama.files import dump_json
 from llama.publish.outbox import Found, NotSentError, Post
@@ -12,7 +14,7 @@ from llama.secrets import secret
 def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     """Return the JSON that is posted."""
     content = {"key": key, "kind": kind, "refers_to": refers_to, "text": result.text(kind)}
-    return dump_json(content | {"result": result.facts()}).encode()
+    return dump_json(content | {"result": to_builtins(result.facts())}).encode()
 
 
 class Webhook:
