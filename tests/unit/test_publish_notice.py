@@ -10,7 +10,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from llama.errors import LlamaError
-from llama.files import dump_json
+from llama.files import dump_json, read_json, write_json
 from llama.publish.inputs import Neutrinos, Sensitivity, Significance
 from llama.publish.notice import build_notice, check_notice, round_p
 from llama.typed import typed
@@ -263,7 +263,9 @@ def official():
 def validator(official):
     # The core schemas are not here: they are optional fields without conditions of ours.
     permissive = Resource({}, specification=DRAFT202012)
-    return jsonschema.Draft202012Validator(official, registry=Registry(retrieve=lambda _: permissive))
+    return jsonschema.Draft202012Validator(
+        official, registry=Registry(retrieve=lambda _: permissive)
+    )
 
 
 def test_our_notices_satisfy_the_official_schema(validator):
@@ -276,7 +278,6 @@ def test_our_notices_satisfy_the_official_schema(validator):
 def test_what_goes_to_gcn_satisfies_both(validator, tmp_path):
     from publish_samples import make_event, revise
 
-    from llama.files import read_json, write_json
     from llama.publish import kafka_notice
     from llama.publish.result import read_result
 
