@@ -2,23 +2,15 @@
 
 snakemake events/S190425z/all    one event
 snakemake                        the newest events, what cron runs
-snakemake populations.hdf5       the background studies named in config.yaml
+snakemake populations.hdf5       the background studies named in the settings
 snakemake --profile do-cluster   the same, on droplets
 """
-
-import os
 
 from llama.plan.engine import Engine
 from snakemake.utils import min_version
 
 min_version("9.27")
 ENGINE = Engine(workflow, logger)
-
-
-# One file alone, as for `llama`: --configfile, $LLAMA_CONFIG or the clone's, never two mixed.
-if not ENGINE.has_given_settings:
-
-    configfile: os.environ.get("LLAMA_CONFIG") or f"{workflow.basedir}/config.yaml"
 
 
 report: "rules/report/workflow.rst"

@@ -4,7 +4,6 @@ import inspect
 import sys
 from pathlib import Path
 
-from llama import settings
 from llama.errors import LlamaError
 from llama.event.names import EVENT_DIR_PATTERN
 from llama.plan.events import POPULATIONS, Events
@@ -18,7 +17,6 @@ from llama.plan.studies import Studies
 from llama.plan.targets import Command
 from llama.publish.deliver import CHANNELS
 from llama.running.tidy import tidy
-from llama.settings.load import read_config
 
 
 def checked(function, *arguments, **named):
@@ -48,12 +46,8 @@ def list_simulated(simulation, detectors):
     checkpoints.list_simulated.get(simulation=simulation, detectors=detectors)
 
 
-if ENGINE.is_main:
-    # Snakemake takes the last of two lines for one setting
-    for path in ENGINE.settings_files:
-        checked(read_config, path)
-
-SETTINGS = checked(settings.from_dict, config)
+SETTINGS = checked(ENGINE.settings)
+config.update(SETTINGS.model_dump(mode="json"))  # for scripts
 OUTPUT_DIR = str(SETTINGS.output_dir)
 SEARCH = SETTINGS.search_parameters()
 COMMAND = Command(sys.argv[1:])

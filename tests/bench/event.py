@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from measure import CLONE, environment, row, snakemake
+from measure import environment, row, snakemake
 from msgspec.structs import replace
 
 from llama.cli import demo
@@ -23,7 +23,7 @@ def rows() -> Iterator[dict[str, Any]]:
     """Yield the rows of the event, from a mock alert with a map of some thousand tiles."""
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory)
-        config = demo._write_inputs(output, CLONE, 20_000)
+        config = demo._write_inputs(output, 20_000)
         event = _intake(output)
         target = f"events/{demo.GRACEID}"
         snakemake(config, f"{target}/significance_lvc-i3.json")  # compiles, once per version

@@ -66,7 +66,7 @@ def workflow(clone: Path = Path(), **changes: object) -> SimpleNamespace:
     """Return what Snakemake's workflow object tells when a user has started it."""
     told: dict[str, object] = {
         "basedir": clone,
-        "configfiles": [],
+        "config_settings": SimpleNamespace(config={}),
         "dryrun": False,
         "executor_plugin": None,
         "is_main_process": True,

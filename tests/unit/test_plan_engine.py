@@ -69,8 +69,20 @@ def test_code_changes_with_its_script_wherever_the_clone_is(tmp_path: Path) -> N
     assert here.code("draw") != before
 
 
-def test_given_settings_are_the_only_ones() -> None:
-    assert not Engine(workflow(), LOGGER).has_given_settings
-    told = workflow(overwrite_configfiles=[Path("a.yaml")], configfiles=["a.yaml"])
-    assert Engine(told, LOGGER).has_given_settings
-    assert Engine(told, LOGGER).settings_files == [Path("a.yaml")]
+def test_given_settings_replace_all_files_and_the_command_line_counts_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LLAMA_CONFIG", raising=False)
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    (clone / "Snakefile").touch()
+    (clone / "config.yaml").write_text(f"output_dir: {tmp_path}\nsearch: {{fb: 2}}\n")
+    (tmp_path / "llama.yaml").write_text("search: {fb: 3, nu_51_100: 2}\n")
+    assert Engine(workflow(clone), LOGGER).settings().search.fb == 3
+    typed = SimpleNamespace(config={"search": {"fb": "4"}})
+    search = Engine(workflow(clone, config_settings=typed), LOGGER).settings().search
+    assert (search.fb, search.nu_51_100) == (4, 2)
+    (tmp_path / "a.yaml").write_text("search: {nu_51_100: 5}\n")
+    told = workflow(clone, overwrite_configfiles=[tmp_path / "a.yaml"])
+    search = Engine(told, LOGGER).settings().search
+    assert (search.fb, search.nu_51_100) == (10, 5)

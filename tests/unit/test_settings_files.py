@@ -50,11 +50,11 @@ def test_the_clone_is_found_from_anywhere():
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "output_dir is missing"),
         (b"- 1\n- 2\n", "holds no settings"),
         (b"just text", "holds no settings"),
         (b"search:\n  fb: [1\n", "is not valid YAML at line"),
         (b"search: \xff\xfe", "is not valid YAML"),
+        (b"search:\0  fb: 1\n", "is not valid YAML"),
         (b"search:\n\tfb: 1\n", "is not valid YAML at line 2"),
         (b"<html><body>404</body></html>", "holds no settings"),
     ],
@@ -124,6 +124,12 @@ def test_a_file_that_is_not_there(tmp_path, monkeypatch):
 # -- what is generated from the model ----
 
 
+def test_config_yaml_has_every_setting_at_its_default():
+    shipped = yaml.safe_load((CLONE / "config.yaml").read_text())
+    assert shipped == defaults() == Settings().model_dump(mode="json")
+    assert (CLONE / "config.yaml").read_text() == default_yaml()
+
+
 def test_generated_files_are_up_to_date():
     for path, text in generated(CLONE).items():
         there = path.read_text(encoding="utf-8")
@@ -151,7 +157,8 @@ def test_schema_agrees_with_the_model():
     validator = jsonschema.Draft202012Validator(schema())
     validator.check_schema(schema())
     assert validator.is_valid(yaml.safe_load(default_yaml()))
-    for changes in ({"search.fb": "ten"}, {"search.fb": ...}, {"k0": 1}, {"background.run": "O 3"}):
+    assert validator.is_valid({"search": {"fb": 3}})  # what is missing takes its default
+    for changes in ({"search.fb": "ten"}, {"k0": 1}, {"background.run": "O 3"}):
         assert not validator.is_valid(changed(changes))
     both = {"skymaps": "/x", "artifacts": "/x"}
     rated = {"skymaps": "/x", "triggers_per_year": 20}

@@ -39,7 +39,7 @@ def _demo(options: argparse.Namespace) -> None:
 
     clone = find_clone()
     output = (options.output or clone / "demo").resolve()
-    config = _write_inputs(output, clone, options.injections)
+    config = _write_inputs(output, options.injections)
     _say("a mock superevent with one neutrino from its source and four from the background")
     alert = dump_json(_alert()).encode()
     create_event(
@@ -58,7 +58,7 @@ def _demo(options: argparse.Namespace) -> None:
     print(f"The page of the event is {event / 'index.html'}")
 
 
-def _write_inputs(output: Path, clone: Path, injections: int) -> Path:
+def _write_inputs(output: Path, injections: int) -> Path:
     """Make archive, sky maps and settings of the demo; what is there already stays."""
     import tempfile
 
@@ -68,7 +68,6 @@ def _write_inputs(output: Path, clone: Path, injections: int) -> Path:
     from llama.neutrinos.archive import import_release
     from llama.neutrinos.mock import write_mock_release
     from llama.settings import from_dict
-    from llama.settings.load import read_config
     from llama.sky.mock import mock_skymap, to_fits
 
     if not (output / "archive" / "mock" / "archive.json").exists():
@@ -87,14 +86,15 @@ def _write_inputs(output: Path, clone: Path, injections: int) -> Path:
             )
             tiles = mock_skymap(ra, dec, sigma, distance)
             write_bytes(path, to_fits(tiles, EVENT_TIME))
-    raw = read_config(clone / "config.yaml")
-    raw["output_dir"] = str(output)
-    raw["neutrinos"]["archive"] = "mock"
     study = {CLASS: {"skymaps": str(output / "maps")}}
-    raw["background"] |= {"injections": injections, "run": None, "studies": study}
-    from_dict(raw, "the demo's settings")
+    values: dict[str, object] = {
+        "output_dir": str(output),
+        "neutrinos": {"archive": "mock"},
+        "background": {"injections": injections, "studies": study},
+    }
+    from_dict(values, "the demo's settings")
     config = output / "config.yaml"
-    write_bytes(config, yaml.safe_dump(raw, sort_keys=False).encode())
+    write_bytes(config, yaml.safe_dump(values, sort_keys=False).encode())
     return config
 
 

@@ -24,6 +24,7 @@ from llama.cli import (
     publish,
     rebuild,
     run,
+    settings,
     status,
 )
 from llama.cli.common import run_command
@@ -32,7 +33,7 @@ from llama.errors import LlamaError
 
 # These modules import what they compute with only when they run: `llama --help` stays instant.
 _COMMANDS = (
-    *(demo, listen, run, status, explain, flags, publish, poll, neutrinos, cron),
+    *(demo, listen, run, status, explain, flags, publish, poll, neutrinos, cron, settings),
     *(audit, rebuild, dev, com, fleet),
 )
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from llama import __version__
 from llama.files import sha256_file
+from llama.settings import Settings, load
 
 
 class Job(NamedTuple):
@@ -38,13 +39,17 @@ class _Dag(Protocol):
     def needrun_jobs(self) -> Iterable[_Job]: ...
 
 
+class _ConfigSettings(Protocol):
+    config: Mapping[str, object]
+
+
 class _Resources(Protocol):
     default_resources: Iterable[str] | None
 
 
 class _Workflow(Protocol):
     basedir: Path
-    configfiles: Sequence[str]
+    config_settings: _ConfigSettings
     dag: _Dag
     dryrun: bool
     executor_plugin: object
@@ -64,15 +69,16 @@ class Engine:
         self._logger = logger
         self.clone = Path(workflow.basedir)
 
-    @property
-    def has_given_settings(self) -> bool:
-        """Whether --configfile was typed: Snakemake would mix that file with the Snakefile's."""
-        return bool(self._workflow.overwrite_configfiles)
+    def settings(self) -> Settings:
+        """Return the settings in force: --configfile replaces all files, --config counts last.
 
-    @property
-    def settings_files(self) -> list[Path]:
-        """The settings files that Snakemake has read, without a check for repeated keys."""
-        return [Path(path) for path in self._workflow.configfiles]
+        A directive `configfile:` would mix the file of --configfile with its own.
+        """
+        return load(
+            *self._workflow.overwrite_configfiles,
+            given=dict(self._workflow.config_settings.config),
+            clone=self.clone,
+        )
 
     def has_mark(self, mark: str) -> bool:
         """Tell whether the profile has the default resource `mark`: so it says what it runs on."""

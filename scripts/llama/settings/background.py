@@ -65,9 +65,6 @@ class Study(Block):
 class Simulation(Block):
     """One population of binaries whose sky maps are simulated."""
 
-    # rows of a table: what has a default may be left out
-    model_config = ConfigDict(json_schema_extra={})
-
     distribution: Literal[
         "bns_astro", "bns_broad", "nsbh_astro", "nsbh_broad", "bbh_astro", "bbh_broad"
     ]
@@ -76,7 +73,7 @@ class Simulation(Block):
     """Noise of each detector: a model that bayestar-sample-model-psd lists, or the absolute path
     of a text file with frequency [Hz] and amplitude spectral density [1/sqrt(Hz)]."""
     injections: Count = Field(ge=1, le=10**7)
-    """Binaries to simulate; about one in ten is detected."""
+    """Binaries to simulate; about one in four gives a map (docs/populations.md)."""
     net_snr: Number = Field(default=8.0, ge=5.7, le=100)
     """Lowest signal-to-noise ratio of the network; each of two or more detectors needs 4."""
     duty_cycle: Number = Field(default=0.7, gt=0, le=1)

@@ -1,9 +1,39 @@
-"""What all blocks of settings share."""
+"""What all blocks of settings share, and nested settings before they are checked."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Place: TypeAlias = tuple[str, ...]  # ("search", "fb")
+Nested: TypeAlias = dict[str, object]  # blocks in blocks, as YAML and JSON have them
+
+
+def merged(below: Nested, above: Nested) -> Nested:
+    """Return `below` with what `above` says: blocks and tables key by key, all else anew."""
+    result = dict(below)
+    for name, value in above.items():
+        there = result.get(name)
+        if isinstance(there, dict) and isinstance(value, dict):
+            value = merged(there, value)
+        result[name] = value
+    return result
+
+
+def pick(nested: object, place: Place) -> object:
+    """Return what is at `place`, None if nothing is."""
+    for name in place:
+        nested = nested.get(name) if isinstance(nested, dict) else None
+    return nested
+
+
+def nest(place: Place, value: object) -> Nested:
+    """Return `value` within the blocks above `place`."""
+    *above, name = place
+    nested: Nested = {name: value}
+    for block in reversed(above):
+        nested = {block: nested}
+    return nested
 
 
 def absolute(value: Any) -> Path:
@@ -27,10 +57,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=
 SlackChannel = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{7,20}$")]
 
 
-def _all_required(schema: dict[str, Any]) -> None:
-    schema["required"] = list(schema["properties"])
-
-
 class Block(BaseModel):
     """What all blocks share: unknown keys and numbers that are not finite are refused."""
 
@@ -39,5 +65,4 @@ class Block(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         use_attribute_docstrings=True,
-        json_schema_extra=_all_required,
     )

@@ -1,32 +1,119 @@
-"""From a settings file, or Snakemake's `config`, to checked settings."""
+"""From files and Snakemake's command line to checked settings.
+
+The defaults count first; over them one file, which is `config.yaml` of the clone or the file that
+is named in its place. Over `config.yaml`, but over no other file, `llama.yaml` in the output
+directory: the operator's own values, which no update touches.
+"""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from llama.errors import LlamaError
-from llama.settings.model import Settings
-from llama.settings.problems import Problem, find_problems, lines_to_paste
+from llama.settings.block import Nested, Place, merged, pick
+from llama.settings.model import Settings, leaves
+from llama.settings.problems import find_problems, lines_to_paste
+from llama.settings.render import defaults
+
+OVERRIDES = "llama.yaml"
 
 
-def load(path: str | os.PathLike[str] | None = None) -> Settings:
-    """Return the settings of `path`, else of `$LLAMA_CONFIG`, else of the clone, else the defaults.
+@dataclass(frozen=True)
+class Layer:
+    """What one source, such as a file, says over those before it."""
 
-    The clone is the working directory when it holds Snakefile and config.yaml, else the one that
-    the package is installed from. `LlamaError` with the lines to paste when anything is wrong.
+    source: str
+    values: Nested
+
+
+def load(
+    *named: str | os.PathLike[str], given: Nested | None = None, clone: Path | None = None
+) -> Settings:
+    """Return the settings in force; the arguments are those of `layers`.
+
+    `LlamaError` with a sentence per problem, and the lines to paste, when anything is wrong.
     """
-    found = Path(path) if path else find_config()
-    return from_dict(read_config(found), str(found)) if found else Settings()
+    return settle(layers(*named, given=given, clone=clone))
 
 
-def find_config() -> Path | None:
-    """Return the settings file that `load` reads when it is given none, or None."""
-    given = os.environ.get("LLAMA_CONFIG")
-    if given:
-        return Path(given)
-    candidates = (Path.cwd(), clone_directory())
+def layers(
+    *named: str | os.PathLike[str], given: Nested | None = None, clone: Path | None = None
+) -> list[Layer]:
+    """Return what each source says, in the order of `settle`.
+
+    The files `named` take the place of all others; without them it is the file of `$LLAMA_CONFIG`,
+    else `config.yaml` of `clone`. `given` are values of the command line.
+    """
+    found = find_config(clone)
+    files = [Path(path) for path in named] or ([found] if found else [])
+    said = [Layer(str(path), read_config(path)) for path in files]
+    last = [Layer("--config", given)] if given else []
+    if all(path.name == "config.yaml" and _is_clone(path.parent) for path in files):
+        own = settle(said + last).output_dir / OVERRIDES
+        if own.exists() or own.is_symlink():
+            values = read_config(own)
+            if "output_dir" in values:
+                raise LlamaError(
+                    f"output_dir is set in {own}, which is read because it lies in the output "
+                    "directory; set it in config.yaml, or in a file that $LLAMA_CONFIG names"
+                )
+            said.append(Layer(str(own), values))
+    return said + last
+
+
+def settle(layers: Sequence[Layer]) -> Settings:
+    """Return the checked settings of `layers`, each over those before it, all over the defaults.
+
+    `LlamaError` names the first layer that has or makes a problem.
+    """
+    values = defaults()
+    for layer in layers:
+        if problems := find_problems(layer.values, values):
+            message = f"{layer.source} needs to be corrected:\n"
+            message += "".join(f"  - {problem.sentence}\n" for problem in problems)
+            if lines := lines_to_paste(problems):
+                message += f"Paste these lines in the place of the wrong ones:\n\n{lines}"
+            raise LlamaError(message.rstrip("\n"))
+        values = merged(values, layer.values)
+    settings = Settings.model_validate(values)
+    try:
+        os.fsencode(settings.output_dir)
+    except UnicodeEncodeError as error:
+        raise LlamaError(
+            f"output_dir {settings.output_dir} has letters that cannot be written in this locale "
+            f"({error.encoding}); export PYTHONUTF8=1, or choose a directory without them"
+        ) from error
+    return settings
+
+
+def from_dict(raw: Nested, source: str = "config.yaml") -> Settings:
+    """Return the checked settings of nested data, which the `LlamaError` calls `source`."""
+    return settle([Layer(source, raw)])
+
+
+def sources(layers: Sequence[Layer]) -> dict[Place, str]:
+    """Return for each setting the source that changed it last; "default" if none did."""
+    found, before = dict.fromkeys(leaves(), "default"), defaults()
+    for number, layer in enumerate(layers, 1):
+        after = settle(layers[:number]).model_dump(mode="json")
+        changed = (place for place in found if pick(after, place) != pick(before, place))
+        found |= dict.fromkeys(changed, layer.source)
+        before = after
+    return found
+
+
+def find_config(clone: Path | None = None) -> Path | None:
+    """Return the file that `$LLAMA_CONFIG` names, else `config.yaml` of the clone, or None.
+
+    The clone is `clone`; else the working directory when it holds Snakefile and config.yaml, else
+    the one that the package is installed from.
+    """
+    if given := os.environ.get("LLAMA_CONFIG"):
+        return Path(given).absolute()
+    candidates = [clone] if clone else [Path.cwd(), clone_directory()]
     return next((clone / "config.yaml" for clone in candidates if _is_clone(clone)), None)
 
 
@@ -46,7 +133,7 @@ def find_clone() -> Path:
     raise LlamaError("this is no clone of LLAMA; run the command in the directory of its Snakefile")
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> Nested:
     """Return a settings file's nested data, unchecked.
 
     `LlamaError` if it cannot be read, or names a setting twice.
@@ -55,7 +142,7 @@ def read_config(path: Path) -> dict[str, Any]:
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         top = loader.get_single_node()
         repeated = _repeated_keys(top)
-        content: Any = None if top is None else loader.construct_document(top)
+        content: object = None if top is None else loader.construct_document(top)
     except OSError as error:
         raise LlamaError(
             f"cannot read the settings in {path} ({error.strerror}); "
@@ -97,35 +184,6 @@ def _repeated_keys(top: yaml.Node | None) -> list[str]:
             f"{name} in lines {' and '.join(at)}" for name, at in lines.items() if len(at) > 1
         ]
     return sorted(found)
-
-
-def from_dict(raw: dict[str, Any], source: str = "config.yaml") -> Settings:
-    """Return checked settings of nested data, such as Snakemake's `config`.
-
-    Every key must be there and none besides, in the file or in `--config`; `source` names the
-    file in the `LlamaError`, which holds a sentence per problem and the lines to paste.
-    """
-    problems = find_problems(raw)
-    if problems:
-        raise LlamaError(_message(source, problems))
-    settings = Settings.model_validate(raw)
-    try:
-        os.fsencode(settings.output_dir)
-    except UnicodeEncodeError as error:
-        raise LlamaError(
-            f"output_dir {settings.output_dir} has letters that cannot be written in this locale "
-            f"({error.encoding}); export PYTHONUTF8=1, or choose a directory without them"
-        ) from error
-    return settings
-
-
-def _message(source: str, problems: list[Problem]) -> str:
-    message = f"{source} needs to be corrected:\n"
-    message += "".join(f"  - {problem.sentence}\n" for problem in problems)
-    lines = lines_to_paste(problems)
-    if lines:
-        message += f"Paste these lines in the place of the wrong or missing ones:\n\n{lines}"
-    return message.rstrip("\n")
 
 
 def _is_clone(directory: Path) -> bool:

@@ -6,13 +6,14 @@ brackets, when to change it. `python -m llama.settings --write` renews both.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from llama.settings.background import Background
-from llama.settings.block import Block, Count, Name, Number, SlackChannel, absolute
+from llama.settings.block import Block, Count, Name, Number, Place, SlackChannel, absolute
 from llama.settings.fleet import Fleet, Spaces
 from llama.settings.publish import Publish
 from llama.settings.search import Grb, Search
@@ -140,3 +141,21 @@ def block_of(model: type[Block], name: str) -> type[Block] | None:
     if isinstance(annotation, type) and issubclass(annotation, Block):
         return annotation
     return None
+
+
+def block_at(place: Place) -> type[Block] | None:
+    """Return the block class at `place`, or None for a plain value."""
+    model: type[Block] | None = Settings
+    for name in place:
+        model = block_of(model, name) if model else None
+    return model
+
+
+def leaves(model: type[Block] = Settings, above: Place = ()) -> Iterator[Place]:
+    """Yield the place of every setting, in the order of `config.yaml`."""
+    for name in model.model_fields:
+        block, place = block_of(model, name), (*above, name)
+        if block:
+            yield from leaves(block, place)
+        else:
+            yield place

@@ -1,19 +1,15 @@
 """What is wrong with given settings, in sentences, with the lines that put it right."""
 
 import difflib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from llama.settings.block import Block
-from llama.settings.model import Settings, block_of
+from llama.settings.block import Block, Nested, Place, merged, nest, pick
+from llama.settings.model import Settings, block_at, block_of, leaves
 from llama.settings.render import defaults, yaml_lines
 from llama.settings.search import LOWER_END
-
-Place = tuple[str, ...]  # ("search", "fb")
 
 _NO_LONGER = "it belongs to a signal-to-noise model that this statistic does without"
 _SMOOTHING = "the background's smoothing is fixed when an archive is imported"
@@ -47,65 +43,63 @@ class Problem:
     """One sentence, and the right value of each setting that has to be written anew."""
 
     sentence: str
-    remedy: dict[Place, Any] = field(default_factory=dict)
+    remedy: dict[Place, object] = field(default_factory=dict)
 
 
-def find_problems(raw: dict[str, Any]) -> list[Problem]:
-    """Return everything that is wrong with `raw`, the nested data of a settings file."""
-    found = [_explain(detail, raw) for detail in _errors(raw)]
-    # what stands under a wrong name is not missing as well
-    mended = {place for problem in found for place in problem.remedy}
-    found += (
-        Problem(f"{'.'.join(place)} is missing", {place: _pick(defaults(), place)})
-        for place in _missing(Settings, raw, ())
-        if place not in mended
-    )
+def find_problems(raw: Nested, below: Nested | None = None) -> list[Problem]:
+    """Return everything that is wrong with `raw`, nested data of one source.
+
+    `below` has every setting that `raw` may leave as it is; without it, the defaults.
+    """
+    found = [_explain(detail, raw) for detail in _errors(merged(below or defaults(), raw))]
     # a remedy can lie beyond the other end of its range; then both ends are given anew
     for detail in _errors(repaired(raw, found)) if found else ():
         upper = _setting(detail["loc"])
         lower = (*upper[:-1], LOWER_END[upper[-1]])
-        remedy = {place: _pick(defaults(), place) for place in (lower, upper)}
+        remedy = {place: pick(defaults(), place) for place in (lower, upper)}
         found.append(Problem(f"{'.'.join(lower)} does not fit that", remedy))
     return found
 
 
-def repaired(raw: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
+def repaired(raw: Nested, problems: list[Problem]) -> Nested:
     """Return all settings: the defaults, over them what is right in `raw`, over it the remedies."""
     settings = defaults()
-    for place in _leaves(Settings, ()):
-        given = _pick(raw, place)
+    for place in leaves():
+        given = pick(raw, place)
         if given is not None:
-            _put(settings, place, valid_or_default(place, given))
-    for problem in problems:
-        for place, value in problem.remedy.items():
-            _put(settings, place, value)
-    return settings
+            settings = merged(settings, nest(place, valid_or_default(place, given)))
+    return merged(settings, _remedies(problems))
 
 
 def lines_to_paste(problems: list[Problem]) -> str:
     """Return the YAML, in the file's order and indentation, that mends `problems`."""
-    chosen: dict[str, Any] = {}
-    for problem in problems:
-        for place, value in problem.remedy.items():
-            _put(chosen, place, value)
-    return yaml_lines(chosen).lstrip("\n")
+    return yaml_lines(_remedies(problems)).lstrip("\n")
 
 
-def valid_or_default(place: Place, value: Any) -> Any:
+def valid_or_default(place: Place, value: object) -> object:
     """Return `value` as it is stored if it is valid for the setting at `place`, else a right one.
 
     Of a table, such as the studies, the rows that are valid remain.
     """
-    if not _errors(_nest(place, value)):
-        return _pick(Settings.model_validate(_nest(place, value)).model_dump(mode="json"), place)
-    rows = value.items() if isinstance(value, dict) and not _block(place) else ()
-    valid = {key: row for key, row in rows if not _errors(_nest(place, {key: row}))}
-    model = _block(place[:-1]) or Settings
+    if not _errors(nest(place, value)):
+        settings = Settings.model_validate(nest(place, value))
+        return pick(settings.model_dump(mode="json", exclude_unset=True), place)
+    rows = value.items() if isinstance(value, dict) and not block_at(place) else ()
+    valid = {key: row for key, row in rows if not _errors(nest(place, {key: row}))}
+    model = block_at(place[:-1]) or Settings
     examples = model.model_fields[place[-1]].examples
-    return valid or (examples[0] if examples else _pick(defaults(), place))
+    return valid or (examples[0] if examples else pick(defaults(), place))
 
 
-def _errors(raw: dict[str, Any]) -> list[ErrorDetails]:
+def _remedies(problems: list[Problem]) -> Nested:
+    chosen: Nested = {}
+    for problem in problems:
+        for place, value in problem.remedy.items():
+            chosen = merged(chosen, nest(place, value))
+    return chosen
+
+
+def _errors(raw: Nested) -> list[ErrorDetails]:
     try:
         Settings.model_validate(raw)
     except ValidationError as error:
@@ -113,13 +107,13 @@ def _errors(raw: dict[str, Any]) -> list[ErrorDetails]:
     return []
 
 
-def _explain(detail: ErrorDetails, raw: dict[str, Any]) -> Problem:
+def _explain(detail: ErrorDetails, raw: Nested) -> Problem:
     location = tuple(part for part in detail["loc"] if part != "[key]")
     place, name = _setting(location), ".".join(map(str, location))
-    block = _block(place)
+    block = block_at(place)
     if block and place == location[:-1]:
         return _unknown(block, place, str(location[-1]), raw)
-    right = valid_or_default(place, _pick(raw, place))
+    right = valid_or_default(place, pick(raw, place))
     shown = repr(detail["input"])
     shown = shown if len(shown) <= 40 else shown[:37] + "..."
     if detail["type"] == "extra_forbidden":
@@ -137,8 +131,8 @@ def _explain(detail: ErrorDetails, raw: dict[str, Any]) -> Problem:
     return Problem(f"{name} {what}", {place: right})
 
 
-def _unknown(block: type[Block], above: Place, key: str, raw: dict[str, Any]) -> Problem:
-    name, value = ".".join((*above, key)), _pick(raw, (*above, key))
+def _unknown(block: type[Block], above: Place, key: str, raw: Nested) -> Problem:
+    name, value = ".".join((*above, key)), pick(raw, (*above, key))
     old = _OLD.get(key)
     if isinstance(old, str):
         return Problem(f"{name} of the original LLAMA is gone ({old}); delete it")
@@ -149,7 +143,7 @@ def _unknown(block: type[Block], above: Place, key: str, raw: dict[str, Any]) ->
         sentence = f"{name} of the original LLAMA is now {'.'.join(place)}; delete it"
     else:
         here = {field: (*above, field) for field in block.model_fields}
-        there = {place[-1]: place for place in _leaves(Settings, ())}
+        there = {place[-1]: place for place in leaves()}
         near = [
             names[match]
             for names in (here, there)
@@ -159,27 +153,9 @@ def _unknown(block: type[Block], above: Place, key: str, raw: dict[str, Any]) ->
             return Problem(f"{name} is not a setting; delete it")
         place = near[0]
         sentence = f"{name} is not a setting, it looks like {'.'.join(place)}; delete it"
-    if _pick(raw, place) is not None:  # the right name is there too, and stays as it is
+    if pick(raw, place) is not None:  # the right name is there too, and stays as it is
         return Problem(sentence)
     return Problem(sentence, {place: valid_or_default(place, value)})
-
-
-def _missing(model: type[Block], raw: dict[str, Any], above: Place) -> Iterator[Place]:
-    for name in model.model_fields:
-        block = block_of(model, name)
-        if name not in raw:
-            yield (*above, name)
-        elif block and isinstance(raw[name], dict):
-            yield from _missing(block, raw[name], (*above, name))
-
-
-def _leaves(model: type[Block], above: Place) -> Iterator[Place]:
-    for name in model.model_fields:
-        block = block_of(model, name)
-        if block:
-            yield from _leaves(block, (*above, name))
-        else:
-            yield (*above, name)
 
 
 def _setting(location: tuple[int | str, ...]) -> Place:
@@ -192,30 +168,3 @@ def _setting(location: tuple[int | str, ...]) -> Place:
         place = (*place, str(part))
         model = block_of(model, str(part))
     return place
-
-
-def _block(place: Place) -> type[Block] | None:
-    """Return the block at `place`; None if a plain value is there."""
-    model: type[Block] | None = Settings
-    for name in place:
-        model = block_of(model, name) if model else None
-    return model
-
-
-def _nest(place: Place, value: Any) -> dict[str, Any]:
-    for name in reversed(place):
-        value = {name: value}
-    return dict(value)
-
-
-def _pick(nested: Any, place: Place) -> Any:
-    for name in place:
-        nested = nested.get(name) if isinstance(nested, dict) else None
-    return nested
-
-
-def _put(nested: dict[str, Any], place: Place, value: Any) -> None:
-    *above, name = place
-    for block in above:
-        nested = nested.setdefault(block, {})
-    nested[name] = value
