@@ -9,10 +9,9 @@ from llama.script import logged
 
 with logged(snakemake.log[0]):
     significance = read_json(snakemake.input.significance)
-    if snakemake.params.role != "observation":  # alert and operator must both call it real
-        significance["inputs"]["gw_skymap_info"]["role"] = "test"
     background = None
     if significance["p_value"] is not None:
         populations = Path(snakemake.params.populations)
         background = read_background(populations, significance["p_value_population"])["odds"]
-    draw_scatter(significance, background, snakemake.output.png, snakemake.output.pdf)
+    out = snakemake.output
+    draw_scatter(significance, background, out.png, out.pdf, snakemake.params.role)

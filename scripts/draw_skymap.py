@@ -11,7 +11,6 @@ from llama.sky.tiles import SkyTiles
 with logged(snakemake.log[0]):
     source, out = snakemake.input, snakemake.output
     info = read_info(Path(source.info).parent)
-    if snakemake.params.role != "observation":  # alert and operator must both call it real
-        info.role = "test"
     tiles, neutrinos = SkyTiles.load(source.skymap), read_json(source.neutrinos)
-    draw_skymap(tiles, neutrinos, info, read_json(source.significance), out.png, out.pdf)
+    significance, role = read_json(source.significance), snakemake.params.role
+    draw_skymap(tiles, neutrinos, info, significance, out.png, out.pdf, role)

@@ -12,14 +12,15 @@ from llama.script import logged
 with logged(snakemake.log[0]):
     source, out = snakemake.input, snakemake.output
     info = read_info(Path(source.info).parent)
-    if snakemake.params.role != "observation":  # alert and operator must both call it real
-        info.role = "test"
+    role = snakemake.params.role
     significance = read_significance(Path(source.significance))
     neutrinos = read_neutrinos(Path(source.neutrinos))
     sensitivity = significance.neutrino_flux_sensitivity_range
     # when the neutrinos were taken: equal inputs give equal bytes
     heard = neutrinos.retrieved_at
-    notice = build_notice(info, significance, neutrinos, sensitivity, alert_datetime=heard)
+    notice = build_notice(
+        info, significance, neutrinos, sensitivity, alert_datetime=heard, role=role
+    )
     write_json(out.notice, notice)
-    circular = draft_circular(info, significance, neutrinos, sensitivity)
+    circular = draft_circular(info, significance, neutrinos, sensitivity, role)
     write_bytes(out.circular, circular.encode())

@@ -3,6 +3,7 @@
 from llama.event.skymap_info import unchecked_info
 from llama.neutrinos.archive import Archive, import_release
 from llama.neutrinos.mock import write_mock_release
+from llama.times import gps_to_mjd
 
 GPS = 1238400000.0  # a time of the toy archive
 INFO = unchecked_info({
@@ -29,9 +30,9 @@ def toy_archive(directory):
 
 def neutrino(dt=30.0, ra=61.0, dec=24.0, sigma=0.8, energy=5e3):
     """One row of icecube_neutrino_list.json."""
-    values = {"ra": ra, "dec": dec, "sigma": sigma, "energy": energy, "mjd": 58577.3}
+    values = {"ra": ra, "dec": dec, "sigma": sigma, "energy": energy}
     identity = {"event": 7, "id": f"1_{dt}_{ra}", "type": "simulated"}
-    return values | identity | {"gps": GPS + dt}
+    return values | identity | {"gps": GPS + dt, "mjd": float(gps_to_mjd(GPS + dt))}
 
 
 THREE = [

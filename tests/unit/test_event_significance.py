@@ -13,20 +13,15 @@ from msgspec.structs import replace
 from sky_samples import multiorder, random_tiles
 
 from llama.errors import LlamaError
-from llama.event.significance import (
-    background_class,
-    compute_significance,
-    search_parameters,
-)
+from llama.event.significance import background_class, compute_significance, search_parameters
 from llama.files import dump_json
-from llama.neutrinos.given import read_given
+from llama.neutrinos.given import check_rows
 from llama.neutrinos.lists import make_list
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky import read_skymap
 from llama.sky.mock import mock_skymap
 from llama.stats.parameters import YEAR_S
-from llama.times import gps_to_mjd
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +103,7 @@ def test_consumers_of_the_published_file_find_their_keys(compute, archive, share
 
 
 def test_what_the_combination_with_icecubes_search_reads(compute, background):
-    # FastResponseAnalysis: combine_results; see original-software.md, section 9.1
+    # FastResponseAnalysis: combine_results
     result = compute(THREE, background=background)
     assert 0 < result["p_value"] <= 1
     assert [row["i3event"] for row in result["single_neutrino"]] == [7, 7, 7]
@@ -161,13 +156,11 @@ def test_the_smallest_error_is_that_of_the_settings(skymap, response, search):
     """Lists keep what was published; only the statistic raises it."""
 
     def odds(sigma, floor_deg):
-        time = {"gps": GPS + 30.0, "mjd": float(gps_to_mjd(GPS + 30.0))}
-        given = read_given(json.dumps([neutrino(sigma=sigma) | time]).encode(), "nu")
-        made = make_list(INFO["graceid"], GPS, now_gps=GPS + 1e6, given=given)
-        assert [event["sigma"] for event in made["events"]] == [sigma]
+        given = check_rows([neutrino(sigma=sigma)], "nu")
+        made = make_list(INFO.graceid, GPS, now_gps=GPS + 1e6, given=given)
         values = search | {"sigma_floor_deg": floor_deg}
         found = compute_significance(skymap, INFO, P_ASTRO, made, response, values, NONE)
-        assert found["single_neutrino"][0]["sigma"] == sigma
+        assert found["single_neutrino"][0]["sigma"] == made["events"][0]["sigma"] == sigma
         return found["odds_ratio"]
 
     assert odds(0.05, 0.2) == odds(0.2, 0.2) == odds(0.2, 0.05)

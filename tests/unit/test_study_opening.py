@@ -10,7 +10,8 @@ from llama.alerts.content import classification, skymap_bytes
 from llama.alerts.content import p_astro as p_astro_content
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
-from llama.event.names import run_name, signs_of_test
+from llama.event.names import run_name
+from llama.event.real import signs_of_test
 from llama.event.significance import compute_significance
 from llama.event.skymap_info import read_info
 from llama.neutrinos.given import read_given

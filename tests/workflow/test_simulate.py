@@ -65,17 +65,3 @@ def test_a_background_of_simulated_maps(fresh_study: Workspace) -> None:
         remove(simulation / name)
     fresh_study.snakemake("simulations/bbh-o4/coincs.dat", "--cores", "1")
     assert [sha256_file(path) for path in products] == before
-
-
-def test_settings_that_do_not_fit_are_a_sentence(fresh_study: Workspace) -> None:
-    answer = fresh_study.snakemake("simulations/bns-o4/coincs.dat", code=1)
-    assert "bns-o4 is not in background.simulations of the settings; add it" in answer
-    fresh_study.set(
-        f"  studies: {{{STUDY}: {{skymaps: simulated}}}}",
-        "  studies: {bbh-o4-H1V1: {skymaps: simulated}}",
-    )
-    answer = sentence(fresh_study.snakemake("populations.hdf5", code=1))
-    assert answer.endswith(
-        "bbh-o4-H1V1 is to be simulated; add V1 to the psds of "
-        "background.simulations.bbh-o4 in the settings"
-    )

@@ -10,10 +10,8 @@ from workspace import EVENT, Workspace, sentence
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        ("events/../../x/all", "'..' is not a GraceDB id"),
         (f"events/S{'1' * 300}/all", "is not a GraceDB id"),
         ("events/S190425z/all", "create the event with skymap_info"),
-        ("past_runs/o3/S190425z/all", "create the event with skymap_info"),
     ],
 )
 def test_a_wrong_id_is_answered_in_one_sentence(fresh: Workspace, target: str, says: str) -> None:
@@ -23,26 +21,13 @@ def test_a_wrong_id_is_answered_in_one_sentence(fresh: Workspace, target: str, s
     assert list((fresh.output / "current_run").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("skymap_info.json", None, "create the event with skymap_info"),
-        ("skymap_info.json", "{", "is not valid JSON"),
-        ("flags.json", None, "flags.json does not exist"),
-        ("flags.json", '{"ROLE": "real"}', "use test or observation"),
-    ],
-)
-def test_an_event_whose_files_are_broken_is_answered_in_one_sentence(
-    copied: Workspace, name: str, content: str | None, says: str
-) -> None:
-    path = copied.event / name
+def test_an_event_whose_files_are_broken_is_answered_in_one_sentence(copied: Workspace) -> None:
+    path = copied.event / "skymap_info.json"
     aside = path.rename(copied.root / "aside")
-    if content is not None:
-        path.write_text(content)
+    path.write_text("{")
     printed = copied.run("snakemake", f"{EVENT}/all", code=1)
     aside.rename(path)
-    answer = sentence(printed)
-    assert says in answer
+    assert "is not valid JSON" in sentence(printed)
 
 
 def test_a_missing_archive_is_answered_in_one_sentence(copied: Workspace) -> None:

@@ -1,33 +1,6 @@
-"""Two clones, two output directories, and where `events` of each leads."""
-
-import shutil
+"""Where `events` of a clone leads, and what is made before anything is."""
 
 from workspace import EVENT, Workspace, sentence
-
-
-def test_a_directory_called_events_in_the_clone_is_said_not_to_count(event: Workspace) -> None:
-    mine = event.clone / "events"
-    mine.unlink()
-    shutil.copytree(event.event, mine / "S240101ab")
-    (mine / "S240101ab" / "p_astro.json").unlink()
-    printed = event.snakemake(f"{EVENT}/all", "--dry-run")
-    assert "Nothing to be done" in printed  # it is the output directory's event
-    said = [line for line in printed.splitlines() if line.startswith("llama: ")]
-    assert said == [
-        f"llama: {mine} is no link to {event.output}/current_run, where the events of this output "
-        "directory are; move its events there and remove it: what is in it is not looked at"
-    ]
-    assert (mine / "S240101ab").is_dir()
-
-
-def test_a_directory_called_events_in_the_output_directory_is_refused(event: Workspace) -> None:
-    link = event.output / "events"
-    link.unlink()
-    shutil.copytree(event.event, link / "S240101ab")
-    answer = sentence(event.snakemake(f"{EVENT}/all", code=1))
-    assert answer.startswith(f"llama: {link} is no link to {event.output}/current_run, where")
-    shutil.rmtree(link)
-    assert event.plan(f"{EVENT}/all") == []
 
 
 def test_a_link_of_another_clone_is_replaced_and_that_is_said(event: Workspace) -> None:
@@ -44,13 +17,20 @@ def test_a_link_of_another_clone_is_replaced_and_that_is_said(event: Workspace) 
     assert str(link.readlink()) == "../data/llama/current_run"
 
 
-def test_a_run_on_a_disk_that_is_not_there_is_a_sentence(event: Workspace) -> None:
-    run, disk = event.output / "current_run", event.root / "disk"
-    run.rename(disk)
-    run.symlink_to(disk)
-    assert event.plan(f"{EVENT}/all") == []
-    disk.rename(event.root / "unmounted")
+def test_a_directory_in_the_way_is_refused_before_anything_is_looked_at(event: Workspace) -> None:
+    link = event.output / "events"
+    link.unlink()
+    link.mkdir()
     answer = sentence(event.snakemake(f"{EVENT}/all", code=1))
-    assert answer.startswith(
-        f"llama: {run} is a link to {disk}, which is not there; mount its disk"
-    )
+    assert answer.startswith(f"llama: {link} is no link to {event.output}/current_run, where")
+    link.rmdir()
+    assert event.plan(f"{EVENT}/all") == []
+
+
+def test_a_list_of_the_rules_makes_no_directory(fresh: Workspace) -> None:
+    fresh.set("output_dir: null", f"output_dir: {fresh.root}/elsewhere")
+    assert "compute_significance" in fresh.snakemake("--list")
+    assert "good condition" in fresh.snakemake("--lint")
+    assert not (fresh.root / "elsewhere").exists()
+    fresh.snakemake("--dry-run")
+    assert (fresh.root / "elsewhere/events").is_dir()

@@ -1,7 +1,5 @@
 """What a target means, and what it makes."""
 
-import os
-
 import pytest
 from workspace import (
     ALL,
@@ -44,7 +42,7 @@ def test_the_clone_and_the_home_stay_clean(finished: Workspace) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    [EVENT, f"{EVENT}/", f"./{EVENT}/all", f"current_run/{GRACEID}/all", f"current_run/{GRACEID}"],
+    [f"{EVENT}/", f"./{EVENT}/all", f"current_run/{GRACEID}"],
 )
 def test_all_ways_to_name_an_event_mean_the_same(event: Workspace, target: str) -> None:
     for path in event.products()[2:]:
@@ -106,12 +104,3 @@ def test_an_event_whose_files_are_broken_is_named_and_does_not_stop_the_others(
     assert event.plan(f"{EVENT}/all") == ["write_manifest", "write_page"]
     for graceid in ("S240101cd", "S240101ef"):
         assert f"events/{graceid} is left alone" in printed
-
-
-def test_the_newest_events_are_tracked_first(event: Workspace) -> None:
-    event.take(alert(graceid="S240101cd", skymap=skymap_fits()))
-    for name, age_s in ((GRACEID, 0), ("S240101cd", 3600)):
-        path = event.output / "events" / name / "skymap_info.json"
-        os.utime(path, (path.stat().st_mtime - age_s,) * 2)
-    event.set("  tracked_newest: 40", "  tracked_newest: 1")
-    assert set(event.plan()) <= {"write_manifest", "write_page"}

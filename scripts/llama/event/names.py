@@ -2,7 +2,6 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from llama.errors import LlamaError
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 # letters only: two ids must never share a directory on a file system that ignores case.
 GRACEID_PATTERN = r"(?:[GMTE][0-9]{1,10}|[MT]?S[0-9]{6}[a-z]{1,8})"
 _SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-_REAL_ID = r"S[0-9]{6}[a-z]+|G[0-9]+"
-_REAL_ALERTS = ("igwn-alert", "gcn", "gracedb", "manual")
 # The value of Snakemake's wildcard {event}: the directory of one event, as a target names it.
 EVENT_DIR_PATTERN = (
     rf"(?:events/{GRACEID_PATTERN}"
@@ -49,31 +46,6 @@ def check_graceid(text: str) -> str:
 def is_mock(graceid: str) -> bool:
     """Tell whether an id belongs to a mock (M, MS) or test (T, TS) event."""
     return graceid[:1] in ("M", "T")
-
-
-def word_in(text: str, words: Iterable[str]) -> str | None:
-    """Return the first of `words` (lower case) with which a word of `text` begins, None without.
-
-    `test` is in TEST-2 and o3_tests, not in latest or contest.
-    """
-    return next((word for word in words if re.search(f"(?<![a-z]){word}", text.lower())), None)
-
-
-def signs_of_test(info: "EventInfo") -> list[str]:
-    """Return every sign in skymap_info.json, in words, that the event is not real; [] if it is."""
-    graceid, source = info.graceid, info.alert_type
-    host = re.sub(r"^https?://([^/]*).*", r"\1", info.gracedb_service_url or "")
-    signs = [
-        (info.role != "observation", "its alert is a test or hardware injection"),
-        (not re.fullmatch(_REAL_ID, str(graceid)), f"{graceid} is not the id of a real one"),
-        (str(info.search).upper() == "MDC", "its search is MDC, a mock data challenge"),
-        (source not in _REAL_ALERTS, f"it comes from {source}, not an alert"),
-        (
-            word_in(host, ("playground", "test", "dev")) is not None,
-            f"it comes from the test server {host}",
-        ),
-    ]
-    return [reason for applies, reason in signs if applies]
 
 
 def run_name(gps: float) -> str:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from llama.event.flags import read_flags
-from llama.event.names import signs_of_test, word_in
+from llama.event.real import signs_of_test, word_in
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import read_json
 
 MAX_FAR_HZ = 10 / 86_400
-_REAL_NEUTRINOS = {"observation", "alert"}
 _TEST_PLACES = ("scratch", "test", "injection")
 
 
@@ -78,21 +77,17 @@ def _is_current(event_dir: Path) -> bool:
 
 def not_real(facts: Facts) -> list[str]:
     """Return every sign that event or neutrinos are not real; with none, the event is real."""
-    kinds = facts.kinds
     place = word_in(str(facts.event_dir), _TEST_PLACES)
     signs = [
-        (facts.flags.get("ROLE") != "observation", "the flag ROLE is not observation"),
-        *((True, sign) for sign in signs_of_test(facts.info)),
         (place is not None, f"its path {facts.event_dir} has {place!r} in it"),
         (not facts.current, "it is not in current_run"),
         (facts.flags.get("BLINDED_NEUTRINOS") is not False, "the flag BLINDED_NEUTRINOS is true"),
-        (kinds is None, "there is no list of neutrinos"),
-        (
-            bool(kinds and kinds - _REAL_NEUTRINOS),
-            "its neutrinos are " + " and ".join(sorted((kinds or frozenset()) - _REAL_NEUTRINOS)),
-        ),
+        (facts.kinds is None, "there is no list of neutrinos"),
     ]
-    return [reason for applies, reason in signs if applies]
+    return [
+        *signs_of_test(facts.info, facts.flags.get("ROLE"), facts.kinds or ()),
+        *(reason for applies, reason in signs if applies),
+    ]
 
 
 def vetoes(facts: Facts, terms: Terms, real: bool) -> list[str]:

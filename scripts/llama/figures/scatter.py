@@ -32,11 +32,13 @@ def draw_scatter(
     background_odds: NDArray[np.float64] | None,
     png: str | os.PathLike[str],
     pdf: str | os.PathLike[str],
+    role: str = "observation",
 ) -> None:
     """Draw how often the background reaches an odds ratio, and where the event stands.
 
     `significance` is the result file's content; `background_odds` its background class,
-    ascending, zeros included, or None. `LlamaError` for odds that are negative or not finite.
+    ascending, zeros included, or None; `role` the flag ROLE. `LlamaError` for
+    odds that are negative or not finite.
     """
     if background_odds is not None and len(background_odds):
         background = np.asarray(background_odds, dtype=float)
@@ -52,7 +54,7 @@ def draw_scatter(
     neutrinos = (significance.get("inputs") or {}).get("neutrino_info") or []
     with drawing(4.0, png, pdf) as figure:
         subtitle = f"background: {background_text(significance)}" if background.size else ""
-        title(figure, info, neutrinos, subtitle)
+        title(figure, info, neutrinos, subtitle, role)
         axes = figure.add_axes(box(figure, 0.75, 0.5, 5.75, 2.85))
         if background.size:
             notes = _draw_background(axes, background, significance, neutrinos)

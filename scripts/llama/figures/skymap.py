@@ -30,18 +30,20 @@ def draw_skymap(
     significance: Mapping[str, Any],
     png: str | os.PathLike[str],
     pdf: str | os.PathLike[str],
+    role: str = "observation",
 ) -> None:
     """Draw the all-sky map, with a zoom when the 90 % region is below 500 deg^2.
 
     `tiles` are NESTED, sorted along the sky and do not overlap; `neutrinos` is
-    `icecube_neutrino_list.json`, `info` `skymap_info.json`, `significance` the result.
+    `icecube_neutrino_list.json`, `info` `skymap_info.json`, `significance` the result,
+    `role` the flag ROLE.
     Error circles have the 90 % radius, 2.146 sigma. Equal inputs give equal bytes.
     """
     density = sky.SkyDensity(tiles)
     frame = _zoom_frame(density) if density.area_deg2(0.9) < ZOOM_BELOW_DEG2 else None
     bottom = 3.15 if frame else 0.7
     with drawing(bottom + 4.25, png, pdf) as figure:
-        title(figure, info, neutrinos["events"], result_line(significance))
+        title(figure, info, neutrinos["events"], result_line(significance), role)
         top = float(density.density.max())
         globe = _draw_all_sky(figure, density, top, bottom + 0.6)
         panels: list[tuple[Axes, Project]] = [(globe, sky.mollweide_line)]

@@ -80,11 +80,12 @@ def title(
     info: EventInfo,
     neutrinos: Iterable[Mapping[str, Any]],
     subtitle: str,
+    role: str,
 ) -> None:
     """Write name and time of the event, the marks that say what it is, and a second line."""
     up = figure.get_size_inches()[1]
     name, when = plain(info.graceid, 24), utc_text(info.event_time)
-    words = marks(info, neutrinos)
+    words = marks(info, neutrinos, {"ROLE": role})
     first, second = f"{name}   {when}", subtitle
     if _bold_inches(first, 11) + _bold_inches(", ".join(words), 8.5) > WIDTH_IN - 0.5:
         first, second = name, f"{when}   {subtitle}"

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llama.event.names import signs_of_test
+from llama.event.real import signs_of_test
 from llama.event.skymap_info import EventInfo, info_used
 from llama.stats.window import PUBLISHED
 from llama.units import p_value_text
@@ -100,7 +100,7 @@ def marks(
     Alert and operator must both call it real; without `flags`, `info` speaks for both.
     """
     kinds, flags = {event.get("type") for event in neutrinos}, flags or {}
-    real = not signs_of_test(info) and flags.get("ROLE", "observation") == "observation"
+    real = not signs_of_test(info, flags.get("ROLE", "observation"))
     blind = flags.get("BLINDED_NEUTRINOS") or "blinded" in kinds
     return [
         *(["RETRACTED"] if info.retracted else []),

@@ -17,6 +17,7 @@ LATITUDE_DEG = -89.9944
 LONGITUDE_DEG = -62.6081
 HEIGHT_M = 883.9
 
+_MANY = 100
 _ARCSEC = np.pi / 648_000
 # columns of finals2000A.all: MJD, UT1 - UTC [s], x and y of the pole [arcsec]
 _COLUMNS = ((7, 15), (58, 68), (18, 27), (37, 46))
@@ -43,25 +44,30 @@ def to_zenith_azimuth(
 
 
 def _site(mjd: Floats) -> NDArray[np.void]:
-    """Return ERFA's parameters of the site: exact rotation, and what is slow between whole hours.
+    """Return ERFA's parameters of the site at each time.
 
-    What is slow (Earth's orbit, precession and nutation) costs 0.1 ms each time; linear within an
-    hour it is right to 0.001 arcsec.
+    They cost 0.1 ms a time. Of many, what is slow (Earth's orbit, precession and nutation) is
+    taken at whole hours and between them linear: right to 0.001 arcsec.
     """
+    if mjd.size <= _MANY:
+        return _site_at(mjd)
     hours, place = np.unique(np.floor(mjd * 24.0), return_inverse=True)
-    nodes = np.append(hours, hours + 1.0) / 24.0
-    dut1_s, pole_x, pole_y = _earth_rotation(nodes)
-    at_nodes = erfa.apco13(
-        *(2400000.5, nodes, dut1_s, np.radians(LONGITUDE_DEG), np.radians(LATITUDE_DEG), HEIGHT_M),
-        *(pole_x * _ARCSEC, pole_y * _ARCSEC, 0.0, 0.0, 0.0, 1.0),  # no air
-    )[0]
+    at_hours = _site_at(np.append(hours, hours + 1.0) / 24.0)
     place = place.reshape(mjd.shape)
-    site, after = at_nodes[place], at_nodes[place + hours.size]
+    site, after = at_hours[place], at_hours[place + hours.size]
     share = mjd * 24.0 - hours[place]
     for name in ("eh", "em", "v", "bm1", "bpn"):
         step = after[name] - site[name]
         site[name] += step * share.reshape(share.shape + (1,) * (step.ndim - share.ndim))
     return erfa.aper13(*erfa.utcut1(2400000.5, mjd, _earth_rotation(mjd)[0]), site)
+
+
+def _site_at(mjd: Floats) -> NDArray[np.void]:
+    dut1_s, pole_x, pole_y = _earth_rotation(mjd)
+    return erfa.apco13(
+        *(2400000.5, mjd, dut1_s, np.radians(LONGITUDE_DEG), np.radians(LATITUDE_DEG), HEIGHT_M),
+        *(pole_x * _ARCSEC, pole_y * _ARCSEC, 0.0, 0.0, 0.0, 1.0),  # no air
+    )[0]
 
 
 def _earth_rotation(mjd: Floats) -> tuple[Floats, Floats, Floats]:

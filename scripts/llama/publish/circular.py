@@ -52,17 +52,18 @@ def draft_circular(
     significance: Significance,
     neutrinos: Neutrinos,
     sensitivity: Sensitivity | None = None,
+    role: str = "observation",
 ) -> str:
     """Return the draft: a warning for the reader, the subject and the text.
 
     The subject of a test event is one that GCN refuses, so that such a draft cannot become a
-    circular by mistake. `LlamaError` for an event without a time.
+    circular by mistake; `role` is the flag ROLE. `LlamaError` for an event without a time.
     """
     if not info.event_time:
         raise LlamaError(
             f"{info.graceid} has no event time; a text can be made once its alert has come"
         )
-    real = is_observation(info, neutrinos)
+    real = is_observation(info, neutrinos, role)
     p_value = bayesian_p_value(info, significance)
     listed = coincident_neutrinos(info, significance)
     head = ["DRAFT - not sent. Read it, correct it, and send it by hand if it is to be sent."]

@@ -5,7 +5,7 @@ import re
 from msgspec.structs import asdict
 
 from llama.errors import LlamaError
-from llama.event.names import signs_of_test
+from llama.event.real import signs_of_test
 from llama.event.skymap_info import EventInfo
 from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
 from llama.publish.notice_check import TYPE, check_notice
@@ -17,10 +17,9 @@ SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/icecube/lvk_nu_track_se
 LISTED_BELOW = 0.1  # neutrinos are listed when the overall p-value and their own are below this
 
 
-def is_observation(info: EventInfo, neutrinos: Neutrinos) -> bool:
-    """Return whether every sign says that event and neutrinos are real and not scrambled."""
-    kinds = {neutrino.type for neutrino in neutrinos.events}
-    return not signs_of_test(info) and not kinds & {"blinded", "simulated"}
+def is_observation(info: EventInfo, neutrinos: Neutrinos, role: str) -> bool:
+    """Return whether every sign says that event and neutrinos are real; role: the flag ROLE."""
+    return not signs_of_test(info, role, (neutrino.type for neutrino in neutrinos.events))
 
 
 def round_p(p_value: float | None) -> float | None:
@@ -64,11 +63,12 @@ def build_notice(
     sensitivity: Sensitivity | None = None,
     *,
     alert_datetime: str | None = None,
+    role: str = "observation",
 ) -> dict[str, object]:
     """Return the content of `gcn_notice.json`, checked.
 
     `sensitivity` is None when unknown; `alert_datetime` is the notice's own time (UTC, default
-    now). `LlamaError` when the event's data cannot make a valid notice.
+    now); `role` is the flag ROLE. `LlamaError` when the event's data cannot make a valid notice.
     """
     if not info.event_time:
         raise LlamaError(
@@ -82,7 +82,7 @@ def build_notice(
     notice: dict[str, object] = {
         "$schema": SCHEMA,
         "type": TYPE,
-        "alert_tense": "current" if is_observation(info, neutrinos) else "test",
+        "alert_tense": "current" if is_observation(info, neutrinos, role) else "test",
         "alert_type": _alert_type(info, revision),
         "record_number": revision,
         "reference": {"gcn.notices.LVK.alert": info.notice},
