@@ -1,5 +1,8 @@
 """The one error class that is meant for the user's eyes, and what may stand in a sentence."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 _SENTENCE = 4000
 
 
@@ -26,6 +29,18 @@ class LlamaError(Exception):
     def __init__(self, sentence: object = "") -> None:
         lines = str(sentence).split("\n")  # the list of what is wrong with the settings has several
         super().__init__("\n".join(printable(line, _SENTENCE) for line in lines))
+
+
+@contextmanager
+def for_users(remedy: str) -> Iterator[None]:
+    """Raise what the statistic refuses with a ValueError as a `LlamaError` that tells the remedy.
+
+    For a block of code, or as the decorator of a function.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise LlamaError(f"{error}; {remedy}") from error
 
 
 def sentence(error: BaseException) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import psutil
 
+from llama.event.significance import search_parameters
 from llama.neutrinos.archive import Archive
-from llama.stats.parameters import SearchParameters
+from llama.settings.search import Search
 from llama.study.bank import Bank, build_bank
 from llama.study.injections import run_shard
 
@@ -19,7 +20,7 @@ SHARD = 1_000
 
 def main() -> None:
     """Run shards one after the other, as a worker of a study may."""
-    directory, params = Path(sys.argv[1]), SearchParameters()
+    directory, params = Path(sys.argv[1]), search_parameters(Search().model_dump(), "cbc")
     archive = Archive.open(directory / "mock")
     response, events = archive.response(), archive.events()
     build_bank([directory / "map.fits"], directory / "bank.hdf5", response.area_relative, params)

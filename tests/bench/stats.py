@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 from measure import row
 
-from llama.event.significance import prepare_skymap
+from llama.event.significance import prepare_skymap, search_parameters
 from llama.neutrinos.archive import Archive, import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.scramble import scramble
+from llama.settings.search import Search
 from llama.sky import SkyTiles, read_skymap
 from llama.sky.mock import mock_skymap, to_fits
 from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import overlap, prepare_map
-from llama.stats.parameters import SearchParameters
 
 PUBLISHED = Path(__file__).parents[3] / "shared/data/events/S190425z/bayestar.multiorder.fits"
-PARAMS = SearchParameters()
+PARAMS = search_parameters(Search().model_dump(), "cbc")
 
 
 def rows() -> Iterator[dict[str, Any]]:

@@ -1,13 +1,28 @@
 """Maps, a detector and neutrinos for the tests of the statistic, and slow exact integrals."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import healpy
 import numpy as np
 
+from llama.event.significance import search_parameters
+from llama.settings.search import Grb, Search
 from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.overlap import prepare_map
+from llama.stats.parameters import GrbParameters, SearchParameters
 from llama.stats.weights import tile_weights
+
+
+def parameters(**changes: float) -> SearchParameters:
+    """The settings' defaults, for a binary of unknown class, with changes."""
+    return dataclasses.replace(search_parameters(Search().model_dump(), "cbc"), **changes)
+
+
+def grb_parameters(**changes: float) -> GrbParameters:
+    """The settings' defaults with changes."""
+    return GrbParameters(**Grb().model_dump() | changes)
+
 
 FINEST = 600_000  # pixels that one brute-force integral may take
 

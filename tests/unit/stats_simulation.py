@@ -7,7 +7,7 @@ from llama.stats.healpix import tiles_geometry
 
 
 def simulate(params, response, maps, p_astro, rng, sigma_range_deg):
-    """Draw one trigger per entry of p_astro from the model of `statistics.md` section 2.
+    """Draw one trigger per entry of p_astro from the model of docs/method.md.
 
     maps: [(order, ipix, prob, distmu, distsigma)]. Returns the map of each trigger, whether it
     is a true coincidence, and its neutrinos: trigger, dt_s, ra, dec, sigma [deg], energy [GeV].

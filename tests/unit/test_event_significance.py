@@ -103,7 +103,7 @@ def test_consumers_of_the_published_file_find_their_keys(compute, archive, share
 
 
 def test_what_the_combination_with_icecubes_search_reads(compute, background):
-    # FastResponseAnalysis: combine_results; see original-software.md, section 9.1
+    # FastResponseAnalysis: combine_results
     result = compute(THREE, background=background)
     assert 0 < result["p_value"] <= 1
     assert [row["i3event"] for row in result["single_neutrino"]] == [7, 7, 7]

@@ -6,6 +6,7 @@ import re
 import page_samples as sample
 import pytest
 from event_samples import GPS, INFO, NONE, P_ASTRO, THREE, neutrino
+from stats_samples import grb_parameters
 
 from llama.cli.main import main
 from llama.errors import LlamaError
@@ -17,7 +18,6 @@ from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap
 from llama.sky.tiles import SkyTiles
-from llama.stats.parameters import GrbParameters
 
 MAP = mock_skymap(60.0, 25.0, (6.0, 3.0), (120.0, 30.0))
 BURST = SkyTiles(MAP.order, MAP.ipix, MAP.prob)  # a burst's map has no distance
@@ -107,7 +107,7 @@ def test_a_burst_without_distance_says_that_one_is_assumed(told):
     assert words.startswith("The sky map has no distance; one is assumed. There a source")
 
 
-MODEL = GrbParameters(efficiency=0.6)
+MODEL = grb_parameters(efficiency=0.6)
 BURST_ROW = {"id": "E1", "gps_time": GPS + 1.7, "ra": 60.0, "dec": 25.0, "sigma": 5.0}
 
 

@@ -38,3 +38,34 @@ def test_the_readme_leads_to_every_page() -> None:
     shown = (CLONE / "README.md").read_text()
     hidden = [path.name for path in TEXTS if path.name != "README.md" and path.name not in shown]
     assert hidden == []
+
+
+SOURCES = sorted(
+    path
+    for place in ("scripts", "rules", "tests")
+    for path in (CLONE / place).rglob("*")
+    if path.suffix in (".py", ".smk", ".j2")
+)
+
+
+def test_pages_that_the_code_names_are_there() -> None:
+    pages = {path.name for path in TEXTS}
+    named = {
+        f"{path.relative_to(CLONE)}: {name}"
+        for path in SOURCES
+        for name in re.findall(r"[\w./-]*?([\w-]+\.md)\b", path.read_text())
+        if name not in pages
+    }
+    assert named == set()
+
+
+def test_equations_that_the_code_cites_are_there() -> None:
+    numbers = re.findall(r"(?m)^ {4,}.* \((\d+)\)$", (CLONE / "docs/method.md").read_text())
+    assert numbers == [str(k) for k in range(1, len(numbers) + 1)]
+    cited = set()
+    for path in SOURCES:
+        text = " ".join(path.read_text().split())
+        for those in re.findall(r"method\.md \(([\d, -]+)\)", text):
+            cited |= set(re.findall(r"\d+", those))
+    assert cited - set(numbers) == set()
+    assert len(cited) > 5

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stats_samples import parameters
 
 from llama.errors import LlamaError
 from llama.files import dump_json
@@ -14,7 +15,6 @@ from llama.neutrinos.archive import Archive, import_release
 from llama.neutrinos.lists import make_list, read_given, scramble, simulate, window_state
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.scramble import generator, seed_from
-from llama.stats.parameters import SearchParameters
 from llama.stats.window import PUBLISHED, list_window, search_window
 from llama.times import gps_to_mjd, iso_to_gps
 
@@ -116,7 +116,7 @@ def test_given_list_keeps_its_types_numbers_and_local_angles():
 def test_an_asymmetric_window_holds_the_neutrinos_that_its_background_has(archive):
     search = {"tgwminus": -250.0, "tgwplus": 250.0, "tnuminus": -1000.0, "tnuplus": 250.0}
     window = search_window(search)
-    assert window == SearchParameters(**search).window == (-1250.0, 500.0)
+    assert window == parameters(**search).window == (-1250.0, 500.0)
     made = make_list("S190425z", GPS, now_gps=LATER, archive=archive, window=window)
     assert (made["window"]["start_gps"], made["window"]["stop_gps"]) == (GPS - 1250, GPS + 500)
     assert list_window(made) == window

@@ -156,7 +156,7 @@ def test_public_area_gives_the_published_count(shared_data):
     irfs = shared_data / "icecube" / "icecube_10year_ps" / "irfs"
     response = build_response(read_area(irfs / "IC86_II_effectiveArea.csv"), *NO_EVENTS)
     mean = np.trapezoid(response.flux_area_cm2_gev, SIN_DEC) / 2
-    # 1.17 by bins (design/reference/science.md, invariant 27); between bin centres +1 %
+    # 1.17 by bins (invariant 27); between bin centres +1 %
     assert mean * FLUENCE == pytest.approx(1.17, abs=0.02)
     peak = SIN_DEC[np.argmax(response.area_relative)]
     assert 0 <= peak < 0.15

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sky_samples import DISTANCE, fits_map, flat, flat_columns, multiorder, pixel_list, random_tiles
+from stats_samples import parameters
 
 from llama.errors import LlamaError
 from llama.event.significance import prepare_skymap
@@ -16,7 +17,6 @@ from llama.neutrinos.response import build_response
 from llama.sky import read_skymap
 from llama.sky.tiles import merge_blocks
 from llama.stats.odds import event_odds, prepare_neutrinos
-from llama.stats.parameters import SearchParameters
 
 TILES = random_tiles(seed=3)
 FORMS = {
@@ -136,7 +136,7 @@ def response():
 
 
 def odds(content, response, ra, dec, sigma):
-    params = SearchParameters()
+    params = parameters()
     prepared = prepare_skymap(read_skymap(content, "map"), response.area_relative, params)
     rows = (np.array(column) for column in ([30.0] * len(ra), ra, dec, sigma, [2e3] * len(ra)))
     neutrinos = prepare_neutrinos(*rows, response, params)

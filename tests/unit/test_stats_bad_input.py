@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stats_samples import blob_map, contrast_map, steep_response
+from stats_samples import blob_map, contrast_map, parameters, steep_response
 
-from llama.errors import LlamaError
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
 from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import prepare_map
-from llama.stats.parameters import SearchParameters
 from llama.stats.sets import MAX_SETS
 from llama.stats.weights import tile_weights
 
-PARAMS = SearchParameters()
+PARAMS = parameters()
 RESPONSE = steep_response()
 AREA = RESPONSE.area_relative
 BLOB = blob_map(10.0, 5.0, 3.0, coarsest=2, finest=5)
@@ -52,7 +50,7 @@ def given_neutrinos(**changes):
     ],
 )
 def test_neutrino_not_finite(name, value):
-    with pytest.raises(LlamaError, match="finite"):
+    with pytest.raises(ValueError, match="finite"):
         given_neutrinos(**{name: value})
 
 
@@ -68,15 +66,15 @@ def test_neutrino_not_finite(name, value):
     ],
 )
 def test_impossible_neutrino(name, value):
-    with pytest.raises(LlamaError, match="must have"):
+    with pytest.raises(ValueError, match="must have"):
         given_neutrinos(**{name: value})
 
 
 def test_neutrino_columns_of_different_length():
     columns = [np.ones(2), np.ones(2), np.ones(3), np.ones(2), np.ones(2)]
-    with pytest.raises(LlamaError, match="same length"):
+    with pytest.raises(ValueError, match="same length"):
         prepare_neutrinos(*columns, RESPONSE, PARAMS)
-    with pytest.raises(LlamaError, match="same length"):
+    with pytest.raises(ValueError, match="same length"):
         prepare_neutrinos(*[np.ones((2, 2))] * 5, RESPONSE, PARAMS)
 
 
@@ -85,42 +83,31 @@ def test_background_density_of_zero_or_nan():
         broken = dataclasses.replace(
             RESPONSE, background_per_dex=np.full_like(RESPONSE.background_per_dex, value)
         )
-        with pytest.raises(LlamaError, match="background density"):
+        with pytest.raises(ValueError, match="background density"):
             prepare_neutrinos(*[np.ones(1)] * 5, broken, PARAMS)
 
 
 @pytest.mark.parametrize("p_astro", [1.0, -0.1, 1.5, np.nan, np.inf])
 def test_impossible_p_astro(p_astro):
-    with pytest.raises(LlamaError, match="p_astro"):
+    with pytest.raises(ValueError, match="p_astro"):
         event_odds(PREPARED[0], given_neutrinos(), p_astro, PARAMS, AREA)
     if p_astro != 1:
-        with pytest.raises(LlamaError, match="p_astro"):
+        with pytest.raises(ValueError, match="p_astro"):
             joint_p_astro(p_astro, 1.0)
 
 
 @pytest.mark.parametrize("ratio", [np.nan, np.inf, -1e-3])
 def test_impossible_likelihood_ratio(ratio):
-    with pytest.raises(LlamaError, match="finite"):
+    with pytest.raises(ValueError, match="finite"):
         joint_p_astro(0.5, ratio)
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("dt_s", np.nan),
-        ("sigma_rad", 0.0),
-        ("sigma_rad", -1.0),
-        ("sigma_rad", np.nan),
-        ("intensity", -1.0),
-        ("intensity", np.nan),
-        ("vectors", np.nan),
-    ],
-)
-def test_impossible_prepared_neutrinos(field, value):
-    good = given_neutrinos()
-    broken = good._replace(**{field: np.full_like(getattr(good, field), value)})
-    with pytest.raises(LlamaError, match="finite and not negative"):
-        event_odds(PREPARED[0], broken, 0.5, PARAMS, AREA)
+@pytest.mark.parametrize("value", [-1.0, np.nan])
+def test_impossible_response(value):
+    signal = np.full_like(RESPONSE.signal_per_dex, value)
+    broken = dataclasses.replace(RESPONSE, signal_per_dex=signal)
+    with pytest.raises(ValueError, match="finite and not negative"):
+        prepare_neutrinos(*[np.ones(1)] * 5, broken, PARAMS)
 
 
 def test_prepared_neutrinos_of_another_shape():
@@ -130,7 +117,7 @@ def test_prepared_neutrinos_of_another_shape():
         (good._replace(vectors=good.vectors[:, :2]), AREA),
         (good, AREA[:-1]),
     ):
-        with pytest.raises(LlamaError, match="one size"):
+        with pytest.raises(ValueError, match="one size"):
             event_odds(PREPARED[0], broken, 0.5, PARAMS, area)
 
 
@@ -153,7 +140,7 @@ def test_prepared_neutrinos_of_another_shape():
 )
 def test_impossible_tiles(change, message):
     tiles = {"order": [3, 3], "ipix": [5, 6], "weights": np.ones((5, 2))} | change
-    with pytest.raises(LlamaError, match=message):
+    with pytest.raises(ValueError, match=message):
         prepare_map(*map(np.array, tiles.values()))
 
 
@@ -186,7 +173,7 @@ def test_impossible_map_columns(change, message):
         "distsigma": [10.0, 10.0],
         "area": [1.0, 1.0],
     } | change
-    with pytest.raises(LlamaError, match=message):
+    with pytest.raises(ValueError, match=message):
         tile_weights(*(np.array(c, dtype=float) for c in columns.values()), PARAMS)
 
 
@@ -205,17 +192,17 @@ def test_impossible_map_columns(change, message):
     ],
 )
 def test_impossible_parameters(change):
-    with pytest.raises(LlamaError, match=r"correct config\.yaml"):
-        SearchParameters(**change)
+    with pytest.raises(ValueError, match="search parameter"):
+        parameters(**change)
 
 
 def test_impossible_direction_and_sensitivity():
-    with pytest.raises(LlamaError, match="not there"):
+    with pytest.raises(ValueError, match="not there"):
         most_probable_direction(PREPARED[0], given_neutrinos(), {(0, 3): 1.0})
     tables = [RESPONSE.sin_dec, AREA, RESPONSE.signal_per_dex, RESPONSE.log10_energy, np.zeros(1)]
     assert len(flux_sensitivity(*tables)["sensitive_energy_range"]) == 2
     for i, broken in ((1, AREA - 10), (1, AREA[1:]), (2, RESPONSE.signal_per_dex * np.nan)):
-        with pytest.raises(LlamaError, match="response"):
+        with pytest.raises(ValueError, match="response"):
             flux_sensitivity(*tables[:i], broken, *tables[i + 1 :])
 
 

@@ -8,19 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from stats_samples import blob_map, steep_response, worst_deviation
+from stats_samples import blob_map, parameters, steep_response, worst_deviation
 from stats_simulation import simulate
 
 from llama.stats.compiled import njit
 from llama.stats.healpix import tiles_geometry
 from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
 from llama.stats.overlap import prepare_map
-from llama.stats.parameters import SearchParameters
 from llama.stats.sets import sum_sets
 from llama.stats.weights import tile_weights
 
 # Few background neutrinos and a bright source: true coincidences in many decades of odds.
-PARAMS = SearchParameters(
+PARAMS = parameters(
     fb=3.0, Enumin=1e-3, Enumax=0.1, ratebgnu=0.0012, ndotgwnu=1e-30, epsilon_min_gev=100.0
 )
 RESPONSE = steep_response()

@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sky_samples import multiorder, random_tiles
+from stats_samples import parameters
 
 from llama.event.significance import prepare_skymap
 from llama.sky import read_skymap
 from llama.sky.mock import mock_skymap
 from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.overlap import overlap, prepare_map
-from llama.stats.parameters import SearchParameters
 from llama.stats.weights import FINEST_DIVIDED, divide_tiles, tile_weights
 
 NODES = np.linspace(-1, 1, 201)
-PARAMS = SearchParameters(assumed_horizon_mpc=200.0)
+PARAMS = parameters(assumed_horizon_mpc=200.0)
 # as IceCube's public areas: three and a half times as much within six degrees, then less
 JUMP = 0.6 + 1.5 * np.clip((NODES + 0.13) / 0.1, 0, 1) * (1 - 0.7 * np.maximum(NODES, 0))
 JUMP /= np.trapezoid(JUMP, NODES) / 2

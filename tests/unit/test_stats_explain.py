@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stats_samples import blob_map, flat_response, steep_response
+from stats_samples import blob_map, flat_response, parameters, steep_response
 
 from llama.stats.explain import explain_odds
 from llama.stats.healpix import tiles_geometry
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import prepare_map
-from llama.stats.parameters import SearchParameters
 from llama.stats.weights import tile_weights
 
-PARAMS = SearchParameters()
+PARAMS = parameters()
 
 
 def skymap(response, distance_mpc=None, flat=False):

@@ -1,4 +1,4 @@
-"""Limits, symmetries and known values of the statistic: `science.md` section 9, by number.
+"""Limits, symmetries and known values of the statistic, numbered.
 
 Those of the overlap (7, 8), the weights (15, 16, 25) and the p-value (23) are tested there.
 """
@@ -9,16 +9,15 @@ import math
 
 import numpy as np
 import pytest
-from stats_samples import blob_map, flat_response, steep_response
+from stats_samples import blob_map, flat_response, parameters, steep_response
 
 from llama.stats.direction import joint_p_astro, most_probable_direction
 from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import log_vmf_norm, overlap, prepare_map
-from llama.stats.parameters import SearchParameters
 from llama.stats.weights import tile_weights
 
-PARAMS = SearchParameters(ndotgwnu=1e-30)
+PARAMS = parameters(ndotgwnu=1e-30)
 FLAT, STEEP = flat_response(), steep_response()
 A = (0.0, 0.0, 0.0, 0.5)  # dt [s], ra, dec, sigma [deg]: case A of the reference
 
@@ -193,7 +192,7 @@ def test_12_time_of_one_neutrino(near):
         assert found == pytest.approx(base * (500 - abs(dt)) / 500, rel=1e-12)
     dt = np.linspace(-500, 500, 4001)
     assert np.trapezoid((500 - abs(dt)) / 500**2, dt) == pytest.approx(1, abs=1e-12)
-    skewed = SearchParameters(ndotgwnu=1e-30, tgwminus=0, tgwplus=100, tnuminus=-50, tnuplus=450)
+    skewed = parameters(ndotgwnu=1e-30, tgwminus=0, tgwplus=100, tnuminus=-50, tnuplus=450)
     rates = [odds([(d, 0, 0, 0.5)], near, params=skewed).lambda_s for d in range(-170, 470, 20)]
     assert rates[0] == rates[-1] == 0
     assert sum(rates) * 20 == pytest.approx(base * 500, rel=1e-9)
@@ -215,7 +214,7 @@ def test_13_times_of_two_neutrinos_by_simulation(near):
 @pytest.mark.parametrize("n", [2, 3, 4, 8])
 def test_14_subset_sum_is_the_product_form(blob, n):
     """Equation 6.4, integrated over energy, source time and position by another road."""
-    params = SearchParameters(ndotgwnu=1e-30, ratebgnu=0.0064 if n < 8 else 10.0)
+    params = parameters(ndotgwnu=1e-30, ratebgnu=0.0064 if n < 8 else 10.0)
     r = 100.0 if n < 8 else 400.0
     rng = np.random.default_rng(n)
     rows = np.column_stack(
@@ -241,7 +240,7 @@ def test_14_subset_sum_is_the_product_form(blob, n):
 
 
 def test_17_beaming(blob):
-    one = SearchParameters(ndotgwnu=1e-30, fb=5, Enumin=2e-6, Enumax=0.2)
+    one = parameters(ndotgwnu=1e-30, fb=5, Enumin=2e-6, Enumax=0.2)
     base = odds([A], prepared(blob)).lambda_s
     assert odds([A], prepared(blob, params=one), params=one).lambda_s == pytest.approx(
         2 * base, rel=1e-9
@@ -265,7 +264,7 @@ def test_20_higher_energies_count_more():
 
 def test_21_background_rate(near):
     base = odds([A], near).lambda_s
-    double = SearchParameters(ndotgwnu=1e-30, ratebgnu=0.0128)
+    double = parameters(ndotgwnu=1e-30, ratebgnu=0.0128)
     assert odds([A], near, params=double).lambda_s == pytest.approx(base / 2, rel=1e-12)
 
 
@@ -328,7 +327,7 @@ def test_ordering_of_scenarios(blob, near):
 
 
 def test_cnu_is_counted_for_neutrinos_in_the_window_only(near):
-    params = SearchParameters()
+    params = parameters()
     found = odds([A, (600, 0, 0, 0.5)], near, params=params)
     alone = odds([A], near, params=params)
     assert 0 < found.lambda_cnu == alone.lambda_cnu < 1e-3

@@ -8,19 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stats_samples import near_blob, prepare_tiles, steep_response
+from stats_samples import grb_parameters, near_blob, parameters, prepare_tiles, steep_response
 
-from llama.errors import LlamaError
 from llama.stats.direction import most_probable_direction
 from llama.stats.healpix import unit_vectors
 from llama.stats.messengers import given_messengers, prepare_bursts
 from llama.stats.odds import event_odds, neutrino_only, prepare_neutrinos
-from llama.stats.parameters import GrbParameters, SearchParameters
 
 RESPONSE = steep_response()
 AREA = RESPONSE.area_relative
-TYPICAL = GrbParameters(efficiency=0.6)
-MODEL = SearchParameters(ndotgwnu=1e-30)
+TYPICAL = grb_parameters(efficiency=0.6)
+MODEL = parameters(ndotgwnu=1e-30)
 NEUTRINO = (10.0, 50.3, 20.1, 0.8, 1e4)  # dt [s], ra, dec, sigma [deg], energy [GeV]
 SECOND = (-100.0, 49.8, 20.4, 1.0, 5e3)
 BURST = (1.7, 49.0, 19.0, 5.0)  # dt [s], ra, dec, sigma [deg]
@@ -114,7 +112,7 @@ def test_order_of_lists_and_triggers_does_not_count(near):
             assert found.odds_ratio == pytest.approx(base.odds_ratio, rel=1e-9)
     columns = np.array(rows, float).T
     found = prepare_neutrinos(*columns, RESPONSE, MODEL)
-    optical = GrbParameters(efficiency=0.3, rate_hz=1e-4, delay_min_s=0.0, delay_max_s=60.0)
+    optical = grb_parameters(efficiency=0.3, rate_hz=1e-4, delay_min_s=0.0, delay_max_s=60.0)
     one, two = as_messenger(bursts), as_messenger([(30, 50, 20, 0.5)], optical)
     a, b = (event_odds(near, found, 0.5, MODEL, AREA, order) for order in ([one, two], [two, one]))
     assert a.odds_ratio == pytest.approx(b.odds_ratio, rel=1e-9)
@@ -145,7 +143,7 @@ def test_windows_about_the_source_time_by_simulation(near):
 
 def test_neutrino_and_burst_of_a_source_unseen_in_gravitational_waves(near):
     """The same factor from positions and source times that are drawn, not integrated."""
-    params = SearchParameters()
+    params = parameters()
     rows, burst = [NEUTRINO, (-300.0, 55.0, 22.0, 2.0, 1e3)], (1.0, 52.0, 21.0, 4.0)
     found = prepare_neutrinos(*np.array(rows).T, RESPONSE, params)
     factor = given_messengers(*found[:3], [as_messenger([burst], params=params)], params)
@@ -198,12 +196,12 @@ def test_most_probable_direction_follows_the_burst(near):
     ],
 )
 def test_impossible_bursts(row):
-    with pytest.raises(LlamaError, match=r"gamma-ray bursts must have .*; check the list"):
+    with pytest.raises(ValueError, match="gamma-ray bursts must have"):
         as_messenger([row])
 
 
 def test_burst_columns_of_different_length():
-    with pytest.raises(LlamaError, match="same length"):
+    with pytest.raises(ValueError, match="same length"):
         prepare_bursts(np.ones(2), np.ones(1), np.ones(2), np.ones(2), TYPICAL, MODEL, 21)
 
 
@@ -220,7 +218,7 @@ def test_burst_columns_of_different_length():
     ],
 )
 def test_impossible_grb_parameters(change):
-    with pytest.raises(LlamaError, match=r"correct config\.yaml"):
+    with pytest.raises(ValueError, match="grb parameters"):
         dataclasses.replace(TYPICAL, **change)
 
 
@@ -238,7 +236,7 @@ def test_impossible_grb_parameters(change):
 )
 def test_impossible_messengers(near, change, message):
     none = prepare_neutrinos(*np.empty((5, 0)), RESPONSE, MODEL)
-    with pytest.raises(LlamaError, match=message):
+    with pytest.raises(ValueError, match=message):
         event_odds(near, none, 0.5, MODEL, AREA, [as_messenger([BURST])._replace(**change)])
 
 
@@ -258,7 +256,7 @@ def test_impossible_messengers(near, change, message):
 )
 def test_legal_bursts_give_finite_odds(near, rows, p_astro, efficiency):
     grb = dataclasses.replace(TYPICAL, efficiency=efficiency)
-    found = odds(near, [NEUTRINO], rows, grb, SearchParameters(), p_astro)
+    found = odds(near, [NEUTRINO], rows, grb, parameters(), p_astro)
     numbers = [found.odds_ratio, found.lambda_s, found.lambda_cgw, found.lambda_cnu]
     numbers += [*found.single_odds, *found.sets.values(), *found.posterior().values()]
     assert all(math.isfinite(x) and x >= 0 for x in numbers)

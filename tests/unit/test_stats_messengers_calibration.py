@@ -10,7 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from stats_samples import (
+    grb_parameters,
     near_blob,
+    parameters,
     prepare_tiles,
     steep_response,
     worst_deviation,
@@ -20,14 +22,13 @@ from stats_simulation import simulate_bursts, simulate_sources
 from llama.stats.compiled import njit
 from llama.stats.messengers import prepare_bursts
 from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
-from llama.stats.parameters import GrbParameters, SearchParameters
 from llama.stats.sets import sum_joint_sets
 
 # Few background triggers and a bright source: true coincidences in many decades of odds.
-PARAMS = SearchParameters(
+PARAMS = parameters(
     fb=2.0, Enumin=1e-4, Enumax=0.1, ratebgnu=0.0006, ndotgwnu=1e-30, epsilon_min_gev=100.0
 )
-GRB = GrbParameters(efficiency=0.9, rate_hz=0.03, delay_min_s=-1.0, delay_max_s=5.0)
+GRB = grb_parameters(efficiency=0.9, rate_hz=0.03, delay_min_s=-1.0, delay_max_s=5.0)
 RESPONSE = steep_response()
 AREA = RESPONSE.area_relative
 TRIGGERS = 120_000

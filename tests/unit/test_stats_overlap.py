@@ -8,6 +8,7 @@ from stats_samples import (
     blob_map,
     brute_force,
     contrast_map,
+    parameters,
     random_point,
     vmf_exponent,
 )
@@ -16,7 +17,6 @@ from llama.sky import read_skymap
 from llama.stats.healpix import sphere_point, tile_position, tiles_geometry, unit_vectors
 from llama.stats.odds import Neutrinos, event_odds
 from llama.stats.overlap import log_vmf_norm, overlap, prepare_map
-from llama.stats.parameters import SearchParameters
 
 NODES = np.linspace(-1, 1, 201)
 SMOOTH = 1 + 0.6 * np.sin(3 * NODES) + 0.3 * NODES
@@ -118,7 +118,7 @@ def test_against_brute_force_on_published_maps(shared_data, which):
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_products_of_point_spread_functions(size):
     rng = np.random.default_rng(size)
-    params = SearchParameters(fb=1.0)
+    params = parameters(fb=1.0)
     for order, ipix, prob in (blob_map(40.0, 12.0, 1.0), contrast_map()):
         weights = np.tile(prob, (5, 1))
         prepared = prepare_map(order, ipix, weights)

@@ -4,16 +4,15 @@ import itertools
 
 import numpy as np
 import pytest
-from stats_samples import blob_map, brute_force, contrast_map, vmf_exponent
+from stats_samples import blob_map, brute_force, contrast_map, parameters, vmf_exponent
 
 from llama.stats.healpix import unit_vectors
 from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, event_odds
 from llama.stats.overlap import log_vmf_norm, prepare_map
-from llama.stats.parameters import SearchParameters
 
 NODES = np.linspace(-1, 1, 201)
-PARAMS = SearchParameters()
+PARAMS = parameters()
 
 
 def stepped(rng, lowest=-5.0):

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from stats_samples import ToyResponse, blob_map, steep_response
+from stats_samples import ToyResponse, blob_map, parameters, steep_response
 
 from llama.stats.explain import explain_odds
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import prepare_map
-from llama.stats.parameters import SearchParameters
 
-PARAMS = SearchParameters()
+PARAMS = parameters()
 RESPONSE = steep_response()
 DT, RA, DEC, SIGMA = (
     np.array(c)

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import exp1, gammainc
+from stats_samples import parameters
 
-from llama.stats.parameters import SearchParameters
 from llama.stats.weights import count_moments, moment_table, tile_weights
 
-PARAMS = SearchParameters()
+PARAMS = parameters()
 ONE = np.ones(2)
 TABLE = moment_table(PARAMS)
 
@@ -106,16 +106,16 @@ def test_map_without_distance_is_one_with_the_assumed_prior():  # invariant 25
         )
         assert flat[n].sum() == pytest.approx(by_hand, rel=2e-4)
     # in the weak limit <r^-2> = 3 / r_max^2
-    params = SearchParameters(Enumin=1e-9, Enumax=1e-8)
+    params = parameters(Enumin=1e-9, Enumax=1e-8)
     weak = tile_weights(np.ones(1), np.zeros(1), None, None, ONE, params)[1, 0]
     mean = 1.1 * 9e-9 * 10 / math.log(10) * 1e4 * 3 / r_max**2
     assert weak == pytest.approx(mean, rel=1e-3)
 
 
 def test_area_and_energy_range_enter_as_one_product():  # invariant 17
-    narrow = SearchParameters(fb=1.0, Enumin=1e-5, Enumax=1.0)
+    narrow = parameters(fb=1.0, Enumin=1e-5, Enumax=1.0)
     np.testing.assert_allclose(one_tile(80, 20), one_tile(80, 20, narrow), rtol=1e-12)
-    scaled = SearchParameters(nu_51_100=PARAMS.nu_51_100 * 3)
+    scaled = parameters(nu_51_100=PARAMS.nu_51_100 * 3)
     np.testing.assert_allclose(one_tile(80, 20, area=3.0), one_tile(80, 20, scaled), rtol=1e-9)
     assert one_tile(80, 20, area=0.0)[1:].max() == 0
     assert one_tile(80, 20, area=0.0)[0] == 1

@@ -4,11 +4,11 @@ import h5py
 import numpy as np
 import pytest
 from sky_samples import flat, multiorder, random_tiles
+from stats_samples import parameters
 
 from llama.errors import LlamaError
 from llama.event.significance import prepare_skymap
 from llama.sky import read_skymap
-from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank, build_bank, link_banks
 from llama.study.lists import list_skymaps
 
@@ -139,10 +139,10 @@ def test_a_bank_of_parts_is_the_bank(maps, tmp_path, size):
 
 def test_weights_are_those_of_an_event_to_the_last_bit(maps, tmp_path):
     nodes = np.linspace(-1, 1, 201)
-    area, params = 1 + 0.5 * nodes - 0.3 * nodes**2, SearchParameters(assumed_horizon_mpc=200.0)
+    area, params = 1 + 0.5 * nodes - 0.3 * nodes**2, parameters(assumed_horizon_mpc=200.0)
     path, _ = linked(maps, tmp_path, area_relative=area, params=params)
-    other = SearchParameters(assumed_horizon_mpc=200.0, fb=20.0)
-    far = SearchParameters(assumed_horizon_mpc=300.0, ratebgnu=0.1)
+    other = parameters(assumed_horizon_mpc=200.0, fb=20.0)
+    far = parameters(assumed_horizon_mpc=300.0, ratebgnu=0.1)
     with Bank(path) as bank:
         for index, (name, content) in enumerate(CONTENTS.items()):
             for model in (params, other, far):
@@ -188,7 +188,7 @@ def test_a_map_that_has_gone_is_broken(maps, tmp_path):
 def test_parts_of_different_models_are_refused(maps, tmp_path):
     listed, parts = list_skymaps(maps), [tmp_path / "0.hdf5", tmp_path / "1.hdf5"]
     build_bank(listed[:1], parts[0])
-    build_bank(listed[1:], parts[1], np.ones(5), SearchParameters())
+    build_bank(listed[1:], parts[1], np.ones(5), parameters())
     with pytest.raises(LlamaError, match="made with different settings; delete them and run snake"):
         link_banks(parts, tmp_path / "skymaps.hdf5")
 

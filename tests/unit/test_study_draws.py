@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest, poisson
+from stats_samples import parameters
 
-from llama.stats.parameters import SearchParameters
 from llama.study.draws import (
     KINDS,
     draw_background,
@@ -17,7 +17,7 @@ from llama.study.draws import (
     whole_ticks,
 )
 
-PARAMS = SearchParameters()
+PARAMS = parameters()
 EVENTS = {
     "dec_deg": np.linspace(-80, 80, 5),
     "sigma_deg": np.linspace(0.2, 1, 5),
@@ -68,7 +68,7 @@ def test_maps_are_uniform_and_broken_ones_are_never_drawn():
 
 @pytest.mark.parametrize("rate_hz", [1e-6, 0.0064, 2.0])
 def test_the_number_is_poisson(rate_hz):
-    params = SearchParameters(ratebgnu=rate_hz)
+    params = parameters(ratebgnu=rate_hz)
     numbers = np.arange(300 if rate_hz > 1 else 4000)
     counts, _ = draw_background(3, 0, numbers, EVENTS, params)
     mean = 1000 * rate_hz

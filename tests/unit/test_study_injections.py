@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest
 from sky_samples import multiorder, random_tiles
+from stats_samples import parameters
 
 from llama.errors import LlamaError
 from llama.event.provenance import settings_hash, software
@@ -14,13 +15,12 @@ from llama.event.significance import prepare_skymap
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.stats.odds import event_odds, prepare_neutrinos
-from llama.stats.parameters import SearchParameters
 from llama.stats.pvalue import p_value
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import draw_background, draw_skymaps
 from llama.study.injections import DTYPE, SIGNAL_DTYPE, run_shard, shard_search, write_shard
 
-PARAMS = SearchParameters(assumed_horizon_mpc=200.0)
+PARAMS = parameters(assumed_horizon_mpc=200.0)
 P_ASTRO, SEED = 0.99, 20261122
 
 

@@ -8,6 +8,7 @@ import pytest
 from artifact_samples import GPS, GRACEIDS, neutrinos, write_artifacts
 from hypothesis import given
 from hypothesis import strategies as st
+from stats_samples import parameters
 
 from llama.errors import LlamaError
 from llama.event.significance import neutrinos_of, prepare_skymap
@@ -15,7 +16,6 @@ from llama.neutrinos.given import PER_SIGMA, read_given
 from llama.neutrinos.table import from_columns
 from llama.sky import read_skymap
 from llama.stats.odds import event_odds
-from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank, build_bank, link_banks
 from llama.study.injections import run_shard
 from llama.study.lists import broken_files
@@ -23,7 +23,7 @@ from llama.study.pairs import Lists, Pairs, pair, write_lists
 from llama.study.progress import most_injections
 from llama.times import gps_to_mjd, mjd_to_gps
 
-PARAMS, P_ASTRO = SearchParameters(), 0.99
+PARAMS, P_ASTRO = parameters(), 0.99
 LISTS = 7
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 from sky_samples import multiorder, random_tiles
+from stats_samples import parameters
 
 from llama.errors import LlamaError
 from llama.figures.study_page import study_content
 from llama.sky.mock import mock_skymap, to_fits
-from llama.stats.parameters import SearchParameters
 from llama.stats.pvalue import p_value, p_values
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import KINDS
@@ -18,7 +18,7 @@ from llama.study.efficiency import poisson
 from llama.study.injections import run_shard, write_shard
 from llama.study.sensitivity import compute_sensitivity
 
-PARAMS = SearchParameters(assumed_horizon_mpc=200.0)
+PARAMS = parameters(assumed_horizon_mpc=200.0)
 P_ASTRO, SEED = 0.99, 20261122
 SIZES = {"background": 1200, "signal": 400, "doublet": 400, "quadruplet": 300}
 DATE = "2019-04-01T00:00:00"

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 from scipy.stats import kstest
+from stats_samples import parameters
 
 from llama.sky import SkyTiles
 from llama.sky.mock import mock_skymap
 from llama.stats.healpix import unit_vectors
-from llama.stats.parameters import SearchParameters
 from llama.study.draws import KINDS
 from llama.study.signal import draw_signal, draw_sources
 
-PARAMS = SearchParameters(assumed_horizon_mpc=200.0)
+PARAMS = parameters(assumed_horizon_mpc=200.0)
 NUMBERS = np.arange(3000)
 
 

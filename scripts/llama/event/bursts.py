@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, for_users
 from llama.files import read_json
 from llama.neutrinos.columns import json_rows
 from llama.neutrinos.given import RANGES, Ranges, checked_number, shown
@@ -33,6 +33,7 @@ class Bursts(NamedTuple):
     events: list[dict[str, Any]]
     model: GrbParameters
 
+    @for_users("check the list")
     def messenger(self, gps: float, params: SearchParameters, nodes: int) -> "Messenger":
         """Return the bursts as the statistic takes them, for a GW at `gps` seconds."""
         # the workflow reads lists, too: before any job starts, and without the numeric core

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.errors import for_users
 from llama.event.bursts import Bursts
 from llama.event.names import run_name
 from llama.event.skymap_info import EventInfo
@@ -20,7 +21,7 @@ from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, Odds, event_odds, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import YEAR_S, SearchParameters
-from llama.stats.pvalue import p_value
+from llama.stats.pvalue import p_value, p_values
 from llama.stats.weights import divide_tiles, tile_weights
 
 Floats = NDArray[np.float64]
@@ -41,6 +42,7 @@ def background_class(info: EventInfo, p_astro: Mapping[str, Any], run: str | Non
     return f"{p_astro['population']}-{run or run_name(info.trigger_gps)}-{detectors}"
 
 
+@for_users("check the sky map")
 def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: SearchParameters) -> PreparedMap:
     """Return the map with its weights, ready for the statistic.
 
@@ -62,6 +64,7 @@ def neutrinos_of(
     return prepare_columns(columns["gps"] - gps, columns, response, params)
 
 
+@for_users("check the list")
 def prepare_columns(
     dt_s: Floats, columns: Columns, response: Response, params: SearchParameters
 ) -> Neutrinos:
@@ -70,6 +73,7 @@ def prepare_columns(
     return prepare_neutrinos(dt_s, ra, dec, sigma, columns["energy_gev"], response, params)
 
 
+@for_users("check p_astro.json and the background")
 def compute_significance(
     tiles: SkyTiles,
     info: EventInfo,
@@ -85,7 +89,8 @@ def compute_significance(
     background: {"class", "odds", "single", "p_astro"} with ascending arrays, or {"class",
     "reason"} when there is none; search: settings block `search`; bursts: a third messenger, or
     None if there is no list that counts. With one, `without_bursts` holds what the event has
-    without it, and the p-value is null: the background has no bursts. LlamaError as the statistic.
+    without it, and the p-value is null: the background has no bursts. LlamaError for what the
+    statistic refuses.
     """
     params = search_parameters(search, p_astro["population"])
     prepared = prepare_skymap(tiles, response.area_relative, params)
@@ -105,10 +110,10 @@ def compute_significance(
     result = _odds(prepared, neutrinos, odds, p, events)
     why = explain_odds(prepared, neutrinos, p, odds, params, response)
     explanation = _explanation(why, events, params)
-    p_values = _p_values(ranked, background)
+    significance = _p_values(ranked, background)
     if bursts:
-        p_values["without_bursts"] = {name: result[name] for name in _WITHOUT} | p_values
-        p_values |= _NO_P_VALUE
+        significance["without_bursts"] = {name: result[name] for name in _WITHOUT} | significance
+        significance |= _NO_P_VALUE
         triggers = [bursts.messenger(gps, params, area.size)]
         joint = event_odds(prepared, neutrinos, p, params, area, triggers)
         result = _odds(prepared, neutrinos, joint, p, events, bursts.events, triggers)
@@ -116,7 +121,7 @@ def compute_significance(
         inputs |= {"burst_info": bursts.events, "grb_parameters": asdict(bursts.model)}
     return (
         result
-        | p_values
+        | significance
         | {
             "inputs": inputs,
             "explanation": explanation,
@@ -222,11 +227,12 @@ def _single_neutrinos(
     background: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """Return a row for every neutrino: the odds and the p-value that it has alone."""
+    single: list[float | None] = [None] * len(events)
+    # a background taken from a table has no single-neutrino odds
+    if ranked is not None and background["single"].size:
+        single = p_values(ranked.single_odds, background["single"]).tolist()
     rows = []
     for i, neutrino in enumerate(events):
-        p_single = None  # a background taken from a table has no single-neutrino odds
-        if ranked is not None and background["single"].size:
-            p_single = p_value(float(ranked.single_odds[i]), background["single"])
         rows.append(
             {
                 "i3event": neutrino.get("event"),
@@ -236,7 +242,7 @@ def _single_neutrinos(
                 "dec": neutrino["dec"],
                 "sigma": neutrino["sigma"],
                 "odds_ratio": float(odds.single_odds[i]),
-                "p_value": p_single,
+                "p_value": single[i],
             }
         )
     return rows

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
 from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos
 from llama.stats.overlap import PreparedMap
@@ -32,7 +31,7 @@ def most_probable_direction(
     lists: list[Neutrinos | Messenger] = [neutrinos, *messengers]
     sigma = np.concatenate([each.sigma_rad for each in lists])
     if any(not which or min(which) < 0 or max(which) >= sigma.size for which in sets):
-        raise LlamaError("a set names a trigger that is not there; make the significance again")
+        raise ValueError("a set names a trigger that is not there")
     if not sets:
         vector = prepared.vectors[np.argmax((prepared.weights[0] + prepared.weights[1]) / area)]
         return _ra_dec(vector)
@@ -77,10 +76,7 @@ def flux_sensitivity(
         or (flux_area_cm2_gev < 0).any()
         or (signal_per_dex < 0).any()
     ):
-        raise LlamaError(
-            "the detector's response must be finite, not negative and of one shape; "
-            "import the archive again"
-        )
+        raise ValueError("the detector's response must be finite, not negative and of one shape")
     areas = np.interp(region_sin_dec, sin_dec, flux_area_cm2_gev)
     seen = areas[areas > 0]
     if seen.size == 0:
@@ -99,15 +95,15 @@ def flux_sensitivity(
 
 
 def joint_p_astro(p_astro: float, likelihood_ratio: float) -> float:
-    """Return p_astro of the GW trigger given the neutrinos (`science.md` eq. 7.1).
+    """Return p_astro of the GW trigger given the neutrinos (docs/method.md (16)).
 
-    likelihood_ratio: (Lambda_cgw + Lambda_s) / Q. LlamaError for p_astro outside [0, 1] or a
+    likelihood_ratio: (Lambda_cgw + Lambda_s) / Q. ValueError for p_astro outside [0, 1] or a
     ratio that is negative or not finite.
     """
     if not (0 <= p_astro <= 1 and 0 <= likelihood_ratio < math.inf):
-        raise LlamaError(
+        raise ValueError(
             f"p_astro must be from 0 to 1 and its likelihood ratio finite, not {p_astro} and "
-            f"{likelihood_ratio}; make the significance again"
+            f"{likelihood_ratio}"
         )
     if p_astro == 1:
         return 1.0

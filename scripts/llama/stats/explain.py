@@ -42,7 +42,7 @@ def explain_odds(
 ) -> Explanation | None:
     """Return what `odds`, made by `event_odds` of the same arguments, consist of; None if 0.
 
-    Only for odds without other messengers. Source: `statistics.md` sections 3 to 5, taken apart.
+    Only for odds without other messengers. Source: docs/method.md (8-11), taken apart.
     """
     if not odds.odds_ratio > 0:
         return None
@@ -81,7 +81,7 @@ def explain_odds(
 
 
 def _time_density(dt: Floats, params: SearchParameters) -> float:
-    """Return T_S [s^-n], `statistics.md` section 4."""
+    """Return T_S [s^-n], docs/method.md (8)."""
     low = max(-params.tgwplus, float((dt - params.tnuplus).max()))
     high = min(-params.tgwminus, float((dt - params.tnuminus).min()))
     spread = (params.tnuplus - params.tnuminus) ** dt.size

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
 from llama.stats.healpix import unit_vectors
 from llama.stats.overlap import log_vmf_norm
 from llama.stats.parameters import GrbParameters, SearchParameters
@@ -47,20 +46,19 @@ def prepare_bursts(
 
     A burst follows the merger, whose time is that of the GW; its density over the background's is
     vMF 4 pi / rate. The share of the sky that the instrument sees cancels. nodes: of sin(dec) in
-    the neutrinos' tables. LlamaError for values that are not finite or impossible.
+    the neutrinos' tables. ValueError for values that are not finite or impossible.
     """
     columns = [np.atleast_1d(np.asarray(c, float)) for c in (dt_s, ra_deg, dec_deg, sigma_deg)]
     dt, ra, dec, sigma = columns
     if any(c.shape != dt.shape or c.ndim != 1 for c in columns):
-        raise LlamaError("columns of gamma-ray bursts must have the same length; check the list")
+        raise ValueError("columns of gamma-ray bursts must have the same length")
     if not (
         all(np.isfinite(c).all() for c in columns)
         and (np.abs(dec) <= 90).all()
         and (sigma > 0).all()
     ):
-        raise LlamaError(
-            "gamma-ray bursts must have finite time and direction, |dec| <= 90 deg and "
-            "sigma > 0; check the list"
+        raise ValueError(
+            "gamma-ray bursts must have finite time and direction, |dec| <= 90 deg and sigma > 0"
         )
     fits = (dt >= grb.delay_min_s) & (dt <= grb.delay_max_s)
     return Messenger(
@@ -76,7 +74,7 @@ def prepare_bursts(
 
 
 def check_messengers(messengers: Sequence[Messenger], nodes: int) -> None:
-    """Raise LlamaError for messengers that no instrument could give."""
+    """Raise ValueError for messengers that no instrument could give."""
     for m in messengers:
         n = m.start_s.size
         columns = (m.start_s, m.stop_s, m.spread_s, m.sigma_rad)
@@ -84,9 +82,9 @@ def check_messengers(messengers: Sequence[Messenger], nodes: int) -> None:
             (n, 3),
             (n, nodes),
         ):
-            raise LlamaError(
+            raise ValueError(
                 "triggers of a messenger must be tables of one size, with as many declinations as "
-                "the neutrinos'; prepare them with the same response"
+                "the neutrinos'"
             )
         if not all(np.isfinite(c).all() for c in m) or not (
             0 <= m.efficiency < 1
@@ -94,9 +92,9 @@ def check_messengers(messengers: Sequence[Messenger], nodes: int) -> None:
             and (m.spread_s > 0).all()
             and (m.intensity >= 0).all()
         ):
-            raise LlamaError(
+            raise ValueError(
                 "triggers of a messenger must be finite and not negative, and its efficiency in "
-                "[0, 1); check its list"
+                "[0, 1)"
             )
 
 

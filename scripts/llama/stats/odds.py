@@ -8,7 +8,6 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
 from llama.stats.healpix import unit_vectors
 from llama.stats.messengers import Messenger, check_messengers, given_messengers
 from llama.stats.overlap import PreparedMap
@@ -90,10 +89,10 @@ def prepare_neutrinos(
 ) -> Neutrinos:
     """Return the neutrinos with their signal-to-background intensities, all of shape (n,).
 
-    intensity_i(dec) = A_eff(eps_i, dec) eps_i^-2 / A(dec) / (b_i ratebgnu), `statistics.md`
-    section 3; energies outside epsilon_min..epsilon_max are taken at the edge. An energy of NaN is
-    not known: both densities are summed over all energies. LlamaError for other values that are
-    not finite, or impossible.
+    intensity_i(dec) = A_eff(eps_i, dec) eps_i^-2 / A(dec) / (b_i ratebgnu), docs/method.md (4-7)
+    without the vMF density; energies outside epsilon_min..epsilon_max are taken at the edge. An
+    energy of NaN is not known: both densities are summed over all energies. ValueError for other
+    values that are not finite, or impossible, and for a response that no detector could have.
     """
     columns = [
         np.atleast_1d(np.asarray(c, dtype=float))
@@ -101,16 +100,12 @@ def prepare_neutrinos(
     ]
     dt, ra, dec, sigma, energy = columns
     if any(c.shape != dt.shape or c.ndim != 1 for c in columns):
-        raise LlamaError("neutrino columns must have the same length; check the list")
+        raise ValueError("neutrino columns must have the same length")
     unknown = np.isnan(energy)
     if not all(np.isfinite(c).all() for c in (*columns[:4], energy[~unknown])):
-        raise LlamaError(
-            "neutrinos must have finite time, direction, sigma and energy; check the list"
-        )
+        raise ValueError("neutrinos must have finite time, direction, sigma and energy")
     if (np.abs(dec) > 90).any() or (sigma <= 0).any() or (energy <= 0).any():
-        raise LlamaError(
-            "neutrinos must have |dec| <= 90 deg, sigma > 0 and energy > 0; check the list"
-        )
+        raise ValueError("neutrinos must have |dec| <= 90 deg, sigma > 0 and energy > 0")
     sigma = np.radians(np.maximum(sigma, params.sigma_floor_deg))
     grid, nodes = response.log10_energy, response.sin_dec
     low_x = max(math.log10(params.epsilon_min_gev), grid[0])
@@ -130,8 +125,10 @@ def prepare_neutrinos(
         sums = np.asarray(np.trapezoid(response.background_per_dex, grid, axis=0))
         background[unknown] = ((1 - share) * sums[column] + share * sums[column + 1])[unknown]
     if not (background > 0).all():
-        raise LlamaError("the background density is zero for a neutrino; import the archive again")
+        raise ValueError("the background density is zero for a neutrino")
     intensity = (2 * math.pi / params.ratebgnu) * signal / background[:, None]
+    if not np.isfinite(intensity).all() or (intensity < 0).any():
+        raise ValueError("signal over background must be finite and not negative")
     return Neutrinos(dt, unit_vectors(ra, dec).reshape(-1, 3), sigma, intensity)
 
 
@@ -157,25 +154,14 @@ def event_odds(
     p_astro: probability that the GW trigger is astrophysical, in [0, 1). area_relative:
     A(dec)/<A> on the response's nodes. messengers: further lists, searched whether or not they
     hold a trigger. Neutrinos outside the emission windows change nothing.
-    LlamaError for a p_astro out of range and for triggers that no detector could give.
-    Source: `statistics.md` sections 4 and 5; docs/messengers.md.
+    ValueError for a p_astro out of range and for tables of different sizes.
+    Source: docs/method.md (1, 8-11, 14); docs/messengers.md.
     """
     if not (math.isfinite(p_astro) and 0.0 <= p_astro < 1.0):
-        raise LlamaError(f"p_astro must be in [0, 1), not {p_astro}; check p_astro.json")
+        raise ValueError(f"p_astro must be in [0, 1), not {p_astro}")
     n = neutrinos.dt_s.size
     if neutrinos.vectors.shape != (n, 3) or neutrinos.intensity.shape != (n, area_relative.size):
-        raise LlamaError(
-            "neutrinos and effective areas must be tables of one size; prepare the neutrinos with "
-            "the same response"
-        )
-    if not all(np.isfinite(c).all() for c in (*neutrinos, area_relative)) or (
-        (neutrinos.intensity < 0).any()
-        or (neutrinos.sigma_rad <= 0).any()
-        or (area_relative < 0).any()
-    ):
-        raise LlamaError(
-            "neutrinos and effective areas must be finite and not negative; check the list"
-        )
+        raise ValueError("neutrinos and effective areas must be tables of one size")
     q = p_astro / (1.0 - p_astro)
     windows = np.array([params.tgwminus, params.tgwplus, params.tnuminus, params.tnuplus])
     if messengers:
@@ -239,7 +225,7 @@ def _joint_sets(
 def neutrino_only(neutrinos: Neutrinos, params: SearchParameters, area_relative: Floats) -> Floats:
     """Return Lambda_cnu of each neutrino (n,): GW noise, neutrino from an unseen source.
 
-    Leading order of `science.md` eq. 6.7 with sources out to `cnu_horizon_mpc`, the detector's
+    Leading order, docs/method.md (14), with sources out to `cnu_horizon_mpc`, the detector's
     response at the neutrino's own declination, and no source in that volume seen in GW.
     """
     emitted = params.fb * (params.Enumax - params.Enumin) / math.log(params.Enumax / params.Enumin)

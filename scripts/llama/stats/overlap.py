@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
 from llama.stats.compiled import njit
 from llama.stats.healpix import RADIUS, sphere_angles, tile_position, tiles_geometry
 from llama.stats.tile_average import (
@@ -60,7 +59,7 @@ class PreparedMap(NamedTuple):
 def prepare_map(order: NDArray[np.int8], ipix: NDArray[np.int64], weights: Floats) -> PreparedMap:
     """Return the map of NESTED tiles with their weights (5, n), ready for `overlap`.
 
-    Tiles are sorted along the NESTED curve. LlamaError for wrong shapes, orders outside
+    Tiles are sorted along the NESTED curve. ValueError for wrong shapes, orders outside
     0..29, indices outside the sphere, tiles that overlap, weights that are negative or not
     finite.
     """
@@ -72,27 +71,21 @@ def prepare_map(order: NDArray[np.int8], ipix: NDArray[np.int64], weights: Float
         or ipix.shape != order.shape
         or weights.shape != (5, order.size)
     ):
-        raise LlamaError(
-            "a prepared map needs order, ipix and five weights per tile; check the shapes"
-        )
+        raise ValueError("a prepared map needs shapes of order, ipix and five weights per tile")
     if not (np.issubdtype(order.dtype, np.integer) and np.issubdtype(ipix.dtype, np.integer)):
-        raise LlamaError("orders and indices of tiles must be integers; check the sky map")
+        raise ValueError("orders and indices of tiles must be integers")
     if not (order.min() >= 0 and order.max() <= 29 and ipix.min() >= 0):
-        raise LlamaError(
-            "tiles must have orders 0 to 29 and indices on the sphere; check the sky map"
-        )
+        raise ValueError("tiles must have orders 0 to 29 and indices on the sphere")
     order, ipix = order.astype(np.int8), ipix.astype(np.int64)
     finest = 2 * (29 - order.astype(np.int64))
     if (ipix >> (58 - finest) > 11).any():
-        raise LlamaError(
-            "tiles must have orders 0 to 29 and indices on the sphere; check the sky map"
-        )
+        raise ValueError("tiles must have orders 0 to 29 and indices on the sphere")
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise LlamaError("tile weights must be finite and not negative; check the sky map")
+        raise ValueError("tile weights must be finite and not negative")
     start = ipix << finest
     along = np.argsort(start, kind="stable")
     if (np.diff(start[along]) < (np.int64(1) << finest[along[:-1]])).any():
-        raise LlamaError("tiles of a sky map must not overlap each other; check the sky map")
+        raise ValueError("tiles of a sky map must not overlap each other")
     order, ipix, weights = order[along], ipix[along], np.ascontiguousarray(weights[:, along])
     vectors, _ = tiles_geometry(order, ipix)
     return PreparedMap(
@@ -182,7 +175,7 @@ def overlap(prepared, n, kappa, v, tables):  # type: ignore[no-untyped-def]  # n
     n: number of neutrinos in the set (row of the weights); kappa [rad^-2] and v: concentration
     and centre of the set's von Mises-Fisher product; tables: of each member (members, nodes), or
     of the only one (nodes,), on uniform nodes of sin(dec); R is the product of their values at a
-    direction. Relative error below 0.5 % (tests). Source: `statistics.md` sections 3 and 6.
+    direction. Relative error below 0.5 % (tests). Source: docs/method.md (10).
     """
     # One function: split into several, it takes a fifth to two thirds longer.
     # Parts of the sky still to be summed, the nearest on top: the cell, or -1 - k for (a part

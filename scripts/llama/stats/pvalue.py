@@ -5,31 +5,25 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
-
 Floats = NDArray[np.float64]
 
 
 def p_value(odds: float, background: Floats) -> float:
     """Return (1 + #{background >= odds}) / (1 + n), and 1 for odds of 0.
 
-    background: ascending odds ratios of the background, n > 0. LlamaError for odds or a
-    background that are negative, not finite or not ascending. Source: `statistics.md` section 7.
+    background: ascending odds ratios of the background, n > 0. ValueError for odds or a
+    background that are negative, not finite or not ascending. Source: docs/method.md (15).
     """
     if not (math.isfinite(odds) and odds >= 0):
-        raise LlamaError(
-            f"odds must be finite and not negative, not {odds}; make the significance again"
-        )
+        raise ValueError(f"odds must be finite and not negative, not {odds}")
     return float(p_values(np.array([odds], dtype=float), background)[0])
 
 
 def p_values(odds: Floats, background: Floats) -> Floats:
     """Return the p-value of each of many odds, finite and not negative, as `p_value` does."""
     if background.ndim != 1 or background.size == 0 or not np.isfinite(background).all():
-        raise LlamaError("the background is empty or not finite; make populations.hdf5 again")
+        raise ValueError("the background is empty or not finite")
     if background[0] < 0 or (background[1:] < background[:-1]).any():
-        raise LlamaError(
-            "background odds must be ascending and not negative; make populations.hdf5 again"
-        )
+        raise ValueError("background odds must be ascending and not negative")
     above = background.size - np.searchsorted(background, odds, side="left")
     return np.where(odds > 0, (1 + above) / (1 + background.size), 1.0)

@@ -5,14 +5,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
 from llama.stats.compiled import njit
+from llama.stats.distance import distance_nodes, quadrature
 from llama.stats.healpix import sphere_angles, tile_position
 from llama.stats.parameters import SearchParameters
 from llama.stats.tile_average import response_at
 
 MAX_COUNT = 4
-_NODES = 64  # Gauss-Legendre in sqrt(r): relative error below 2e-9 (n = 1) to 2e-7 (n = 4), tests
 _LOG_A_MIN, _LOG_A_MAX, _LOG_A_STEP = -60.0, 25.0, 0.01
 
 # A tile has one A(dec). It is divided where A changes by more than a part of itself across it:
@@ -28,7 +27,7 @@ def count_moments(a: Floats, params: SearchParameters) -> Floats:
     """Return <exp(-mu) mu^n> over log-uniform energy for n = 0..4, shape (5, a.size).
 
     a: expected count of a source with 1e51 erg isotropic-equivalent at the distance in
-    question (mu = a E). Closed form, `science.md` eq. 6.8 times n!.
+    question (mu = a E), docs/method.md (3). Closed form, docs/method.md (12).
     """
     from scipy.special import exp1, gammainc, gammaincc  # imports slowly
 
@@ -62,36 +61,28 @@ def tile_weights(
 
     prob [-], distmu and distsigma [Mpc], or None for a map without distance; area_relative:
     A(dec)/<A> on uniform nodes of sin(dec) from -1 to 1. Tiles whose distmu is not finite get
-    a distance prior uniform in volume out to `assumed_horizon_mpc`. LlamaError for inputs
-    that are no sky map. Source: `statistics.md` section 5, `science.md` eqs. 1.1, 6.8, 6.9.
+    a distance prior uniform in volume out to `assumed_horizon_mpc`. ValueError for inputs
+    that are no sky map. Source: docs/method.md (11-13).
     """
     if prob.ndim != 1 or prob.size == 0 or sin_dec.shape != prob.shape:
-        raise LlamaError(
-            "a sky map needs one probability and one declination per tile; check its columns"
-        )
+        raise ValueError("a sky map needs one probability and one declination per tile")
     if not (np.isfinite(prob).all() and (prob >= 0).all() and abs(prob.sum() - 1) < 0.01):
-        raise LlamaError(
-            "tile probabilities must be finite, not negative and sum to 1; check the sky map"
-        )
+        raise ValueError("tile probabilities must be finite, not negative and sum to 1")
     if distmu is None or distsigma is None:
         distmu, distsigma = np.full(prob.size, np.inf), np.ones(prob.size)
     elif distmu.shape != prob.shape or distsigma.shape != prob.shape:
-        raise LlamaError("distance columns must have one row per tile; check the sky map")
+        raise ValueError("distance columns must have one row per tile")
     known = np.isfinite(distmu)
     if not (np.isfinite(distsigma[known]).all() and (distsigma[known] > 0).all()):
-        raise LlamaError("distsigma must be positive where distmu is finite; check the sky map")
+        raise ValueError("distsigma must be positive where distmu is finite")
     if not (np.abs(sin_dec) <= 1).all():
-        raise LlamaError("sin(dec) of tiles must be from -1 to 1; check the sky map")
+        raise ValueError("sin(dec) of tiles must be from -1 to 1")
     if (
         area_relative.ndim != 1
         or area_relative.size < 2
         or not (np.isfinite(area_relative).all() and (area_relative >= 0).all())
     ):
-        raise LlamaError(
-            "relative effective areas must be two or more, finite and not negative; "
-            "import the archive again"
-        )
-    nodes, quadrature = np.polynomial.legendre.leggauss(_NODES)
+        raise ValueError("relative effective areas must be two or more, finite and not negative")
     return _tile_weights(
         np.ascontiguousarray(prob, dtype=float),
         np.ascontiguousarray(sin_dec, dtype=float),
@@ -99,8 +90,7 @@ def tile_weights(
         np.ascontiguousarray(distsigma, dtype=float),
         np.ascontiguousarray(area_relative, dtype=float),
         moment_table(params) if table is None else table,
-        nodes,
-        quadrature,
+        *quadrature(),
         params.nu_51_100,
         params.assumed_horizon_mpc,
     )
@@ -169,39 +159,32 @@ def _area_range(area, order, ipix):  # type: ignore[no-untyped-def]
     return low, high
 
 
+_distance_nodes = njit()(distance_nodes)
+
+
 @njit()
-def _tile_weights(prob, sin_dec, distmu, distsigma, area, table, nodes, quadrature, nu, horizon):  # type: ignore[no-untyped-def]
+def _tile_weights(prob, sin_dec, distmu, distsigma, area, table, roots, shares, nu, horizon):  # type: ignore[no-untyped-def]
     weights = np.zeros((table.shape[0], prob.size))
     moments = np.empty(table.shape[0])
     last = table.shape[1] - 3
+    assumed = horizon * roots * roots
+    uniform = shares * assumed * assumed
     for k in range(prob.size):
         if prob[k] == 0.0:
             continue
-        mu, sigma = distmu[k], distsigma[k]
-        assumed = not math.isfinite(mu)
-        if assumed:
-            low, high = 0.0, horizon
-        else:
-            # mode of r^2 N(r; mu, sigma) and its width; 9 widths hold all but 1e-17
-            mode = 0.5 * (mu + math.sqrt(mu * mu + 8.0 * sigma * sigma))
-            width = 1.0 / math.sqrt(1.0 / (sigma * sigma) + 2.0 / (mode * mode))
-            low = max(0.0, mode - 9.0 * width)
-            high = min(mode + 9.0 * sigma, mode + 20.0 * width)
         relative = response_at(area, sin_dec[k])
         if relative <= 0.0:  # the detector is blind there
             weights[0, k] = prob[k]
             continue
+        if math.isfinite(distmu[k]):
+            distances, densities = _distance_nodes(distmu[k], distsigma[k], roots, shares)
+        else:
+            distances, densities = assumed, uniform
         count = math.log(nu * relative * 1e4)
         norm = 0.0
         moments[:] = 0.0
-        for j in range(nodes.size):
-            u = 0.5 * (nodes[j] + 1.0)  # r ~ u^2: dense where near sources are bright
-            r = low + (high - low) * u * u
-            if assumed:
-                density = quadrature[j] * u * r * r
-            else:
-                here, peak = (r - mu) / sigma, (mode - mu) / sigma
-                density = quadrature[j] * u * (r / mode) ** 2 * math.exp(0.5 * (peak**2 - here**2))
+        for j in range(distances.size):
+            r, density = distances[j], densities[j]
             norm += density
             position = (count - 2.0 * math.log(r) - _LOG_A_MIN) / _LOG_A_STEP
             i = min(max(int(position), 1), last)

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, for_users
 from llama.event.significance import prepare_skymap
 from llama.files import atomic_hdf5, open_hdf5
 from llama.sky import SkyTiles, read_skymap
@@ -183,7 +183,8 @@ class Bank:
         if self.weights != _identity(area_relative, params):
             return prepare_skymap(self.tiles(index), area_relative, params)
         columns = self._columns(index, _PREPARED)
-        return prepare_map(*(columns[name] for name in _PREPARED))
+        with for_users(f"delete {self._file.filename} and run snakemake again"):
+            return prepare_map(*(columns[name] for name in _PREPARED))
 
     def _columns(self, index: int, names: tuple[str, ...]) -> dict[str, Any]:
         try:

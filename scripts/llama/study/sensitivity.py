@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, for_users
 from llama.files import open_hdf5
 from llama.stats.pvalue import p_values
 from llama.study.bank import Bank
@@ -47,7 +47,8 @@ def compute_sensitivity(
             "the neutrino detector sees no source of this study; import its archive again"
         )
     table = np.sort(rows["background"]["odds"])
-    p = {kind: p_values(of_kind["odds"], table) for kind, of_kind in rows.items()}
+    with for_users("delete the shards of the study and run snakemake again"):
+        p = {kind: p_values(of_kind["odds"], table) for kind, of_kind in rows.items()}
     thresholds, by_distance = [], []
     for threshold in _thresholds(table.size, triggers_per_year):
         found = {k: p[k] <= threshold["p_value"] for k in SOURCES}

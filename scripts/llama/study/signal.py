@@ -15,6 +15,7 @@ from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
 from llama.sky import SkyTiles
 from llama.stats.compiled import njit
+from llama.stats.distance import distance_nodes
 from llama.stats.healpix import sphere_point, tile_position
 from llama.stats.parameters import SearchParameters
 from llama.study.draws import SIGNAL, SOURCE, Integers, uniforms, whole_ticks
@@ -125,12 +126,9 @@ def _points(order, ipix, u, v):  # type: ignore[no-untyped-def]
 
 def _distances(mu: Floats, sigma: Floats, u: Floats) -> Floats:
     """Return the quantiles u of r^2 N(r; mu, sigma) [Mpc]."""
-    mode = 0.5 * (mu + np.sqrt(mu**2 + 8 * sigma**2))
-    width = 1 / np.sqrt(1 / sigma**2 + 2 / mode**2)
-    low, high = np.maximum(0, mode - 9 * width), np.minimum(mode + 9 * sigma, mode + 20 * width)
-    r = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, _NODES)
-    exponent = (mode[:, None] - r) * (mode[:, None] + r - 2 * mu[:, None])
-    density = (r / mode[:, None]) ** 2 * np.exp(exponent / (2 * sigma[:, None] ** 2))
+    r, density = distance_nodes(
+        mu[:, None], sigma[:, None], np.sqrt(np.linspace(0, 1, _NODES)), 1.0
+    )
     return _quantiles(r, density, u)
 
 
