@@ -67,7 +67,7 @@ def _publish(options: argparse.Namespace) -> int:
         return _note_withdrawal(options.withdrawn_by_hand, settings, events)
     where = {event: _channels(event, settings) for event in events}
     if not any(where.values()):
-        raise LlamaError("no channel has a destination; set some under publish in config.yaml")
+        raise LlamaError("no channel has a destination; set some under publish in the settings")
     act = _show if options.dry_run else _send
     return max(
         act(event, channel, both) for event in events for channel, both in where[event].items()
@@ -169,7 +169,7 @@ def _mail(options: argparse.Namespace, settings: Any, events: list[Path]) -> int
     if len(events) != 1:
         raise LlamaError(f"a circular is about one event, not {len(events)}; name it")
     if not (server and sender):
-        raise LlamaError("set publish.mail_server and publish.mail_from in config.yaml first")
+        raise LlamaError("set publish.mail_server and publish.mail_from in the settings first")
     (event,) = events
     path = options.text or event / mail.FILE_NAME
     places = destinations(settings, "circular")

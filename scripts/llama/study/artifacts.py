@@ -103,7 +103,7 @@ def check_missing(artifacts: Artifacts, broken_maps: str, log: Path) -> str:
     if broken_maps == "fail":
         raise LlamaError(
             f"{sentence}; add what is missing, or go on without it with "
-            "background.broken_maps: skip in config.yaml"
+            "background.broken_maps: skip in the settings"
         )
     return sentence
 
