@@ -13,6 +13,7 @@ from llama.alerts.gwalert import MAX_BYTES
 from llama.audit.event import Finding
 from llama.errors import LlamaError, printable, sentence
 from llama.event.flags import read_flags
+from llama.event.ref import EventRef
 from llama.event.skymap_info import read_info
 from llama.files import read_json, sha256_bytes, sha256_file
 from llama.listening.spool import Entry, Spool
@@ -201,11 +202,11 @@ def audit_workflow(output_dir: Path, directories: Sequence[str]) -> Iterator[Fin
         old = outdated(out.read_text(errors="replace"))
     for directory in asked:
         if directory in old:
-            target = f"{directory.replace('current_run/', 'events/', 1)}/all"
+            event = EventRef.parse(directory)
             yield Finding(
-                Path(directory).name,
+                event.graceid,
                 "up to date",
-                f"a product is missing or outdated; run: snakemake {target}",
+                f"a product is missing or outdated; run: snakemake {event.target}",
             )
 
 

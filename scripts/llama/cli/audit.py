@@ -78,10 +78,11 @@ def _event(output_dir: Path, directory: str) -> "list[Finding] | None":
     from llama.audit.event import Finding, audit_files
     from llama.audit.publish import audit_messages
     from llama.errors import sentence
+    from llama.event.ref import EventRef
     from llama.locks import is_processed
 
     event, before = output_dir / directory, _stamps(output_dir / directory)
-    target = f"{directory.replace('current_run/', 'events/', 1)}/all"
+    target = EventRef.parse(directory).target
     try:
         found = [
             *audit_alerts(output_dir, event),

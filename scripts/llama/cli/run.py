@@ -145,6 +145,7 @@ def _words(options: argparse.Namespace, log: Path) -> list[str]:
 def _choice(options: argparse.Namespace, settings: "Settings") -> "Choice":
     from llama.errors import LlamaError
     from llama.event.newest import parse_downselect
+    from llama.event.ref import is_run, run_named
     from llama.running.choice import Choice
 
     count = settings.events.tracked_newest if options.num_updated is None else options.num_updated
@@ -152,9 +153,8 @@ def _choice(options: argparse.Namespace, settings: "Settings") -> "Choice":
         raise LlamaError(f"-n {count} is no number of events; give 0 or more")
     given = options.events.removeprefix(f"{settings.output_dir}/")
     run, _, pattern = given.rpartition("/")
-    run = {"": "current_run", "events": "current_run"}.get(run, run)
-    past = run.split("/")
-    if run != "current_run" and not (len(past) == 2 and past[0] == "past_runs"):
+    run = run_named(run)
+    if not is_run(run):
         raise LlamaError(
             f"{options.events!r} names no events of {settings.output_dir}; "
             "give GLOB, current_run/GLOB or past_runs/NAME/GLOB"

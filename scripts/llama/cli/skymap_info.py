@@ -160,16 +160,19 @@ def _create(run_dir: Path, alert: "Alert", **given: Any) -> "IntakeResult":
 
 def next_command(event_dir: Path, output_dir: Path) -> str | None:
     """Return the snakemake command that makes the event, None if no command can."""
+    from llama.event.ref import CURRENT, EventRef
+
     run_dir, command = event_dir.absolute().parent, None
     if run_dir.resolve() == (output_dir / "current_run").resolve():
-        return f"snakemake events/{event_dir.name}/all"
+        return f"snakemake {EventRef(CURRENT, event_dir.name).target}"
     for place in (run_dir.resolve(), run_dir):  # a run may be a link to a directory of any name
         if place.name in ("current_run", "events"):
-            base, target = place.parent, f"events/{event_dir.name}/all"
+            base, run = place.parent, CURRENT
         elif place.parent.name == "past_runs":
-            base, target = place.parents[1], f"past_runs/{place.name}/{event_dir.name}/all"
+            base, run = place.parents[1], f"past_runs/{place.name}"
         else:
             continue
+        target = EventRef(run, event_dir.name).target
         if base.resolve() == output_dir.resolve():
             return f"snakemake {target}"
         command = shlex.join(["snakemake", target, "--config", f"output_dir={base}"])

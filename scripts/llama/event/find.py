@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.event.names import GRACEID_PATTERN
+from llama.event.ref import run_named
 from llama.event.skymap_info import FILE_NAME
+from llama.graceid import GRACEID_PATTERN
 
 _IS_ID = re.compile(GRACEID_PATTERN).fullmatch
 
@@ -19,8 +20,7 @@ def find_events(output_dir: Path, pattern: str | None) -> list[Path]:
     """
     given = (pattern or "*").rstrip("/")
     run, _, name = given.rpartition("/")
-    run_dir = _directory(output_dir, run or "events")
-    whole = _directory(output_dir, given)
+    run_dir, whole = output_dir / run_named(run), output_dir / run_named(given)
     if not _IS_ID(name) and whole.is_dir():
         run_dir, name = whole, "*"
     found = sorted(
@@ -32,7 +32,3 @@ def find_events(output_dir: Path, pattern: str | None) -> list[Path]:
         what = f"no event {name}" if pattern else "no event"
         raise LlamaError(f"there is {what} in {run_dir}; make one with skymap_info")
     return found
-
-
-def _directory(output_dir: Path, run: str) -> Path:
-    return output_dir / re.sub(r"^(\./)?events$", "current_run", run)

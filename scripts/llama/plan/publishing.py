@@ -7,6 +7,7 @@ from llama.event.flags import read_flags
 from llama.event.messages import homes
 from llama.event.names import significance_name
 from llama.event.newest import tracked_events
+from llama.event.ref import CURRENT, EventRef
 from llama.event.skymap_info import read_info
 from llama.locks import NoLocksError
 from llama.plan.events import Events
@@ -39,7 +40,7 @@ class Publishing:
         output_dir = self._settings.output_dir
         newest = tracked_events(output_dir / "current_run", self._settings.events.tracked_newest)
         wanted = []
-        for event in (f"events/{graceid}" for graceid in newest):
+        for event in (EventRef(CURRENT, graceid).named for graceid in newest):
             try:
                 self._locks.take(event)
                 read_flags(output_dir / event)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from llama.event.names import EVENT_DIR_PATTERN, check_graceid
+from llama.event.names import EVENT_DIR_PATTERN
+from llama.event.ref import EventRef
 
 _EVENT = re.compile(r"(?:\./)?(events|current_run|past_runs/[^/]+)/([^/]+)/?(.*)")
 _INJECTION = re.compile(r"(?:\./)?(studies/[^/]+/(?:[a-z]+/)?shard-\d+/injection-\d+)/?(.*)")
@@ -22,6 +23,13 @@ class Target(NamedTuple):
     directory: str
     product: str
 
+    @property
+    def came_in(self) -> bool:
+        """Whether it is no product but a file of an injection that is there once it is opened."""
+        return self.product in ("skymap_info.json", "flags.json") or self.product.startswith(
+            "alerts/"
+        )
+
 
 class Command:
     """The words of a command line of Snakemake, options and their values among them."""
@@ -38,8 +46,8 @@ class Command:
         """Return the events of this run and past ones; `LlamaError` for what is no GraceID."""
         for word in self._words:
             if match := _EVENT.fullmatch(word):
-                run = match[1].replace("current_run", "events")
-                yield _target(word, f"{run}/{check_graceid(match[2])}", match[3])
+                event = EventRef.parse(f"{match[1]}/{match[2]}")
+                yield _target(word, event.named, match[3])
 
     def injections(self) -> Iterator[Target]:
         """Return the injections of studies."""

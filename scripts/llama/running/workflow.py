@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.event.names import EVENT_DIR_PATTERN
+from llama.event.ref import EventRef
+from llama.graceid import GRACEID_PATTERN
 from llama.settings.load import find_clone, find_config
 
 _FAILED_RULE = re.compile(r"^Error in rule (\w+):((?:\n {4}.*)*)", re.MULTILINE)
@@ -66,8 +67,7 @@ class Workflow:
 
     def log(self, directory: str) -> Path:
         """Return where the messages about an event go."""
-        logs = self._output_dir / "logs" / directory.replace("current_run/", "events/", 1)
-        return logs / "llamad-snakemake.log"
+        return self._output_dir / EventRef.parse(directory).logs / "llamad-snakemake.log"
 
     def reason(self, log: Path) -> str:
         """Return in one sentence why the run that wrote `log` failed."""
@@ -96,7 +96,7 @@ def outdated(summary: str) -> set[str]:
     """Return the events, such as current_run/S190425z, of which a product is missing or old."""
     found = set()
     for line in summary.splitlines():
-        match = re.match(rf"({EVENT_DIR_PATTERN})/", line)
+        match = re.match(rf"((?:events|past_runs/[^/]+)/{GRACEID_PATTERN})/", line)
         if match and line.endswith("\tupdate pending"):
-            found.add(match[1].replace("events/", "current_run/", 1))
+            found.add(EventRef.parse(match[1]).directory)
     return found
