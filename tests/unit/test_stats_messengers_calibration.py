@@ -33,7 +33,7 @@ GRB = grb_parameters(efficiency=0.9, rate_hz=0.03, delay_min_s=-1.0, delay_max_s
 RESPONSE = steep_response()
 AREA = RESPONSE.area_relative
 SEED, WHOLE = 20261123, 360_000
-TRIGGERS = proofs.size(WHOLE, 80_000)
+TRIGGERS = proofs.size(WHOLE, 120_000)
 SOME = 30_000  # triggers that suffice to find a wrong angle
 WINDOWS = np.array([PARAMS.tgwminus, PARAMS.tgwplus, PARAMS.tnuminus, PARAMS.tnuplus])
 
