@@ -68,6 +68,11 @@ code = ENGINE.code
 def requested():
     """Return {target as typed: input function} of the events and injections typed by the user."""
     found = {}
+    for target in COMMAND.injections():
+        if target.came_in:
+            found[target.typed] = of(
+                EVENTS.given, event=target.directory, name=target.product
+            )
     for target in [*COMMAND.injections(), *checked(list, COMMAND.events())]:
         if not target.product:
             found[target.typed] = of(PUBLISHING.everything, event=target.directory)

@@ -15,7 +15,7 @@ from measure import CLONE, Run, row, snakemake
 from llama.files import write_bytes
 from llama.neutrinos.archive import import_release
 from llama.neutrinos.mock import write_mock_release
-from llama.settings.load import read_config
+from llama.settings import Settings
 from llama.sky.mock import mock_skymap, to_fits
 
 SHARED = CLONE.parent / "shared" / "data"
@@ -36,7 +36,7 @@ def rows() -> Iterator[dict[str, Any]]:
         ten, _ = _timed(_config(output, SMALL, SMALL // JOBS), *targets)
         job_s = (ten - one) / (JOBS - 1)
         yield row("study_job_cpu_s", job_s, "s", None)
-        shard_size = read_config(CLONE / "config.yaml")["background"]["shard_size"]
+        shard_size = Settings().background.shard_size
         config = _config(output, INJECTIONS, shard_size)
         cpu_s, run = _timed(config, *targets)
         yield row("study_1e6_s", run.seconds, "s", 360)
@@ -69,14 +69,18 @@ def _inputs(output: Path) -> None:
 
 
 def _config(output: Path, injections: int, shard_size: int) -> Path:
-    raw = read_config(CLONE / "config.yaml")
-    raw["output_dir"] = str(output)
-    raw["neutrinos"]["archive"] = "bench"
     maps = SHARED / "skymaps" if (SHARED / "skymaps").is_dir() else output / "maps"
-    raw["background"] |= {"injections": injections, "shard_size": shard_size}
-    raw["background"]["studies"] = {STUDY: {"skymaps": str(maps)}}
+    values = {
+        "output_dir": str(output),
+        "neutrinos": {"archive": "bench"},
+        "background": {
+            "injections": injections,
+            "shard_size": shard_size,
+            "studies": {STUDY: {"skymaps": str(maps)}},
+        },
+    }
     path = output / "config.yaml"
-    path.write_text(yaml.safe_dump(raw))
+    path.write_text(yaml.safe_dump(values))
     return path
 
 

@@ -211,6 +211,12 @@ def test_blinding_a_given_list_drops_what_could_tell():
     assert make_list("S190425z", GPS, now_gps=LATER, given=[], blinded=True)["events"] == []
 
 
+@pytest.mark.parametrize("graceid", ["M3", "T3", "TS190425z"])
+def test_a_test_event_takes_no_real_neutrinos(archive, graceid):
+    made = make_list(graceid, GPS, now_gps=LATER, archive=archive, rate_hz=0.05)
+    assert {event["type"] for event in made["events"]} == {"simulated"}
+
+
 def test_mock_events_get_simulated_neutrinos(archive):
     made = make_list("MS190425z", GPS, now_gps=LATER, archive=archive, rate_hz=0.05)
     assert {event["type"] for event in made["events"]} == {"simulated"}

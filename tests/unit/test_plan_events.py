@@ -71,6 +71,8 @@ def test_an_injection_is_opened_before_the_first_look(tmp_path: Path) -> None:
         write_event(tmp_path, directory, graceid="M7")
 
     one = Events(settings(tmp_path), looking(tmp_path), open_it)
+    assert one.given(injection, "flags.json") == f"{injection}/flags.json"
+    assert (tmp_path / injection / "flags.json").exists()
     assert one.received(injection) == [f"{injection}/alerts/1-Preliminary.json"]
 
 

@@ -48,10 +48,10 @@ def paired(tmp_path: Path) -> Settings:
 
 def test_a_study_that_is_not_in_the_settings_is_a_sentence(tmp_path: Path) -> None:
     one = studies(settings(tmp_path))
-    with pytest.raises(LlamaError, match=r"bns-o4-H1L1 is not in background\.studies of config"):
+    with pytest.raises(LlamaError, match=r"bns-o4-H1L1 is not in background\.studies of the"):
         one.skymaps(STUDY)
     with pytest.raises(
-        LlamaError, match=r"no studies are named in config\.yaml; add their sky maps"
+        LlamaError, match=r"no studies are named in the settings; add their sky maps"
     ):
         one.wanted()
 
@@ -179,7 +179,7 @@ def test_a_simulation_is_made_in_shards(simulated: Settings) -> None:
     }
     assert one.values("bbh-o4").keys() > {"seed", "psds", "injections"}
     with pytest.raises(
-        LlamaError, match=r"bns-o4 is not in background.simulations of config\.yaml"
+        LlamaError, match=r"bns-o4 is not in background.simulations of the settings"
     ):
         one.shards("bns-o4")
 

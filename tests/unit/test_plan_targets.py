@@ -52,7 +52,14 @@ def test_an_injection_of_a_study(typed: str, product: str) -> None:
     (target,) = command.injections()
     assert target.directory in typed
     assert target.product == product
+    assert not target.came_in
     assert list(command.events()) == []
+
+
+@pytest.mark.parametrize("product", ["skymap_info.json", "flags.json", "alerts/1-neutrinos.json"])
+def test_what_comes_in_with_an_injection_is_no_product(product: str) -> None:
+    (target,) = Command([f"{INJECTION}/{product}"]).injections()
+    assert target.came_in
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_first_message_update_and_withdrawal(site: Site, event: Path) -> None:
     assert site.arrived()[2][2] == first.remote_id
     assert site.publish(event) == third
     assert len(site.arrived()) == 3
-    assert [h.remote_id for h in third.history] == [r["remote_id"] for r in (first, second, third)]
+    assert [h.remote_id for h in third.history] == [r.remote_id for r in (first, second, third)]
     for receipt in (first, second, third):
         path = event / "outbox" / site.name / f"{receipt.revision}.json"
         assert outbox.sha256_bytes(path.read_bytes()) == receipt.payload_sha256

@@ -5,20 +5,16 @@ import figure_samples as sample
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_publish_circular import as_read
 
 from llama.errors import LlamaError
 from llama.files import dump_json
 from llama.publish.inputs import Neutrinos, Sensitivity, Significance
 from llama.publish.notice import build_notice, check_notice, round_p
-from llama.typed import typed
 
 SCHEMAS = sample.DATA / "schemas"
 NAME = "gcn-schema_lvk_nu_track_search"
 CREATED = "2019-04-25T09:10:00Z"
-
-
-def as_read(content, form):
-    return typed(content, form, "the file", "make it again")
 
 
 def build(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVITY):

@@ -160,7 +160,7 @@ def test_broken_maps_are_named_and_stop_the_study_or_are_left_out(maps, tmp_path
         LlamaError, match=rf"1 of 3 sky maps are broken: {maps}/b\.fits\.gz .*"
     ) as e:
         linked(maps, tmp_path)
-    assert str(e.value).endswith("background.broken_maps: skip in config.yaml")
+    assert str(e.value).endswith("background.broken_maps: skip in the settings")
     assert not (tmp_path / "skymaps.hdf5").exists()
     path, problems = linked(maps, tmp_path, broken_maps="skip")
     assert len(problems) == 1

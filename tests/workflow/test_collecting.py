@@ -143,7 +143,7 @@ def test_what_cannot_be_launched(head: Workspace, s3: Any) -> None:
         (["launch", "bg", str(lists / "none.csv")], "there is no list"),
         (["launch", "bg", str(lists / "maps.csv")], "does not tell its class"),
         (["launch", "bg", str(lists / "H1.csv")], "1 of 1 sky maps of"),
-        (["batch"], "no study of artifacts is named in config.yaml"),
+        (["batch"], "no study of artifacts is named in the settings"),
     ):
         printed = head.run("llama", "dev", "dv", *words, code=1)
         assert said in printed

@@ -38,7 +38,7 @@ def read_background(path: Path | None, name: str) -> dict[str, Any]:
     missing = {
         "class": name,
         "reason": f"no background for {name}; name its sky maps under background.studies "
-        "in config.yaml and run: snakemake populations.hdf5",
+        "in the settings and run: snakemake populations.hdf5",
     }
     if path is None or not path.exists():
         return missing

@@ -110,7 +110,7 @@ def study_of_list(settings: Settings, skymaps: Path) -> tuple[str, str]:
     if not names:
         raise LlamaError(
             f"{skymaps} does not tell its class; call it like bns-o3/H1L1V1.csv, or add it to "
-            f"background.studies in config.yaml as bns-o3-H1L1V1: {{skymaps: {path}}}"
+            f"background.studies in the settings as bns-o3-H1L1V1: {{skymaps: {path}}}"
         )
     name, last = names[0], launches(settings).get(names[0])
     other = str(studies[name].skymaps or studies[name].artifacts) if name in studies else ""
@@ -131,7 +131,7 @@ def study_of_artifacts(settings: Settings, name: str | None) -> str:
     if found:
         raise LlamaError(f"name the study, one of {', '.join(found)}")
     raise LlamaError(
-        "no study of artifacts is named in config.yaml; add it under background.studies, such as\n"
+        "no study of artifacts is named in the settings; add it under background.studies, such as\n"
         "    cbc-o3-H1L1V1: {artifacts: s3://llama/llama/artifacts/mid-o3-subthreshold-background}"
     )
 

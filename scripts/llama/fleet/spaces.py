@@ -26,7 +26,7 @@ UPLOADS = "objects"
 _FETCH_WITHIN_S = 3600.0
 _PATIENCE_S = 900.0
 _REMEDIES = Remedies(
-    "correct spaces.bucket in config.yaml, or make the bucket on DigitalOcean's web page",
+    "correct spaces.bucket in the settings, or make the bucket on DigitalOcean's web page",
     "see docs/fleet.md, Spaces",
     "check spaces.endpoint_url and the network",
 )
@@ -45,7 +45,7 @@ class Spaces:
         patience_s: float | None = None,
     ) -> None:
         if settings.bucket is None:
-            raise LlamaError("there is no bucket yet; name yours as spaces.bucket in config.yaml")
+            raise LlamaError("there is no bucket yet; name yours as spaces.bucket in the settings")
         self._endpoint = settings.endpoint_url
         # the signature needs a region; stores that have none take any
         client = make_client(self._endpoint, read_keys(settings), "us-east-1")

@@ -48,6 +48,11 @@ class Events:
         read_flags(self._output_dir / event)
         return [f"{event}/{name}" for name in names]
 
+    def given(self, event: str, name: str) -> str:
+        """Return the path of a file that came in, of an injection that is then opened."""
+        self.info(event)
+        return f"{event}/{name}"
+
     def before_page(self, event: str) -> list[str]:
         """Return every product but the page, which comes last."""
         return [path for path in self.products(event) if not path.endswith(_PAGE)]

@@ -19,7 +19,7 @@ class Simulations:
         """Return the settings of a simulation."""
         if simulation not in self._simulations:
             raise LlamaError(
-                f"{simulation} is not in background.simulations of config.yaml; add it"
+                f"{simulation} is not in background.simulations of the settings; add it"
             )
         return self._simulations[simulation]
 

@@ -51,7 +51,7 @@ class Studies:
         """Return the settings of a study."""
         if study not in self._settings.background.studies:
             raise LlamaError(
-                f"{study} is not in background.studies of config.yaml; add it with its sky maps"
+                f"{study} is not in background.studies of the settings; add it with its sky maps"
             )
         return self._settings.background.studies[study]
 
@@ -59,7 +59,7 @@ class Studies:
         """Return the default target on a cluster: the background of all studies."""
         if not self._settings.background.studies:
             raise LlamaError(
-                "no studies are named in config.yaml; add their sky maps under background.studies"
+                "no studies are named in the settings; add their sky maps under background.studies"
             )
         return [POPULATIONS]
 
@@ -77,7 +77,7 @@ class Studies:
             if source is None:
                 raise LlamaError(
                     f"{study} has no artifacts, its neutrinos are drawn; name another target, or "
-                    "add artifacts to it under background.studies in config.yaml"
+                    "add artifacts to it under background.studies in the settings"
                 )
             store = open_store(source, self._output_dir / "studies" / study / "artifacts")
             artifacts = read_artifacts(store)
@@ -116,7 +116,7 @@ class Studies:
         if missing := sorted(set(re.findall("..", detectors)) - psds.keys()):
             raise LlamaError(
                 f"{study} is to be simulated; add {' and '.join(missing)} to the psds of "
-                f"background.simulations.{simulation} in config.yaml"
+                f"background.simulations.{simulation} in the settings"
             )
         return self._output_dir / "simulations" / simulation / f"{detectors}.csv"
 
@@ -185,7 +185,7 @@ class Studies:
         if broken:
             raise LlamaError(
                 f"{len(broken)} files of {study} are broken, such as {broken[0]}; replace them, or "
-                "leave them out with background.broken_maps: skip in config.yaml"
+                "leave them out with background.broken_maps: skip in the settings"
             )
 
     def triggers_per_year(self, study: str) -> float:

@@ -23,6 +23,13 @@ class Target(NamedTuple):
     directory: str
     product: str
 
+    @property
+    def came_in(self) -> bool:
+        """Whether it is no product but a file of an injection that is there once it is opened."""
+        return self.product in ("skymap_info.json", "flags.json") or self.product.startswith(
+            "alerts/"
+        )
+
 
 class Command:
     """The words of a command line of Snakemake, options and their values among them."""

@@ -53,7 +53,7 @@ class IceCubeFiles:
         if not self._directory.is_dir():
             raise LlamaError(
                 f"{self._directory} is not there; make or mount it, or correct publish in "
-                "config.yaml"
+                "the settings"
             )
         write_bytes(path, content)
         return str(path)

@@ -99,7 +99,7 @@ class KafkaNotice:
             KafkaError.UNKNOWN_TOPIC_OR_PART,
             KafkaError.LEADER_NOT_AVAILABLE,
         ):
-            raise LlamaError(f"GCN has no topic {self._topic}; correct publish in config.yaml")
+            raise LlamaError(f"GCN has no topic {self._topic}; correct publish in the settings")
         places = []
         for number in known.partitions:
             place = TopicPartition(self._topic, number)

@@ -102,10 +102,10 @@ class Background(Block):
     """Injections per study with one neutrino of the source, as many with two and as many with four,
     for detection efficiencies. Every energy is a weight on the same ones."""
     shard_size: Count = Field(default=125_000, ge=1, le=10**7)
-    """Injections per job. A job costs 1.4 s besides its injections: 4 % of 125,000, 33 % of 10,000;
-    an interrupted run loses at most one job per core, here half a minute. Raise it for long lists
-    to some times their number of sky maps (a job takes each map that it draws once), and on a
-    cluster, where a job costs some seconds, to jobs of five minutes."""
+    """Injections per job. Besides its injections a job costs as much as some thousand of them
+    (docs/studies.md, What it costs); an interrupted run loses at most one job per core. Raise it
+    for long lists to some times their number of sky maps (a job takes each map that it draws once),
+    and on a cluster, where a job costs some seconds, to jobs of five minutes."""
     broken_maps: Literal["fail", "skip"] = "fail"
     """What to do when sky maps of a study cannot be read, or artifacts are missing: "fail" names
     them and stops the study, "skip" goes on without them; the log of link_bank names them."""

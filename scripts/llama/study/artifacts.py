@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from llama.errors import LlamaError
-from llama.event.names import check_graceid
 from llama.files import write_bytes
+from llama.graceid import check_graceid
 from llama.study.lists import SKYMAP_SUFFIXES, some
 from llama.study.store import Piece, Store
 from llama.times import gps_to_iso, iso_to_gps
@@ -103,7 +103,7 @@ def check_missing(artifacts: Artifacts, broken_maps: str, log: Path) -> str:
     if broken_maps == "fail":
         raise LlamaError(
             f"{sentence}; add what is missing, or go on without it with "
-            "background.broken_maps: skip in config.yaml"
+            "background.broken_maps: skip in the settings"
         )
     return sentence
 

@@ -130,7 +130,7 @@ def check_broken(
     if broken and (broken == of or broken_maps == "fail"):
         raise LlamaError(
             f"{broken} of {of} {what} are broken: {some(problems, 5)}; replace "
-            "them, or leave them out with background.broken_maps: skip in config.yaml"
+            "them, or leave them out with background.broken_maps: skip in the settings"
         )
 
 

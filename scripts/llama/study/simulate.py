@@ -133,7 +133,7 @@ def collate_coincs(
     if not rows or len(failed) == len(rows) or (failed and failed_maps == "fail"):
         raise LlamaError(
             f"{len(failed)} of {len(rows)} sky maps could not be made: {some(failed)}; see the "
-            "logs, or leave them out with background.broken_maps: skip in config.yaml"
+            "logs, or leave them out with background.broken_maps: skip in the settings"
             if rows
             else f"none of {simulation['injections']:,} injections is detected; "
             "raise injections in background.simulations"
