@@ -8,17 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from llama.errors import LlamaError
-from llama.event.names import (
-    EVENT_DIR_PATTERN,
-    GRACEID_PATTERN,
-    check_graceid,
-    is_mock,
-    products,
-    run_name,
-    significance_name,
-    skymap_name,
-)
+from llama.event.names import EVENT_DIR_PATTERN, products, run_name, significance_name, skymap_name
 from llama.event.skymap_info import unchecked_info
+from llama.graceid import GRACEID_PATTERN, check_graceid, is_mock
 from llama.times import iso_to_gps
 
 GOOD = ["S190425z", "S230518h", "MS181101ab", "TS240101abc", "G268562", "M252714", "T1", "E12345"]

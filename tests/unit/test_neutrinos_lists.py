@@ -119,7 +119,7 @@ def test_an_asymmetric_window_holds_the_neutrinos_that_its_background_has(archiv
     assert window == parameters(**search).window == (-1250.0, 500.0)
     made = make_list("S190425z", GPS, now_gps=LATER, archive=archive, window=window)
     assert (made["window"]["start_gps"], made["window"]["stop_gps"]) == (GPS - 1250, GPS + 500)
-    assert list_window(made) == window
+    assert list_window(made["window"]) == window
     found = archive.query(GPS - 1250, GPS + 500)["gps"]
     assert [event["gps"] for event in made["events"]] == found.tolist()
     assert any(event["dt"] < -500 for event in made["events"])
@@ -209,6 +209,12 @@ def test_blinding_a_given_list_drops_what_could_tell():
     assert all(event["ra"] != 10.0 for event in events)
     assert events[0]["sigma"] == 0.1
     assert make_list("S190425z", GPS, now_gps=LATER, given=[], blinded=True)["events"] == []
+
+
+@pytest.mark.parametrize("graceid", ["M3", "T3", "TS190425z"])
+def test_a_test_event_takes_no_real_neutrinos(archive, graceid):
+    made = make_list(graceid, GPS, now_gps=LATER, archive=archive, rate_hz=0.05)
+    assert {event["type"] for event in made["events"]} == {"simulated"}
 
 
 def test_mock_events_get_simulated_neutrinos(archive):

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 from llama.alerts.gracedb_record import newest, notices, preferred_event
 from llama.errors import LlamaError
-from llama.event.names import check_graceid
 from llama.files import dump_json
+from llama.graceid import check_graceid
 
 _MAX_BYTES = 1 << 27  # as the reader of maps has it; published ones have some MB
 _MAX_JSON_BYTES = 50_000_000

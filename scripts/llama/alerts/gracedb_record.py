@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from llama.alerts.record import Alert, check_gps, from_notice
-from llama.event.names import check_graceid, is_mock
 from llama.event.skymap_info import KINDS
+from llama.graceid import check_graceid, is_mock
 from llama.times import gps_to_iso
 
 # What names start with. Parameter estimation comes after the rapid maps of the pipelines.

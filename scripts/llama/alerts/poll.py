@@ -12,8 +12,8 @@ from llama.alerts.intake import create_event
 from llama.alerts.record import Alert
 from llama.errors import LlamaError, printable, sentence
 from llama.event.flags import read_flags
-from llama.event.names import check_graceid
 from llama.event.skymap_info import FILE_NAME, read_info
+from llama.graceid import check_graceid
 from llama.topics import POLL, begins_as_test
 
 log = logging.getLogger("llama.poll")

@@ -14,8 +14,8 @@ from typing import Any
 
 from llama.errors import LlamaError, printable
 from llama.event.flags import ROLES
-from llama.event.names import check_graceid, is_mock
 from llama.event.skymap_info import ALERT_TYPES, KINDS
+from llama.graceid import check_graceid, is_mock
 from llama.times import gps_to_iso, iso_to_gps
 
 _GPS_RANGE = (0.0, 4.1e9)  # 1980 to 2109

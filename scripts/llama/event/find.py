@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.event.names import GRACEID_PATTERN
 from llama.event.ref import run_named
 from llama.event.skymap_info import FILE_NAME
+from llama.graceid import GRACEID_PATTERN
 
 _IS_ID = re.compile(GRACEID_PATTERN).fullmatch
 

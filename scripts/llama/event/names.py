@@ -1,17 +1,13 @@
 """Names: which ids become directories, which files an event has, which run it belongs to."""
 
-import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from llama.errors import LlamaError
+from llama.graceid import GRACEID_PATTERN
 
 if TYPE_CHECKING:
     from llama.event.skymap_info import EventInfo
 
-# Event ids of GraceDB (G real, M mock, T test, E external) and superevent ids. Lower-case
-# letters only: two ids must never share a directory on a file system that ignores case.
-GRACEID_PATTERN = r"(?:[GMTE][0-9]{1,10}|[MT]?S[0-9]{6}[a-z]{1,8})"
 _SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 # The value of Snakemake's wildcard {event}: the directory of one event, as a target names it.
 EVENT_DIR_PATTERN = (
@@ -32,20 +28,6 @@ _RUN_STARTS = (
     (1366556418.0, "o4"),  # 2023-04-26T15:00, ER15; O4a from 2023-05-24T15:00
     (1474848018.0, "ir1"),  # 2026-10-01T00:00, provisional: LVK has announced autumn 2026
 )
-
-
-def check_graceid(text: str) -> str:
-    """Return `text` when it is a GraceDB id that may name a directory; `LlamaError` otherwise."""
-    if isinstance(text, str) and re.fullmatch(GRACEID_PATTERN, text):
-        return text
-    shown = str(text)
-    shown = repr(shown[:40]) + ("..." if len(shown) > 40 else "")
-    raise LlamaError(f"{shown} is not a GraceDB id; give one like S190425z, MS181101ab or G268562")
-
-
-def is_mock(graceid: str) -> bool:
-    """Tell whether an id belongs to a mock (M, MS) or test (T, TS) event."""
-    return graceid[:1] in ("M", "T")
 
 
 def run_name(gps: float) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 from llama.errors import LlamaError
 from llama.event.flags import DEFAULTS, read_flags
 from llama.event.messages import owed, published_events
-from llama.event.names import GRACEID_PATTERN
 from llama.event.skymap_info import FILE_NAME, KEYS, read_info
+from llama.graceid import GRACEID_PATTERN
 
 # seconds since the event's first alert came, as in the original LLAMA
 _AGE = "sec_since_v0"

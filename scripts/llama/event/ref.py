@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from llama.errors import LlamaError
-from llama.event.names import check_graceid
+from llama.graceid import check_graceid
 
 CURRENT = "current_run"
 _RUN = re.compile(rf"{CURRENT}|past_runs/[^/]+")

@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 
 from llama.errors import LlamaError
 from llama.event.flags import ROLES
-from llama.event.names import GRACEID_PATTERN
 from llama.files import read_json
+from llama.graceid import GRACEID_PATTERN
 from llama.typed import typed
 
 FILE_NAME = "skymap_info.json"

@@ -12,7 +12,7 @@ from typing import Any
 
 from llama.errors import LlamaError, sentence
 from llama.event.flags import read_flags
-from llama.event.names import GRACEID_PATTERN, products, significance_name
+from llama.event.names import products, significance_name
 from llama.event.provenance import software
 from llama.event.skymap_info import EventInfo, read_info
 from llama.figures import text
@@ -20,6 +20,7 @@ from llama.figures.page import write_html
 from llama.figures.receipts import sent_words
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import read_json
+from llama.graceid import GRACEID_PATTERN
 from llama.running.health import system_health
 from llama.settings.model import Settings
 from llama.times import utc_now

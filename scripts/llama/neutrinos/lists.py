@@ -7,6 +7,7 @@ from typing import NotRequired, TypedDict
 import numpy as np
 
 from llama.errors import LlamaError
+from llama.graceid import is_mock
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.given import read_given
 from llama.neutrinos.scramble import generator, scramble, seed_from, simulate
@@ -57,7 +58,7 @@ def make_list(
     """Return the content of `icecube_neutrino_list.json`, without its provenance.
 
     The neutrinos are the `given` ones (see `read_given`; also those outside the window, marked);
-    else, for a mock event (M...), a Poisson number at `rate_hz` scrambled from the archive; else
+    else, for a mock or test event, a Poisson number at `rate_hz` scrambled from the archive; else
     those of the `sources`, without any the archive's; `online` permits to ask other machines.
     `blinded` replaces right ascension and time by random ones. The list is complete only when the
     window is closed and the sources say that nothing is to come. `LlamaError` when no source
@@ -72,7 +73,7 @@ def make_list(
     if given is not None:
         source = {"kind": "file", "name": given_name}
         neutrinos = [Neutrino.of(row) for row in given]
-    elif graceid.startswith("M"):
+    elif is_mock(graceid):
         if archive is None:
             raise _no_source(graceid, event_gps, window)
         source = {"kind": "simulation", "name": archive.name, "identity": archive.identity}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from llama.errors import LlamaError
+from llama.graceid import is_mock
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.lists import window_state
 from llama.neutrinos.sources import Source, open_sources, state_of
@@ -58,7 +59,7 @@ class Neutrinos:
         info = self._events.info(event)
         if info.neutrino_file:
             return info.neutrino_file
-        if info.graceid.startswith("M"):
+        if is_mock(info.graceid):
             return self._archive_identity
         if event not in self._states:
             start, stop = (info.trigger_gps + end_s for end_s in self.window)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.event.names import is_mock
+from llama.graceid import is_mock
 from llama.times import iso_to_gps
 
 TYPE = "IceCube LVK Alert Nu Track Search"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.event.names import GRACEID_PATTERN
 from llama.event.ref import EventRef
+from llama.graceid import GRACEID_PATTERN
 from llama.settings.load import find_clone, find_config
 
 _FAILED_RULE = re.compile(r"^Error in rule (\w+):((?:\n {4}.*)*)", re.MULTILINE)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from llama.errors import LlamaError
-from llama.event.names import check_graceid
 from llama.files import write_bytes
+from llama.graceid import check_graceid
 from llama.study.lists import SKYMAP_SUFFIXES, some
 from llama.study.store import Piece, Store
 from llama.times import gps_to_iso, iso_to_gps
