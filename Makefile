@@ -18,16 +18,24 @@ UV := $(BIN)/uv pip install --quiet --no-cache $(WHEELS),llama-multimessenger
 # What tests and benchmarks need beyond Python: installed as root on Debian, else named.
 NEEDS := @$(BIN)/python tests/needs.py
 
-.PHONY: help demo test lint format bench peers fuzz soak oldest
+.PHONY: help demo check needs test proofs lint format bench peers fuzz soak oldest
 help: ## what there is (this list)
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 demo: $(BIN)/.installed ## one mock event from alert to summary page, with a small background
 	@$(ACTIVE) llama demo
 
-test: $(BIN)/.installed ## all tests
+check: lint ## the linters and the quick unit tests, in two minutes; before every commit
+	@$(ACTIVE) pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit
+
+needs: $(BIN)/.installed ## what tests need beyond Python
 	$(NEEDS)
-	@$(ACTIVE) pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+
+test: needs ## all tests; only="-m fleet" runs a part
+	@$(ACTIVE) pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(only)
+
+proofs: $(BIN)/.installed ## the whole of all proofs by simulation; writes tests/proofs.json
+	@PROOFS=whole $(ACTIVE) pytest -q -n 2 --dist loadfile -m proof tests/unit
 
 lint: $(BIN)/.installed ## form, types, layers, workflow
 	@$(ACTIVE) ruff format --check .

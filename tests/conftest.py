@@ -7,12 +7,13 @@ import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import hypothesis
+import proofs
 import pytest
 from needs import require
 
@@ -55,9 +56,66 @@ def shared_data() -> Path:
     return _SHARED_DATA
 
 
+# files that take longest, first by first: nothing is left to do when the others end
+_LONGEST = (
+    "tests/system/test_fleet_cluster.py",
+    "tests/system/test_soak.py",
+    "tests/workflow/test_docs.py",
+    "tests/workflow/test_canary.py",
+    "tests/workflow/test_workflow_outdated.py",
+    "tests/workflow/test_workflow_publish.py",
+    "tests/workflow/test_study.py",
+    "tests/workflow/test_study_changes.py",
+    "tests/workflow/test_simulate.py",
+    "tests/workflow/test_fleet_without_root.py",
+    "tests/system/test_run_service.py",
+    "tests/workflow/test_artifacts.py",
+)
+# which tests have a mark: the beginning of their files' names; what is not here is quick
+_MARKS = {
+    "slow": (
+        *("tests/workflow/", "tests/system/", "tests/fuzz/", "tests/unit/test_cli_skymap_info.py"),
+        *("tests/unit/test_alerts_hostile.py", "tests/unit/test_alerts_order.py"),
+        *("tests/unit/test_alerts_gracedb_double.py", "tests/unit/test_event_vetoes.py"),
+        *(
+            "tests/unit/test_figures_skymap.py",
+            "tests/unit/test_figures_study.py",
+            "tests/unit/test_stats_calibration.py",
+        ),
+        *("tests/unit/test_stats_compiled.py", "tests/unit/test_stats_division.py"),
+        *("tests/unit/test_stats_invariants.py", "tests/unit/test_stats_messengers_calibration.py"),
+        *("tests/unit/test_stats_overlap.py", "tests/unit/test_stats_sets.py"),
+        *("tests/unit/test_study_binaries.py", "tests/unit/test_study_simulate.py"),
+    ),
+    "fleet": (
+        *("tests/system/test_fleet_", "tests/system/test_spaces", "tests/system/test_do_"),
+        *("tests/unit/test_fleet_", "tests/workflow/test_fleet_"),
+    ),
+    "docs": (
+        "tests/workflow/test_docs.py",
+        "tests/unit/test_house_",
+        "tests/system/test_fleet_guide",
+    ),
+    "soak": ("tests/system/test_soak.py",),
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the short files last: no worker ends with a long one while the others have nothing."""
-    items.sort(key=lambda item: item.nodeid.startswith("tests/unit/"))
+    """Mark tests by place; the longest files come first and those of the unit tests last.
+
+    So no worker ends with a long file while the others have nothing.
+    """
+    for item in items:
+        for mark, begins in _MARKS.items():
+            if item.nodeid.startswith(begins):
+                item.add_marker(mark)
+    items.sort(key=lambda item: _rank(item.nodeid.partition("::")[0]))
+
+
+def _rank(file: str) -> int:
+    if file in _LONGEST:
+        return _LONGEST.index(file)
+    return len(_LONGEST) + file.startswith("tests/unit/")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -77,10 +135,31 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.line("python3 tests/needs.py names, and as root on Debian installs, packages")
 
 
+@pytest.fixture
+def proven(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Callable[..., None]:
+    """Say what a proof has found: proven(seed, size of the whole, name=number, ...)."""
+
+    def say(seed: object, whole: int, **found: float) -> None:
+        about = {"seed": seed, "size": whole}
+        if proofs.WHOLE:
+            record_property("proof", about | found)
+        else:
+            proofs.check(request.node.nodeid, about)
+
+    return say
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run of CI that has left anything out."""
+    """Keep what whole proofs have found; fail a run of CI that has left anything out."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if proofs.WHOLE and reporter:
+        passed = reporter.stats.get("passed", [])
+        proofs.keep(
+            (r.nodeid, dict(r.user_properties)["proof"]) for r in passed if r.user_properties
+        )
     if os.environ.get("CI") and session.exitstatus == 0 and any(_reasons(reporter)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

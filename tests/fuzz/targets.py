@@ -129,7 +129,7 @@ def samples(name: str) -> list[bytes]:
             gzip.compress(skymap_fits()[:5000], mtime=0)
             + gzip.compress(skymap_fits()[5000:], mtime=0),
             skymap_fits().replace(b"'sr-1    '", b"'1/deg^2 '"),
-            *[content for content, _ in bombs().values() if len(content) < 20_000],
+            *[content for make, _ in bombs().values() if len(content := make()) < 20_000],
         ],
         "neutrinos": lambda: [
             b"mjd,ra,dec,sigma,energy\n58598.34589,60.0,25.0,0.8,5000.0\n",

@@ -44,63 +44,111 @@ def flat(nside, columns=1):
 
 
 def bombs():
-    """Name: bytes and what the sentence says; none has more than 2 MB."""
+    """Name: a function that makes the bytes, at most 2 MB, and what the sentence says."""
     huge = 10**15
     empty = cards("XTENSION= 'IMAGE'", "BITPIX  = 8", "NAXIS   = 0")
     long_text = ["CREATOR = 'a&'", *["CONTINUE  '&'"] * 5000]
     return {
-        "TFIELDS": (PRIMARY + table(1, 8, *COLUMN, fields=10**9), "a table of 1,000,000,000 col"),
-        "HDUs": (packed(PRIMARY, empty * 100, 100), "more than 64 HDUs"),
-        "lines": (packed(PRIMARY[:80], b"COMMENT ".ljust(80) * 10_000, 300), "more than 10,000"),
-        "lines of a table": (
-            packed(PRIMARY + table(1, 8)[:640], b"HISTORY ".ljust(80) * 10_000, 300),
+        "TFIELDS": (
+            lambda: PRIMARY + table(1, 8, *COLUMN, fields=10**9),
+            "a table of 1,000,000,000 col",
+        ),
+        "HDUs": (lambda: packed(PRIMARY, empty * 100, 100), "more than 64 HDUs"),
+        "lines": (
+            lambda: packed(PRIMARY[:80], b"COMMENT ".ljust(80) * 10_000, 300),
             "more than 10,000",
         ),
-        "CONTINUE": (PRIMARY + table(1, 8, *COLUMN, *long_text), "a text of more than 100"),
-        "NAXIS1": (PRIMARY + table(1, huge, "TFORM1  = '999999999D'"), "rows of 1,000,000,000,"),
-        "NAXIS2": (PRIMARY + table(huge, 8, *COLUMN, *MAP), "multi-order map"),
-        "NAXIS2, no map": (PRIMARY + table(huge, 8, "TFORM1  = 'D'"), "multi-order map"),
-        "PCOUNT": (PRIMARY + table(1, 8, *COLUMN, heap=huge), "multi-order map"),
+        "lines of a table": (
+            lambda: packed(PRIMARY + table(1, 8)[:640], b"HISTORY ".ljust(80) * 10_000, 300),
+            "more than 10,000",
+        ),
+        "CONTINUE": (lambda: PRIMARY + table(1, 8, *COLUMN, *long_text), "a text of more than 100"),
+        "NAXIS1": (
+            lambda: PRIMARY + table(1, huge, "TFORM1  = '999999999D'"),
+            "rows of 1,000,000,000,",
+        ),
+        "NAXIS2": (lambda: PRIMARY + table(huge, 8, *COLUMN, *MAP), "multi-order map"),
+        "NAXIS2, no map": (lambda: PRIMARY + table(huge, 8, "TFORM1  = 'D'"), "multi-order map"),
+        "PCOUNT": (lambda: PRIMARY + table(1, 8, *COLUMN, heap=huge), "multi-order map"),
         "TFORM": (
-            PRIMARY + table(12, 8 * 10**9 - 8, "TTYPE1  = 'PROB'", "TFORM1  = '999999999D'"),
+            lambda: (
+                PRIMARY + table(12, 8 * 10**9 - 8, "TTYPE1  = 'PROB'", "TFORM1  = '999999999D'")
+            ),
             "multi-order map",
         ),
         "TFORM, no numbers": (
-            PRIMARY + table(1, 0, "TTYPE1  = 'PROB'", "TFORM1  = '0D'", *MAP),
+            lambda: PRIMARY + table(1, 0, "TTYPE1  = 'PROB'", "TFORM1  = '0D'", *MAP),
             "empty table",
         ),
         "variable length": (
-            PRIMARY + table(1, 16, "TTYPE1  = 'PROB'", "TFORM1  = '1QD(999999999)'", heap=8),
+            lambda: (
+                PRIMARY + table(1, 16, "TTYPE1  = 'PROB'", "TFORM1  = '1QD(999999999)'", heap=8)
+            ),
             "no numbers in column PROB",
         ),
         "an image of axes": (
-            cards("SIMPLE  =  T", "BITPIX  = 64", "NAXIS   = 999",
-                  *[f"{f'NAXIS{k}':8}= 9" for k in range(1, 1000)]),
+            lambda: cards(
+                "SIMPLE  =  T",
+                "BITPIX  = 64",
+                "NAXIS   = 999",
+                *[f"{f'NAXIS{k}':8}= 9" for k in range(1, 1000)],
+            ),
             "larger than",
         ),
         "axes without number": (
-            cards("SIMPLE  =  T", "BITPIX  = 8", "NAXIS   = 999999999999"), "no binary table",
+            lambda: cards("SIMPLE  =  T", "BITPIX  = 8", "NAXIS   = 999999999999"),
+            "no binary table",
         ),
         "packed image": (
-            PRIMARY + table(1, 8, *COLUMN, "ZIMAGE  = T", "ZNAXIS1 = 999999999"),
+            lambda: PRIMARY + table(1, 8, *COLUMN, "ZIMAGE  = T", "ZNAXIS1 = 999999999"),
             "cut short",
         ),
-        "gzip of gzip": (gzip.compress(packed(PRIMARY, bytes(10**6), 200)), "larger than"),
-        "gzip members": (gzip.compress(PRIMARY) + gzip.compress(b"") * 30_000, "no binary table"),
+        "gzip of gzip": (lambda: gzip.compress(packed(PRIMARY, bytes(10**6), 200)), "larger than"),
+        "gzip members": (
+            lambda: gzip.compress(PRIMARY) + gzip.compress(b"") * 30_000,
+            "no binary table",
+        ),
         "many pixels": (
-            packed(PRIMARY + table(4 * 10**6, 16, "TTYPE1 = 'UNIQ'", "TTYPE2  = 'PROB'",
-                   "TFORM1  = 'K'", "TFORM2  = 'D'", "ORDERING= 'NUNIQ'", fields=2),
-                   bytes(16 * 10**4), 400),
+            lambda: packed(
+                PRIMARY
+                + table(
+                    4 * 10**6,
+                    16,
+                    "TTYPE1 = 'UNIQ'",
+                    "TTYPE2  = 'PROB'",
+                    "TFORM1  = 'K'",
+                    "TFORM2  = 'D'",
+                    "ORDERING= 'NUNIQ'",
+                    fields=2,
+                ),
+                bytes(16 * 10**4),
+                400,
+            ),
             "at most 3,200,000 pixels",
         ),
         "many different pixels": (
-            packed(PRIMARY + table(12 * 1024**2, 8, *COLUMN, *MAP),
-                   np.tile(np.arange(64.0), 256).astype(">f8").tobytes(), 768),
+            lambda: packed(
+                PRIMARY + table(12 * 1024**2, 8, *COLUMN, *MAP),
+                np.tile(np.arange(64.0), 256).astype(">f8").tobytes(),
+                768,
+            ),
             "more than 3,200,000 different pixels",
         ),
         "many different pixels, RING": (
-            packed(PRIMARY + table(12 * 2048**2, 32, *COLUMN, "TTYPE2  = 'X'", "TFORM2  = '3D'",
-                   "ORDERING= 'RING'", fields=2), bytes(2**20), 1536),
+            lambda: packed(
+                PRIMARY
+                + table(
+                    12 * 2048**2,
+                    32,
+                    *COLUMN,
+                    "TTYPE2  = 'X'",
+                    "TFORM2  = '3D'",
+                    "ORDERING= 'RING'",
+                    fields=2,
+                ),
+                bytes(2**20),
+                1536,
+            ),
             "in RING order",
         ),
-    }  # fmt: skip
+    }

@@ -1,6 +1,7 @@
 """Hostile alerts cost a record each: no memory of the process that takes over, and no other."""
 
 import base64
+import itertools
 import json
 import os
 import subprocess
@@ -24,7 +25,8 @@ def alert(number: int, skymap: bytes) -> bytes:
 
 def hostile() -> list[bytes]:
     """Alerts whose maps, or whose JSON, are larger than they look."""
-    maps = [content for content, _ in bombs().values() if len(content) < 100_000][:10]
+    small = (content for make, _ in bombs().values() if len(content := make()) < 100_000)
+    maps = list(itertools.islice(small, 10))
     maps.append(flat(512, 4))  # as large as it says, and good
     alerts = [alert(number, content) for number, content in enumerate(maps)]
     start = gwalert_bytes()[:-1]

@@ -1,6 +1,7 @@
 """Gamma-ray bursts of an event: the list that people give, and what it does to the significance."""
 
 import contextlib
+import functools
 import json
 
 import numpy as np
@@ -140,7 +141,7 @@ def test_any_content_gives_bursts_or_a_sentence(tmp_path_factory, response, cont
 
 # -- the significance
 
-SKYMAP = mock_skymap(60.0, 25.0, (6.0, 3.0), (120.0, 30.0))
+skymap = functools.cache(mock_skymap)
 SEARCH = from_dict(defaults(), "defaults").search_parameters()
 
 
@@ -152,7 +153,14 @@ def response(archive):
 def significance(response, bursts=None, events=THREE, background=NONE):
     content = {"events": events}
     return compute_significance(
-        SKYMAP, INFO, P_ASTRO, content, response, SEARCH, background, bursts
+        skymap(60.0, 25.0, (6.0, 3.0), (120.0, 30.0)),
+        INFO,
+        P_ASTRO,
+        content,
+        response,
+        SEARCH,
+        background,
+        bursts,
     )
 
 

@@ -2,10 +2,11 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import proofs
 import pytest
 import receivers
 from https_server import Answer
@@ -21,6 +22,7 @@ from llama.publish.deliver import CHANNELS, plan
 
 # What may become of a request. The first three never reach the one who receives.
 FAULTS = ("drop", (429, 0), 502, "done", "lost", "short")
+SCHEDULES = 60  # of the whole proof
 SLOW_FAULTS = ("hang", "late")  # they cost the client's timeout
 
 
@@ -195,12 +197,13 @@ def test_after_every_fault_it_is_sent_once(
             assert_each_once(site)
 
 
+@pytest.mark.proof
 def test_random_schedules_end_with_each_message_once(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proven: Callable[..., None]
 ) -> None:
-    """Deaths, faults, new notices and retractions in any order, 60 times."""
+    """Deaths, faults, new notices and retractions in any order, many times."""
     rng = random.Random(site.name)
-    for number in range(60):
+    for number in range(proofs.size(SCHEDULES, 15)):
         before = len(site.arrived())
         event = make_event(tmp_path / str(number) / "current_run", graceid=f"S2402{number:02d}a")
         retracted = False
@@ -222,6 +225,7 @@ def test_random_schedules_end_with_each_message_once(
         assert site.publish(event) == receipt
         assert_each_once(site)
         assert_right_end(site.arrived()[before:], event, receipt)
+    proven(site.name, SCHEDULES, messages=len(site.arrived()))
 
 
 def assert_right_end(

@@ -7,14 +7,18 @@ from llama.publish.inputs import Neutrinos, Sensitivity, Significance
 from llama.typed import typed
 
 
+def as_read(content, form):
+    return typed(content, form, "the file", "make it again")
+
+
 def draft(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVITY):
     neutrinos = neutrinos or sample.neutrino_list()
     result = result or sample.significance(neutrinos)
     return draft_circular(
         event or sample.info(),
-        typed(result, Significance, "result", "make it again"),
-        typed(neutrinos, Neutrinos, "list", "make it again"),
-        sensitivity and typed(sensitivity, Sensitivity, "sensitivity", "make it again"),
+        as_read(result, Significance),
+        as_read(neutrinos, Neutrinos),
+        sensitivity and as_read(sensitivity, Sensitivity),
     )
 
 

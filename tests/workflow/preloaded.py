@@ -1,32 +1,64 @@
-"""Snakemake in a process of its own, forked from one that has imported Snakemake already.
+"""Commands and jobs in processes of their own, forked from one that has imported libraries.
 
-Importing it takes a second of processor, most of what many tests would take. LLAMA itself is
-imported anew by every run.
+Importing Snakemake, NumPy, Astropy, ... takes a second of processor and more, most of what many
+tests would take. LLAMA itself is imported anew by every process. What a test kills, or starts with
+other limits or another environment, is started as typed (`Workspace.started`).
 """
 
 import contextlib
 import multiprocessing
 import os
+import runpy
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from multiprocessing import forkserver
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
+from typing import Any
 
-# what Snakemake imports at every start, some of it late
-_IMPORTED = ["snakemake.cli", "snakemake.report.html_reporter", "pandas", "smart_open"]
+import pytest
+
+# what Snakemake and the rules' scripts import at every start, some of it late
+_IMPORTED = [
+    *("snakemake.cli", "snakemake.report.html_reporter", "snakemake.script", "smart_open"),
+    *("numpy", "scipy.special", "scipy.optimize", "scipy.interpolate", "scipy.integrate"),
+    *("h5py", "healpy", "numba", "pandas", "requests", "pydantic", "lxml.etree", "erfa"),
+    *("astropy.coordinates", "astropy.cosmology", "astropy.io.fits", "astropy.table"),
+    *("astropy.time", "astropy.units", "matplotlib.figure", "matplotlib.backends.backend_agg"),
+]
+# libraries have read these when they were imported
+_READ_EARLY = ("LANG", "LC_", "MPL", "NUMBA_", "PYTHON")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 
 
-def snakemake(
+def can_run(command: str, environment: Mapping[str, str]) -> bool:
+    """Return whether a command is one of ours, in an environment that libraries would not see."""
+    early = [
+        {name: value for name, value in variables.items() if name.startswith(_READ_EARLY)}
+        for variables in (environment, os.environ)
+    ]
+    return command in ("llama", "skymap_info", "snakemake") and early[0] == early[1]
+
+
+def run(
     words: tuple[str, ...], directory: Path, environment: Mapping[str, str], timeout_s: float
 ) -> tuple[int | None, str]:
-    """Run Snakemake as typed in a directory; return its exit code and what it printed."""
+    """Run a command as typed in a directory; return its exit code and what it printed."""
+    program = shutil.which(words[0], path=environment.get("PATH")) or words[0]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _THREADS:  # libraries read them when they are imported
+            patch.setenv(name, "1")
+        forkserver.ensure_running()
     with tempfile.NamedTemporaryFile("r", errors="replace") as printed:
         process = context.Process(
-            target=_main, args=(words, str(directory), dict(environment), printed.name)
+            target=_main, args=(program, words[1:], str(directory), dict(environment), printed.name)
         )
         process.start()
         assert process.pid
@@ -39,15 +71,61 @@ def snakemake(
         return code, printed.read()
 
 
-def _main(words: tuple[str, ...], directory: str, environment: dict[str, str], to: str) -> None:
+def _main(
+    program: str, words: tuple[str, ...], directory: str, environment: dict[str, str], to: str
+) -> None:
     os.setsid()
-    os.chdir(directory)
-    os.environ.clear()
-    os.environ.update(environment)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for stream, file in enumerate((nothing, *[os.open(to, os.O_WRONLY | os.O_APPEND)] * 2)):
         os.dup2(file, stream)
-    sys.argv = [shutil.which("snakemake") or "snakemake", *words]
-    from snakemake.cli import main
+    if Path(program).name == "snakemake":
+        _fork_jobs()
+    _become(program, words, directory, environment)
 
-    sys.exit(main())
+
+def _become(
+    program: str, words: tuple[str, ...], directory: str, environment: dict[str, str]
+) -> None:
+    os.chdir(directory)
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
+    sys.argv = [program, *words]
+    sys.path.insert(0, str(Path(program).parent))
+    runpy.run_path(program, run_name="__main__")
+
+
+def _fork_jobs() -> None:
+    """Let the scripts of rules be forks of this process as it is now, before Snakemake begins."""
+    from snakemake.script import PythonScript
+
+    listener = Listener(family="AF_UNIX")
+    if os.fork() == 0:
+        _serve(listener)
+
+    def execute_script(script: Any, fname: str, edit: bool = False) -> None:
+        environment = dict(os.environ)
+        environment |= dict.fromkeys(_THREADS, str(script.threads))
+        environment |= dict.fromkeys(_TEMPORARY, script.resources["tmpdir"])
+        with Client(listener.address) as client:
+            client.send((fname, (), os.getcwd(), environment))
+            if code := client.recv():
+                raise subprocess.CalledProcessError(code, f"{sys.executable} {fname}")
+
+    PythonScript.execute_script = execute_script
+
+
+def _serve(listener: Listener) -> None:
+    """Fork for each job one process that waits for it and says how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        with listener.accept() as client:
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                job = multiprocessing.get_context("fork").Process(
+                    target=_become, args=client.recv()
+                )
+                job.start()
+                job.join()
+                client.send(job.exitcode)
+                os._exit(0)

@@ -32,10 +32,7 @@ _SKYMAP_KEYS = ("skymap_file", "skymap_alert_file", "skymap_filename", "skymap_s
 
 @dataclass(frozen=True)
 class IntakeResult:
-    """Where the event is, its revision, whether this alert changed it, and what to tell.
-
-    `alert_file` is where the alert lies in the event directory.
-    """
+    """Where the event and, in it, the alert are, whether it changed the event, what to tell."""
 
     event_dir: Path
     revision: int

@@ -3,10 +3,15 @@
 import argparse
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from llama.cli.common import ask, say
 from llama.cli.parsers import Subparsers, add_command
+
+if TYPE_CHECKING:
+    from llama.publish.deliver import Plan
+    from llama.publish.withdraw import Places
+    from llama.settings.model import Settings
 
 log = logging.getLogger("llama.publish")
 
@@ -74,7 +79,7 @@ def _publish(options: argparse.Namespace) -> int:
     )
 
 
-def _channels(event: Path, settings: Any) -> dict[str, dict[str, Any]]:
+def _channels(event: Path, settings: "Settings") -> "dict[str, Places]":
     """Return the channels that have a destination, or had one: real and test one of each."""
     from llama.event.messages import homes
     from llama.publish.deliver import CHANNELS, destinations
@@ -87,7 +92,7 @@ def _channels(event: Path, settings: Any) -> dict[str, dict[str, Any]]:
     }
 
 
-def _show(event: Path, channel: str, destinations: dict[str, Any]) -> int:
+def _show(event: Path, channel: str, destinations: "Places") -> int:
     from llama.errors import LlamaError, sentence
     from llama.publish.deliver import plan
 
@@ -103,7 +108,7 @@ def _show(event: Path, channel: str, destinations: dict[str, Any]) -> int:
     return 0
 
 
-def _show_plan(event: Path, channel: str, made: Any) -> None:
+def _show_plan(event: Path, channel: str, made: "Plan") -> None:
     if made.reasons:
         print(f"{event.name}  {channel:8} nothing would be sent: {made.reasons[0]}")
         for reason in made.reasons[1:]:
@@ -120,7 +125,7 @@ def _show_plan(event: Path, channel: str, made: Any) -> None:
     print(f"{event.name}  {channel:8} {what} {made.destination} ({audience}){first}")
 
 
-def _send(event: Path, channel: str, destinations: dict[str, Any]) -> int:
+def _send(event: Path, channel: str, destinations: "Places") -> int:
     from llama import errors
     from llama.publish.deliver import publish, sentence, write_receipt
 
@@ -136,7 +141,7 @@ def _send(event: Path, channel: str, destinations: dict[str, Any]) -> int:
     return 0
 
 
-def _note_withdrawal(destination: str, settings: Any, events: list[Path]) -> int:
+def _note_withdrawal(destination: str, settings: "Settings", events: list[Path]) -> int:
     """Note the operator's own withdrawal, and bring the receipts up to date."""
     from llama.errors import LlamaError
     from llama.publish.deliver import CHANNELS, destinations
@@ -154,7 +159,7 @@ def _note_withdrawal(destination: str, settings: Any, events: list[Path]) -> int
     return max(receipts, default=0)
 
 
-def _mail(options: argparse.Namespace, settings: Any, events: list[Path]) -> int:
+def _mail(options: argparse.Namespace, settings: "Settings", events: list[Path]) -> int:
     """Show the circular of one event, and send it when the operator has typed YES."""
     from llama.errors import LlamaError
     from llama.event.skymap_info import read_info

@@ -2,8 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from llama.errors import LlamaError
 from llama.event.names import significance_name
@@ -27,7 +26,7 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     lines = result.text(kind).splitlines()
     if refers_to:
         lines.append(f"See also {refers_to}.")
-    content: dict[str, Any] = {
+    content: dict[str, str | None] = {
         "graceid": result.graceid,
         # the key is how the log row is found again
         "comment": "\n".join([*lines, f"LLAMA {key}"]),
@@ -126,7 +125,7 @@ class GraceDBLog:
             ) from None
 
 
-def _identity(graceid: str, row: dict[str, Any]) -> str:
+def _identity(graceid: str, row: Mapping[str, object]) -> str:
     name = row.get("filename")
     file = f" {name},{row.get('file_version')}" if name else ""
-    return f"{graceid} log {int(row['N'])}{file}"
+    return f"{graceid} log {int(str(row['N']))}{file}"

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ class Slack:
 
     def _messages(self, post: Post, thread_ts: str | None) -> list[dict[str, Any]]:
         """Return the messages of the channel, or of a thread, since the post was prepared."""
-        about: dict[str, Any] = {"channel": self._channel, "include_all_metadata": True}
+        about: dict[str, object] = {"channel": self._channel, "include_all_metadata": True}
         since = min(post.since, time.time()) - _EARLIER_S
         about |= {"limit": 200, "oldest": f"{since:.6f}"}
         method = "conversations.history"
@@ -149,15 +149,15 @@ class Slack:
             cursors.add(cursor)
             about["cursor"] = cursor
 
-    def _call(self, method: str, **fields: Any) -> dict[str, Any]:
+    def _call(self, method: str, **fields: object) -> dict[str, Any]:
         """Return the answer of a method of Slack's Web API."""
         from llama.web import parse_json
 
         headers = {"Authorization": f"Bearer {self._secret}"}
         given = {name: value for name, value in fields.items() if value is not None}
-        form: dict[str, Any] = {"json": given}
+        form: dict[str, object] = {"json": given}
         if method != "chat.postMessage":  # others know only forms
-            form = {"data": {k: int(v) if v is True else v for k, v in given.items()}}
+            form = {"data": {k: 1 if v is True else v for k, v in given.items()}}
         status, content = self._post(self._base_url + method, headers=headers, **form)
         try:
             answer = parse_json(content)
@@ -191,7 +191,7 @@ class Slack:
             ) from None
 
 
-def _key(message: dict[str, Any]) -> object:
+def _key(message: Mapping[str, object]) -> object:
     """Return the key that a message of ours has among its metadata."""
     metadata = message.get("metadata")
     payload = metadata.get("event_payload") if isinstance(metadata, dict) else None
