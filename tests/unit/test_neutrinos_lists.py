@@ -119,7 +119,7 @@ def test_an_asymmetric_window_holds_the_neutrinos_that_its_background_has(archiv
     assert window == parameters(**search).window == (-1250.0, 500.0)
     made = make_list("S190425z", GPS, now_gps=LATER, archive=archive, window=window)
     assert (made["window"]["start_gps"], made["window"]["stop_gps"]) == (GPS - 1250, GPS + 500)
-    assert list_window(made) == window
+    assert list_window(made["window"]) == window
     found = archive.query(GPS - 1250, GPS + 500)["gps"]
     assert [event["gps"] for event in made["events"]] == found.tolist()
     assert any(event["dt"] < -500 for event in made["events"])

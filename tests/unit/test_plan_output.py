@@ -44,7 +44,7 @@ def test_a_link_to_another_place_is_replaced_and_that_is_said(tmp_path: Path, cl
     run = tmp_path / "out/current_run"
     link = clone / "events"
     assert link.readlink() == run
-    assert said == [f"{link} leads to {run} from now on; it had led to {tmp_path}/elsewhere"]
+    assert said == [f"llama: {link} leads to {run} from now on; it had led to {tmp_path}/elsewhere"]
     link.unlink()
     link.symlink_to("../out/current_run")  # the same place in other words stays
     prepare(tmp_path / "out", clone, said.append)
@@ -59,8 +59,8 @@ def test_a_directory_in_the_way_counts_in_the_output_directory_alone(
     (clone / "events").mkdir()
     prepare(tmp_path / "out", clone, said.append)
     assert said == [
-        f"{clone}/events is no link to {tmp_path}/out/current_run, where the events of this output "
-        "directory are; move its events there and remove it: what is in it is not looked at"
+        f"llama: {clone}/events is no link to {tmp_path}/out/current_run, where the events of this "
+        "output directory are; move its events there and remove it: what is in it is not looked at"
     ]
     (tmp_path / "out/events").unlink()
     (tmp_path / "out/events").mkdir()

@@ -9,7 +9,7 @@ from scipy.stats import poisson as scipy_poisson
 from llama.study.calibration import cumulative, uniformity
 from llama.study.efficiency import (
     REFERENCE_ERG,
-    Found,
+    Injections,
     efficiency,
     efficiency_curve,
     energy_at,
@@ -22,7 +22,7 @@ ALL, NONE = np.ones(1000, dtype=bool), np.zeros(1000, dtype=bool)
 
 def kinds(expected, one, two, four):
     expected = np.broadcast_to(np.asarray(expected, dtype=float), (1000,))
-    return [Found(n, expected, found) for n, found in ((1, one), (2, two), (4, four))]
+    return [Injections(n, expected, found) for n, found in ((1, one), (2, two), (4, four))]
 
 
 @given(st.floats(0, 1e3), st.floats(1e46, 1e56))
@@ -77,7 +77,7 @@ def test_what_is_never_found_has_no_energy_and_what_is_not_seen_no_grid():
     blind = kinds(0.0, ALL, ALL, ALL)
     curve = efficiency_curve(blind, np.array([]))
     assert energy_at(blind, curve, 0.5)["value_erg"] is None
-    assert efficiency([Found(1, np.array([]), np.array([], dtype=bool))], 1e51) == (0.0, 1.0)
+    assert efficiency([Injections(1, np.array([]), np.array([], dtype=bool))], 1e51) == (0.0, 1.0)
 
 
 def test_errors_are_those_of_repeated_injections():
@@ -88,7 +88,7 @@ def test_errors_are_those_of_repeated_injections():
         parts = [expected[:1000], expected[1000:2000], expected[2000:]]
         chance = (0.3, 0.7, 0.95)
         made = [
-            Found(n, mu, rng.random(1000) < p)
+            Injections(n, mu, rng.random(1000) < p)
             for n, mu, p in zip((1, 2, 4), parts, chance, strict=True)
         ]
         value, error = efficiency(made, 1e51)
@@ -104,7 +104,7 @@ def test_against_sources_that_emit_any_number_of_neutrinos(energy):
     rng = np.random.default_rng(8)
     size = 200_000
     expected = rng.lognormal(0, 1, size)
-    made = [Found(n, expected, rng.random(size) < 1 - 0.6**n) for n in (1, 2, 4)]
+    made = [Injections(n, expected, rng.random(size) < 1 - 0.6**n) for n in (1, 2, 4)]
     value, error = efficiency(made, energy)
     emitted = rng.poisson(expected * energy / REFERENCE_ERG)
     counted = np.array([0, 1, 2, 2, 4])[np.minimum(emitted, 4)]
@@ -121,7 +121,7 @@ def test_more_energy_finds_more_when_more_neutrinos_do(seed, level):
     expected = rng.lognormal(0, 2, 1000)
     chance = np.sort(rng.random(3))
     u = rng.random(1000)  # the same luck for every kind
-    made = [Found(n, expected, u < p) for n, p in zip((1, 2, 4), chance, strict=True)]
+    made = [Injections(n, expected, u < p) for n, p in zip((1, 2, 4), chance, strict=True)]
     curve = efficiency_curve(made, energy_grid(expected))
     assert (np.diff(curve.value) >= -1e-12).all()
     assert (curve.value <= 1).all()

@@ -13,7 +13,7 @@ from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap, to_fits
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import KINDS
-from llama.study.efficiency import Found, efficiency
+from llama.study.efficiency import Injections, efficiency
 from llama.study.injections import run_shard
 from llama.study.limit import CONFIDENCE, upper_limit
 from llama.study.sensitivity import SOURCES
@@ -93,7 +93,9 @@ def test_it_covers(limit, rows):
     odds = np.sort(np.concatenate([rows[kind]["odds"] for kind in SOURCES]))
 
     def exceeding(threshold):
-        kinds = [Found(KINDS[k], rows[k]["expected"], rows[k]["odds"] > threshold) for k in SOURCES]
+        kinds = [
+            Injections(KINDS[k], rows[k]["expected"], rows[k]["odds"] > threshold) for k in SOURCES
+        ]
         return efficiency(kinds, energy)
 
     shares = np.array([exceeding(x)[0] for x in odds])

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,7 +133,7 @@ class Revision:
         if not self.is_bare and self._is_newer_than(old.event_alert_file):
             present = archived_alert(self.event_dir, old.alert_file)
             role, site = role_and_site(present[0] if present else None, alert)
-            info = _with(self.info(), old, _NOTICE_KEYS)
+            info = self.info().taking(old, _NOTICE_KEYS)
             info = replace(info, role=role, gracedb_service_url=site)
         skymap = None
         if alert.skymap is not None and not any(map(self._has_newer_map, self._stems)):
@@ -186,7 +186,7 @@ class Revision:
         notes = (*self._clock(), *self._notes(info, skymap))
         if skymap is not None and self.old is not None and self._has_map(skymap[1]):
             skymap = None  # the same map again: what was made from it stays
-            info = _with(info, self.old, _SKYMAP_KEYS)
+            info = info.taking(self.old, _SKYMAP_KEYS)
         for pattern in ("alerts/.*", f".{FILE_NAME}.*"):  # of processes that were killed
             for path in self.event_dir.glob(pattern):
                 path.unlink(missing_ok=True)
@@ -254,7 +254,7 @@ class Revision:
         if old is None:
             return info
         keys = ("neutrino_file", "others", *(_EVENT_KEYS if bare else ()))
-        return _with(info, old, keys + (_SKYMAP_KEYS if bare or old.has_skymap else ()))
+        return info.taking(old, keys + (_SKYMAP_KEYS if bare or old.has_skymap else ()))
 
     def _with_skymap(
         self, info: EventInfo, skymap: tuple[str, bytes], files: dict[str, bytes]
@@ -288,11 +288,6 @@ class Revision:
                 "give the new one with --skymap FILE or --graceid",
             )
         return ()
-
-
-def _with(info: EventInfo, other: EventInfo, keys: Iterable[str]) -> EventInfo:
-    """Return `info` with some of its values from another one."""
-    return replace(info, **{key: getattr(other, key) for key in keys})
 
 
 def _safe(name: str) -> str:

@@ -97,6 +97,10 @@ class EventInfo(Struct, frozen=True, kw_only=True, rename={"far_hz": "far", "oth
             raise LlamaError(f"{self.graceid} has no event time; give its alert with skymap_info")
         return self.gps_time
 
+    def taking(self, other: "EventInfo", names: Iterable[str]) -> "EventInfo":
+        """Return this with some of the values of another one."""
+        return msgspec.structs.replace(self, **{name: getattr(other, name) for name in names})
+
     def as_json(self) -> dict[str, Any]:
         """Return the content of the file."""
         content = msgspec.to_builtins(self)

@@ -190,6 +190,7 @@ def _keys(info: EventInfo, read: Mapping[str, Record | None]) -> list[Any]:
     neutrinos, p_astro = read["neutrinos"], read["p_astro"] or {}
     mean = finite(distances.get("distmean_mpc"))
     near = text.in_window
+    window = list_window((neutrinos or {}).get("window"))
     count = None if neutrinos is None else sum(near(e, info) for e in neutrinos["events"])
     complete = "complete" if (neutrinos or {}).get("complete") else "provisional"
     std = finite(distances.get("diststd_mpc")) or 0.0
@@ -203,7 +204,7 @@ def _keys(info: EventInfo, read: Mapping[str, Record | None]) -> list[Any]:
         ("p-value", text.p_text(significance.get("p_value")), background),
         ("Odds ratio", number(significance.get("odds_ratio")), "one common source over all else"),
         (
-            f"Neutrinos {list_window(neutrinos or {}).words('within {} s')}",
+            f"Neutrinos {window.words('within {} s')}",
             MISSING if count is None else f"{count}",
             "" if count is None else complete + (f", observed {live}" if live else ""),
         ),

@@ -132,7 +132,7 @@ def _nothing(significance: Record, neutrinos: Record, info: EventInfo) -> str:
     if not events:
         why = "the list holds no neutrino"
     elif not near:
-        when = list_window(neutrinos).words("less than {} s before or after")
+        when = list_window(neutrinos.get("window")).words("less than {} s before or after")
         why = f"none of the {len(events)} neutrinos of the list came {when} the wave"
     elif finite(significance.get("p_astro")) == 0:
         why = "the wave is noise with certainty (p_astro = 0)"

@@ -151,7 +151,7 @@ def draw_legend(
     if len(events) > MOST_CIRCLES:
         notes.append(f"Circles: the {MOST_CIRCLES} of {len(events):,} nearest in time.")
     if any(taking_part):
-        when = list_window(neutrinos).words("less than {} s from")
+        when = list_window(neutrinos.get("window")).words("less than {} s from")
         handles.append(Line2D([], [], **_IN, label=f"neutrino, {when} the wave"))
     if not all(taking_part):
         handles.append(Line2D([], [], **_OUT, label="neutrino outside of the time window"))

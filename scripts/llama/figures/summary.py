@@ -12,7 +12,7 @@ from llama.stats.window import list_window
 
 def figure_texts(neutrinos: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
     """Return title, alternative text and caption of sky map and scatter plot of a result."""
-    near = list_window(neutrinos).words("less than {} s from")
+    near = list_window(neutrinos.get("window")).words("less than {} s from")
     return (
         (
             "Sky map",

@@ -15,7 +15,7 @@ def prepare(output_dir: Path, clone: Path, say: Callable[[str], None]) -> None:
     `say` is told what was changed or is in the way in the clone; `LlamaError` for the rest.
     """
     try:
-        _prepare(output_dir, clone, say)
+        _prepare(output_dir, clone, lambda sentence: say(f"llama: {sentence}"))
     except OSError as error:
         raise LlamaError(
             f"cannot use the output directory {output_dir} ({error.strerror}); correct output_dir "

@@ -93,7 +93,7 @@ def draft_circular(
         f"SUBJECT: {_subject(info, listed, p_value, complete, real)}",
         *([] if real else ["THIS IS A TEST. It does not describe a real observation."]),
         "[reporting collaboration] reports:",
-        _wrap(_search(info, list_window({"window": neutrinos.window}), livetime_s, complete)),
+        _wrap(_search(info, list_window(neutrinos.window), livetime_s, complete)),
         *_result(info, significance, listed, real),
         *map(_wrap, _sensitivity(sensitivity)),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"

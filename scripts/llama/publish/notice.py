@@ -78,7 +78,7 @@ def build_notice(
     created = now_gps() if alert_datetime is None else iso_to_gps(alert_datetime)
     listed = coincident_neutrinos(info, significance)
     revision = int(info.revision or 1)
-    window = list_window({"window": neutrinos.window})
+    window = list_window(neutrinos.window)
     notice: dict[str, object] = {
         "$schema": SCHEMA,
         "type": TYPE,

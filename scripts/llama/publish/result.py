@@ -99,7 +99,7 @@ class Result:
             return facts
         listed = coincident_neutrinos(self.info, self.significance)
         live_s = self.neutrinos.livetime_s
-        window = list_window({"window": self.neutrinos.window})
+        window = list_window(self.neutrinos.window)
         is_whole = live_s is None or round(live_s) >= window.length_s
         return Findings(
             **asdict(facts),

@@ -25,7 +25,7 @@ REFERENCE_ERG = 1e51  # `expected` belongs to a source of this isotropic-equival
 _PER_DECADE = 10
 
 
-class Found(NamedTuple):
+class Injections(NamedTuple):
     """Injections of one kind: neutrinos of the source, count expected from 1e51 erg, found or not.
 
     expected, found: shape (n,).
@@ -53,7 +53,7 @@ def poisson(expected: Floats, e_iso_erg: float, least: int, below: int | None) -
     return np.asarray(between if below is not None else np.maximum(1 - between, 0.0))
 
 
-def efficiency(kinds: Sequence[Found], e_iso_erg: float) -> tuple[float, float]:
+def efficiency(kinds: Sequence[Injections], e_iso_erg: float) -> tuple[float, float]:
     """Return the fraction of sources of energy E [erg] that are found, and its standard error.
 
     kinds: ascending in neutrinos. The error is that of the injections as a sample of sources:
@@ -72,7 +72,7 @@ def efficiency(kinds: Sequence[Found], e_iso_erg: float) -> tuple[float, float]:
     return min(value, 1.0), min(variance**0.5, 1.0)
 
 
-def efficiency_curve(kinds: Sequence[Found], energies_erg: Floats) -> Curve:
+def efficiency_curve(kinds: Sequence[Injections], energies_erg: Floats) -> Curve:
     """Return the efficiency at each of the energies [erg]."""
     points = np.array([efficiency(kinds, e) for e in energies_erg]).reshape(-1, 2)
     return Curve(energies_erg, points[:, 0], points[:, 1])
@@ -93,7 +93,7 @@ def energy_grid(expected: Floats) -> Floats:
     return np.logspace(low, high, (high - low) * _PER_DECADE + 1)
 
 
-def energy_at(kinds: Sequence[Found], curve: Curve, level: float) -> dict[str, float | None]:
+def energy_at(kinds: Sequence[Injections], curve: Curve, level: float) -> dict[str, float | None]:
     """Return the smallest energy [erg] whose efficiency is `level`, and its 1-sigma range.
 
     curve: of the same injections, on `energy_grid`. Keys value_erg, low_erg, high_erg; None

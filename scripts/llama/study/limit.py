@@ -13,7 +13,7 @@ from llama.event.significance import search_parameters
 from llama.neutrinos.archive import Archive
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import KINDS
-from llama.study.efficiency import Found, efficiency_curve, energy_at, energy_grid
+from llama.study.efficiency import Injections, efficiency_curve, energy_at, energy_grid
 from llama.study.injections import run_shard
 from llama.study.sensitivity import SOURCES
 
@@ -63,7 +63,7 @@ def upper_limit(
                     range(injections),
                     kind=kind,
                 )
-                kinds.append(Found(KINDS[kind], rows["expected"], rows["odds"] > observed))
+                kinds.append(Injections(KINDS[kind], rows["expected"], rows["odds"] > observed))
                 distances.append(rows["distance_mpc"])
     expected = np.concatenate([kind.expected for kind in kinds])
     energies = energy_grid(expected)

@@ -17,7 +17,7 @@ from llama.stats.pvalue import p_values
 from llama.study.bank import Bank
 from llama.study.calibration import cumulative, uniformity
 from llama.study.draws import KINDS
-from llama.study.efficiency import Curve, Found, efficiency_curve, energy_at, energy_grid
+from llama.study.efficiency import Curve, Injections, efficiency_curve, energy_at, energy_grid
 from llama.study.populations import collate
 
 Floats = NDArray[np.float64]
@@ -52,7 +52,7 @@ def compute_sensitivity(
     thresholds, by_distance = [], []
     for threshold in _thresholds(table.size, triggers_per_year):
         found = {k: p[k] <= threshold["p_value"] for k in SOURCES}
-        kinds = [Found(KINDS[k], rows[k]["expected"], found[k]) for k in SOURCES]
+        kinds = [Injections(KINDS[k], rows[k]["expected"], found[k]) for k in SOURCES]
         curve = efficiency_curve(kinds, energies)
         needed = {f"e_iso_{100 * level:.0f}": energy_at(kinds, curve, level) for level in LEVELS}
         shares = {f"efficiency_{k}": _share(found[k]) for k in found}
@@ -159,7 +159,7 @@ def _by_distance(
         for kind, distance in distances.items():
             inside = (edges[k] <= distance) & (distance < edges[k + 1])
             expected = rows[kind]["expected"][inside]
-            kinds.append(Found(KINDS[kind], expected, found[kind][inside]))
+            kinds.append(Injections(KINDS[kind], expected, found[kind][inside]))
         curves.append(efficiency_curve(kinds, energies))
     return {
         "distance_mpc": edges.tolist(),
