@@ -59,12 +59,13 @@ def visit(driver: Any, page: Path, width: int = 1100, height: int = 900) -> None
 
 
 def asked(driver: Any) -> list[str]:
-    """Return the addresses that were asked for since the page was opened."""
+    """Return the addresses that pages have asked for since the last call; not the browser itself."""
     messages = [json.loads(e["message"])["message"] for e in driver.get_log("performance")]
     return [
         message["params"]["request"]["url"]
         for message in messages
         if message["method"] == "Network.requestWillBeSent"
+        and not message["params"]["documentURL"].startswith("chrome")
     ]
 
 

@@ -34,8 +34,9 @@ os.environ["HOME"] = str(_HOME)
 for _name in [name for name in os.environ if name.startswith("XDG_")]:
     del os.environ[_name]
 
-# `make test` is not the make that calls those of the tests: such a one names its directory
-for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
+# `make test` is not the make that calls those of the tests: such a one names its directory;
+# and what users see is buffered as Python does it
+for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS", "PYTHONUNBUFFERED"):
     os.environ.pop(_name, None)
 
 # no test asks the real cloud, nor with a real token: nobody listens at port 9

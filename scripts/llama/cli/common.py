@@ -46,11 +46,14 @@ def run_command(func: Callable[[], int | None], prog: str) -> int:
 
 
 def _print_anything() -> None:
-    """Let every text be printed, spelled in ASCII where the encoding lacks it, and be typed."""
+    """Let every text be printed, spelled in ASCII where the encoding lacks it, and be typed.
+
+    Line by line: in a pipe or a log, what stderr says stands where it was said.
+    """
     codecs.register_error("llama.spell", _spell)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="llama.spell")
+            stream.reconfigure(errors="llama.spell", line_buffering=True)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
 
