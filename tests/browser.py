@@ -59,7 +59,7 @@ def visit(driver: Any, page: Path, width: int = 1100, height: int = 900) -> None
 
 
 def asked(driver: Any) -> list[str]:
-    """Return the addresses that pages have asked for since the last call; not the browser itself."""
+    """Return the addresses that pages have asked for since the last call, not the browser."""
     messages = [json.loads(e["message"])["message"] for e in driver.get_log("performance")]
     return [
         message["params"]["request"]["url"]
