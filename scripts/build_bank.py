@@ -5,7 +5,7 @@ from pathlib import Path
 
 from llama.neutrinos.response import Response
 from llama.script import logged
-from llama.stats.parameters import SearchParameters
+from llama.stats.parameters import WeightParameters
 from llama.study.bank import build_bank
 from llama.study.store import Piece, open_store
 
@@ -15,6 +15,6 @@ with logged(snakemake.log[0]):
         store = open_store(*snakemake.params.source)
         maps = store.fetch([Piece(*piece) for piece in snakemake.params.fetch])
     area_relative = Response.load(snakemake.input.response).area_relative
-    params = SearchParameters(**snakemake.params.search)
+    params = WeightParameters(**snakemake.params.search)
     for problem in build_bank(maps, snakemake.output[0], area_relative, params):
         sys.stderr.write(f"broken: {problem}\n")

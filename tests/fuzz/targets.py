@@ -35,6 +35,7 @@ from llama.fleet import slurm  # noqa: E402
 from llama.neutrinos.gcn_notice import read_notice  # noqa: E402
 from llama.neutrinos.given import read_given  # noqa: E402
 from llama.settings.load import from_dict, read_config  # noqa: E402
+from llama.settings.model import Grb  # noqa: E402
 from llama.sky import read_skymap  # noqa: E402
 from llama.study.lists import list_skymaps, read_coincs  # noqa: E402
 from llama.study.tables import HEADER, read_table  # noqa: E402
@@ -78,7 +79,7 @@ def _settings(path: Path) -> None:
 
 
 def _bursts(path: Path) -> None:
-    dump_json(read_bursts(path, {}).events)  # refuses NaN
+    dump_json(read_bursts(path, Grb().model_dump()).events)  # refuses NaN
 
 
 @cache

@@ -20,7 +20,7 @@ from llama.stats.healpix import tiles_geometry
 from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, Odds, event_odds, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
-from llama.stats.parameters import YEAR_S, SearchParameters
+from llama.stats.parameters import YEAR_S, SearchParameters, WeightModel
 from llama.stats.pvalue import p_value, p_values
 from llama.stats.weights import divide_tiles, tile_weights
 
@@ -43,7 +43,7 @@ def background_class(info: EventInfo, p_astro: Mapping[str, Any], run: str | Non
 
 
 @for_users("check the sky map")
-def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: SearchParameters) -> PreparedMap:
+def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: WeightModel) -> PreparedMap:
     """Return the map with its weights, ready for the statistic.
 
     Tiles across which A(dec) changes are divided: the prepared map can have more tiles.

@@ -200,10 +200,10 @@ class Studies:
 
     def weight_search(self, study: str) -> dict[str, object]:
         """Return the part of the model that the weights of its sky maps depend on."""
-        from llama.study.bank import WEIGHT_SETTINGS
+        from llama.stats.parameters import WeightParameters
 
         model = self.search(study)
-        return {name: model[name] for name in WEIGHT_SETTINGS}
+        return {name: model[name] for name in WeightParameters._fields}
 
 
 def parts(items: int, size: int) -> int:

@@ -2,11 +2,21 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from llama.stats.window import Window, search_window
 
 YEAR_S = 365.0 * 86400.0  # the published ndotgwnu is 23.9 Gpc^-3 yr^-1 with a year of 365 days
+
+
+class WeightParameters(NamedTuple):
+    """Those of `SearchParameters` that the weights of a sky map depend on, besides A(dec)."""
+
+    fb: float
+    nu_51_100: float
+    Enumin: float
+    Enumax: float
+    assumed_horizon_mpc: float
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,9 @@ class SearchParameters:
     def as_dict(self) -> dict[str, Any]:
         """Return all parameters as a plain dictionary."""
         return asdict(self)
+
+
+WeightModel = SearchParameters | WeightParameters
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from llama.stats.compiled import njit
 from llama.stats.distance import distance_nodes, quadrature
 from llama.stats.healpix import sphere_angles, tile_position
-from llama.stats.parameters import SearchParameters
+from llama.stats.parameters import WeightModel
 from llama.stats.tile_average import response_at
 
 MAX_COUNT = 4
@@ -23,7 +23,7 @@ _MOST_TIMES, _MOST_MORE = 4, 50_000  # tiles; coarse maps get a laxer `CHANGE` t
 Floats = NDArray[np.float64]
 
 
-def count_moments(a: Floats, params: SearchParameters) -> Floats:
+def count_moments(a: Floats, params: WeightModel) -> Floats:
     """Return <exp(-mu) mu^n> over log-uniform energy for n = 0..4, shape (5, a.size).
 
     a: expected count of a source with 1e51 erg isotropic-equivalent at the distance in
@@ -42,7 +42,7 @@ def count_moments(a: Floats, params: SearchParameters) -> Floats:
     return moments
 
 
-def moment_table(params: SearchParameters) -> Floats:
+def moment_table(params: WeightModel) -> Floats:
     """Return `count_moments` on the grid of ln a that `tile_weights` interpolates in."""
     log_a = np.arange(_LOG_A_MIN, _LOG_A_MAX, _LOG_A_STEP)
     return count_moments(np.exp(log_a), params)
@@ -54,7 +54,7 @@ def tile_weights(
     distmu: Floats | None,
     distsigma: Floats | None,
     area_relative: Floats,
-    params: SearchParameters,
+    params: WeightModel,
     table: Floats | None = None,
 ) -> Floats:
     """Return w_{n,k} = p_k n! int dr d_k(r) P(n | r, dec_k), shape (5, tiles).

@@ -19,15 +19,12 @@ from llama.event.significance import prepare_skymap
 from llama.files import atomic_hdf5, open_hdf5
 from llama.sky import SkyTiles, read_skymap
 from llama.stats.overlap import PreparedMap, prepare_map
-from llama.stats.parameters import SearchParameters
+from llama.stats.parameters import WeightModel, WeightParameters
 from llama.stats.weights import CHANGE, CHANGE_ORDER, FINEST_DIVIDED
 from llama.study.lists import some
 from llama.study.pairs import Lists
 
 Floats = NDArray[np.float64]
-
-# All that the weights of a map depend on, besides the map and the detector's A(dec).
-WEIGHT_SETTINGS = ("fb", "nu_51_100", "Enumin", "Enumax", "assumed_horizon_mpc")
 
 _COLUMNS = ("order", "ipix", "prob", "distmu", "distsigma", "distnorm")
 _PREPARED = ("prepared_order", "prepared_ipix", "weights")  # tiles divided as `prepare_skymap` does
@@ -37,7 +34,7 @@ def build_bank(
     maps: Sequence[Path],
     path: str | os.PathLike[str],
     area_relative: Floats | None = None,
-    params: SearchParameters | None = None,
+    params: WeightModel | None = None,
 ) -> list[str]:
     """Write the tiles of maps to one HDF5 file; return what is wrong with each broken one.
 
@@ -175,7 +172,7 @@ class Bank:
         """Return map `index` of the list."""
         return SkyTiles(**self._columns(index, _COLUMNS))
 
-    def prepared(self, index: int, area_relative: Floats, params: SearchParameters) -> PreparedMap:
+    def prepared(self, index: int, area_relative: Floats, params: WeightModel) -> PreparedMap:
         """Return map `index` ready for the statistic, as `prepare_skymap` does, bit for bit.
 
         The weights are those of the bank when it was made with this A(dec)/<A> and this model.
@@ -200,7 +197,7 @@ class Bank:
 
 
 def _columns(
-    path: Path, area_relative: Floats | None, params: SearchParameters | None
+    path: Path, area_relative: Floats | None, params: WeightModel | None
 ) -> dict[str, Any]:
     try:
         content = path.read_bytes()
@@ -214,10 +211,10 @@ def _columns(
     return {name: values for name, values in columns.items() if values is not None}
 
 
-def _identity(area_relative: Floats | None, params: SearchParameters | None) -> str:
+def _identity(area_relative: Floats | None, params: WeightModel | None) -> str:
     """Return what changes when any weight does; empty without weights."""
     if area_relative is None or params is None:
         return ""
-    model = " ".join(repr(float(getattr(params, name))) for name in WEIGHT_SETTINGS)
+    model = " ".join(repr(float(getattr(params, name))) for name in WeightParameters._fields)
     model += f" {CHANGE} {CHANGE_ORDER} {FINEST_DIVIDED}"
     return hashlib.sha256(model.encode() + np.ascontiguousarray(area_relative).data).hexdigest()
