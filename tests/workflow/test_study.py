@@ -24,7 +24,7 @@ def test_a_study_from_its_list_to_tables_and_an_event_of_any_row(study: Workspac
     assert "60 injections" in study.run("llama", "dev", "background", "table", f"{STUDY}.txt")
     made = (study.clone / f"{STUDY}.txt").read_bytes()
     assert made == (study.output / TABLE).read_bytes()
-    assert re.search(rf"{STUDY} +background +60 +60 100% +- +done", study.run(*DONE))
+    assert re.search(rf"{STUDY} +background +60 +60 +100% +- +done", study.run(*DONE))
     # an injection as an event: its odds are those of its row
     event = f"{DIRECTORY}/shard-0001/injection-13"
     study.snakemake(f"{event}/significance_lvc-i3.json")
