@@ -35,7 +35,7 @@ def test_the_same_from_a_directory_and_from_s3(study: Workspace, s3: Any) -> Non
     shards = sorted((study.output / DIRECTORY / "background").glob("*.hdf5"))
     assert [h5py.File(path)["injections"].size for path in shards] == [8, 7]
     done = study.run("llama", "dev", "dv", "done", "bg")
-    assert re.search(rf"{STUDY} +background +15 +15 100% +- +done", done)
+    assert re.search(rf"{STUDY} +background +15 +15 +100% +- +done", done)
     # any pair as an event
     event = f"{DIRECTORY}/shard-0001/injection-5"
     study.snakemake(f"{event}/significance_lvc-i3.json")

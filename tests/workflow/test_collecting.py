@@ -102,7 +102,7 @@ def test_launch(head: Workspace, s3: Any) -> None:
     dates = {path: path.stat().st_mtime_ns for path in sorted(background.glob("*.hdf5"))[:3]}
     assert re.search(rf"{STUDY} +background +60 +80  75% +\S+( Hz)? +", done_bg(head))
     ended(head)
-    assert re.search(rf"{STUDY} +background +80 +80 100% +\S+( Hz)? +done", done_bg(head))
+    assert re.search(rf"{STUDY} +background +80 +80 +100% +\S+( Hz)? +done", done_bg(head))
     shards = sorted(background.glob("*.hdf5"))
     assert [h5py.File(path)["injections"].size for path in shards] == [20, 20, 20, 20]
     assert {path: path.stat().st_mtime_ns for path in shards[:3]} == dates
@@ -181,7 +181,7 @@ def test_collecting_results(study: Workspace, s3: Any, s3_endpoint: str) -> None
                               input=answer, capture_output=True, timeout=120)  # fmt: skip
 
     done = typed("llama dev dv done bg")
-    assert re.search(rf"{STUDY} +background +60 +60 100% +- +done", done.stdout), done
+    assert re.search(rf"{STUDY} +background +60 +60 +100% +- +done", done.stdout), done
     done = typed("llama dev dv pull")
     assert done.returncode == 0, done
     assert re.match(r"\d+ files fetched \(\d.*\d MB\), 0 already here; next: llama dev background",

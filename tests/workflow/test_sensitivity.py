@@ -56,7 +56,7 @@ def test_a_study_is_summed_up_and_only_what_is_outdated_is_made_again(
     assert len(content["provenance"]["settings_sha256"]) == 64
     assert re.search(r"Half of the sources .* erg", (directory / "summary.html").read_text())
     printed = small.run("llama", "dev", "dv", "done", "bg")
-    assert re.search(rf"{STUDY} +quadruplet +60 +60 100% +- +done", printed)
+    assert re.search(rf"{STUDY} +quadruplet +60 +60 +100% +- +done", printed)
     # a figure that is gone is drawn again
     kept = (directory / "pp_plot.png").rename(directory / "kept.png")
     assert small.plan(ALL) == DRAWN
