@@ -19,6 +19,7 @@ MEMORY_BYTES = 1 << 29  # in addition to what the parent has
 CPU_S = 20
 _WAIT_S = 300.0  # a stopped or overloaded machine; nothing in a child waits for anything
 _LONGEST = 4096  # bytes of an answer
+_TIMES = 3  # a child may be killed for what others do: memory that is short, a person
 
 
 def in_child(parse: Callable[[], object], what: str, remedy: str) -> Any:
@@ -28,6 +29,27 @@ def in_child(parse: Callable[[], object], what: str, remedy: str) -> Any:
     or `CPU_S` of processor, or dies. What every `parse` needs is imported before: a fork
     costs a few ms, an import in each child may cost a second. Only a short answer comes back.
     """
+    for _ in range(_TIMES):
+        answer, died = _once(parse, what)
+        if answer or died != signal.SIGKILL:
+            break
+    kind, _, text = answer.partition(" ")
+    if kind == "good":
+        return json.loads(text)
+    if kind == "refused":
+        raise LlamaError(text)
+    if kind == "memory":
+        raise LlamaError(f"{what} needs more than {MEMORY_BYTES >> 20} MiB to be read; {remedy}")
+    if kind == "defect":
+        raise RuntimeError(text)
+    if died == signal.SIGXCPU:
+        raise LlamaError(f"{what} takes more than {CPU_S} s to be read; {remedy}")
+    end = signal.Signals(died).name if died > 0 else f"exit code {-died}"
+    raise LlamaError(f"{what} cannot be read (its process ended with {end}); {remedy}")
+
+
+def _once(parse: Callable[[], object], what: str) -> tuple[str, int]:
+    """Return the answer of one child, and the signal that ended it, or minus its exit code."""
     reading, writing = os.pipe()
     try:
         pid = _fork()
@@ -42,20 +64,7 @@ def in_child(parse: Callable[[], object], what: str, remedy: str) -> Any:
         answer, status = _wait(pid, reading)
     finally:
         os.close(reading)
-    kind, _, text = answer.partition(" ")
-    if kind == "good":
-        return json.loads(text)
-    if kind == "refused":
-        raise LlamaError(text)
-    if kind == "memory":
-        raise LlamaError(f"{what} needs more than {MEMORY_BYTES >> 20} MiB to be read; {remedy}")
-    if kind == "defect":
-        raise RuntimeError(text)
-    died = -os.waitstatus_to_exitcode(status)
-    if died == signal.SIGXCPU:
-        raise LlamaError(f"{what} takes more than {CPU_S} s to be read; {remedy}")
-    end = signal.Signals(died).name if died > 0 else f"exit code {-died}"
-    raise LlamaError(f"{what} cannot be read (its process ended with {end}); {remedy}")
+    return answer, -os.waitstatus_to_exitcode(status)
 
 
 def _fork() -> int:
@@ -80,19 +89,27 @@ def _be_child(parse: Callable[[], object], writing: int) -> None:
     except MemoryError:
         answer = "memory"
     finally:
-        # a text of others may hold half a character
-        answer = answer or f"defect {sys.exc_info()[1]!r}"
-        os.write(writing, answer.encode(errors="backslashreplace")[:_LONGEST])
-        os._exit(0)
+        try:
+            # a text of others may hold half a character
+            answer = answer or f"defect {sys.exc_info()[1]!r}"
+            os.write(writing, answer.encode(errors="backslashreplace")[:_LONGEST])
+        finally:
+            # whatever happens, as when nobody reads any more: it must not go on as its parent
+            os._exit(0)
 
 
 def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 1))
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_CPU, CPU_S)
     with contextlib.suppress(FileNotFoundError):  # Linux tells what it counts
         pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[5])
-        most = pages * resource.getpagesize() + MEMORY_BYTES
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        _lower(resource.RLIMIT_DATA, pages * resource.getpagesize() + MEMORY_BYTES)
+
+
+def _lower(kind: int, most: int) -> None:
+    """Set a limit, unless the one that we were started with is lower."""
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def _wait(pid: int, reading: int) -> tuple[str, int]:
