@@ -232,4 +232,4 @@ def test_batch(head: Workspace, s3: Any) -> None:
     assert f"{study}: {source}, at most 60 injections in 3 shards" in told
     started(told)
     ended(head, study)
-    assert re.search(rf"{study} +background +15 +15 100%", done_bg(head))
+    assert re.search(rf"{study} +background +15 +15 +100%", done_bg(head))
