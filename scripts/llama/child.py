@@ -94,7 +94,7 @@ def _be_child(parse: Callable[[], object], writing: int) -> None:
             answer = answer or f"defect {sys.exc_info()[1]!r}"
             os.write(writing, answer.encode(errors="backslashreplace")[:_LONGEST])
         finally:
-            # whatever happens, as when nobody reads any more: it must not go on as its parent
+            # even if the answer cannot be written: a child must not continue as its parent
             os._exit(0)
 
 

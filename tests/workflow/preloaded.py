@@ -1,7 +1,7 @@
 """Commands and jobs in processes of their own, forked from one that has imported libraries.
 
 Importing Snakemake, NumPy, Astropy, ... takes a second of processor and more, most of what many
-tests would take. LLAMA itself is imported anew by every process. What a test kills, or starts with
+tests would take. LLAMA itself is imported again by every process. What a test kills, or starts with
 other limits or another environment, is started as typed (`Workspace.started`).
 """
 

@@ -118,7 +118,7 @@ def _do(options: argparse.Namespace) -> int | None:
 def _table(
     columns: list[str], known: dict[str, Callable[[Any], str]], rows: Iterable[Any], header: bool
 ) -> None:
-    """Print what is known of each; the header goes to stderr, for it is no data."""
+    """Print what is known of each; the header goes to stderr: it is not data."""
     lines = [[known[column](row) or "-" for column in columns] for row in rows]
     print_table([columns] * header + lines, header_apart=header)
 

@@ -101,7 +101,7 @@ def print_table(
 ) -> None:
     """Print aligned columns, those of `right` flush right.
 
-    header_apart: the first line goes to stderr, for it is no data.
+    header_apart: the first line goes to stderr: it is not data.
     """
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for number, cells in enumerate(lines):

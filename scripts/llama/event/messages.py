@@ -39,7 +39,7 @@ class Intent(About, frozen=True, kw_only=True):
 
 
 class Entry(Intent, frozen=True, kw_only=True):
-    """An intent with its receipt: nobody knows what became of it as long as all three are None."""
+    """An intent with its receipt; its outcome is unknown while all three are None."""
 
     remote_id: str | None = None
     sent_at: str | None = None
@@ -54,7 +54,7 @@ class Entry(Intent, frozen=True, kw_only=True):
 class Standing(Struct, frozen=True):
     """What has not been withdrawn at a place; `home` is the directory whose outbox has it.
 
-    `sent_at` and `remote_id` are None where nobody knows whether a message has arrived.
+    `sent_at` and `remote_id` are None where it is unknown whether a message arrived.
     """
 
     home: str

@@ -21,7 +21,7 @@ class EventRef(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "EventRef":
-        """Return what RUN/GRACEID names; `LlamaError` for what is no event of a run."""
+        """Return what RUN/GRACEID names; `LlamaError` if it does not name an event."""
         run, _, graceid = text.rpartition("/")
         if not is_run(run := run_named(run)):
             raise LlamaError(

@@ -67,7 +67,7 @@ class EventInfo(Struct, frozen=True, kw_only=True, rename={"far_hz": "far", "oth
     # the map given as a file, or the alert with the map inside
     skymap_file: Annotated[str, _archived(r"fits(?:\.gz)?")] | None
     skymap_alert_file: Annotated[str, _archived("json")] | None
-    # the newest alert, and the newest that describes the event, i.e. is no bare retraction
+    # the newest alert, and the newest that describes the event, that is, not a bare retraction
     alert_file: _AlertFile
     event_alert_file: _AlertFile | None
     neutrino_file: Annotated[str, _archived("json|csv")] | None

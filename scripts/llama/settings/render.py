@@ -37,7 +37,7 @@ of both files. What it leaves out takes its default. Only there, or in `config.y
 `output_dir` be set: `llama.yaml` lies in it.
 
 `llama settings` prints what is in force and which file has set it, `llama settings --changed` only
-what is not at its default. A key that is no setting is refused with the nearest name. Tables, such
+what is not at its default. An unknown key is refused with the nearest name. Tables, such
 as the studies, are joined row by row; lists are replaced.
 
 If you have changed `config.yaml` itself, make it a file of your own once:
