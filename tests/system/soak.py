@@ -106,8 +106,9 @@ class Day:
             hours.append(hour)
             hour += source.uniform(0.05, 2.0)
         self.events[graceid] = [json.loads(record) for record in records]
-        if source.random() < 0.15:
-            records.reverse()  # they overtake each other
+        if source.random() < 0.15:  # they overtake each other; none comes before it was made
+            records.reverse()
+            hours = [hours[-1] + 0.05 * n for n in range(len(hours))]
         yield hours[0] + source.uniform(0.1, 1.0), self.operator.make, (graceid,)
         for at, record in zip(hours, records, strict=True):
             if source.random() < 0.15:
