@@ -120,7 +120,7 @@ def test_impossible_response(value):
 def test_prepared_neutrinos_of_another_shape():
     good = given_neutrinos()
     for broken, area in (
-        (good._replace(intensity=good.intensity[:, 1:]), AREA),
+        (good._replace(intensity=good.intensity[:, :, 1:]), AREA),
         (good._replace(vectors=good.vectors[:, :2]), AREA),
         (good, AREA[:-1]),
     ):

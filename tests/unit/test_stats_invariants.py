@@ -226,9 +226,9 @@ def test_14_subset_sum_is_the_product_form(blob, n):
     log_e, share = np.polynomial.legendre.leggauss(48)
     mu = params.nu_51_100 * 10 ** (2.5 * log_e - 2.5) * (100 / r) ** 2
     given = neutrinos(rows, params=params)
-    kappa = 1 / given.sigma_rad**2
+    kappa = given.kappa[:, 0]
     cos = positions @ given.vectors.T
-    space = kappa / (2 * np.pi) * np.exp(kappa * (cos - 1)) * given.intensity[:, 0]
+    space = kappa / (2 * np.pi) * np.exp(kappa * (cos - 1)) * given.intensity[:, 0, 0]
     edges = np.unique(np.clip(np.concatenate([given.dt_s - 250, given.dt_s + 250]), -250, 250))
     total = 0.0
     for low, high in itertools.pairwise([-250, *edges, 250]):
@@ -270,8 +270,8 @@ def test_21_background_rate(near):
 
 def test_22_units():
     given = neutrinos([(12.0, 90.0, 30.0, 2.0), (0, 0, 0, 0.01)])
-    assert given.sigma_rad[0] == pytest.approx(2 * math.pi / 180, rel=1e-15)
-    assert given.sigma_rad[1] == pytest.approx(0.2 * math.pi / 180, rel=1e-15)  # the floor
+    assert given.kappa[0] ** -0.5 == pytest.approx(2 * math.pi / 180, rel=1e-15)
+    assert given.kappa[1] ** -0.5 == pytest.approx(0.2 * math.pi / 180, rel=1e-15)  # the floor
     np.testing.assert_allclose(given.vectors[0], [0, math.sqrt(0.75), 0.5], atol=1e-15)
     # isotropic signal over isotropic background: 4 pi sr over the rate
     np.testing.assert_allclose(given.intensity, 4 * math.pi / 0.0064, rtol=1e-12)

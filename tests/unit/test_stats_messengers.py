@@ -225,7 +225,7 @@ def test_impossible_grb_parameters(change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sigma_rad": np.zeros(1)}, "not negative"),
+        ({"kappa": np.zeros((1, 1))}, "not negative"),
         ({"spread_s": np.zeros(1)}, "not negative"),
         ({"intensity": np.full((1, AREA.size), np.nan)}, "finite"),
         ({"start_s": np.full(1, -np.inf)}, "finite"),

@@ -33,16 +33,20 @@ def blind(rng):
 def exact(map_, neutrinos, nside):
     """Return sum_k p_k <prod_i s_i>_k, each s_i interpolated by itself; None: too many pixels."""
     order, ipix, prob = map_
-    kappas = 1 / neutrinos.sigma_rad**2
+    kappas = neutrinos.kappa[:, 0]
     centre = kappas @ neutrinos.vectors
     kappa = np.linalg.norm(centre)
     scale = sum(log_vmf_norm(k) - k for k in kappas) + kappa
 
     def product(z):
-        return np.prod([np.interp(z, NODES, table) for table in neutrinos.intensity], axis=0)
+        return np.prod([np.interp(z, NODES, table) for table in neutrinos.intensity[:, 0]], axis=0)
 
     found = brute_force(order, ipix, prob, vmf_exponent(kappa, centre / kappa), product, nside)
     return None if found is None or found[1] > 0.2 else found[0] * np.exp(scale)
+
+
+def one_component(sigma_deg, tables):
+    return np.radians(sigma_deg)[:, None] ** -2, np.array(tables)[:, None, :]
 
 
 def check(map_, neutrinos, nside, tolerance=0.01):
@@ -70,7 +74,7 @@ def random_neutrinos(rng, ra, dec, tables, sigmas):
     away = rng.normal(0, 0.7 * sigma.max(), (2, n))
     ras = ra + away[0] / np.cos(np.radians(dec))
     vectors = unit_vectors(ras, np.clip(dec + away[1], -89.9, 89.9))
-    return Neutrinos(np.zeros(n), vectors, np.radians(sigma), np.array(tables))
+    return Neutrinos(np.zeros(n), vectors, *one_component(sigma, tables))
 
 
 def test_southern_pair_where_areas_jump():
@@ -80,7 +84,7 @@ def test_southern_pair_where_areas_jump():
         at = np.arange(201) + offset > edge
         tables = [np.where(at, 1.0, 1e-3), np.where(at, 2.0, 1e-4)]
         vectors = unit_vectors(np.array([357.3564, 357.8564]), np.array([-33.4765, -33.1765]))
-        pair = Neutrinos(np.zeros(2), vectors, np.radians([0.6, 0.8]), np.array(tables))
+        pair = Neutrinos(np.zeros(2), vectors, *one_component([0.6, 0.8], tables))
         assert check(blob_map(0.0, -30.0, 12.0, coarsest=5), pair, 2048) == 1
 
 
@@ -123,5 +127,5 @@ def test_no_set_is_lost_where_the_nodes_products_are_zero():
     north, south = np.zeros(201), np.zeros(201)
     north[101:], south[:101] = 1.0, 1.0
     vectors = unit_vectors(np.array([40.0, 40.1]), np.array([0.3, 0.25]))
-    pair = Neutrinos(np.zeros(2), vectors, np.radians([0.4, 0.4]), np.array([north, south]))
+    pair = Neutrinos(np.zeros(2), vectors, *one_component([0.4, 0.4], [north, south]))
     assert check(blob_map(40.0, 0.0, 3.0), pair, 2048) == 1

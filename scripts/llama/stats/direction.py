@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.stats.messengers import Messenger
+from llama.stats.messengers import Messenger, join_components
 from llama.stats.odds import Neutrinos
-from llama.stats.overlap import PreparedMap
+from llama.stats.overlap import PreparedMap, log_vmf_norm
 
 Floats = NDArray[np.float64]
 
@@ -29,31 +29,40 @@ def most_probable_direction(
     """
     area = math.pi / 3 * 4.0 ** -prepared.order.astype(float)
     lists: list[Neutrinos | Messenger] = [neutrinos, *messengers]
-    sigma = np.concatenate([each.sigma_rad for each in lists])
-    if any(not which or min(which) < 0 or max(which) >= sigma.size for which in sets):
+    vectors = np.concatenate([each.vectors for each in lists])
+    if any(not which or min(which) < 0 or max(which) >= len(vectors) for which in sets):
         raise ValueError("a set names a trigger that is not there")
     if not sets:
         vector = prepared.vectors[np.argmax((prepared.weights[0] + prepared.weights[1]) / area)]
         return _ra_dec(vector)
     members = list(max(sets.items(), key=lambda item: item[1])[0])
-    kappas = 1 / sigma[members] ** 2
-    centre = kappas @ np.concatenate([each.vectors for each in lists])[members]
+    kappas, intensities = (each[members] for each in join_components(lists))
+    # a grid about the product of the components that say most
+    usual = intensities.max(axis=2).argmax(axis=1)
+    centre = kappas[np.arange(len(members)), usual] @ vectors[members]
     kappa = float(np.linalg.norm(centre))
-    centre = centre / kappa
-    points = np.concatenate([prepared.vectors, _grid(centre, 1 / math.sqrt(kappa))])
+    points = np.concatenate([prepared.vectors, _grid(centre / kappa, 1 / math.sqrt(kappa))])
     tiles = np.concatenate(
         [np.arange(prepared.order.size), _tiles_at(prepared, points[prepared.order.size :])]
     )
-    found = tiles >= 0
-    points, tiles = points[found], tiles[found]
-    intensity = np.concatenate([each.intensity for each in lists])[members].prod(axis=0)
-    count = sum(i < neutrinos.sigma_rad.size for i in members)
-    density = prepared.weights[count][tiles] / area[tiles]
-    nodes = np.linspace(-1, 1, intensity.size)
-    density = density * np.interp(points[:, 2], nodes, intensity)
-    exponent = -0.5 * kappa * ((points - centre) ** 2).sum(axis=1)
+    count = sum(i < neutrinos.dt_s.size for i in members)
+    density = np.log(prepared.weights[count][tiles] / area[tiles])
     with np.errstate(divide="ignore"):
-        return _ra_dec(points[np.argmax(np.log(density) + exponent)])
+        for i, kappa_c, tables in zip(members, kappas, intensities, strict=True):
+            density += _log_mixture(points, vectors[i], kappa_c, tables)
+    return _ra_dec(points[np.argmax(density)])
+
+
+def _log_mixture(points: Floats, vector: Floats, kappas: Floats, tables: Floats) -> Floats:
+    """Return ln of sum_c I_c(dec) vMF_c at points (n, 3)."""
+    away = 0.5 * ((points - vector) ** 2).sum(axis=1)
+    nodes = np.linspace(-1, 1, tables.shape[1])
+    logs = [
+        np.log(np.interp(points[:, 2], nodes, table)) + (log_vmf_norm(float(kappa)) - kappa * away)
+        for kappa, table in zip(kappas, tables, strict=True)
+        if table.any()
+    ]
+    return np.asarray(np.logaddexp.reduce(logs, axis=0))
 
 
 def flux_sensitivity(

@@ -99,7 +99,10 @@ def _overlap_without_energy(
 ) -> float:
     """Return T_S sum_k w_{n,k} <prod_i vMF_i>_k of all of the neutrinos together."""
     n = neutrinos.dt_s.size
-    even = neutrinos._replace(intensity=np.ones_like(neutrinos.intensity))
+    total = neutrinos.intensity.sum(axis=1, keepdims=True)
+    shares = np.full_like(neutrinos.intensity, 1 / neutrinos.kappa.shape[1])
+    np.divide(neutrinos.intensity, total, out=shares, where=total > 0)
     windows = np.array([params.tgwminus, params.tgwplus, params.tnuminus, params.tnuplus])
-    members, values, _ = sum_sets(prepared, *even, windows, n)
+    even = neutrinos._replace(intensity=shares)
+    members, values, _ = sum_sets(prepared, *even, windows, n, left_out=0.0)
     return float(values[(members >= 0).sum(axis=1) == n].sum())

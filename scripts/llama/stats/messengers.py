@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,16 @@ class Messenger(NamedTuple):
 
     start_s, stop_s: source times relative to t_gw that explain each trigger, empty for one that
     the source cannot give; spread_s: time over which the trigger's own time is spread evenly,
-    given the source and the GW; vectors (n, 3); sigma_rad; intensity (n, sin dec nodes): signal
-    over background [s sr], without the position and the time; efficiency: probability that the
-    source gives a trigger.
+    given the source and the GW; vectors (n, 3); kappa (n, components) [rad^-2] and intensity (n,
+    components, sin dec nodes) as of `llama.stats.odds.Neutrinos`: signal over background [s sr],
+    without the position and the time; efficiency: probability that the source gives a trigger.
     """
 
     start_s: Floats
     stop_s: Floats
     spread_s: Floats
     vectors: Floats
-    sigma_rad: Floats
+    kappa: Floats
     intensity: Floats
     efficiency: float
 
@@ -67,8 +67,8 @@ def prepare_bursts(
         np.where(fits, -params.tgwminus, -params.tgwplus),
         np.full(dt.size, grb.delay_max_s - grb.delay_min_s),
         unit_vectors(ra, dec).reshape(-1, 3),
-        np.radians(sigma),
-        np.full((dt.size, nodes), 4 * math.pi / grb.rate_hz),
+        np.radians(sigma)[:, None] ** -2,
+        np.full((dt.size, 1, nodes), 4 * math.pi / grb.rate_hz),
         grb.efficiency,
     )
 
@@ -77,10 +77,11 @@ def check_messengers(messengers: Sequence[Messenger], nodes: int) -> None:
     """Raise ValueError for messengers that no instrument could give."""
     for m in messengers:
         n = m.start_s.size
-        columns = (m.start_s, m.stop_s, m.spread_s, m.sigma_rad)
-        if any(c.shape != (n,) for c in columns) or (m.vectors.shape, m.intensity.shape) != (
-            (n, 3),
-            (n, nodes),
+        columns = (m.start_s, m.stop_s, m.spread_s)
+        shapes = m.vectors.shape, m.kappa.shape[:1], m.intensity.shape
+        if any(c.shape != (n,) for c in columns) or shapes != (
+            *((n, 3), (n,)),
+            (*m.kappa.shape, nodes),
         ):
             raise ValueError(
                 "triggers of a messenger must be tables of one size, with as many declinations as "
@@ -88,7 +89,7 @@ def check_messengers(messengers: Sequence[Messenger], nodes: int) -> None:
             )
         if not all(np.isfinite(c).all() for c in m) or not (
             0 <= m.efficiency < 1
-            and (m.sigma_rad > 0).all()
+            and (m.kappa > 0).all()
             and (m.spread_s > 0).all()
             and (m.intensity >= 0).all()
         ):
@@ -101,7 +102,8 @@ def check_messengers(messengers: Sequence[Messenger], nodes: int) -> None:
 def given_messengers(
     dt_s: Floats,
     vectors: Floats,
-    sigma_rad: Floats,
+    kappa: Floats,
+    intensity: Floats,
     messengers: Sequence[Messenger],
     params: SearchParameters,
 ) -> Floats:
@@ -113,23 +115,58 @@ def given_messengers(
     """
     result = np.ones(dt_s.size)
     start, stop = dt_s - params.tnuplus, dt_s - params.tnuminus
+    share = _at(intensity, vectors[:, 2])
+    share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
     for m in messengers:
         seen = np.zeros(dt_s.size)
         for j in np.flatnonzero(m.stop_s > m.start_s):
             together = np.minimum(stop, m.stop_s[j]) - np.maximum(start, m.start_s[j])
             time_hz = np.maximum(together, 0) / ((stop - start) * (m.stop_s[j] - m.start_s[j]))
-            node = np.interp(
-                vectors[:, 2], np.linspace(-1, 1, m.intensity.shape[1]), m.intensity[j]
+            node = _at(
+                np.broadcast_to(m.intensity[j], (dt_s.size, *m.intensity[j].shape)), vectors[:, 2]
             )
-            seen += time_hz * node * _common(vectors, sigma_rad, m.vectors[j], m.sigma_rad[j])
+            for d, one in enumerate(m.kappa[j]):
+                common = (share * _common(vectors, kappa, m.vectors[j], float(one))).sum(axis=1)
+                seen += time_hz * node[:, d] * common
         result *= 1 - m.efficiency + m.efficiency * seen
     return result
 
 
-def _common(vectors: Floats, sigma: Floats, vector: Floats, sigma_rad: float) -> Floats:
-    """Return the integral over the sky of each vMF density times one more [sr^-1]."""
-    kappa, one = 1 / sigma**2, 1 / sigma_rad**2
-    both = np.linalg.norm(kappa[:, None] * vectors + one * vector, axis=1)
-    norms = np.array([log_vmf_norm(float(k)) for k in kappa])
-    product = np.array([log_vmf_norm(float(k)) for k in both])
-    return np.exp(norms + log_vmf_norm(one) - product + both - kappa - one)
+def _at(tables: Floats, sin_dec: Floats) -> Floats:
+    """Return tables (n, components, nodes) at each sin(dec), (n, components)."""
+    position = (sin_dec + 1) * (0.5 * (tables.shape[2] - 1))
+    node = np.clip(position.astype(np.int64), 0, tables.shape[2] - 2)
+    part = (position - node)[:, None]
+    k = np.arange(sin_dec.size)
+    return np.asarray((1 - part) * tables[k, :, node] + part * tables[k, :, node + 1])
+
+
+def _common(vectors: Floats, kappa: Floats, vector: Floats, one: float) -> Floats:
+    """Return the integral over the sky of each vMF density (n, components) times one [sr^-1]."""
+    both = np.linalg.norm(kappa[:, :, None] * vectors[:, None, :] + one * vector, axis=2)
+    norms, products = _log_norms(kappa), _log_norms(both)
+    return np.exp(norms + log_vmf_norm(one) - products + both - kappa - one)
+
+
+def _log_norms(kappa: Floats) -> Floats:
+    return np.array([log_vmf_norm(float(k)) for k in kappa.flat]).reshape(kappa.shape)
+
+
+class Mixtures(Protocol):
+    """Point spreads: kappa (n, components) and intensity (n, components, sin dec nodes)."""
+
+    @property
+    def kappa(self) -> Floats: ...  # noqa: D102
+    @property
+    def intensity(self) -> Floats: ...  # noqa: D102
+
+
+def join_components(lists: Sequence[Mixtures]) -> tuple[Floats, Floats]:
+    """Return kappa and intensity of all triggers; what one has fewer components of is 0."""
+    most = max(each.kappa.shape[1] for each in lists)
+    kappas, intensities = [], []
+    for each in lists:
+        lacking = most - each.kappa.shape[1]
+        kappas.append(np.pad(each.kappa, ((0, 0), (0, lacking)), constant_values=1.0))
+        intensities.append(np.pad(each.intensity, ((0, 0), (0, lacking), (0, 0))))
+    return np.concatenate(kappas), np.concatenate(intensities)

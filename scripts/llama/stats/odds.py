@@ -9,10 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.stats.healpix import unit_vectors
-from llama.stats.messengers import Messenger, check_messengers, given_messengers
+from llama.stats.messengers import (
+    Messenger,
+    check_messengers,
+    given_messengers,
+    join_components,
+)
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
-from llama.stats.sets import sum_joint_sets, sum_sets
+from llama.stats.sets import LEFT_OUT, sum_joint_sets, sum_sets
 
 Floats = NDArray[np.float64]
 
@@ -40,13 +45,14 @@ class Response(Protocol):
 class Neutrinos(NamedTuple):
     """Neutrinos of one trigger, as the statistic needs them.
 
-    dt_s: t_nu - t_gw; vectors (n, 3); sigma_rad; intensity (n, sin dec nodes): signal over
-    background per expected event [s sr].
+    dt_s: t_nu - t_gw; vectors (n, 3); kappa (n, components) [rad^-2]: concentrations of the von
+    Mises-Fisher densities whose mixture the point spread is; intensity (n, components, sin dec
+    nodes): share of the component times signal over background per expected event [s sr].
     """
 
     dt_s: Floats
     vectors: Floats
-    sigma_rad: Floats
+    kappa: Floats
     intensity: Floats
 
 
@@ -129,7 +135,8 @@ def prepare_neutrinos(
     intensity = (2 * math.pi / params.ratebgnu) * signal / background[:, None]
     if not np.isfinite(intensity).all() or (intensity < 0).any():
         raise ValueError("signal over background must be finite and not negative")
-    return Neutrinos(dt, unit_vectors(ra, dec).reshape(-1, 3), sigma, intensity)
+    vectors = unit_vectors(ra, dec).reshape(-1, 3)
+    return Neutrinos(dt, vectors, 1 / (sigma * sigma)[:, None], intensity[:, None, :])
 
 
 def _bracket(
@@ -160,7 +167,8 @@ def event_odds(
     if not (math.isfinite(p_astro) and 0.0 <= p_astro < 1.0):
         raise ValueError(f"p_astro must be in [0, 1), not {p_astro}")
     n = neutrinos.dt_s.size
-    if neutrinos.vectors.shape != (n, 3) or neutrinos.intensity.shape != (n, area_relative.size):
+    shape = *neutrinos.kappa.shape, area_relative.size
+    if neutrinos.vectors.shape != (n, 3) or shape[0] != n or neutrinos.intensity.shape != shape:
         raise ValueError("neutrinos and effective areas must be tables of one size")
     q = p_astro / (1.0 - p_astro)
     windows = np.array([params.tgwminus, params.tgwplus, params.tnuminus, params.tnuplus])
@@ -175,7 +183,7 @@ def event_odds(
     lambda_cnu = alone = neutrino_only(neutrinos, params, area_relative)
     if messengers:
         alone = lambda_cnu * unseen
-        lambda_cnu = lambda_cnu * given_messengers(*neutrinos[:3], messengers, params)
+        lambda_cnu = lambda_cnu * given_messengers(*neutrinos, messengers, params)
     values = values * (q / params.fb)
     single = np.zeros(n)
     sets: dict[tuple[int, ...], float] = {}
@@ -203,18 +211,17 @@ def _joint_sets(
     messenger = np.repeat(np.arange(len(sizes)), sizes)
     dt = neutrinos.dt_s
     first = [dt - windows[3], dt - windows[2], np.full(dt.size, windows[3] - windows[2])]
-    columns = [
+    starts, stops, spreads, vectors = (
         np.concatenate(parts)
-        for parts in zip([*first, *neutrinos[1:]], *(m[:6] for m in messengers), strict=True)
-    ]
+        for parts in zip([*first, neutrinos.vectors], *(m[:4] for m in messengers), strict=True)
+    )
     members, values, largest = sum_joint_sets(
-        prepared,
-        messenger,
-        tuple(columns[:3]),
-        *columns[3:],
+        *(prepared, messenger, (starts, stops, spreads), vectors),
+        *join_components([neutrinos, *messengers]),
         windows[:2],
         params.max_set_size,
         params.max_set_size + len(messengers),
+        LEFT_OUT,
     )
     for number, m in enumerate(messengers, 1):
         given = ((messenger[members] == number) & (members >= 0)).any(axis=1)
@@ -234,6 +241,7 @@ def neutrino_only(neutrinos: Neutrinos, params: SearchParameters, area_relative:
     inside = (neutrinos.dt_s > start_s) & (neutrinos.dt_s < stop_s)
     node, part = _bracket(neutrinos.vectors[:, 2], -1.0, 1.0, area_relative.size)
     k = np.arange(node.size)
-    here, next_ = (neutrinos.intensity[k, at] * area_relative[at] for at in (node, node + 1))
+    intensity = neutrinos.intensity.sum(axis=1)
+    here, next_ = (intensity[k, at] * area_relative[at] for at in (node, node + 1))
     response = (1 - part) * here + part * next_
     return np.asarray(params.ndotgwnu / params.fb * volume * response * inside)

@@ -43,7 +43,8 @@ class PreparedMap(NamedTuple):
     order, ipix: NESTED tiles; weights: (5, n), w_{n,k}; vectors: centres (n, 3). Cells are
     HEALPix cells that hold tiles first..last-1: cells (m, 5) = order, first, last, first child,
     children; cell_vectors (m, 3); moments (5, m, 10) = weight, mean (3) and covariance (xx, yy,
-    zz, xy, xz, yz) of the weight's position in space.
+    zz, xy, xz, yz) of the weight's position in space. heaviest (2, 5): sum of the weights, and
+    their highest density [sr^-1].
     """
 
     order: NDArray[np.int8]
@@ -54,6 +55,7 @@ class PreparedMap(NamedTuple):
     faces: int
     cell_vectors: Floats
     moments: Floats
+    heaviest: Floats
 
 
 def prepare_map(order: NDArray[np.int8], ipix: NDArray[np.int64], weights: Floats) -> PreparedMap:
@@ -88,9 +90,10 @@ def prepare_map(order: NDArray[np.int8], ipix: NDArray[np.int64], weights: Float
         raise ValueError("tiles of a sky map must not overlap each other")
     order, ipix, weights = order[along], ipix[along], np.ascontiguousarray(weights[:, along])
     vectors, _ = tiles_geometry(order, ipix)
-    return PreparedMap(
-        order, ipix, weights, vectors, *build_tree(order, ipix, start[along], weights)
-    )
+    density = weights * (3.0 / math.pi * 4.0 ** order.astype(float))
+    heaviest = np.stack([weights.sum(axis=1), density.max(axis=1)])
+    tree = build_tree(order, ipix, start[along], weights)
+    return PreparedMap(order, ipix, weights, vectors, *tree, heaviest)
 
 
 @njit(inline="always")
@@ -169,13 +172,14 @@ def _response_bound(bounds, z, order):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def overlap(prepared, n, kappa, v, tables):  # type: ignore[no-untyped-def]  # noqa: C901
+def overlap(prepared, n, kappa, v, tables, beside=0.0):  # type: ignore[no-untyped-def]  # noqa: C901
     """Return sum_k w_{n,k} <exp(kappa (v.Omega - 1)) R(dec)>_k over the tiles of a map.
 
     n: number of neutrinos in the set (row of the weights); kappa [rad^-2] and v: concentration
     and centre of the set's von Mises-Fisher product; tables: of each member (members, nodes), or
     of the only one (nodes,), on uniform nodes of sin(dec); R is the product of their values at a
-    direction. Relative error below 0.5 % (tests). Source: docs/method.md (10).
+    direction. Relative error below 0.5 % (tests) of the sum and `beside`, which is a sum that this
+    one is added to. Source: docs/method.md (10).
     """
     # One function: split into several, it takes a fifth to two thirds longer.
     # Parts of the sky still to be summed, the nearest on top: the cell, or -1 - k for (a part
@@ -193,6 +197,7 @@ def overlap(prepared, n, kappa, v, tables):  # type: ignore[no-untyped-def]  # n
     for c in range(prepared.faces):
         nothing += moments[c, 0]
     nothing *= _NOTHING * bounds.mean() * 0.5 / kappa
+    nothing += beside
     total, left_out = nothing, 0.0
     depth, first, last = 0, 0, prepared.faces
     while True:
