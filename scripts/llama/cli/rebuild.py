@@ -4,32 +4,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from llama.audit.rebuild import rebuild
 from llama.cli.common import say
-from llama.cli.parsers import Subparsers, add_command
+from llama.errors import LlamaError
+from llama.event.find import find_events
+from llama.event.history import find_manifest, kept_files, manifests, read_manifest
+from llama.files import read_json
+from llama.settings import load
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama rebuild`."""
-    command = add_command(
-        subparsers,
-        "rebuild",
-        "make the significance of an earlier manifest again, bit for bit",
-        _run,
-    )
-    command.add_argument("event", metavar="EVENT", help="such as events/S190425z")
-    command.add_argument(
-        "--at",
-        metavar="MANIFEST",
-        help="number or path of the manifest (default: list those that the event has)",
-    )
-
-
-def _run(options: argparse.Namespace) -> int:
-    from llama.errors import LlamaError
-    from llama.event.find import find_events
-    from llama.event.history import find_manifest
-    from llama.settings import load
-
+def run(options: argparse.Namespace) -> int:
+    """Run `llama rebuild`."""
     output_dir = load().output_dir
     events = find_events(output_dir, options.event)
     if len(events) != 1:
@@ -37,7 +22,6 @@ def _run(options: argparse.Namespace) -> int:
     (event,) = events
     if options.at is None:
         return _list(event, options.event)
-    from llama.audit.rebuild import rebuild
 
     made = rebuild(output_dir, event, find_manifest(event, options.at), say)
     if made.identical:
@@ -51,9 +35,6 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _list(event: Path, given: str) -> int:
-    from llama.event.history import kept_files, manifests, read_manifest
-    from llama.files import read_json
-
     found = manifests(event)
     for number, path in found.items():
         manifest = read_manifest(path)
