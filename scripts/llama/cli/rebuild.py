@@ -27,7 +27,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def _run(options: argparse.Namespace) -> int:
     from llama.errors import LlamaError
     from llama.event.find import find_events
-    from llama.event.history import find_manifest
+    from llama.event.manifest import find_manifest
     from llama.settings import load
 
     output_dir = load().output_dir
@@ -51,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _list(event: Path, given: str) -> int:
-    from llama.event.history import kept_files, manifests, read_manifest
+    from llama.event.manifest import kept_files, manifests, read_manifest
     from llama.files import read_json
 
     found = manifests(event)

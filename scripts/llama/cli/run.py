@@ -144,7 +144,7 @@ def _words(options: argparse.Namespace, log: Path) -> list[str]:
 
 def _choice(options: argparse.Namespace, settings: "Settings") -> "Choice":
     from llama.errors import LlamaError
-    from llama.event.newest import parse_downselect
+    from llama.event.find import parse_downselect
     from llama.event.ref import is_run, run_named
     from llama.running.choice import Choice
 
