@@ -37,7 +37,7 @@ _IMAGE: dict[str, Callable[[Any], str]] = {
     "name": lambda image: image.name,
     "id": lambda image: str(image.id),
     "created": lambda image: image.created,
-    "size_gb": lambda image: f"{image.size_gb:.1f}",
+    "size_gb": lambda image: f"{image.size_gb or 0:.1f}",
     "min_disk_gb": lambda image: str(image.min_disk_gb),
     "regions": lambda image: ",".join(image.regions),
 }
