@@ -20,6 +20,7 @@ from llama.fleet.token import find_token
 from llama.settings import load
 
 _SHOWN = DROPLET[:7]
+_FIELDS = {"usd_per_hour": "price_hourly_usd"}
 _FORMATS = {"usd_per_hour": ".5f", "size_gb": ".1f"}
 
 
@@ -60,14 +61,15 @@ def _table(columns: Sequence[str], rows: Iterable[Droplet | Image], header: bool
 
 
 def _cells(columns: Sequence[str], row: Droplet | Image) -> list[str]:
-    known = row._asdict()
-    known["usd_per_hour"] = known.get("price_hourly_usd")
-    values = [known[column] for column in columns]
-    texts = (",".join(value) if isinstance(value, tuple) else value for value in values)
-    return [
-        "-" if text in (None, "") else f"{text:{_FORMATS.get(column, '')}}"
-        for column, text in zip(columns, texts, strict=True)
-    ]
+    return [_cell(getattr(row, _FIELDS.get(column, column)), column) for column in columns]
+
+
+def _cell(value: object, column: str) -> str:
+    if isinstance(value, tuple):
+        value = ",".join(value)
+    if column == "size_gb":
+        value = value or 0.0
+    return "-" if value in (None, "") else f"{value:{_FORMATS.get(column, '')}}"
 
 
 def _hint(patterns: list[str], found: list[Droplet]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from llama import processes
 from llama.cli.common import plural
 from llama.errors import LlamaError, printable
-from llama.event.newest import parse_downselect
+from llama.event.find import parse_downselect
 from llama.event.ref import is_run, run_named
 from llama.listening.spool import Spool
 from llama.locks import holder
