@@ -88,7 +88,7 @@ def _do(options: argparse.Namespace) -> int | None:
         return 2
     from llama.fleet.cloud import Cloud
     from llama.fleet.crew import Crew
-    from llama.fleet.names import matching
+    from llama.fleet.records import matching
     from llama.fleet.token import find_token
     from llama.settings import load
 
@@ -125,7 +125,7 @@ def _table(
 
 def _hint(patterns: list[str], found: list["Droplet"]) -> None:
     """Say which patterns match nothing; a file of that name tells that the shell was quicker."""
-    from llama.fleet.names import matching
+    from llama.fleet.records import matching
 
     for pattern in patterns:
         if not matching(found, [pattern]):
@@ -136,7 +136,7 @@ def _hint(patterns: list[str], found: list["Droplet"]) -> None:
 def _create(crew: "Crew", options: argparse.Namespace) -> int:
     from llama.fleet.crew import LATE_S
     from llama.fleet.hostkeys import host_key_user_data
-    from llama.fleet.names import check_names, expand
+    from llama.fleet.records import check_names, expand
 
     size, region = options.size or crew.limits.size, options.region or crew.limits.region
     names = list(dict.fromkeys(name for typed in options.create for name in expand(typed)))
@@ -208,7 +208,7 @@ def _balance_words(balance: "Balance | None", usd_per_hour: float) -> list[str]:
 
 
 def _destroy(crew: "Crew", patterns: list[str]) -> int:
-    from llama.fleet.names import matching
+    from llama.fleet.records import matching
 
     for pattern in patterns:
         if pattern != "*" and not pattern.strip("*?"):
@@ -233,7 +233,7 @@ def _destroy_these(crew: "Crew", chosen: list["Droplet"], good: bool) -> int:
     if not good:
         sys.stderr.write("nothing was destroyed\n")
         return 1
-    crew.reconcile(crew.droplets())
+    crew.reconcile()
     failed = crew.destroy(chosen, progress=counter("destroyed", len(chosen)))
     sys.stderr.write(f"{len(chosen) - len(failed)} destroyed\n")
     if failed:
@@ -245,7 +245,7 @@ def _destroy_these(crew: "Crew", chosen: list["Droplet"], good: bool) -> int:
 
 
 def _reap(crew: "Crew") -> int:
-    from llama.fleet.orphans import orphans
+    from llama.fleet.crew import orphans
 
     found = orphans(crew)
     if not found:

@@ -151,8 +151,7 @@ def _print_droplets(crew: "Crew", nodes: Collection[str] | None) -> bool:
     from llama.fleet.connection import CloudError
 
     try:
-        found = crew.droplets()
-        crew.reconcile(found)
+        found = crew.reconcile()
     except CloudError as error:
         count = plural(crew.cost().droplets, "droplet")
         print(f"droplets  NOT KNOWN: {error}")
@@ -213,7 +212,7 @@ def _down(options: argparse.Namespace) -> int:
                 break
             failed = crew.destroy(found, "down")
             time.sleep(2)
-        crew.reconcile(crew.droplets())
+        crew.reconcile()
     except CloudError as error:
         raise LlamaError(
             f"{error}; workers may be left and are billed: run llama fleet down again"
