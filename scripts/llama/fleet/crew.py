@@ -130,10 +130,9 @@ class Crew:
     ) -> Made:
         """Make a droplet for each of `names` that has none, ten at a time, within the budget.
 
-        Before an order is sent again the list is read, so that none is made twice. Names without
-        a droplet in the end are in `missing`: the account's limit, or an API that was away for
-        `patience_s`. `LlamaError` before anything is ordered: a name that no droplet may have, or
-        a limit.
+        Before an order is sent again the list is read, so that none is made twice; `patience_s`
+        is for an API that is away. `LlamaError` before anything is ordered: a name that no droplet
+        may have, or a limit.
         """
         check_names(names)
         with self.ledger.alone():
@@ -275,11 +274,7 @@ class Crew:
 
 
 def orphans(crew: Crew) -> list[tuple[Droplet, str]]:
-    """Return the fleet's droplets that nobody owns any more, each with the reason.
-
-    Those are droplets that are too old, that were destroyed by us and are still there, or that
-    no ledger here knows; and workers that are off.
-    """
+    """Return the fleet's droplets that nobody owns any more, each with the reason."""
     now, found = time.time(), []
     lives = {life.id: life for life in crew.ledger.lives()}
     droplets = crew.droplets()
