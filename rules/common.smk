@@ -12,8 +12,7 @@ from llama.plan.locks import Locks, written_directories
 from llama.plan.neutrinos import Neutrinos
 from llama.plan.output import prepare
 from llama.plan.publishing import Publishing
-from llama.plan.simulations import Simulations
-from llama.plan.studies import Studies
+from llama.plan.studies import Simulations, Studies
 from llama.plan.targets import Command
 from llama.publish.deliver import CHANNELS
 from llama.running.tidy import tidy

@@ -3,7 +3,7 @@
 import argparse
 
 from llama.cli.common import say
-from llama.running import cron, units
+from llama.running import cron
 from llama.settings import load
 
 
@@ -35,11 +35,11 @@ def remove(options: argparse.Namespace) -> None:
 
 def write_units(options: argparse.Namespace) -> None:
     """Run `llama cron units`."""
-    paths = units.write_units(options.out, load())
+    paths = cron.write_units(options.out, load())
     for path in paths:
         print(path)
     say(
-        f"then, as root: put client id and secret of GCN into {units.CREDENTIALS}, and\n"
+        f"then, as root: put client id and secret of GCN into {cron.CREDENTIALS}, and\n"
         f"  cp {' '.join(str(path) for path in paths)} /etc/systemd/system/\n"
         "  systemctl daemon-reload\n"
         "  systemctl enable --now llama-listen llama-run\n"

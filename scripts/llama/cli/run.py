@@ -100,9 +100,9 @@ def _say_running(settings: Settings) -> int:
     print(f"{COMMAND} is running, pid {pid}" if pid else f"{COMMAND} is not running")
     counts = Spool(settings.output_dir).count()
     print(f"  spool    {counts['pending']:,} waiting, {counts['quarantine']:,} in quarantine")
-    for directory, line in sorted(Failing(settings.output_dir).events.items()):
-        times = plural(line["times"], "time")
-        print(f"  failing  {printable(directory)}, {times}: {printable(line['reason'], 500)}")
+    for directory, failure in sorted(Failing(settings.output_dir).events.items()):
+        times = plural(failure.times, "time")
+        print(f"  failing  {printable(directory)}, {times}: {printable(failure.reason, 500)}")
     for trouble in troubles_of_run(settings.output_dir):
         print(f"  trouble  {trouble}")
     return 0 if pid else 1

@@ -32,9 +32,10 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from llama.alerts.gwalert import MAX_BYTES
 from llama.errors import LlamaError, printable
