@@ -41,6 +41,7 @@ from llama.alerts.gwalert import MAX_BYTES
 from llama.errors import LlamaError, printable
 from llama.files import (
     read_json,
+    remove_older,
     sha256_bytes,
     sha256_file,
     sync_directory,
@@ -233,9 +234,9 @@ class Spool:
         days = [self._day(utc_now() - timedelta(days=age)) for age in range(2)]
         for directory in (*self._places.values(), *days):
             for path in directory.glob(".*"):
-                _remove_older(path, now - _STALE_S)
+                remove_older(path, now - _STALE_S)
         for path in entry_files(self._done):
-            _remove_older(path, now - _DONE_KEPT_DAYS * 86400.0)
+            remove_older(path, now - _DONE_KEPT_DAYS * 86400.0)
 
     def _state(self, name: str) -> Path | None:
         """Return the directory that has the entry, None if nothing is known of it."""
@@ -293,9 +294,3 @@ class Spool:
                     if above == self._output_dir:
                         break
                 self._durable.add(directory)
-
-
-def _remove_older(path: Path, limit_s: float) -> None:
-    with contextlib.suppress(OSError):
-        if path.is_file() and path.stat().st_mtime < limit_s:
-            path.unlink()
