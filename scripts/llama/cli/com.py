@@ -11,11 +11,9 @@ from llama.cli.dev_parsers import DROPLET, IMAGE
 from llama.errors import LlamaError
 from llama.fleet.cloud import Cloud, take_snapshot
 from llama.fleet.connection import CloudError
-from llama.fleet.crew import LATE_S, Crew
+from llama.fleet.crew import LATE_S, Crew, orphans
 from llama.fleet.hostkeys import host_key_user_data
-from llama.fleet.names import check_names, expand, matching
-from llama.fleet.orphans import orphans
-from llama.fleet.records import Balance, Droplet, Image
+from llama.fleet.records import Balance, Droplet, Image, check_names, expand, matching
 from llama.fleet.token import find_token
 from llama.settings import load
 
@@ -172,7 +170,7 @@ def _destroy_these(crew: Crew, chosen: list[Droplet], good: bool) -> int:
     if not good:
         say("nothing was destroyed")
         return 1
-    crew.reconcile(crew.droplets())
+    crew.reconcile()
     failed = crew.destroy(chosen, progress=counter("destroyed", len(chosen)))
     say(f"{len(chosen) - len(failed)} destroyed")
     if failed:

@@ -111,8 +111,7 @@ def _print_slurm(head: Head) -> set[str] | None:
 def _print_droplets(crew: Crew, nodes: Collection[str] | None) -> bool:
     """Print what is billed, counted by the fleet's tag; return whether that is unknown."""
     try:
-        found = crew.droplets()
-        crew.reconcile(found)
+        found = crew.reconcile()
     except CloudError as error:
         count = plural(crew.cost().droplets, "droplet")
         print(f"droplets  NOT KNOWN: {error}")
@@ -172,7 +171,7 @@ def down(options: argparse.Namespace) -> int:
                 break
             failed = crew.destroy(found, "down")
             time.sleep(2)
-        crew.reconcile(crew.droplets())
+        crew.reconcile()
     except CloudError as error:
         raise LlamaError(
             f"{error}; workers may be left and are billed: run llama fleet down again"

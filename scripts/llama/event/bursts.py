@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypedDict
 
 from msgspec import Struct
 
@@ -33,7 +33,7 @@ class _Numbers(Struct):
 
 
 class Burst(TypedDict):
-    """One burst: time [GPS s], position and 1-sigma error radius [deg]."""
+    """A burst: when [GPS s] and where it was, and the 1-sigma radius of that [deg]."""
 
     id: str
     gps_time: float
@@ -56,8 +56,8 @@ class Bursts(NamedTuple):
 
         from llama.stats.messengers import prepare_bursts
 
-        columns = ([e[key] for e in self.events] for key in ("gps_time", "ra", "dec", "sigma"))
-        times, ra, dec, sigma = (np.array(column, dtype=float) for column in columns)
+        rows = [(e["gps_time"], e["ra"], e["dec"], e["sigma"]) for e in self.events]
+        times, ra, dec, sigma = np.array(rows, dtype=float).reshape(-1, 4).T.copy()
         return prepare_bursts(times - gps, ra, dec, sigma, self.model, params, nodes)
 
 
@@ -97,4 +97,5 @@ def _check(row: object, number: int, where: str) -> Burst:
     name = row.get("graceid")
     if name is not None and not (isinstance(name, str) and re.fullmatch(_ID, name)):
         raise LlamaError(f"{where}: graceid {shown(name)} is no id; correct it or leave it out")
-    return cast(Burst, {"id": name or f"row {number}", **numbers})
+    time, ra, dec, sigma = numbers.values()
+    return {"id": name or f"row {number}", "gps_time": time, "ra": ra, "dec": dec, "sigma": sigma}
