@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,25 +32,24 @@ class Neutrino:
     ra_deg: float
     dec_deg: float
     sigma_deg: float
-    energy_gev: float | None = None
-    kind: str = "observation"
+    energy_gev: float | None
+    kind: str
     zenith_deg: float | None = None
     azimuth_deg: float | None = None
     run: int | None = None
     event: int | None = None
     subevent: int | None = None
-    id: object = None
+    id: str | None = None
     others: Row = field(default_factory=dict)
 
     @classmethod
     def of(cls, row: Mapping[str, object]) -> "Neutrino":
         """Return the neutrino in a row that has been checked (see `given.check_rows`)."""
-        known = {name: row[key] for name, key in PUBLISHED.items() if row.get(key) is not None}
-        known |= {name: None for name in ("run", "event", "subevent") if known.get(name) == -1}
-        others = {key: row[key] for key in row if key not in _KNOWN}
-        neutrino = msgspec.convert({"gps": 0.0, **known, "others": others}, cls)
-        neutrino.gps = neutrino.gps or float(mjd_to_gps(neutrino.mjd))
-        return neutrino
+        known: dict[str, Any] = {name: row.get(key) for name, key in PUBLISHED.items()}
+        known["kind"] = known["kind"] or "observation"
+        known["gps"] = known["gps"] or float(mjd_to_gps(known["mjd"]))
+        known |= {name: None for name in ("run", "event", "subevent") if known[name] == -1}
+        return cls(**known, others={key: row[key] for key in row if key not in _KNOWN})
 
     def row(self) -> Row:
         """Return it as a row of a list; of what is not known, only the energy is said to be so."""
