@@ -57,10 +57,6 @@ def suffix_of(content: bytes) -> str:
     return {b"{": ".json", b"<": ".xml"}.get(first_sign(content), ".bin")
 
 
-def key_text(key: bytes | None) -> str | None:
-    return None if key is None else key[:1000].decode("utf-8", "backslashreplace")[:1000]
-
-
 def has_content(path: Path, content: bytes) -> bool:
     """Tell whether a file has `content`; one of another size is not read."""
     same_size = path.exists() and path.stat().st_size == len(content)

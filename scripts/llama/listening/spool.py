@@ -53,7 +53,6 @@ from llama.listening.entry import (
     Record,
     entry_files,
     has_content,
-    key_text,
     load_entry,
     name_of,
     suffix_of,
@@ -246,6 +245,7 @@ class Spool:
     def _archive(self, name: str, record: Record, content: bytes) -> Entry:
         received = max(utc_now(), self._last + timedelta(microseconds=1))
         self._last = received
+        key = None if record.key is None else record.key[:1000].decode("utf-8", "backslashreplace")
         path = self._archive_path(name, received, content)
         if not path.exists():
             write_bytes(path, content)
@@ -254,7 +254,7 @@ class Spool:
             topic=record.topic[:250],
             partition=record.partition,
             offset=record.offset,
-            key=key_text(record.key),
+            key=key and key[:1000],
             kafka_time_ms=record.kafka_time_ms,
             received_at=f"{received:%Y-%m-%dT%H:%M:%S.%f}Z",
             size_bytes=len(content),

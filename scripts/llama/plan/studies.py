@@ -238,17 +238,21 @@ class Simulations:
     def numbers(self, simulation: str, shard: str) -> list[int]:
         """Return first and last-but-one injection number of a shard of a simulation."""
         count = self.known(simulation).injections
-        first = int(shard) * SHARD_SIZE
-        if first >= count:
-            raise LlamaError(
-                f"{simulation} has {count:,} injections: no shard {shard}; name a lower one"
-            )
-        return [first, min(first + SHARD_SIZE, count)]
+        refusal = f"{simulation} has {count:,} injections: no shard {shard}; name a lower one"
+        return numbers_of(shard, SHARD_SIZE, count, refusal)
 
 
 def parts(items: int, size: int) -> int:
     """Return how many parts of `size` there are; the last one may be shorter."""
     return -(-items // size)
+
+
+def numbers_of(shard: str, size: int, count: int, refusal: str) -> list[int]:
+    """Return first and last-but-one number of a shard; `LlamaError(refusal)` if it has none."""
+    first = int(shard) * size
+    if first >= count:
+        raise LlamaError(refusal)
+    return [first, min(first + size, count)]
 
 
 def part_of(items: Sequence[T], part: str, size: int) -> list[T]:
