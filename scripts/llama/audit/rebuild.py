@@ -126,6 +126,7 @@ class _Pieces:
         }
         bursts = files.get(BURSTS_NAME)
         digest = background["sha256"]
+        source = self._skymap(files.get("skymap_info.json"))
         job: _Job = {
             "inputs": inputs | ({"bursts": bursts} if bursts else {}),
             "search": settings["search"],
@@ -134,7 +135,7 @@ class _Pieces:
             "populations": self._background(background["class"], digest) if digest else None,
             "backgrounds": {background["class"]: digest} if digest else {},
         }
-        return self._skymap(files.get("skymap_info.json")), job
+        return source, job
 
     def _inputs(self) -> Iterator[tuple[str, str]]:
         """Copy the small inputs as they were, and yield their names and paths."""
