@@ -18,9 +18,8 @@ from llama.sky import read_skymap
 from llama.stats.odds import event_odds
 from llama.study.bank import Bank, build_bank, link_banks
 from llama.study.injections import run_shard
-from llama.study.lists import broken_files
 from llama.study.pairs import Lists, Pairs, pair, write_lists
-from llama.study.progress import most_injections
+from llama.study.plan import broken_files, most_injections
 from llama.times import gps_to_mjd, mjd_to_gps
 
 PARAMS, P_ASTRO = parameters(), 0.99

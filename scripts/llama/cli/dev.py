@@ -97,12 +97,12 @@ def _pvalue(options: argparse.Namespace) -> None:
     for name, path in tables_of(Path()).items():
         told = is_told_whole(path)
         classes[name] = table_class(path, studies / name, p_astro)
-        if not told and not classes[name]["single"].size:
+        if not told and not classes[name].single.size:
             sys.stderr.write(f"{name}: nothing beside {path} tells whether it is whole\n")
     write_populations("populations.hdf5", classes)
     for name, content in classes.items():
-        print(f"{name}: {content['odds'].size:,} injections")
-        if not content["single"].size:
+        print(f"{name}: {content.odds.size:,} injections")
+        if not content.single.size:
             sys.stderr.write(
                 f"{name}: no p-values of single neutrinos, a table does not hold them\n"
             )
@@ -110,18 +110,18 @@ def _pvalue(options: argparse.Namespace) -> None:
 
 def _lists(options: argparse.Namespace) -> None:
     from llama.cli.common import plural
-    from llama.study.lists import read_coincs, without_distance, write_lists
+    from llama.study.skymaps import count_without_distance, read_coincs, write_lists
 
     maps = options.maps or options.coincs.parent
     for detectors, count in write_lists(read_coincs(options.coincs), maps, options.out).items():
-        without = len(without_distance(options.out / f"{detectors}.csv"))
+        without = count_without_distance(options.out / f"{detectors}.csv")
         note = f", {without:,} of them without distance" if without else ""
         print(f"{options.out / detectors}.csv: {plural(count, 'sky map')}{note}")
 
 
 def _pack(options: argparse.Namespace) -> None:
     from llama.cli.common import plural
-    from llama.study.lists import pack
+    from llama.study.skymaps import pack
 
     directory = options.directory.resolve()
     archive = directory.with_name(f"{directory.name}.tar.gz")

@@ -51,7 +51,7 @@ def _count(text: str) -> int:
 def _launch(options: argparse.Namespace) -> None:
     from llama.fleet.launch import Launch, study_of_list
     from llama.settings import load
-    from llama.study.lists import list_skymaps
+    from llama.study.skymaps import list_skymaps
 
     settings = load()
     study, skymaps = study_of_list(settings, options.skymaps)
@@ -157,7 +157,7 @@ def _done(options: argparse.Namespace) -> None:
     from llama.fleet.launch import is_running, launches
     from llama.fleet.money import Ledger, running_cost
     from llama.settings import load
-    from llama.study.progress import localised_injections, study_progress
+    from llama.study.plan import localised_injections, study_progress
     from llama.study.simulate import SHARD_SIZE
 
     settings = load()
@@ -196,7 +196,7 @@ def _counts(done: int, wanted: int) -> list[str]:
 
 def _wanted(settings: "Settings", started: Mapping[str, "Launch"]) -> dict[tuple[str, str], int]:
     """Return {(study, kind): injections} of all studies that are named or were launched."""
-    from llama.study.progress import most_injections
+    from llama.study.plan import most_injections
 
     studies = settings.output_dir / "studies"
     counts = {

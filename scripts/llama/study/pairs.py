@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5, open_hdf5
+from llama.files import atomic_hdf5, reading_hdf5
 from llama.neutrinos.given import read_given
 from llama.neutrinos.table import STATISTIC, Columns, Neutrino, to_columns
+from llama.study.populations import BROKEN
 
 Integers = NDArray[np.int64]
 
@@ -90,17 +91,14 @@ class Lists:
         counts, digests = [], []
         columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in STATISTIC}
         for part in parts:
-            try:
-                with open_hdf5(part) as file:
-                    self.broken += (file["broken"][()] + len(self.names)).tolist()
-                    self.names += [name.decode() for name in file["names"][()]]
-                    self.problems += [text.decode() for text in file["problems"][()]]
-                    counts.append(file["counts"][()])
-                    for name, values in columns.items():
-                        values.append(file[name][()])
-                    digests.append(str(file.attrs["sha256"]))
-            except (OSError, KeyError) as error:
-                raise LlamaError(f"{part} is broken; delete it and run snakemake again") from error
+            with reading_hdf5(part, BROKEN.format(part)) as file:
+                self.broken += (file["broken"][()] + len(self.names)).tolist()
+                self.names += [name.decode() for name in file["names"][()]]
+                self.problems += [text.decode() for text in file["problems"][()]]
+                counts.append(file["counts"][()])
+                for name, values in columns.items():
+                    values.append(file[name][()])
+                digests.append(str(file.attrs["sha256"]))
         self.sha256 = hashlib.sha256(" ".join(digests).encode()).hexdigest()
         self._columns = {name: np.concatenate(values) for name, values in columns.items()}
         self._counts = np.concatenate(counts)
@@ -123,11 +121,8 @@ class Pairs:
 
     def __init__(self, skymaps: int, broken: frozenset[int], lists: Lists, gps: float) -> None:
         self._lists, self._gps = lists, gps
-        self._usable = np.array([i for i in range(skymaps) if i not in broken], dtype=np.int64)
-        bad = set(lists.broken)
-        self._usable_lists = np.array(
-            [i for i in range(len(lists.names)) if i not in bad], dtype=np.int64
-        )
+        self._usable = np.setdiff1d(np.arange(skymaps), [*broken])
+        self._usable_lists = np.setdiff1d(np.arange(len(lists.names)), lists.broken)
         self.sha256 = lists.sha256
 
     def __len__(self) -> int:
