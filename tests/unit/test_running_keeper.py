@@ -14,8 +14,8 @@ from alert_samples import gwalert_bytes, take
 
 from llama.cli.main import main
 from llama.errors import LlamaError
+from llama.event.find import parse_downselect
 from llama.event.flags import write_flags
-from llama.event.newest import parse_downselect
 from llama.listening.spool import Record, Spool
 from llama.locks import only_one
 from llama.neutrinos.archive import import_release

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from llama.alerts.foreign import foreign_signs
 from llama.alerts.record import Alert
 from llama.alerts.revision import INSIDE, IntakeResult, Revision
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
+from llama.event.latency import Heard
 from llama.event.skymap_info import FILE_NAME, EventInfo, read_info
 from llama.files import write_json
 from llama.locks import locked_event
@@ -31,7 +33,7 @@ def create_event(
     by_hand: bool = False,
     wait_s: float | None = None,
     unless: Callable[[], bool] | None = None,
-    heard: Mapping[str, Any] | None = None,
+    heard: Heard | None = None,
 ) -> IntakeResult:
     """Make `run_dir/<graceid>/`, or a new revision of it, from a checked alert.
 
@@ -70,7 +72,7 @@ def create_event(
         result = _revise(revision, old, skymap, neutrinos, new_flags)
         path = (event_dir / result.alert_file).with_suffix(".heard.json")
         if heard is not None and not path.exists():
-            write_json(path, heard)
+            write_json(path, msgspec.to_builtins(heard))
     return replace(result, notes=(*result.notes, note)) if note else result
 
 

@@ -3,11 +3,11 @@
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
-from llama.event.history import kept_files, manifests, read_manifest
+from llama.event.manifest import Manifest, kept_files, manifests, read_manifest
 from llama.event.skymap_info import FILE_NAME, EventInfo, read_info
 from llama.files import open_hdf5, read_json, sha256_file
 
@@ -77,7 +77,7 @@ def _history(event_dir: Path) -> Iterator[str]:
 
 def _products(
     event_dir: Path,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     present: Mapping[str, str | None],
     info: EventInfo,
     target: str,
@@ -100,7 +100,7 @@ def _products(
         yield f"not as made: {shown(made)}; delete, then run: snakemake {target}"
 
 
-def _is_newer(event_dir: Path, manifest: Mapping[str, Any], info: EventInfo) -> bool:
+def _is_newer(event_dir: Path, manifest: Manifest, info: EventInfo) -> bool:
     """Tell whether an alert has come of which nothing was made yet."""
     kept = kept_files(event_dir, manifest)[FILE_NAME]
     return kept.exists() and bool(info.revision > read_json(kept)["revision"])

@@ -13,8 +13,7 @@ from typing import Any
 
 from llama.alerts.content import skymap_bytes
 from llama.errors import LlamaError
-from llama.event.history import INPUTS, kept_files
-from llama.event.manifest import versions
+from llama.event.manifest import INPUTS, Manifest, kept_files, versions
 from llama.event.names import BURSTS_NAME, skymap_name
 from llama.event.populations import numbers_sha256, read_background
 from llama.event.provenance import code_sha256, software
@@ -45,7 +44,7 @@ class Rebuilt:
 
 
 def rebuild(
-    output_dir: Path, event_dir: Path, manifest: Mapping[str, Any], tell: Callable[[str], None]
+    output_dir: Path, event_dir: Path, manifest: Manifest, tell: Callable[[str], None]
 ) -> Rebuilt:
     """Make the significance that a manifest of the event names again, and compare.
 
@@ -95,7 +94,7 @@ class _Pieces:
     """What the significance of a manifest was made of; `missing` says what is not there."""
 
     def __init__(
-        self, output_dir: Path, event_dir: Path, manifest: Mapping[str, Any], directory: Path
+        self, output_dir: Path, event_dir: Path, manifest: Manifest, directory: Path
     ) -> None:
         self._output_dir, self._event_dir, self._directory = output_dir, event_dir, directory
         self._manifest, self._products = manifest, manifest["products"]

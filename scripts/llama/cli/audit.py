@@ -4,39 +4,22 @@ import argparse
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from llama.audit.alerts import Records, audit_alerts, audit_records, audit_workflow
+from llama.audit.event import Finding, audit_files
+from llama.audit.publish import audit_messages
 from llama.cli.common import plural, say
-from llama.cli.parsers import Subparsers, add_command
-
-if TYPE_CHECKING:
-    from llama.audit.event import Finding
+from llama.errors import LlamaError, sentence
+from llama.event.find import find_events
+from llama.event.ref import EventRef
+from llama.locks import is_processed
+from llama.settings import load
 
 log = logging.getLogger("llama.audit")
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama audit`."""
-    command = add_command(
-        subparsers,
-        "audit",
-        "prove that all that was heard is archived and taken over, that events agree with their "
-        "inputs, and that nothing is published twice or out of date",
-        _run,
-    )
-    command.add_argument(
-        "events",
-        metavar="RUN/GLOB",
-        nargs="?",
-        help="events to audit, such as 'S2511*' or past_runs/o3/ "
-        "(default: all of the current run, and the records)",
-    )
-
-
-def _run(options: argparse.Namespace) -> int:
-    from llama.audit.alerts import Records, audit_records, audit_workflow
-    from llama.settings import load
-
+def run(options: argparse.Namespace) -> int:
+    """Run `llama audit`."""
     output_dir = load().output_dir
     records, found, busy = Records(), 0, 0
     if options.events is None:
@@ -61,9 +44,6 @@ def _run(options: argparse.Namespace) -> int:
 
 def _directories(output_dir: Path, pattern: str | None) -> list[str]:
     """Return the directories of events, such as current_run/S190425z."""
-    from llama.errors import LlamaError
-    from llama.event.find import find_events
-
     if pattern is None and not any(output_dir.glob("current_run/*/skymap_info.json")):
         return []
     found = find_events(output_dir, pattern)
@@ -72,15 +52,8 @@ def _directories(output_dir: Path, pattern: str | None) -> list[str]:
     return [event.relative_to(output_dir).as_posix() for event in found]
 
 
-def _event(output_dir: Path, directory: str) -> "list[Finding] | None":
+def _event(output_dir: Path, directory: str) -> list[Finding] | None:
     """Return what is wrong with one event, None while it is being made."""
-    from llama.audit.alerts import audit_alerts
-    from llama.audit.event import Finding, audit_files
-    from llama.audit.publish import audit_messages
-    from llama.errors import sentence
-    from llama.event.ref import EventRef
-    from llama.locks import is_processed
-
     event, before = output_dir / directory, _stamps(output_dir / directory)
     target = EventRef.parse(directory).target
     try:
@@ -95,7 +68,7 @@ def _event(output_dir: Path, directory: str) -> "list[Finding] | None":
     return None if is_processed(event) or _stamps(event) != before else found
 
 
-def _tell(findings: "Iterable[Finding]") -> int:
+def _tell(findings: Iterable[Finding]) -> int:
     count = 0
     for finding in findings:
         print(f"{finding.subject}  {finding.check}: {finding.sentence}", flush=True)

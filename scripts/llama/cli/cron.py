@@ -1,28 +1,14 @@
 """`llama cron`: LLAMA by itself every minute, and the same for systemd."""
 
 import argparse
-from pathlib import Path
 
 from llama.cli.common import say
-from llama.cli.parsers import Subparsers, add_command, add_group
+from llama.running import cron, units
+from llama.settings import load
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama cron` with its commands."""
-    group = add_group(subparsers, "cron", "have cron or systemd keep the newest events up to date")
-    add_command(group, "install", "let cron call llama run -o every minute", _install)
-    add_command(group, "show", "print the line in the crontab; exit 1 if there is none", _show)
-    add_command(group, "remove", "take the line out of the crontab", _remove)
-    command = add_command(group, "units", "write units for systemd: listener, run, timer", _units)
-    command.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="where to write them"
-    )
-
-
-def _install(options: argparse.Namespace) -> None:
-    from llama.running import cron
-    from llama.settings import load
-
+def install(options: argparse.Namespace) -> None:
+    """Run `llama cron install`."""
     settings = load()
     line, replaced = cron.install(settings)
     print(line)
@@ -31,9 +17,8 @@ def _install(options: argparse.Namespace) -> None:
     say(f"cron calls it every minute; log: {settings.output_dir / 'logs' / 'cron.log'}")
 
 
-def _show(options: argparse.Namespace) -> int:
-    from llama.running import cron
-
+def show(options: argparse.Namespace) -> int:
+    """Run `llama cron show`."""
     line = cron.installed()
     if line is None:
         say("the crontab does not call llama; let it with llama cron install")
@@ -42,17 +27,14 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _remove(options: argparse.Namespace) -> None:
-    from llama.running import cron
-
+def remove(options: argparse.Namespace) -> None:
+    """Run `llama cron remove`."""
     line = cron.remove()
     say("the crontab did not call llama; nothing to remove" if line is None else f"removed: {line}")
 
 
-def _units(options: argparse.Namespace) -> None:
-    from llama.running import units
-    from llama.settings import load
-
+def write_units(options: argparse.Namespace) -> None:
+    """Run `llama cron units`."""
     paths = units.write_units(options.out, load())
     for path in paths:
         print(path)

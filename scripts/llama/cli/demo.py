@@ -5,11 +5,22 @@ import base64
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from llama.cli.parsers import Subparsers, add_command
+import yaml
+
+from llama.alerts.gwalert import parse_alert
+from llama.alerts.intake import create_event
 from llama.errors import LlamaError
+from llama.files import dump_json, read_json, write_bytes
+from llama.neutrinos.archive import import_release
+from llama.neutrinos.mock import write_mock_release
+from llama.settings import from_dict
+from llama.settings.load import find_clone
+from llama.sky.mock import mock_skymap, to_fits
+from llama.times import gps_to_mjd, iso_to_gps
 
 GRACEID = "MS230601a"
 CLASS = "bns-o4-H1L1"
@@ -20,23 +31,8 @@ _CENTRE = (197.45, -23.38)  # ra, dec [deg] of the source
 _DISTANCE_MPC = (60.0, 15.0)
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama demo`."""
-    command = add_command(subparsers, "demo", "take a mock event from its alert to its page", _demo)
-    command.add_argument(
-        "--output", type=Path, help="directory to use (default: demo in the clone)"
-    )
-    command.add_argument(
-        "--injections", type=int, default=20_000, help="size of the background (%(default)s)"
-    )
-
-
-def _demo(options: argparse.Namespace) -> None:
-    from llama.alerts.gwalert import parse_alert
-    from llama.alerts.intake import create_event
-    from llama.files import dump_json
-    from llama.settings.load import find_clone
-
+def run(options: argparse.Namespace) -> None:
+    """Run `llama demo`."""
     clone = find_clone()
     output = (options.output or clone / "demo").resolve()
     config = _write_inputs(output, options.injections)
@@ -60,16 +56,6 @@ def _demo(options: argparse.Namespace) -> None:
 
 def _write_inputs(output: Path, injections: int) -> Path:
     """Make archive, sky maps and settings of the demo; what is there already stays."""
-    import tempfile
-
-    import yaml
-
-    from llama.files import write_bytes
-    from llama.neutrinos.archive import import_release
-    from llama.neutrinos.mock import write_mock_release
-    from llama.settings import from_dict
-    from llama.sky.mock import mock_skymap, to_fits
-
     if not (output / "archive" / "mock" / "archive.json").exists():
         _say("a mock neutrino archive")
         with tempfile.TemporaryDirectory() as release:
@@ -99,8 +85,6 @@ def _write_inputs(output: Path, injections: int) -> Path:
 
 
 def _alert() -> dict[str, Any]:
-    from llama.sky.mock import mock_skymap, to_fits
-
     skymap = to_fits(mock_skymap(*_CENTRE, (4.0, 2.0), _DISTANCE_MPC), EVENT_TIME)
     return {
         "alert_type": "PRELIMINARY",
@@ -127,8 +111,6 @@ def _alert() -> dict[str, Any]:
 
 def _neutrinos() -> list[dict[str, Any]]:
     """Return one neutrino from the source and four that only happen to be there."""
-    from llama.times import gps_to_mjd, iso_to_gps
-
     rows = [  # dt [s], ra, dec, sigma [deg], energy [GeV]
         (-388.2, 83.1, 12.7, 1.1, 900.0),
         (-120.5, 311.9, 48.2, 0.4, 2300.0),
@@ -160,8 +142,6 @@ def _snakemake(clone: Path, config: Path, target: str) -> None:
 
 
 def _result(event: Path) -> str:
-    from llama.files import read_json
-
     significance = read_json(event / "significance_lvc-i3.json")
     return (
         f"{GRACEID}: odds ratio {significance['odds_ratio']:.3g}, "

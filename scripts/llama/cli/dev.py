@@ -4,56 +4,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from llama.cli import dv, uploads
-from llama.cli.parsers import Subparsers, add_command, add_group
+from llama.cli.common import ask, plural
 from llama.errors import LlamaError
+from llama.settings import load
+from llama.study.plan import PartialError, read_plan
+from llama.study.populations import write_populations
+from llama.study.skymaps import count_without_distance, pack, read_coincs, write_lists
+from llama.study.tables import is_told_whole, study_shards, table_class, tables_of, write_table
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama dev` with its commands."""
-    group = add_group(
-        subparsers, "dev", "background studies, their droplets, tables and sky-map lists"
-    )
-    dv.add_parser(group)
-
-    background = add_group(group, "background", "tables of background odds and their p-values")
-    table = add_command(background, "table", "collate the injections of a study in a table", _table)
-    table.add_argument(
-        "file", metavar="FILE.txt", type=Path, help="table to write, such as bns-o3-H1L1V1.txt"
-    )
-    table.add_argument(
-        "study",
-        metavar="STUDY",
-        nargs="?",
-        help="study to collate (default: the name of FILE.txt, else the only one)",
-    )
-    add_command(
-        background,
-        "pvalue",
-        "make populations.hdf5 from all tables in the current directory",
-        _pvalue,
-    )
-
-    skymaps = add_group(group, "skymaps", "lists of simulated sky maps")
-    lists = add_command(
-        skymaps, "lists", "list the sky maps of a simulation by their detectors", _lists
-    )
-    lists.add_argument("coincs", metavar="COINCS.DAT", type=Path, help="table of coincidences")
-    lists.add_argument("--out", type=Path, required=True, help="directory for the lists")
-    lists.add_argument(
-        "--maps", type=Path, help="directory of the maps (default: that of COINCS.DAT)"
-    )
-    pack = add_command(skymaps, "pack", "compress sky maps into one archive, DIR.tar.gz", _pack)
-    pack.add_argument("directory", metavar="DIR", type=Path, help="directory of the maps")
-
-    uploads.add_commands(group)
-
-
-def _table(options: argparse.Namespace) -> int:
-    from llama.cli.common import ask
-    from llama.study.plan import PartialError, read_plan
-    from llama.study.tables import study_shards, write_table
-
+def table(options: argparse.Namespace) -> int:
+    """Run `llama dev background table`."""
     studies = _studies()
     directory = studies / (options.study or _study_for(options.file, studies))
     shards, plan = study_shards(directory), read_plan(directory)
@@ -87,10 +48,8 @@ def _study_for(table: Path, studies: Path) -> str:
     return there[0]
 
 
-def _pvalue(options: argparse.Namespace) -> None:
-    from llama.settings import load
-    from llama.study.populations import write_populations
-    from llama.study.tables import is_told_whole, table_class, tables_of
+def pvalue(options: argparse.Namespace) -> None:
+    """Run `llama dev background pvalue`."""
 
     p_astro, studies = load().background.p_astro, _studies()
     classes = {}
@@ -108,9 +67,8 @@ def _pvalue(options: argparse.Namespace) -> None:
             )
 
 
-def _lists(options: argparse.Namespace) -> None:
-    from llama.cli.common import plural
-    from llama.study.skymaps import count_without_distance, read_coincs, write_lists
+def list_maps(options: argparse.Namespace) -> None:
+    """Run `llama dev skymaps lists`."""
 
     maps = options.maps or options.coincs.parent
     for detectors, count in write_lists(read_coincs(options.coincs), maps, options.out).items():
@@ -119,9 +77,8 @@ def _lists(options: argparse.Namespace) -> None:
         print(f"{options.out / detectors}.csv: {plural(count, 'sky map')}{note}")
 
 
-def _pack(options: argparse.Namespace) -> None:
-    from llama.cli.common import plural
-    from llama.study.skymaps import pack
+def pack_maps(options: argparse.Namespace) -> None:
+    """Run `llama dev skymaps pack`."""
 
     directory = options.directory.resolve()
     archive = directory.with_name(f"{directory.name}.tar.gz")
@@ -136,8 +93,6 @@ def _pack(options: argparse.Namespace) -> None:
 
 def _studies() -> Path:
     """Return the studies of this directory, as `pull` leaves them, else the output directory's."""
-    from llama.settings import load
-
     for directory in (Path("studies"), Path()):
         if any(directory.glob("*/background/shard-*.hdf5")):
             return directory

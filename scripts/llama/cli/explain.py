@@ -3,25 +3,16 @@
 import argparse
 from pathlib import Path
 
-from llama.cli.parsers import Subparsers, add_command
 from llama.errors import LlamaError
+from llama.event.names import significance_name
+from llama.event.skymap_info import read_info
+from llama.figures.explain import explain, explain_lines
+from llama.files import dump_json, read_json
+from llama.settings import load
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama explain`."""
-    command = add_command(
-        subparsers, "explain", "say in words what drove the odds ratio of an event", _run
-    )
-    command.add_argument("event", metavar="events/ID", help="the event's directory, or its id")
-    command.add_argument("--json", action="store_true", help="print the numbers as JSON")
-
-
-def _run(options: argparse.Namespace) -> None:
-    from llama.event.names import significance_name
-    from llama.event.skymap_info import read_info
-    from llama.figures.explain import explain, explain_lines
-    from llama.files import dump_json, read_json
-
+def run(options: argparse.Namespace) -> None:
+    """Run `llama explain`."""
     event_dir = _directory(options.event)
     info = read_info(event_dir)
     path = event_dir / significance_name(info)
@@ -48,8 +39,6 @@ def _run(options: argparse.Namespace) -> None:
 
 def _directory(given: str) -> Path:
     """Return the event's directory: a path as given, below the output directory, or an id."""
-    from llama.settings import load
-
     output_dir = load().output_dir
     candidates = (Path(given), output_dir / given, output_dir / "current_run" / given)
     for path in candidates:

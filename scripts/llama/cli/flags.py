@@ -3,31 +3,15 @@
 import argparse
 
 from llama.cli.common import plural, print_table, say
-from llama.cli.parsers import Subparsers, add_command
+from llama.errors import LlamaError
+from llama.event.find import find_events
+from llama.event.flags import DEFAULTS, PRESETS, change_flags, parse_changes, read_flags
+from llama.locks import locked
+from llama.settings import load
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama flags`."""
-    command = add_command(
-        subparsers, "flags", "show the flags of events as a table, or set them", _flags
-    )
-    command.add_argument(
-        "words",
-        nargs="*",
-        metavar="[RUN/GLOB] [NAME=VALUE..|PRESET]",
-        help="events (default: all of the current run; needed to set flags), and what to set: "
-        "NAME=VALUE or TRIGGERED_TEST, TRIGGERED_INTERNAL, TRIGGERED_PUBLIC",
-    )
-    command.add_argument("--flag-presets", action="store_true", help="show what the presets set")
-
-
-def _flags(options: argparse.Namespace) -> None:
-    from llama.errors import LlamaError
-    from llama.event.find import find_events
-    from llama.event.flags import DEFAULTS, PRESETS, change_flags, parse_changes, read_flags
-    from llama.locks import locked
-    from llama.settings import load
-
+def run(options: argparse.Namespace) -> None:
+    """Run `llama flags`."""
     if options.flag_presets:
         _table({name: {**DEFAULTS, **preset} for name, preset in PRESETS.items()})
         return

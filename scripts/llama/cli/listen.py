@@ -7,39 +7,20 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
-from llama.cli.parsers import Subparsers, add_command, add_group
-
-
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama listen` with its commands."""
-    group = add_group(subparsers, "listen", "hear alerts of GCN, or old ones once more")
-    command = add_command(
-        group, "gcn", "hear GCN and keep every record, in the background unless -F", _gcn
-    )
-    command.add_argument("-F", "--foreground", action="store_true", help="stay in this terminal")
-    command.add_argument("-k", "--kill", action="store_true", help="end the running listener")
-    command.add_argument(
-        "--bootstrap-servers",
-        metavar="HOST:PORT",
-        help="a Kafka broker on this machine instead of GCN's, for tests",
-    )
-    command = add_command(group, "status", "say how the listener is; exit 1 if not well", _status)
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command = add_command(group, "replay", "hear old notices again, in the order of dates", _replay)
-    command.add_argument(
-        "path", type=Path, metavar="PATH", help="directory or tar or zip archive of notices"
-    )
+from llama.listening.health import examine, lock_path, span
+from llama.listening.replay import replay
+from llama.listening.spool import Spool
+from llama.locks import holder
+from llama.processes import last_words, log_to, start_in_background, stop
+from llama.running.failing import problems_of_run
+from llama.settings import load
 
 
-def _gcn(options: argparse.Namespace) -> None:
-    from llama.listening.health import lock_path
+def gcn(options: argparse.Namespace) -> None:
+    """Run `llama listen gcn`."""
     from llama.listening.kafka import client_config
     from llama.listening.listen import COMMAND, listen
-    from llama.processes import last_words, log_to, start_in_background, stop
-    from llama.running.failing import problems_of_run
-    from llama.settings import load
 
     settings = load()
     lock, log = lock_path(settings.output_dir), settings.output_dir / "logs" / "gcn.log"
@@ -67,12 +48,8 @@ def _alarm(channel: str | None) -> Callable[[str], None] | None:
     return SlackAlarm(channel)
 
 
-def _status(options: argparse.Namespace) -> int:
-    from llama.listening.health import examine, lock_path
-    from llama.listening.spool import Spool
-    from llama.locks import holder
-    from llama.settings import load
-
+def status(options: argparse.Namespace) -> int:
+    """Run `llama listen status`."""
     settings = load()
     state, problems = examine(settings.output_dir, settings.listen)
     counts = Spool(settings.output_dir).count()
@@ -102,15 +79,11 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _ago(now: float) -> Callable[[float | None], str]:
-    from llama.listening.health import span
-
     return lambda unix_s: "never" if unix_s is None else f"{span(now - unix_s)} ago"
 
 
-def _replay(options: argparse.Namespace) -> None:
-    from llama.listening.replay import replay
-    from llama.settings import load
-
+def replay_notices(options: argparse.Namespace) -> None:
+    """Run `llama listen replay`."""
     settings = load()
     done = replay(options.path, settings.output_dir, _show_progress)
     sys.stderr.write(

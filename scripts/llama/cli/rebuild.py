@@ -2,34 +2,29 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
+from msgspec import Struct
+
+from llama.audit.rebuild import rebuild
 from llama.cli.common import say
-from llama.cli.parsers import Subparsers, add_command
+from llama.errors import LlamaError
+from llama.event.find import find_events
+from llama.event.manifest import find_manifest, kept_files, manifests, read_manifest
+from llama.files import read_json
+from llama.settings import load
+from llama.typed import typed
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama rebuild`."""
-    command = add_command(
-        subparsers,
-        "rebuild",
-        "make the significance of an earlier manifest again, bit for bit",
-        _run,
-    )
-    command.add_argument("event", metavar="EVENT", help="such as events/S190425z")
-    command.add_argument(
-        "--at",
-        metavar="MANIFEST",
-        help="number or path of the manifest (default: list those that the event has)",
-    )
+class _Told(Struct):
+    """What the list of manifests shows of skymap_info.json and of the significance."""
+
+    notice: str = "?"
+    odds_ratio: float | None = None
+    p_value: float | None = None
 
 
-def _run(options: argparse.Namespace) -> int:
-    from llama.errors import LlamaError
-    from llama.event.find import find_events
-    from llama.event.history import find_manifest
-    from llama.settings import load
-
+def run(options: argparse.Namespace) -> int:
+    """Run `llama rebuild`."""
     output_dir = load().output_dir
     events = find_events(output_dir, options.event)
     if len(events) != 1:
@@ -37,7 +32,6 @@ def _run(options: argparse.Namespace) -> int:
     (event,) = events
     if options.at is None:
         return _list(event, options.event)
-    from llama.audit.rebuild import rebuild
 
     made = rebuild(output_dir, event, find_manifest(event, options.at), say)
     if made.identical:
@@ -51,21 +45,18 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _list(event: Path, given: str) -> int:
-    from llama.event.history import kept_files, manifests, read_manifest
-    from llama.files import read_json
-
     found = manifests(event)
     for number, path in found.items():
         manifest = read_manifest(path)
         kept = kept_files(event, manifest)
-        info = _content(kept.get("skymap_info.json"), read_json)
+        info = _told(kept.get("skymap_info.json"))
         name = next((name for name in kept if name.startswith("significance")), None)
-        significance = _content(kept[name] if name else None, read_json)
+        significance = _told(kept[name] if name else None)
         print(
-            f"{number:3}  {manifest['made_at']}  {info.get('notice', '?'):28}  "
+            f"{number:3}  {manifest['made_at']}  {info.notice:28}  "
             f"{manifest['software']:25}  "
-            f"odds {_number(significance.get('odds_ratio'))}  "
-            f"p {_number(significance.get('p_value'))}"
+            f"odds {_number(significance.odds_ratio)}  "
+            f"p {_number(significance.p_value)}"
         )
     if not found:
         say(f"{event.name} has no manifest yet; snakemake events/{event.name}/all makes the first")
@@ -74,9 +65,11 @@ def _list(event: Path, given: str) -> int:
     return 0
 
 
-def _content(path: Path | None, read: Any) -> dict[str, Any]:
-    return read(path) if path is not None and path.exists() else {}
+def _told(path: Path | None) -> _Told:
+    if path is None or not path.exists():
+        return _Told()
+    return typed(read_json(path), _Told, str(path), "put it back from a backup")
 
 
-def _number(value: Any) -> str:
+def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"

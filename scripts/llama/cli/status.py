@@ -3,23 +3,12 @@
 import argparse
 
 from llama.cli.common import print_table, say
-from llama.cli.parsers import Subparsers, add_command
+from llama.figures.run_page import HEADER, run_content, write_run_page
+from llama.settings import load
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama status`."""
-    add_command(
-        subparsers,
-        "status",
-        "write the page of all events, status.html, and say what it says",
-        _run,
-    )
-
-
-def _run(options: argparse.Namespace) -> None:
-    from llama.figures.run_page import HEADER, run_content, write_run_page
-    from llama.settings import load
-
+def run(options: argparse.Namespace) -> None:
+    """Run `llama status`."""
     settings = load()
     content = run_content(settings)
     for name, well, sentences in content["health"]:

@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llama.event.real import signs_of_test
 from llama.event.skymap_info import EventInfo, info_used
+from llama.event.vetoes import signs_of_test
 from llama.stats.window import PUBLISHED
 from llama.units import p_value_text
 

@@ -21,8 +21,7 @@ from llama.fleet import slurm
 from llama.fleet.cloud import Cloud
 from llama.fleet.crew import Crew
 from llama.fleet.money import OverBudgetError, check_budget, unix
-from llama.fleet.names import doubles
-from llama.fleet.records import Droplet
+from llama.fleet.records import Droplet, doubles
 from llama.fleet.token import find_token
 from llama.publish.alarm import SlackAlarm
 from llama.running.watch import Watcher
@@ -154,8 +153,7 @@ class Hooks:
         Returns why jobs wait, "" if they do not.
         """
         slurm.release_requeued()
-        droplets = self.crew.droplets()
-        self.crew.reconcile(droplets)
+        droplets = self.crew.reconcile()
         nodes = {node.name: node for node in slurm.nodes()}
         self._reap(droplets, nodes)
         self._forget_failures(nodes)

@@ -7,7 +7,9 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
+
+import msgspec
 
 from llama.errors import LlamaError
 from llama.fleet.records import Account
@@ -50,6 +52,20 @@ class Cost(NamedTuple):
     usd: float
 
 
+class Entry(msgspec.Struct):
+    """A line of the ledger; event: `ordered`, `created` or `gone`."""
+
+    time: str
+    event: str
+    id: int = 0
+    name: str = ""
+    names: tuple[str, ...] = ()
+    study: str = ""
+    price_hourly_usd: float = 0.0
+    since: str = ""
+    found: bool = False
+
+
 class OverBudgetError(LlamaError):
     """A limit of the settings would be exceeded."""
 
@@ -76,7 +92,7 @@ class Ledger:
         ):
             yield
 
-    def record(self, event: str, time: float, **content: Any) -> None:
+    def record(self, event: str, time: float, **content: object) -> None:
         """Append one line, on disk when this returns."""
         stamp = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": stamp, "event": event, **content}, allow_nan=False) + "\n"
@@ -102,50 +118,39 @@ class Ledger:
             ) from error
 
     @staticmethod
-    def _ends_whole(stream: Any) -> bool:
+    def _ends_whole(stream: BinaryIO) -> bool:
         stream.seek(-1, os.SEEK_END)
-        return bool(stream.read(1) == b"\n")
+        return stream.read(1) == b"\n"
 
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[Entry]:
         """Return all lines; a broken one is left out, its droplet is found again in the cloud."""
+        found = list[Entry]()
         try:
-            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+            for line in self.path.read_text("utf-8", "replace").splitlines():
+                with contextlib.suppress(msgspec.DecodeError):
+                    found.append(msgspec.json.decode(line, type=Entry))
         except FileNotFoundError:
             return []
         except OSError as error:
             raise LlamaError(f"cannot read the ledger {self.path} ({error.strerror})") from error
-        found = []
-        for line in lines:
-            with contextlib.suppress(ValueError):
-                entry = json.loads(line)
-                if isinstance(entry, dict) and "event" in entry and "time" in entry:
-                    found.append(entry)
         return found
 
     def lives(self) -> list[Life]:
         """Return every droplet there was, in the order of their first entries."""
         lives: dict[int, Life] = {}
-        for entry in self.entries():
-            ident = int(entry.get("id", 0))
-            if entry["event"] == "created":
-                lives[ident] = Life(
-                    ident,
-                    entry["name"],
-                    entry["price_hourly_usd"],
-                    entry["study"],
-                    unix(entry["since"]),
-                    None,
-                    entry["found"],
-                )
-            elif entry["event"] == "gone" and ident in lives:
-                lives[ident] = lives[ident]._replace(end=unix(entry["time"]))
+        for one in self.entries():
+            if one.event == "created":
+                begin, price = unix(one.since), one.price_hourly_usd
+                lives[one.id] = Life(one.id, one.name, price, one.study, begin, None, one.found)
+            elif one.event == "gone" and one.id in lives:
+                lives[one.id] = lives[one.id]._replace(end=unix(one.time))
         return list(lives.values())
 
     def study_of(self, name: str) -> str | None:
         """Return for which study a droplet called `name` was last ordered, None if it never was."""
-        for entry in reversed(self.entries()):
-            if entry["event"] == "ordered" and name in entry["names"]:
-                return str(entry["study"])
+        for one in reversed(self.entries()):
+            if one.event == "ordered" and name in one.names:
+                return one.study
         return None
 
 

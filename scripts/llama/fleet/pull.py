@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from llama.errors import LlamaError
-from llama.fleet.records import Stored
 from llama.fleet.spaces import Spaces
-from llama.fleet.transfer import Counter, in_threads, is_same
+from llama.fleet.transfer import Counter, is_same
 from llama.locks import only_one
+from llama.s3 import Stored, in_threads
 
 STUDIES = "studies"  # keys of results are their paths in the output directory
 _AT_ONCE = 8

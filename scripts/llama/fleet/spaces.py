@@ -6,7 +6,7 @@ Nothing here makes or deletes a bucket, or deletes an object.
 import configparser
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
@@ -15,9 +15,8 @@ from urllib.parse import quote
 from llama.errors import LlamaError
 from llama.files import sha256_file
 from llama.fleet import transfer
-from llama.fleet.records import Stored
 from llama.locks import locked_file
-from llama.s3 import Bucket, Keys, Remedies, is_unknown, make_client, sentences
+from llama.s3 import Bucket, Keys, Remedies, Stored, is_unknown, make_client, sentences
 from llama.secrets import config_home, read_private
 from llama.settings.fleet import Spaces as SpacesSettings
 
@@ -30,6 +29,7 @@ _REMEDIES = Remedies(
     "see docs/fleet.md, Spaces",
     "check spaces.endpoint_url and the network",
 )
+Place = dict[str, str | None]  # which bucket it is, and the file with its keys
 
 
 class Spaces:
@@ -103,9 +103,7 @@ class Spaces:
     def objects(self, prefix: str) -> Iterator[Stored]:
         """Yield the objects whose keys begin with `prefix`; a list does not tell their sha256."""
         with self._sentences(prefix):
-            for item in self._bucket.objects(prefix):
-                modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
-                yield Stored(item["Key"], item["Size"], modified, etag)
+            yield from self._bucket.objects(prefix)
 
     def uploads(self) -> list[Stored]:
         """Return what `upload` has put there, oldest first; its key tells the sha256."""
@@ -191,7 +189,7 @@ class Spaces:
         return sentences(f"s3://{name}/{key}".rstrip("/"), name, _REMEDIES)
 
 
-def place_of(settings: SpacesSettings) -> dict[str, str | None]:
+def place_of(settings: SpacesSettings) -> Place:
     """Return what `open_place` takes, as JSON has it; there is no key in it."""
     return {
         "bucket": settings.bucket,
@@ -200,9 +198,9 @@ def place_of(settings: SpacesSettings) -> dict[str, str | None]:
     }
 
 
-def open_place(place: Mapping[str, str | None]) -> Spaces:
+def open_place(place: Place) -> Spaces:
     """Return the bucket that `place_of` tells of; it may be away for a quarter of an hour."""
-    settings = SpacesSettings.model_validate(dict(place))
+    settings = SpacesSettings.model_validate(place)
     return Spaces(settings, lambda text: print(text, file=sys.stderr), _PATIENCE_S)  # noqa: T201
 
 

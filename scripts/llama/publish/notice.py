@@ -5,8 +5,8 @@ import re
 from msgspec.structs import asdict
 
 from llama.errors import LlamaError
-from llama.event.real import signs_of_test
 from llama.event.skymap_info import EventInfo
+from llama.event.vetoes import signs_of_test
 from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
 from llama.publish.notice_check import TYPE, check_notice
 from llama.stats.window import list_window

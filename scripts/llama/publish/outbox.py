@@ -11,10 +11,9 @@ it is completed; otherwise the very same bytes are sent, but not while the messa
 its way.
 """
 
-import contextlib
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +24,7 @@ from msgspec.structs import asdict
 from llama.errors import LlamaError
 from llama.event import messages
 from llama.event.messages import About, Entry, Intent, Kind
-from llama.files import dump_json, sha256_bytes, write_bytes
+from llama.files import dump_json, sha256_bytes, sync_directory, write_bytes
 from llama.locks import locked
 from llama.settings.places import place
 
@@ -122,11 +121,9 @@ class Outbox:
         repeats = last.content_sha256 == content_sha256 and last.kind != "withdrawal"
         return None if repeats else "update"
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Be the only one who sends for this event by this channel."""
-        with locked(self.directory):
-            yield
+        return locked(self.directory)
 
     def deliver(self, channel: Channel, message: Message) -> None:
         """Bring the destination up to date; call it inside `locked`.
@@ -239,11 +236,7 @@ class Outbox:
     def _write(self, name: str, content: bytes) -> None:
         """Write a file whose name, too, is on disk before anything else happens."""
         write_bytes(self.directory / name, content)
-        handle = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_directory(self.directory)
 
 
 def _iso(unix_s: float) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -11,9 +10,16 @@ from typing import NamedTuple
 
 from llama.errors import LlamaError
 from llama.files import atomic_path, is_litter
-from llama.s3 import CONNECTIONS, Bucket, Remedies, is_unknown, make_client, sentences
+from llama.s3 import (
+    CONNECTIONS,
+    Bucket,
+    Remedies,
+    in_threads,
+    is_unknown,
+    make_client,
+    sentences,
+)
 
-_PAGE = 1000  # what S3 lists at once
 _REMEDIES = Remedies(
     "correct background.studies",
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials",
@@ -122,24 +128,16 @@ class S3Store(Store):
         """Return every object below a folder by its path; a page is one request."""
         found = {}
         with self._sentences(f"{self.name}/{folder}"):
-            for item in self._bucket.objects(f"{self._prefix}{folder}/", _PAGE):
-                path = item["Key"][len(self._prefix) :]
-                if path.endswith("/") or ".." in path.split("/") or is_litter(path):
-                    continue
-                modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
-                found[path] = Piece(path, item["Size"], modified, etag)
+            for item in self._bucket.objects(f"{self._prefix}{folder}/"):
+                path = item.key[len(self._prefix) :]
+                if not (path.endswith("/") or ".." in path.split("/") or is_litter(path)):
+                    found[path] = Piece(path, item.size, item.modified, item.etag)
         return found
 
     def fetch(self, pieces: Sequence[Piece]) -> list[Path]:
         """Download what is not there yet; what has arrived stays when the rest fails."""
         wanted = [piece for piece in pieces if not self._is_there(piece)]
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            try:
-                for job in as_completed([pool.submit(self._download, piece) for piece in wanted]):
-                    job.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        in_threads(self._download, wanted, CONNECTIONS)
         return [self.local(piece) for piece in pieces]
 
     def _is_there(self, piece: Piece) -> bool:
