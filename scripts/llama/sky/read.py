@@ -19,6 +19,7 @@ from llama.sky.pixels import area, from_flat, from_list, from_uniq, nside_of
 from llama.sky.table import DISTANCE, PROBABILITY, Table, find_table, per_sr
 from llama.sky.tiles import Columns, Meta, SkyTiles
 from llama.sky.unpack import SMALLER
+from llama.stats.arrays import Floats, Integers
 from llama.units import unit_factor
 
 SUM_TOLERANCE = 1e-3  # published maps sum to 1 within 1e-6; single precision needs more
@@ -105,7 +106,7 @@ def check_skymap(content: bytes, name: str) -> Mapping[str, str]:
     return found
 
 
-def _probabilities(values: NDArray[Any], name: str) -> NDArray[np.float64]:
+def _probabilities(values: NDArray[Any], name: str) -> Floats:
     values = values.astype(float)
     unseen = (values > 1.00001 * _UNSEEN) & (values < 0.99999 * _UNSEEN)
     values[unseen] = 0.0  # the sum tells if any is missing
@@ -146,7 +147,7 @@ def _distances(columns: Columns, units: Mapping[str, str], name: str) -> Columns
 
 
 def _assemble(
-    order: NDArray[np.int8], ipix: NDArray[np.int64], values: Columns, meta: Meta, name: str
+    order: NDArray[np.int8], ipix: Integers, values: Columns, meta: Meta, name: str
 ) -> SkyTiles:
     first = ipix << (2 * (29 - order.astype(np.int64)))
     along = np.argsort(first, kind="stable")

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.files import atomic_hdf5, reading_hdf5
+from llama.stats.arrays import Flags, Floats, Integers
 from llama.stats.distance import distance_nodes, quadrature
 
-Floats = NDArray[np.float64]
-Pixels = NDArray[np.int64]
 Columns = dict[str, NDArray[Any]]
 Meta = dict[str, str | float]
-Merged = tuple[NDArray[np.int8], Pixels, Columns]  # order, ipix and columns of tiles
+Merged = tuple[NDArray[np.int8], Integers, Columns]  # order, ipix and columns of tiles
 
 COLUMNS = ("order", "ipix", "prob", "distmu", "distsigma", "distnorm")
 _CHUNK = 2_000  # tiles at a time: their columns stay in the processor's cache
@@ -34,7 +33,7 @@ class SkyTiles:
     """
 
     order: NDArray[np.int8]
-    ipix: NDArray[np.int64]
+    ipix: Integers
     prob: Floats
     distmu: Floats | None = None
     distsigma: Floats | None = None
@@ -170,7 +169,7 @@ def _merge_block(block: Columns, order: int, depth: int) -> Iterator[Merged]:
     yield from _merge(np.flatnonzero(same), parents, order - 1, order - depth)
 
 
-def _equal_fours(columns: Columns) -> NDArray[np.bool_]:
+def _equal_fours(columns: Columns) -> Flags:
     """Return for each four numbers in a row whether they are the same bits, in all columns."""
     same = np.ones(next(iter(columns.values())).size // 4, dtype=bool)
     for column in columns.values():
@@ -180,7 +179,7 @@ def _equal_fours(columns: Columns) -> NDArray[np.bool_]:
     return same
 
 
-def _merge(ipix: Pixels, columns: Columns, level: int, last: int) -> Iterator[Merged]:
+def _merge(ipix: Integers, columns: Columns, level: int, last: int) -> Iterator[Merged]:
     """Yield, for each order from `level` down to `last`, the tiles that no others like them join.
 
     ipix: tiles of order `level`, ascending.

@@ -11,20 +11,18 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from llama.errors import LlamaError, for_users
 from llama.event.significance import prepare_skymap
 from llama.files import atomic_hdf5, open_hdf5
 from llama.sky import SkyTiles, read_skymap
 from llama.sky.tiles import COLUMNS, Columns
+from llama.stats.arrays import Floats
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import WeightModel, WeightParameters
 from llama.stats.weights import CHANGE, CHANGE_ORDER, FINEST_DIVIDED
 from llama.study.pairs import Lists
 from llama.study.skymaps import some
-
-Floats = NDArray[np.float64]
 
 _PREPARED = ("prepared_order", "prepared_ipix", "weights")  # tiles divided as `prepare_skymap` does
 

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.event.provenance import software
 from llama.files import write_bytes
+from llama.stats.arrays import Floats
 
-Floats = NDArray[np.float64]
 Draw = Callable[[Floats], Floats]  # from uniform numbers in [0, 1)
 
 # Noise lifts an SNR of 5.5 over 8 in one case of fifty; what is weaker than this below the

@@ -20,13 +20,11 @@ from numpy.typing import NDArray
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
 from llama.sky import SkyTiles
+from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
 from llama.stats.distance import distance_nodes
 from llama.stats.healpix import sphere_point, tile_position
 from llama.stats.parameters import SearchParameters
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 # with so many neutrinos of the source
 KINDS = {"background": 0, "signal": 1, "doublet": 2, "quadruplet": 4}

@@ -19,18 +19,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from llama.errors import LlamaError
 from llama.event.significance import search_parameters
 from llama.neutrinos.archive import Archive
+from llama.stats.arrays import Flags, Floats
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import KINDS, SOURCES
 from llama.study.injections import run_shard
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 REFERENCE_ERG = 1e51  # `expected` belongs to a source of this isotropic-equivalent energy
 _PER_DECADE = 10

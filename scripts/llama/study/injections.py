@@ -18,12 +18,12 @@ from llama.files import atomic_hdf5
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
 from llama.sky import SkyTiles
+from llama.stats.arrays import Floats, Integers
 from llama.stats.odds import Neutrinos, event_odds
 from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank
 from llama.study.draws import (
     KINDS,
-    Integers,
     Sources,
     directions,
     draw_background,
@@ -33,8 +33,6 @@ from llama.study.draws import (
     join,
 )
 from llama.study.pairs import Pairs
-
-Floats = NDArray[np.float64]
 
 _BLOCK = 64  # injections prepared together: their tables stay in the processor's cache
 

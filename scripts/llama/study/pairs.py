@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.files import atomic_hdf5, reading_hdf5
 from llama.neutrinos.given import read_given
 from llama.neutrinos.table import STATISTIC, Columns, Neutrino, to_columns
+from llama.stats.arrays import Floats, Integers
 from llama.study.populations import BROKEN
-
-Integers = NDArray[np.int64]
 
 _DAY_S = 86400.0
 
@@ -35,7 +33,7 @@ def write_lists(paths: Sequence[Path], gps: float, path: str | os.PathLike[str])
 
     gps: time of the triggers [s]; a list whose neutrinos are all more than a day off is broken.
     """
-    columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in STATISTIC}
+    columns: dict[str, list[Floats]] = {name: [] for name in STATISTIC}
     counts, broken = [], {}
     for index, source in enumerate(paths):
         try:
@@ -89,7 +87,7 @@ class Lists:
         self.problems: list[str] = []
         self.broken: list[int] = []
         counts, digests = [], []
-        columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in STATISTIC}
+        columns: dict[str, list[Floats]] = {name: [] for name in STATISTIC}
         for part in parts:
             with reading_hdf5(part, BROKEN.format(part)) as file:
                 self.broken += (file["broken"][()] + len(self.names)).tolist()

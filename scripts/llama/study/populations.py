@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.files import atomic_hdf5, reading_hdf5, write_json
+from llama.stats.arrays import Floats
 from llama.study.plan import Plan, check_whole
-
-Floats = NDArray[np.float64]
 
 BROKEN = "{} is broken; delete it and run snakemake again"
 BLOCK = 2**21  # numbers in memory at a time, 16 MiB; at most some copies of them

@@ -14,13 +14,13 @@ from scipy.stats import ks_2samp
 
 from llama.errors import LlamaError, for_users
 from llama.files import reading_hdf5
+from llama.stats.arrays import Flags, Floats
 from llama.stats.pvalue import p_values
 from llama.study.bank import Bank
 from llama.study.draws import KINDS, SOURCES
 from llama.study.efficiency import Injections, efficiency_curve, energy_at, energy_grid
 from llama.study.populations import BROKEN, collate
 
-Floats = NDArray[np.float64]
 ByKind = dict[str, NDArray[Any]]
 
 PAIRED_SEED = -1  # of pairs of a superevent and a list, which are not drawn
@@ -154,7 +154,7 @@ def _reason(p: float, n_background: int) -> str | None:
     )
 
 
-def _share(found: NDArray[np.bool_]) -> dict[str, float]:
+def _share(found: Flags) -> dict[str, float]:
     share = float(found.mean())
     return {"value": share, "error": math.sqrt(share * (1 - share) / found.size + found.size**-2)}
 

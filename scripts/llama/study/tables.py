@@ -7,14 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.files import atomic_path, read_json, reading_hdf5, sha256_file, write_json
+from llama.stats.arrays import Floats
 from llama.study.plan import Plan
 from llama.study.populations import BROKEN, ClassOdds, Column, ascending, collate
-
-Floats = NDArray[np.float64]
 
 HEADER = "EVENT-ODDS-RATIO N SOURCE-DIRECTORY SKYMAP-FILENAME"
 RULE = "=" * 121
