@@ -162,7 +162,7 @@ def down(options: argparse.Namespace) -> int:
     found = crew.droplets([f"{prefix}*"])
     if not options.yes and found and ask(f"Destroy {plural(len(found), 'worker')}? [y/N]") != "y":
         return 1
-    head.stop_keeper()
+    head.end("keeper")
     _cancel_jobs(head)
     head.stop()
     failed: dict[str, str] = {}
