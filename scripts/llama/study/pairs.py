@@ -19,8 +19,6 @@ from llama.neutrinos.table import STATISTIC, Columns, Neutrino, to_columns
 from llama.stats.arrays import Floats, Integers
 from llama.study.populations import BROKEN
 
-_DAY_S = 86400.0
-
 
 def pair(numbers: Integers, superevents: int, lists: int) -> tuple[Integers, Integers]:
     """Return superevent and list of each pair, both counted from 0."""
@@ -67,8 +65,7 @@ def _read_list(path: Path, gps: float) -> Columns:
     columns = to_columns([Neutrino.of(row) for row in rows])
     times = columns["gps"]
     along = np.argsort(times, kind="stable")
-    if times.size and np.abs(times - gps).min() > _DAY_S:
-        days = np.abs(times - gps).min() / _DAY_S
+    if times.size and (days := np.abs(times - gps).min() / 86_400) > 1:
         raise LlamaError(
             f"{path} has its neutrinos {days:.1f} days from the event_time of the template; "
             "correct one of them"

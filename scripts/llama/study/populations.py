@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -114,43 +114,24 @@ def ascending(
     each. NaN is not allowed.
     """
     with tempfile.TemporaryFile(dir=directory) as scratch:
-        runs: list[_Run] = []
-        first = 0
+        sizes = []
         for run in _blocks(parts, block):
             run.sort()
             scratch.write(run.data)
-            runs.append(_Run(scratch, first, run.size))
-            first += run.size
+            sizes.append(run.size)
+        if not sizes:
+            return
         scratch.flush()
-        step = max(block // max(len(runs), 1), 1)
-        while runs := [run for run in runs if run.refill(step)]:
-            # nothing that has not been read yet is below it
-            bound = min((run.head[-1] for run in runs if run.left), default=np.inf)
-            yield np.sort(np.concatenate([run.take(bound) for run in runs]), kind="stable")
-
-
-class _Run:
-    """A sorted run in the scratch file, `left` of its numbers not read yet, the next in `head`."""
-
-    def __init__(self, scratch: IO[Any], first: int, size: int) -> None:
-        self._scratch, self._next, self.left = scratch, first, size
-        self.head = np.empty(0)
-
-    def refill(self, count: int) -> bool:
-        """Read on until `head` has `count` numbers; return whether there is any."""
-        count = min(max(count - self.head.size, 0), self.left)
-        if count:
-            self._scratch.seek(8 * self._next)
-            more = np.frombuffer(self._scratch.read(8 * count))
-            self.head = np.concatenate([self.head, more])
-            self._next, self.left = self._next + count, self.left - count
-        return bool(self.head.size)
-
-    def take(self, bound: float) -> Floats:
-        """Return, and drop, the numbers of `head` up to the bound."""
-        cut = int(np.searchsorted(self.head, bound, side="right"))
-        taken, self.head = self.head[:cut], self.head[cut:]
-        return taken
+        numbers = np.asarray(np.memmap(scratch, np.float64, "r"))
+        runs = np.split(numbers, np.cumsum(sizes)[:-1])
+        step = max(block // len(runs), 1)
+        while runs:
+            # nothing that has not been looked at yet is below it
+            bound = min((run[step - 1] for run in runs if run.size > step), default=np.inf)
+            cuts = [int(np.searchsorted(run[:step], bound, side="right")) for run in runs]
+            heads = [run[:cut] for run, cut in zip(runs, cuts, strict=True)]
+            yield np.sort(np.concatenate(heads), kind="stable")
+            runs = [run[cut:] for run, cut in zip(runs, cuts, strict=True) if cut < run.size]
 
 
 def _blocks(parts: Iterable[Floats], block: int) -> Iterator[Floats]:

@@ -37,7 +37,7 @@ def write_table(
     count = 0
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as table:
         table.write(f"{HEADER}\n{RULE}\n")
-        for shard in sorted(shards, key=_number):
+        for shard in sorted(shards, key=lambda path: int(re.sub(r"\D", "", path.stem) or 0)):
             with reading_hdf5(shard, BROKEN.format(shard)) as file:
                 rows = file["injections"][()]
                 names = [name.decode() for name in file["skymaps"][()]]
@@ -172,7 +172,3 @@ def _odds(lines: Iterator[str], path: Path) -> Iterator[float]:
         if study and study[1] != path.stem and re.fullmatch(STUDY_PATTERN, path.stem):
             raise LlamaError(f"{path} has the injections of {study[1]}; call it {study[1]}.txt")
         yield odds
-
-
-def _number(shard: Path) -> int:
-    return int(re.sub(r"\D", "", shard.stem) or 0)
