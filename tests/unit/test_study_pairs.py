@@ -13,7 +13,7 @@ from stats_samples import parameters
 from llama.errors import LlamaError
 from llama.event.significance import prepare_columns, prepare_skymap
 from llama.neutrinos.given import PER_SIGMA, read_given
-from llama.neutrinos.table import from_columns
+from llama.neutrinos.table import Neutrino, from_columns, to_columns
 from llama.sky import read_skymap
 from llama.stats.odds import event_odds
 from llama.study.bank import Bank, build_bank, link_banks
