@@ -15,7 +15,6 @@ from llama.s3 import (
     Bucket,
     Remedies,
     in_threads,
-    is_unknown,
     make_client,
     sentences,
 )
@@ -110,19 +109,13 @@ class S3Store(Store):
 
     def read(self, path: str) -> bytes | None:
         """Return an object's content, None when it is not there."""
-        from botocore.exceptions import ClientError
 
         def get() -> bytes:
             answer = self._bucket.once("get_object", Key=self._prefix + path)
             return bytes(answer["Body"].read())
 
         with self._sentences(f"{self.name}/{path}"):
-            try:
-                return self._bucket.patiently(get)
-            except ClientError as error:
-                if is_unknown(error):
-                    return None
-                raise
+            return self._bucket.find(get)
 
     def files(self, folder: str) -> dict[str, Piece]:
         """Return every object below a folder by its path; a page is one request."""
