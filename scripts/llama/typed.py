@@ -4,6 +4,7 @@ The sentence takes from the `Meta(description=...)` of a value's type what it mu
 number in a row of a table what to do.
 """
 
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -17,6 +18,12 @@ from llama.errors import LlamaError
 Form = TypeVar("Form", bound=Struct)
 
 
+@functools.cache
+def _fields(form: type[Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Return the fields of a form; msgspec evaluates its annotations anew in every call."""
+    return msgspec.structs.fields(form)
+
+
 def typed(content: object, form: type[Form], where: str, remedy: str) -> Form:
     """Return a JSON object as `form`, its values checked; `LlamaError` names what is wrong.
 
@@ -24,7 +31,7 @@ def typed(content: object, form: type[Form], where: str, remedy: str) -> Form:
     """
     if not isinstance(content, Mapping):
         raise LlamaError(f"{where} is not a JSON object; {remedy}")
-    fields = msgspec.structs.fields(form)
+    fields = _fields(form)
     missing = [f.encode_name for f in fields if f.required and f.encode_name not in content]
     if missing:
         raise LlamaError(f"{where} lacks {', '.join(missing)}; {remedy}")
@@ -43,7 +50,7 @@ def numbers_of(row: Mapping[str, object], form: type[Struct], where: str) -> dic
 
     `LlamaError` tells what is wrong `where`. None is as good as no key.
     """
-    fields = msgspec.structs.fields(form)
+    fields = _fields(form)
     given = {f.encode_name: row.get(f.encode_name) for f in fields}
     for field in fields:
         if field.required and given[field.encode_name] is None:
@@ -79,7 +86,7 @@ def shown(value: object) -> str:
 
 def meta_of(form: type[Struct], key: str) -> Meta:
     """Return the range and the description of a form's key, an empty one if it has none."""
-    types = [field.type for field in msgspec.structs.fields(form) if field.encode_name == key]
+    types = [field.type for field in _fields(form) if field.encode_name == key]
     return next(filter(None, map(_meta, types)), Meta())
 
 
