@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.record import Alert
@@ -36,38 +36,15 @@ def classification(event_dir: Path, info: EventInfo) -> dict[str, float]:
     return {} if alert is None else dict(alert.classification)
 
 
-class EventData(TypedDict):
-    """The content of lvc_gracedb_event_data.json, with GraceDB's keys where it has them.
+def event_data(event_dir: Path, info: EventInfo) -> dict[str, Any]:
+    """Return the content of lvc_gracedb_event_data.json: the event as its newest alert has it.
 
-    `far` in Hz, `gpstime` in s; `left_out`: which fields of the alert cannot be used.
+    Keys as in a GraceDB superevent where it has them; `far` in Hz, `gpstime` in s; `left_out`
+    says which fields of the alert cannot be used. A retracted event is as the last alert before.
     """
-
-    graceid: str
-    notice: str
-    retracted: bool
-    significant: bool
-    far: float | None
-    gpstime: float | None
-    instruments: list[str]
-    pipeline: str
-    group: str
-    search: str
-    labels: object
-    properties: Mapping[str, float]
-    classification: Mapping[str, float]
-    external_coinc: Mapping[str, object] | None
-    urls: Mapping[str, object]
-    extra: Mapping[str, object]
-    left_out: list[str]
-
-
-def event_data(event_dir: Path, info: EventInfo) -> EventData:
-    """Return the event as its newest alert has it; a retracted one as the last alert before."""
     alert = _event_alert(event_dir, info)
     extra = dict(alert.extra) if alert else {}
-    urls: dict[str, object] = {}
-    if alert and alert.gracedb_url:
-        urls["gracedb"] = alert.gracedb_url
+    urls: dict[str, object] = {"gracedb": alert.gracedb_url} if alert and alert.gracedb_url else {}
     if isinstance(others := extra.pop("urls", None), Mapping):
         urls |= others
     return {

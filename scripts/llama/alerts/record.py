@@ -99,17 +99,15 @@ class Alert:
 
     def _set_event_time(self, notes: "Notes") -> None:
         """Check the event time; without one, a retraction still takes back what has its id."""
+        time, is_retraction = self.event_time_iso, self.kind == "Retraction"
+        if time is None and not is_retraction:
+            raise LlamaError("the alert has no event time; get the notice again from its source")
         try:
-            if self.event_time_iso is not None:
-                self._set("event_time_iso", _normal_time(self.event_time_iso))
-            elif self.kind != "Retraction":
-                raise LlamaError(
-                    "the alert has no event time; get the notice again from its source"
-                )
+            self._set("event_time_iso", None if time is None else _normal_time(time))
         except LlamaError:
-            if self.kind != "Retraction":
+            if not is_retraction:
                 raise
-            notes.left_out("event time", self.event_time_iso, "a UTC time")
+            notes.left_out("event time", time, "a UTC time")
             self._set("event_time_iso", None)
         if self.event_time_iso is None:
             self._set("far_hz", None)  # a bare retraction

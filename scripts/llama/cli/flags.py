@@ -1,11 +1,12 @@
 """`llama flags`: who may see an event and where it may be sent."""
 
 import argparse
+from collections.abc import Mapping
 
 from llama.cli.common import plural, print_table, say
 from llama.errors import LlamaError
 from llama.event.find import find_events
-from llama.event.flags import DEFAULTS, PRESETS, change_flags, parse_changes, read_flags
+from llama.event.flags import PRESETS, Flags, change_flags, parse_changes, read_flags
 from llama.locks import locked
 from llama.settings import load
 
@@ -13,7 +14,7 @@ from llama.settings import load
 def run(options: argparse.Namespace) -> None:
     """Run `llama flags`."""
     if options.flag_presets:
-        _table({name: {**DEFAULTS, **preset} for name, preset in PRESETS.items()})
+        _table(PRESETS)
         return
     words = list(options.words)
     is_change = [("=" in word and "/" not in word) or word in PRESETS for word in words]
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
     say(f"{plural(len(changed), 'event')} of {len(events)} changed; snakemake does the rest")
 
 
-def _table(rows: dict[str, dict[str, bool | str]]) -> None:
+def _table(rows: Mapping[str, Flags]) -> None:
     table = [["EVENT", *next(iter(rows.values()))]]
     table += [
         [row, *(str(value).lower() for value in flags.values())] for row, flags in rows.items()

@@ -3,11 +3,9 @@
 import contextlib
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from llama.errors import LlamaError
 from llama.event.flags import DEFAULTS, read_flags
@@ -19,10 +17,7 @@ from llama.graceid import GRACEID_PATTERN
 _IS_ID = re.compile(GRACEID_PATTERN).fullmatch
 # seconds since the event's first alert came, as in the original LLAMA
 _AGE = "sec_since_v0"
-_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    "_gt": lambda value, limit: value > limit,
-    "_lt": lambda value, limit: value < limit,
-}
+_COMPARISONS = ("_gt", "_lt")
 
 
 def find_events(output_dir: Path, pattern: str | None) -> list[Path]:
@@ -93,16 +88,20 @@ class Condition:
         """Tell whether an event has it; an event without the value has not."""
         found = self._find(event_dir, now)
         if self.comparison:
-            number = isinstance(found, int | float) and not isinstance(found, bool)
-            return number and _COMPARISONS[self.comparison](found, float(self.value))
-        return _text(found).lower() == self.value.lower()
+            if isinstance(found, bool) or not isinstance(found, int | float):
+                return False
+            limit = float(self.value)
+            return found > limit if self.comparison == "_gt" else found < limit
+        if isinstance(found, list):
+            found = "".join(found)  # instruments=H1L1
+        return ("" if found is None else str(found)).lower() == self.value.lower()
 
-    def _find(self, event_dir: Path, now: float) -> Any:
+    def _find(self, event_dir: Path, now: float) -> object:
         if self.key == _AGE:
             came = (path.stat().st_mtime for path in event_dir.glob("alerts/[0-9]*"))
             return now - min(came, default=now)
         source = read_info(event_dir).as_json()
-        return source[self.key] if self.key in source else read_flags(event_dir)[self.key]
+        return source[self.key] if self.key in source else read_flags(event_dir).get(self.key)
 
 
 def parse_downselect(text: str) -> list[Condition]:
@@ -121,21 +120,9 @@ def parse_downselect(text: str) -> list[Condition]:
                 f"--downselect has {part[:60]!r}; write KEY=VALUE, KEY_gt=NUMBER or KEY_lt=NUMBER "
                 f"with a KEY of {', '.join([*KEYS, *DEFAULTS, _AGE])}"
             )
-        if comparison and not _is_number(value):
-            raise LlamaError(f"--downselect has {part[:60]!r}; {name} needs a number")
+        try:
+            float(value if comparison else 0)
+        except ValueError as error:
+            raise LlamaError(f"--downselect has {part[:60]!r}; {name} needs a number") from error
         conditions.append(Condition(key, comparison, value))
     return conditions
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return "".join(map(str, value))  # instruments=H1L1
-    return "" if value is None else str(value)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -5,17 +5,26 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import llama
 from llama.files import dump_json, sha256_file
 
 
+class Provenance(TypedDict):
+    """The block `provenance` of a file: its inputs' sha256 by their names, and what made it."""
+
+    software: str
+    inputs: dict[str, str]
+    settings_sha256: str | None
+    seed: int | None
+
+
 def provenance(
     inputs: Mapping[str, str | os.PathLike[str]],
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, object] | None = None,
     seed: int | None = None,
-) -> dict[str, Any]:
+) -> Provenance:
     """Return the block `provenance` of a derived JSON file; equal inputs give equal bytes.
 
     inputs: name to path of every file read; settings: the values that were used.
@@ -28,7 +37,7 @@ def provenance(
     }
 
 
-def settings_hash(settings: Mapping[str, Any]) -> str:
+def settings_hash(settings: Mapping[str, object]) -> str:
     """Return the sha256 of settings, independent of their order."""
     return hashlib.sha256(dump_json(dict(settings)).encode()).hexdigest()
 

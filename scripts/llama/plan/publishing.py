@@ -88,7 +88,7 @@ class Publishing:
             names += {"slack": FIGURES, "gcn": ["gcn_notice.json"]}.get(channel, [])
         return [f"{event}/{name}" for name in names]
 
-    def flags(self, event: str, channel: str) -> dict[str, bool | str]:
+    def flags(self, event: str, channel: str) -> dict[str, object]:
         """Return the flags that decide about a channel."""
         terms = CHANNELS[channel].terms
         names = [*_FLAGS_OF_ALL, terms.flag, *(["ONLINE"] if terms.online else [])]
