@@ -33,16 +33,12 @@ def foreign_signs(
             return []
         signs.append(f"DATE-OBS is {meta['date_obs']}, the event was at {gps_to_iso(gps_time, 3)}")
     name = str(meta.get("object", ""))
-    if name != graceid and (signs or _are_superevents(name, graceid)):
+    if name != graceid and (signs or all(map(_SUPEREVENT.fullmatch, (name, graceid)))):
         signs += [f"OBJECT is {name}"] if name not in ("", *_COVERAGE) else []
     detectors = re.findall("[A-Z][0-9]", str(meta.get("instruments", "")))
     if signs and detectors and {*detectors} != {*instruments}:
         signs.append(f"INSTRUME is {','.join(detectors)}, not {','.join(instruments)}")
     return signs
-
-
-def _are_superevents(*names: str) -> bool:
-    return all(_SUPEREVENT.fullmatch(name) for name in names)
 
 
 def _gps(text: Any) -> float | None:

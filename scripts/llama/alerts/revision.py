@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from llama.alerts.archived import archived_alert, is_from_the_future, order, role_and_site
+from llama.alerts.content import archived_alert, is_from_the_future, order, role_and_site
 from llama.alerts.record import Alert
 from llama.event.flags import write_flags
 from llama.event.names import products

@@ -10,8 +10,7 @@ from llama.audit.event import Finding, audit_files
 from llama.audit.publish import audit_messages
 from llama.cli.common import plural, say
 from llama.errors import LlamaError, sentence
-from llama.event.find import find_events
-from llama.event.ref import EventRef
+from llama.event.find import EventRef, find_events
 from llama.locks import is_processed
 from llama.settings import load
 

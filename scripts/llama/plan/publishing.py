@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from llama.errors import LlamaError
-from llama.event.find import tracked_events
+from llama.event.find import CURRENT, EventRef, tracked_events
 from llama.event.flags import read_flags
 from llama.event.messages import homes
 from llama.event.names import significance_name
-from llama.event.ref import CURRENT, EventRef
 from llama.event.skymap_info import read_info
 from llama.locks import NoLocksError
 from llama.plan.events import Events
