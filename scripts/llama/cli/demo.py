@@ -13,6 +13,7 @@ import yaml
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.intake import create_event
+from llama.cli.common import say
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json, write_bytes
 from llama.neutrinos.archive import import_release
@@ -151,4 +152,4 @@ def _result(event: Path) -> str:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"demo: {text}\n")
+    say(f"demo: {text}")

@@ -4,7 +4,6 @@ import argparse
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -88,9 +87,9 @@ def status(options: argparse.Namespace) -> int:
     if trouble:
         print(f"KEEPER    {trouble}")
     if dead:
-        sys.stderr.write("start it with: llama fleet up\n")
+        say("start it with: llama fleet up")
     if unseen or trouble:
-        sys.stderr.write(f"{REMEDY}\n")
+        say(REMEDY)
     return 1 if dead or nodes is None or unseen or trouble else 0
 
 
@@ -162,7 +161,7 @@ def down(options: argparse.Namespace) -> int:
     found = crew.droplets([f"{prefix}*"])
     if not options.yes and found and ask(f"Destroy {plural(len(found), 'worker')}? [y/N]") != "y":
         return 1
-    head.stop_keeper()
+    head.end("keeper")
     _cancel_jobs(head)
     head.stop()
     failed: dict[str, str] = {}

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
+from llama.cli.common import say
 from llama.listening.health import examine, lock_path, span
 from llama.listening.replay import replay
 from llama.listening.spool import Spool
@@ -25,7 +26,7 @@ def gcn(options: argparse.Namespace) -> None:
     settings = load()
     lock, log = lock_path(settings.output_dir), settings.output_dir / "logs" / "gcn.log"
     if options.kill:
-        sys.stderr.write(f"ended the listener with pid {stop(lock, COMMAND)}\n")
+        say(f"ended the listener with pid {stop(lock, COMMAND)}")
         return
     config = client_config(settings.listen, options.bootstrap_servers)
     if options.foreground:
@@ -36,7 +37,7 @@ def gcn(options: argparse.Namespace) -> None:
     servers = options.bootstrap_servers
     words = ["listen", "gcn", "-F", *(["--bootstrap-servers", servers] if servers else [])]
     pid = start_in_background(words, lock, COMMAND, log)
-    sys.stderr.write(f"listening, pid {pid}; log: {log}; how it is: llama listen status\n")
+    say(f"listening, pid {pid}; log: {log}; how it is: llama listen status")
 
 
 def _alarm(channel: str | None) -> Callable[[str], None] | None:

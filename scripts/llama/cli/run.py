@@ -3,12 +3,11 @@
 import argparse
 import logging
 import signal
-import sys
 import threading
 from pathlib import Path
 
 from llama import processes
-from llama.cli.common import plural
+from llama.cli.common import plural, say
 from llama.errors import LlamaError, printable
 from llama.event.find import is_run, parse_downselect, run_named
 from llama.listening.spool import Spool
@@ -29,11 +28,9 @@ def run(options: argparse.Namespace) -> int | None:
     if options.running:
         return _say_running(settings)
     if options.kill:
-        sys.stderr.write(f"ended {COMMAND} with pid {processes.stop(lock, COMMAND, _JOBS_S)}\n")
+        say(f"ended {COMMAND} with pid {processes.stop(lock, COMMAND, _JOBS_S)}")
     elif options.kill_now:
-        sys.stderr.write(
-            f"killed {COMMAND} with pid {processes.kill(lock, COMMAND)} and its jobs\n"
-        )
+        say(f"killed {COMMAND} with pid {processes.kill(lock, COMMAND)} and its jobs")
     elif options.dry_run_dirs:
         for directory in choice.directories(settings.output_dir):
             print(settings.output_dir / directory)
@@ -49,7 +46,7 @@ def _keep(options: argparse.Namespace, settings: Settings, choice: Choice) -> in
     log = (options.logfile or settings.output_dir / "logs" / "llamad.log").absolute()
     if not (options.foreground or options.runonce):
         pid = processes.start_in_background(_words(options, log), lock, COMMAND, log)
-        sys.stderr.write(f"keeping events, pid {pid}; log: {log}; end it with {COMMAND} -k\n")
+        say(f"keeping events, pid {pid}; log: {log}; end it with {COMMAND} -k")
         return None
     level = logging.getLevelName(options.verbosity.upper()) if options.verbosity != "none" else 99
     processes.log_to(log, level, logging.WARNING if options.runonce else level)

@@ -3,25 +3,33 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypedDict
+
+from msgspec import Struct
 
 from llama.errors import LlamaError, for_users
 from llama.files import read_json
 from llama.neutrinos.columns import json_rows
-from llama.neutrinos.given import RANGES, Ranges, checked_number, shown
+from llama.neutrinos.given import Dec, Ra, between
 from llama.stats.parameters import GrbParameters, SearchParameters
+from llama.typed import numbers_of, shown
 
 if TYPE_CHECKING:
     from llama.stats.messengers import Messenger
 
 _ID = r"[A-Za-z0-9_.:+-]{1,64}"
 _MAX_BYTES, _MAX_ROWS = 20_000_000, 10_000
-_RANGES: Ranges = {  # least, greatest, what to do
-    "gps_time": (1e8, 1e10, "give GPS seconds, e.g. 1240215503.017"),
-    **{key: RANGES[key] for key in ("ra", "dec")},
-    "sigma": (1e-4, 180.0, "give the 1-sigma error radius in degrees, 0.0001 or more"),
-}
+_SIGMA = "give the 1-sigma error radius in degrees, 0.0001 or more"
 _FORM = "give a JSON list of objects with gps_time, ra, dec and sigma"
+
+
+class _Numbers(Struct):
+    """The numbers that a row must have."""
+
+    gps_time: Annotated[float, between(1e8, 1e10, "give GPS seconds, e.g. 1240215503.017")]
+    ra: Ra
+    dec: Dec
+    sigma: Annotated[float, between(1e-4, 180.0, _SIGMA)]
 
 
 class Burst(TypedDict):
@@ -85,11 +93,9 @@ def read_bursts(path: Path, model: Mapping[str, float]) -> Bursts:
 def _check(row: object, number: int, where: str) -> Burst:
     if not isinstance(row, dict):
         raise LlamaError(f"{where} is {shown(row)}, not an object; {_FORM}")
-    for key, (_, _, remedy) in _RANGES.items():
-        if row.get(key) is None:
-            raise LlamaError(f"{where} has no {key}; {remedy}")
+    numbers = numbers_of(row, _Numbers, where)
     name = row.get("graceid")
     if name is not None and not (isinstance(name, str) and re.fullmatch(_ID, name)):
         raise LlamaError(f"{where}: graceid {shown(name)} is no id; correct it or leave it out")
-    time, ra, dec, sigma = (checked_number(row[key], key, where, _RANGES) for key in _RANGES)
+    time, ra, dec, sigma = numbers.values()
     return {"id": name or f"row {number}", "gps_time": time, "ra": ra, "dec": dec, "sigma": sigma}

@@ -175,39 +175,47 @@ def running_cost(lives: list[Life], now: float) -> Cost:
     )
 
 
-def check_budget(
+def over_budget(
     limits: Limits, lives: list[Life], now: float, count: int, usd_per_hour: float, study: str
-) -> None:
-    """Raise `OverBudgetError` when `count` more droplets, `usd_per_hour` in all, break a limit.
+) -> str:
+    """Return which limit `count` more droplets, `usd_per_hour` in all, break, "" if none.
 
     With `count` 0 this tells whether the fleet may go on as it is.
     """
     cost = running_cost(lives, now)
     if cost.droplets + count > limits.max_droplets:
-        raise OverBudgetError(
+        return (
             f"{cost.droplets} droplets and {count} more are above fleet.max_droplets = "
             f"{limits.max_droplets}; destroy some or raise it"
         )
-    old = [
-        life for life in lives if life.end is None and now - life.start > limits.max_hours * 3600
-    ]
-    if old:
-        raise OverBudgetError(
-            f"{old[0].name} has lived for {(now - old[0].start) / 3600:.0f} h, above "
-            f"fleet.max_hours = {limits.max_hours:g}; destroy it (llama com do --reap) or raise it"
-        )
+    for life in lives:
+        if life.end is None and now - life.start > limits.max_hours * 3600:
+            return (
+                f"{life.name} has lived for {(now - life.start) / 3600:.0f} h, above "
+                f"fleet.max_hours = {limits.max_hours:g}; destroy it (llama com do --reap) "
+                "or raise it"
+            )
     day = cost.usd_of_day + usd_per_hour
     if day > limits.max_usd_per_day:
-        raise OverBudgetError(
+        return (
             f"the last 24 hours and one hour of these droplets cost ${day:,.2f}, above "
             f"fleet.max_usd_per_day = {limits.max_usd_per_day:g}; wait, order fewer, or raise it"
         )
     spent = cost.usd_of_study.get(study, 0.0) + usd_per_hour
     if study and spent > limits.max_usd_per_study:
-        raise OverBudgetError(
+        return (
             f"{study} would have cost ${spent:,.2f}, above fleet.max_usd_per_study = "
             f"{limits.max_usd_per_study:g}; order fewer or raise it"
         )
+    return ""
+
+
+def check_budget(
+    limits: Limits, lives: list[Life], now: float, count: int, usd_per_hour: float, study: str
+) -> None:
+    """Raise `OverBudgetError` when `over_budget` names a limit."""
+    if reason := over_budget(limits, lives, now, count, usd_per_hour, study):
+        raise OverBudgetError(reason)
 
 
 def check_account(account: Account, count: int) -> None:

@@ -191,11 +191,8 @@ class Spaces:
 
 def place_of(settings: SpacesSettings) -> Place:
     """Return what `open_place` takes, as JSON has it; there is no key in it."""
-    return {
-        "bucket": settings.bucket,
-        "endpoint_url": settings.endpoint_url,
-        "credentials_file": str(credentials_file(settings)),
-    }
+    keys = {"credentials_file": str(credentials_file(settings))}
+    return settings.model_dump(mode="json") | keys
 
 
 def open_place(place: Place) -> Spaces:

@@ -83,40 +83,31 @@ def main() -> int:
     place = CACHE / f"job-{number}"
     log = place / job.log
     try:
-        with _failures_logged(log):
-            _check_revision(job.revision)
-            if _is_done(spaces, job):
-                return 0
-            _check_space(place)
-            _tell(f"job {number}: {' '.join(job.outputs)}\n")
-            _fetch(spaces, job, place)
-            _run(job, place)
-            for output in job.outputs:
-                spaces.put(place / output, output, job=job.digest)
+        _check_revision(job.revision)
+        if _is_done(spaces, job):
+            return 0
+        _check_space(place)
+        _tell(f"job {number}: {' '.join(job.outputs)}\n")
+        _fetch(spaces, job, place)
+        _run(job, place)
+        for output in job.outputs:
+            spaces.put(place / output, output, job=job.digest)
         return 0
-    except UnfitError as error:
-        _leave(str(error))
-        return 1
-    except LlamaError:
+    except LlamaError as error:
+        said = f"llama: {socket.gethostname()}: {error}\n"
+        _tell(said)
+        with contextlib.suppress(OSError):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as stream:
+                stream.write(said)
+        if isinstance(error, UnfitError):
+            _leave(str(error))
         return 1
     finally:
         with contextlib.suppress(LlamaError, OSError):
             if log.exists():
                 spaces.put(log, job.log, job=job.digest, host=socket.gethostname())
         shutil.rmtree(place, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _failures_logged(log: Path) -> Iterator[None]:
-    try:
-        yield
-    except LlamaError as error:
-        sys.stderr.write(f"llama: {socket.gethostname()}: {error}\n")
-        with contextlib.suppress(OSError):
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a", encoding="utf-8") as stream:
-                stream.write(f"llama: {socket.gethostname()}: {error}\n")
-        raise
 
 
 def _check_revision(wanted: str) -> None:
@@ -166,12 +157,7 @@ def _run(job: Job, place: Path) -> None:
     with (
         _progress_told(place, job.outputs),
         subprocess.Popen(
-            command,
-            cwd=place,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
+            command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace"
         ) as script,
     ):
         try:
@@ -185,9 +171,8 @@ def _run(job: Job, place: Path) -> None:
         stream.writelines(lines)
     if script.returncode:
         said = ("".join(lines).strip().splitlines() or [f"exit code {script.returncode}"])[-1]
-        error = LlamaError(said)
-        _blame_disk(place, error)
-        raise error
+        _blame_disk(place, said)
+        raise LlamaError(said)
 
 
 @contextlib.contextmanager
@@ -217,9 +202,9 @@ def _tell(line: str) -> None:
     sys.stderr.flush()
 
 
-def _blame_disk(place: Path, error: Exception) -> None:
+def _blame_disk(place: Path, said: object) -> None:
     if shutil.disk_usage(place).free < _FREE_BYTES / 10:
-        raise UnfitError(f"the disk is full ({error})") from error
+        raise UnfitError(f"the disk is full ({said})")
 
 
 def _leave(reason: str) -> None:
