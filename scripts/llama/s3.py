@@ -125,6 +125,17 @@ class Bucket:
         """Return what `call` returns; again while S3 is out of order."""
         return patiently(call, self._tell, self._patience_s)
 
+    def find(self, call: Callable[[], T]) -> T | None:
+        """Return what `call` returns, patiently; None if it asks for what is not there."""
+        from botocore.exceptions import ClientError
+
+        try:
+            return self.patiently(call)
+        except ClientError as error:
+            if _code(error) in _UNKNOWN:
+                return None
+            raise
+
     def objects(self, prefix: str) -> Iterator[Stored]:
         """Yield the objects whose keys begin with `prefix`; a list does not tell their sha256."""
         for one in self.every(_Object, Prefix=prefix, MaxKeys=_PAGE):
@@ -237,11 +248,6 @@ def is_passing(error: BaseException) -> bool:
         return False
     passing = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)
     return isinstance(error, (*passing, RetriesExceededError))
-
-
-def is_unknown(error: Any) -> bool:
-    """Return whether a ClientError says that there is no such object (or, to HEAD, bucket)."""
-    return _code(error) in _UNKNOWN
 
 
 def _code(error: Any) -> str:

@@ -1,4 +1,4 @@
-"""`llama run`: alerts in, events up to date, by itself."""
+"""`llama run` and `llama cron`: alerts in, events up to date, by itself."""
 
 import argparse
 import logging
@@ -12,6 +12,7 @@ from llama.errors import LlamaError, printable
 from llama.event.find import is_run, parse_downselect, run_named
 from llama.listening.spool import Spool
 from llama.locks import holder
+from llama.running import cron
 from llama.running.choice import Choice
 from llama.running.failing import Failing, daemon_lock, troubles_of_run
 from llama.running.keeper import COMMAND, run_daemon, run_once
@@ -96,9 +97,49 @@ def _say_running(settings: Settings) -> int:
     print(f"{COMMAND} is running, pid {pid}" if pid else f"{COMMAND} is not running")
     counts = Spool(settings.output_dir).count()
     print(f"  spool    {counts['pending']:,} waiting, {counts['quarantine']:,} in quarantine")
-    for directory, line in sorted(Failing(settings.output_dir).events.items()):
-        times = plural(line["times"], "time")
-        print(f"  failing  {printable(directory)}, {times}: {printable(line['reason'], 500)}")
+    for directory, failure in sorted(Failing(settings.output_dir).events.items()):
+        times = plural(failure.times, "time")
+        print(f"  failing  {printable(directory)}, {times}: {printable(failure.reason, 500)}")
     for trouble in troubles_of_run(settings.output_dir):
         print(f"  trouble  {trouble}")
     return 0 if pid else 1
+
+
+def install(options: argparse.Namespace) -> None:
+    """Run `llama cron install`."""
+    settings = load()
+    line, replaced = cron.install(settings)
+    print(line)
+    if replaced:
+        say(f"in the place of the earlier line: {replaced}")
+    say(f"cron calls it every minute; log: {settings.output_dir / 'logs' / 'cron.log'}")
+
+
+def show_line(options: argparse.Namespace) -> int:
+    """Run `llama cron show`."""
+    line = cron.installed()
+    if line is None:
+        say("the crontab does not call llama; let it with llama cron install")
+        return 1
+    print(line)
+    return 0
+
+
+def remove(options: argparse.Namespace) -> None:
+    """Run `llama cron remove`."""
+    line = cron.remove()
+    say("the crontab did not call llama; nothing to remove" if line is None else f"removed: {line}")
+
+
+def write_units(options: argparse.Namespace) -> None:
+    """Run `llama cron units`."""
+    paths = cron.write_units(options.out, load())
+    for path in paths:
+        print(path)
+    say(
+        f"then, as root: put client id and secret of GCN into {cron.CREDENTIALS}, and\n"
+        f"  cp {' '.join(str(path) for path in paths)} /etc/systemd/system/\n"
+        "  systemctl daemon-reload\n"
+        "  systemctl enable --now llama-listen llama-run\n"
+        "llama-pass.timer, a pass every minute, is for those who want no second daemon."
+    )

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+import msgspec
+
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
 from llama.fleet import slurm
@@ -31,7 +33,7 @@ PROFILE = "do-cluster"  # droplets; needs a bucket and Slurm
 _OTHER_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
 
 
-class Launch(NamedTuple):
+class Launch(msgspec.Struct, frozen=True):
     """A study to make; `skymaps` is its list if the settings do not name it, else "".
 
     injections: how many are wanted, None for `background.injections`; started: Unix s.
@@ -77,11 +79,9 @@ def launches(
 
 
 def _read_launch(path: Path) -> Launch:
-    content = read_json(path)
-    with contextlib.suppress(TypeError):
-        launch = Launch(**content)
-        valid = isinstance(launch.skymaps, str) and isinstance(launch.injections, int | None)
-        if valid and launch.study == path.stem:
+    with contextlib.suppress(msgspec.ValidationError):
+        launch = msgspec.convert(read_json(path), Launch)
+        if launch.study == path.stem:
             return launch
     raise LlamaError(f"{path} is no record of its launch; launch it again")
 
@@ -147,7 +147,7 @@ def prepare(
         raise LlamaError("this machine is no head of a fleet yet; make it one: llama fleet up")
     if on_fleet or settings.spaces.bucket:
         Spaces(settings.spaces, tell).check()
-    write_json(places(settings, launch.study).record, launch._asdict())
+    write_json(places(settings, launch.study).record, msgspec.to_builtins(launch))
 
 
 def run(settings: Settings, launch: Launch, what: str, to_log: bool) -> NoReturn:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -106,8 +106,9 @@ class Ledger:
                     lambda: f"another process keeps {self.path} locked; find it with fuser, end it",
                 )
                 # what a full disk or a crash has left of the last line stays a line of its own
-                if stream.tell() and not self._ends_whole(stream):
-                    line = "\n" + line
+                if stream.tell():
+                    stream.seek(-1, os.SEEK_END)
+                    line = line if stream.read(1) == b"\n" else f"\n{line}"
                 stream.write(line.encode())
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -116,11 +117,6 @@ class Ledger:
                 f"cannot write the ledger {self.path} ({error.strerror}); no droplet is made "
                 "without it; free some space or correct the permissions"
             ) from error
-
-    @staticmethod
-    def _ends_whole(stream: BinaryIO) -> bool:
-        stream.seek(-1, os.SEEK_END)
-        return stream.read(1) == b"\n"
 
     def entries(self) -> list[Entry]:
         """Return all lines; a broken one is left out, its droplet is found again in the cloud."""

@@ -16,7 +16,7 @@ from llama.errors import LlamaError
 from llama.files import sha256_file
 from llama.fleet import transfer
 from llama.locks import locked_file
-from llama.s3 import Bucket, Keys, Remedies, Stored, is_unknown, make_client, sentences
+from llama.s3 import Bucket, Keys, Remedies, Stored, make_client, sentences
 from llama.secrets import config_home, read_private
 from llama.settings.fleet import Spaces as SpacesSettings
 
@@ -54,16 +54,9 @@ class Spaces:
 
     def check(self) -> None:
         """Make sure that the bucket is there and can never become empty, which would end it."""
-        from botocore.exceptions import ClientError
-
         with self._sentences():
-            try:
-                self._bucket.ask("head_bucket")
-            except ClientError as error:
-                if is_unknown(error):
-                    name = self._bucket.name
-                    raise LlamaError(f"there is no bucket {name}; {_REMEDIES.bucket}") from error
-                raise
+            if self._bucket.find(lambda: self._bucket.once("head_bucket")) is None:
+                raise LlamaError(f"there is no bucket {self.name}; {_REMEDIES.bucket}")
             if self.find(MARKER) is None:
                 text = b"LLAMA keeps this object so that the bucket is never empty.\n"
                 self._bucket.ask("put_object", Key=MARKER, Body=text)
@@ -71,19 +64,14 @@ class Spaces:
     def url(self, key: str) -> str:
         """Return the address of an object, which asks for keys unless it is made public."""
         scheme, _, host = self._endpoint.partition("://")
-        return f"{scheme}://{self._bucket.name}.{host}/{quote(key)}"
+        return f"{scheme}://{self.name}.{host}/{quote(key)}"
 
     def find(self, key: str) -> Stored | None:
         """Return what the store knows of an object, None if it is not there."""
-        from botocore.exceptions import ClientError
-
         with self._sentences(key):
-            try:
-                answer = self._bucket.ask("head_object", Key=key)
-            except ClientError as error:
-                if is_unknown(error):
-                    return None
-                raise
+            answer = self._bucket.find(lambda: self._bucket.once("head_object", Key=key))
+        if answer is None:
+            return None
         return Stored(
             key,
             answer["ContentLength"],
@@ -96,7 +84,7 @@ class Spaces:
     def signed_url(self, key: str, days: int = 7) -> str:
         """Return an address with which anybody who knows it can read one object for some days."""
         signed = self._bucket.client.generate_presigned_url(
-            "get_object", {"Bucket": self._bucket.name, "Key": key}, ExpiresIn=days * 86400
+            "get_object", {"Bucket": self.name, "Key": key}, ExpiresIn=days * 86400
         )
         return str(signed)
 
@@ -178,14 +166,12 @@ class Spaces:
             if not path.exists():
                 found = self.find(key)
                 if found is None:
-                    raise LlamaError(
-                        f"there is no {key} in {self._bucket.name}; llama dev upload it"
-                    )
+                    raise LlamaError(f"there is no {key} in {self.name}; llama dev upload it")
                 self.download(found._replace(sha256=sha256), path)
         return path
 
     def _sentences(self, key: str = "") -> AbstractContextManager[None]:
-        name = self._bucket.name
+        name = self.name
         return sentences(f"s3://{name}/{key}".rstrip("/"), name, _REMEDIES)
 
 

@@ -24,7 +24,7 @@ import msgspec
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes
 from llama.fleet.spaces import UPLOADS, Place, Spaces, open_place
-from llama.study.progress import progress_path
+from llama.study.plan import progress_path
 
 CACHE = Path(os.environ.get("LLAMA_CACHE", "/var/cache/llama"))
 _FREE_BYTES = 200_000_000
@@ -84,7 +84,8 @@ def main() -> int:
     log = place / job.log
     try:
         _check_revision(job.revision)
-        if _is_done(spaces, job):
+        there = [spaces.find(output) for output in job.outputs]
+        if all(found and found.notes.get("job") == job.digest for found in there):
             return 0
         _check_space(place)
         _tell(f"job {number}: {' '.join(job.outputs)}\n")
@@ -117,11 +118,6 @@ def _check_revision(wanted: str) -> None:
             f"this droplet has another LLAMA ({revision()}) than the head ({wanted}); "
             "make its snapshot anew, then llama fleet up"
         )
-
-
-def _is_done(spaces: Spaces, job: Job) -> bool:
-    found = [spaces.find(output) for output in job.outputs]
-    return all(stored is not None and stored.notes.get("job") == job.digest for stored in found)
 
 
 def _check_space(place: Path) -> None:
