@@ -125,6 +125,16 @@ def open_hdf5(path: str | os.PathLike[str]) -> Any:
     return h5py.File(path, "r", locking=False)
 
 
+@contextlib.contextmanager
+def reading_hdf5(path: str | os.PathLike[str], sentence: str) -> Iterator[Any]:
+    """Yield the h5py file `path`; a `LlamaError` with `sentence` if the block cannot read it."""
+    try:
+        with open_hdf5(path) as file:
+            yield file
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise LlamaError(sentence) from error
+
+
 def dump_json(value: Any) -> str:
     """Return `value` as the project's JSON: sorted keys, UTF-8, no NaN (ValueError)."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""`llama listen`: GCN's records in, how the listener is, and old notices once more."""
+"""`llama listen` and `llama poll`: records in, how the listener is, what it has missed."""
 
 import argparse
 import json
@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
+from llama.alerts import gracedb, poll
 from llama.cli.common import say
+from llama.errors import LlamaError
 from llama.listening.health import examine, lock_path, span
 from llama.listening.replay import replay
 from llama.listening.spool import Spool
@@ -16,6 +18,7 @@ from llama.locks import holder
 from llama.processes import last_words, log_to, start_in_background, stop
 from llama.running.failing import problems_of_run
 from llama.settings import load
+from llama.times import now_gps
 
 
 def gcn(options: argparse.Namespace) -> None:
@@ -98,3 +101,19 @@ def replay_notices(options: argparse.Namespace) -> None:
 def _show_progress(done: int, total: int) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{done:,} of {total:,}" + ("\n" if done == total else ""))
+
+
+def poll_gracedb(options: argparse.Namespace) -> int:
+    """Run `llama poll gracedb`."""
+    if not 0 < options.since < 1e9:
+        raise LlamaError(f"--since {options.since:g} is no span of time; give seconds above 0")
+    settings = load()
+    client = gracedb.connect(settings.gracedb.service_url)
+    stop = now_gps()
+    failed = 0
+    for graceid, outcome in poll.poll(
+        client, settings.output_dir / "current_run", stop - options.since, stop
+    ):
+        failed += isinstance(outcome, LlamaError)
+        print(f"{graceid}: {outcome}", flush=True)
+    return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""`llama run`: alerts in, events up to date, by itself."""
+"""`llama run` and `llama cron`: alerts in, events up to date, by itself."""
 
 import argparse
 import logging
@@ -13,6 +13,7 @@ from llama.event.find import parse_downselect
 from llama.event.ref import is_run, run_named
 from llama.listening.spool import Spool
 from llama.locks import holder
+from llama.running import cron, units
 from llama.running.choice import Choice
 from llama.running.failing import Failing, daemon_lock, troubles_of_run
 from llama.running.keeper import COMMAND, run_daemon, run_once
@@ -103,3 +104,43 @@ def _say_running(settings: Settings) -> int:
     for trouble in troubles_of_run(settings.output_dir):
         print(f"  trouble  {trouble}")
     return 0 if pid else 1
+
+
+def install(options: argparse.Namespace) -> None:
+    """Run `llama cron install`."""
+    settings = load()
+    line, replaced = cron.install(settings)
+    print(line)
+    if replaced:
+        say(f"in the place of the earlier line: {replaced}")
+    say(f"cron calls it every minute; log: {settings.output_dir / 'logs' / 'cron.log'}")
+
+
+def show_line(options: argparse.Namespace) -> int:
+    """Run `llama cron show`."""
+    line = cron.installed()
+    if line is None:
+        say("the crontab does not call llama; let it with llama cron install")
+        return 1
+    print(line)
+    return 0
+
+
+def remove(options: argparse.Namespace) -> None:
+    """Run `llama cron remove`."""
+    line = cron.remove()
+    say("the crontab did not call llama; nothing to remove" if line is None else f"removed: {line}")
+
+
+def write_units(options: argparse.Namespace) -> None:
+    """Run `llama cron units`."""
+    paths = units.write_units(options.out, load())
+    for path in paths:
+        print(path)
+    say(
+        f"then, as root: put client id and secret of GCN into {units.CREDENTIALS}, and\n"
+        f"  cp {' '.join(str(path) for path in paths)} /etc/systemd/system/\n"
+        "  systemctl daemon-reload\n"
+        "  systemctl enable --now llama-listen llama-run\n"
+        "llama-pass.timer, a pass every minute, is for those who want no second daemon."
+    )

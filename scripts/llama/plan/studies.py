@@ -13,7 +13,8 @@ from llama.plan.events import POPULATIONS
 from llama.settings import Settings
 from llama.settings.background import Study
 from llama.study.artifacts import Artifacts, check_missing, read_artifacts
-from llama.study.lists import broken_files, list_skymaps
+from llama.study.plan import broken_files
+from llama.study.skymaps import list_skymaps
 from llama.study.store import Piece, Store, open_store
 
 MAPS_PER_PART = 100  # 20 s and 300 MB for maps of 19,200 tiles
@@ -192,13 +193,13 @@ class Studies:
         """Return how many triggers of the study's class a year has."""
         return self.known(study).triggers_per_year
 
-    def search(self, study: str) -> dict[str, object]:
+    def search(self, study: str) -> dict[str, float]:
         """Return the model of a study: only what changes its numbers."""
         from llama.study.injections import shard_search
 
         return shard_search(self._settings.search_parameters(), study).as_dict()
 
-    def weight_search(self, study: str) -> dict[str, object]:
+    def weight_search(self, study: str) -> dict[str, float]:
         """Return the part of the model that the weights of its sky maps depend on."""
         from llama.stats.parameters import WeightParameters
 
