@@ -15,7 +15,7 @@ from llama.fleet.cloud import Cloud
 from llama.fleet.connection import CloudError
 from llama.fleet.crew import Crew
 from llama.fleet.head import Head, missing_packages
-from llama.fleet.head_files import HeadFiles, Plan
+from llama.fleet.head_files import HeadFiles
 from llama.fleet.hooks import cluster_directory
 from llama.fleet.token import find_token, token_file
 from llama.running.watch import REMEDY, read_watch, watch_path
@@ -51,7 +51,7 @@ def up(options: argparse.Namespace) -> None:
     if options.slurm_conf:
         extra = read_file(options.slurm_conf, 100_000, "--slurm-conf").decode()
     address = options.address or _private_address(crew)
-    print(HeadFiles(head.settings).write(Plan(address, token, extra, options.wheel), crew))
+    print(HeadFiles(head.settings).write(crew, address, token, extra, options.wheel))
     head.start()
     print(f"the head is up at {address}; run the studies with: snakemake --profile do-cluster")
     if not Path("/etc/slurm/slurm.conf").exists() or not Path("/etc/slurm/slurm.conf").samefile(
