@@ -78,7 +78,11 @@ _MARKS = {
         *("tests/workflow/", "tests/system/", "tests/fuzz/", "tests/unit/test_cli_skymap_info.py"),
         *("tests/unit/test_alerts_hostile.py", "tests/unit/test_alerts_order.py"),
         *("tests/unit/test_alerts_gracedb_double.py", "tests/unit/test_event_vetoes.py"),
+        *("tests/unit/test_publish_channels.py", "tests/unit/test_publish_outbox.py"),
+        *("tests/unit/test_publish_withdraw.py", "tests/unit/test_running_takeover.py"),
+        "tests/unit/test_sky_bounds.py",
         *(
+            "tests/unit/test_figures_scatter.py",
             "tests/unit/test_figures_skymap.py",
             "tests/unit/test_figures_study.py",
             "tests/unit/test_stats_calibration.py",
