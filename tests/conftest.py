@@ -61,15 +61,16 @@ def shared_data() -> Path:
 _LONGEST = (
     "tests/system/test_fleet_cluster.py",
     "tests/system/test_soak.py",
+    "tests/workflow/test_fleet_without_root.py",
     "tests/workflow/test_docs.py",
-    "tests/workflow/test_canary.py",
-    "tests/workflow/test_workflow_outdated.py",
-    "tests/workflow/test_workflow_publish.py",
-    "tests/workflow/test_study.py",
+    "tests/workflow/test_collecting.py",
     "tests/workflow/test_study_changes.py",
     "tests/workflow/test_simulate.py",
-    "tests/workflow/test_fleet_without_root.py",
+    "tests/workflow/test_study.py",
+    "tests/workflow/test_canary.py",
+    "tests/workflow/test_workflow_publish.py",
     "tests/system/test_run_service.py",
+    "tests/workflow/test_workflow_outdated.py",
     "tests/workflow/test_artifacts.py",
 )
 # which tests have a mark: the beginning of their files' names; what is not here is quick
