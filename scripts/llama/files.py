@@ -166,6 +166,13 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
+def remove_older(path: Path, before_s: float) -> None:
+    """Remove a file that was written before a Unix time; what cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        if path.is_file() and path.stat().st_mtime < before_s:
+            path.unlink()
+
+
 def first_sign(content: bytes) -> bytes:
     """Return the first byte that says what `content` is, such as `{` of JSON; empty if none does.
 

@@ -6,7 +6,8 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from llama.alerts import gracedb, poll
 from llama.cli.common import say
@@ -60,7 +61,7 @@ def status(options: argparse.Namespace) -> int:
     pid = holder(lock_path(settings.output_dir))
     if options.json:
         about = {"pid": pid, "problems": problems, "spool": counts}
-        print(json.dumps(about | {"state": state and asdict(state)}, indent=2, sort_keys=True))
+        print(json.dumps(about | {"state": to_builtins(state)}, indent=2, sort_keys=True))
         return 1 if problems else 0
     for problem in problems:
         print(f"PROBLEM: {problem}")

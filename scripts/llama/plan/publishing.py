@@ -10,8 +10,8 @@ from llama.event.names import significance_name
 from llama.event.ref import CURRENT, EventRef
 from llama.event.skymap_info import read_info
 from llama.locks import NoLocksError
+from llama.plan.engine import Locks
 from llama.plan.events import Events
-from llama.plan.locks import Locks
 from llama.publish.deliver import CHANNELS, destinations
 from llama.publish.slack import FIGURES
 from llama.settings import Settings
