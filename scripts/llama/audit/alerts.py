@@ -13,8 +13,8 @@ from llama.alerts.content import skymap_bytes
 from llama.alerts.gwalert import MAX_BYTES
 from llama.audit.event import Finding
 from llama.errors import LlamaError, printable, sentence
+from llama.event.find import EventRef
 from llama.event.flags import read_flags
-from llama.event.ref import EventRef
 from llama.event.skymap_info import read_info
 from llama.files import read_json, sha256_bytes, sha256_file
 from llama.listening.spool import Entry, Spool
