@@ -170,8 +170,13 @@ class Workspace:
         content = {}
         for number, name in enumerate([CLASS, *classes]):
             rng = np.random.default_rng(seed if name == CLASS else number)
-            odds, single = (np.sort(10 ** rng.normal(-4.0, 2.0, size)) for size in (2000, 5000))
-            content[name] = ClassOdds(odds, single, 0.99, seed, "0" * 64)
+            content[name] = ClassOdds(
+                odds=np.sort(10 ** rng.normal(-4.0, 2.0, 2000)),
+                single=np.sort(10 ** rng.normal(-4.0, 2.0, 5000)),
+                p_astro=0.99,
+                seed=seed,
+                settings_sha256="0" * 64,
+            )
         write_populations(self.output / "populations.hdf5", content)
 
 

@@ -16,8 +16,8 @@ from llama.figures.receipts import outcome, receipts_section
 from llama.figures.summary import figure_texts
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import read_json
+from llama.neutrinos.table import list_window
 from llama.sky.tiles import SkyTiles
-from llama.stats.window import list_window
 
 Record = Mapping[str, Any]
 PAGE = "index.html"

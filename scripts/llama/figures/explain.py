@@ -8,7 +8,7 @@ from llama.errors import LlamaError
 from llama.event.skymap_info import EventInfo, info_used
 from llama.figures import text
 from llama.figures.text import clean, finite, number
-from llama.stats.window import list_window
+from llama.neutrinos.table import list_window
 
 Record = Mapping[str, Any]
 _TITLES = {

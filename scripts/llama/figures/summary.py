@@ -7,7 +7,7 @@ from typing import Any
 from llama.event.skymap_info import EventInfo
 from llama.figures.content import summary_content
 from llama.figures.page import Picture, write_page
-from llama.stats.window import list_window
+from llama.neutrinos.table import list_window
 
 
 def figure_texts(neutrinos: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
