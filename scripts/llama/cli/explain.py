@@ -7,6 +7,7 @@ from llama.errors import LlamaError
 from llama.event.names import significance_name
 from llama.event.skymap_info import read_info
 from llama.figures.explain import explain, explain_lines
+from llama.figures.inputs import Distances, NeutrinoList, Significance, read
 from llama.files import dump_json, read_json
 from llama.settings import load
 
@@ -24,17 +25,18 @@ def run(options: argparse.Namespace) -> None:
         raise LlamaError(
             f"{event_dir} has no result yet; run: snakemake events/{event_dir.name}/all"
         )
-    significance = read_json(path)
-    distances = read_json(event_dir / "lvc_skymap_distances.json")
-    neutrinos = read_json(event_dir / "icecube_neutrino_list.json")
+    significance = read(path, Significance)
+    distances = read(event_dir / "lvc_skymap_distances.json", Distances)
+    neutrinos = read(event_dir / "icecube_neutrino_list.json", NeutrinoList)
     explanation = explain(significance, distances, neutrinos)
     if options.json:
-        numbers = {key: significance[key] for key in ("odds_ratio", "p_value", "explanation")}
+        whole = read_json(path)
+        numbers = {key: whole[key] for key in ("odds_ratio", "p_value", "explanation")}
         print(dump_json(numbers), end="")
         return
     if info.retracted:
         print(f"{event_dir.name} was RETRACTED. Its last result, for the record:\n")
-    print("\n".join(explain_lines(explanation, significance["odds_ratio"])))
+    print("\n".join(explain_lines(explanation, significance.odds_ratio)))
 
 
 def _directory(given: str) -> Path:

@@ -1,61 +1,58 @@
 """What the summary page says: headings, rows and tables, the same for HTML and PDF."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from llama.errors import LlamaError
+from llama.event.latency import AlertSteps
 from llama.event.skymap_info import EventInfo
 from llama.figures import text
-from llama.figures.explain import explanation_section
+from llama.figures.explain import Explained, explanation_section
+from llama.figures.inputs import (
+    Classification,
+    EventFiles,
+    Neutrino,
+    NeutrinoList,
+    Significance,
+    Single,
+)
 from llama.figures.latency import latency_section
+from llama.figures.page import Facts, Grid, Page, Rows
 from llama.figures.text import MISSING, clean, finite, number, p_text
 from llama.times import gps_to_iso, mjd_to_gps
 from llama.units import R90_PER_SIGMA
 
-Rows = list[tuple[str, str]]
-Record = Mapping[str, Any]
-
 TABLE_HEADER = [
-    "#",
-    "Id",
-    "Time (UTC)",
-    "dt (s)",
-    "RA (deg)",
-    "Dec (deg)",
-    "σ (deg)",
-    "90 % radius (deg)",
-    "Energy (GeV)",
-    "Odds ratio",
-    "p",
-    "Type",
-    "In window",
+    *("#", "Id", "Time (UTC)", "dt (s)", "RA (deg)", "Dec (deg)", "σ (deg)", "90 % radius (deg)"),
+    *("Energy (GeV)", "Odds ratio", "p", "Type", "In window"),
 ]
 
 
-def summary_content(
-    info: EventInfo,
-    flags: Record,
-    p_astro: Record,
-    distances: Record,
-    neutrinos: Record,
-    significance: Record,
-    latency: Record,
-    event_dir: str,
-) -> dict[str, Any]:
-    """Return the page as plain lists and strings; what came from outside is cleaned.
+class SummaryPage(Page):
+    """The page of an event; `bad` when it is no result to go by."""
 
-    Keys: title, marks, lead, bad (whether it is no result to go by), and sections, each with a
-    heading and any of text (list of sentences), rows (label, value), table (caption, header, rows).
-    """
-    events = neutrinos["events"]
-    marks = text.marks(info, events, {"ROLE": None, **flags})
+    bad: bool
+    event: Facts
+    explanation: Explained | None
+    result: Facts
+    neutrinos: Grid | None
+    latency: Grid
+    provenance: Facts
+
+
+def summary_content(
+    event: EventFiles, latency: Sequence[AlertSteps], event_dir: str
+) -> SummaryPage:
+    """Return the page; what came from outside is cleaned."""
+    info, neutrinos, significance = event.info, event.neutrinos, event.significance
+    events = neutrinos.events
+    marks = text.marks(info, events, {"ROLE": None, **event.flags})
     return {
         "title": f"{clean(info.graceid, 30)}: gravitational wave and high-energy neutrinos",
         "marks": marks,
         "bad": bool({"RETRACTED", "BLINDED NEUTRINOS"}.intersection(marks)),
         "lead": _lead(info, significance, blind="BLINDED NEUTRINOS" in marks),
-        "event": {"heading": "Gravitational-wave event", "rows": _event(info, p_astro, distances)},
-        "explanation": explanation_section(significance, distances, neutrinos),
+        "event": {"heading": "Gravitational-wave event", "rows": _event(event)},
+        "explanation": explanation_section(event),
         "result": {"heading": "Result", "rows": _result(significance)},
         "neutrinos": {
             "heading": "Neutrinos",
@@ -70,24 +67,24 @@ def summary_content(
         "provenance": {
             "heading": "Provenance",
             "rows": [
-                *provenance_rows(significance.get("provenance") or {}),
+                *provenance_rows(significance.provenance),
                 ("Make it again", f"snakemake {clean(event_dir.rstrip('/'), 200)}/all"),
             ],
         },
     }
 
 
-def _lead(info: EventInfo, significance: Record, blind: bool) -> str:
+def _lead(info: EventInfo, significance: Significance, blind: bool) -> str:
     if info.retracted:
         return "The gravitational-wave alert was retracted; what follows is kept for the record."
     if blind:
         return (
             "No result: the neutrinos are blinded, and what follows is made with them as they are."
         )
-    p_value = finite(significance.get("p_value"))
+    p_value = finite(significance.p_value)
     if p_value is None:
         return f"No p-value. {text.reason_text(significance)}"
-    if not finite(significance.get("odds_ratio")) and p_value == 1:
+    if not finite(significance.odds_ratio) and p_value == 1:
         return (
             "No neutrino is compatible with this event in time and direction: odds ratio 0, p = 1."
         )
@@ -101,9 +98,12 @@ def _percent(fraction: float) -> str:
     return f"{100 * fraction:.3g} %"
 
 
-def _event(info: EventInfo, p_astro: Record, distances: Record) -> Rows:
-    name = clean(info.notice or MISSING)
-    revision = finite(info.revision)
+def _event(event: EventFiles) -> Rows:
+    info, distances = event.info, event.distances
+    name, revision = clean(info.notice or MISSING), finite(info.revision)
+    distance = text.distance_text(distances.distmean_mpc, distances.diststd_mpc)
+    if distances.distance == "assumed" and distance != MISSING:
+        distance += " (assumed: the sky map has no distance)"
     search = [clean(word) for word in (info.group, info.search) if word]
     return [
         ("GraceID", clean(info.graceid, 30)),
@@ -115,60 +115,45 @@ def _event(info: EventInfo, p_astro: Record, distances: Record) -> Rows:
         ("Pipeline", clean(info.pipeline or MISSING)),
         ("Group and search", ", ".join(search) or MISSING),
         ("Significance of the alert", "significant" if info.significant else "low"),
-        ("Classification", _classification(p_astro)),
-        ("Distance", _distance(distances)),
-        ("50 % area", text.area_text(distances.get("area_50_deg2"))),
-        ("90 % area", text.area_text(distances.get("area_90_deg2"))),
+        ("Classification", _classification(event.p_astro)),
+        ("Distance", distance),
+        ("50 % area", text.area_text(distances.area_50_deg2)),
+        ("90 % area", text.area_text(distances.area_90_deg2)),
         ("Sky map", clean(info.skymap_filename or MISSING)),
     ]
 
 
-_NOT_CLASSES = {"p_astro", "p_astro_alert", "p_astro_far"}
-
-
-def _classification(p_astro: Record) -> str:
+def _classification(p_astro: Classification) -> str:
     known = ("BNS", "NSBH", "BBH", "Terrestrial")
-    others = sorted(set(p_astro) - _NOT_CLASSES - set(known))
-    classes = [(clean(name, 20), finite(p_astro.get(name))) for name in (*known, *others)]
+    others = sorted(set(p_astro.classes) - set(known))
+    classes = [(clean(name, 20), finite(p_astro.classes.get(name))) for name in (*known, *others)]
     words = [f"{name} {_percent(p)}" for name, p in classes if p is not None][:8]
     source = {"alert": "as in the alert", "far": "from the false-alarm rate"}
-    astro = finite(p_astro.get("p_astro"))
+    astro = finite(p_astro.p_astro)
     if astro is not None:
-        notes = [
-            source.get(str(p_astro.get("source")), ""),
-            clean(p_astro.get("reason") or "", 100),
-        ]
+        notes = source.get(str(p_astro.source), ""), clean(p_astro.reason or "", 100)
         note = ": ".join(filter(None, notes))
         words.append(f"p_astro {astro:.4g}" + (f" ({note})" if note else ""))
-    if p_astro.get("population"):
-        words.append(f"background of class {clean(p_astro['population'], 20)}")
+    if p_astro.population:
+        words.append(f"background of class {clean(p_astro.population, 20)}")
     return ", ".join(words) or MISSING
 
 
-def _distance(distances: Record) -> str:
-    mean, std = finite(distances.get("distmean_mpc")), finite(distances.get("diststd_mpc"))
-    if mean is None:
-        return MISSING
-    words = f"{mean:.0f} Mpc" if std is None else f"{mean:.0f} ± {std:.0f} Mpc"
-    assumed = distances.get("distance") == "assumed"
-    return words + (" (assumed: the sky map has no distance)" if assumed else "")
-
-
-def _result(significance: Record) -> Rows:
-    p_value = finite(significance.get("p_value"))
+def _result(significance: Significance) -> Rows:
     background = text.background_text(significance)
-    if p_value is None:
+    if finite(significance.p_value) is None:
         shown = text.reason_text(significance)
     else:
-        shown = p_text(p_value) + (f" (background {background})" if background else "")
+        shown = p_text(significance.p_value) + (f" (background {background})" if background else "")
+    posterior = significance.posterior
     rows = [
-        ("Odds ratio, common source or not", number(significance.get("odds_ratio"), ".4g")),
+        ("Odds ratio, common source or not", number(significance.odds_ratio, ".4g")),
         ("p-value (this map, no trials correction)", shown),
-        *_posterior(significance),
-        ("p_astro with the neutrinos", number(significance.get("p_astro_joint"), ".4g")),
+        *((label, text.share_text(posterior.get(name))) for name, label in _HYPOTHESES.items()),
+        ("p_astro with the neutrinos", number(significance.p_astro_joint, ".4g")),
     ]
-    if significance.get("without_bursts"):
-        rows.append(("Without gamma-ray bursts", text.result_line(significance["without_bursts"])))
+    if significance.without_bursts:
+        rows.append(("Without gamma-ray bursts", text.result_line(significance.without_bursts)))
     best = text.best_direction(significance)
     if best:
         place = f"RA {best[0]:.2f} deg, Dec {best[1]:+.2f} deg"
@@ -184,25 +169,16 @@ _HYPOTHESES = {
 }
 
 
-def _posterior(significance: Record) -> Rows:
-    known = significance.get("posterior") or {}
-    return [(label, text.share_text(known.get(name))) for name, label in _HYPOTHESES.items()]
-
-
-def _completeness(neutrinos: Record) -> str:
-    window = neutrinos.get("window")
-    times = window if isinstance(window, Mapping) else {}
-    span = ""
+def _completeness(neutrinos: NeutrinoList) -> str:
+    times, span = neutrinos.window or {}, ""
     if times.get("start") and times.get("stop"):
         span = f" ({text.utc_text(times['start'])} to {text.utc_text(times['stop'])})"
-    unusable = neutrinos.get("unusable") or []
-    live = livetime_words(neutrinos)
-    if live:
+    if live := livetime_words(neutrinos):
         span += f"; the detector observed during {live}"
-    if unusable:
-        said = "; ".join(clean(sentence, 300) for sentence in unusable)
+    if neutrinos.unusable:
+        said = "; ".join(clean(sentence, 300) for sentence in neutrinos.unusable)
         return f"The list is incomplete{span}: {said}."
-    if neutrinos.get("complete"):
+    if neutrinos.complete:
         return f"The list is complete for the time window{span}."
     return (
         f"The list is provisional{span}: it was made before the window had closed or before all "
@@ -210,18 +186,17 @@ def _completeness(neutrinos: Record) -> str:
     )
 
 
-def livetime_words(neutrinos: Record) -> str:
+def livetime_words(neutrinos: NeutrinoList) -> str:
     """Return `500 of 1000 s` where the detector observed during a part of the window, else ""."""
-    window = neutrinos.get("window")
-    half_s = finite(window.get("half_width_s")) if isinstance(window, Mapping) else None
-    live_s = finite(neutrinos.get("livetime_s"))
+    half_s = finite((neutrinos.window or {}).get("half_width_s"))
+    live_s = finite(neutrinos.livetime_s)
     if half_s is None or live_s is None or round(live_s) >= round(2 * half_s):
         return ""
     return f"{live_s:.0f} of {2 * half_s:.0f} s"
 
 
-def _explanation(neutrinos: Record) -> str:
-    if not neutrinos["events"]:
+def _explanation(neutrinos: NeutrinoList) -> str:
+    if not neutrinos.events:
         return "It holds no neutrino."
     return (
         "dt is the time of the neutrino minus the time of the wave. σ is the radius of the 39 % "
@@ -230,45 +205,46 @@ def _explanation(neutrinos: Record) -> str:
     )
 
 
-def _table(info: EventInfo, events: list[Record], significance: Record) -> list[list[str]]:
-    singles = {text.single_id(s): s for s in significance.get("single_neutrino") or []}
+def _table(
+    info: EventInfo, events: Sequence[Neutrino], significance: Significance
+) -> list[list[str]]:
+    singles = {single.key: single for single in significance.single_neutrino}
     return [
-        _table_row(count, event, singles.get(str(event.get("id"))) or {}, info)
+        _table_row(count, event, singles.get(str(event.id), Single()), info)
         for count, event in enumerate(events, start=1)
     ]
 
 
-def _table_row(count: int, event: Record, single: Record, info: EventInfo) -> list[str]:
-    gps, mjd = finite(event.get("gps")), finite(event.get("mjd"))
-    if gps is None and mjd is not None:
-        gps = float(mjd_to_gps(mjd))
-    sigma = finite(event.get("sigma"))
+def _table_row(count: int, event: Neutrino, single: Single, info: EventInfo) -> list[str]:
+    gps, sigma = finite(event.gps), finite(event.sigma)
+    if gps is None and event.mjd is not None:
+        gps = float(mjd_to_gps(event.mjd))
     if sigma is None or sigma <= 0:
         raise LlamaError(f"neutrino {count} has no error radius; make the neutrino list again")
     return [
         str(count),
-        clean(event.get("id") or MISSING, 40),
+        clean(event.id or MISSING, 40),
         MISSING if gps is None else gps_to_iso(gps, 3).replace("T", " ").removesuffix("Z"),
         number(text.time_difference(event, info), "+.2f"),
-        number(event.get("ra"), ".2f"),
-        number(event.get("dec"), "+.2f"),
+        number(event.ra, ".2f"),
+        number(event.dec, "+.2f"),
         number(sigma, ".2f"),
         number(sigma * R90_PER_SIGMA, ".2f"),
-        text.three_digits(event.get("energy")),
-        number(single.get("odds_ratio")),
-        p_text(single.get("p_value")),
-        clean(event.get("type") or MISSING, 20),
+        text.three_digits(event.energy),
+        number(single.odds_ratio),
+        p_text(single.p_value),
+        clean(event.type or MISSING, 20),
         "yes" if text.in_window(event, info) else "no",
     ]
 
 
-def provenance_rows(record: Record) -> Rows:
+def provenance_rows(record: Mapping[str, object]) -> Rows:
     """Return label and value of everything in a block `provenance`."""
     rows = [(_label(name), value) for name, value in _flat(record)]
     return rows or [("Software", MISSING)]
 
 
-def _flat(record: Record, prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(record: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in record.items():
         name = f"{prefix}{clean(key, 60)}"
         if isinstance(value, Mapping):

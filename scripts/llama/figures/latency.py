@@ -1,9 +1,10 @@
 """What the summary page says about how fast it went."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
+from llama.event.latency import AlertSteps, Step
 from llama.event.skymap_info import EventInfo
+from llama.figures.page import Grid
 from llama.figures.text import MISSING, clean, finite, utc_text
 
 _STEPS = {
@@ -17,8 +18,8 @@ _STEPS = {
 }
 
 
-def latency_section(info: EventInfo, latency: Mapping[str, Any]) -> dict[str, Any]:
-    """Return heading, text and table (caption, header, a row per alert) of latency.json."""
+def latency_section(info: EventInfo, alerts: Sequence[AlertSteps]) -> Grid:
+    """Return the alerts of latency.json as a table with a row per alert."""
     return {
         "heading": "Latency",
         "text": [
@@ -28,24 +29,23 @@ def latency_section(info: EventInfo, latency: Mapping[str, Any]) -> dict[str, An
         "table": {
             "caption": f"Alerts of {clean(info.graceid, 30)}",
             "header": ["Alert", "Notice time", *_STEPS.values()],
-            "rows": [_row(revision) for revision in latency["revisions"]],
+            "rows": [_row(alert) for alert in alerts],
         },
     }
 
 
-def _row(revision: Mapping[str, Any]) -> list[str]:
+def _row(alert: AlertSteps) -> list[str]:
     return [
-        f"{revision['revision']} {clean(revision['kind'], 20)}",
-        utc_text(revision["notice_time"]),
-        *(_step(revision["steps"].get(name)) for name in _STEPS),
+        f"{alert['revision']} {clean(alert['kind'], 20)}",
+        utc_text(alert["notice_time"]),
+        *(_step(alert["steps"].get(name)) for name in _STEPS),
     ]
 
 
-def _step(step: Mapping[str, Any] | None) -> str:
+def _step(step: Step | None) -> str:
     if step is None:
         return MISSING
-    event, notice = (_span(step.get(f"after_{zero}_s")) for zero in ("event", "notice"))
-    return f"{event} ({notice})"
+    return f"{_span(step.get('after_event_s'))} ({_span(step.get('after_notice_s'))})"
 
 
 def _span(seconds: object) -> str:

@@ -1,18 +1,18 @@
 """The summary of an event, as one HTML file and as PDF, both from the same content."""
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
-from llama.event.skymap_info import EventInfo
+from llama.event.latency import AlertSteps
 from llama.figures.content import summary_content
+from llama.figures.inputs import EventFiles, NeutrinoList
 from llama.figures.page import Picture, write_page
 from llama.stats.window import list_window
 
 
-def figure_texts(neutrinos: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+def figure_texts(neutrinos: NeutrinoList) -> tuple[tuple[str, str, str], ...]:
     """Return title, alternative text and caption of sky map and scatter plot of a result."""
-    near = list_window(neutrinos.get("window")).words("less than {} s from")
+    near = list_window(neutrinos.window).words("less than {} s from")
     return (
         (
             "Sky map",
@@ -33,31 +33,20 @@ def figure_texts(neutrinos: Mapping[str, Any]) -> tuple[tuple[str, str, str], ..
 
 
 def write_summary(
-    *,
-    info: EventInfo,
-    flags: Mapping[str, Any],
-    p_astro: Mapping[str, Any],
-    distances: Mapping[str, Any],
-    neutrinos: Mapping[str, Any],
-    significance: Mapping[str, Any],
-    latency: Mapping[str, Any],
-    skymap_png: str | os.PathLike[str],
-    scatter_png: str | os.PathLike[str],
+    event: EventFiles,
+    latency: Sequence[AlertSteps],
+    figures: Sequence[str | os.PathLike[str]],
     event_dir: str,
     html: str | os.PathLike[str],
     pdf: str | os.PathLike[str],
 ) -> None:
     """Write the summary page of an event.
 
-    The mappings are the event's JSON files; `event_dir` is the directory as a Snakemake
-    target names it (`events/S190425z`). The HTML needs nothing beside itself. `LlamaError`
-    when a figure is missing.
+    figures: sky map and scatter plot as PNG; event_dir: the directory as a Snakemake target names
+    it (`events/S190425z`). The HTML needs nothing beside itself. `LlamaError` when a figure is
+    missing.
     """
-    content = summary_content(
-        info, flags, p_astro, distances, neutrinos, significance, latency, event_dir
-    )
-    pictures = [
-        Picture(*words, png)
-        for words, png in zip(figure_texts(neutrinos), (skymap_png, scatter_png), strict=True)
-    ]
+    content = summary_content(event, latency, event_dir)
+    texts = figure_texts(event.neutrinos)
+    pictures = [Picture(*words, png) for words, png in zip(texts, figures, strict=True)]
     write_page("summary", content, pictures, html, pdf)
