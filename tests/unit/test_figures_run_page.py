@@ -104,7 +104,7 @@ def test_blinded_values_are_hidden_everywhere(setup, tmp_path, by, monkeypatch, 
     row = cells(run_content(setup), "S230518h")
     assert row["Odds ratio"] == row["p-value"] == "blinded"
     path, _ = write_run_page(setup)
-    monkeypatch.setattr("llama.cli.status.load", lambda: setup)
+    monkeypatch.setattr("llama.cli.events.load", lambda: setup)
     assert main(["status"]) == 0
     seen = path.read_text() + capsys.readouterr().out
     odds = read_json(event_dir / "significance_lvc-i3.json")["odds_ratio"]
@@ -202,7 +202,7 @@ def test_hostile_text_stays_text(tmp_path_factory, bad):
 
 
 def test_the_command_prints_a_table_and_where_the_page_is(setup, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("llama.cli.status.load", lambda: setup)
+    monkeypatch.setattr("llama.cli.events.load", lambda: setup)
     assert main(["status"]) == 0
     printed = capsys.readouterr()
     assert printed.err == f"the page: {tmp_path / 'status.html'}\n"

@@ -12,7 +12,7 @@ import receivers
 from publish_samples import PUBLIC, make_event, revise
 from publish_sites import SITES, GraceDBSite, Site, SlackSite, WebhookSite
 
-from llama.audit.publish import audit_messages
+from llama.audit.event import audit_messages
 from llama.errors import LlamaError
 from llama.event.flags import DEFAULTS, write_flags
 from llama.event.messages import Receipt, owed_words, published_events, standing

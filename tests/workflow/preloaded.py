@@ -1,13 +1,16 @@
-"""Commands and jobs in processes of their own, forked from one that has imported libraries.
+"""Commands and jobs in processes of their own, forked from one that has imported all they need.
 
-Importing Snakemake, NumPy, Astropy, ... takes a second of processor and more, most of what many
-tests would take. LLAMA itself is imported again by every process. What a test kills, or starts with
-other limits or another environment, is started as typed (`Workspace.started`).
+Importing Snakemake, NumPy, Astropy, LLAMA, ... takes a second of processor and more, most of what
+many tests would take. What a test kills, or starts with other limits or another environment, is
+started as typed (`Workspace.started`).
 """
 
 import contextlib
+import gc
+import importlib
 import multiprocessing
 import os
+import pkgutil
 import runpy
 import shutil
 import signal
@@ -20,8 +23,6 @@ from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 # what Snakemake and the rules' scripts import at every start, some of it late
 _IMPORTED = [
     *("snakemake.cli", "snakemake.report.html_reporter", "snakemake.script", "smart_open"),
@@ -29,10 +30,14 @@ _IMPORTED = [
     *("h5py", "healpy", "numba", "pandas", "requests", "pydantic", "lxml.etree", "erfa"),
     *("astropy.coordinates", "astropy.cosmology", "astropy.io.fits", "astropy.table"),
     *("astropy.time", "astropy.units", "matplotlib.figure", "matplotlib.backends.backend_agg"),
+    *("graphlib", "snakemake.storage"),
 ]
+# rooms that read their environment when they are imported, or that no rule and few commands need
+_NOT_IMPORTED = ("llama.__main__", "llama.fleet", "llama.settings.__main__")
 # libraries have read these when they were imported
 _READ_EARLY = ("LANG", "LC_", "MPL", "NUMBA_", "PYTHON")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_SERVER = "LLAMA_TEST_PRELOADED"  # set where this module is imported in order to import all
 _TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 
 
@@ -51,11 +56,7 @@ def run(
     """Run a command as typed in a directory; return its exit code and what it printed."""
     program = shutil.which(words[0], path=environment.get("PATH")) or words[0]
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in _THREADS:  # libraries read them when they are imported
-            patch.setenv(name, "1")
-        forkserver.ensure_running()
+    _start_server()
     with tempfile.NamedTemporaryFile("r", errors="replace") as printed:
         process = context.Process(
             target=_main, args=(program, words[1:], str(directory), dict(environment), printed.name)
@@ -69,6 +70,36 @@ def run(
         process.join()
         process.close()
         return code, printed.read()
+
+
+def _start_server() -> None:
+    """Start the process that is forked, unless it runs; it imports this module, and that all."""
+    forkserver.set_forkserver_preload([__name__])
+    kept = dict(os.environ)
+    path = os.pathsep.join([str(Path(__file__).parent), kept.get("PYTHONPATH", "")])
+    # libraries read the numbers of threads when they are imported
+    os.environ.update(dict.fromkeys(_THREADS, "1") | {"PYTHONPATH": path, _SERVER: "1"})
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+def _import_all() -> None:
+    """Import what commands and jobs import, and do what Snakemake does once in each process."""
+    import llama
+
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    for module in pkgutil.walk_packages(llama.__path__, "llama."):
+        if not module.name.startswith(_NOT_IMPORTED):
+            importlib.import_module(module.name)
+    from snakemake.cli import get_argument_parser
+
+    get_argument_parser()  # it looks for plugins
+    gc.collect()
+    gc.freeze()  # collections in the forks leave alone, and share, what is here
 
 
 def _main(
@@ -129,3 +160,7 @@ def _serve(listener: Listener) -> None:
                 job.join()
                 client.send(job.exitcode)
                 os._exit(0)
+
+
+if os.environ.pop(_SERVER, None):
+    _import_all()

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.record import Alert
@@ -36,16 +36,40 @@ def classification(event_dir: Path, info: EventInfo) -> dict[str, float]:
     return {} if alert is None else dict(alert.classification)
 
 
-def event_data(event_dir: Path, info: EventInfo) -> dict[str, Any]:
-    """Return the content of lvc_gracedb_event_data.json: the event as its newest alert has it.
+class EventData(TypedDict):
+    """The content of lvc_gracedb_event_data.json, with GraceDB's keys where it has them.
 
-    Keys as in a GraceDB superevent where it has them; `far` in Hz, `gpstime` in s; `left_out`
-    says which fields of the alert cannot be used. The data of a retracted event are those of the
-    last alert before it.
+    `far` in Hz, `gpstime` in s; `left_out`: which fields of the alert cannot be used.
     """
+
+    graceid: str
+    notice: str
+    retracted: bool
+    significant: bool
+    far: float | None
+    gpstime: float | None
+    instruments: list[str]
+    pipeline: str
+    group: str
+    search: str
+    labels: object
+    properties: Mapping[str, float]
+    classification: Mapping[str, float]
+    external_coinc: Mapping[str, object] | None
+    urls: Mapping[str, object]
+    extra: Mapping[str, object]
+    left_out: list[str]
+
+
+def event_data(event_dir: Path, info: EventInfo) -> EventData:
+    """Return the event as its newest alert has it; a retracted one as the last alert before."""
     alert = _event_alert(event_dir, info)
     extra = dict(alert.extra) if alert else {}
-    urls = {"gracedb": alert.gracedb_url} if alert and alert.gracedb_url else {}
+    urls: dict[str, object] = {}
+    if alert and alert.gracedb_url:
+        urls["gracedb"] = alert.gracedb_url
+    if isinstance(others := extra.pop("urls", None), Mapping):
+        urls |= others
     return {
         "graceid": info.graceid,
         "notice": info.notice,
@@ -58,10 +82,10 @@ def event_data(event_dir: Path, info: EventInfo) -> dict[str, Any]:
         "group": info.group,
         "search": info.search,
         "labels": extra.pop("labels", []),
-        "properties": dict(alert.properties) if alert else {},
-        "classification": dict(alert.classification) if alert else {},
-        "external_coinc": dict(alert.external_coinc or {}) or None if alert else None,
-        "urls": {**urls, **extra.pop("urls", {})},
+        "properties": alert.properties if alert else {},
+        "classification": alert.classification if alert else {},
+        "external_coinc": alert.external_coinc if alert else None,
+        "urls": urls,
         "extra": extra,
         "left_out": list(alert.notes) if alert else [],
     }

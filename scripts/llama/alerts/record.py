@@ -13,8 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from llama.errors import LlamaError, printable
-from llama.event.flags import ROLES
-from llama.event.skymap_info import ALERT_TYPES, KINDS
+from llama.event.skymap_info import KINDS
 from llama.graceid import check_graceid, is_mock
 from llama.times import gps_to_iso, iso_to_gps
 
@@ -28,6 +27,7 @@ _ROUNDING = 1e-6  # of probabilities below 0 or above 1
 _SUM = 1e-3  # of classes, from 1
 _MOST_NOTES = 20
 _MOST_LETTERS = 200  # in the name of a key
+_KIND_OF_NAME = {kind.lower(): kind for kind in KINDS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,7 @@ class Alert:
     Times are ISO 8601 UTC, `far_hz` is in Hz, probabilities in [0, 1]; `skymap` is raw FITS
     bytes. A bare retraction has neither event time nor FAR. `notes` says which fields of the
     notice were left out because they cannot be used, and why.
-    `extra` keeps what the notice says beyond the fields. `LlamaError` for an invalid id, kind or
-    time.
+    `extra` keeps what the notice says beyond the fields. `LlamaError` for an invalid id or time.
     """
 
     graceid: str
@@ -59,25 +58,26 @@ class Alert:
     gracedb_url: str | None = None
     skymap: bytes | None = field(default=None, repr=False)
     skymap_filename: str | None = None
-    external_coinc: Mapping[str, Any] | None = None
+    external_coinc: Mapping[str, object] | None = None
     hardware_injection: bool = False
     internal: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_graceid(self.graceid)
-        _require(self.kind in KINDS, "kind", self.kind, "one of " + ", ".join(KINDS))
-        _require(self.alert_type in ALERT_TYPES, "alert type", self.alert_type, "known")
-        _require(self.role in ROLES, "role", self.role, "test or observation")
         self._set("notice_time", _normal_time(self.notice_time))
         notes = Notes(self.notes)
         self._set_event_time(notes)
         self._set("far_hz", notes.number("far", self.far_hz, 0.0, math.inf, "a rate in Hz"))
-        self._set("pipeline", notes.matching("pipeline", self.pipeline, _LABEL) or "")
-        self._set("pipeline", self.pipeline.upper())
+        pipeline = notes.matching("pipeline", self.pipeline, _LABEL) or ""
+        self._set("pipeline", pipeline.upper())
         self._set("group", notes.matching("group", self.group, _LABEL) or "")
-        self._set_search(notes)
+        count = len(notes.all)
+        self._set("search", notes.matching("search", self.search, _LABEL) or "")
+        if len(notes.all) > count:  # it may have been a mock data challenge
+            notes.all.append("without a search the event can only be a test")
+            self._set("role", "test")
         self._set("instruments", notes.detectors(self.instruments))
         # alerts before O4 do not say, and all were
         self._set("significant", notes.flag("significant", self.significant, True))
@@ -94,7 +94,7 @@ class Alert:
         self._set("extra", notes.storable("", self.extra))
         self._set("notes", notes.shown())
 
-    def _set(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     def _set_event_time(self, notes: "Notes") -> None:
@@ -113,13 +113,6 @@ class Alert:
             self._set("event_time_iso", None)
         if self.event_time_iso is None:
             self._set("far_hz", None)  # a bare retraction
-
-    def _set_search(self, notes: "Notes") -> None:
-        count = len(notes.all)
-        self._set("search", notes.matching("search", self.search, _LABEL) or "")
-        if len(notes.all) > count:  # it may have been a mock data challenge
-            notes.all.append("without a search the event can only be a test")
-            self._set("role", "test")
 
     @cached_property
     def gps_time(self) -> float | None:
@@ -141,6 +134,11 @@ class Alert:
 def from_notice(**fields: Any) -> Alert:
     """Return an `Alert` from fields that may hold anything, as the notice has them."""
     return Alert(**fields)
+
+
+def kind_named(name: str) -> str | None:
+    """Return the one of KINDS that a notice calls by a name like EARLY_WARNING, None if none."""
+    return _KIND_OF_NAME.get(name.lower().replace("_", ""))
 
 
 class Notes:
@@ -231,7 +229,7 @@ class Notes:
         self.left_out("event page", value, "an address")
         return f"{host[0]}/" if host else None
 
-    def storable(self, what: str, raw: Any) -> dict[str, Any]:
+    def storable(self, what: str, raw: object) -> dict[str, object]:
         """Return the keys whose values are text and finite numbers, in lists and objects too."""
         if not isinstance(raw, Mapping):
             if raw is not None:
@@ -251,10 +249,14 @@ class Notes:
         return found
 
 
-def check_gps(value: Any, what: str) -> float:
+def check_gps(value: object, what: str) -> float:
     """Return `value` as GPS seconds from 1980 to 2109; `LlamaError` names `what`."""
     gps = _float(value)
-    _require(_GPS_RANGE[0] < gps < _GPS_RANGE[1], what, value, "a time from 1980 to 2109")
+    if not _GPS_RANGE[0] < gps < _GPS_RANGE[1]:
+        raise LlamaError(
+            f"the alert's {what} '{printable(value, 40)}' is not a time from 1980 to 2109; "
+            "get the notice again from its source"
+        )
     return gps
 
 
@@ -264,14 +266,6 @@ def _float(value: Any) -> float:
         return math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         return math.nan
-
-
-def _require(condition: bool, what: str, value: Any, meaning: str) -> None:
-    if not condition:
-        raise LlamaError(
-            f"the alert's {what} '{printable(value, 40)}' is not {meaning}; "
-            "get the notice again from its source"
-        )
 
 
 def _matches(pattern: re.Pattern[str], value: Any) -> bool:

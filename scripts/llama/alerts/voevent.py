@@ -1,9 +1,9 @@
 """VOEvent notices of LVK, as sent in O2, O3 and O4 (by LVK itself or passed on by GCN)."""
 
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from llama.alerts.record import Alert, from_notice
+from llama.alerts.record import Alert, from_notice, kind_named
 from llama.errors import LlamaError, printable
 from llama.event.skymap_info import KINDS
 from llama.voxml import MAX_BYTES, Params, params_of, parse, text
@@ -17,7 +17,6 @@ _KIND_OF_PACKET = {
     "163": "EarlyWarning",
     "164": "Retraction",
 }
-_KIND_OF_NAME = {kind.lower(): kind for kind in KINDS}
 # Params that become fields of Alert; every other one is kept in `extra`.
 _FIELDS = {
     "packet_type", "pkt_ser_num", "graceid", "alerttype", "retraction", "hardwareinj", "internal",
@@ -80,8 +79,8 @@ def _kind(top: dict[str, str]) -> str:
         raise LlamaError(f"the VOEvent has retraction '{said}'; it must be 0 or 1")
     if retraction in ("1", "true"):
         return "Retraction"
-    name = top.get("alerttype", "").lower().replace("_", "").replace(" ", "")
-    kind = _KIND_OF_NAME.get(name) or _KIND_OF_PACKET.get(top.get("packet_type", ""))
+    name = top.get("alerttype", "").replace(" ", "")
+    kind = kind_named(name) or _KIND_OF_PACKET.get(top.get("packet_type", ""))
     if kind is None:
         raise LlamaError(
             f"the VOEvent has AlertType '{printable(top.get('alerttype', ''), 40)}' and "
@@ -92,11 +91,11 @@ def _kind(top: dict[str, str]) -> str:
     return kind
 
 
-def _group(params: Params, wanted: str) -> dict[str, Any]:
+def _group(params: Params, wanted: str) -> dict[str, str]:
     return {name: value for (group, name), value in params.items() if group == wanted}
 
 
-def _o2_properties(top: dict[str, str]) -> dict[str, Any]:
+def _o2_properties(top: dict[str, str]) -> dict[str, str]:
     """O2 gave these outside any group, with empty values for burst candidates."""
     names = {"probhasns": "HasNS", "probhasremnant": "HasRemnant"}
     return {new: top[old] for old, new in names.items() if top.get(old)}

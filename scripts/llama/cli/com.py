@@ -11,11 +11,9 @@ from llama.cli.dev_parsers import DROPLET, IMAGE
 from llama.errors import LlamaError
 from llama.fleet.cloud import Cloud, take_snapshot
 from llama.fleet.connection import CloudError
-from llama.fleet.crew import LATE_S, Crew
-from llama.fleet.hostkeys import host_key_user_data
-from llama.fleet.names import check_names, expand, matching
-from llama.fleet.orphans import orphans
-from llama.fleet.records import Balance, Droplet, Image
+from llama.fleet.crew import LATE_S, Crew, orphans
+from llama.fleet.hostkeys import host_key_config, user_data
+from llama.fleet.records import Balance, Droplet, Image, check_names, expand, matching
 from llama.fleet.token import find_token
 from llama.settings import load
 
@@ -30,10 +28,10 @@ def run(options: argparse.Namespace) -> int | None:
     columns = options.columns.split(",") if options.columns else None
     unknown = [column for column in columns or [] if column not in known]
     if unknown:
-        sys.stderr.write(f"llama com do: no column {unknown[0]}; choose of {', '.join(known)}\n")
+        say(f"llama com do: no column {unknown[0]}; choose of {', '.join(known)}")
         return 2
     if options.snapshot and not options.image:
-        sys.stderr.write("llama com do: --snapshot needs -i, the droplet to take it of\n")
+        say("llama com do: --snapshot needs -i, the droplet to take it of")
         return 2
     cloud = Cloud(find_token(), tell=say)
     header = not options.no_header
@@ -77,7 +75,7 @@ def _hint(patterns: list[str], found: list[Droplet]) -> None:
     for pattern in patterns:
         if not matching(found, [pattern]):
             files = "; the shell has put files of this directory here, quote the wildcard"
-            sys.stderr.write(f"no droplet matches {pattern}{files * Path(pattern).exists()}\n")
+            say(f"no droplet matches {pattern}{files * Path(pattern).exists()}")
 
 
 def _create(crew: Crew, options: argparse.Namespace) -> int:
@@ -87,14 +85,14 @@ def _create(crew: Crew, options: argparse.Namespace) -> int:
     there = {droplet.name for droplet in crew.droplets()}
     wanted = [name for name in names if name not in there]
     if len(wanted) < len(names):
-        sys.stderr.write(f"{len(names) - len(wanted)} of {len(names)} are there already\n")
+        say(f"{len(names) - len(wanted)} of {len(names)} are there already")
     if not wanted:
         return 0
     offer = crew.offer(len(wanted), options.image or crew.limits.image, size, region)
     cost = crew.cost()
     last = wanted[-1] if len(wanted) == 1 else f"{wanted[0]} .. {wanted[-1]}"
     lasts = "a day or more" if offer.hours_left == float("inf") else f"{offer.hours_left:.1f} h"
-    sys.stderr.write(
+    say(
         f"{len(wanted)} x {size} in {region} from {offer.image.name} ({offer.image.created[:10]}):"
         f" {last}\n"
         f"${offer.usd_per_hour:,.4f} per hour, with {plural(cost.droplets, 'droplet')} there now "
@@ -102,21 +100,21 @@ def _create(crew: Crew, options: argparse.Namespace) -> int:
         f"last 24 hours;\nthe limit of ${crew.limits.max_usd_per_day:,.2f} per day lasts {lasts}\n"
         f"(limits count what this output directory orders, {crew.directory.parent},\n"
         f"and what has the tag {crew.limits.tag} now; the account as a whole:\n"
-        f"{_account_line(crew, offer.usd_per_hour + cost.usd_per_hour)})\n"
+        f"{_account_line(crew, offer.usd_per_hour + cost.usd_per_hour)})"
     )
     if ask("Make them? [y/N]") != "y":
-        sys.stderr.write("nothing was made\n")
+        say("nothing was made")
         return 1
     made = crew.create(
         wanted,
         offer,
-        user_data=host_key_user_data(crew.directory),
+        user_data=user_data(host_key_config(crew.directory)),
         progress=counter("made", len(wanted)),
     )
     if made.unanswered:
         say(f"DigitalOcean left an order unanswered; looking for what comes late, {LATE_S:.0f} s")
         made = crew.look_again(made)
-    sys.stderr.write(f"{len(made.new)} made; llama com do -D tells when they are active\n")
+    say(f"{len(made.new)} made; llama com do -D tells when they are active")
     if made.missing:
         reason = next(iter(made.missing.values()))
         raise LlamaError(f"{len(made.missing)} not made, from {min(made.missing)} on: {reason}")
@@ -160,7 +158,7 @@ def _destroy(crew: Crew, patterns: list[str]) -> int:
     _table(_SHOWN, chosen)
     sys.stdout.flush()
     if "*" in patterns:
-        sys.stderr.write("These are ALL droplets of the account, whoever made them.\n")
+        say("These are ALL droplets of the account, whoever made them.")
         good = ask("Type their number to destroy them for ever:") == str(len(chosen))
     else:
         of_all = " (all of the account)" if len(chosen) == len(everything) else ""
@@ -170,11 +168,11 @@ def _destroy(crew: Crew, patterns: list[str]) -> int:
 
 def _destroy_these(crew: Crew, chosen: list[Droplet], good: bool) -> int:
     if not good:
-        sys.stderr.write("nothing was destroyed\n")
+        say("nothing was destroyed")
         return 1
-    crew.reconcile(crew.droplets())
+    crew.reconcile()
     failed = crew.destroy(chosen, progress=counter("destroyed", len(chosen)))
-    sys.stderr.write(f"{len(chosen) - len(failed)} destroyed\n")
+    say(f"{len(chosen) - len(failed)} destroyed")
     if failed:
         name, reason = next(iter(failed.items()))
         raise LlamaError(
@@ -186,7 +184,7 @@ def _destroy_these(crew: Crew, chosen: list[Droplet], good: bool) -> int:
 def _reap(crew: Crew) -> int:
     found = orphans(crew)
     if not found:
-        sys.stderr.write("no droplet to reap\n")
+        say("no droplet to reap")
         return 0
     columns = ("name", "status", "ip", "created")
     lines = [[*_cells(columns, droplet), reason] for droplet, reason in found]
@@ -212,5 +210,5 @@ def _snapshot(cloud: Cloud, name: str, droplet: str | None) -> int:
             sys.stderr.flush()
 
     take_snapshot(cloud, found[0], name, tick)
-    sys.stderr.write(f"{name} is ready\n")
+    say(f"{name} is ready")
     return 0

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.intake import create_event
+from llama.cli.common import say
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json, write_bytes
 from llama.neutrinos.archive import import_release
@@ -37,13 +37,13 @@ def run(options: argparse.Namespace) -> None:
     output = (options.output or clone / "demo").resolve()
     config = _write_inputs(output, options.injections)
     _say("a mock superevent with one neutrino from its source and four from the background")
-    alert = dump_json(_alert()).encode()
+    alert = _alert()
     create_event(
         output / "current_run",
         parse_alert(alert, "the mock alert"),
         alert_content=alert,
         alert_suffix="json",
-        neutrinos=("neutrinos.json", dump_json(_neutrinos()).encode()),
+        neutrinos=("neutrinos.json", _neutrinos()),
     )
     _say(f"a background of {options.injections:,} injections (snakemake populations.hdf5)")
     _snakemake(clone, config, "populations.hdf5")
@@ -84,9 +84,9 @@ def _write_inputs(output: Path, injections: int) -> Path:
     return config
 
 
-def _alert() -> dict[str, Any]:
+def _alert() -> bytes:
     skymap = to_fits(mock_skymap(*_CENTRE, (4.0, 2.0), _DISTANCE_MPC), EVENT_TIME)
-    return {
+    content = {
         "alert_type": "PRELIMINARY",
         "time_created": "2023-06-01T08:23:11Z",
         "superevent_id": GRACEID,
@@ -107,9 +107,10 @@ def _alert() -> dict[str, Any]:
         },
         "external_coinc": None,
     }
+    return dump_json(content).encode()
 
 
-def _neutrinos() -> list[dict[str, Any]]:
+def _neutrinos() -> bytes:
     """Return one neutrino from the source and four that only happen to be there."""
     rows = [  # dt [s], ra, dec, sigma [deg], energy [GeV]
         (-388.2, 83.1, 12.7, 1.1, 900.0),
@@ -120,11 +121,12 @@ def _neutrinos() -> list[dict[str, Any]]:
     ]
     names = ("mjd", "ra", "dec", "sigma", "energy")
     start = iso_to_gps(EVENT_TIME)
-    return [
+    content = [
         dict(zip(names, (float(gps_to_mjd(start + dt)), *rest), strict=True))
         | {"type": "simulated"}
         for dt, *rest in rows
     ]
+    return dump_json(content).encode()
 
 
 def _snakemake(clone: Path, config: Path, target: str) -> None:
@@ -151,4 +153,4 @@ def _result(event: Path) -> str:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"demo: {text}\n")
+    say(f"demo: {text}")

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from llama.cli.common import ask, plural
+from llama.cli.common import ask, plural, say
 from llama.errors import LlamaError
 from llama.settings import load
 from llama.study.lists import pack, read_coincs, without_distance, write_lists
@@ -21,15 +21,13 @@ def table(options: argparse.Namespace) -> int:
     try:
         count = write_table(shards, options.file, plan)
     except PartialError as error:
-        sys.stderr.write(f"{directory}: {error}\n")
+        say(f"{directory}: {error}")
         if ask("Collate what is here? [y/N]") != "y":
-            sys.stderr.write("nothing was written\n")
+            say("nothing was written")
             return 1
         count = write_table(shards, options.file, plan, partial=True)
     if plan is None:
-        sys.stderr.write(
-            f"{directory} has no plan.json: nothing tells how many shards there should be\n"
-        )
+        say(f"{directory} has no plan.json: nothing tells how many shards there should be")
     of = f" of {plan.injections:,}" if plan and count < plan.injections else ""
     print(f"{options.file}: {count:,}{of} injections")
     return 0
@@ -44,7 +42,7 @@ def _study_for(table: Path, studies: Path) -> str:
         raise LlamaError(
             f"{studies} has no {table.stem}; name the study after {table}: {', '.join(there)}"
         )
-    sys.stderr.write(f"the study is {there[0]}, the only one in {studies}\n")
+    say(f"the study is {there[0]}, the only one in {studies}")
     return there[0]
 
 
@@ -57,14 +55,12 @@ def pvalue(options: argparse.Namespace) -> None:
         told = is_told_whole(path)
         classes[name] = table_class(path, studies / name, p_astro)
         if not told and not classes[name]["single"].size:
-            sys.stderr.write(f"{name}: nothing beside {path} tells whether it is whole\n")
+            say(f"{name}: nothing beside {path} tells whether it is whole")
     write_populations("populations.hdf5", classes)
     for name, content in classes.items():
         print(f"{name}: {content['odds'].size:,} injections")
         if not content["single"].size:
-            sys.stderr.write(
-                f"{name}: no p-values of single neutrinos, a table does not hold them\n"
-            )
+            say(f"{name}: no p-values of single neutrinos, a table does not hold them")
 
 
 def list_maps(options: argparse.Namespace) -> None:
@@ -87,7 +83,7 @@ def pack_maps(options: argparse.Namespace) -> None:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{count:,} {path.name}\x1b[K")
     if sys.stderr.isatty():
-        sys.stderr.write("\n")
+        say("")
     print(f"{archive}: {plural(count, 'sky map')}")
 
 

@@ -41,7 +41,7 @@ def _hosts(options: argparse.Namespace) -> tuple[Crew, dict[str, Droplet]]:
     if len(hosts) < len(found):
         idle = len(found) - len(hosts)
         be = "is" if idle == 1 else "are"
-        sys.stderr.write(f"{plural(idle, 'droplet')} {be} not active and left out\n")
+        say(f"{plural(idle, 'droplet')} {be} not active and left out")
     if not hosts:
         raise LlamaError(
             f"no active droplet with the tag {crew.limits.tag} matches {options.pattern}; "
@@ -78,9 +78,9 @@ def _summary(answers: dict[str, Answer]) -> int:
         elif answer.code:
             failed.setdefault(f"exit code {answer.code}", []).append(name)
     for reason, names in failed.items():
-        sys.stderr.write(f"failed: {fold(names)}: {reason}\n")
+        say(f"failed: {fold(names)}: {reason}")
     bad = sum(map(len, failed.values()))
-    sys.stderr.write(f"{len(answers) - bad} of {len(answers)} droplets done\n")
+    say(f"{len(answers) - bad} of {len(answers)} droplets done")
     return 1 if bad else 0
 
 
@@ -115,9 +115,9 @@ def init(options: argparse.Namespace) -> int:
     if unknown:
         for name, key in unknown.items():
             print(f"{name}  {hosts[name].ip}  {key.split()[0]}  {fingerprint(key)}")
-        sys.stderr.write(
+        say(
             "These droplets were not made from here. Compare with the fingerprints that\n"
-            "cloud-init has printed on each one's console (DigitalOcean's web page, Access).\n"
+            "cloud-init has printed on each one's console (DigitalOcean's web page, Access)."
         )
         keys = "this key" if len(unknown) == 1 else f"these {len(unknown)} keys"
         if ask(f"Trust {keys}? [y/N]") == "y":
@@ -133,10 +133,8 @@ def init(options: argparse.Namespace) -> int:
         (list(unknown), "not trusted"),
     ):
         if names:
-            sys.stderr.write(f"{fold(names)}: {what}\n")
-    sys.stderr.write(
-        f"{len(good)} of {len(hosts)} known; to log in: ssh -F {config} {min(hosts)}\n"
-    )
+            say(f"{fold(names)}: {what}")
+    say(f"{len(good)} of {len(hosts)} known; to log in: ssh -F {config} {min(hosts)}")
     return 0 if len(good) == len(hosts) else 1
 
 
@@ -169,9 +167,9 @@ def killall(options: argparse.Namespace) -> int:
     settings = load()
     at_work = [one for one in launches(settings, say).values() if is_running(settings, one.study)]
     for launch in at_work:
-        sys.stderr.write(
+        say(
             f"{launch.study} was launched here and is at work: its jobs start again until you end "
-            f"it with: {kill_command(settings, launch)}\n"
+            f"it with: {kill_command(settings, launch)}"
         )
     code = _show(_run(options, KILL_PROCESSES))
     return 1 if at_work else code

@@ -4,7 +4,6 @@ import argparse
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -88,9 +87,9 @@ def status(options: argparse.Namespace) -> int:
     if trouble:
         print(f"KEEPER    {trouble}")
     if dead:
-        sys.stderr.write("start it with: llama fleet up\n")
+        say("start it with: llama fleet up")
     if unseen or trouble:
-        sys.stderr.write(f"{REMEDY}\n")
+        say(REMEDY)
     return 1 if dead or nodes is None or unseen or trouble else 0
 
 
@@ -112,8 +111,7 @@ def _print_slurm(head: Head) -> set[str] | None:
 def _print_droplets(crew: Crew, nodes: Collection[str] | None) -> bool:
     """Print what is billed, counted by the fleet's tag; return whether that is unknown."""
     try:
-        found = crew.droplets()
-        crew.reconcile(found)
+        found = crew.reconcile()
     except CloudError as error:
         count = plural(crew.cost().droplets, "droplet")
         print(f"droplets  NOT KNOWN: {error}")
@@ -163,7 +161,7 @@ def down(options: argparse.Namespace) -> int:
     found = crew.droplets([f"{prefix}*"])
     if not options.yes and found and ask(f"Destroy {plural(len(found), 'worker')}? [y/N]") != "y":
         return 1
-    head.stop_keeper()
+    head.end("keeper")
     _cancel_jobs(head)
     head.stop()
     failed: dict[str, str] = {}
@@ -173,7 +171,7 @@ def down(options: argparse.Namespace) -> int:
                 break
             failed = crew.destroy(found, "down")
             time.sleep(2)
-        crew.reconcile(crew.droplets())
+        crew.reconcile()
     except CloudError as error:
         raise LlamaError(
             f"{error}; workers may be left and are billed: run llama fleet down again"

@@ -1,4 +1,4 @@
-"""`llama listen`: GCN's records in, how the listener is, and old notices once more."""
+"""`llama listen` and `llama poll`: records in, how the listener is, what it has missed."""
 
 import argparse
 import json
@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
+from llama.alerts import gracedb, poll
+from llama.cli.common import say
+from llama.errors import LlamaError
 from llama.listening.health import examine, lock_path, span
 from llama.listening.replay import replay
 from llama.listening.spool import Spool
@@ -15,6 +18,7 @@ from llama.locks import holder
 from llama.processes import last_words, log_to, start_in_background, stop
 from llama.running.failing import problems_of_run
 from llama.settings import load
+from llama.times import now_gps
 
 
 def gcn(options: argparse.Namespace) -> None:
@@ -25,7 +29,7 @@ def gcn(options: argparse.Namespace) -> None:
     settings = load()
     lock, log = lock_path(settings.output_dir), settings.output_dir / "logs" / "gcn.log"
     if options.kill:
-        sys.stderr.write(f"ended the listener with pid {stop(lock, COMMAND)}\n")
+        say(f"ended the listener with pid {stop(lock, COMMAND)}")
         return
     config = client_config(settings.listen, options.bootstrap_servers)
     if options.foreground:
@@ -36,7 +40,7 @@ def gcn(options: argparse.Namespace) -> None:
     servers = options.bootstrap_servers
     words = ["listen", "gcn", "-F", *(["--bootstrap-servers", servers] if servers else [])]
     pid = start_in_background(words, lock, COMMAND, log)
-    sys.stderr.write(f"listening, pid {pid}; log: {log}; how it is: llama listen status\n")
+    say(f"listening, pid {pid}; log: {log}; how it is: llama listen status")
 
 
 def _alarm(channel: str | None) -> Callable[[str], None] | None:
@@ -97,3 +101,19 @@ def replay_notices(options: argparse.Namespace) -> None:
 def _show_progress(done: int, total: int) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{done:,} of {total:,}" + ("\n" if done == total else ""))
+
+
+def poll_gracedb(options: argparse.Namespace) -> int:
+    """Run `llama poll gracedb`."""
+    if not 0 < options.since < 1e9:
+        raise LlamaError(f"--since {options.since:g} is no span of time; give seconds above 0")
+    settings = load()
+    client = gracedb.connect(settings.gracedb.service_url)
+    stop = now_gps()
+    failed = 0
+    for graceid, outcome in poll.poll(
+        client, settings.output_dir / "current_run", stop - options.since, stop
+    ):
+        failed += isinstance(outcome, LlamaError)
+        print(f"{graceid}: {outcome}", flush=True)
+    return 1 if failed else 0

@@ -1,8 +1,8 @@
 """`llama neutrinos`: neutrino archives in, and what is there."""
 
 import argparse
-import sys
 
+from llama.cli.common import say
 from llama.neutrinos.archive import About, import_release, summary
 from llama.settings import load
 
@@ -13,7 +13,7 @@ def import_archive(options: argparse.Namespace) -> None:
     name = options.name or settings.neutrinos.archive
     season = options.season or settings.neutrinos.effective_area_season
     directory = settings.output_dir / "archive"
-    sys.stderr.write(f"importing {options.path} as {name}\n")
+    say(f"importing {options.path} as {name}")
     import_release(options.path, directory, name, season)
     print(_text(summary(directory)[name]))
 
@@ -26,9 +26,9 @@ def show(options: argparse.Namespace) -> None:
     for about in archives.values():
         print(_text(about))
     if settings.neutrinos.archive not in archives:
-        sys.stderr.write(
+        say(
             f"the configured archive, {settings.neutrinos.archive}, is not in {directory}; "
-            "make it with llama neutrinos import PATH\n"
+            "make it with llama neutrinos import PATH"
         )
 
 

@@ -54,15 +54,15 @@ def add_commands(top: Subparsers) -> None:
         top,
         "status",
         "write the page of all events, status.html, and say what it says",
-        "status.run",
+        "events.status",
     )
     command = add_command(
-        top, "explain", "say in words what drove the odds ratio of an event", "explain.run"
+        top, "explain", "say in words what drove the odds ratio of an event", "events.explain_event"
     )
     command.add_argument("event", metavar="events/ID", help="the event's directory, or its id")
     add_switch(command, "print the numbers as JSON", "--json")
     command = add_command(
-        top, "flags", "show the flags of events as a table, or set them", "flags.run"
+        top, "flags", "show the flags of events as a table, or set them", "events.flags"
     )
     command.add_argument(
         "words",
@@ -75,7 +75,10 @@ def add_commands(top: Subparsers) -> None:
     _add_publish(top)
     group = add_group(top, "poll", "ask for what the listener may have missed")
     command = add_command(
-        group, "gracedb", "take over the alerts of GraceDB that were not heard", "poll.poll_gracedb"
+        group,
+        "gracedb",
+        "take over the alerts of GraceDB that were not heard",
+        "listen.poll_gracedb",
     )
     back = "seconds to look back (default: %(default)g)"
     command.add_argument("--since", metavar="S", type=float, default=200_000.0, help=back)
@@ -94,7 +97,7 @@ def add_proofs(top: Subparsers) -> None:
         "audit",
         "prove that all that was heard is archived and taken over, that events agree with their "
         "inputs, and that nothing is published twice or out of date",
-        "audit.run",
+        "proofs.audit",
     )
     command.add_argument(
         "events",
@@ -107,7 +110,7 @@ def add_proofs(top: Subparsers) -> None:
         top,
         "rebuild",
         "make the significance of an earlier manifest again, bit for bit",
-        "rebuild.run",
+        "proofs.rebuild_event",
     )
     command.add_argument("event", metavar="EVENT", help="such as events/S190425z")
     at = "number or path of the manifest (default: list those that the event has)"
@@ -213,13 +216,13 @@ def _add_neutrinos_and_cron(top: Subparsers) -> None:
     add_command(group, "show", "list the archives that have been imported", "neutrinos.show")
 
     group = add_group(top, "cron", "have cron or systemd keep the newest events up to date")
-    add_command(group, "install", "let cron call llama run -o every minute", "cron.install")
+    add_command(group, "install", "let cron call llama run -o every minute", "run.install")
     add_command(
-        group, "show", "print the line in the crontab; exit 1 if there is none", "cron.show"
+        group, "show", "print the line in the crontab; exit 1 if there is none", "run.show_line"
     )
-    add_command(group, "remove", "take the line out of the crontab", "cron.remove")
+    add_command(group, "remove", "take the line out of the crontab", "run.remove")
     command = add_command(
-        group, "units", "write units for systemd: listener, run, timer", "cron.write_units"
+        group, "units", "write units for systemd: listener, run, timer", "run.write_units"
     )
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="where to write them"

@@ -1,19 +1,19 @@
-"""`llama run`: alerts in, events up to date, by itself."""
+"""`llama run` and `llama cron`: alerts in, events up to date, by itself."""
 
 import argparse
 import logging
 import signal
-import sys
 import threading
 from pathlib import Path
 
 from llama import processes
-from llama.cli.common import plural
+from llama.cli.common import plural, say
 from llama.errors import LlamaError, printable
 from llama.event.find import parse_downselect
 from llama.event.ref import is_run, run_named
 from llama.listening.spool import Spool
 from llama.locks import holder
+from llama.running import cron, units
 from llama.running.choice import Choice
 from llama.running.failing import Failing, daemon_lock, troubles_of_run
 from llama.running.keeper import COMMAND, run_daemon, run_once
@@ -30,11 +30,9 @@ def run(options: argparse.Namespace) -> int | None:
     if options.running:
         return _say_running(settings)
     if options.kill:
-        sys.stderr.write(f"ended {COMMAND} with pid {processes.stop(lock, COMMAND, _JOBS_S)}\n")
+        say(f"ended {COMMAND} with pid {processes.stop(lock, COMMAND, _JOBS_S)}")
     elif options.kill_now:
-        sys.stderr.write(
-            f"killed {COMMAND} with pid {processes.kill(lock, COMMAND)} and its jobs\n"
-        )
+        say(f"killed {COMMAND} with pid {processes.kill(lock, COMMAND)} and its jobs")
     elif options.dry_run_dirs:
         for directory in choice.directories(settings.output_dir):
             print(settings.output_dir / directory)
@@ -50,7 +48,7 @@ def _keep(options: argparse.Namespace, settings: Settings, choice: Choice) -> in
     log = (options.logfile or settings.output_dir / "logs" / "llamad.log").absolute()
     if not (options.foreground or options.runonce):
         pid = processes.start_in_background(_words(options, log), lock, COMMAND, log)
-        sys.stderr.write(f"keeping events, pid {pid}; log: {log}; end it with {COMMAND} -k\n")
+        say(f"keeping events, pid {pid}; log: {log}; end it with {COMMAND} -k")
         return None
     level = logging.getLevelName(options.verbosity.upper()) if options.verbosity != "none" else 99
     processes.log_to(log, level, logging.WARNING if options.runonce else level)
@@ -106,3 +104,43 @@ def _say_running(settings: Settings) -> int:
     for trouble in troubles_of_run(settings.output_dir):
         print(f"  trouble  {trouble}")
     return 0 if pid else 1
+
+
+def install(options: argparse.Namespace) -> None:
+    """Run `llama cron install`."""
+    settings = load()
+    line, replaced = cron.install(settings)
+    print(line)
+    if replaced:
+        say(f"in the place of the earlier line: {replaced}")
+    say(f"cron calls it every minute; log: {settings.output_dir / 'logs' / 'cron.log'}")
+
+
+def show_line(options: argparse.Namespace) -> int:
+    """Run `llama cron show`."""
+    line = cron.installed()
+    if line is None:
+        say("the crontab does not call llama; let it with llama cron install")
+        return 1
+    print(line)
+    return 0
+
+
+def remove(options: argparse.Namespace) -> None:
+    """Run `llama cron remove`."""
+    line = cron.remove()
+    say("the crontab did not call llama; nothing to remove" if line is None else f"removed: {line}")
+
+
+def write_units(options: argparse.Namespace) -> None:
+    """Run `llama cron units`."""
+    paths = units.write_units(options.out, load())
+    for path in paths:
+        print(path)
+    say(
+        f"then, as root: put client id and secret of GCN into {units.CREDENTIALS}, and\n"
+        f"  cp {' '.join(str(path) for path in paths)} /etc/systemd/system/\n"
+        "  systemctl daemon-reload\n"
+        "  systemctl enable --now llama-listen llama-run\n"
+        "llama-pass.timer, a pass every minute, is for those who want no second daemon."
+    )

@@ -1,12 +1,39 @@
-"""Reading populations.hdf5, the background that p-values are taken from."""
+"""What p-values are taken from: p_astro.json and the background in populations.hdf5."""
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Required, TypedDict
 
 from llama.errors import LlamaError
 from llama.files import open_hdf5, read_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class PAstro(TypedDict):
+    """What the significance takes from p_astro.json."""
+
+    p_astro: float
+    population: str
+
+
+_Background = TypedDict(
+    "_Background",
+    {
+        "class": Required[str],
+        "odds": "NDArray[np.float64]",
+        "single": "NDArray[np.float64]",
+        "p_astro": float,
+        "reason": str,
+    },
+    total=False,
+)
+
+
+class Background(_Background):
+    """Background odds of a class at one p_astro, both arrays ascending, or why there are none."""
 
 
 def class_versions(path: Path, suffix: str) -> dict[str, str]:
@@ -24,7 +51,7 @@ def class_versions(path: Path, suffix: str) -> dict[str, str]:
     }
 
 
-def numbers_sha256(background: Mapping[str, Any]) -> str | None:
+def numbers_sha256(background: Background) -> str | None:
     """Return the sha256 of a background's numbers, as the index has it; None if there are none."""
     if "odds" not in background:
         return None
@@ -33,9 +60,9 @@ def numbers_sha256(background: Mapping[str, Any]) -> str | None:
     return digest.hexdigest()
 
 
-def read_background(path: Path | None, name: str) -> dict[str, Any]:
-    """Return {"class", "odds", "single", "p_astro"} of class `name`, or {"class", "reason"}."""
-    missing = {
+def read_background(path: Path | None, name: str) -> Background:
+    """Return the background of class `name`; `LlamaError` for a broken file."""
+    missing: Background = {
         "class": name,
         "reason": f"no background for {name}; name its sky maps under background.studies "
         "in the settings and run: snakemake populations.hdf5",

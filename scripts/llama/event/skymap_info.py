@@ -107,7 +107,8 @@ class EventInfo(Struct, frozen=True, kw_only=True, rename={"far_hz": "far", "oth
         return content.pop("") | content
 
 
-KEYS = tuple(f.encode_name for f in msgspec.structs.fields(EventInfo) if f.required)
+_KEY_OF = {f.name: f.encode_name for f in msgspec.structs.fields(EventInfo) if f.required}
+KEYS = tuple(_KEY_OF.values())
 
 
 def check_info(content: object, where: str) -> EventInfo:
@@ -136,8 +137,8 @@ def info_used(significance: Mapping[str, Any]) -> EventInfo:
 
 def unchecked_info(content: Mapping[str, Any]) -> EventInfo:
     """Return what is only shown, perhaps of an older version: any values, None where none is."""
-    known: dict[str, Any] = {key: content.get(key) for key in KEYS}
-    return _with_others(EventInfo(far_hz=known.pop("far"), **known), content)
+    known: dict[str, Any] = {name: content.get(key) for name, key in _KEY_OF.items()}
+    return _with_others(EventInfo(**known), content)
 
 
 def _with_others(info: EventInfo, content: Any) -> EventInfo:

@@ -12,15 +12,13 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
+from typing import NamedTuple
 
 from llama.errors import LlamaError
 from llama.files import dump_json, write_bytes, write_json
 from llama.fleet.crew import Crew
 from llama.fleet.hooks import cluster_directory
-from llama.fleet.hostkeys import host_key_config
+from llama.fleet.hostkeys import host_key_config, user_data
 from llama.fleet.spaces import Spaces, credentials_file, place_of
 from llama.fleet.token import refuse_token
 from llama.settings import Settings
@@ -77,10 +75,10 @@ class HeadFiles:
         }
         conf = override(_render("slurm.conf.j2", **values), plan.extra)
         write_bytes(self.conf, conf.encode())
-        user_data = self._user_data(plan, number_of(conf, "SlurmctldPort"))
-        refuse_token(user_data, plan.token, "the user data")
+        for_workers = self._user_data(plan, number_of(conf, "SlurmctldPort"))
+        refuse_token(for_workers, plan.token, "the user data")
         about = {
-            "user_data": user_data,
+            "user_data": for_workers,
             "price_hourly_usd": offer.size.price_hourly_usd,
             "vpc_uuid": None,
             "patience_s": number_of(conf, "ResumeTimeout") / 4,
@@ -123,6 +121,9 @@ class HeadFiles:
     def _user_data(self, plan: Plan, port: float) -> str:
         every_s = min(15.0, self.settings.fleet.silent_minutes * 60 / 4)
         credentials = credentials_file(self.settings.spaces)
+        wheel_url, spaces = "", Spaces(self.settings.spaces)
+        if plan.wheel:
+            wheel_url = spaces.signed_url(spaces.upload(plan.wheel).key)
         script = _render(
             "worker.sh.j2",
             address=plan.address,
@@ -132,7 +133,7 @@ class HeadFiles:
             silent_checks=round(self.settings.fleet.silent_minutes * 60 / every_s),
             venv=Path(sys.executable).parents[1],
             wheel=plan.wheel.name if plan.wheel else "",
-            wheel_url=self._wheel_url(plan.wheel),
+            wheel_url=wheel_url,
         )
         files = [
             (Path("/etc/llama/munge.key"), "0400", (self.directory / "munge.key").read_bytes()),
@@ -142,20 +143,13 @@ class HeadFiles:
         if plan.wheel:
             files.append((Path("/etc/llama/constraints.txt"), "0600", _versions().encode()))
         # the rule that keeps all users but root from user data is among the host key's
-        config: dict[str, Any] = host_key_config(self.settings.output_dir / "fleet") | {
-            "write_files": [
-                {"path": str(path), "permissions": mode, "content": content}
-                for path, mode, content in files
-            ],
-            "runcmd": [["/usr/local/sbin/llama-worker"]],
-        }
-        return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False)
-
-    def _wheel_url(self, wheel: Path | None) -> str:
-        if wheel is None:
-            return ""
-        spaces = Spaces(self.settings.spaces)
-        return spaces.signed_url(spaces.upload(wheel).key)
+        config = host_key_config(self.settings.output_dir / "fleet")
+        config["write_files"] = [
+            {"path": str(path), "permissions": mode, "content": content}
+            for path, mode, content in files
+        ]
+        config["runcmd"] = [["/usr/local/sbin/llama-worker"]]
+        return user_data(config)
 
 
 def override(conf: str, extra: str) -> str:

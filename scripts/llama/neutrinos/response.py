@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +48,8 @@ class Response:
         """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
         try:
             with open_hdf5(path) as file:
-                tables: dict[str, Any] = {
-                    field.name: file[field.name][()] for field in fields(cls)[1:]
-                }
-                return cls(season=str(file.attrs["season"]), **tables)
+                tables = (file[field.name][()] for field in fields(cls)[1:])
+                return cls(str(file.attrs["season"]), *tables)
         except (OSError, KeyError) as error:
             raise LlamaError(
                 f"{path} is missing or not a response table; "

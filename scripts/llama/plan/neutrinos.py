@@ -6,7 +6,7 @@ from functools import cached_property
 from llama.errors import LlamaError
 from llama.graceid import is_mock
 from llama.neutrinos.archive import Archive
-from llama.neutrinos.lists import window_state
+from llama.neutrinos.event_list import window_state
 from llama.neutrinos.sources import Source, open_sources, state_of
 from llama.plan.events import Events
 from llama.settings import Settings

@@ -3,16 +3,21 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from llama.errors import LlamaError
 from llama.files import atomic_path, is_litter
-from llama.s3 import CONNECTIONS, Bucket, Remedies, is_unknown, make_client, sentences
+from llama.s3 import (
+    CONNECTIONS,
+    Bucket,
+    Remedies,
+    in_threads,
+    make_client,
+    sentences,
+)
 
-_PAGE = 1000  # what S3 lists at once
 _REMEDIES = Remedies(
     "correct background.studies",
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials",
@@ -120,30 +125,22 @@ class S3Store:
 
     def read(self, path: str) -> bytes | None:
         """Return an object's content, None when it is not there."""
-        from botocore.exceptions import ClientError
 
         def get() -> bytes:
             answer = self._bucket.once("get_object", Key=self._prefix + path)
             return bytes(answer["Body"].read())
 
         with self._sentences(f"{self.name}/{path}"):
-            try:
-                return self._bucket.patiently(get)
-            except ClientError as error:
-                if is_unknown(error):
-                    return None
-                raise
+            return self._bucket.find(get)
 
     def files(self, folder: str) -> dict[str, Piece]:
         """Return every object below a folder by its path; a page is one request."""
         found = {}
         with self._sentences(f"{self.name}/{folder}"):
-            for item in self._bucket.objects(f"{self._prefix}{folder}/", _PAGE):
-                path = item["Key"][len(self._prefix) :]
-                if path.endswith("/") or ".." in path.split("/") or is_litter(path):
-                    continue
-                modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
-                found[path] = Piece(path, item["Size"], modified, etag)
+            for item in self._bucket.objects(f"{self._prefix}{folder}/"):
+                path = item.key[len(self._prefix) :]
+                if not (path.endswith("/") or ".." in path.split("/") or is_litter(path)):
+                    found[path] = Piece(path, item.size, item.modified, item.etag)
         return found
 
     def local(self, piece: Piece) -> Path:
@@ -153,13 +150,7 @@ class S3Store:
     def fetch(self, pieces: Sequence[Piece]) -> list[Path]:
         """Download what is not there yet; what has arrived stays when the rest fails."""
         wanted = [piece for piece in pieces if not self._is_there(piece)]
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            try:
-                for job in as_completed([pool.submit(self._download, piece) for piece in wanted]):
-                    job.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        in_threads(self._download, wanted, CONNECTIONS)
         return [self.local(piece) for piece in pieces]
 
     def _is_there(self, piece: Piece) -> bool:
