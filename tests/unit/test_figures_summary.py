@@ -5,7 +5,7 @@ import pytest
 from figure_samples import FLAGS
 
 from llama.errors import LlamaError
-from llama.figures.content import summary_content
+from llama.figures.summary import summary_content
 from llama.figures.text import rate_text
 
 

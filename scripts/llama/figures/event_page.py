@@ -7,13 +7,12 @@ from typing import Any
 from llama.alerts.foreign import foreign_signs
 from llama.event.names import products
 from llama.figures import text
-from llama.figures.content import SummaryPage, livetime_words, summary_content
 from llama.figures.globe import globe_data, places
 from llama.figures.inputs import EventFiles, Significance, read_event
 from llama.figures.page import Grid, Picture, write_html
 from llama.figures.receipts import outcome, receipts_section
 from llama.figures.revisions import Revisions, keep_revision, revisions_section
-from llama.figures.summary import figure_texts
+from llama.figures.summary import SummaryPage, figure_texts, livetime_words, summary_content
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import read_json
 from llama.sky.tiles import SkyTiles

@@ -6,12 +6,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from llama.errors import LlamaError
+from llama.figures.text import MISSING, clean
 from llama.files import atomic_path, write_bytes
 
 Rows = list[tuple[str, str]]
@@ -55,6 +56,28 @@ class Picture(NamedTuple):
     alt: str
     caption: str
     png: str | os.PathLike[str]
+
+
+def provenance_rows(record: Mapping[str, object]) -> Rows:
+    """Return label and value of everything in a block `provenance`."""
+    rows = [(_label(name), value) for name, value in _flat(record)]
+    return rows or [("Software", MISSING)]
+
+
+def _flat(record: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in record.items():
+        name = f"{prefix}{clean(key, 60)}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}: ")
+        elif isinstance(value, list | tuple):
+            yield name, ", ".join(clean(item, 100) for item in value) or MISSING
+        else:
+            yield name, MISSING if value is None else clean(value, 100)
+
+
+def _label(name: str) -> str:
+    shown = name.replace("_", " ") if "." not in name else name
+    return shown[:1].upper() + shown[1:]
 
 
 def write_page(

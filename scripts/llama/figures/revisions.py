@@ -1,5 +1,6 @@
-"""The alerts of an event side by side: what each said, and what came of it."""
+"""The alerts of an event side by side: what each said, what came of it, and how fast."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -9,12 +10,24 @@ from llama.alerts.gwalert import parse_alert
 from llama.alerts.record import Alert
 from llama.alerts.voevent import parse_voevent
 from llama.errors import LlamaError
+from llama.event.latency import AlertSteps, Step
+from llama.event.skymap_info import EventInfo
 from llama.figures import text
 from llama.figures.inputs import Compared, EventFiles, read
+from llama.figures.page import Grid
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import write_json
 from llama.publish.inputs import Number
 
+_STEPS = {
+    "sent": "Sent",
+    "heard": "Heard",
+    "taken_over": "Taken over",
+    "map": "Map",
+    "neutrinos": "Neutrinos",
+    "significance": "Significance",
+    "published": "Published",
+}
 DIRECTORY = "revisions"  # what no rule can make again: results of earlier alerts
 
 
@@ -49,10 +62,7 @@ def keep_revision(event_dir: Path, event: EventFiles) -> None:
     result, distances = event.significance, event.distances
     info = result.info
     kept = Kept(
-        odds_ratio=result.odds_ratio,
-        p_value=result.p_value,
-        p_value_population=result.p_value_population,
-        n_background=result.n_background,
+        **{name: getattr(result, name) for name in Compared.__struct_fields__},
         revision=info.revision,
         notice=info.notice,
         skymap_filename=info.skymap_filename,
@@ -141,3 +151,46 @@ def _made(made: Kept) -> dict[str, str]:
         "p-value": text.p_text(made.p_value),
         "Background": (text.background_text(made) if known else "") or MISSING,
     }
+
+
+def latency_section(info: EventInfo, alerts: Sequence[AlertSteps]) -> Grid:
+    """Return the alerts of latency.json as a table with a row per alert."""
+    return {
+        "heading": "Latency",
+        "text": [
+            "Time from the wave to the moment when each step was first reached; in brackets, from "
+            "the notice. A dash: it has not happened, or nothing had to be made anew."
+        ],
+        "table": {
+            "caption": f"Alerts of {clean(info.graceid, 30)}",
+            "header": ["Alert", "Notice time", *_STEPS.values()],
+            "rows": [_row(alert) for alert in alerts],
+        },
+    }
+
+
+def _row(alert: AlertSteps) -> list[str]:
+    return [
+        f"{alert['revision']} {clean(alert['kind'], 20)}",
+        text.utc_text(alert["notice_time"]),
+        *(_step(alert["steps"].get(name)) for name in _STEPS),
+    ]
+
+
+def _step(step: Step | None) -> str:
+    if step is None:
+        return MISSING
+    return f"{_span(step.get('after_event_s'))} ({_span(step.get('after_notice_s'))})"
+
+
+def _span(seconds: object) -> str:
+    """Return a length of time in few characters: what matters here is below an hour."""
+    known = finite(seconds)
+    if known is None:
+        return MISSING
+    if abs(known) < 100:
+        return f"{known:.1f} s"
+    for unit_s, unit, most in ((1, "s", 10_000), (3600, "h", 100), (86_400, "d", 1000)):
+        if abs(known) < most * unit_s:
+            return f"{known / unit_s:.0f} {unit}"
+    return f"{known / (365.25 * 86_400):.0f} yr"

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from llama.figures.content import provenance_rows
-from llama.figures.page import Facts, Page, Picture, Rows, Table, write_page
+from llama.figures.page import Facts, Page, Picture, Rows, Table, provenance_rows, write_page
 from llama.figures.text import MISSING, clean, finite, number, p_text
 
 Record = Mapping[str, Any]
