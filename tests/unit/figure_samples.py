@@ -1,5 +1,6 @@
 """One event as the figures and payloads see it, and sky maps to draw."""
 
+import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -252,7 +253,7 @@ def words(figure):
 
 def form(content, kind):
     """Return the content of a file as what figures and pages read of it."""
-    return typed(content, kind, "sample", "")
+    return typed(json.loads(json.dumps(content)), kind, "sample", "")
 
 
 def event_files(**changes):
