@@ -56,7 +56,7 @@ def test_the_digest_tells_all_that_a_result_depends_on(properties: job.Propertie
 SLOW = """\
 import sys, time
 from pathlib import Path
-from llama.study.progress import Progress
+from llama.study.plan import Progress
 print("begun")
 with Progress(snakemake.output[0], 7) as progress:
     for _ in range(3):

@@ -81,13 +81,13 @@ class World:
     def end(self, event: str) -> None:
         del self.running[event]
         self.failing.pop(event, None)
-        self.tell(decide.Ended(event))
+        self.tell(decide.Happened("ended", event))
         assert event not in self.state.made
         assert not self.state.is_seen
 
     def answer(self, blamed: set[str] | None) -> None:
         asked, changing = self.state.asked, self.state.meanwhile
-        self.tell(decide.Ended(""))
+        self.tell(decide.Happened("replied"))
         assert self.state.asked == ()
         if blamed:
             before = set(self.failing)
@@ -143,13 +143,13 @@ class World:
     def take_over(self) -> None:
         for entry, event in list(self.spool.items()):
             if event in self.running or event in self.locked:
-                self.tell(decide.Stays(entry))
+                self.tell(decide.Happened("stays", entry))
                 continue
             del self.spool[entry]
             self.changed_at[event] = self.now
             self.outdated.add(event)
             waiting = {*self.state.new, event}
-            self.tell(decide.Changed(event))
+            self.tell(decide.Happened("changed", event))
             assert waiting == {*self.state.new}
 
     def make(self, event: str) -> None:
@@ -161,7 +161,7 @@ class World:
         self.changed_at.pop(event, None)
         self.outdated.discard(event)
         self.running[event] = self.now
-        self.tell(decide.Started(event))
+        self.tell(decide.Happened("started", event))
         assert event in self.state.meanwhile
 
     def turns(self) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from llama.cli.common import ask, plural, say
 from llama.errors import LlamaError
 from llama.settings import load
-from llama.study.lists import pack, read_coincs, without_distance, write_lists
 from llama.study.plan import PartialError, read_plan
 from llama.study.populations import write_populations
+from llama.study.skymaps import count_without_distance, pack, read_coincs, write_lists
 from llama.study.tables import is_told_whole, study_shards, table_class, tables_of, write_table
 
 
@@ -54,12 +54,12 @@ def pvalue(options: argparse.Namespace) -> None:
     for name, path in tables_of(Path()).items():
         told = is_told_whole(path)
         classes[name] = table_class(path, studies / name, p_astro)
-        if not told and not classes[name]["single"].size:
+        if not told and not classes[name].single.size:
             say(f"{name}: nothing beside {path} tells whether it is whole")
     write_populations("populations.hdf5", classes)
     for name, content in classes.items():
-        print(f"{name}: {content['odds'].size:,} injections")
-        if not content["single"].size:
+        print(f"{name}: {content.odds.size:,} injections")
+        if not content.single.size:
             say(f"{name}: no p-values of single neutrinos, a table does not hold them")
 
 
@@ -68,7 +68,7 @@ def list_maps(options: argparse.Namespace) -> None:
 
     maps = options.maps or options.coincs.parent
     for detectors, count in write_lists(read_coincs(options.coincs), maps, options.out).items():
-        without = len(without_distance(options.out / f"{detectors}.csv"))
+        without = count_without_distance(options.out / f"{detectors}.csv")
         note = f", {without:,} of them without distance" if without else ""
         print(f"{options.out / detectors}.csv: {plural(count, 'sky map')}{note}")
 

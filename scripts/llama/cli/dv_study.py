@@ -23,10 +23,9 @@ from llama.fleet.money import Cost, Ledger, running_cost
 from llama.locks import holder
 from llama.processes import start_in_background
 from llama.settings import Settings, load
-from llama.study.lists import list_skymaps
-from llama.study.plan import missing_shards
-from llama.study.progress import localised_injections, most_injections, study_progress
+from llama.study.plan import localised_injections, missing_shards, most_injections, study_progress
 from llama.study.simulate import SHARD_SIZE
+from llama.study.skymaps import list_skymaps
 
 
 def launch_list(options: argparse.Namespace) -> None:

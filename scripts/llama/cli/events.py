@@ -1,12 +1,13 @@
 """`llama status`, `llama explain` and `llama flags`: events at a glance, and who may see them."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from llama.cli.common import plural, print_table, say
 from llama.errors import LlamaError
 from llama.event.find import find_events
-from llama.event.flags import DEFAULTS, PRESETS, change_flags, parse_changes, read_flags
+from llama.event.flags import PRESETS, Flags, change_flags, parse_changes, read_flags
 from llama.event.names import significance_name
 from llama.event.skymap_info import read_info
 from llama.figures.explain import explain, explain_lines
@@ -77,7 +78,7 @@ def _directory(given: str) -> Path:
 def flags(options: argparse.Namespace) -> None:
     """Run `llama flags`."""
     if options.flag_presets:
-        _table({name: {**DEFAULTS, **preset} for name, preset in PRESETS.items()})
+        _table(PRESETS)
         return
     words = list(options.words)
     is_change = [("=" in word and "/" not in word) or word in PRESETS for word in words]
@@ -99,7 +100,7 @@ def flags(options: argparse.Namespace) -> None:
     say(f"{plural(len(changed), 'event')} of {len(events)} changed; snakemake does the rest")
 
 
-def _table(rows: dict[str, dict[str, bool | str]]) -> None:
+def _table(rows: Mapping[str, Flags]) -> None:
     table = [["EVENT", *next(iter(rows.values()))]]
     table += [
         [row, *(str(value).lower() for value in flags.values())] for row, flags in rows.items()

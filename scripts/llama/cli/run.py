@@ -9,11 +9,10 @@ from pathlib import Path
 from llama import processes
 from llama.cli.common import plural, say
 from llama.errors import LlamaError, printable
-from llama.event.find import parse_downselect
-from llama.event.ref import is_run, run_named
+from llama.event.find import is_run, parse_downselect, run_named
 from llama.listening.spool import Spool
 from llama.locks import holder
-from llama.running import cron, units
+from llama.running import cron
 from llama.running.choice import Choice
 from llama.running.failing import Failing, daemon_lock, troubles_of_run
 from llama.running.keeper import COMMAND, run_daemon, run_once
@@ -98,9 +97,9 @@ def _say_running(settings: Settings) -> int:
     print(f"{COMMAND} is running, pid {pid}" if pid else f"{COMMAND} is not running")
     counts = Spool(settings.output_dir).count()
     print(f"  spool    {counts['pending']:,} waiting, {counts['quarantine']:,} in quarantine")
-    for directory, line in sorted(Failing(settings.output_dir).events.items()):
-        times = plural(line["times"], "time")
-        print(f"  failing  {printable(directory)}, {times}: {printable(line['reason'], 500)}")
+    for directory, failure in sorted(Failing(settings.output_dir).events.items()):
+        times = plural(failure.times, "time")
+        print(f"  failing  {printable(directory)}, {times}: {printable(failure.reason, 500)}")
     for trouble in troubles_of_run(settings.output_dir):
         print(f"  trouble  {trouble}")
     return 0 if pid else 1
@@ -134,11 +133,11 @@ def remove(options: argparse.Namespace) -> None:
 
 def write_units(options: argparse.Namespace) -> None:
     """Run `llama cron units`."""
-    paths = units.write_units(options.out, load())
+    paths = cron.write_units(options.out, load())
     for path in paths:
         print(path)
     say(
-        f"then, as root: put client id and secret of GCN into {units.CREDENTIALS}, and\n"
+        f"then, as root: put client id and secret of GCN into {cron.CREDENTIALS}, and\n"
         f"  cp {' '.join(str(path) for path in paths)} /etc/systemd/system/\n"
         "  systemctl daemon-reload\n"
         "  systemctl enable --now llama-listen llama-run\n"

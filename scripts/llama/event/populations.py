@@ -4,8 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Required, TypedDict
 
-from llama.errors import LlamaError
-from llama.files import open_hdf5, read_json
+from llama.files import read_json, reading_hdf5
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,18 +70,14 @@ def read_background(path: Path | None, name: str) -> Background:
         return missing
     import h5py
 
-    try:
-        with open_hdf5(path) as file:
-            key = name.replace("-", "/")
-            if not isinstance(file.get(key), h5py.Dataset):
-                return missing
-            return {
-                "class": name,
-                "odds": file[key][()],
-                "single": file[f"single/{key}"][()],
-                "p_astro": float(file[key].attrs["p_astro"]),
-            }
-    except (OSError, KeyError) as error:
-        raise LlamaError(
-            f"{path} is broken; delete it and run: snakemake populations.hdf5"
-        ) from error
+    problem = f"{path} is broken; delete it and run: snakemake populations.hdf5"
+    with reading_hdf5(path, problem) as file:
+        key = name.replace("-", "/")
+        if not isinstance(file.get(key), h5py.Dataset):
+            return missing
+        return {
+            "class": name,
+            "odds": file[key][()],
+            "single": file[f"single/{key}"][()],
+            "p_astro": float(file[key].attrs["p_astro"]),
+        }

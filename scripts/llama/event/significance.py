@@ -97,8 +97,10 @@ def compute_significance(
         ranked = event_odds(prepared, neutrinos, background["p_astro"], params, area)
     # under the keys that readers of the published file know
     values = params.as_dict()
-    values["εmin"], values["εmax"] = values.pop("epsilon_min_gev"), values.pop("epsilon_max_gev")
-    values |= {
+    published = {
+        "εmin": values.pop("epsilon_min_gev"),
+        "εmax": values.pop("epsilon_max_gev"),
+        **values,
         "instruments": list(info.instruments),
         "population": p_astro["population"],
         "sensitivity": run_name(info.trigger_gps),
@@ -106,7 +108,7 @@ def compute_significance(
     inputs = {
         "gw_skymap_info": info.as_json(),
         "neutrino_info": events,
-        "search_parameters": values,
+        "search_parameters": published,
     }
     result = _odds(prepared, neutrinos, odds, p, events)
     why = explain_odds(prepared, neutrinos, p, odds, params, response)

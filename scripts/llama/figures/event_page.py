@@ -15,8 +15,8 @@ from llama.figures.revisions import Revisions, keep_revision, revisions_section
 from llama.figures.summary import SummaryPage, figure_texts, livetime_words, summary_content
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import read_json
+from llama.neutrinos.table import list_window
 from llama.sky.tiles import SkyTiles
-from llama.stats.window import list_window
 
 PAGE = "index.html"
 _ALWAYS = ("Event", "Revisions", "Latency", "Sent", "Provenance")  # what stands on every page

@@ -10,7 +10,7 @@ from llama.errors import LlamaError
 from llama.figures import text
 from llama.figures.inputs import Distances, EventFiles, Neutrino, NeutrinoList, Significance, Why
 from llama.figures.text import clean, finite, number
-from llama.stats.window import list_window
+from llama.neutrinos.table import list_window
 
 _TITLES = {
     "p_astro": "Reality of the wave",

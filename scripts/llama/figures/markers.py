@@ -12,7 +12,7 @@ from llama.figures.geometry import Floats, circle
 from llama.figures.inputs import Neutrino, NeutrinoList, Significance
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches
 from llama.figures.text import area_text, best_direction, in_window, time_difference
-from llama.stats.window import list_window
+from llama.neutrinos.table import list_window
 from llama.units import R90_PER_SIGMA
 
 if TYPE_CHECKING:

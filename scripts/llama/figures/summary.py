@@ -19,7 +19,7 @@ from llama.figures.inputs import (
 from llama.figures.page import Facts, Grid, Page, Picture, Rows, provenance_rows, write_page
 from llama.figures.revisions import latency_section
 from llama.figures.text import MISSING, clean, finite, number, p_text
-from llama.stats.window import list_window
+from llama.neutrinos.table import list_window
 from llama.times import gps_to_iso, mjd_to_gps
 from llama.units import R90_PER_SIGMA
 

@@ -52,10 +52,6 @@ class Cloud:
         tagged = {"tag_name": tag} if tag else {}
         return self._list("droplets", list[Droplet], **tagged)
 
-    def droplet(self, ident: int) -> Droplet:
-        """Return one droplet; `NotFoundError` when it is gone."""
-        return self._one(f"droplets/{ident}", "droplet", Droplet)
-
     def snapshots(self) -> list[Image]:
         """Return the account's snapshots of droplets, newest first."""
         found = self._list("snapshots", list[Image], resource_type="droplet")

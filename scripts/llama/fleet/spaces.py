@@ -118,20 +118,21 @@ class Spaces:
         if found and (found.size, found.sha256) == (size, digest):
             progress(size)
             return found
-        return self._put(path, key, {"sha256": digest}, progress, resume=True)
+        return self.put(path, key, progress, resume=True, sha256=digest)
 
-    def put(self, path: Path, key: str, **notes: str) -> Stored:
-        """Put a file under `key`, with its sha256 and `notes`, and return the object."""
-        return self._put(path, key, {**notes, "sha256": _digest_of(path)[0]}, lambda done: None)
-
-    def _put(
+    def put(
         self,
         path: Path,
         key: str,
-        notes: dict[str, str],
-        progress: Callable[[int], object],
+        progress: Callable[[int], object] = lambda done: None,
         resume: bool = False,
+        **notes: str,
     ) -> Stored:
+        """Put a file under `key`, with its sha256 and `notes`, and return the object.
+
+        resume: the key holds the sha256, so that parts of an earlier upload can be used.
+        """
+        notes["sha256"] = notes.get("sha256") or _digest_of(path)[0]
         with self._sentences(key):
             transfer.send(self._bucket, path, key, notes, progress, resume)
         found = self.find(key)

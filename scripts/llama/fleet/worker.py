@@ -24,7 +24,7 @@ import msgspec
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes
 from llama.fleet.spaces import UPLOADS, Place, Spaces, open_place
-from llama.study.progress import progress_path
+from llama.study.plan import progress_path
 
 CACHE = Path(os.environ.get("LLAMA_CACHE", "/var/cache/llama"))
 _FREE_BYTES = 200_000_000

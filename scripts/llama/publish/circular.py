@@ -4,9 +4,10 @@ import textwrap
 
 from llama.errors import LlamaError
 from llama.event.skymap_info import EventInfo
+from llama.neutrinos.table import list_window
 from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, is_observation
-from llama.stats.window import Window, list_window
+from llama.stats.window import Window
 from llama.times import gps_to_iso, iso_to_gps
 from llama.units import R90_PER_SIGMA, p_value_text
 

@@ -7,9 +7,9 @@ from msgspec.structs import asdict
 from llama.errors import LlamaError
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
+from llama.neutrinos.table import list_window
 from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
 from llama.publish.notice_check import TYPE, check_notice
-from llama.stats.window import list_window
 from llama.times import gps_to_iso, iso_to_gps, now_gps
 from llama.units import R90_PER_SIGMA, p_value_text
 

@@ -63,16 +63,15 @@ class Did(NamedTuple):
     again_at: float | None = None
 
 
-class Changed(NamedTuple):
-    """An event has a new revision."""
+class Happened(NamedTuple):
+    """Something happened to an event or to an entry of the spool.
 
-    directory: str
+    changed: the event has a new revision; stays: the entry has to wait; started, ended: a Snakemake
+    makes the event, does so no more; replied: the one that was asked what is outdated has ended.
+    """
 
-
-class Stays(NamedTuple):
-    """An entry of the spool has to wait."""
-
-    entry: str
+    what: Literal["changed", "stays", "started", "ended", "replied"]
+    name: str = ""
 
 
 class Surveyed(NamedTuple):
@@ -106,18 +105,6 @@ class Free(NamedTuple):
     kept: AbstractSet[str]
 
 
-class Started(NamedTuple):
-    """A Snakemake makes an event."""
-
-    directory: str
-
-
-class Ended(NamedTuple):
-    """It does so no more; "": the one that was asked what is outdated has ended."""
-
-    directory: str
-
-
 class Do(NamedTuple):
     """What is to be done, about which directories or entries.
 
@@ -129,7 +116,7 @@ class Do(NamedTuple):
     reason: str = ""
 
 
-Event = Turn | Did | Changed | Stays | Surveyed | Asked | Answered | Free | Started | Ended
+Event = Turn | Did | Happened | Surveyed | Asked | Answered | Free
 
 
 def step(state: State, events: Iterable[Event]) -> tuple[State, list[Do]]:
@@ -181,10 +168,10 @@ def _after(state: State, event: Event) -> tuple[State, list[Do]]:
                 again[part] = again_at
                 state = replace(state, is_seen=state.is_seen and part != "show news")
             return replace(state, again=again), []
-        case Changed(directory):
+        case Happened("changed", directory):
             new = tuple(dict.fromkeys((*state.new, directory)))
             return replace(state, new=new), [Do("clear", [directory])]
-        case Stays(entry):
+        case Happened("stays", entry):
             return replace(state, left=state.left | {entry}), []
         case Surveyed(kept, failing, waiting):
             clear = Do("clear", sorted(failing - {*kept}))
@@ -196,11 +183,11 @@ def _after(state: State, event: Event) -> tuple[State, list[Do]]:
             return _answered(state, event)
         case Free(directories, kept):
             return _free(state, directories, kept)
-        case Started(directory):
+        case Happened("started", directory):
             return replace(state, made=state.made | {directory}), []
-        case Ended(""):
+        case Happened("replied"):
             return replace(state, asked=(), is_seen=False), []
-        case Ended(directory):
+        case Happened("ended", directory):
             # alerts of this event may have waited
             made = state.made - {directory}
             return replace(state, made=made, is_seen=False, left=frozenset()), []

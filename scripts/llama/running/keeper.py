@@ -1,7 +1,7 @@
 """`llama run`: takes the spool over, and has Snakemake make what is missing or outdated.
 
 An event with a new revision is made at once, by a Snakemake of its own, whatever else is being
-made: runs on different events do not disturb each other (llama.plan.locks). Once a minute
+made: runs on different events do not disturb each other (llama.plan.engine). Once a minute
 Snakemake is asked what is outdated among all events that are kept (a window has closed, late
 neutrinos, other settings); those are made one after the other.
 """
@@ -179,7 +179,7 @@ class Keeper:
         with contextlib.closing(take_over(self._output_dir, self._preset, running)) as records:
             for taken in records:
                 if taken.stays:
-                    self._tell(decide.Stays(taken.entry.name))
+                    self._tell(decide.Happened("stays", taken.entry.name))
                     self._tell_once(taken.entry.name, taken.said)
                     continue
                 self._troubles.remove(taken.entry.name)
@@ -187,7 +187,7 @@ class Keeper:
                 if taken.said:
                     log.log(logging.WARNING if taken.quarantined else logging.INFO, taken.said)
                 if taken.changed:
-                    self._tell(decide.Changed(f"current_run/{taken.event}"))
+                    self._tell(decide.Happened("changed", f"current_run/{taken.event}"))
                 if time.monotonic() > end:
                     break
 
@@ -199,7 +199,7 @@ class Keeper:
     def _make(self, directory: str) -> None:
         with self._going_on(directory):
             self._made[directory] = self._workflow.make(directory)
-            self._tell(decide.Started(directory))
+            self._tell(decide.Happened("started", directory))
 
     def _tell_once(self, about: str, said: str) -> bool:
         """Log what is wrong, not again while it is the same; return whether it is new."""
@@ -241,14 +241,14 @@ class Keeper:
     def _reap(self) -> None:
         if self._summary and (code := self._summary[0].poll()) is not None:
             asked, self._summary = self._summary[1], None
-            self._tell(decide.Ended(""))
+            self._tell(decide.Happened("replied"))
             with self._going_on("summary"):
                 self._read_summary(code, asked)
         for directory, process in list(self._made.items()):
             if (code := process.poll()) is None:
                 continue
             del self._made[directory]
-            self._tell(decide.Ended(directory))
+            self._tell(decide.Happened("ended", directory))
             with self._going_on(directory):
                 self._ended(directory, code)
 
