@@ -8,6 +8,7 @@ import page_samples as sample
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import to_builtins
 from page_samples import Page
 
 from llama.cli.main import main
@@ -144,7 +145,7 @@ def test_all_is_well_when_both_run_and_nothing_waits(setup, tmp_path):
     now = time.time()
     state = State(since=now - 9e4, started_at=now - 100, renewed_at=now, heartbeat_at=now)
     state.alert_at = now - 120
-    write_json(state_path(tmp_path), vars(state))
+    write_json(state_path(tmp_path), to_builtins(state))
     with only_one(lock_path(tmp_path), "x"), only_one(tmp_path / "runner" / "lock", "y"):
         content = run_content(setup)
         told = health(content)

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
     clone = find_clone()
     output = (options.output or clone / "demo").resolve()
     config = _write_inputs(output, options.injections)
-    _say("a mock superevent with one neutrino from its source and four from the background")
+    say("demo: a mock superevent with one neutrino from its source and four from the background")
     alert = _alert()
     create_event(
         output / "current_run",
@@ -45,9 +45,9 @@ def run(options: argparse.Namespace) -> None:
         alert_suffix="json",
         neutrinos=("neutrinos.json", _neutrinos()),
     )
-    _say(f"a background of {options.injections:,} injections (snakemake populations.hdf5)")
+    say(f"demo: a background of {options.injections:,} injections (snakemake populations.hdf5)")
     _snakemake(clone, config, "populations.hdf5")
-    _say(f"the event (snakemake events/{GRACEID}/all)")
+    say(f"demo: the event (snakemake events/{GRACEID}/all)")
     _snakemake(clone, config, f"events/{GRACEID}/all")
     event = output / "current_run" / GRACEID
     print(_result(event))
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
 def _write_inputs(output: Path, injections: int) -> Path:
     """Make archive, sky maps and settings of the demo; what is there already stays."""
     if not (output / "archive" / "mock" / "archive.json").exists():
-        _say("a mock neutrino archive")
+        say("demo: a mock neutrino archive")
         with tempfile.TemporaryDirectory() as release:
             write_mock_release(Path(release), SEED, mjd_start=60_080.0, mjd_stop=60_140.0)
             import_release(release, output / "archive", "mock")
@@ -150,7 +150,3 @@ def _result(event: Path) -> str:
         f"p-value {significance['p_value']:.3g} "
         f"({significance['p_value_population']}, {significance['n_background']:,} injections)"
     )
-
-
-def _say(text: str) -> None:
-    say(f"demo: {text}")

@@ -5,7 +5,6 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable
 
 from msgspec import to_builtins
 
@@ -26,6 +25,7 @@ def gcn(options: argparse.Namespace) -> None:
     """Run `llama listen gcn`."""
     from llama.listening.kafka import client_config
     from llama.listening.listen import COMMAND, listen
+    from llama.publish.alarm import SlackAlarm
 
     settings = load()
     lock, log = lock_path(settings.output_dir), settings.output_dir / "logs" / "gcn.log"
@@ -36,21 +36,13 @@ def gcn(options: argparse.Namespace) -> None:
     if options.foreground:
         log_to(log)
         with last_words(logging.getLogger("llama.listen")):
-            listen(settings, config, _alarm(settings.listen.alarm_slack), problems_of_run)
+            channel = settings.listen.alarm_slack
+            listen(settings, config, SlackAlarm(channel) if channel else None, problems_of_run)
         return
     servers = options.bootstrap_servers
     words = ["listen", "gcn", "-F", *(["--bootstrap-servers", servers] if servers else [])]
     pid = start_in_background(words, lock, COMMAND, log)
     say(f"listening, pid {pid}; log: {log}; how it is: llama listen status")
-
-
-def _alarm(channel: str | None) -> Callable[[str], None] | None:
-    """Return what tells a Slack channel, None if none shall be told."""
-    if channel is None:
-        return None
-    from llama.publish.alarm import SlackAlarm
-
-    return SlackAlarm(channel)
 
 
 def status(options: argparse.Namespace) -> int:
@@ -68,23 +60,22 @@ def status(options: argparse.Namespace) -> int:
     if pid is not None and not problems:
         print(f"the listener is well, pid {pid}")
     if state is not None:
-        ago = _ago(time.time())
         heard = ", ".join(f"{n:,} of {topic}" for topic, n in sorted(state.heard.items()))
-        print(f"  started       {ago(state.started_at)}")
-        print(f"  heartbeat     {ago(state.heartbeat_at)}")
-        print(f"  LVK alert     {ago(state.alert_at)}")
+        print(f"  started       {_ago(state.started_at)}")
+        print(f"  heartbeat     {_ago(state.heartbeat_at)}")
+        print(f"  LVK alert     {_ago(state.alert_at)}")
         name = f": {state.record}" if state.record else ""
-        print(f"  last record   {ago(state.record_at)}{name}")
+        print(f"  last record   {_ago(state.record_at)}{name}")
         print(f"  heard         {heard or 'nothing'}; {state.new:,} new")
         print(f"  at the broker {state.lag:,} waiting, {state.partitions} partitions")
-        last = f"; {ago(state.error_at)}: {state.error}" if state.error else ""
+        last = f"; {_ago(state.error_at)}: {state.error}" if state.error else ""
         print(f"  errors        {state.errors:,}{last}")
     print(f"  spool         {counts['pending']:,} waiting, {counts['quarantine']:,} in quarantine")
     return 1 if problems else 0
 
 
-def _ago(now: float) -> Callable[[float | None], str]:
-    return lambda unix_s: "never" if unix_s is None else f"{span(now - unix_s)} ago"
+def _ago(unix_s: float | None) -> str:
+    return "never" if unix_s is None else f"{span(time.time() - unix_s)} ago"
 
 
 def replay_notices(options: argparse.Namespace) -> None:

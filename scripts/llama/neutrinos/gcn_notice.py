@@ -16,12 +16,7 @@ from llama.voxml import params_of, parse, text
 
 # what reading a notice that is not as it should be may end in
 BROKEN = (
-    LlamaError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
+    *(LlamaError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
     RecursionError,
 )
 MAX_BYTES = 16_000_000  # a notice has some 5 kB, with a map inside 1 MB
