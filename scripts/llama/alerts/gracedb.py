@@ -144,27 +144,24 @@ class GraceDBClient:
             yield
         except requests.HTTPError as error:
             status = getattr(error.response, "status_code", "?")
+            give = "give the alert itself with skymap_info --alert FILE"
+            said = f"answered {status} for {what}; try again later or {give}"
             if status == 404:
-                message = f"GraceDB at {self._url} has no public {what}; check the id and the name"
+                said = f"has no public {what}; check the id and the name"
             elif status in (401, 403):
-                message = (
-                    f"GraceDB at {self._url} does not show {what} to everybody ({status}); wait "
-                    "for its alert, or give the alert itself with skymap_info --alert FILE"
+                said = (
+                    f"does not show {what} to everybody ({status}); wait for its alert, or {give}"
                 )
-            else:
-                message = (
-                    f"GraceDB at {self._url} answered {status} for {what}; try again later or "
-                    "give the alert itself with skymap_info --alert FILE"
-                )
-            raise LlamaError(message) from error
+            raise LlamaError(f"GraceDB at {self._url} {said}") from error
         except (requests.ConnectionError, requests.Timeout) as error:
             raise LlamaError(
                 f"GraceDB at {self._url} cannot be reached ({type(error).__name__}); try again or "
                 "give the alert itself with skymap_info --alert FILE"
             ) from error
+        # every other error of requests is an OSError
         except (
             urllib3.exceptions.HTTPError,
-            OSError,  # every other error of requests is one
+            OSError,
             ValueError,
             KeyError,
             TypeError,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from llama.alerts.gracedb_record import JsonObject, is_record, record_to_alert
 from llama.alerts.record import Alert, Notes, from_notice, kind_named
@@ -32,11 +33,11 @@ class _Notice(Struct, frozen=True):
     external_coinc: object = None
 
 
-class _Event(Struct, frozen=True):
-    """What such a record says about its event; a value may be anything."""
+class _Event(Struct, frozen=True, rename={"event_time_iso": "time", "far_hz": "far"}):
+    """What such a record says about its event, named as in `Alert`; a value may be anything."""
 
-    time: object
-    far: object = None
+    event_time_iso: object
+    far_hz: object = None
     instruments: object = None
     group: object = None
     pipeline: object = None
@@ -126,33 +127,23 @@ def _to_alert(content: JsonObject) -> Alert:
             f"RETRACTION may leave out; {_REMEDY}"
         )
     event = typed(said, _Event, "the alert's event", _REMEDY)
-    notes.all += [f"the alert has no {key}" for key in _TOLD if getattr(event, key) is None]
+    notes.all += [f"the alert has no {key}" for key in _TOLD if said.get(key) is None]
     coincidence = notes.storable("external_coinc", _without_map(notice.external_coinc))
     if unknown := notes.storable("event", _unknown(said, event)):
         extra["event"] = unknown
+    fields = asdict(event)
+    if event.instruments is None:
+        fields["instruments"] = ()
+    # a map that cannot be read must not keep a retraction from taking its event back
+    fields["skymap"] = None if kind == "Retraction" else _fits(event.skymap)
     return from_notice(
-        **common,
-        event_time_iso=event.time,
-        far_hz=event.far,
-        pipeline=event.pipeline,
-        group=event.group,
-        search=event.search,
-        instruments=() if event.instruments is None else event.instruments,
-        significant=event.significant,
-        classification=event.classification,
-        properties=event.properties,
-        # a map that cannot be read must not keep a retraction from taking its event back
-        skymap=None if kind == "Retraction" else _fits(event.skymap),
-        skymap_filename=event.skymap_filename,
-        external_coinc=coincidence,
-        extra=extra,
-        notes=notes.shown(),
+        **common, **fields, external_coinc=coincidence, extra=extra, notes=notes.shown()
     )
 
 
 def _unknown(content: JsonObject, known: Struct) -> dict[str, object]:
     """Return the keys that the form does not have."""
-    return {key: content[key] for key in content if key not in known.__struct_fields__}
+    return {key: content[key] for key in content if key not in known.__struct_encode_fields__}
 
 
 def _without_map(coincidence: object) -> object:

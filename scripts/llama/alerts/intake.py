@@ -28,7 +28,7 @@ def create_event(
     skymap: tuple[str, bytes] | None = None,
     neutrinos: tuple[str, bytes] | None = None,
     role: str = "test",
-    flags: Mapping[str, bool | str] | None = None,
+    flags: Mapping[str, object] | None = None,
     force: bool = False,
     by_hand: bool = False,
     wait_s: float | None = None,
@@ -81,7 +81,7 @@ def _revise(
     old: EventInfo | None,
     skymap: tuple[str, bytes] | None,
     neutrinos: tuple[str, bytes] | None,
-    flags: Mapping[str, bool | str],
+    flags: Mapping[str, object],
 ) -> IntakeResult:
     alert, force = revision.alert, revision.force
     if old is not None and not force:

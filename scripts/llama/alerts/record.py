@@ -99,17 +99,15 @@ class Alert:
 
     def _set_event_time(self, notes: "Notes") -> None:
         """Check the event time; without one, a retraction still takes back what has its id."""
+        time, is_retraction = self.event_time_iso, self.kind == "Retraction"
+        if time is None and not is_retraction:
+            raise LlamaError("the alert has no event time; get the notice again from its source")
         try:
-            if self.event_time_iso is not None:
-                self._set("event_time_iso", _normal_time(self.event_time_iso))
-            elif self.kind != "Retraction":
-                raise LlamaError(
-                    "the alert has no event time; get the notice again from its source"
-                )
+            self._set("event_time_iso", None if time is None else _normal_time(time))
         except LlamaError:
-            if self.kind != "Retraction":
+            if not is_retraction:
                 raise
-            notes.left_out("event time", self.event_time_iso, "a UTC time")
+            notes.left_out("event time", time, "a UTC time")
             self._set("event_time_iso", None)
         if self.event_time_iso is None:
             self._set("far_hz", None)  # a bare retraction
@@ -152,12 +150,14 @@ class Notes:
         more = len(self.all) - _MOST_NOTES
         return (*self.all[:_MOST_NOTES], *([f"and {more} more were left out"] if more > 0 else []))
 
-    def left_out(self, what: str, value: Any, meaning: str) -> None:
+    def left_out(self, what: str, value: object, meaning: str) -> None:
         """Note that `value` cannot be used."""
         text = "null" if value is None else f"'{printable(value, 40)}'"
         self.all.append(f"{printable(what)} {text} is not {meaning} and was left out")
 
-    def number(self, what: str, value: Any, least: float, most: float, kind: str) -> float | None:
+    def number(
+        self, what: str, value: object, least: float, most: float, kind: str
+    ) -> float | None:
         """Return a number, None where there is none between `least` and `most`."""
         if value is None:
             return None
@@ -167,15 +167,15 @@ class Notes:
         self.left_out(what, value, kind if math.isfinite(found) else "a finite number")
         return None
 
-    def matching(self, what: str, value: Any, pattern: re.Pattern[str]) -> str | None:
+    def matching(self, what: str, value: object, pattern: re.Pattern[str]) -> str | None:
         """Return a text of the given form without spaces around it, None if it is another one."""
-        text = value.strip() if isinstance(value, str) else value
-        if text is None or _matches(pattern, text):
+        text = value.strip() if isinstance(value, str) else None
+        if value is None or (text is not None and pattern.fullmatch(text)):
             return text
         self.left_out(what, value, "a short name")
         return None
 
-    def flag(self, what: str, value: Any, default: bool) -> bool:
+    def flag(self, what: str, value: object, default: bool) -> bool:
         """Return true or false, however it is written; `default` where it is neither."""
         known = {"1": True, "true": True, "0": False, "false": False}.get(str(value).lower())
         if known is not None and isinstance(value, bool | int | str):
@@ -183,7 +183,7 @@ class Notes:
         self.all.append(f"{what} '{printable(value, 40)}' was taken as {str(default).lower()}")
         return default
 
-    def detectors(self, value: Any) -> tuple[str, ...]:
+    def detectors(self, value: object) -> tuple[str, ...]:
         """Return the detectors in a list, or in a text like H1,L1."""
         names = re.findall(r"[^,\s]+", value) if isinstance(value, str) else value
         if not isinstance(names, list | tuple):
@@ -194,7 +194,7 @@ class Notes:
                 self.left_out("instrument", name, "a detector like H1")
         return tuple(sorted({name for name in names if _matches(_DETECTOR, name)}))
 
-    def probabilities(self, what: str, raw: Any) -> dict[str, float]:
+    def probabilities(self, what: str, raw: object) -> dict[str, float]:
         """Return the probabilities that can be used, those beyond 0 or 1 by rounding there."""
         if not isinstance(raw, Mapping):
             if raw is not None:
@@ -212,7 +212,7 @@ class Notes:
                 found[name] = clipped
         return found
 
-    def classification(self, raw: Any) -> dict[str, float]:
+    def classification(self, raw: object) -> dict[str, float]:
         """Return the probabilities of the classes, none where they do not sum to 1."""
         found = self.probabilities("classification", raw)
         total = sum(found.values())
@@ -221,11 +221,12 @@ class Notes:
             return {}
         return found
 
-    def site(self, value: Any) -> str | None:
+    def site(self, value: object) -> str | None:
         """Return the address of the event's page, of an odd one its host, which tells tests."""
-        host = _HOST.match(value) if isinstance(value, str) else None
-        if value is None or _matches(_URL, value):
-            return value
+        text = value if isinstance(value, str) else ""
+        if value is None or _URL.fullmatch(text):
+            return text or None
+        host = _HOST.match(text)
         self.left_out("event page", value, "an address")
         return f"{host[0]}/" if host else None
 
@@ -260,15 +261,17 @@ def check_gps(value: object, what: str) -> float:
     return gps
 
 
-def _float(value: Any) -> float:
+def _float(value: object) -> float:
     """Return a number, or the text of one; NaN for everything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return math.nan
     try:
-        return math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
+        return float(value)
+    except (ValueError, OverflowError):
         return math.nan
 
 
-def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 

@@ -1,7 +1,6 @@
 """VOEvent notices of LVK, as sent in O2, O3 and O4 (by LVK itself or passed on by GCN)."""
 
 import re
-from typing import NoReturn
 
 from llama.alerts.record import Alert, from_notice, kind_named
 from llama.errors import LlamaError, printable
@@ -35,12 +34,14 @@ def parse_voevent(content: bytes) -> Alert:
             f"the VOEvent {printable(root.get('ivorn', 'without ivorn'))} is not an LVK "
             "gravitational-wave alert (it has no GraceID); give one of LVK's notices"
         )
-    kind = _kind(top)
+    kind, notice_time = _kind(top), text(root, "{*}Who/{*}Date")
+    if notice_time is None:
+        raise LlamaError("the VOEvent has no Who/Date; give the notice as it was sent")
     return from_notice(
         graceid=top["graceid"],
         kind=kind,
         alert_type="gcn",
-        notice_time=text(root, "{*}Who/{*}Date") or _lacks("Who/Date"),
+        notice_time=notice_time,
         event_time_iso=text(root, "{*}WhereWhen//{*}ISOTime"),
         far_hz=top.get("far"),
         pipeline=top.get("pipeline", ""),
@@ -66,10 +67,6 @@ def parse_voevent(content: bytes) -> Alert:
             },
         },
     )
-
-
-def _lacks(what: str) -> NoReturn:
-    raise LlamaError(f"the VOEvent has no {what}; give the notice as it was sent")
 
 
 def _kind(top: dict[str, str]) -> str:

@@ -1,16 +1,15 @@
 """`llama status`, `llama explain` and `llama flags`: events at a glance, and who may see them."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from llama.cli.common import plural, print_table, say
 from llama.errors import LlamaError
 from llama.event.find import find_events
-from llama.event.flags import DEFAULTS, PRESETS, change_flags, parse_changes, read_flags
+from llama.event.flags import PRESETS, Flags, change_flags, parse_changes, read_flags
 from llama.event.names import significance_name
 from llama.event.skymap_info import read_info
-from llama.figures.explain import explain, explain_lines
-from llama.figures.run_page import HEADER, run_content, write_run_page
 from llama.files import dump_json, read_json
 from llama.locks import locked
 from llama.settings import load
@@ -18,6 +17,8 @@ from llama.settings import load
 
 def status(options: argparse.Namespace) -> None:
     """Run `llama status`."""
+    from llama.figures.run_page import HEADER, run_content, write_run_page
+
     settings = load()
     content = run_content(settings)
     for name, well, sentences in content["health"]:
@@ -38,6 +39,8 @@ def status(options: argparse.Namespace) -> None:
 
 def explain_event(options: argparse.Namespace) -> None:
     """Run `llama explain`."""
+    from llama.figures.explain import explain, explain_lines
+
     event_dir = _directory(options.event)
     info = read_info(event_dir)
     path = event_dir / significance_name(info)
@@ -75,7 +78,7 @@ def _directory(given: str) -> Path:
 def flags(options: argparse.Namespace) -> None:
     """Run `llama flags`."""
     if options.flag_presets:
-        _table({name: {**DEFAULTS, **preset} for name, preset in PRESETS.items()})
+        _table(PRESETS)
         return
     words = list(options.words)
     is_change = [("=" in word and "/" not in word) or word in PRESETS for word in words]
@@ -97,7 +100,7 @@ def flags(options: argparse.Namespace) -> None:
     say(f"{plural(len(changed), 'event')} of {len(events)} changed; snakemake does the rest")
 
 
-def _table(rows: dict[str, dict[str, bool | str]]) -> None:
+def _table(rows: Mapping[str, Flags]) -> None:
     table = [["EVENT", *next(iter(rows.values()))]]
     table += [
         [row, *(str(value).lower() for value in flags.values())] for row, flags in rows.items()

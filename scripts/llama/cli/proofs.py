@@ -12,9 +12,8 @@ from llama.audit.event import Finding, audit_files, audit_messages
 from llama.audit.rebuild import rebuild
 from llama.cli.common import plural, say
 from llama.errors import LlamaError, sentence
-from llama.event.find import find_events
+from llama.event.find import EventRef, find_events
 from llama.event.manifest import find_manifest, kept_files, manifests, read_manifest
-from llama.event.ref import EventRef
 from llama.files import read_json
 from llama.locks import is_processed
 from llama.settings import load

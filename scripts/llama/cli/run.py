@@ -9,8 +9,7 @@ from pathlib import Path
 from llama import processes
 from llama.cli.common import plural, say
 from llama.errors import LlamaError, printable
-from llama.event.find import parse_downselect
-from llama.event.ref import is_run, run_named
+from llama.event.find import is_run, parse_downselect, run_named
 from llama.listening.spool import Spool
 from llama.locks import holder
 from llama.running import cron

@@ -153,7 +153,7 @@ def _create(run_dir: Path, alert: "Alert", **given: Any) -> "IntakeResult":
 
 def next_command(event_dir: Path, output_dir: Path) -> str | None:
     """Return the snakemake command that makes the event, None if no command can."""
-    from llama.event.ref import CURRENT, EventRef
+    from llama.event.find import CURRENT, EventRef
 
     run_dir, command = event_dir.absolute().parent, None
     if run_dir.resolve() == (output_dir / "current_run").resolve():

@@ -1,28 +1,75 @@
-"""Which event directories are meant: by RUN/GLOB, as the newest, by what they hold."""
+"""Which events are meant, by their names, as the newest, by what they hold."""
 
 import contextlib
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from llama.errors import LlamaError
 from llama.event.flags import DEFAULTS, read_flags
 from llama.event.messages import owed, published_events
-from llama.event.ref import run_named
 from llama.event.skymap_info import FILE_NAME, KEYS, read_info
-from llama.graceid import GRACEID_PATTERN
+from llama.graceid import GRACEID_PATTERN, check_graceid
 
+CURRENT = "current_run"
+_RUN = re.compile(rf"{CURRENT}|past_runs/[^/]+")
 _IS_ID = re.compile(GRACEID_PATTERN).fullmatch
 # seconds since the event's first alert came, as in the original LLAMA
 _AGE = "sec_since_v0"
-_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    "_gt": lambda value, limit: value > limit,
-    "_lt": lambda value, limit: value < limit,
-}
+_COMPARISONS = ("_gt", "_lt")
+
+
+class EventRef(NamedTuple):
+    """An event of a run below the output directory: `current_run`, or `past_runs/NAME`.
+
+    Snakemake and the logs call the current run `events`, a link to it.
+    """
+
+    run: str
+    graceid: str
+
+    @classmethod
+    def parse(cls, text: str) -> "EventRef":
+        """Return what RUN/GRACEID names; `LlamaError` if it does not name an event."""
+        run, _, graceid = text.rpartition("/")
+        if not is_run(run := run_named(run)):
+            raise LlamaError(
+                f"{text[:80]!r} names no event of a run; give events/ID or past_runs/NAME/ID"
+            )
+        return cls(run, check_graceid(graceid))
+
+    @property
+    def directory(self) -> str:
+        """Where it lies in the output directory: current_run/S190425z."""
+        return f"{self.run}/{self.graceid}"
+
+    @property
+    def named(self) -> str:
+        """The directory as rules name it: events/S190425z."""
+        return f"{'events' if self.run == CURRENT else self.run}/{self.graceid}"
+
+    @property
+    def target(self) -> str:
+        """What makes all of it, after `snakemake`."""
+        return f"{self.named}/all"
+
+    @property
+    def logs(self) -> str:
+        """Where the logs of its rules are in the output directory."""
+        return f"logs/{self.named}"
+
+
+def run_named(text: str) -> str:
+    """Return the directory of a run as a user names it; `events` or nothing: the current one."""
+    return CURRENT if text.removeprefix("./") in ("", "events", CURRENT) else text
+
+
+def is_run(run: str) -> bool:
+    """Tell whether that is the directory of a run, relative to the output directory."""
+    return _RUN.fullmatch(run) is not None
 
 
 def find_events(output_dir: Path, pattern: str | None) -> list[Path]:
@@ -93,16 +140,20 @@ class Condition:
         """Tell whether an event has it; an event without the value has not."""
         found = self._find(event_dir, now)
         if self.comparison:
-            number = isinstance(found, int | float) and not isinstance(found, bool)
-            return number and _COMPARISONS[self.comparison](found, float(self.value))
-        return _text(found).lower() == self.value.lower()
+            if isinstance(found, bool) or not isinstance(found, int | float):
+                return False
+            limit = float(self.value)
+            return found > limit if self.comparison == "_gt" else found < limit
+        if isinstance(found, list):
+            found = "".join(found)  # instruments=H1L1
+        return ("" if found is None else str(found)).lower() == self.value.lower()
 
-    def _find(self, event_dir: Path, now: float) -> Any:
+    def _find(self, event_dir: Path, now: float) -> object:
         if self.key == _AGE:
             came = (path.stat().st_mtime for path in event_dir.glob("alerts/[0-9]*"))
             return now - min(came, default=now)
         source = read_info(event_dir).as_json()
-        return source[self.key] if self.key in source else read_flags(event_dir)[self.key]
+        return source[self.key] if self.key in source else read_flags(event_dir).get(self.key)
 
 
 def parse_downselect(text: str) -> list[Condition]:
@@ -121,21 +172,9 @@ def parse_downselect(text: str) -> list[Condition]:
                 f"--downselect has {part[:60]!r}; write KEY=VALUE, KEY_gt=NUMBER or KEY_lt=NUMBER "
                 f"with a KEY of {', '.join([*KEYS, *DEFAULTS, _AGE])}"
             )
-        if comparison and not _is_number(value):
-            raise LlamaError(f"--downselect has {part[:60]!r}; {name} needs a number")
+        try:
+            float(value if comparison else 0)
+        except ValueError as error:
+            raise LlamaError(f"--downselect has {part[:60]!r}; {name} needs a number") from error
         conditions.append(Condition(key, comparison, value))
     return conditions
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return "".join(map(str, value))  # instruments=H1L1
-    return "" if value is None else str(value)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from msgspec import Struct
 
 from llama.event.flags import read_flags
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import read_json
+from llama.typed import typed
 
 MAX_FAR_HZ = 10 / 86_400
 _TEST_PLACES = ("scratch", "test", "injection")
@@ -31,16 +33,20 @@ class Facts:
     """
 
     info: EventInfo
-    flags: Mapping[str, bool | str]
+    flags: Mapping[str, object]
     event_dir: Path
     current: bool
     kinds: frozenset[str] | None
     complete: bool
 
-    @property
-    def retracted(self) -> bool:
-        """Whether the newest alert takes the event back."""
-        return bool(self.info.retracted)
+
+class _Neutrino(Struct):
+    type: object = None
+
+
+class _List(Struct):
+    events: list[_Neutrino]
+    complete: object = False
 
 
 @dataclass(frozen=True)
@@ -56,15 +62,15 @@ def read_facts(event_dir: Path) -> Facts:
     """Return the facts of an event directory; `LlamaError` for files that are missing or wrong."""
     info = read_info(event_dir)
     path = event_dir / "icecube_neutrino_list.json"
-    neutrinos: dict[str, Any] | None = read_json(path) if path.exists() else None
-    events = neutrinos["events"] if neutrinos else []
+    remedy = "delete it and run snakemake again"
+    listed = typed(read_json(path), _List, str(path), remedy) if path.exists() else None
     return Facts(
         info=info,
         flags=read_flags(event_dir),
         event_dir=event_dir.resolve(),
         current=_is_current(event_dir),
-        kinds=frozenset(str(event.get("type")) for event in events) if neutrinos else None,
-        complete=bool(neutrinos and neutrinos.get("complete") is True),
+        kinds=frozenset(str(event.type) for event in listed.events) if listed else None,
+        complete=bool(listed and listed.complete is True),
     )
 
 
@@ -104,7 +110,7 @@ def vetoes(facts: Facts, terms: Terms, real: bool) -> list[str]:
         (flags.get("VETOED") is not False, "the flag VETOED is true"),
         (flags.get(terms.flag) is not True, f"the flag {terms.flag} is false"),
         (terms.online and flags.get("ONLINE") is not True, "the flag ONLINE is false"),
-        (facts.retracted, "the alert was retracted"),
+        (facts.info.retracted, "the alert was retracted"),
     ]
     if real:
         far_hz = facts.info.far_hz

@@ -105,9 +105,9 @@ class Events:
         """
         return [getattr(self.info(event), key) for key in keys]
 
-    def flag(self, event: str, name: str) -> bool | str:
+    def flag(self, event: str, name: str) -> object:
         """Return one flag, so that it outdates only what depends on it."""
-        return read_flags(self._output_dir / event)[name]
+        return read_flags(self._output_dir / event).get(name)
 
     def is_published(self, event: str) -> bool:
         """Return whether anything of the event's present alert has gone out.
