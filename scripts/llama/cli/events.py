@@ -10,9 +10,6 @@ from llama.event.find import find_events
 from llama.event.flags import PRESETS, Flags, change_flags, parse_changes, read_flags
 from llama.event.names import significance_name
 from llama.event.skymap_info import read_info
-from llama.figures.explain import explain, explain_lines
-from llama.figures.inputs import Distances, NeutrinoList, Significance, read
-from llama.figures.run_page import HEADER, run_content, write_run_page
 from llama.files import dump_json, read_json
 from llama.locks import locked
 from llama.settings import load
@@ -20,6 +17,8 @@ from llama.settings import load
 
 def status(options: argparse.Namespace) -> None:
     """Run `llama status`."""
+    from llama.figures.run_page import HEADER, run_content, write_run_page
+
     settings = load()
     content = run_content(settings)
     for name, well, sentences in content["health"]:
@@ -40,6 +39,9 @@ def status(options: argparse.Namespace) -> None:
 
 def explain_event(options: argparse.Namespace) -> None:
     """Run `llama explain`."""
+    from llama.figures.explain import explain, explain_lines
+    from llama.figures.inputs import Distances, NeutrinoList, Significance, read
+
     event_dir = _directory(options.event)
     info = read_info(event_dir)
     path = event_dir / significance_name(info)

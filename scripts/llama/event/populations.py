@@ -18,8 +18,9 @@ class PAstro(TypedDict):
     population: str
 
 
-_Background = TypedDict(
-    "_Background",
+# Background odds of a class at one p_astro, both arrays ascending, or the reason without them.
+Background = TypedDict(
+    "Background",
     {
         "class": Required[str],
         "odds": "NDArray[np.float64]",
@@ -29,10 +30,6 @@ _Background = TypedDict(
     },
     total=False,
 )
-
-
-class Background(_Background):
-    """Background odds of a class at one p_astro, both arrays ascending, or why there are none."""
 
 
 def class_versions(path: Path, suffix: str) -> dict[str, str]:
