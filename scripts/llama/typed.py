@@ -4,6 +4,7 @@ The sentence takes from the `Meta(description=...)` of a value's type what it mu
 number in a row of a table what to do.
 """
 
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -43,22 +44,25 @@ def numbers_of(row: Mapping[str, object], form: type[Struct], where: str) -> dic
 
     `LlamaError` tells what is wrong `where`. None is as good as no key.
     """
-    fields = msgspec.structs.fields(form)
-    given = {f.encode_name: row.get(f.encode_name) for f in fields}
-    for field in fields:
-        if field.required and given[field.encode_name] is None:
-            key = field.encode_name
+    keys = form.__struct_encode_fields__
+    numbers = {key: as_number(row[key]) for key in keys if row.get(key) is not None}
+    for key in _required(form):
+        if key not in numbers:
             raise LlamaError(f"{where} has no {key}; {meta_of(form, key).description}")
-    numbers = {key: as_number(value) for key, value in given.items() if value is not None}
     try:
         msgspec.convert(numbers, form)
     except ValidationError as error:
         key, _ = _wrong_key(error)
-        what = f"{shown(given[key])} is not a finite number"
+        what = f"{shown(row[key])} is not a finite number"
         if math.isfinite(numbers[key]):
             what = f"{numbers[key]:.15g} is out of range"
         raise LlamaError(f"{where}: {key} {what}; {meta_of(form, key).description}") from error
     return numbers
+
+
+@functools.cache
+def _required(form: type[Struct]) -> tuple[str, ...]:
+    return tuple(f.encode_name for f in msgspec.structs.fields(form) if f.required)
 
 
 def as_number(value: object) -> float:
