@@ -18,12 +18,6 @@ from llama.errors import LlamaError
 Form = TypeVar("Form", bound=Struct)
 
 
-@functools.cache
-def _fields(form: type[Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
-    """Return the fields of a form; msgspec evaluates its annotations anew in every call."""
-    return msgspec.structs.fields(form)
-
-
 def typed(content: object, form: type[Form], where: str, remedy: str) -> Form:
     """Return a JSON object as `form`, its values checked; `LlamaError` names what is wrong.
 
@@ -31,8 +25,7 @@ def typed(content: object, form: type[Form], where: str, remedy: str) -> Form:
     """
     if not isinstance(content, Mapping):
         raise LlamaError(f"{where} is not a JSON object; {remedy}")
-    fields = _fields(form)
-    missing = [f.encode_name for f in fields if f.required and f.encode_name not in content]
+    missing = [key for key in _required(form) if key not in content]
     if missing:
         raise LlamaError(f"{where} lacks {', '.join(missing)}; {remedy}")
     try:
@@ -50,22 +43,25 @@ def numbers_of(row: Mapping[str, object], form: type[Struct], where: str) -> dic
 
     `LlamaError` tells what is wrong `where`. None is as good as no key.
     """
-    fields = _fields(form)
-    given = {f.encode_name: row.get(f.encode_name) for f in fields}
-    for field in fields:
-        if field.required and given[field.encode_name] is None:
-            key = field.encode_name
+    keys = form.__struct_encode_fields__
+    numbers = {key: as_number(row[key]) for key in keys if row.get(key) is not None}
+    for key in _required(form):
+        if key not in numbers:
             raise LlamaError(f"{where} has no {key}; {meta_of(form, key).description}")
-    numbers = {key: as_number(value) for key, value in given.items() if value is not None}
     try:
         msgspec.convert(numbers, form)
     except ValidationError as error:
         key, _ = _wrong_key(error)
-        what = f"{shown(given[key])} is not a finite number"
+        what = f"{shown(row[key])} is not a finite number"
         if math.isfinite(numbers[key]):
             what = f"{numbers[key]:.15g} is out of range"
         raise LlamaError(f"{where}: {key} {what}; {meta_of(form, key).description}") from error
     return numbers
+
+
+@functools.cache
+def _required(form: type[Struct]) -> tuple[str, ...]:
+    return tuple(f.encode_name for f in msgspec.structs.fields(form) if f.required)
 
 
 def as_number(value: object) -> float:
@@ -86,7 +82,7 @@ def shown(value: object) -> str:
 
 def meta_of(form: type[Struct], key: str) -> Meta:
     """Return the range and the description of a form's key, an empty one if it has none."""
-    types = [field.type for field in _fields(form) if field.encode_name == key]
+    types = [field.type for field in msgspec.structs.fields(form) if field.encode_name == key]
     return next(filter(None, map(_meta, types)), Meta())
 
 

@@ -109,6 +109,12 @@ def test_a_list_that_changes_is_read_again(account: Double, cloud: Cloud):
         ({"status": 403}, ForbiddenError, "write access"),
         # no total: how much there is nobody knows
         ({"status": 200, "body": '{"droplets": [], "meta": {}}'}, PassingError, "no total"),
+        # half of a droplet
+        (
+            {"status": 200, "body": '{"droplets": [{"id": 1}], "meta": {"total": 1}}'},
+            PassingError,
+            "holds no droplets; try again",
+        ),
         ({"status": 404}, NotFoundError, "list it again"),
         ({"status": 400}, CloudError, "answers 400"),
         ({"status": 422}, RefusedError, "refuses this"),

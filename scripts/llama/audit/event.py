@@ -162,11 +162,8 @@ def audit_messages(event_dir: Path, target: str) -> Iterator[Finding]:
             for sentence in list(_channel(event_dir, channel, target)):
                 yield Finding(event_dir.name, "published", sentence)
         except LlamaError as error:
-            yield Finding(
-                event_dir.name,
-                "published",
-                f"outbox/{channel} cannot be read ({error}); put it back from a backup",
-            )
+            problem = f"outbox/{channel} cannot be read ({error}); put it back from a backup"
+            yield Finding(event_dir.name, "published", problem)
 
 
 def _owed(event_dir: Path, target: str) -> Iterator[Finding]:

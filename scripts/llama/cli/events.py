@@ -10,8 +10,6 @@ from llama.event.find import find_events
 from llama.event.flags import PRESETS, Flags, change_flags, parse_changes, read_flags
 from llama.event.names import significance_name
 from llama.event.skymap_info import read_info
-from llama.figures.explain import explain, explain_lines
-from llama.figures.run_page import HEADER, run_content, write_run_page
 from llama.files import dump_json, read_json
 from llama.locks import locked
 from llama.settings import load
@@ -19,6 +17,8 @@ from llama.settings import load
 
 def status(options: argparse.Namespace) -> None:
     """Run `llama status`."""
+    from llama.figures.run_page import HEADER, run_content, write_run_page
+
     settings = load()
     content = run_content(settings)
     for name, well, sentences in content["health"]:
@@ -39,6 +39,9 @@ def status(options: argparse.Namespace) -> None:
 
 def explain_event(options: argparse.Namespace) -> None:
     """Run `llama explain`."""
+    from llama.figures.explain import explain, explain_lines
+    from llama.figures.inputs import Distances, NeutrinoList, Significance, read
+
     event_dir = _directory(options.event)
     info = read_info(event_dir)
     path = event_dir / significance_name(info)
@@ -50,17 +53,18 @@ def explain_event(options: argparse.Namespace) -> None:
         raise LlamaError(
             f"{event_dir} has no result yet; run: snakemake events/{event_dir.name}/all"
         )
-    significance = read_json(path)
-    distances = read_json(event_dir / "lvc_skymap_distances.json")
-    neutrinos = read_json(event_dir / "icecube_neutrino_list.json")
+    significance = read(path, Significance)
+    distances = read(event_dir / "lvc_skymap_distances.json", Distances)
+    neutrinos = read(event_dir / "icecube_neutrino_list.json", NeutrinoList)
     explanation = explain(significance, distances, neutrinos)
     if options.json:
-        numbers = {key: significance[key] for key in ("odds_ratio", "p_value", "explanation")}
+        whole = read_json(path)
+        numbers = {key: whole[key] for key in ("odds_ratio", "p_value", "explanation")}
         print(dump_json(numbers), end="")
         return
     if info.retracted:
         print(f"{event_dir.name} was RETRACTED. Its last result, for the record:\n")
-    print("\n".join(explain_lines(explanation, significance["odds_ratio"])))
+    print("\n".join(explain_lines(explanation, significance.odds_ratio)))
 
 
 def _directory(given: str) -> Path:

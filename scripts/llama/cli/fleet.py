@@ -54,9 +54,8 @@ def up(options: argparse.Namespace) -> None:
     print(HeadFiles(head.settings).write(crew, address, token, extra, options.wheel))
     head.start()
     print(f"the head is up at {address}; run the studies with: snakemake --profile do-cluster")
-    if not Path("/etc/slurm/slurm.conf").exists() or not Path("/etc/slurm/slurm.conf").samefile(
-        head.conf
-    ):
+    conf = Path("/etc/slurm/slurm.conf")
+    if not conf.exists() or not conf.samefile(head.conf):
         print(f"first tell Slurm's commands: export SLURM_CONF={head.conf}")
 
 
@@ -101,7 +100,7 @@ def _print_slurm(head: Head) -> set[str] | None:
     except slurm.SlurmError as error:
         print(f"workers   NOT KNOWN: {str(error).partition(';')[0]}; see {head.directory}/log")
         return None
-    _print_counts("workers", [_word(node) for node in nodes if not node.powered_down])
+    _print_counts("workers", [_word(node.state) for node in nodes if not node.powered_down])
     _print_counts("jobs", [job.state.lower() for job in jobs])
     for reason in sorted({n.reason for n in nodes if n.reason and "DOWN" in n.state}):
         print(f"          {reason.removeprefix('llama: ')}")
@@ -127,8 +126,7 @@ def _print_droplets(crew: Crew, nodes: Collection[str] | None) -> bool:
     return False
 
 
-def _word(node: object) -> str:
-    state: frozenset[str] = node.state  # type: ignore[attr-defined]
+def _word(state: frozenset[str]) -> str:
     for word in ("POWERING_UP", "POWERING_DOWN", "NOT_RESPONDING", "DOWN", "DRAIN"):
         if word in state:
             return word.lower().replace("_", " ")

@@ -12,7 +12,7 @@ from llama.files import read_json
 from llama.settings.places import place
 from llama.typed import typed
 
-Kind = Literal["new", "update", "withdrawal"]
+MessageKind = Literal["new", "update", "withdrawal"]
 _REMEDY = "put it back from a backup"
 
 
@@ -29,7 +29,7 @@ class Intent(About, frozen=True, kw_only=True):
     """The file `n.intent.json`; `since` and `tried_at` are Unix seconds."""
 
     n: int
-    kind: Kind
+    kind: MessageKind
     destination: str
     key: str = ""
     refers_to: str | None = None

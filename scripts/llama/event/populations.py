@@ -4,8 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Required, TypedDict
 
-from llama.errors import LlamaError
-from llama.files import open_hdf5, read_json
+from llama.files import read_json, reading_hdf5
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +18,9 @@ class PAstro(TypedDict):
     population: str
 
 
-_Background = TypedDict(
-    "_Background",
+# Background odds of a class at one p_astro, both arrays ascending, or the reason without them.
+Background = TypedDict(
+    "Background",
     {
         "class": Required[str],
         "odds": "NDArray[np.float64]",
@@ -30,10 +30,6 @@ _Background = TypedDict(
     },
     total=False,
 )
-
-
-class Background(_Background):
-    """Background odds of a class at one p_astro, both arrays ascending, or why there are none."""
 
 
 def class_versions(path: Path, suffix: str) -> dict[str, str]:
@@ -71,18 +67,14 @@ def read_background(path: Path | None, name: str) -> Background:
         return missing
     import h5py
 
-    try:
-        with open_hdf5(path) as file:
-            key = name.replace("-", "/")
-            if not isinstance(file.get(key), h5py.Dataset):
-                return missing
-            return {
-                "class": name,
-                "odds": file[key][()],
-                "single": file[f"single/{key}"][()],
-                "p_astro": float(file[key].attrs["p_astro"]),
-            }
-    except (OSError, KeyError) as error:
-        raise LlamaError(
-            f"{path} is broken; delete it and run: snakemake populations.hdf5"
-        ) from error
+    problem = f"{path} is broken; delete it and run: snakemake populations.hdf5"
+    with reading_hdf5(path, problem) as file:
+        key = name.replace("-", "/")
+        if not isinstance(file.get(key), h5py.Dataset):
+            return missing
+        return {
+            "class": name,
+            "odds": file[key][()],
+            "single": file[f"single/{key}"][()],
+            "p_astro": float(file[key].attrs["p_astro"]),
+        }

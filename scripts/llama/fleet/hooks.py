@@ -7,6 +7,7 @@ Slurm counts on none of it: droplets that could not be destroyed are destroyed b
 that could not be made are given back by it when money and API allow.
 """
 
+import contextlib
 import sys
 import time
 import traceback
@@ -60,7 +61,10 @@ class Hooks:
             try:
                 missing = self._make(wanted, study)
             except LlamaError as error:
-                missing = dict.fromkeys(self._without_droplet(wanted), str(error))
+                there = set[str]()
+                with contextlib.suppress(LlamaError):
+                    there = {droplet.name for droplet in self.crew.droplets()}
+                missing = {name: str(error) for name in wanted if name not in there}
             for name, reason in missing.items():
                 lost.setdefault(reason, []).append(name)
         for reason, left_out in lost.items():
@@ -99,13 +103,6 @@ class Hooks:
         for name in names:
             found.setdefault(study.get(name, ""), []).append(name)
         return found
-
-    def _without_droplet(self, names: list[str]) -> list[str]:
-        try:
-            there = {droplet.name for droplet in self.crew.droplets()}
-        except LlamaError:
-            there = set()
-        return [name for name in names if name not in there]
 
     def suspend(self, names: list[str]) -> None:
         """Destroy the droplets of nodes."""

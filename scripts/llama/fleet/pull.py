@@ -108,13 +108,13 @@ def finished_shards(spaces: Spaces, study: str, kind: str) -> dict[int, float]:
 
 
 def _listed(spaces: Spaces, wanted: Collection[str]) -> list[Stored]:
-    found = []
-    for stored in spaces.objects(f"{STUDIES}/"):
-        path = stored.key.removeprefix(f"{STUDIES}/")
-        is_result = path and not path.endswith("/") and not _INPUTS.match(path)
-        if is_result and (not wanted or _study(stored.key) in wanted):
-            found.append(stored)
-    return found
+    return [
+        stored
+        for stored in spaces.objects(f"{STUDIES}/")
+        if (path := stored.key.removeprefix(f"{STUDIES}/"))
+        and not (path.endswith("/") or _INPUTS.match(path))
+        and (not wanted or _study(stored.key) in wanted)
+    ]
 
 
 def _study(key: str) -> str:

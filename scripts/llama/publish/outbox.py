@@ -23,7 +23,7 @@ from msgspec.structs import asdict
 
 from llama.errors import LlamaError
 from llama.event import messages
-from llama.event.messages import About, Entry, Intent, Kind
+from llama.event.messages import About, Entry, Intent, MessageKind
 from llama.files import dump_json, sha256_bytes, sync_directory, write_bytes
 from llama.locks import locked
 from llama.settings.places import place
@@ -31,7 +31,7 @@ from llama.settings.places import place
 # After so long [s] a message that the remote does not have will not come any more: longer than any
 # channel waits for an answer, and than remotes take until they show what they took.
 SETTLE_S = 60.0
-STATUS: dict[Kind, str] = {"new": "sent", "update": "updated", "withdrawal": "withdrawn"}
+STATUS: dict[MessageKind, str] = {"new": "sent", "update": "updated", "withdrawal": "withdrawn"}
 
 
 class NotSentError(LlamaError):
@@ -48,7 +48,7 @@ class Post:
     """
 
     key: str
-    kind: Kind
+    kind: MessageKind
     refers_to: str | None
     payload: bytes
     since: float
@@ -110,7 +110,7 @@ class Outbox:
     def _mine(self) -> list[Entry]:
         return [e for e in self.entries() if place(self.name, e.destination) == self._place]
 
-    def next_kind(self, content_sha256: str, withdrawal: bool) -> Kind | None:
+    def next_kind(self, content_sha256: str, withdrawal: bool) -> MessageKind | None:
         """Return the kind of the message that is due after those delivered, None if none is."""
         sent = self.delivered()
         if withdrawal:
@@ -180,7 +180,7 @@ class Outbox:
             )
         return False
 
-    def _prepare(self, message: Message, kind: Kind) -> Intent:
+    def _prepare(self, message: Message, kind: MessageKind) -> Intent:
         """Write payload and intent of a new message; nothing has been tried yet."""
         number = max([entry.n for entry in self.entries()], default=0) + 1
         sent = self.delivered()

@@ -1,9 +1,9 @@
 """The internal form of a sky map: disjoint HEALPix tiles, and what follows from them."""
 
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ class SkyTiles:
         """Whether any tile that holds probability has a distance."""
         return self.distmu is not None and bool((np.isfinite(self.distmu) & (self.prob > 0)).any())
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the tiles as `lvc_skymap.hdf5`: contiguous datasets that can be memory-mapped."""
         with atomic_hdf5(path) as file:
             for name, column in self.columns.items():
@@ -71,7 +71,7 @@ class SkyTiles:
             file.attrs.update(self.meta)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "SkyTiles":
+    def load(cls, path: str | Path) -> "SkyTiles":
         """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
         problem = f"{path} is missing or no sky map; delete it and run snakemake again"
         with reading_hdf5(path, problem) as file:

@@ -29,7 +29,7 @@ _PREPARED = ("prepared_order", "prepared_ipix", "weights")  # tiles divided as `
 
 def build_bank(
     maps: Sequence[Path],
-    path: str | os.PathLike[str],
+    path: str | Path,
     area_relative: Floats | None = None,
     params: WeightModel | None = None,
 ) -> list[str]:
@@ -60,10 +60,7 @@ def build_bank(
 
 
 def link_banks(
-    parts: Sequence[Path],
-    path: str | os.PathLike[str],
-    broken_maps: str = "fail",
-    lists: Lists | None = None,
+    parts: Sequence[Path], path: str | Path, broken_maps: str = "fail", lists: Lists | None = None
 ) -> list[str]:
     """Write the bank that consists of all maps of `parts`, in order, by links to them.
 
@@ -135,7 +132,7 @@ class Bank:
     wrong with these.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | Path) -> None:
         try:
             self._file = open_hdf5(path)
             self.names = [name.decode() for name in self._file["names"][()]]

@@ -3,8 +3,8 @@
 import gzip
 import io
 import math
-import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
@@ -209,11 +209,7 @@ def antenna_factors(angles: Floats, detectors: Sequence[str]) -> Floats:
 
 
 def write_injections(
-    path: str | os.PathLike[str],
-    columns: dict[str, Floats],
-    first: int,
-    waveform: Waveform,
-    comment: str = "",
+    path: str | Path, columns: dict[str, Floats], first: int, waveform: Waveform, comment: str = ""
 ) -> None:
     """Write a sim_inspiral table (LIGO_LW XML, .gz) whose simulation_id count from `first`."""
     import lal
@@ -243,7 +239,7 @@ def write_injections(
     write_document(path, document)
 
 
-def write_document(path: str | os.PathLike[str], document: Any) -> None:
+def write_document(path: str | Path, document: Any) -> None:
     """Write a LIGO_LW document, gzipped, so that equal content gives equal bytes."""
     from igwn_ligolw import lsctables
 

@@ -12,7 +12,6 @@ the upper limit on its emission.
 """
 
 import math
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -129,7 +128,7 @@ def energy_at(kinds: Sequence[Injections], curve: Curve, level: float) -> dict[s
 
 
 def upper_limit(
-    skymap: str | os.PathLike[str],
+    skymap: str | Path,
     significance: Mapping[str, Any],
     archive: Archive,
     search: Mapping[str, Any],

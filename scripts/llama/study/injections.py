@@ -4,8 +4,8 @@ The result of an injection depends on seed, kind and its number only: not on sha
 machine or number of cores.
 """
 
-import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,7 +133,7 @@ def run_shard(
 
 
 def write_shard(
-    path: str | os.PathLike[str],
+    path: str | Path,
     rows: NDArray[Any],
     single: Floats,
     names: list[str],

@@ -1,6 +1,5 @@
 """The noise of simulated detectors, and how loud binaries are in it."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ from llama.study.simulate import beside, run_tool
 _MASS_STEPS = 14
 
 
-def sample_psds(
-    psd: str | os.PathLike[str], reach: str | os.PathLike[str], simulation: Simulation
-) -> None:
+def sample_psds(psd: str | Path, reach: str | Path, simulation: Simulation) -> None:
     """Write the noise of the detectors (LIGO_LW, gzipped) and how far they reach (JSON).
 
     A detector's noise is the name of a model that `bayestar-sample-model-psd --help` lists, or a

@@ -6,7 +6,6 @@ each pair comes once, and the first ones already take all superevents and lists 
 
 import hashlib
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +25,7 @@ def pair(numbers: Integers, superevents: int, lists: int) -> tuple[Integers, Int
     return numbers % superevents, (numbers + numbers // math.lcm(superevents, lists)) % lists
 
 
-def write_lists(paths: Sequence[Path], gps: float, path: str | os.PathLike[str]) -> list[str]:
+def write_lists(paths: Sequence[Path], gps: float, path: str | Path) -> list[str]:
     """Write the neutrinos of lists (see `read_given`) to one file; return what is broken.
 
     gps: time of the triggers [s]; a list whose neutrinos are all more than a day off is broken.
@@ -79,7 +78,7 @@ class Lists:
     names, broken (indices), problems, and sha256 of all numbers.
     """
 
-    def __init__(self, parts: Sequence[str | os.PathLike[str]]) -> None:
+    def __init__(self, parts: Sequence[str | Path]) -> None:
         self.names: list[str] = []
         self.problems: list[str] = []
         self.broken: list[int] = []

@@ -6,7 +6,6 @@ other shell reads.
 
 import contextlib
 import itertools
-import os
 import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -128,7 +127,7 @@ class _Running(Struct):
 class Progress:
     """Counts the injections of one running shard in a small file, which ends with the block."""
 
-    def __init__(self, shard: str | os.PathLike[str], wanted: int) -> None:
+    def __init__(self, shard: str | Path, wanted: int) -> None:
         self._path = progress_path(Path(shard))
         self._content = _Running(0, wanted, time.time(), 0.0)
         self._next = 0.0
@@ -207,7 +206,7 @@ def _recent_hz(finished: Mapping[int, float], total: int, shard_size: int) -> fl
     return done / max(now - recent[first], 1.0)
 
 
-def most_injections(path: str | os.PathLike[str]) -> int | None:
+def most_injections(path: str | Path) -> int | None:
     """Return how many different injections a study has, None without end or when unknown."""
     try:
         with open_hdf5(path) as file:
@@ -217,7 +216,7 @@ def most_injections(path: str | os.PathLike[str]) -> int | None:
     return count if count >= 0 else None
 
 
-def broken_files(path: str | os.PathLike[str]) -> list[str]:
+def broken_files(path: str | Path) -> list[str]:
     """Return the files that were broken when a study's bank was linked; none when there is none."""
     if not Path(path).exists():
         return []

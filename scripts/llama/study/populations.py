@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ class Column:
     name: dataset, or dataset and field such as injections/odds. `LlamaError` names a broken shard.
     """
 
-    def __init__(self, shards: Sequence[str | os.PathLike[str]], name: str, size: int) -> None:
+    def __init__(self, shards: Sequence[str | Path], name: str, size: int) -> None:
         self._shards, self._name, self.size = shards, name.split("/"), size
 
     def __iter__(self) -> Iterator[Floats]:
@@ -50,7 +49,7 @@ class ClassOdds(NamedTuple):
 
 
 def collate(
-    shards: Sequence[str | os.PathLike[str]], plan: Plan | None = None, partial: bool = False
+    shards: Sequence[str | Path], plan: Plan | None = None, partial: bool = False
 ) -> ClassOdds:
     """Return the odds of one study; only what the shards say about themselves is read here.
 
@@ -80,7 +79,7 @@ def collate(
     return ClassOdds(odds, Column(shards, "single", single), p_astro, seed, settings)
 
 
-def write_populations(path: str | os.PathLike[str], classes: Mapping[str, ClassOdds]) -> None:
+def write_populations(path: str | Path, classes: Mapping[str, ClassOdds]) -> None:
     """Write all classes: `<population>/<run>/<detectors>` and `single/<population>/...`.
 
     Both are ascending float64 arrays with attributes n, seed, p_astro, settings_sha256. An index
@@ -106,7 +105,7 @@ def write_populations(path: str | os.PathLike[str], classes: Mapping[str, ClassO
 
 
 def ascending(
-    parts: Iterable[Floats], directory: str | os.PathLike[str], block: int = BLOCK
+    parts: Iterable[Floats], directory: str | Path, block: int = BLOCK
 ) -> Iterator[Floats]:
     """Yield all numbers of `parts` in ascending order, in pieces: an external merge sort.
 

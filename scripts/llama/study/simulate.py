@@ -137,8 +137,8 @@ def localize_coincs(coincs: str, maps: str, first: int, simulation: Simulation) 
 
 def collate_coincs(
     shards: Sequence[Path],
-    coincs: str | os.PathLike[str],
-    summary: str | os.PathLike[str],
+    coincs: str | Path,
+    summary: str | Path,
     simulation: Simulation,
     inputs: Mapping[str, str],
     failed_maps: str = "fail",
@@ -218,7 +218,7 @@ def _tool_seed(seed: int, first: int) -> int:
 
 
 @contextlib.contextmanager
-def beside(path: str | os.PathLike[str], suffix: str) -> Iterator[Path]:
+def beside(path: str | Path, suffix: str) -> Iterator[Path]:
     """Yield a path in the directory of `path`, always the same, for a file that does not stay."""
     target = Path(path)
     temporary = target.with_name(f".{target.name}{suffix}")
@@ -229,7 +229,7 @@ def beside(path: str | os.PathLike[str], suffix: str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _load(path: str | os.PathLike[str]) -> Any:
+def _load(path: str | Path) -> Any:
     from igwn_ligolw import utils
     from ligo.skymap.io.events.ligolw import ContentHandler
 

@@ -10,14 +10,7 @@ from typing import NamedTuple
 
 from llama.errors import LlamaError
 from llama.files import atomic_path, is_litter
-from llama.s3 import (
-    CONNECTIONS,
-    Bucket,
-    Remedies,
-    in_threads,
-    make_client,
-    sentences,
-)
+from llama.s3 import CONNECTIONS, Bucket, Remedies, in_threads, make_client, sentences
 
 _REMEDIES = Remedies(
     "correct background.studies",
@@ -83,7 +76,7 @@ def _unreadable(path: Path, error: OSError) -> LlamaError:
     return LlamaError(f"{path} cannot be read ({error.strerror}); correct its permissions")
 
 
-def open_store(source: str, cache: str | os.PathLike[str]) -> Store:
+def open_store(source: str, cache: str | Path) -> Store:
     """Open a directory or `s3://bucket/prefix`; `cache` keeps what is fetched from the latter."""
     if source.startswith("s3://"):
         bucket, _, prefix = source.removeprefix("s3://").partition("/")

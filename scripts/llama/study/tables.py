@@ -1,7 +1,6 @@
 """The collated tables of the operators' guide, one text file per study."""
 
 import math
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,10 +19,7 @@ STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
 
 
 def write_table(
-    shards: Sequence[Path],
-    path: str | os.PathLike[str],
-    plan: Plan | None = None,
-    partial: bool = False,
+    shards: Sequence[Path], path: str | Path, plan: Plan | None = None, partial: bool = False
 ) -> int:
     """Write the table of a study's background shards; return the number of rows.
 
