@@ -63,7 +63,7 @@ class Manifest(TypedDict, total=False):
 
 
 def build_manifest(
-    products: Mapping[str, Path], settings: Mapping[str, Any], command: str
+    products: Mapping[str, Path], settings: Mapping[str, object], command: str
 ) -> Manifest:
     """Return the content of manifest.json.
 
@@ -99,7 +99,7 @@ def build_manifest(
             "sha256": made["background_sha256"],
         },
         "response": {
-            "path": f"archive/{settings['neutrinos']['archive']}/response.hdf5",
+            "path": f"archive/{manifest['settings']['neutrinos']['archive']}/response.hdf5",
             "sha256": made["inputs"]["response.hdf5"],
         },
     }

@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import llama
 from llama.errors import LlamaError
@@ -84,7 +84,9 @@ def _commit(git: Path) -> str:
         return ""
 
 
-def other_inputs(event_dir: Path, info: "EventInfo", significance: Mapping[str, Any]) -> list[str]:
+def other_inputs(
+    event_dir: Path, info: "EventInfo", significance: Mapping[str, object]
+) -> list[str]:
     """Return what a significance was made from that is not what the event has now, in words.
 
     That is each of its own inputs, and what those were made from in turn: the map that
@@ -95,7 +97,9 @@ def other_inputs(event_dir: Path, info: "EventInfo", significance: Mapping[str, 
     return list(dict.fromkeys(_others(event_dir, info, significance)))
 
 
-def _others(event_dir: Path, info: "EventInfo", significance: Mapping[str, Any]) -> Iterator[str]:
+def _others(
+    event_dir: Path, info: "EventInfo", significance: Mapping[str, object]
+) -> Iterator[str]:
     made_from = _made_from(significance)
     names = ["skymap_info.json", TILES, DISTANCES, P_ASTRO, LIST]
     names += [BURSTS_NAME] if BURSTS_NAME in made_from else []
@@ -122,8 +126,10 @@ def _others(event_dir: Path, info: "EventInfo", significance: Mapping[str, Any])
         yield "event time"
 
 
-def _made_from(product: Mapping[str, Any]) -> dict[str, str]:
-    return dict((product.get("provenance") or {}).get("inputs") or {})
+def _made_from(product: Mapping[str, object]) -> dict[str, str]:
+    block = product.get("provenance")
+    inputs = block.get("inputs") if isinstance(block, dict) else None
+    return dict(inputs or {})
 
 
 def _is(path: Path, sha256: str | None) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Required, TypedDict
+from typing import Required, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +26,19 @@ from llama.stats.pvalue import p_value, p_values
 from llama.stats.weights import divide_tiles, tile_weights
 
 Floats = NDArray[np.float64]
+SearchBlock = Mapping[str, float | Mapping[str, float]]  # settings: horizons by source class
 
 
-def search_parameters(search: Mapping[str, Any], population: str) -> SearchParameters:
+def search_parameters(search: SearchBlock, population: str) -> SearchParameters:
     """Return the statistic's parameters from the settings block `search` and the source class."""
-    values = dict(search)
+    values = {name: value for name, value in search.items() if not isinstance(value, Mapping)}
     values.pop("far_signal_rate_hz")
     values["ndotgwnu"] = values.pop("ndotgwnu_gpc3_yr") * 1e-9 / YEAR_S
-    values["assumed_horizon_mpc"] = values["assumed_horizon_mpc"][population]
-    return SearchParameters(**values)
+    horizons, size = search["assumed_horizon_mpc"], int(values.pop("max_set_size"))
+    if not isinstance(horizons, Mapping):
+        raise ValueError("assumed_horizon_mpc must have a value for every source class")
+    horizon = horizons[population]
+    return SearchParameters(**values, max_set_size=size, assumed_horizon_mpc=horizon)
 
 
 def background_class(info: EventInfo, p_astro: PAstro, run: str | None) -> str:
@@ -71,12 +75,12 @@ def compute_significance(
     tiles: SkyTiles,
     info: EventInfo,
     p_astro: PAstro,
-    neutrino_list: Mapping[str, Any],
+    neutrino_list: Mapping[str, Rows],
     response: Response,
-    search: Mapping[str, Any],
+    search: SearchBlock,
     background: Background,
     bursts: Bursts | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the content of significance_*.json, without its provenance.
 
     search: settings block `search`; bursts: a third messenger, or None if there is no list that
@@ -196,7 +200,7 @@ def _odds(
     events: Sequence[Mapping[str, object]],
     bursts: Sequence[Burst] | None = None,
     messengers: Sequence[Messenger] = (),
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the odds and what follows from them; bursts: rows of the messenger, if any."""
     q = p_astro / (1 - p_astro) if p_astro > 0 else 0.0
     ratio = (odds.lambda_cgw + odds.lambda_s) / q if q > 0 else 1.0

@@ -60,7 +60,7 @@ def compute(settings: Settings) -> float:
         settings.search_parameters(),
         {"class": "bns-o4-H1L1", "reason": "made up"},
     )
-    return float(significance["odds_ratio"])
+    return float(str(significance["odds_ratio"]))
 
 
 if __name__ == "__main__":
