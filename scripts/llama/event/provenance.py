@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -29,7 +28,7 @@ class Provenance(TypedDict):
 
 
 def provenance(
-    inputs: Mapping[str, str | os.PathLike[str]],
+    inputs: Mapping[str, str | Path],
     settings: Mapping[str, object] | None = None,
     seed: int | None = None,
 ) -> Provenance:

@@ -130,12 +130,6 @@ def read_info(event_dir: Path) -> EventInfo:
     return check_info(read_json(path), str(path))
 
 
-def info_used(significance: Mapping[str, object]) -> EventInfo:
-    """Return the skymap_info.json that a significance was made from, see `unchecked_info`."""
-    inputs = significance.get("inputs")
-    return unchecked_info((isinstance(inputs, dict) and inputs.get("gw_skymap_info")) or {})
-
-
 def unchecked_info(content: Mapping[str, object]) -> EventInfo:
     """Return what is only shown, perhaps of an older version: any values, None where none is."""
     known: dict[str, Any] = {name: content.get(key) for name, key in _KEY_OF.items()}

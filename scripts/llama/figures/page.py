@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +54,7 @@ class Picture(NamedTuple):
     heading: str
     alt: str
     caption: str
-    png: str | os.PathLike[str]
+    png: str | Path
 
 
 def provenance_rows(record: Mapping[str, object]) -> Rows:
@@ -84,8 +83,8 @@ def write_page(
     name: str,
     content: Page,
     pictures: Sequence[Picture],
-    html: str | os.PathLike[str],
-    pdf: str | os.PathLike[str],
+    html: str | Path,
+    pdf: str | Path,
 ) -> None:
     """Write a page by the templates `<name>.html.j2` and `<name>.typ`.
 
@@ -107,7 +106,7 @@ def write_html(
     name: str,
     content: Page,
     pictures: Sequence[Picture],
-    html: str | os.PathLike[str],
+    html: str | Path,
     scripts: Sequence[str] = (),
 ) -> None:
     """Write the HTML of a page alone; scripts: names of templates that it may run, and no others.
@@ -164,7 +163,7 @@ def _write_pdf(
     name: str,
     content: Page,
     pictures: Sequence[Picture],
-    pdf: str | os.PathLike[str],
+    pdf: str | Path,
 ) -> None:
     import typst
 

@@ -1,8 +1,8 @@
 """The significance figure: the event's odds ratio against its background."""
 
-import os
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +22,8 @@ _CURVE_POINTS = 3000
 def draw_scatter(
     significance: Significance,
     background_odds: NDArray[np.float64] | None,
-    png: str | os.PathLike[str],
-    pdf: str | os.PathLike[str],
+    png: str | Path,
+    pdf: str | Path,
     role: str = "observation",
 ) -> None:
     """Draw how often the background reaches an odds ratio, and where the event stands.

@@ -1,6 +1,6 @@
 """The sky map figure: where the gravitational wave came from, and the neutrinos on it."""
 
-import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,8 +29,8 @@ def draw_skymap(
     neutrinos: NeutrinoList,
     info: EventInfo,
     significance: Significance,
-    png: str | os.PathLike[str],
-    pdf: str | os.PathLike[str],
+    png: str | Path,
+    pdf: str | Path,
     role: str = "observation",
 ) -> None:
     """Draw the all-sky map, with a zoom when the 90 % region is below 500 deg^2.

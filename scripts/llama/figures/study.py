@@ -3,8 +3,8 @@
 All are drawn from sensitivity.json.
 """
 
-import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Record = Mapping[str, Any]
-Target = str | os.PathLike[str]
+Target = str | Path
 
 DOUBLET, QUADRUPLET = "#0072B2", "#CC79A7"  # Okabe and Ito's blue and purple
 _KINDS = {

@@ -1,8 +1,8 @@
 """The summary page of a study, from sensitivity.json and its three figures."""
 
 import itertools
-import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,9 +43,9 @@ _FIGURES = (
 
 def write_study_summary(
     study: Record,
-    figures: Sequence[str | os.PathLike[str]],
-    html: str | os.PathLike[str],
-    pdf: str | os.PathLike[str],
+    figures: Sequence[str | Path],
+    html: str | Path,
+    pdf: str | Path,
 ) -> None:
     """Write the page of a study; figures: efficiency, P-P plot and distributions as PNG."""
     pictures = [Picture(*words, png) for words, png in zip(_FIGURES, figures, strict=True)]

@@ -3,8 +3,8 @@
 import contextlib
 import io
 import math
-import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,9 +40,7 @@ _SETTINGS = {
 
 
 @contextlib.contextmanager
-def drawing(
-    height_in: float, png: str | os.PathLike[str], pdf: str | os.PathLike[str]
-) -> Iterator["Figure"]:
+def drawing(height_in: float, png: str | Path, pdf: str | Path) -> Iterator["Figure"]:
     """Yield an empty figure of page width; when the block ends it is in `png` and `pdf`."""
     import matplotlib as mpl
     from matplotlib.figure import Figure

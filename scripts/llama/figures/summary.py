@@ -1,7 +1,7 @@
 """The summary page of an event: headings, rows and tables, the same for HTML and PDF."""
 
-import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.event.latency import AlertSteps
@@ -265,10 +265,10 @@ def figure_texts(neutrinos: NeutrinoList) -> tuple[tuple[str, str, str], ...]:
 def write_summary(
     event: EventFiles,
     latency: Sequence[AlertSteps],
-    figures: Sequence[str | os.PathLike[str]],
+    figures: Sequence[str | Path],
     event_dir: str,
-    html: str | os.PathLike[str],
-    pdf: str | os.PathLike[str],
+    html: str | Path,
+    pdf: str | Path,
 ) -> None:
     """Write the summary page of an event.
 

@@ -1,7 +1,7 @@
 """What the statistic needs to know of the detector and its background, tabulated on one grid."""
 
-import os
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Response:
     signal_per_dex: NDArray[np.float64]
     background_per_dex: NDArray[np.float64]
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | Path) -> None:
         """Write all tables to one HDF5 file."""
         with atomic_hdf5(path) as file:
             file.attrs["season"] = self.season
@@ -44,7 +44,7 @@ class Response:
                 file[name] = table
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "Response":
+    def load(cls, path: str | Path) -> "Response":
         """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
         problem = f"{path} is missing or not a response table; "
         with reading_hdf5(
