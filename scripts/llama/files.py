@@ -22,7 +22,7 @@ def is_unfinished(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it when the block succeeds.
 
     The bytes are on disk before the name changes; on any error the temporary file is
@@ -85,14 +85,14 @@ def sync_directory(directory: Path) -> None:
         ) from error
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
+def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
     """Write `content` to `path` all at once or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
 @contextlib.contextmanager
-def atomic_hdf5(path: str | os.PathLike[str], size: int | None = None) -> Iterator[Any]:
+def atomic_hdf5(path: str | Path, size: int | None = None) -> Iterator[Any]:
     """Yield an h5py file that is written to `path`, all at once, when the block succeeds.
 
     It is made in memory, since on a full disk the HDF5 library (2.0) ends the process; with
@@ -115,7 +115,7 @@ def atomic_hdf5(path: str | os.PathLike[str], size: int | None = None) -> Iterat
     write_bytes(path, image.getbuffer())
 
 
-def open_hdf5(path: str | os.PathLike[str]) -> Any:
+def open_hdf5(path: str | Path) -> Any:
     """Return the h5py file `path` for reading.
 
     Unlocked: nobody changes it, and where a file system has no locks HDF5 would call it broken.
@@ -125,6 +125,16 @@ def open_hdf5(path: str | os.PathLike[str]) -> Any:
     return h5py.File(path, "r", locking=False)
 
 
+@contextlib.contextmanager
+def reading_hdf5(path: str | Path, sentence: str) -> Iterator[Any]:
+    """Yield the h5py file `path`; a `LlamaError` with `sentence` if the block cannot read it."""
+    try:
+        with open_hdf5(path) as file:
+            yield file
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise LlamaError(sentence) from error
+
+
 def dump_json(value: Any) -> str:
     """Return `value` as the project's JSON: sorted keys, UTF-8, no NaN (ValueError)."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -132,12 +142,12 @@ def dump_json(value: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
+def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as JSON (see `dump_json`) all at once or not at all."""
     write_bytes(path, dump_json(value).encode())
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
+def read_json(path: str | Path) -> Any:
     """Return the JSON content of `path`; `LlamaError` when it is missing, not JSON or has NaN."""
     try:
         with Path(path).open("rb") as stream:
@@ -154,6 +164,13 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
+
+
+def remove_older(path: Path, before_s: float) -> None:
+    """Remove a file that was written before a Unix time; what cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        if path.is_file() and path.stat().st_mtime < before_s:
+            path.unlink()
 
 
 def first_sign(content: bytes) -> bytes:
@@ -178,7 +195,7 @@ def sha256_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def sha256_file(path: str | os.PathLike[str]) -> str:
+def sha256_file(path: str | Path) -> str:
     """Return the sha256 of the file's bytes as 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

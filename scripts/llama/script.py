@@ -1,7 +1,6 @@
 """What every rule's script shares: where its errors go."""
 
 import contextlib
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ PATIENCE_S = 600.0
 
 
 @contextlib.contextmanager
-def logged(log: str | os.PathLike[str]) -> Iterator[None]:
+def logged(log: str | Path) -> Iterator[None]:
     """Run the block of a rule's script; its errors end it with exit code 1.
 
     A `LlamaError` is printed as one sentence, its traceback goes to `log` only; the traceback

@@ -3,13 +3,14 @@
 import contextlib
 import io
 import math
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from llama.event.skymap_info import EventInfo
+from llama.figures.inputs import Neutrino
 from llama.figures.text import marks, plain, utc_text
 from llama.files import write_bytes
 
@@ -39,9 +40,7 @@ _SETTINGS = {
 
 
 @contextlib.contextmanager
-def drawing(
-    height_in: float, png: str | os.PathLike[str], pdf: str | os.PathLike[str]
-) -> Iterator["Figure"]:
+def drawing(height_in: float, png: str | Path, pdf: str | Path) -> Iterator["Figure"]:
     """Yield an empty figure of page width; when the block ends it is in `png` and `pdf`."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -76,11 +75,7 @@ def at_inches(figure: "Figure", x: float, y: float) -> tuple[float, float]:
 
 
 def title(
-    figure: "Figure",
-    info: EventInfo,
-    neutrinos: Iterable[Mapping[str, Any]],
-    subtitle: str,
-    role: str,
+    figure: "Figure", info: EventInfo, neutrinos: Iterable[Neutrino], subtitle: str, role: str
 ) -> None:
     """Write name and time of the event, the marks that say what it is, and a second line."""
     up = figure.get_size_inches()[1]

@@ -5,7 +5,6 @@
 """
 
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -59,7 +58,7 @@ class Archive:
     about: About
 
     @classmethod
-    def open(cls, directory: str | os.PathLike[str]) -> "Archive":
+    def open(cls, directory: str | Path) -> "Archive":
         """Open `<archive_dir>/<name>`; `LlamaError` when nothing has been imported there."""
         path = Path(directory)
         if not (path / "archive.json").is_file():
@@ -127,8 +126,8 @@ class Archive:
 
 
 def import_release(
-    directory: str | os.PathLike[str],
-    archive_dir: str | os.PathLike[str],
+    directory: str | Path,
+    archive_dir: str | Path,
     name: str,
     season: str | None = None,
 ) -> About:
@@ -168,7 +167,7 @@ def import_release(
     return about
 
 
-def summary(archive_dir: str | os.PathLike[str]) -> dict[str, About]:
+def summary(archive_dir: str | Path) -> dict[str, About]:
     """Return what each archive in `archive_dir` holds, by name: `archive.json` and derived rates.
 
     Added keys: first and last (UTC), livetime_days, rate_hz. Empty when nothing was imported.

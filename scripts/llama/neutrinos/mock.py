@@ -4,7 +4,6 @@ Shapes and sizes are like IceCube's (the area grows with energy, the southern sk
 threshold, the Earth absorbs at high energies); no number in it was measured.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 def write_mock_release(
-    directory: str | os.PathLike[str],
+    directory: str | Path,
     seed: int = 1,
     n_events: int = 20_000,
     mjd_start: float = 58574.0,

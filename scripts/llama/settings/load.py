@@ -29,9 +29,7 @@ class Layer:
     values: Nested
 
 
-def load(
-    *named: str | os.PathLike[str], given: Nested | None = None, clone: Path | None = None
-) -> Settings:
+def load(*named: str | Path, given: Nested | None = None, clone: Path | None = None) -> Settings:
     """Return the settings in force; the arguments are those of `layers`.
 
     `LlamaError` with a sentence per problem, and the lines to paste, when anything is wrong.
@@ -40,7 +38,7 @@ def load(
 
 
 def layers(
-    *named: str | os.PathLike[str], given: Nested | None = None, clone: Path | None = None
+    *named: str | Path, given: Nested | None = None, clone: Path | None = None
 ) -> list[Layer]:
     """Return what each source says, in the order of `settle`.
 

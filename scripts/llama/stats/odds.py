@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llama.stats.arrays import Floats, Integers
 from llama.stats.healpix import unit_vectors
 from llama.stats.messengers import (
     Messenger,
@@ -18,8 +18,6 @@ from llama.stats.messengers import (
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
 from llama.stats.sets import LEFT_OUT, sum_joint_sets, sum_sets
-
-Floats = NDArray[np.float64]
 
 
 class Response(Protocol):
@@ -139,9 +137,7 @@ def prepare_neutrinos(
     return Neutrinos(dt, vectors, 1 / (sigma * sigma)[:, None], intensity[:, None, :])
 
 
-def _bracket(
-    value: Floats, first: float, last: float, size: int
-) -> tuple[NDArray[np.int64], Floats]:
+def _bracket(value: Floats, first: float, last: float, size: int) -> tuple[Integers, Floats]:
     """Return the node below each value on a uniform grid, and the part of the step beyond it."""
     position = np.minimum(np.maximum((value - first) * ((size - 1) / (last - first)), 0), size - 1)
     node = np.minimum(position.astype(np.int64), size - 2)
@@ -205,7 +201,7 @@ def _joint_sets(
     messengers: Sequence[Messenger],
     windows: Floats,
     params: SearchParameters,
-) -> tuple[NDArray[np.int64], Floats, int]:
+) -> tuple[Integers, Floats, int]:
     """Return what `sum_sets` does, for sets with up to one trigger of each messenger as well."""
     sizes = [neutrinos.dt_s.size, *(m.start_s.size for m in messengers)]
     messenger = np.repeat(np.arange(len(sizes)), sizes)
