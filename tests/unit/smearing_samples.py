@@ -1,7 +1,7 @@
 """A detector known in closed form, its smearing matrix by simulation, and matrices as text.
 
 Proxy: Gaussian about `proxy_mean`, 0.35 dex. AngErr: log-normal, 0.2 deg at least. Angle: von
-Mises-Fisher of AngErr (four in five) or of six times AngErr. All follow from the middles of a
+Mises-Fisher of AngErr (nine in ten) or of six times AngErr. All follow from the middles of a
 cell's true energy and declination, so that nothing but the sampling is between truth and matrix.
 """
 
@@ -12,7 +12,7 @@ from llama.neutrinos.smearing import SOURCE, Smearing
 
 LOG10_ENERGY = np.linspace(2.0, 9.0, 15)
 DEC_DEG = np.degrees(np.arcsin(np.linspace(-1.0, 1.0, 31)))
-PROXY_WIDTH, FAR_SHARE, FAR = 0.35, 0.2, 6.0
+PROXY_WIDTH, FAR_SHARE, FAR = 0.35, 0.1, 6.0
 COLUMNS = (
     "log10(E_nu/GeV)_min log10(E_nu/GeV)_max Dec_nu_min[deg] Dec_nu_max[deg] log10(E/GeV)_min "
     "log10(E/GeV)_max PSF_min[deg] PSF_max[deg] AngErr_min[deg] AngErr_max[deg] Fractional_Counts"
@@ -43,7 +43,7 @@ def closer(angle_rad, sigma_deg):
     return (1 - FAR_SHARE) * vmf(sigma) + FAR_SHARE * vmf(FAR * sigma)
 
 
-def analytic_matrix(events=4000, seed=1, energies=LOG10_ENERGY, dec_deg=DEC_DEG):
+def analytic_matrix(events=8000, seed=1, energies=LOG10_ENERGY, dec_deg=DEC_DEG):
     """Simulate this detector, so many events in each cell."""
     rng = np.random.default_rng(seed)
     shape = energies.size - 1, dec_deg.size - 1

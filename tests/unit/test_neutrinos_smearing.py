@@ -221,7 +221,7 @@ def test_norms_and_bounds(detector):
     np.testing.assert_allclose(detector.weights.sum(axis=2), 1, atol=1e-12)
 
 
-@pytest.mark.parametrize("error", [3, 5, 8])
+@pytest.mark.parametrize("error", [6, 8, 10])
 @pytest.mark.parametrize("sin_dec", [-0.7, 0.3])
 def test_mixture_is_the_analytic_point_spread(detector, error, sin_dec):
     sigma = 10 ** ANGERR[error]
@@ -231,8 +231,8 @@ def test_mixture_is_the_analytic_point_spread(detector, error, sin_dec):
     weight = found.ratio[0, :, node] / found.ratio[0, :, node].sum()
     angle = np.radians(np.geomspace(0.1, 60, 30))
     ours = mixture.distribution(angle, found.kappa[0]) @ weight
-    # the matrix has bins of 0.2 dex of the angle, in which it is even
-    np.testing.assert_allclose(ours, closer(angle, sigma), atol=0.035)
+    # bins of the matrix have 0.2 dex of the angle, and 6 is in the middle of two multiples
+    np.testing.assert_allclose(ours, closer(angle, sigma), atol=0.05)
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.2, 1.0, 7.0, 40.0, 150.0])
@@ -251,8 +251,7 @@ def test_evaluation_is_the_product_of_the_tables(detector):
     p, e, s = 24, 6, 130
     x = np.argmin(np.abs(LOG10_ENERGY - PROXY[p]))
     found = detector.neutrinos(PROXY[p], 10 ** ANGERR[e], SIN_DEC[s])
-    weights = detector.weights.sum(axis=2)  # shape only
-    assert found.ratio.shape == (1, MULTIPLES.size, weights.shape[-1])
+    assert found.ratio.shape == (1, MULTIPLES.size, SIN_DEC.size)
     signal = detector.signal_per_dex[x] * detector.signal_angerr[p, e]
     background = detector.background_per_dex[x, s] * detector.background_angerr[p, e, s]
     np.testing.assert_allclose(found.ratio[0].sum(axis=0), 2 * np.pi * signal / background)
