@@ -24,7 +24,7 @@ _TAIL_ERROR = 0.2  # of a tail that counts as much as an error of _ERROR in the 
 _ERROR = 0.02
 _TAILS_AS = 10.0  # a tail counts as much as so many parts of all angles would
 _TAIL_LEAST = 0.006  # rarer tails are not fitted closer than this share of the events
-_EACH_BIN = 0.02  # weight of the bins themselves against bins pooled over the proxy
+_EACH_BIN = 0.3  # weight of the bins themselves against bins pooled over the proxy
 _SUM = 5.0  # of the wish that the weights of a node sum to 1 before they are made to
 _ALIKE = 1e-4  # weight of the wish that neighbouring nodes be alike, against one of all events
 

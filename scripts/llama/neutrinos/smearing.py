@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]  # bytes of the file read so far, and in a
 Cell = tuple[Floats, Floats, NDArray[np.uint32]]
 
 ENERGIES, DECLINATIONS, BINS = 14, 30, 20
-PUBLIC_IC86 = Path(__file__).with_name("data") / "ic86_smearing.h5"
+PUBLIC_IC86 = Path(__file__).with_name("templates") / "ic86_smearing.h5"
 SOURCE = "IceTracks-DR2, IC86_smearing.csv, doi:10.7910/DVN/MMIIZA, CC0 1.0"
 
 _CELL = BINS**3
@@ -115,16 +115,14 @@ class Smearing:
         """Read what `save` wrote, by default the public IC86 matrix that ships with LLAMA."""
         try:
             with open_hdf5(path) as file:
-                energy, dec, edges = (file[name][()].astype(float) for name in _FLOATS)
+                columns = ("log10_energy", "dec_deg", "edges")
+                energy, dec, edges = (file[name][()].astype(float) for name in columns)
                 return cls(energy, dec, edges, file["events"][()], str(file.attrs["source"]))
         except (OSError, KeyError) as error:
             raise LlamaError(
                 f"{path} is missing or not a smearing matrix; import the release again with "
                 "`llama neutrinos import PATH`"
             ) from error
-
-
-_FLOATS = ("log10_energy", "dec_deg", "edges")
 
 
 def read_smearing(path: Path, progress: Progress | None = None) -> Smearing:
