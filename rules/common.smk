@@ -6,14 +6,12 @@ from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.event.names import EVENT_DIR_PATTERN
-from llama.plan.events import POPULATIONS, Events
+from llama.plan.engine import Locks, written_directories
+from llama.plan.events import POPULATIONS, Events, Neutrinos
 from llama.plan.injections import Injections
-from llama.plan.locks import Locks, written_directories
-from llama.plan.neutrinos import Neutrinos
 from llama.plan.output import prepare
 from llama.plan.publishing import Publishing
-from llama.plan.simulations import Simulations
-from llama.plan.studies import Studies
+from llama.plan.studies import Simulations, Studies
 from llama.plan.targets import Command
 from llama.publish.deliver import CHANNELS
 from llama.running.tidy import tidy

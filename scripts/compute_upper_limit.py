@@ -6,7 +6,7 @@ from llama.event.provenance import provenance
 from llama.files import read_json, write_json
 from llama.neutrinos.archive import Archive
 from llama.script import logged
-from llama.study.limit import upper_limit
+from llama.study.efficiency import upper_limit
 
 with logged(snakemake.log[0]):
     source, params = snakemake.input, snakemake.params

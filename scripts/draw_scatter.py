@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from llama.event.populations import read_background
+from llama.figures.inputs import Significance, read
 from llama.figures.scatter import draw_scatter
-from llama.files import read_json
 from llama.script import logged
 
 with logged(snakemake.log[0]):
-    significance = read_json(snakemake.input.significance)
+    significance = read(Path(snakemake.input.significance), Significance)
     background = None
-    if significance["p_value"] is not None:
+    if significance.p_value is not None:
         populations = Path(snakemake.params.populations)
-        background = read_background(populations, significance["p_value_population"])["odds"]
+        background = read_background(populations, significance.p_value_population)["odds"]
     out = snakemake.output
     draw_scatter(significance, background, out.png, out.pdf, snakemake.params.role)

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from llama.event.skymap_info import read_info
+from llama.figures.inputs import NeutrinoList, Significance, read
 from llama.figures.skymap import draw_skymap
-from llama.files import read_json
 from llama.script import logged
 from llama.sky.tiles import SkyTiles
 
 with logged(snakemake.log[0]):
     source, out = snakemake.input, snakemake.output
     info = read_info(Path(source.info).parent)
-    tiles, neutrinos = SkyTiles.load(source.skymap), read_json(source.neutrinos)
-    significance, role = read_json(source.significance), snakemake.params.role
+    tiles, neutrinos = SkyTiles.load(source.skymap), read(Path(source.neutrinos), NeutrinoList)
+    significance, role = read(Path(source.significance), Significance), snakemake.params.role
     draw_skymap(tiles, neutrinos, info, significance, out.png, out.pdf, role)

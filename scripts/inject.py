@@ -9,7 +9,7 @@ from llama.study.bank import Bank
 from llama.study.injections import run_shard, write_shard
 from llama.study.opening import trigger_p_astro
 from llama.study.pairs import Lists, Pairs
-from llama.study.progress import Progress
+from llama.study.plan import Progress
 
 with logged(snakemake.log[0]):
     params, kind, output = snakemake.params, snakemake.wildcards.kind, snakemake.output[0]

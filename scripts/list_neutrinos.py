@@ -7,9 +7,8 @@ from llama.event.provenance import provenance
 from llama.event.skymap_info import read_info
 from llama.files import write_json
 from llama.neutrinos.archive import Archive
+from llama.neutrinos.event_list import make_list, note_late_data
 from llama.neutrinos.given import read_given
-from llama.neutrinos.history import remember
-from llama.neutrinos.lists import make_list
 from llama.neutrinos.sources import open_sources
 from llama.script import logged
 from llama.stats.window import Window
@@ -41,7 +40,7 @@ with logged(snakemake.log[0]):
     settings |= {"graceid": info.graceid, "gps_time": info.gps_time}
     neutrinos["provenance"] = provenance(made_from, settings, neutrinos["seed"])
     history = Path(snakemake.log[0]).with_name("neutrino_lists.jsonl")
-    late = remember(history, info.graceid, neutrinos)
+    late = note_late_data(history, info.graceid, neutrinos)
     write_json(snakemake.output[0], neutrinos)
     said = [late] if late else []
     said += [f"{info.graceid}: {sentence}" for sentence in neutrinos["unusable"]]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from llama.script import logged
-from llama.study.lists import read_coincs, write_list
+from llama.study.skymaps import read_coincs, write_list
 
 with logged(snakemake.log[0]):
     coincs = read_coincs(Path(snakemake.input.coincs))

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from llama.event.history import keep
-from llama.event.manifest import build_manifest
+from llama.event.manifest import build_manifest, keep
 from llama.files import write_json
 from llama.script import logged
 

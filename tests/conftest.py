@@ -61,15 +61,16 @@ def shared_data() -> Path:
 _LONGEST = (
     "tests/system/test_fleet_cluster.py",
     "tests/system/test_soak.py",
+    "tests/workflow/test_fleet_without_root.py",
     "tests/workflow/test_docs.py",
-    "tests/workflow/test_canary.py",
-    "tests/workflow/test_workflow_outdated.py",
-    "tests/workflow/test_workflow_publish.py",
-    "tests/workflow/test_study.py",
+    "tests/workflow/test_collecting.py",
     "tests/workflow/test_study_changes.py",
     "tests/workflow/test_simulate.py",
-    "tests/workflow/test_fleet_without_root.py",
+    "tests/workflow/test_study.py",
+    "tests/workflow/test_canary.py",
+    "tests/workflow/test_workflow_publish.py",
     "tests/system/test_run_service.py",
+    "tests/workflow/test_workflow_outdated.py",
     "tests/workflow/test_artifacts.py",
 )
 # which tests have a mark: the beginning of their files' names; what is not here is quick
@@ -78,7 +79,11 @@ _MARKS = {
         *("tests/workflow/", "tests/system/", "tests/fuzz/", "tests/unit/test_cli_skymap_info.py"),
         *("tests/unit/test_alerts_hostile.py", "tests/unit/test_alerts_order.py"),
         *("tests/unit/test_alerts_gracedb_double.py", "tests/unit/test_event_vetoes.py"),
+        *("tests/unit/test_publish_channels.py", "tests/unit/test_publish_outbox.py"),
+        *("tests/unit/test_publish_withdraw.py", "tests/unit/test_running_takeover.py"),
+        "tests/unit/test_sky_bounds.py",
         *(
+            "tests/unit/test_figures_scatter.py",
             "tests/unit/test_figures_skymap.py",
             "tests/unit/test_figures_study.py",
             "tests/unit/test_stats_calibration.py",

@@ -125,6 +125,16 @@ def open_hdf5(path: str | os.PathLike[str]) -> Any:
     return h5py.File(path, "r", locking=False)
 
 
+@contextlib.contextmanager
+def reading_hdf5(path: str | os.PathLike[str], sentence: str) -> Iterator[Any]:
+    """Yield the h5py file `path`; a `LlamaError` with `sentence` if the block cannot read it."""
+    try:
+        with open_hdf5(path) as file:
+            yield file
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise LlamaError(sentence) from error
+
+
 def dump_json(value: Any) -> str:
     """Return `value` as the project's JSON: sorted keys, UTF-8, no NaN (ValueError)."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -154,6 +164,13 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
+
+
+def remove_older(path: Path, before_s: float) -> None:
+    """Remove a file that was written before a Unix time; what cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        if path.is_file() and path.stat().st_mtime < before_s:
+            path.unlink()
 
 
 def first_sign(content: bytes) -> bytes:

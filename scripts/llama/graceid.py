@@ -9,7 +9,7 @@ from llama.errors import LlamaError
 GRACEID_PATTERN = r"(?:[GMTE][0-9]{1,10}|[MT]?S[0-9]{6}[a-z]{1,8})"
 
 
-def check_graceid(text: str) -> str:
+def check_graceid(text: object) -> str:
     """Return `text` when it is a GraceDB id that may name a directory; `LlamaError` otherwise."""
     if isinstance(text, str) and re.fullmatch(GRACEID_PATTERN, text):
         return text

@@ -1,15 +1,20 @@
 """S3 and what speaks like it: one client, bounded patience, errors in sentences without keys."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import tenacity
 
 from llama.errors import LlamaError
 
 CONNECTIONS = 16
 PATIENCE_S = 45.0  # of pauses, so that an outage of half a minute is waited for
+_PAGE = 1000  # what S3 lists at once
 _UNKNOWN = {"404", "NoSuchKey", "NotFound"}
 _REFUSED = {
     *("401", "403", "AccessDenied", "AccountProblem", "InvalidAccessKeyId"),
@@ -18,6 +23,7 @@ _REFUSED = {
 _PASSING = {"SlowDown", "RequestTimeout", "Throttling", "TooManyRequests", "RequestTimeTooSkewed"}
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 class Keys(NamedTuple):
@@ -38,31 +44,60 @@ class Remedies(NamedTuple):
     network: str
 
 
-class _List(NamedTuple):
-    """How a list goes on: its items, and what of an answer, or of its last item, is asked for next.
+class Stored(NamedTuple):
+    """An object: key, size [bytes], date [Unix s], ETag, sha256 or "", and notes put with it."""
 
-    Each maps a name in the answer to the option of the next request.
+    key: str
+    size: int
+    modified: float
+    etag: str
+    sha256: str = ""
+    notes: Mapping[str, str] = MappingProxyType({})
+
+
+class Begun(msgspec.Struct, frozen=True, rename="pascal"):
+    """An upload in parts that was begun and not ended."""
+
+    key: str
+    upload_id: str
+
+
+class Part(msgspec.Struct, frozen=True, rename="pascal"):
+    """A part of such an upload; its ETag is the MD5, quoted."""
+
+    part_number: int
+    size: int
+    etag: str = msgspec.field(name="ETag")
+
+
+class _Object(msgspec.Struct, frozen=True, rename="pascal"):
+    key: str
+    size: int
+    last_modified: datetime
+    etag: str = msgspec.field(name="ETag")
+
+
+class _List(NamedTuple):
+    """A request, its items, how it goes on: by options that an answer tells (as `Next..`).
+
+    after: the same from the last item, for a store that tells nothing.
     """
 
+    action: str
     items: str
-    next: dict[str, str]
+    told: tuple[str, ...]
     after: dict[str, str]
 
 
-_LISTS = {
-    "list_objects_v2": _List(
-        "Contents", {"NextContinuationToken": "ContinuationToken"}, {"Key": "StartAfter"}
-    ),
-    "list_multipart_uploads": _List(
+_LISTS: dict[type, _List] = {
+    _Object: _List("list_objects_v2", "Contents", ("ContinuationToken",), {"StartAfter": "key"}),
+    Begun: _List(
+        "list_multipart_uploads",
         "Uploads",
-        {"NextKeyMarker": "KeyMarker", "NextUploadIdMarker": "UploadIdMarker"},
-        {"Key": "KeyMarker", "UploadId": "UploadIdMarker"},
+        ("KeyMarker", "UploadIdMarker"),
+        {"KeyMarker": "key", "UploadIdMarker": "upload_id"},
     ),
-    "list_parts": _List(
-        "Parts",
-        {"NextPartNumberMarker": "PartNumberMarker"},
-        {"PartNumber": "PartNumberMarker"},
-    ),
+    Part: _List("list_parts", "Parts", ("PartNumberMarker",), {"PartNumberMarker": "part_number"}),
 }
 
 
@@ -90,30 +125,43 @@ class Bucket:
         """Return what `call` returns; again while S3 is out of order."""
         return patiently(call, self._tell, self._patience_s)
 
-    def objects(self, prefix: str, page_size: int = 1000) -> Iterator[dict[str, Any]]:
-        """Yield every object whose key begins with `prefix` as S3 describes it."""
-        return self.every("list_objects_v2", Prefix=prefix, MaxKeys=page_size)
+    def find(self, call: Callable[[], T]) -> T | None:
+        """Return what `call` returns, patiently; None if it asks for what is not there."""
+        from botocore.exceptions import ClientError
 
-    def every(self, action: str, **options: Any) -> Iterator[dict[str, Any]]:
+        try:
+            return self.patiently(call)
+        except ClientError as error:
+            if _code(error) in _UNKNOWN:
+                return None
+            raise
+
+    def objects(self, prefix: str) -> Iterator[Stored]:
+        """Yield the objects whose keys begin with `prefix`; a list does not tell their sha256."""
+        for one in self.every(_Object, Prefix=prefix, MaxKeys=_PAGE):
+            yield Stored(one.key, one.size, one.last_modified.timestamp(), one.etag.strip('"'))
+
+    def every(self, form: type[T], **options: str | int) -> Iterator[T]:
         """Yield all items of a list (`_LISTS`), page by page, each once; `LlamaError` if it is cut.
 
         A store that says that there is more and not where goes on after the last item.
         """
-        kind, place = _LISTS[action], dict[str, Any]()
-        seen, asked = set[tuple[Any, ...]](), set[tuple[Any, ...]]()
+        action, items, told, after = _LISTS[form]
+        place, seen, asked = dict[str, str | int](), set[object](), set[object]()
         while True:
             page = self.ask(action, **options, **place)
-            items = page.get(kind.items, ())
-            new = [item for item in items if tuple(item[key] for key in kind.after) not in seen]
-            seen.update(tuple(item[key] for key in kind.after) for item in new)
+            found = [msgspec.convert(item, form) for item in page.get(items, ())]
+            places = [tuple(getattr(item, name) for name in after.values()) for item in found]
+            new = [item for item, there in zip(found, places, strict=True) if there not in seen]
+            seen.update(places)
             yield from new
-            place = {kind.next[key]: page[key] for key in kind.next if page.get(key)}
+            place = {option: page[f"Next{option}"] for option in told if page.get(f"Next{option}")}
             if not page.get("IsTruncated", bool(place)):
                 return
-            if len(place) < len(kind.next):
-                place = {kind.after[key]: items[-1][key] for key in kind.after if items}
+            if len(place) < len(told):
+                place = dict(zip(after, places[-1], strict=True)) if places else {}
             answered = tuple(sorted(place.items()))
-            if not place or answered in asked or (items and not new):
+            if not place or answered in asked or (found and not new):
                 raise LlamaError(
                     f"the store of {self.name} cuts lists off ({action}) and does not continue "
                     "them; nothing that it lists can be taken for complete: use another store"
@@ -178,6 +226,16 @@ def patiently(
     return attempts(call)
 
 
+def in_threads(call: Callable[[Item], T], items: Iterable[Item], count: int) -> list[T]:
+    """Return what `call` returns for each item, in any order; the first error ends it."""
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            return [job.result() for job in as_completed([pool.submit(call, i) for i in items])]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
 def is_passing(error: BaseException) -> bool:
     """Return whether the same request may work later: no answer, half of one, 429 or 5xx."""
     from botocore import exceptions as boto
@@ -190,11 +248,6 @@ def is_passing(error: BaseException) -> bool:
         return False
     passing = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)
     return isinstance(error, (*passing, RetriesExceededError))
-
-
-def is_unknown(error: Any) -> bool:
-    """Return whether a ClientError says that there is no such object (or, to HEAD, bucket)."""
-    return _code(error) in _UNKNOWN
 
 
 def _code(error: Any) -> str:

@@ -1,17 +1,21 @@
 """JSON as typed forms (`msgspec.Struct`): checked once at the door, every error one sentence.
 
-What a value must be stands in the `Meta(description=...)` of its type, for the sentence.
+The sentence takes from the `Meta(description=...)` of a value's type what it must be, and of a
+number in a row of a table what to do.
 """
 
+import functools
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_args
 
 import msgspec
+from msgspec import Meta, Struct, ValidationError
 
 from llama.errors import LlamaError
 
-Form = TypeVar("Form", bound=msgspec.Struct)
+Form = TypeVar("Form", bound=Struct)
 
 
 def typed(content: object, form: type[Form], where: str, remedy: str) -> Form:
@@ -21,27 +25,77 @@ def typed(content: object, form: type[Form], where: str, remedy: str) -> Form:
     """
     if not isinstance(content, Mapping):
         raise LlamaError(f"{where} is not a JSON object; {remedy}")
-    fields = msgspec.structs.fields(form)
-    missing = [f.encode_name for f in fields if f.required and f.encode_name not in content]
+    missing = [key for key in _required(form) if key not in content]
     if missing:
         raise LlamaError(f"{where} lacks {', '.join(missing)}; {remedy}")
     try:
         return msgspec.convert(content, form)
-    except msgspec.ValidationError as error:
-        said, _, path = str(error).rpartition(" - at `$")
-        found = re.match(r"\.(\w+)", path)
-        key = found[1] if found else ""
-        types = [field.type for field in fields if field.encode_name == key]
-        what = _description(types[0]) if types else None
+    except ValidationError as error:
+        key, said = _wrong_key(error)
         raise LlamaError(
             f"{where} has {key} = {str(content.get(key))[:40]!r}, which is not "
-            f"{what or f'possible ({said})'}; {remedy}"
+            f"{meta_of(form, key).description or f'possible ({said})'}; {remedy}"
         ) from error
 
 
-def _description(kind: Any) -> str | None:
-    """Return how a type, or the part of a union that has one, is described."""
+def numbers_of(row: Mapping[str, object], form: type[Struct], where: str) -> dict[str, float]:
+    """Return the numbers, or texts of numbers, that `form` names, each in its range.
+
+    `LlamaError` tells what is wrong `where`. None is as good as no key.
+    """
+    keys = form.__struct_encode_fields__
+    numbers = {key: as_number(row[key]) for key in keys if row.get(key) is not None}
+    for key in _required(form):
+        if key not in numbers:
+            raise LlamaError(f"{where} has no {key}; {meta_of(form, key).description}")
+    try:
+        msgspec.convert(numbers, form)
+    except ValidationError as error:
+        key, _ = _wrong_key(error)
+        what = f"{shown(row[key])} is not a finite number"
+        if math.isfinite(numbers[key]):
+            what = f"{numbers[key]:.15g} is out of range"
+        raise LlamaError(f"{where}: {key} {what}; {meta_of(form, key).description}") from error
+    return numbers
+
+
+@functools.cache
+def _required(form: type[Struct]) -> tuple[str, ...]:
+    return tuple(f.encode_name for f in msgspec.structs.fields(form) if f.required)
+
+
+def as_number(value: object) -> float:
+    """Return what a value of JSON or CSV is as a number, NaN if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def shown(value: object) -> str:
+    """Return a value as a sentence quotes it: not longer than 43 characters."""
+    text = str(value) if isinstance(value, int | float) else repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def meta_of(form: type[Struct], key: str) -> Meta:
+    """Return the range and the description of a form's key, an empty one if it has none."""
+    types = [field.type for field in msgspec.structs.fields(form) if field.encode_name == key]
+    return next(filter(None, map(_meta, types)), Meta())
+
+
+def _meta(kind: Any) -> Meta | None:
+    """Return what describes a type, or the part of a union that is described."""
     for meta in getattr(kind, "__metadata__", ()):
-        if isinstance(meta, msgspec.Meta) and meta.description:
-            return meta.description
-    return next(filter(None, map(_description, get_args(kind))), None)
+        if isinstance(meta, Meta) and meta.description:
+            return meta
+    return next(filter(None, map(_meta, get_args(kind))), None)
+
+
+def _wrong_key(error: ValidationError) -> tuple[str, str]:
+    """Return the key that msgspec complains of, "" for none, and what it says."""
+    said, _, path = str(error).rpartition(" - at `$")
+    found = re.match(r"\.(\w+)", path)
+    return found[1] if found else "", said

@@ -47,8 +47,8 @@ def rows() -> Iterator[dict[str, Any]]:
 
 def _intake(output: Path) -> Path:
     alert, neutrinos = output / "alert.json", output / "neutrinos.json"
-    alert.write_text(json.dumps(demo._alert()))
-    neutrinos.write_text(json.dumps(demo._neutrinos()))
+    alert.write_bytes(demo._alert())
+    neutrinos.write_bytes(demo._neutrinos())
     command = ["skymap_info", "--alert", alert, "--neutrinos", neutrinos, "--role", "test"]
     command += ["--rundir", output / "current_run"]
     subprocess.run(command, check=True, capture_output=True, env=environment())

@@ -37,7 +37,7 @@ from llama.neutrinos.given import read_given  # noqa: E402
 from llama.settings.load import from_dict, read_config  # noqa: E402
 from llama.settings.model import Grb  # noqa: E402
 from llama.sky import read_skymap  # noqa: E402
-from llama.study.lists import list_skymaps, read_coincs  # noqa: E402
+from llama.study.skymaps import list_skymaps, read_coincs  # noqa: E402
 from llama.study.tables import HEADER, read_table  # noqa: E402
 
 Target = Callable[[bytes], Any]

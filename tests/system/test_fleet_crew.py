@@ -16,9 +16,8 @@ from llama.fleet import connection
 from llama.fleet import crew as module
 from llama.fleet.cloud import Cloud, take_snapshot
 from llama.fleet.connection import CloudError, PassingError
-from llama.fleet.crew import Crew, Made
+from llama.fleet.crew import Crew, Made, orphans
 from llama.fleet.money import OverBudgetError
-from llama.fleet.orphans import orphans
 from llama.settings import load
 
 SIZE, REGION = "s-2vcpu-4gb", "nyc3"
@@ -41,7 +40,7 @@ def names(prefix: str, count: int) -> list[str]:
 
 
 def events(crew: Crew) -> list[str]:
-    return [entry["event"] for entry in crew.ledger.entries()]
+    return [entry.event for entry in crew.ledger.entries()]
 
 
 def test_made_in_tens_and_once(account: Double, crew: Crew):
@@ -98,7 +97,7 @@ def test_an_order_that_comes_true_after_it_was_given_up(account: Double, crew: C
     assert account.created == 4
     assert set(account.droplets) == {droplet.id for droplet in made.new}
     assert sorted(droplet.name for droplet in made.new) == ["a", "b"]
-    crew.reconcile(crew.droplets())
+    crew.reconcile()
     assert crew.cost().droplets == 2
 
 
@@ -197,7 +196,7 @@ def test_the_ledger_follows_the_cloud(account: Double, crew: Crew):
     account.delete(one)  # on the web page
     old = {"name": "stray", "tags": ["llama"], "created_at": "2020-01-01T00:00:00Z"}
     account.control({"droplets": [old, {"name": "foreign"}]})
-    crew.reconcile(crew.droplets())
+    crew.reconcile()
     assert crew.cost().droplets == 3
     assert crew.cost().usd_of_study[""] > 100  # as long as it has lived
     with pytest.raises(OverBudgetError, match=r"stray has lived for .*--reap"):
@@ -205,18 +204,15 @@ def test_the_ledger_follows_the_cloud(account: Double, crew: Crew):
     # an order whose process was killed before it wrote down what came of it
     crew.ledger.record("ordered", time.time(), names=["lost"], study="bbh-o3-H1L1")
     account.control({"droplets": [{"name": "lost", "tags": ["llama"]}]})
-    crew.reconcile(crew.droplets())
+    crew.reconcile()
     assert crew.cost().usd_of_study["bbh-o3-H1L1"] > 0
     assert [(d.name, why) for d, why in orphans(crew)] == [("stray", "not made from here")]
 
 
 def test_orphans(account: Double, crew: Crew, settings_file: Path):
     make(crew, ["a", "b", "c"])
-    (a, b, c) = crew.droplets()
+    (a, _, c) = crew.droplets()
     assert orphans(crew) == []
-    assert [(d.name, why) for d, why in orphans(crew, lambda d: d.id != b.id)] == [
-        ("b", "without work")
-    ]
     crew.ledger.record("gone", time.time(), id=a.id, name=a.name, why="asked for")
     account.droplets[c.id]["created_at"] = "2020-01-01T00:00:00Z"
     twin = account.add_droplet("b", {"size": SIZE, "region": REGION, "tags": ["llama"]}, {})

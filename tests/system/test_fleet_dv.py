@@ -5,6 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from do_double import Cloud
 from shell import Bash
@@ -143,9 +144,9 @@ def test_killall_takes_those_that_do_not_listen(known: Cloud, bash: Bash):
 def test_killall_says_what_ends_a_launch(known: Cloud, bash: Bash, tmp_path: Path):
     settings, maps = load(), "/maps/bns-o3/H 1.csv"
     launch = Launch("bns-o3-H1", maps, None, "do-cluster", 1.0)
-    batch = launch._replace(study="cbc-o3-L1", skymaps="")
-    for one in (launch, batch, launch._replace(study="bbh-o3-V1")):
-        write_json(places(settings, one.study).record, one._asdict())
+    batch = msgspec.structs.replace(launch, study="cbc-o3-L1", skymaps="")
+    for one in (launch, batch, msgspec.structs.replace(launch, study="bbh-o3-V1")):
+        write_json(places(settings, one.study).record, msgspec.to_builtins(one))
     with only_one(places(settings, "bns-o3-H1").lock, "it"):
         with only_one(places(settings, "cbc-o3-L1").lock, "it"):
             done = bash("llama dev dv killall")

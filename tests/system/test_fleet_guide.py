@@ -151,7 +151,7 @@ def test_an_order_that_comes_twice(
     fleet.create = create  # type: ignore[method-assign]
     # the clock of the command: in its minute the first order comes true
     patient = functools.partial(Crew, pause=lambda seconds: real(orders[0]))
-    monkeypatch.setattr("llama.fleet.crew.Crew", patient)
+    monkeypatch.setattr("llama.cli.com.Crew", patient)
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert main(["com", "do", "-c", "a", "-i", "debian-12-x64"]) == 0
     assert "left an order unanswered; looking for what comes late, 60 s" in capsys.readouterr().err

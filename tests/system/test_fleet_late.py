@@ -12,10 +12,9 @@ from llama.errors import LlamaError
 from llama.fleet import connection
 from llama.fleet import crew as module
 from llama.fleet.cloud import Cloud
-from llama.fleet.crew import Crew
+from llama.fleet.crew import Crew, orphans
 from llama.fleet.money import OverBudgetError
-from llama.fleet.names import expand
-from llama.fleet.orphans import orphans
+from llama.fleet.records import expand
 from llama.settings import load
 
 SIZE, REGION = "s-2vcpu-4gb", "nyc3"
@@ -77,7 +76,7 @@ def test_an_order_that_was_given_up_and_comes_late(account: Double, crew: Crew):
     account.control({"droplets": [{"name": "a", "tags": ["llama"]}]})
     twice = "another droplet has the same name, it was ordered twice"
     assert [why for _, why in orphans(crew)] == [twice]
-    crew.reconcile(crew.droplets())
+    crew.reconcile()
     assert crew.cost().droplets == 2
     assert [why for _, why in orphans(crew)] == [twice]
 

@@ -1,5 +1,6 @@
 """One event as the figures and payloads see it, and sky maps to draw."""
 
+import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,8 @@ import healpy
 import numpy as np
 
 from llama.event.skymap_info import unchecked_info
+from llama.figures import inputs
+from llama.typed import typed
 
 DATA = Path(__file__).parents[2].resolve().parent / "shared/data"
 GPS = 1240215503.017
@@ -246,6 +249,31 @@ def words(figure):
     from matplotlib.text import Text
 
     return [item.get_text() for item in figure.findobj(Text) if item.get_text()]
+
+
+def form(content, kind):
+    """Return the content of a file as what figures and pages read of it."""
+    return typed(json.loads(json.dumps(content)), kind, "sample", "")
+
+
+def event_files(**changes):
+    """Return an event's files; what is given as the content of a file becomes its form."""
+    known = {
+        "info": info(),
+        "flags": FLAGS,
+        "p_astro": P_ASTRO,
+        "distances": DISTANCES,
+        "neutrinos": neutrino_list(),
+        "significance": significance(),
+    } | changes
+    known["p_astro"] = inputs.classification(known["p_astro"], "sample")
+    for name, kind in (
+        ("distances", inputs.Distances),
+        ("neutrinos", inputs.NeutrinoList),
+        ("significance", inputs.Significance),
+    ):
+        known[name] = form(known[name], kind)
+    return inputs.EventFiles(**known)
 
 
 def facts(section):

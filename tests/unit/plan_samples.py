@@ -10,8 +10,8 @@ from event_samples import INFO
 from settings_samples import changed
 
 from llama.event.flags import write_flags
+from llama.plan.engine import Locks
 from llama.plan.events import Events
-from llama.plan.locks import Locks
 from llama.settings import Settings, from_dict
 
 EVENT = f"events/{INFO.graceid}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llama.audit.publish import audit_messages
+from llama.audit.event import audit_messages
 from llama.event.messages import About
 from llama.files import sha256_bytes
 from llama.publish.outbox import Found, Message, Outbox, Post

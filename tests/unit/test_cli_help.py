@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -69,6 +70,15 @@ def test_every_argument_is_explained(command):
     _, parser = COMMANDS[command]
     for action in parser._actions:
         assert action.help or isinstance(action, argparse._SubParsersAction), action
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_its_function(command):
+    _, parser = COMMANDS[command]
+    if not any(isinstance(action, argparse._SubParsersAction) for action in parser._actions):
+        module, name = parser.get_default("run").split(".")
+        function = getattr(import_module(f"llama.cli.{module}"), name)
+        assert f"`{command}`" in function.__doc__
 
 
 @pytest.mark.parametrize("command", COMMANDS)

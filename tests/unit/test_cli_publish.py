@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from publish_samples import GRACEID, make_event
+from publish_samples import GRACEID, make_event, revise
 
 from llama.cli.main import main
 from llama.errors import LlamaError
 from llama.event.find import find_events
 from llama.event.flags import DEFAULTS, PRESETS, parse_changes, read_flags
 from llama.files import read_json, write_json
+from llama.publish.withdraw import note_withdrawal
 from llama.settings import default_yaml, load
 
 MOCK = f"M{GRACEID}"
@@ -172,3 +173,12 @@ def test_a_withdrawal_by_hand_ends_what_cannot_be_reached(run_dir: Path, capsys:
     assert main(["publish", MOCK, "--withdrawn-by-hand", f"{drop}/"]) == 0
     assert read_json(event / "receipts/icecube.json")["status"] == "withdrawn"
     assert main(["publish", MOCK]) == 0
+
+
+def test_only_what_was_retracted_is_withdrawn_by_hand(tmp_path: Path) -> None:
+    event = make_event(tmp_path)
+    with pytest.raises(LlamaError, match="was not retracted"):
+        note_withdrawal(event, "https://example.org/")
+    revise(event, retracted=True)
+    with pytest.raises(LlamaError, match="but: nowhere"):
+        note_withdrawal(event, "https://example.org/")

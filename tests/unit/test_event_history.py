@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 
 from llama.errors import LlamaError
-from llama.event.history import find_manifest, keep, kept_files, manifests, read_manifest
-from llama.event.manifest import build_manifest
+from llama.event.manifest import (
+    build_manifest,
+    find_manifest,
+    keep,
+    kept_files,
+    manifests,
+    read_manifest,
+)
 from llama.files import sha256_bytes
 
 KEPT = (

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from llama.errors import LlamaError
-from llama.event.latency import STEPS, build_latency, published_at, remember
+from llama.event.latency import STEPS, build_latency, published_at, remember_steps
 from llama.event.skymap_info import unchecked_info
 from llama.files import read_json, write_json
 
@@ -61,7 +61,7 @@ class Event:
     def make(self, at):
         """Make map, neutrinos and significance, one second apart, and remember it."""
         made = {step: self.write(step, at + k) for k, step in enumerate(MADE)}
-        remember(self.directory, self.info, made)
+        remember_steps(self.directory, self.info, made)
 
     def publish(self, at, channel="slack"):
         sent = {"sent_at": iso(at), "revision": self.info.revision}
@@ -154,7 +154,7 @@ def test_a_product_from_before_the_alert_was_not_made_for_it(event):
     event.make(35)
     event.take(2, "Update", 300)
     made = {"map": event.directory / "map", "significance": event.write("significance", 305)}
-    remember(event.directory, event.info, made)
+    remember_steps(event.directory, event.info, made)
     seconds = event.seconds(2)
     assert (seconds["map"], seconds["significance"]) == (None, 305)
 

@@ -8,18 +8,13 @@ import pytest
 
 from llama.errors import LlamaError
 from llama.event.populations import class_versions, read_background
-from llama.study.populations import write_populations
+from llama.study.populations import ClassOdds, write_populations
 
 
 def content(seed=0, n=50, **changes):
     rng = np.random.default_rng(seed)
-    return {
-        "odds": np.sort(rng.exponential(size=n)),
-        "single": np.sort(rng.exponential(size=3 * n)),
-        "p_astro": 0.99,
-        "seed": 5,
-        "settings_sha256": "a" * 64,
-    } | changes
+    odds, single = np.sort(rng.exponential(size=n)), np.sort(rng.exponential(size=3 * n))
+    return ClassOdds(odds, single, 0.99, 5, "a" * 64)._replace(**changes)
 
 
 CLASSES = {
@@ -44,7 +39,7 @@ def test_what_is_written_is_read(path, name):
     assert background["p_astro"] == 0.99
     for key in ("odds", "single"):
         assert background[key].dtype == np.float64
-        np.testing.assert_array_equal(background[key], CLASSES[name][key])
+        np.testing.assert_array_equal(background[key], getattr(CLASSES[name], key))
 
 
 @pytest.mark.parametrize(
@@ -89,12 +84,12 @@ def test_a_version_changes_when_a_number_does_and_only_then(path):
     write_populations(path, dict(reversed(CLASSES.items())))
     assert class_versions(path, "") == before
     changed = content(1)
-    changed["odds"][-1] = np.nextafter(changed["odds"][-1], np.inf)
+    changed.odds[-1] = np.nextafter(changed.odds[-1], np.inf)
     write_populations(path, CLASSES | {"bns-o3-H1L1V1": changed})
     after = class_versions(path, "")
     assert [name for name in before if after[name] != before[name]] == ["bns-o3-H1L1V1"]
     other = content(2)
-    other["single"] = other["single"][1:]
+    other = other._replace(single=other.single[1:])
     write_populations(path, CLASSES | {"bbh-o3-H1L1V1": other, "cbc-o3-H1L1": content(9)})
     after = class_versions(path, "")
     assert [name for name in before if after[name] != before[name]] == ["bbh-o3-H1L1V1"]

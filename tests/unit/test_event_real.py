@@ -3,8 +3,7 @@
 import figure_samples as sample
 import pytest
 
-from llama.event.real import signs_of_test
-from llama.event.vetoes import Facts, not_real
+from llama.event.vetoes import Facts, not_real, signs_of_test
 from llama.figures.text import marks
 from llama.publish.circular import draft_circular
 from llama.publish.inputs import Neutrinos, Significance

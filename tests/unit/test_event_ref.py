@@ -3,7 +3,7 @@
 import pytest
 
 from llama.errors import LlamaError
-from llama.event.ref import EventRef, is_run, run_named
+from llama.event.find import EventRef, is_run, run_named
 
 NAMES = [
     ("events/S190425z", "current_run/S190425z", "events/S190425z"),

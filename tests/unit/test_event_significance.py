@@ -15,8 +15,8 @@ from sky_samples import multiorder, random_tiles
 from llama.errors import LlamaError
 from llama.event.significance import background_class, compute_significance, search_parameters
 from llama.files import dump_json
+from llama.neutrinos.event_list import make_list
 from llama.neutrinos.given import check_rows
-from llama.neutrinos.lists import make_list
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky import read_skymap

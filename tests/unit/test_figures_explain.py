@@ -1,11 +1,13 @@
 """What drove the odds, in words: the numbers that are stated multiply to the odds ratio."""
 
+import json
 import math
 import re
 
 import page_samples as sample
 import pytest
 from event_samples import GPS, INFO, NONE, P_ASTRO, THREE, neutrino
+from figure_samples import form as sample_form
 from stats_samples import grb_parameters
 
 from llama.cli.main import main
@@ -13,12 +15,14 @@ from llama.errors import LlamaError
 from llama.event.bursts import Bursts
 from llama.event.significance import compute_significance
 from llama.figures.explain import explain, explain_lines
-from llama.files import write_json
+from llama.figures.inputs import Distances, NeutrinoList, Significance
+from llama.files import dump_json, write_json
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap
 from llama.sky.tiles import SkyTiles
 
+FORMS = (Significance, Distances, NeutrinoList)
 MAP = mock_skymap(60.0, 25.0, (6.0, 3.0), (120.0, 30.0))
 BURST = SkyTiles(MAP.order, MAP.ipix, MAP.prob)  # a burst's map has no distance
 
@@ -36,7 +40,8 @@ def told(response):
         result = compute_significance(
             tiles, INFO, p_astro, {"events": events}, response, search, background, bursts
         )
-        return result, explain(result, tiles.summary(), {"events": events})
+        content = json.loads(dump_json(result)), tiles.summary(), {"events": events}
+        return result, explain(*map(sample_form, content, FORMS))
 
     return told_of
 
@@ -159,7 +164,7 @@ def _spot():
 
 def test_a_result_of_an_older_version_is_refused_with_the_remedy():
     with pytest.raises(LlamaError, match="run snakemake for this event again"):
-        explain({"odds_ratio": 1.0}, {}, {"events": []})
+        explain(*map(sample_form, ({"odds_ratio": 1.0}, {}, {"events": []}), FORMS))
 
 
 def test_the_command_prints_the_same_for_a_path_and_an_id(tmp_path, monkeypatch, capsys):

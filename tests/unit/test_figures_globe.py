@@ -9,7 +9,10 @@ import pytest
 
 from llama.figures.geometry import FULL_SKY_DEG2, SkyDensity
 from llama.figures.globe import _COARSEST, LEVELS, _cells, globe_data, places
+from llama.figures.inputs import NeutrinoList, Significance
 
+RESULT = sample.form(sample.significance(), Significance)
+NONE = sample.form(sample.significance(odds_ratio=0.0), Significance)
 MAPS = {
     "flat": sample.gaussian_map(240.0, 36.0, 12.0, order=6),
     "small": sample.gaussian_map(10.0, -70.0, 0.8, order=8),
@@ -44,7 +47,7 @@ def test_every_cell_has_the_level_of_the_map_at_its_centre():
 
 @pytest.mark.parametrize("name", MAPS)
 def test_the_corners_are_those_of_the_cells(name):
-    data = globe_data(MAPS[name], [], sample.info(), sample.significance())
+    data = globe_data(MAPS[name], [], sample.info(), RESULT)
     codes = np.frombuffer(base64.b64decode(data["corners"]), dtype="<u2").reshape(-1, 4, 2)
     assert len(codes) == sum(data["counts"])
     assert len(data["counts"]) == len(data["levels"]) == len(LEVELS)
@@ -61,8 +64,8 @@ def test_the_corners_are_those_of_the_cells(name):
 
 
 def test_neutrinos_are_where_the_list_has_them():
-    events = sample.neutrino_list()["events"]
-    data = globe_data(MAPS["flat"], events, sample.info(), sample.significance())
+    events = sample.form(sample.neutrino_list(), NeutrinoList).events
+    data = globe_data(MAPS["flat"], events, sample.info(), RESULT)
     assert [n["number"] for n in data["neutrinos"]] == [1, 2, 3]
     assert [n["aside"] for n in data["neutrinos"]] == [False, False, True]
     assert data["neutrinos"][0]["r90"] == pytest.approx(1.8 * 2.145966, abs=1e-3)
@@ -72,7 +75,8 @@ def test_neutrinos_are_where_the_list_has_them():
 
 
 def test_places_in_words():
-    words = places(MAPS["flat"], sample.neutrino_list()["events"], sample.info())
+    events = sample.form(sample.neutrino_list(), NeutrinoList).events
+    words = places(MAPS["flat"], events, sample.info())
     assert words[0].startswith("The most probable place is RA 2")
     assert words[1:] == [
         "Neutrino 1, RA 240.5 deg, Dec +36.1 deg: in the 10 % region.",
@@ -84,6 +88,6 @@ def test_a_map_of_one_tile_and_an_even_sky_can_be_drawn():
     one = sample.tiles([0], [4], [1.0])
     even = sample.tiles(np.zeros(12, int), np.arange(12), np.ones(12))
     for tiles in (one, even):
-        data = globe_data(tiles, [], sample.info(), sample.significance(odds_ratio=0.0))
+        data = globe_data(tiles, [], sample.info(), NONE)
         assert sum(data["counts"]) in (256, 12 * 256)
         assert data["best"] is None

@@ -8,6 +8,7 @@ import page_samples as sample
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import to_builtins
 from page_samples import Page
 
 from llama.cli.main import main
@@ -104,7 +105,7 @@ def test_blinded_values_are_hidden_everywhere(setup, tmp_path, by, monkeypatch, 
     row = cells(run_content(setup), "S230518h")
     assert row["Odds ratio"] == row["p-value"] == "blinded"
     path, _ = write_run_page(setup)
-    monkeypatch.setattr("llama.settings.load", lambda: setup)
+    monkeypatch.setattr("llama.cli.events.load", lambda: setup)
     assert main(["status"]) == 0
     seen = path.read_text() + capsys.readouterr().out
     odds = read_json(event_dir / "significance_lvc-i3.json")["odds_ratio"]
@@ -144,7 +145,7 @@ def test_all_is_well_when_both_run_and_nothing_waits(setup, tmp_path):
     now = time.time()
     state = State(since=now - 9e4, started_at=now - 100, renewed_at=now, heartbeat_at=now)
     state.alert_at = now - 120
-    write_json(state_path(tmp_path), vars(state))
+    write_json(state_path(tmp_path), to_builtins(state))
     with only_one(lock_path(tmp_path), "x"), only_one(tmp_path / "runner" / "lock", "y"):
         content = run_content(setup)
         told = health(content)
@@ -202,7 +203,7 @@ def test_hostile_text_stays_text(tmp_path_factory, bad):
 
 
 def test_the_command_prints_a_table_and_where_the_page_is(setup, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("llama.settings.load", lambda: setup)
+    monkeypatch.setattr("llama.cli.events.load", lambda: setup)
     assert main(["status"]) == 0
     printed = capsys.readouterr()
     assert printed.err == f"the page: {tmp_path / 'status.html'}\n"

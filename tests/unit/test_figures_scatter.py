@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from llama.errors import LlamaError
+from llama.figures.inputs import Significance
 from llama.figures.scatter import draw_scatter
 from llama.figures.style import power_of_ten
 
 
 def scatter(tmp_path, background, name="scatter", **changes):
     paths = tmp_path / f"{name}.png", tmp_path / f"{name}.pdf"
-    draw_scatter(sample.significance(**changes), background, *paths)
+    result = sample.form(sample.significance(**changes), Significance)
+    draw_scatter(result, background, *paths)
     return paths
 
 

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from llama.figures.inputs import NeutrinoList, Significance
 from llama.figures.skymap import draw_skymap
 from llama.figures.style import DPI, WIDTH_IN
 
 
 def draw(tmp_path, tiles, neutrinos=None, name="map", event=None, result=None):
     paths = tmp_path / f"{name}.png", tmp_path / f"{name}.pdf"
-    neutrinos = neutrinos or sample.neutrino_list()
-    draw_skymap(tiles, neutrinos, event or sample.info(), result or sample.significance(), *paths)
+    neutrinos = sample.form(neutrinos or sample.neutrino_list(), NeutrinoList)
+    result = sample.form(result or sample.significance(), Significance)
+    draw_skymap(tiles, neutrinos, event or sample.info(), result, *paths)
     return paths
 
 

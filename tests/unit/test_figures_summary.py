@@ -5,21 +5,20 @@ import pytest
 from figure_samples import FLAGS
 
 from llama.errors import LlamaError
-from llama.figures.content import summary_content
+from llama.figures.summary import summary_content
 from llama.figures.text import rate_text
 
 
 def content(event=None, flags=FLAGS, neutrinos=None, result=None, **changes):
-    return summary_content(
-        event or sample.info(),
-        flags,
-        changes.get("p_astro", sample.P_ASTRO),
-        changes.get("distances", sample.DISTANCES),
-        neutrinos or sample.neutrino_list(),
-        result or sample.significance(),
-        changes.get("latency", sample.latency()),
-        changes.get("event_dir", "events/S190425z"),
-    )
+    latency = changes.pop("latency", sample.latency())
+    event_dir = changes.pop("event_dir", "events/S190425z")
+    files = {
+        "info": event or sample.info(),
+        "flags": flags,
+        "neutrinos": neutrinos or sample.neutrino_list(),
+        "significance": result or sample.significance(),
+    }
+    return summary_content(sample.event_files(**files, **changes), latency["revisions"], event_dir)
 
 
 def test_the_page_says_what_the_event_is():

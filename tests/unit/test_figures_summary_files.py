@@ -14,20 +14,11 @@ from llama.figures.summary import write_summary
 def write(tmp_path, name="summary", **changes):
     for figure in ("map.png", "scatter.png"):
         (tmp_path / figure).write_bytes(PNG)
-    values = {
-        "info": sample.info(),
-        "flags": sample.FLAGS,
-        "p_astro": sample.P_ASTRO,
-        "distances": sample.DISTANCES,
-        "neutrinos": sample.neutrino_list(),
-        "significance": sample.significance(),
-        "latency": sample.latency(),
-        "event_dir": "events/S190425z",
-        "skymap_png": tmp_path / "map.png",
-        "scatter_png": tmp_path / "scatter.png",
-    } | changes
+    figures = tmp_path / "map.png", changes.pop("scatter_png", tmp_path / "scatter.png")
+    event_dir = changes.pop("event_dir", "events/S190425z")
     html, pdf = tmp_path / f"{name}.html", tmp_path / f"{name}.pdf"
-    write_summary(**values, html=html, pdf=pdf)
+    files, latency = sample.event_files(**changes), sample.latency()["revisions"]
+    write_summary(files, latency, figures, event_dir, html, pdf)
     return html.read_text(encoding="utf-8"), pdf.read_bytes()
 
 

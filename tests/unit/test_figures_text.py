@@ -4,6 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama.figures import text
+from llama.figures.inputs import Neutrino, Significance
+
+NO_ODDS = {"odds_ratio": 0.0}
 
 
 @settings(max_examples=200, deadline=None)
@@ -64,7 +67,7 @@ def test_only_an_event_with_every_sign_of_being_real_is_real():
 
 
 def test_marks_name_retraction_and_scrambled_neutrinos():
-    events = [{"type": "blinded"}, {"type": "simulated"}]
+    events = [Neutrino(type="blinded"), Neutrino(type="simulated")]
     assert text.marks(sample.info(retracted=True), events) == [
         "RETRACTED",
         "REAL",
@@ -74,16 +77,16 @@ def test_marks_name_retraction_and_scrambled_neutrinos():
 
 
 def test_the_best_direction_needs_a_coincidence():
-    assert text.best_direction(sample.significance()) == (240.4, 36.2)
-    assert text.best_direction(sample.significance(odds_ratio=0.0)) is None
-    assert text.best_direction({"odds_ratio": 1.0}) is None
+    known, none = (sample.form(sample.significance(**c), Significance) for c in ({}, NO_ODDS))
+    assert text.best_direction(known) == (240.4, 36.2)
+    assert text.best_direction(none) is None
+    assert text.best_direction(Significance(odds_ratio=1.0)) is None
 
 
 def test_the_window_is_open_at_500_s():
-    event = {"gps": sample.GPS + 499.9}
-    assert text.in_window(event, sample.info())
-    assert not text.in_window({"gps": sample.GPS + 500.0}, sample.info())
-    assert not text.in_window({}, sample.info())
+    assert text.in_window(Neutrino(gps=sample.GPS + 499.9), sample.info())
+    assert not text.in_window(Neutrino(gps=sample.GPS + 500.0), sample.info())
+    assert not text.in_window(Neutrino(), sample.info())
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """A shard as a job without a shared file system: what is said of it, and how it is run."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from llama.errors import LlamaError
 from llama.fleet import job, worker
@@ -23,38 +24,39 @@ Path(snakemake.log[0]).write_text("log")
 
 
 @pytest.fixture
-def properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+def properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> job.Properties:
     monkeypatch.chdir(tmp_path)
     Path("scripts").mkdir()
     Path("scripts/add.py").write_text(SCRIPT)
     for name, text in (("bank", "0"), ("a", "1"), ("b", "2")):
         Path(name).write_text(text)
-    return {
+    told = {
         "rule": "add", "output": ["out/sum"], "log": ["logs/add.log"], "threads": 1,
         "params": {"numbers": [0, 7]}, "wildcards": {"study": "bns-o4-H1"}, "resources": {},
     }  # fmt: skip
+    return msgspec.convert(told, job.Properties)
 
 
-NAMED: dict[str, str | list[str]] = {"bank": "bank", "parts": ["a", "b"], "lists": []}
+NAMED: worker.Named = {"bank": "bank", "parts": ["a", "b"], "lists": []}
 
 
-def _document(properties: dict[str, object]) -> dict[str, object]:
+def _job(properties: job.Properties) -> worker.Job:
     sha256 = dict.fromkeys(("bank", "a", "b"), "0" * 64)
-    return job.describe(properties, NAMED, sha256, Path("scripts"))
+    return job.describe(properties, NAMED, sha256, Path("scripts"), {"bucket": "b"})
 
 
-def test_the_digest_tells_all_that_a_result_depends_on(properties: dict[str, object]) -> None:
-    first = _document(properties)["digest"]
-    assert _document(properties)["digest"] == first
-    assert _document(properties | {"params": {"numbers": [0, 8]}})["digest"] != first
+def test_the_digest_tells_all_that_a_result_depends_on(properties: job.Properties) -> None:
+    first = _job(properties).digest
+    assert _job(properties).digest == first
+    assert _job(replace(properties, params={"numbers": [0, 8]})).digest != first
     Path("scripts/add.py").write_text(SCRIPT + "#\n")
-    assert _document(properties)["digest"] != first
+    assert _job(properties).digest != first
 
 
 SLOW = """\
 import sys, time
 from pathlib import Path
-from llama.study.progress import Progress
+from llama.study.plan import Progress
 print("begun")
 with Progress(snakemake.output[0], 7) as progress:
     for _ in range(3):
@@ -64,19 +66,19 @@ with Progress(snakemake.output[0], 7) as progress:
 sys.exit("ended badly")
 """
 RUN = """\
-import json, sys
+import msgspec, sys
 from pathlib import Path
 from llama.fleet import worker
 worker._TELL_EVERY_S = 0.02
-worker._run(json.loads(sys.argv[1]), Path("place"))
+worker._run(msgspec.json.decode(sys.argv[1], type=worker.Job), Path("place"))
 """
 
 
-def test_lines_of_a_running_job_come_as_it_says_them(properties: dict[str, object]) -> None:
-    document = _document(properties) | {"script": SLOW}
+def test_lines_of_a_running_job_come_as_it_says_them(properties: job.Properties) -> None:
+    slow = replace(_job(properties), script=SLOW)
     place = Path("place")
     place.mkdir()
-    words = [sys.executable, "-c", RUN, json.dumps(document)]
+    words = [sys.executable, "-c", RUN, msgspec.json.encode(slow).decode()]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         assert running.stderr.readline() == "begun\n"
@@ -90,8 +92,8 @@ def test_lines_of_a_running_job_come_as_it_says_them(properties: dict[str, objec
     assert (place / "logs/add.log").read_text() == "begun\nended badly\n"
 
 
-def test_a_worker_runs_the_rules_script_with_names(properties: dict[str, object]) -> None:
-    Path("job.json").write_text(json.dumps(_document(properties)))
+def test_a_worker_runs_the_rules_script_with_names(properties: job.Properties) -> None:
+    Path("job.json").write_bytes(msgspec.json.encode(_job(properties)))
     Path("logs").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "llama.fleet.worker", "script"], capture_output=True, text=True
@@ -113,11 +115,11 @@ def test_a_full_disk_is_the_droplets_fault(tmp_path: Path, monkeypatch: pytest.M
         worker._check_space(tmp_path)
 
 
-def test_text_of_any_kind_survives_the_job_script(properties: dict[str, object]) -> None:
-    document = _document(properties) | {"script": "'\"$HOME`id`\\n\nEND OF JOB\n"}
-    script = job._script(document).replace(f"{sys.executable} -m llama.fleet.worker", "cat")
+def test_text_of_any_kind_survives_the_job_script(properties: job.Properties) -> None:
+    odd = replace(_job(properties), script="'\"$HOME`id`\\n\nEND OF JOB\n")
+    script = job._script(odd).replace(f"{sys.executable} -m llama.fleet.worker", "cat")
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
-    assert json.loads(done.stdout) == document
+    assert msgspec.json.decode(done.stdout, type=worker.Job) == odd
 
 
 def test_lines_of_ones_own_replace_those_of_slurm_conf() -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from llama import settings as llama_settings
@@ -70,7 +71,7 @@ def test_lists_that_are_no_study(settings, maps, tmp_path):
     with pytest.raises(LlamaError, match=r"bns-o3-H1L1 has the sky maps of /data/other\.csv"):
         study_of_list(other, maps / "H1L1.csv")
     record = Launch("bns-o3-H1L1", "/data/another.csv", 10, "do-cluster", 1.0)
-    write_json(places(settings(), "bns-o3-H1L1").record, record._asdict())
+    write_json(places(settings(), "bns-o3-H1L1").record, msgspec.to_builtins(record))
     with pytest.raises(LlamaError, match=r"has the sky maps of /data/another\.csv"):
         study_of_list(settings(), maps / "H1L1.csv")
     assert launches(settings()) == {"bns-o3-H1L1": record}
@@ -178,5 +179,5 @@ def test_what_a_fleet_needs_is_looked_for_first(settings, monkeypatch):
     write_json(settings().output_dir / "fleet/slurm/slurm.conf", "")
     with pytest.raises(LlamaError, match=r"name yours as spaces\.bucket"):
         prepare(settings(), launch)
-    prepare(settings(), launch._replace(profile="other"))
+    prepare(settings(), msgspec.structs.replace(launch, profile="other"))
     assert launches(settings())["bns-o3-H1"].profile == "other"

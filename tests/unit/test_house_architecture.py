@@ -1,7 +1,12 @@
 """The picture of the architecture shows the code as it is."""
 
+import ast
+import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 CLONE = Path(__file__).parents[2]
 FIGURE = runpy.run_path(str(CLONE / "tests/bench/architecture_figure.py"))
@@ -17,6 +22,39 @@ def test_every_room_has_a_place_and_a_sentence() -> None:
     packages = {path.parent.name for path in (CLONE / "scripts/llama").glob("*/__init__.py")}
     assert packages <= rooms
     assert all(FIGURE["_words"](room) for room in rooms)
+
+
+WALKS = re.split(
+    r"^1\.", (CLONE / "docs/architecture.md").read_text().split("## Three walks")[1], flags=re.M
+)
+
+
+def functions(path: Path) -> Iterator[str]:
+    """Yield functions, classes and methods (Class.method) of a module, or the rules of a file."""
+    if path.suffix == ".smk":
+        yield from re.findall(r"^rule (\w+):", path.read_text(), flags=re.M)
+        return
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name
+        if isinstance(node, ast.ClassDef):
+            yield from (
+                f"{node.name}.{part.name}"
+                for part in node.body
+                if isinstance(part, ast.FunctionDef)
+            )
+
+
+@pytest.mark.parametrize(("number", "most"), [(1, 20), (2, 16), (3, 6)])
+def test_a_walk_is_short_and_every_function_is_there(number: int, most: int) -> None:
+    steps = re.findall(r"^(?:\d+\.)? `(.*)$", WALKS[number].split("\n## ")[0], flags=re.M)
+    files = [step.split("`")[0].split(":")[0] for step in steps]
+    assert len(files) == len(set(files)), "a file comes twice"
+    assert 5 < len(files) <= most
+    for step, file in zip(steps, files, strict=True):
+        first, *later = re.findall(r"(?:^|`)([^`]+)`", step)
+        named = [first.partition(": ")[2], *later]
+        assert {name for name in named if name} <= set(functions(CLONE / file)), step
 
 
 # Longer than 300 lines, and why it stays one file.

@@ -7,9 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 
 import pytest
+from msgspec.structs import asdict
 
 from llama.files import write_json
 from llama.listening import health

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from gcn_samples import GPS, REVISED, WINDOW, archive_of, notice, voevent
 
-from llama.neutrinos.lists import make_list
+from llama.neutrinos.event_list import make_list
 from llama.times import gps_to_iso
 
 

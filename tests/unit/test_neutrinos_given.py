@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from llama.errors import LlamaError
 from llama.files import dump_json
-from llama.neutrinos.lists import read_given
+from llama.neutrinos.given import read_given
 from llama.times import gps_to_mjd, iso_to_gps
 
 GPS = iso_to_gps("2019-04-25T08:18:05.017")

@@ -12,10 +12,12 @@ from stats_samples import parameters
 from llama.errors import LlamaError
 from llama.files import dump_json
 from llama.neutrinos.archive import Archive, import_release
-from llama.neutrinos.lists import make_list, read_given, scramble, simulate, window_state
+from llama.neutrinos.event_list import make_list, window_state
+from llama.neutrinos.given import read_given
 from llama.neutrinos.mock import write_mock_release
-from llama.neutrinos.scramble import generator, seed_from
-from llama.stats.window import PUBLISHED, list_window, search_window
+from llama.neutrinos.scramble import generator, scramble, seed_from, simulate
+from llama.neutrinos.table import list_window
+from llama.stats.window import PUBLISHED, search_window
 from llama.times import gps_to_mjd, iso_to_gps
 
 GPS = iso_to_gps("2019-04-25T08:18:05.017")

@@ -11,8 +11,7 @@ import pytest
 
 from llama.errors import LlamaError
 from llama.neutrinos.archive import Archive, import_release
-from llama.neutrinos.history import remember
-from llama.neutrinos.lists import make_list
+from llama.neutrinos.event_list import make_list, note_late_data
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.sources import collect, open_sources, state_of
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps
@@ -199,7 +198,7 @@ def test_late_data_are_told_and_nothing_else(tmp_path: Path) -> None:
 
     def made(*rows: Any, blinded: bool = False, now: float = LATER) -> str | None:
         made = make_list("S190425z", GPS, now_gps=now, given=rows, blinded=blinded)
-        return remember(history, "S190425z", made)
+        return note_late_data(history, "S190425z", made)
 
     one, two = row(1, run=1, event=1), row(2, run=1, event=2)
     assert made(one, now=GPS) is None  # provisional

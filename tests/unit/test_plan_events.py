@@ -10,8 +10,8 @@ from plan_samples import EVENT, events, looking, making, settings, write_event
 from llama.errors import LlamaError
 from llama.event.flags import write_flags
 from llama.locks import is_processed
+from llama.plan.engine import Locks
 from llama.plan.events import Events
-from llama.plan.locks import Locks
 
 __all__ = ["making"]
 

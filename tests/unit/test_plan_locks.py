@@ -7,9 +7,8 @@ from plan_samples import looking, making
 
 from llama.errors import LlamaError
 from llama.locks import NoLocksError, is_processed
-from llama.plan import locks as plan_locks
-from llama.plan.engine import Job
-from llama.plan.locks import Locks, written_directories
+from llama.plan import engine as plan_locks
+from llama.plan.engine import Job, Locks, written_directories
 
 __all__ = ["making"]
 

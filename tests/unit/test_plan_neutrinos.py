@@ -9,8 +9,8 @@ from plan_samples import EVENT, events, settings, write_event
 from llama.errors import LlamaError
 from llama.event.flags import write_flags
 from llama.neutrinos.archive import Archive
-from llama.plan import neutrinos as plan_neutrinos
-from llama.plan.neutrinos import Neutrinos
+from llama.plan import events as plan_neutrinos
+from llama.plan.events import Neutrinos
 from llama.settings import Settings
 
 

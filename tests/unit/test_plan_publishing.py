@@ -9,7 +9,7 @@ from plan_samples import EVENT, events, looking, settings, write_event
 
 from llama.event.flags import write_flags
 from llama.locks import NoLocksError
-from llama.plan.locks import Locks
+from llama.plan.engine import Locks
 from llama.plan.publishing import Publishing
 from llama.settings import Settings
 
@@ -121,6 +121,6 @@ def test_a_file_system_without_locks_is_not_one_events_trouble(
     def refuse(*_: object) -> int:
         raise NoLocksError("this file system has no locks")
 
-    monkeypatch.setattr("llama.plan.locks.lock_event", refuse)
+    monkeypatch.setattr("llama.plan.engine.lock_event", refuse)
     with pytest.raises(NoLocksError):
         publishing(settings(run), locks=Locks(run, lambda: True)).tracked()

@@ -9,8 +9,7 @@ from plan_samples import settings
 
 from llama.errors import LlamaError
 from llama.plan import studies as plan_studies
-from llama.plan.simulations import Simulations
-from llama.plan.studies import Studies
+from llama.plan.studies import Simulations, Studies
 from llama.settings import Settings
 
 STUDY = "bns-o4-H1L1"

@@ -8,10 +8,11 @@ import random
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import proofs
 import pytest
 from outbox_remote import Door, Remote
 from publish_samples import GRACEID, PUBLIC, Crash, Killed, make_event, revise, write_result
@@ -52,12 +53,13 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
     return remote
 
 
+@pytest.mark.proof
 def test_600_random_schedules(
-    remote: Remote, memory: Path, monkeypatch: pytest.MonkeyPatch
+    remote: Remote, memory: Path, monkeypatch: pytest.MonkeyPatch, proven: Callable[..., None]
 ) -> None:
     """Deaths at any step, every fault, new notices, retractions, waits, a clock put back."""
     ends: Counter[str] = Counter()
-    for number in range(600):
+    for number in range(proofs.size(600, 150)):
         rng = random.Random(number)
         remote.taken.clear()
         event = make_event(memory / str(number) / "current_run")
@@ -92,7 +94,8 @@ def test_600_random_schedules(
         assert_last_word(remote, event, receipt)
         ends[receipt.status] += 1
     assert set(ends) == {"sent", "updated", "withdrawn", "refused"}
-    assert min(ends.values()) > 30, ends
+    assert min(ends.values()) > ends.total() / 20, ends
+    proven("number of the schedule", 600, **ends)
 
 
 def assert_once(remote: Remote) -> None:

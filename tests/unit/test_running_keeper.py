@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from alert_samples import gwalert_bytes, take
 
 from llama.cli.main import main
 from llama.errors import LlamaError
+from llama.event.find import parse_downselect
 from llama.event.flags import write_flags
-from llama.event.newest import parse_downselect
 from llama.listening.spool import Record, Spool
 from llama.locks import only_one
 from llama.neutrinos.archive import import_release
 from llama.neutrinos.mock import write_mock_release
-from llama.running import keeper, warm
+from llama.running import decide, keeper, warm
 from llama.running.failing import Failing, pass_lock
 from llama.running.keeper import Choice, Keeper
 from llama.running.workflow import Workflow, outdated
@@ -179,11 +180,11 @@ class _Recorder(Keeper):
     started: list[str]
 
     def _start(self) -> None:
-        self.started = [*getattr(self, "started", []), *self._new]
-        self._new = []
+        self.started = [*getattr(self, "started", []), *self.state.new]
+        self.state = replace(self.state, new=())
 
     def _sweep(self) -> None:
-        self._swept = True
+        self.state = replace(self.state, swept=True)
 
 
 def test_only_events_with_a_new_revision_are_started(settings: Settings) -> None:
@@ -202,7 +203,7 @@ def test_only_events_with_a_new_revision_are_started(settings: Settings) -> None
 def test_what_cannot_be_taken_over_now_is_told_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keeper, "_RETRY_S", 0.0)
+    monkeypatch.setattr(decide, "RETRY_S", 0.0)
     directory = event(settings, "S240101ab")
     (directory / "flags.json").write_text("{")
     update = gwalert_bytes(alert_type="UPDATE", time_created="2024-01-01T01:00:00Z")
@@ -213,7 +214,7 @@ def test_what_cannot_be_taken_over_now_is_told_once(
     assert caplog.text.count("flags.json is not valid JSON") == 1
     write_flags(directory, {})
     one._take_over()
-    assert one._new == ["current_run/S240101ab"]
+    assert one.state.new == ("current_run/S240101ab",)
 
 
 def test_an_alert_of_an_event_that_is_being_made_waits(settings: Settings) -> None:
@@ -223,9 +224,9 @@ def test_an_alert_of_an_event_that_is_being_made_waits(settings: Settings) -> No
     with (directory / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         one._take_over()
-        assert not one._new
-        assert not one._news()  # not at once again
-    one._look_at = 0.0
+        assert not one.state.new
+        assert not one.state.has_news(one._spool(), time.monotonic())  # not at once again
+    one.state = replace(one.state, look_at=0.0)
     one._take_over()
     assert Spool(settings.output_dir).count()["pending"] == 0
 
@@ -238,7 +239,7 @@ def test_an_event_that_changed_while_it_was_looked_at_has_not_failed(settings: S
     (settings.output_dir / "runner" / "summary.log").write_text(
         told.format("S240101ab") + told.format("S240101cd")
     )
-    one._meanwhile = {asked[0]}
+    one.state = replace(one.state, meanwhile=frozenset(asked[:1]))
     one._read_summary(1, asked)
     assert one._failing.events.keys() == {asked[1]}
 
@@ -253,7 +254,7 @@ def test_an_event_with_nothing_to_be_made_fails_no_more(settings: Settings) -> N
         "events/S240101cd/p_astro.json\t-\tread_alert\t\tok\tupdate pending\n"
     )
     one._read_summary(0, asked)
-    assert (one._failing.events.keys(), one._old) == ({asked[1]}, asked[1:])
+    assert (one._failing.events.keys(), one.state.old) == ({asked[1]}, (asked[1],))
 
 
 def test_a_run_that_was_killed_is_called_so(
@@ -278,7 +279,7 @@ def test_the_statistic_is_compiled_ahead(settings: Settings, tmp_path: Path) -> 
     release = tmp_path / "release"
     write_mock_release(release, seed=1, n_events=500, mjd_start=58000.0, mjd_stop=58010.0)
     import_release(release, settings.output_dir / "archive", settings.neutrinos.archive)
-    assert warm.compute(settings)["odds_ratio"] > 1
+    assert warm.compute(settings) > 1
     # with nothing to compile from, it ends without a word: the daemon does not wait for it
     (settings.output_dir / "archive").rename(tmp_path / "away")
     with pytest.raises(LlamaError, match="response table"):

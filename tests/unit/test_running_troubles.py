@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_part_that_fails_stops_no_other_and_is_named(
         monkeypatch.setattr(Keeper, part, fail)
         fail.__name__ = part
     one = Keeper(settings, Choice(40), show)
-    one._is_seen = False
+    one.state = replace(one.state, is_seen=False)
     assert one.keep(threading.Event(), once=True) > 0
     assert done.count("failed") == 1  # a pass does not repeat it
     assert all(done.count(name) > 3 for name in names if name != part)

@@ -10,7 +10,7 @@ from needs import require
 
 from llama.cli.main import main
 from llama.errors import LlamaError
-from llama.running.units import write_units
+from llama.running.cron import write_units
 from llama.settings import Settings
 
 CLONE = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama.errors import LlamaError
-from llama.study.ascending import Column, ascending
+from llama.study.populations import Column, ascending
 
 PARTS = st.lists(st.lists(st.floats(allow_nan=False).map(abs), max_size=30), max_size=8)
 

@@ -10,7 +10,7 @@ from llama.errors import LlamaError
 from llama.event.significance import prepare_skymap
 from llama.sky import read_skymap
 from llama.study.bank import Bank, build_bank, link_banks
-from llama.study.lists import list_skymaps
+from llama.study.skymaps import list_skymaps
 
 CONTENTS = {
     "a.fits": multiorder(random_tiles(1)),

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import poisson as scipy_poisson
 
-from llama.study.calibration import cumulative, uniformity
 from llama.study.efficiency import (
     REFERENCE_ERG,
     Injections,
@@ -16,6 +15,7 @@ from llama.study.efficiency import (
     energy_grid,
     poisson,
 )
+from llama.study.sensitivity import cumulative, uniformity
 
 ALL, NONE = np.ones(1000, dtype=bool), np.zeros(1000, dtype=bool)
 

@@ -12,11 +12,9 @@ from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap, to_fits
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import KINDS
-from llama.study.efficiency import Injections, efficiency
+from llama.study.draws import KINDS, SOURCES
+from llama.study.efficiency import CONFIDENCE, Injections, efficiency, upper_limit
 from llama.study.injections import run_shard
-from llama.study.limit import CONFIDENCE, upper_limit
-from llama.study.sensitivity import SOURCES
 
 SEARCH = from_dict(defaults(), "defaults").search_parameters()
 PARAMS = search_parameters(SEARCH, "bns")

@@ -11,11 +11,11 @@ from llama.alerts.content import p_astro as p_astro_content
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
 from llama.event.names import run_name
-from llama.event.real import signs_of_test
 from llama.event.significance import compute_significance
 from llama.event.skymap_info import read_info
+from llama.event.vetoes import signs_of_test
+from llama.neutrinos.event_list import make_list
 from llama.neutrinos.given import read_given
-from llama.neutrinos.lists import make_list
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky import read_skymap

@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 from stats_samples import parameters
 
 from llama.errors import LlamaError
-from llama.event.significance import neutrinos_of, prepare_skymap
+from llama.event.significance import prepare_columns, prepare_skymap
 from llama.neutrinos.given import PER_SIGMA, read_given
-from llama.neutrinos.table import from_columns
+from llama.neutrinos.table import Neutrino, from_columns, to_columns
 from llama.sky import read_skymap
 from llama.stats.odds import event_odds
 from llama.study.bank import Bank, build_bank, link_banks
 from llama.study.injections import run_shard
-from llama.study.lists import broken_files
 from llama.study.pairs import Lists, Pairs, pair, write_lists
-from llama.study.progress import most_injections
+from llama.study.plan import broken_files, most_injections
 from llama.times import gps_to_mjd, mjd_to_gps
 
 PARAMS, P_ASTRO = parameters(), 0.99
@@ -97,9 +96,10 @@ def test_the_odds_of_a_row_are_those_of_the_pair(bank, lists, maps, archive):
         for row in given:
             row["gps"] = float(mjd_to_gps(row["mjd"]))
         given.sort(key=lambda row: row["gps"])
+        columns = to_columns([Neutrino.of(row) for row in given])
         odds = event_odds(
             prepare_skymap(tiles, response.area_relative, PARAMS),
-            neutrinos_of(given, GPS, response, PARAMS),
+            prepare_columns(columns["gps"] - GPS, columns, response, PARAMS),
             P_ASTRO, PARAMS, response.area_relative,
         )  # fmt: skip
         assert rows["odds"][k] == odds.odds_ratio

@@ -76,9 +76,9 @@ def test_shards_of_different_size_are_one_study(tmp_path):
         shard(tmp_path / f"{first}.hdf5", first, n)[0] for first, n in ((30, 10), (0, 30), (40, 5))
     ]
     collated = collate([tmp_path / f"{first}.hdf5" for first in (30, 0, 40)])
-    np.testing.assert_array_equal(np.concatenate(list(collated["odds"])), np.concatenate(odds))
-    assert collated["odds"].size == 45
-    assert collated["seed"] == 7
+    np.testing.assert_array_equal(np.concatenate(list(collated.odds)), np.concatenate(odds))
+    assert collated.odds.size == 45
+    assert collated.seed == 7
 
 
 def test_a_broken_shard_is_named(tmp_path):
@@ -101,8 +101,11 @@ def test_a_failure_leaves_the_old_populations(tmp_path):
     content = collate([tmp_path / "a.hdf5"])
     write_populations(path, {NAME: content})
     before = path.read_bytes(), path.with_suffix(".json").read_bytes()
-    with pytest.raises(KeyError):
-        write_populations(path, {NAME: content, "bns-o4-H1L1": {"odds": content["odds"]}})
+    (tmp_path / "gone.hdf5").write_bytes((tmp_path / "a.hdf5").read_bytes())
+    other = collate([tmp_path / "gone.hdf5"])
+    (tmp_path / "gone.hdf5").unlink()
+    with pytest.raises(LlamaError, match=r"gone\.hdf5 is broken"):
+        write_populations(path, {NAME: content, "bns-o4-H1L1": other})
     assert (path.read_bytes(), path.with_suffix(".json").read_bytes()) == before
 
 

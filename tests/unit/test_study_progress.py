@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from llama.study.progress import Progress, localised_injections, progress_path, study_progress
+from llama.study.plan import Progress, localised_injections, progress_path, study_progress
 
 WANTED = {("bns-o3-H1L1", "background"): 2500}
 

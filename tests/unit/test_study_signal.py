@@ -8,8 +8,7 @@ from stats_samples import parameters
 from llama.sky import SkyTiles
 from llama.sky.mock import mock_skymap
 from llama.stats.healpix import unit_vectors
-from llama.study.draws import KINDS
-from llama.study.signal import draw_signal, draw_sources
+from llama.study.draws import KINDS, draw_signal, draw_sources
 
 PARAMS = parameters(assumed_horizon_mpc=200.0)
 NUMBERS = np.arange(3000)

@@ -15,15 +15,15 @@ from sky_samples import multiorder, random_tiles
 from llama.errors import LlamaError
 from llama.files import read_json
 from llama.study import noise, simulate
-from llama.study.lists import read_coincs, write_list
 from llama.study.noise import sample_psds
 from llama.study.simulate import (
-    COLUMNS,
+    Coincidence,
     collate_coincs,
     localize_coincs,
     realize_coincs,
     run_tool,
 )
+from llama.study.skymaps import read_coincs, write_list
 
 SIMULATION = {
     "distribution": "bbh_broad",
@@ -69,11 +69,10 @@ def test_coincidences_carry_the_number_of_their_injection(realized):
     rows = simulate._coincidences(str(realized / "a.xml.gz"))
     assert 2 <= len(rows) < 20
     for row in rows:
-        assert row["ifos"] == "H1,L1"
-        assert row["snr"] >= 8
-        assert 100 <= row["simulation_id"] < 120
-        assert row.keys() >= set(COLUMNS)
-        assert all(math.isfinite(row[name]) for name in COLUMNS if name != "ifos")
+        assert row.ifos == "H1,L1"
+        assert row.snr >= 8
+        assert 100 <= row.simulation_id < 120
+        assert all(math.isfinite(getattr(row, n)) for n in Coincidence._fields if n != "ifos")
 
 
 def tool(directory, script):
@@ -110,7 +109,7 @@ exit 1"""
 
 def test_failed_localisations_are_named_and_counted(work):
     rows = simulate._coincidences("a.xml.gz")
-    first, *others = (f"{row['simulation_id']}.fits.gz" for row in rows)
+    first, *others = (f"{row.simulation_id}.fits.gz" for row in rows)
     assert localize_coincs("a.xml.gz", "maps/shard-0002", 100, SIMULATION) == [first]
     made = sorted(path.name for path in (work / "maps/shard-0002").glob("*.fits.gz"))
     assert made == sorted(others)

@@ -6,7 +6,6 @@ import pytest
 
 import llama.s3
 from llama.errors import LlamaError
-from llama.study import store as store_module
 from llama.study.store import open_store
 
 FILES = {
@@ -58,7 +57,7 @@ def test_both_give_the_same(bucket, directory, tmp_path):
 
 
 def test_a_prefix_of_more_than_one_page(bucket, tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "_PAGE", 2)
+    monkeypatch.setattr(llama.s3, "_PAGE", 2)
     assert len(open_store(f"s3://{bucket}/in/here", tmp_path).files("pieces")) == 3
 
 

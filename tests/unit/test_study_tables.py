@@ -112,7 +112,7 @@ def test_tables_without_their_shards_give_p_values_of_events(here, capsys):
     assert "no p-values of single neutrinos" in capsys.readouterr().err
     background = read_background(here / "populations.hdf5", NAME)
     exact = collate([here / "elsewhere" / NAME / "background" / path.name for path in shards])
-    odds = np.sort(np.concatenate(list(exact["odds"])))
+    odds = np.sort(np.concatenate(list(exact.odds)))
     np.testing.assert_allclose(background["odds"], odds, rtol=1e-10)
     assert background["single"].size == 0
     assert background["p_astro"] == 0.99

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import psutil
 from alert_samples import RETRACTION, voevent
 from artifact_samples import upload, write_artifacts
@@ -125,7 +126,8 @@ def services(
         else:
             _write_settings(home, bucket, s3_endpoint, gracedb.url, s3)
         try:
-            yield _environment(home, end_point, broker)
+            with preloaded.typed(home / "bin"):
+                yield _environment(home, end_point, broker)
         finally:
             end_all(home)
             stand_ins.halt_all()

@@ -1,26 +1,29 @@
-"""Commands and jobs in processes of their own, forked from one that has imported libraries.
+"""Commands and jobs in processes of their own, forked from one that has imported all they need.
 
-Importing Snakemake, NumPy, Astropy, ... takes a second of processor and more, most of what many
-tests would take. LLAMA itself is imported again by every process. What a test kills, or starts with
-other limits or another environment, is started as typed (`Workspace.started`).
+Importing Snakemake, NumPy, Astropy, LLAMA, ... takes a second of processor and more, most of what
+many tests would take. What a test kills, or starts with other limits or another environment, is
+started as typed (`Workspace.started`).
 """
 
 import contextlib
+import gc
+import importlib
+import json
 import multiprocessing
 import os
+import pkgutil
 import runpy
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from multiprocessing import forkserver
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 # what Snakemake and the rules' scripts import at every start, some of it late
 _IMPORTED = [
@@ -29,10 +32,26 @@ _IMPORTED = [
     *("h5py", "healpy", "numba", "pandas", "requests", "pydantic", "lxml.etree", "erfa"),
     *("astropy.coordinates", "astropy.cosmology", "astropy.io.fits", "astropy.table"),
     *("astropy.time", "astropy.units", "matplotlib.figure", "matplotlib.backends.backend_agg"),
+    *("graphlib", "snakemake.storage"),
 ]
+# rooms that read their environment when they are imported, or that no rule and few commands need
+_NOT_IMPORTED = ("llama.__main__", "llama.fleet", "llama.settings.__main__")
 # libraries have read these when they were imported
 _READ_EARLY = ("LANG", "LC_", "MPL", "NUMBA_", "PYTHON")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+COMMANDS = ("llama", "skymap_info", "snakemake")
+# hands its streams, words, directory and environment to `_serve_typed`
+_TYPED = """#!{python} -IS
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect({address!r})
+    socket.send_fds(server, [b"-"], [0, 1, 2])
+    command = [{program!r}, sys.argv[1:], os.getcwd(), dict(os.environ)]
+    server.sendall(json.dumps(command).encode())
+    server.shutdown(socket.SHUT_WR)
+    sys.exit(server.recv(1)[0])
+"""
+_SERVER = "LLAMA_TEST_PRELOADED"  # set where this module is imported in order to import all
 _TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 
 
@@ -42,7 +61,7 @@ def can_run(command: str, environment: Mapping[str, str]) -> bool:
         {name: value for name, value in variables.items() if name.startswith(_READ_EARLY)}
         for variables in (environment, os.environ)
     ]
-    return command in ("llama", "skymap_info", "snakemake") and early[0] == early[1]
+    return command in COMMANDS and early[0] == early[1]
 
 
 def run(
@@ -51,11 +70,7 @@ def run(
     """Run a command as typed in a directory; return its exit code and what it printed."""
     program = shutil.which(words[0], path=environment.get("PATH")) or words[0]
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in _THREADS:  # libraries read them when they are imported
-            patch.setenv(name, "1")
-        forkserver.ensure_running()
+    _start_server()
     with tempfile.NamedTemporaryFile("r", errors="replace") as printed:
         process = context.Process(
             target=_main, args=(program, words[1:], str(directory), dict(environment), printed.name)
@@ -71,12 +86,113 @@ def run(
         return code, printed.read()
 
 
+@contextlib.contextmanager
+def typed(directory: Path) -> Iterator[None]:
+    """Write our commands into a directory of a shell: what is typed there is forked, too."""
+    _start_server()
+    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listener:
+        address = str(Path(short) / "typed")  # the path of a socket has at most 107 characters
+        listener.bind(address)
+        listener.listen()
+        process = multiprocessing.get_context("forkserver").Process(
+            target=_serve_typed, args=(listener,)
+        )
+        process.start()
+        for name in COMMANDS:
+            program = str(Path(sys.executable).with_name(name))
+            text = _TYPED.format(python=sys.executable, address=address, program=program)
+            (directory / name).write_text(text)
+            (directory / name).chmod(0o755)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.join()
+
+
+def _serve_typed(listener: socket.socket) -> None:
+    """Fork for each command that is typed, as `_serve` does for each job."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        client = listener.accept()[0]
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            listener.close()
+            _, streams, *_ = socket.recv_fds(client, 1, 3)
+            with client.makefile("rb") as content:
+                command = json.loads(content.read())
+            job = multiprocessing.get_context("fork").Process(
+                target=_typed, args=(streams, *command)
+            )
+            job.start()
+            for stream in streams:
+                os.close(stream)
+            job.join()
+            assert job.pid
+            assert job.exitcode is not None
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(job.pid, signal.SIGKILL)  # what it has left would hold the streams
+            client.sendall(bytes([job.exitcode % 256]))
+            os._exit(0)
+        client.close()
+
+
+def _typed(streams: list[int], *command: Any) -> None:
+    for stream, file in enumerate(streams):
+        os.dup2(file, stream)
+        os.close(file)
+    # those that were made at the start are for other files; by lines, so that both are in order
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
+    _command((0, 1, 2), *command)
+
+
+def _start_server() -> None:
+    """Start the process that is forked, unless it runs; it imports this module, and that all."""
+    forkserver.set_forkserver_preload([__name__])
+    kept = dict(os.environ)
+    path = os.pathsep.join([str(Path(__file__).parent), kept.get("PYTHONPATH", "")])
+    # libraries read the numbers of threads when they are imported
+    os.environ.update(dict.fromkeys(_THREADS, "1") | {"PYTHONPATH": path, _SERVER: "1"})
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+def _import_all() -> None:
+    """Import what commands and jobs import, and do what Snakemake does once in each process."""
+    import llama
+
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    for module in pkgutil.walk_packages(llama.__path__, "llama."):
+        if not module.name.startswith(_NOT_IMPORTED):
+            importlib.import_module(module.name)
+    from snakemake.cli import get_argument_parser
+
+    get_argument_parser()  # it looks for plugins
+    gc.collect()
+    gc.freeze()  # collections in the forks leave alone, and share, what is here
+
+
 def _main(
     program: str, words: tuple[str, ...], directory: str, environment: dict[str, str], to: str
 ) -> None:
-    os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for stream, file in enumerate((nothing, *[os.open(to, os.O_WRONLY | os.O_APPEND)] * 2)):
+    streams = (nothing, *[os.open(to, os.O_WRONLY | os.O_APPEND)] * 2)
+    _command(streams, program, words, directory, environment)
+
+
+def _command(
+    streams: Iterable[int],
+    program: str,
+    words: tuple[str, ...],
+    directory: str,
+    environment: dict[str, str],
+) -> None:
+    os.setsid()
+    for stream, file in enumerate(streams):
         os.dup2(file, stream)
     if Path(program).name == "snakemake":
         _fork_jobs()
@@ -129,3 +245,7 @@ def _serve(listener: Listener) -> None:
                 job.join()
                 client.send(job.exitcode)
                 os._exit(0)
+
+
+if os.environ.pop(_SERVER, None):
+    _import_all()

@@ -22,7 +22,7 @@ import preloaded
 from llama.event.names import products
 from llama.event.skymap_info import read_info
 from llama.files import sha256_file
-from llama.study.populations import write_populations
+from llama.study.populations import ClassOdds, write_populations
 
 REPOSITORY = Path(__file__).parents[2]
 GRACEID = "S240101ab"
@@ -170,13 +170,13 @@ class Workspace:
         content = {}
         for number, name in enumerate([CLASS, *classes]):
             rng = np.random.default_rng(seed if name == CLASS else number)
-            content[name] = {
-                "odds": np.sort(10 ** rng.normal(-4.0, 2.0, 2000)),
-                "single": np.sort(10 ** rng.normal(-4.0, 2.0, 5000)),
-                "p_astro": 0.99,
-                "seed": seed,
-                "settings_sha256": "0" * 64,
-            }
+            content[name] = ClassOdds(
+                odds=np.sort(10 ** rng.normal(-4.0, 2.0, 2000)),
+                single=np.sort(10 ** rng.normal(-4.0, 2.0, 5000)),
+                p_astro=0.99,
+                seed=seed,
+                settings_sha256="0" * 64,
+            )
         write_populations(self.output / "populations.hdf5", content)
 
 

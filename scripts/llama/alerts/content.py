@@ -1,19 +1,26 @@
-"""What the archived alerts of an event say: its sky map, its data, its p_astro."""
+"""What the archived alerts of an event say: sky map, data, p_astro; and which is the newer."""
 
 import math
+import re
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.record import Alert
 from llama.errors import LlamaError
-from llama.event.skymap_info import EventInfo
+from llama.event.skymap_info import KINDS, EventInfo
+from llama.files import sha256_bytes
 
 _CLASSES = ("BNS", "NSBH", "BBH")
 # Probabilities are printed and summed with roundings: what is within this of 0 or 1 is not known to
 # be closer. The odds need Q = p / (1 - p) finite; at p = 1 - this they are as at 1 within 1e-9.
 _ROUNDING = 1e-9
+CLOCKS_AGREE_S = 600.0
+
+Order = tuple[bool, str, int, str, int, str]
 
 
 def skymap_bytes(event_dir: Path, info: EventInfo) -> bytes:
@@ -40,12 +47,13 @@ def event_data(event_dir: Path, info: EventInfo) -> dict[str, Any]:
     """Return the content of lvc_gracedb_event_data.json: the event as its newest alert has it.
 
     Keys as in a GraceDB superevent where it has them; `far` in Hz, `gpstime` in s; `left_out`
-    says which fields of the alert cannot be used. The data of a retracted event are those of the
-    last alert before it.
+    says which fields of the alert cannot be used. A retracted event is as the last alert before.
     """
     alert = _event_alert(event_dir, info)
     extra = dict(alert.extra) if alert else {}
-    urls = {"gracedb": alert.gracedb_url} if alert and alert.gracedb_url else {}
+    urls: dict[str, object] = {"gracedb": alert.gracedb_url} if alert and alert.gracedb_url else {}
+    if isinstance(others := extra.pop("urls", None), Mapping):
+        urls |= others
     return {
         "graceid": info.graceid,
         "notice": info.notice,
@@ -58,10 +66,10 @@ def event_data(event_dir: Path, info: EventInfo) -> dict[str, Any]:
         "group": info.group,
         "search": info.search,
         "labels": extra.pop("labels", []),
-        "properties": dict(alert.properties) if alert else {},
-        "classification": dict(alert.classification) if alert else {},
-        "external_coinc": dict(alert.external_coinc or {}) or None if alert else None,
-        "urls": {**urls, **extra.pop("urls", {})},
+        "properties": alert.properties if alert else {},
+        "classification": alert.classification if alert else {},
+        "external_coinc": alert.external_coinc if alert else None,
+        "urls": urls,
         "extra": extra,
         "left_out": list(alert.notes) if alert else [],
     }
@@ -133,6 +141,55 @@ def _population(classification: Mapping[str, float], group: str) -> tuple[str | 
     if group.lower() == "burst":
         return best, "burst"
     return best, best.lower() if best in _CLASSES else "cbc"
+
+
+def archived_alert(event_dir: Path, name: str | None) -> tuple[Alert, bytes, float] | None:
+    """Return the alert that a file in `alerts/`, or a map beside it, belongs to, if still there.
+
+    With it its content, and when it was received [Unix s].
+    """
+    stem = (name or "").partition(".")[0]
+    for path in (event_dir / f"{stem}.json", event_dir / f"{stem}.xml"):
+        if path.exists():
+            content = path.read_bytes()
+            return parse_alert(content, str(path)), content, path.stat().st_mtime
+    return None
+
+
+def role_and_site(present: Alert | None, event: Alert | None) -> tuple[str, str | None]:
+    """Return role and GraceDB of an event from its present alert and the one that describes it.
+
+    A retraction of a test does not make it real.
+    """
+    alerts = [alert for alert in (present, event) if alert is not None]
+    sites = [re.match(r"https?://[^/]+", alert.gracedb_url or "") for alert in alerts]
+    site = next((site[0] for site in sites if site), None)
+    role = "test" if any(alert.test_reason for alert in alerts) else "observation"
+    return role, f"{site}/api/" if site else None
+
+
+def is_from_the_future(alert: Alert) -> bool:
+    """Tell whether a notice is dated later than any clock that is nearly right can say."""
+    return alert.notice_time > _iso(time.time() + CLOCKS_AGREE_S)
+
+
+def order(alert: Alert, content: bytes, received: float) -> Order:
+    """Return what is larger for the newer of two notices.
+
+    They follow each other by the second they were made in, and within a second by their kind: a
+    retraction comes after everything else. What is equal in both still has an order, the same one
+    wherever it is heard. A notice from the future is older than all that are not; a retraction
+    from the future, which must not be missed, is as new as the moment [Unix s] it was `received`.
+    """
+    sent, is_believed = alert.notice_time, not is_from_the_future(alert)
+    if not is_believed and alert.kind == "Retraction":
+        sent, is_believed = _iso(received), True
+    rank = KINDS.index(alert.kind)
+    return is_believed, sent[:19], rank, sent, alert.serial or 0, sha256_bytes(content)
+
+
+def _iso(unix_s: float) -> str:
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def _event_alert(event_dir: Path, info: EventInfo) -> Alert | None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from llama.errors import LlamaError
 from llama.times import gps_to_iso, iso_to_gps
@@ -15,7 +14,7 @@ _SUPEREVENT = re.compile(r"[MT]?S[0-9]{6}[a-z]+")
 
 
 def foreign_signs(
-    meta: Mapping[str, Any], graceid: str, gps_time: float | None, instruments: Sequence[str]
+    meta: Mapping[str, object], graceid: str, gps_time: float | None, instruments: Sequence[str]
 ) -> list[str]:
     """Return every sign in a map's header (`SkyTiles.meta`) that it belongs to another event.
 
@@ -33,7 +32,7 @@ def foreign_signs(
             return []
         signs.append(f"DATE-OBS is {meta['date_obs']}, the event was at {gps_to_iso(gps_time, 3)}")
     name = str(meta.get("object", ""))
-    if name != graceid and (signs or _are_superevents(name, graceid)):
+    if name != graceid and (signs or all(map(_SUPEREVENT.fullmatch, (name, graceid)))):
         signs += [f"OBJECT is {name}"] if name not in ("", *_COVERAGE) else []
     detectors = re.findall("[A-Z][0-9]", str(meta.get("instruments", "")))
     if signs and detectors and {*detectors} != {*instruments}:
@@ -41,11 +40,7 @@ def foreign_signs(
     return signs
 
 
-def _are_superevents(*names: str) -> bool:
-    return all(_SUPEREVENT.fullmatch(name) for name in names)
-
-
-def _gps(text: Any) -> float | None:
+def _gps(text: object) -> float | None:
     try:
         return iso_to_gps(str(text))
     except LlamaError:  # a header may have any text there, or none

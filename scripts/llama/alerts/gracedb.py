@@ -4,10 +4,12 @@ import contextlib
 import functools
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode
 
-from llama.alerts.gracedb_record import newest, notices, preferred_event
+import msgspec
+
+from llama.alerts.gracedb_record import JsonObject, Superevent, newest, notices
 from llama.errors import LlamaError
 from llama.files import dump_json
 from llama.graceid import check_graceid
@@ -16,46 +18,29 @@ _MAX_BYTES = 1 << 27  # as the reader of maps has it; published ones have some M
 _MAX_JSON_BYTES = 50_000_000
 
 
-def t_0(record: dict[str, Any], unknown: float) -> float:
-    """Return the time of a superevent in GPS seconds, `unknown` where it has none."""
-    try:
-        return float(record["t_0"])
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return unknown
+class _Page(msgspec.Struct, rename={"count": "numRows"}):
+    """A page of a search; `count` is of all pages."""
+
+    superevents: list[JsonObject]
+    links: dict[str, str | None]
+    count: int = 0
 
 
-class GraceDBClient(Protocol):
-    """What LLAMA reads from GraceDB."""
-
-    def superevent(self, graceid: str) -> dict[str, Any]:
-        """Return the record of a superevent (or of a single event, for a G id)."""
-
-    def files(self, graceid: str) -> list[str]:
-        """Return the names of its files, versions as `name,0`."""
-
-    def file(self, graceid: str, name: str) -> bytes:
-        """Return the content of one file."""
-
-    def logs(self, graceid: str) -> list[dict[str, Any]]:
-        """Return the rows of its log that everybody may see."""
-
-    def superevents(self, start_gps: float, stop_gps: float) -> list[dict[str, Any]]:
-        """Return the records of the superevents with start_gps <= t_0 <= stop_gps."""
-
-
-class _Client:
-    """`GraceDBClient` on ligo-gracedb, anonymous."""
+class GraceDBClient:
+    """What LLAMA reads from GraceDB, by ligo-gracedb's session for its API at `service_url`."""
 
     def __init__(self, service_url: str, session: Any) -> None:
         self._url = service_url
         self._session = session
 
-    def superevent(self, graceid: str) -> dict[str, Any]:
+    def superevent(self, graceid: str) -> JsonObject:
+        """Return the record of a superevent (or of a single event, for a G id)."""
         superevent = "S" in check_graceid(graceid)
         read = self._session.superevent if superevent else self._session.event
         return self._json(graceid, lambda: read(graceid))
 
     def files(self, graceid: str) -> list[str]:
+        """Return the names of its files, versions as `name,0`."""
         check_graceid(graceid)
         listing = self._json(f"list of files of {graceid}", lambda: self._session.files(graceid))
         entries = listing.get("files")
@@ -66,6 +51,7 @@ class _Client:
         ]
 
     def file(self, graceid: str, name: str) -> bytes:
+        """Return the content of one file."""
         from llama import web
 
         check_graceid(graceid)
@@ -84,16 +70,20 @@ class _Client:
         with self._sentences(f"file {name} of {graceid}"):
             return web.read_again(read)
 
-    def logs(self, graceid: str) -> list[dict[str, Any]]:
+    def logged_at(self, graceid: str, name: str) -> str | None:
+        """Return when a file was added, as the last such row of the public log says."""
         check_graceid(graceid)
         listing = self._json(f"log of {graceid}", lambda: self._session.logs(graceid))
         rows = listing.get("logs", listing.get("log"))  # API v2, v1
+        count = listing.get("numRows", 0)
         with self._sentences(f"log of {graceid}"):
-            if not isinstance(rows, list) or len(rows) < listing.get("numRows", 0):
+            if not (isinstance(rows, list) and isinstance(count, int) and len(rows) >= count):
                 raise ValueError("it is a part, or none")
-            return [dict(row) for row in rows]
+            times = [row.get("created") for row in rows if row.get("filename") == name]
+        return str(times[-1]) if times and times[-1] else None
 
-    def superevents(self, start_gps: float, stop_gps: float) -> list[dict[str, Any]]:
+    def superevents(self, start_gps: float, stop_gps: float) -> list[JsonObject]:
+        """Return the records of the superevents with start_gps <= t_0 <= stop_gps."""
         import requests
 
         text = f"t_0: {start_gps:.0f} .. {stop_gps:.0f}"
@@ -105,9 +95,11 @@ class _Client:
                 if error.response.status_code != 400:
                     raise
                 found = self._search(tree)  # API v2 asks with a tree instead of text
-            return [one for one in found if start_gps <= t_0(one, start_gps) <= stop_gps]
+            return [
+                one for one in found if start_gps <= Superevent.of(one).time(start_gps) <= stop_gps
+            ]
 
-    def _search(self, query: str) -> list[dict[str, Any]]:
+    def _search(self, query: str) -> list[JsonObject]:
         """Return all superevents that a query finds, from every page; `ValueError` for a part.
 
         The library takes a page without its list for an empty one, and the last.
@@ -117,20 +109,22 @@ class _Client:
         def read(place: str) -> bytes:
             return web.body(self._session.get(place).raw, _MAX_JSON_BYTES)
 
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[object, JsonObject] = {}
+        place: str | None
         place, asked = f"{self._session.links['superevents']}?{urlencode({'query': query})}", set()
         while place:
             if place in asked:
                 raise ValueError("its pages go in circles")
             asked.add(place)
-            page = web.parse_json(web.read_again(functools.partial(read, place)))
-            found.update((record["superevent_id"], record) for record in page["superevents"])
-            place = page["links"].get("next")
-        if len(found) < page.get("numRows", 0):
-            raise ValueError(f"{len(found)} of {page['numRows']} superevents came")
+            answer = web.parse_json(web.read_again(functools.partial(read, place)))
+            page = msgspec.convert(answer, _Page)
+            found.update((record["superevent_id"], record) for record in page.superevents)
+            place = page.links.get("next")
+        if len(found) < page.count:
+            raise ValueError(f"{len(found)} of {page.count} superevents came")
         return list(found.values())
 
-    def _json(self, what: str, ask: Callable[[], Any]) -> dict[str, Any]:
+    def _json(self, what: str, ask: Callable[[], Any]) -> JsonObject:
         """Return the JSON object that a request is answered with."""
         from llama import web
 
@@ -150,27 +144,24 @@ class _Client:
             yield
         except requests.HTTPError as error:
             status = getattr(error.response, "status_code", "?")
+            give = "give the alert itself with skymap_info --alert FILE"
+            said = f"answered {status} for {what}; try again later or {give}"
             if status == 404:
-                message = f"GraceDB at {self._url} has no public {what}; check the id and the name"
+                said = f"has no public {what}; check the id and the name"
             elif status in (401, 403):
-                message = (
-                    f"GraceDB at {self._url} does not show {what} to everybody ({status}); wait "
-                    "for its alert, or give the alert itself with skymap_info --alert FILE"
+                said = (
+                    f"does not show {what} to everybody ({status}); wait for its alert, or {give}"
                 )
-            else:
-                message = (
-                    f"GraceDB at {self._url} answered {status} for {what}; try again later or "
-                    "give the alert itself with skymap_info --alert FILE"
-                )
-            raise LlamaError(message) from error
+            raise LlamaError(f"GraceDB at {self._url} {said}") from error
         except (requests.ConnectionError, requests.Timeout) as error:
             raise LlamaError(
                 f"GraceDB at {self._url} cannot be reached ({type(error).__name__}); try again or "
                 "give the alert itself with skymap_info --alert FILE"
             ) from error
+        # every other error of requests is an OSError
         except (
             urllib3.exceptions.HTTPError,
-            OSError,  # every other error of requests is one
+            OSError,
             ValueError,
             KeyError,
             TypeError,
@@ -209,7 +200,7 @@ def open_session(service_url: str, **credentials: Any) -> Any:
 
 def connect(service_url: str) -> GraceDBClient:
     """Return an anonymous client of the GraceDB whose API is at `service_url`; asks nothing yet."""
-    return _Client(service_url, open_session(service_url))
+    return GraceDBClient(service_url, open_session(service_url))
 
 
 def fetch_record(client: GraceDBClient, graceid: str) -> bytes:
@@ -220,25 +211,20 @@ def fetch_record(client: GraceDBClient, graceid: str) -> bytes:
     """
     superevent = client.superevent(check_graceid(graceid))
     files = sorted(client.files(graceid))
-    pipeline = str(preferred_event(superevent).get("pipeline", "")).lower()
-    record: dict[str, Any] = {"superevent": superevent, "files": files}
+    pipeline = str(Superevent.of(superevent).preferred.pipeline).lower()
+    record: dict[str, object] = {"superevent": superevent, "files": files}
     for key in ("p_astro", "em_bright"):
         names = (f"{pipeline}.{key}.json", f"{key}.json")
         name = next((found for name in names if (found := newest(files, name))), None)
         if name is not None:
-            record[key] = _json_object(client.file(graceid, name), name)
-    if known := notices(graceid, files):
-        created = [
-            row.get("created")
-            for row in client.logs(graceid)
-            if row.get("filename") == known[-1][2]
-        ]
-        if created:
-            record["notice_created"] = str(created[-1])
+            record[key] = _probabilities(client.file(graceid, name), name)
+    known = notices(graceid, files)
+    if known and (created := client.logged_at(graceid, known[-1][2])):
+        record["notice_created"] = created
     return dump_json(record).encode()
 
 
-def _json_object(content: bytes, name: str) -> dict[str, Any]:
+def _probabilities(content: bytes, name: str) -> JsonObject:
     from llama.web import parse_json
 
     try:
@@ -247,6 +233,8 @@ def _json_object(content: bytes, name: str) -> dict[str, Any]:
         raise LlamaError(
             f"GraceDB's file {name} is not valid JSON; give the alert with --alert FILE"
         ) from error
-    if isinstance(value, dict):
-        return value
-    raise LlamaError(f"GraceDB's file {name} is no JSON object; give the alert with --alert FILE")
+    if not isinstance(value, dict):
+        raise LlamaError(
+            f"GraceDB's file {name} is no JSON object; give the alert with --alert FILE"
+        )
+    return value

@@ -1,27 +1,52 @@
 """LVK's JSON alerts of the Kafka topic `igwn.gwalert`, and the door for any alert file."""
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from llama.alerts.gracedb_record import is_record, record_to_alert
-from llama.alerts.record import Alert, Notes, from_notice
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from llama.alerts.gracedb_record import JsonObject, is_record, record_to_alert
+from llama.alerts.record import Alert, Notes, from_notice, kind_named
 from llama.alerts.voevent import parse_voevent
 from llama.errors import LlamaError, printable
 from llama.event.skymap_info import KINDS
 from llama.files import first_sign
+from llama.typed import typed
 
 MAX_BYTES = 8_000_000
-_KIND_OF_NAME = {kind.upper(): kind for kind in KINDS}
-_REQUIRED = ("alert_type", "time_created", "superevent_id")
-_TOP = frozenset((*_REQUIRED, "event", "urls", "external_coinc"))
 _TOLD = ("far", "instruments", "group", "pipeline", "search")  # by every alert about an event
-_EVENT = frozenset(
-    ("time", *_TOLD, "significant", "properties", "classification", "skymap", "skymap_filename")
-)
 _LONG = 30  # digits; no integer of an alert has so many
+_REMEDY = "get the alert again from its source"
+
+
+class _Notice(Struct, frozen=True):
+    """A record of igwn.gwalert; a value may be anything."""
+
+    alert_type: object
+    time_created: object
+    superevent_id: object
+    event: object = None
+    urls: object = None
+    external_coinc: object = None
+
+
+class _Event(Struct, frozen=True, rename={"event_time_iso": "time", "far_hz": "far"}):
+    """What such a record says about its event, named as in `Alert`; a value may be anything."""
+
+    event_time_iso: object
+    far_hz: object = None
+    instruments: object = None
+    group: object = None
+    pipeline: object = None
+    search: object = None
+    significant: object = True
+    properties: object = None
+    classification: object = None
+    skymap: object = None
+    skymap_filename: object = None
 
 
 def parse_alert(content: bytes, name: str) -> Alert:
@@ -45,7 +70,7 @@ def parse_alert(content: bytes, name: str) -> Alert:
         raise LlamaError(f"{name}: {error}") from error
 
 
-def load_json(content: bytes) -> dict[str, Any]:
+def load_json(content: bytes) -> JsonObject:
     """Return a JSON object, which may have NaN and infinities; `LlamaError` if it is none."""
     if len(content) > MAX_BYTES:
         raise LlamaError(
@@ -67,92 +92,72 @@ def _integer(text: str) -> float:
     return int(text) if len(text) <= _LONG else float(text)
 
 
-def _to_alert(notice: Mapping[str, Any]) -> Alert:
-    if "superevent_id" not in notice or "alert_type" not in notice:
-        kind = printable(notice.get("$schema") or notice.get("mission") or "no superevent_id")
+def _to_alert(content: JsonObject) -> Alert:
+    if "superevent_id" not in content or "alert_type" not in content:
+        form = printable(content.get("$schema") or content.get("mission") or "no superevent_id")
         raise LlamaError(
-            f"this is not an LVK gravitational-wave alert ({kind}); give a record of igwn.gwalert"
+            f"this is not an LVK gravitational-wave alert ({form}); give a record of igwn.gwalert"
         )
-    _need(notice, _REQUIRED, "alert")
-    name = str(notice["alert_type"])
-    kind = _KIND_OF_NAME.get(name.upper().replace("_", ""), "")
-    if not kind:
+    notice = typed(content, _Notice, "the alert", _REMEDY)
+    name = str(notice.alert_type)
+    kind = kind_named(name)
+    if kind is None:
         raise LlamaError(
             f"the alert has alert_type '{printable(name, 40)}'; it must be one of "
-            f"{', '.join(_KIND_OF_NAME)}"
+            f"{', '.join(KINDS).upper()}"
         )
     notes = Notes()
-    urls = notes.storable("urls", notice.get("urls"))
-    common: dict[str, Any] = {
-        "graceid": notice["superevent_id"],
+    urls = notes.storable("urls", notice.urls)
+    common = {
+        "graceid": notice.superevent_id,
         "kind": kind,
         "alert_type": "igwn-alert",
-        "notice_time": notice["time_created"],
-        "gracedb_url": urls.get("gracedb"),
+        "notice_time": notice.time_created,
+        "gracedb_url": urls.pop("gracedb", None),
     }
-    extra: dict[str, Any] = {key: value for key, value in notice.items() if key not in _TOP}
-    if len(urls) > ("gracedb" in urls):
-        extra["urls"] = {key: value for key, value in urls.items() if key != "gracedb"}
-    event = notice.get("event")
-    if kind == "Retraction" and not (isinstance(event, Mapping) and "time" in event):
-        if event:
-            notes.left_out("event", event, "an event with a time")
+    extra = _unknown(content, notice) | ({"urls": urls} if urls else {})
+    said = notice.event
+    if kind == "Retraction" and not (isinstance(said, Mapping) and "time" in said):
+        if said:
+            notes.left_out("event", said, "an event with a time")
         return from_notice(**common, extra=extra, notes=notes.shown())
-    if not isinstance(event, Mapping):
+    if not isinstance(said, Mapping):
         raise LlamaError(
-            f"the alert is of type {kind} but its event is '{printable(event, 40)}', which only a "
-            "RETRACTION may leave out; get the alert again from its source"
+            f"the alert is of type {kind} but its event is '{printable(said, 40)}', which only a "
+            f"RETRACTION may leave out; {_REMEDY}"
         )
-    _need(event, ("time",), "alert's event")
-    notes.all += [f"the alert has no {key}" for key in _TOLD if event.get(key) is None]
-    coincidence = notes.storable("external_coinc", _without_map(notice.get("external_coinc")))
-    unknown = {key: value for key, value in event.items() if key not in _EVENT}
-    if unknown := notes.storable("event", unknown):
+    event = typed(said, _Event, "the alert's event", _REMEDY)
+    notes.all += [f"the alert has no {key}" for key in _TOLD if said.get(key) is None]
+    coincidence = notes.storable("external_coinc", _without_map(notice.external_coinc))
+    if unknown := notes.storable("event", _unknown(said, event)):
         extra["event"] = unknown
-    instruments = event.get("instruments")
+    fields = asdict(event)
+    if event.instruments is None:
+        fields["instruments"] = ()
+    # a map that cannot be read must not keep a retraction from taking its event back
+    fields["skymap"] = None if kind == "Retraction" else _fits(event.skymap)
     return from_notice(
-        **common,
-        event_time_iso=event["time"],
-        far_hz=event.get("far"),
-        pipeline=event.get("pipeline"),
-        group=event.get("group"),
-        search=event.get("search"),
-        instruments=() if instruments is None else instruments,
-        significant=event.get("significant", True),
-        classification=event.get("classification"),
-        properties=event.get("properties"),
-        # a map that cannot be read must not keep a retraction from taking its event back
-        skymap=None if kind == "Retraction" else _fits(event.get("skymap"), "skymap"),
-        skymap_filename=event.get("skymap_filename"),
-        external_coinc=coincidence,
-        extra=extra,
-        notes=tuple(notes.all),
+        **common, **fields, external_coinc=coincidence, extra=extra, notes=notes.shown()
     )
 
 
-def _without_map(coincidence: Any) -> Any:
+def _unknown(content: JsonObject, known: Struct) -> dict[str, object]:
+    """Return the keys that the form does not have."""
+    return {key: content[key] for key in content if key not in known.__struct_encode_fields__}
+
+
+def _without_map(coincidence: object) -> object:
     """Leave out the combined map: the publisher's own coincidence stays in the archived alert."""
     if not isinstance(coincidence, Mapping):
         return coincidence
     return {key: value for key, value in coincidence.items() if key != "combined_skymap"}
 
 
-def _need(mapping: Mapping[str, Any], keys: tuple[str, ...], what: str) -> None:
-    missing = [key for key in keys if key not in mapping]
-    if missing:
-        raise LlamaError(
-            f"the {what} lacks {', '.join(missing)}; get the alert again from its source"
-        )
-
-
-def _fits(text: Any, what: str) -> bytes | None:
+def _fits(text: Any) -> bytes | None:
     if text is None or text == "":
         return None
     try:
         # encoders break lines, and that is no damage
-        content = base64.b64decode("".join(text.split()), validate=True)
-    except (AttributeError, TypeError, ValueError, binascii.Error) as error:
-        raise LlamaError(
-            f"the alert's {what} is not base64 ({error}); get the alert again from its source"
-        ) from error
-    return content
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise LlamaError(f"the alert's skymap is not base64 ({error}); {_REMEDY}") from error

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from llama.alerts.foreign import foreign_signs
 from llama.alerts.record import Alert
 from llama.alerts.revision import INSIDE, IntakeResult, Revision
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
+from llama.event.latency import Heard
 from llama.event.skymap_info import FILE_NAME, EventInfo, read_info
 from llama.files import write_json
 from llama.locks import locked_event
@@ -26,12 +28,12 @@ def create_event(
     skymap: tuple[str, bytes] | None = None,
     neutrinos: tuple[str, bytes] | None = None,
     role: str = "test",
-    flags: Mapping[str, bool | str] | None = None,
+    flags: Mapping[str, object] | None = None,
     force: bool = False,
     by_hand: bool = False,
     wait_s: float | None = None,
     unless: Callable[[], bool] | None = None,
-    heard: Mapping[str, Any] | None = None,
+    heard: Heard | None = None,
 ) -> IntakeResult:
     """Make `run_dir/<graceid>/`, or a new revision of it, from a checked alert.
 
@@ -70,7 +72,7 @@ def create_event(
         result = _revise(revision, old, skymap, neutrinos, new_flags)
         path = (event_dir / result.alert_file).with_suffix(".heard.json")
         if heard is not None and not path.exists():
-            write_json(path, heard)
+            write_json(path, msgspec.to_builtins(heard))
     return replace(result, notes=(*result.notes, note)) if note else result
 
 
@@ -79,7 +81,7 @@ def _revise(
     old: EventInfo | None,
     skymap: tuple[str, bytes] | None,
     neutrinos: tuple[str, bytes] | None,
-    flags: Mapping[str, bool | str],
+    flags: Mapping[str, object],
 ) -> IntakeResult:
     alert, force = revision.alert, revision.force
     if old is not None and not force:

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from llama.alerts.gracedb import GraceDBClient, fetch_record, t_0
-from llama.alerts.gracedb_record import notices
+from llama.alerts.gracedb import GraceDBClient, fetch_record
+from llama.alerts.gracedb_record import Superevent, notices
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.intake import create_event
 from llama.alerts.record import Alert
@@ -34,10 +34,9 @@ def poll(
     changes nothing. One superevent in trouble is yielded with its error and stops no other;
     `LlamaError` when GraceDB cannot be asked at all.
     """
-    records = client.superevents(start_gps, stop_gps)
-    for record in sorted(records, key=lambda record: t_0(record, start_gps)):
-        graceid = str(record.get("superevent_id"))
-        labels = record.get("labels")
+    superevents = map(Superevent.of, client.superevents(start_gps, stop_gps))
+    for superevent in sorted(superevents, key=lambda superevent: superevent.time(start_gps)):
+        graceid, labels = str(superevent.superevent_id), superevent.labels
         if not isinstance(labels, list) or not _LABELS.intersection(map(str, labels)):
             continue
         try:

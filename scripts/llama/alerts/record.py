@@ -13,8 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from llama.errors import LlamaError, printable
-from llama.event.flags import ROLES
-from llama.event.skymap_info import ALERT_TYPES, KINDS
+from llama.event.skymap_info import KINDS
 from llama.graceid import check_graceid, is_mock
 from llama.times import gps_to_iso, iso_to_gps
 
@@ -28,6 +27,7 @@ _ROUNDING = 1e-6  # of probabilities below 0 or above 1
 _SUM = 1e-3  # of classes, from 1
 _MOST_NOTES = 20
 _MOST_LETTERS = 200  # in the name of a key
+_KIND_OF_NAME = {kind.lower(): kind for kind in KINDS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,7 @@ class Alert:
     Times are ISO 8601 UTC, `far_hz` is in Hz, probabilities in [0, 1]; `skymap` is raw FITS
     bytes. A bare retraction has neither event time nor FAR. `notes` says which fields of the
     notice were left out because they cannot be used, and why.
-    `extra` keeps what the notice says beyond the fields. `LlamaError` for an invalid id, kind or
-    time.
+    `extra` keeps what the notice says beyond the fields. `LlamaError` for an invalid id or time.
     """
 
     graceid: str
@@ -59,25 +58,26 @@ class Alert:
     gracedb_url: str | None = None
     skymap: bytes | None = field(default=None, repr=False)
     skymap_filename: str | None = None
-    external_coinc: Mapping[str, Any] | None = None
+    external_coinc: Mapping[str, object] | None = None
     hardware_injection: bool = False
     internal: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_graceid(self.graceid)
-        _require(self.kind in KINDS, "kind", self.kind, "one of " + ", ".join(KINDS))
-        _require(self.alert_type in ALERT_TYPES, "alert type", self.alert_type, "known")
-        _require(self.role in ROLES, "role", self.role, "test or observation")
         self._set("notice_time", _normal_time(self.notice_time))
         notes = Notes(self.notes)
         self._set_event_time(notes)
         self._set("far_hz", notes.number("far", self.far_hz, 0.0, math.inf, "a rate in Hz"))
-        self._set("pipeline", notes.matching("pipeline", self.pipeline, _LABEL) or "")
-        self._set("pipeline", self.pipeline.upper())
+        pipeline = notes.matching("pipeline", self.pipeline, _LABEL) or ""
+        self._set("pipeline", pipeline.upper())
         self._set("group", notes.matching("group", self.group, _LABEL) or "")
-        self._set_search(notes)
+        count = len(notes.all)
+        self._set("search", notes.matching("search", self.search, _LABEL) or "")
+        if len(notes.all) > count:  # it may have been a mock data challenge
+            notes.all.append("without a search the event can only be a test")
+            self._set("role", "test")
         self._set("instruments", notes.detectors(self.instruments))
         # alerts before O4 do not say, and all were
         self._set("significant", notes.flag("significant", self.significant, True))
@@ -94,32 +94,23 @@ class Alert:
         self._set("extra", notes.storable("", self.extra))
         self._set("notes", notes.shown())
 
-    def _set(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     def _set_event_time(self, notes: "Notes") -> None:
         """Check the event time; without one, a retraction still takes back what has its id."""
+        time, is_retraction = self.event_time_iso, self.kind == "Retraction"
+        if time is None and not is_retraction:
+            raise LlamaError("the alert has no event time; get the notice again from its source")
         try:
-            if self.event_time_iso is not None:
-                self._set("event_time_iso", _normal_time(self.event_time_iso))
-            elif self.kind != "Retraction":
-                raise LlamaError(
-                    "the alert has no event time; get the notice again from its source"
-                )
+            self._set("event_time_iso", None if time is None else _normal_time(time))
         except LlamaError:
-            if self.kind != "Retraction":
+            if not is_retraction:
                 raise
-            notes.left_out("event time", self.event_time_iso, "a UTC time")
+            notes.left_out("event time", time, "a UTC time")
             self._set("event_time_iso", None)
         if self.event_time_iso is None:
             self._set("far_hz", None)  # a bare retraction
-
-    def _set_search(self, notes: "Notes") -> None:
-        count = len(notes.all)
-        self._set("search", notes.matching("search", self.search, _LABEL) or "")
-        if len(notes.all) > count:  # it may have been a mock data challenge
-            notes.all.append("without a search the event can only be a test")
-            self._set("role", "test")
 
     @cached_property
     def gps_time(self) -> float | None:
@@ -143,6 +134,11 @@ def from_notice(**fields: Any) -> Alert:
     return Alert(**fields)
 
 
+def kind_named(name: str) -> str | None:
+    """Return the one of KINDS that a notice calls by a name like EARLY_WARNING, None if none."""
+    return _KIND_OF_NAME.get(name.lower().replace("_", ""))
+
+
 class Notes:
     """What was left out of an alert, and the readers of the fields that may be left out."""
 
@@ -154,12 +150,14 @@ class Notes:
         more = len(self.all) - _MOST_NOTES
         return (*self.all[:_MOST_NOTES], *([f"and {more} more were left out"] if more > 0 else []))
 
-    def left_out(self, what: str, value: Any, meaning: str) -> None:
+    def left_out(self, what: str, value: object, meaning: str) -> None:
         """Note that `value` cannot be used."""
         text = "null" if value is None else f"'{printable(value, 40)}'"
         self.all.append(f"{printable(what)} {text} is not {meaning} and was left out")
 
-    def number(self, what: str, value: Any, least: float, most: float, kind: str) -> float | None:
+    def number(
+        self, what: str, value: object, least: float, most: float, kind: str
+    ) -> float | None:
         """Return a number, None where there is none between `least` and `most`."""
         if value is None:
             return None
@@ -169,15 +167,15 @@ class Notes:
         self.left_out(what, value, kind if math.isfinite(found) else "a finite number")
         return None
 
-    def matching(self, what: str, value: Any, pattern: re.Pattern[str]) -> str | None:
+    def matching(self, what: str, value: object, pattern: re.Pattern[str]) -> str | None:
         """Return a text of the given form without spaces around it, None if it is another one."""
-        text = value.strip() if isinstance(value, str) else value
-        if text is None or _matches(pattern, text):
+        text = value.strip() if isinstance(value, str) else None
+        if value is None or (text is not None and pattern.fullmatch(text)):
             return text
         self.left_out(what, value, "a short name")
         return None
 
-    def flag(self, what: str, value: Any, default: bool) -> bool:
+    def flag(self, what: str, value: object, default: bool) -> bool:
         """Return true or false, however it is written; `default` where it is neither."""
         known = {"1": True, "true": True, "0": False, "false": False}.get(str(value).lower())
         if known is not None and isinstance(value, bool | int | str):
@@ -185,7 +183,7 @@ class Notes:
         self.all.append(f"{what} '{printable(value, 40)}' was taken as {str(default).lower()}")
         return default
 
-    def detectors(self, value: Any) -> tuple[str, ...]:
+    def detectors(self, value: object) -> tuple[str, ...]:
         """Return the detectors in a list, or in a text like H1,L1."""
         names = re.findall(r"[^,\s]+", value) if isinstance(value, str) else value
         if not isinstance(names, list | tuple):
@@ -196,7 +194,7 @@ class Notes:
                 self.left_out("instrument", name, "a detector like H1")
         return tuple(sorted({name for name in names if _matches(_DETECTOR, name)}))
 
-    def probabilities(self, what: str, raw: Any) -> dict[str, float]:
+    def probabilities(self, what: str, raw: object) -> dict[str, float]:
         """Return the probabilities that can be used, those beyond 0 or 1 by rounding there."""
         if not isinstance(raw, Mapping):
             if raw is not None:
@@ -214,7 +212,7 @@ class Notes:
                 found[name] = clipped
         return found
 
-    def classification(self, raw: Any) -> dict[str, float]:
+    def classification(self, raw: object) -> dict[str, float]:
         """Return the probabilities of the classes, none where they do not sum to 1."""
         found = self.probabilities("classification", raw)
         total = sum(found.values())
@@ -223,15 +221,16 @@ class Notes:
             return {}
         return found
 
-    def site(self, value: Any) -> str | None:
+    def site(self, value: object) -> str | None:
         """Return the address of the event's page, of an odd one its host, which tells tests."""
-        host = _HOST.match(value) if isinstance(value, str) else None
-        if value is None or _matches(_URL, value):
-            return value
+        text = value if isinstance(value, str) else ""
+        if value is None or _URL.fullmatch(text):
+            return text or None
+        host = _HOST.match(text)
         self.left_out("event page", value, "an address")
         return f"{host[0]}/" if host else None
 
-    def storable(self, what: str, raw: Any) -> dict[str, Any]:
+    def storable(self, what: str, raw: object) -> dict[str, object]:
         """Return the keys whose values are text and finite numbers, in lists and objects too."""
         if not isinstance(raw, Mapping):
             if raw is not None:
@@ -251,30 +250,28 @@ class Notes:
         return found
 
 
-def check_gps(value: Any, what: str) -> float:
+def check_gps(value: object, what: str) -> float:
     """Return `value` as GPS seconds from 1980 to 2109; `LlamaError` names `what`."""
     gps = _float(value)
-    _require(_GPS_RANGE[0] < gps < _GPS_RANGE[1], what, value, "a time from 1980 to 2109")
+    if not _GPS_RANGE[0] < gps < _GPS_RANGE[1]:
+        raise LlamaError(
+            f"the alert's {what} '{printable(value, 40)}' is not a time from 1980 to 2109; "
+            "get the notice again from its source"
+        )
     return gps
 
 
-def _float(value: Any) -> float:
+def _float(value: object) -> float:
     """Return a number, or the text of one; NaN for everything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return math.nan
     try:
-        return math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
+        return float(value)
+    except (ValueError, OverflowError):
         return math.nan
 
 
-def _require(condition: bool, what: str, value: Any, meaning: str) -> None:
-    if not condition:
-        raise LlamaError(
-            f"the alert's {what} '{printable(value, 40)}' is not {meaning}; "
-            "get the notice again from its source"
-        )
-
-
-def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 

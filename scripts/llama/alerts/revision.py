@@ -9,8 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from llama.alerts.archived import archived_alert, role_and_site
-from llama.alerts.order import is_from_the_future, order
+from llama.alerts.content import archived_alert, is_from_the_future, order, role_and_site
 from llama.alerts.record import Alert
 from llama.event.flags import write_flags
 from llama.event.names import products
@@ -66,11 +65,7 @@ class Revision:
         }
         numbers = [int(re.findall("[0-9]+", name)[0]) for name in archived]
         self.revision = max([*numbers, present]) + 1
-        same = [
-            number
-            for number, name in zip(numbers, archived, strict=True)
-            if name == f"{number}-{alert.kind}.{suffix}" and self._same(f"alerts/{name}", content)
-        ]
+        same = (n for n in numbers if self._same(f"alerts/{n}-{alert.kind}.{suffix}", content))
         first = min(same, default=None)
         # where this very alert lies if the event has had it
         self.known = f"alerts/{first}-{alert.kind}.{suffix}" if first else None
@@ -104,8 +99,7 @@ class Revision:
     @property
     def is_older(self) -> bool:
         """Whether the event's present alert is a newer one than this."""
-        present = self.old.alert_file if self.old else None
-        return not (self.is_present or self._is_newer_than(present))
+        return not (self.is_present or self._is_newer_than(self._present.alert_file))
 
     def unchanged(self, *notes: str) -> IntakeResult:
         """Return that the event stays as it is."""
@@ -118,9 +112,9 @@ class Revision:
     ) -> bool:
         """Tell whether map and neutrinos, where given, are those the event has."""
         old = self._present
-        same_map = skymap is None or sha256_bytes(skymap[1]) == old.skymap_sha256
-        same_list = neutrinos is None or self._same(old.neutrino_file, neutrinos[1])
-        return same_map and same_list
+        return (skymap is None or sha256_bytes(skymap[1]) == old.skymap_sha256) and (
+            neutrinos is None or self._same(old.neutrino_file, neutrinos[1])
+        )
 
     def take_older(self) -> IntakeResult:
         """Keep an alert that is older than the present one, and use what no later one has told.
@@ -180,7 +174,7 @@ class Revision:
         info: EventInfo,
         skymap: tuple[str, bytes] | None,
         neutrinos: tuple[str, bytes] | None,
-        flags: Mapping[str, bool | str],
+        flags: Mapping[str, object],
     ) -> IntakeResult:
         """Write the new revision: archived files first, skymap_info.json last."""
         notes = (*self._clock(), *self._notes(info, skymap))

@@ -1,9 +1,8 @@
 """VOEvent notices of LVK, as sent in O2, O3 and O4 (by LVK itself or passed on by GCN)."""
 
 import re
-from typing import Any, NoReturn
 
-from llama.alerts.record import Alert, from_notice
+from llama.alerts.record import Alert, from_notice, kind_named
 from llama.errors import LlamaError, printable
 from llama.event.skymap_info import KINDS
 from llama.voxml import MAX_BYTES, Params, params_of, parse, text
@@ -17,7 +16,6 @@ _KIND_OF_PACKET = {
     "163": "EarlyWarning",
     "164": "Retraction",
 }
-_KIND_OF_NAME = {kind.lower(): kind for kind in KINDS}
 # Params that become fields of Alert; every other one is kept in `extra`.
 _FIELDS = {
     "packet_type", "pkt_ser_num", "graceid", "alerttype", "retraction", "hardwareinj", "internal",
@@ -36,12 +34,14 @@ def parse_voevent(content: bytes) -> Alert:
             f"the VOEvent {printable(root.get('ivorn', 'without ivorn'))} is not an LVK "
             "gravitational-wave alert (it has no GraceID); give one of LVK's notices"
         )
-    kind = _kind(top)
+    kind, notice_time = _kind(top), text(root, "{*}Who/{*}Date")
+    if notice_time is None:
+        raise LlamaError("the VOEvent has no Who/Date; give the notice as it was sent")
     return from_notice(
         graceid=top["graceid"],
         kind=kind,
         alert_type="gcn",
-        notice_time=text(root, "{*}Who/{*}Date") or _lacks("Who/Date"),
+        notice_time=notice_time,
         event_time_iso=text(root, "{*}WhereWhen//{*}ISOTime"),
         far_hz=top.get("far"),
         pipeline=top.get("pipeline", ""),
@@ -69,10 +69,6 @@ def parse_voevent(content: bytes) -> Alert:
     )
 
 
-def _lacks(what: str) -> NoReturn:
-    raise LlamaError(f"the VOEvent has no {what}; give the notice as it was sent")
-
-
 def _kind(top: dict[str, str]) -> str:
     retraction = top.get("retraction", "").lower()
     if retraction not in ("", "0", "1", "true", "false"):
@@ -80,8 +76,8 @@ def _kind(top: dict[str, str]) -> str:
         raise LlamaError(f"the VOEvent has retraction '{said}'; it must be 0 or 1")
     if retraction in ("1", "true"):
         return "Retraction"
-    name = top.get("alerttype", "").lower().replace("_", "").replace(" ", "")
-    kind = _KIND_OF_NAME.get(name) or _KIND_OF_PACKET.get(top.get("packet_type", ""))
+    name = top.get("alerttype", "").replace(" ", "")
+    kind = kind_named(name) or _KIND_OF_PACKET.get(top.get("packet_type", ""))
     if kind is None:
         raise LlamaError(
             f"the VOEvent has AlertType '{printable(top.get('alerttype', ''), 40)}' and "
@@ -92,11 +88,11 @@ def _kind(top: dict[str, str]) -> str:
     return kind
 
 
-def _group(params: Params, wanted: str) -> dict[str, Any]:
+def _group(params: Params, wanted: str) -> dict[str, str]:
     return {name: value for (group, name), value in params.items() if group == wanted}
 
 
-def _o2_properties(top: dict[str, str]) -> dict[str, Any]:
+def _o2_properties(top: dict[str, str]) -> dict[str, str]:
     """O2 gave these outside any group, with empty values for burst candidates."""
     names = {"probhasns": "HasNS", "probhasremnant": "HasRemnant"}
     return {new: top[old] for old, new in names.items() if top.get(old)}

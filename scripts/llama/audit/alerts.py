@@ -6,14 +6,15 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from llama.alerts.content import skymap_bytes
 from llama.alerts.gwalert import MAX_BYTES
 from llama.audit.event import Finding
 from llama.errors import LlamaError, printable, sentence
+from llama.event.find import EventRef
 from llama.event.flags import read_flags
-from llama.event.ref import EventRef
 from llama.event.skymap_info import read_info
 from llama.files import read_json, sha256_bytes, sha256_file
 from llama.listening.spool import Entry, Spool
@@ -47,9 +48,8 @@ def audit_records(output_dir: Path, records: Records) -> Iterator[Finding]:
                 yield from _entry(output_dir, spool, state, name, entry, records)
             except Exception as error:  # one may hold anything, and the others are audited
                 log.exception("a defect of LLAMA, met by %s", printable(name, 200))
-                yield Finding(
-                    printable(name, 200), "record", f"cannot be checked: {sentence(error)}"
-                )
+                problem = f"cannot be checked: {sentence(error)}"
+                yield Finding(printable(name, 200), "record", problem)
     for name, reason in spool.reasons():
         yield Finding(name, "quarantine", reason)
     yield from _without_entry(output_dir, spool, archived, entries)
@@ -137,32 +137,23 @@ def audit_alerts(output_dir: Path, event_dir: Path) -> Iterator[Finding]:
         info = read_info(event_dir)
     except LlamaError:
         return  # found by `audit_files`
+    wrong = partial(Finding, event_dir.name, "alerts")
     maps = {info.skymap_file, info.skymap_alert_file}
     named = {info.alert_file, info.event_alert_file, info.neutrino_file, *maps}
-    gone = sorted(filter(None, named - _archived(event_dir)))
+    there = {f"alerts/{path.name}" for path in (event_dir / "alerts").glob("*")}
+    gone = sorted(filter(None, named - there))
     for name in gone:
-        yield Finding(
-            event_dir.name,
-            "alerts",
-            f"{name} is gone; put it back, or give it again with skymap_info --force",
-        )
+        yield wrong(f"{name} is gone; put it back, or give it again with skymap_info --force")
     if info.has_skymap and not gone:
         try:
             same = sha256_bytes(skymap_bytes(event_dir, info)) == info.skymap_sha256
         except LlamaError:
             same = False
         if not same:
-            yield Finding(
-                event_dir.name,
-                "alerts",
-                f"the map in {info.skymap_source} is not the one that came; put the original back",
-            )
+            where = info.skymap_source
+            yield wrong(f"the map in {where} is not the one that came; put the original back")
     for path in sorted(event_dir.glob("alerts/*.heard.json")):
         yield from _heard(output_dir, event_dir, path)
-
-
-def _archived(event_dir: Path) -> set[str]:
-    return {f"alerts/{path.name}" for path in (event_dir / "alerts").glob("*")}
 
 
 def _heard(output_dir: Path, event_dir: Path, path: Path) -> Iterator[Finding]:
@@ -203,11 +194,8 @@ def audit_workflow(output_dir: Path, directories: Sequence[str]) -> Iterator[Fin
     for directory in asked:
         if directory in old:
             event = EventRef.parse(directory)
-            yield Finding(
-                event.graceid,
-                "up to date",
-                f"a product is missing or outdated; run: snakemake {event.target}",
-            )
+            problem = f"a product is missing or outdated; run: snakemake {event.target}"
+            yield Finding(event.graceid, "up to date", problem)
 
 
 def _is_made(event_dir: Path) -> bool:

@@ -1,15 +1,18 @@
-"""Whether the files of one event agree with each other: hashes only, nothing is computed anew."""
+"""Whether the files of one event agree, by hashes, and whether anything of it went out twice."""
 
 import functools
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
-from llama.event.history import kept_files, manifests, read_manifest
+from llama.event.manifest import Manifest, kept_files, manifests, read_manifest
+from llama.event.messages import Entry, Line, described, owed, read_receipt
 from llama.event.skymap_info import FILE_NAME, EventInfo, read_info
 from llama.files import open_hdf5, read_json, sha256_file
+from llama.publish.outbox import Outbox
 
 _SHOWN = 3
 
@@ -48,7 +51,7 @@ def audit_files(output_dir: Path, event_dir: Path, target: str) -> Iterator[Find
         yield Finding(name, "inputs", sentence)
 
 
-def shown(names: Sequence[str]) -> str:
+def _some(names: Sequence[str]) -> str:
     """Return some names for a sentence, the first of them."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
@@ -60,7 +63,7 @@ def _history(event_dir: Path) -> Iterator[str]:
     lost = sorted(set(range(1, max(found, default=0) + 1)) - set(found))
     if lost:
         names = [f"history/manifest-{number}.json" for number in lost]
-        yield f"gone: {shown(names)}; put back from a backup"
+        yield f"gone: {_some(names)}; put back from a backup"
     for path in found.values():
         kept = kept_files(event_dir, read_manifest(path))
         bad = [
@@ -70,14 +73,14 @@ def _history(event_dir: Path) -> Iterator[str]:
         ]
         if bad:
             yield (
-                f"{path.name} cannot be rebuilt, gone or damaged in history/: {shown(bad)}; "
+                f"{path.name} cannot be rebuilt, gone or damaged in history/: {_some(bad)}; "
                 "put back from a backup"
             )
 
 
 def _products(
     event_dir: Path,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     present: Mapping[str, str | None],
     info: EventInfo,
     target: str,
@@ -87,7 +90,7 @@ def _products(
     changed = [name for name, sha256 in recorded.items() if present[name] != sha256]
     received = [name for name in changed if name.startswith("alerts/")]
     if received:
-        yield f"not as received: {shown(received)}; put the original back, gcn/ has what was heard"
+        yield f"not as received: {_some(received)}; put the original back, gcn/ has what was heard"
     if "flags.json" in changed:
         yield f"flags.json has changed since the manifest; if it should, run: snakemake {target}"
     if FILE_NAME in changed and not _is_newer(event_dir, manifest, info):
@@ -97,10 +100,10 @@ def _products(
         )
     made = [name for name in changed if name not in {*received, "flags.json", FILE_NAME}]
     if made:
-        yield f"not as made: {shown(made)}; delete, then run: snakemake {target}"
+        yield f"not as made: {_some(made)}; delete, then run: snakemake {target}"
 
 
-def _is_newer(event_dir: Path, manifest: Mapping[str, Any], info: EventInfo) -> bool:
+def _is_newer(event_dir: Path, manifest: Manifest, info: EventInfo) -> bool:
     """Tell whether an alert has come of which nothing was made yet."""
     kept = kept_files(event_dir, manifest)[FILE_NAME]
     return kept.exists() and bool(info.revision > read_json(kept)["revision"])
@@ -126,7 +129,7 @@ def _inputs(
         ]
         if other:
             yield (
-                f"{name} was made from another {shown(other)}; "
+                f"{name} was made from another {_some(other)}; "
                 f"delete it, then run: snakemake {target}"
             )
 
@@ -147,3 +150,90 @@ def _made_from(path: Path) -> dict[str, str]:
 @functools.cache
 def _shared_sha256(path: Path) -> str | None:
     return sha256_file(path) if path.exists() else None
+
+
+def audit_messages(event_dir: Path, target: str) -> Iterator[Finding]:
+    """Yield everything that is wrong with an event's messages; Snakemake calls it `target`."""
+    yield from _owed(event_dir, target)
+    outboxes = {path.name for path in (event_dir / "outbox").glob("*")}
+    receipts = {path.stem for path in (event_dir / "receipts").glob("*.json")}
+    for channel in sorted(outboxes | receipts):
+        try:
+            for sentence in list(_channel(event_dir, channel, target)):
+                yield Finding(event_dir.name, "published", sentence)
+        except LlamaError as error:
+            problem = f"outbox/{channel} cannot be read ({error}); put it back from a backup"
+            yield Finding(event_dir.name, "published", problem)
+
+
+def _owed(event_dir: Path, target: str) -> Iterator[Finding]:
+    """Yield what still stands of a retracted event."""
+    try:
+        left = owed(event_dir)
+    except LlamaError:
+        return  # named by the audit of the event, or below
+    for message in left:
+        remedy = f"run: snakemake {target}"
+        if message.channel == "circular":
+            remedy = (
+                "write the retraction as gcn_circular.txt, then run: llama publish "
+                f"{event_dir.name} --circular-by-email"
+            )
+        sentence = f"the alert was retracted, but it still stands: {described(message)}; {remedy}"
+        yield Finding(event_dir.name, "published", sentence)
+
+
+def _channel(event_dir: Path, channel: str, target: str) -> Iterator[str]:
+    directory = event_dir / "outbox" / channel
+    messages = Outbox(event_dir, channel, "").entries()
+    for message in messages:
+        payload = directory / f"{message.n}.json"
+        if not payload.exists() or sha256_file(payload) != message.payload_sha256:
+            yield f"not as sent: outbox/{channel}/{payload.name}; put it back from a backup"
+        if message.is_open:
+            yield (
+                f"whether {channel} has sent message {message.n} is not known; "
+                f"it is asked and completed by: snakemake {target}"
+            )
+    sent = [message for message in messages if message.remote_id is not None]
+    for destination in sorted({message.destination for message in sent}):
+        there = [message for message in sent if message.destination == destination]
+        for first, second in _repeated(there):
+            yield (
+                f"{channel} has told {destination} the same twice, as {first.remote_id} and "
+                f"{second.remote_id}; take the second one back there"
+            )
+    receipt = event_dir / "receipts" / f"{channel}.json"
+    if receipt.exists():
+        yield from _compared(channel, read_receipt(receipt).history, messages, target)
+
+
+def _repeated(sent: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
+    """Yield each two messages of which the second had nothing new to say."""
+    for first, second in itertools.pairwise(sent):
+        withdrawals = [message.kind == "withdrawal" for message in (first, second)]
+        same = first.content_sha256 == second.content_sha256
+        if all(withdrawals) or (same and not any(withdrawals)):
+            yield first, second
+
+
+def _compared(
+    channel: str,
+    history: Sequence[Line],
+    messages: Sequence[Entry],
+    target: str,
+) -> Iterator[str]:
+    """Compare the receipt with the outbox, which must never know less."""
+    told = [(line.n, line.destination, line.remote_id) for line in history]
+    known = [(message.n, message.destination, message.remote_id) for message in messages]
+    lost = [str(entry[0]) for entry in told if entry not in known and entry[2] is not None]
+    if lost:
+        yield (
+            f"outbox/{channel} has lost message {_some(lost)}, which may be sent again; "
+            "put it back from a backup"
+        )
+    elif told != known:
+        yield (
+            f"receipts/{channel}.json does not have every message; "
+            f"delete it, then run: snakemake {target}"
+        )

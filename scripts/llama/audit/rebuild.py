@@ -9,12 +9,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from llama.alerts.content import skymap_bytes
 from llama.errors import LlamaError
-from llama.event.history import INPUTS, kept_files
-from llama.event.manifest import versions
+from llama.event.manifest import INPUTS, Manifest, kept_files, versions
 from llama.event.names import BURSTS_NAME, skymap_name
 from llama.event.populations import numbers_sha256, read_background
 from llama.event.provenance import code_sha256, software
@@ -45,7 +44,7 @@ class Rebuilt:
 
 
 def rebuild(
-    output_dir: Path, event_dir: Path, manifest: Mapping[str, Any], tell: Callable[[str], None]
+    output_dir: Path, event_dir: Path, manifest: Manifest, tell: Callable[[str], None]
 ) -> Rebuilt:
     """Make the significance that a manifest of the event names again, and compare.
 
@@ -67,14 +66,14 @@ def rebuild(
     with tempfile.TemporaryDirectory(prefix="llama-rebuild-") as temporary:
         pieces = _Pieces(output_dir, event_dir, manifest, Path(temporary))
         tiles_code, code = pieces.code(TILES), pieces.code(name)
-        job = pieces.collect()
+        source, job = pieces.collect()
         if not pieces.missing and code != _OWN:
             tell(f"with the code of {manifest['made_by'][name]['software']}, which compiles first")
         if pieces.missing:
             listed = "".join(f"\n  - {sentence}" for sentence in pieces.missing)
             raise LlamaError(f"{name} cannot be rebuilt; what is missing:{listed}")
         tiles, made = Path(temporary) / TILES, Path(temporary) / name
-        _run(tiles_code, {"make": "tiles", "source": job.pop("source"), "output": str(tiles)})
+        _run(tiles_code, {"make": "tiles", "source": source, "output": str(tiles)})
         job["inputs"]["skymap"] = str(tiles)
         _run(code, {"make": "significance", "output": str(made), **job})
         content, tiles_sha256 = made.read_bytes(), sha256_file(tiles)
@@ -91,19 +90,30 @@ def rebuild(
     return Rebuilt(path, sha256, recorded, tuple(differences))
 
 
+class _Job(TypedDict):
+    """The arguments of `llama.event.make.make_significance`, but for its output."""
+
+    inputs: dict[str, str | None]
+    search: Mapping[str, object]
+    grb: Mapping[str, object] | None
+    run: str | None
+    populations: str | None
+    backgrounds: dict[str, str]
+
+
 class _Pieces:
     """What the significance of a manifest was made of; `missing` says what is not there."""
 
     def __init__(
-        self, output_dir: Path, event_dir: Path, manifest: Mapping[str, Any], directory: Path
+        self, output_dir: Path, event_dir: Path, manifest: Manifest, directory: Path
     ) -> None:
         self._output_dir, self._event_dir, self._directory = output_dir, event_dir, directory
         self._manifest, self._products = manifest, manifest["products"]
         self._trees: dict[str, Path] = {}
         self.missing: list[str] = []
 
-    def collect(self) -> dict[str, Any]:
-        """Return the arguments of `llama.event.make`, as far as the pieces are there."""
+    def collect(self) -> tuple[str | None, _Job]:
+        """Return the sky map's path and the job, as far as the pieces are there."""
         files = dict(self._inputs())
         settings, external = self._manifest["settings"], self._manifest["external"]
         response, background = external["response"], external["background"]
@@ -116,15 +126,16 @@ class _Pieces:
         }
         bursts = files.get(BURSTS_NAME)
         digest = background["sha256"]
-        return {
+        source = self._skymap(files.get("skymap_info.json"))
+        job: _Job = {
             "inputs": inputs | ({"bursts": bursts} if bursts else {}),
-            "source": self._skymap(files.get("skymap_info.json")),
             "search": settings["search"],
             "grb": settings["grb"] if bursts else None,
             "run": settings["background"]["run"],
             "populations": self._background(background["class"], digest) if digest else None,
             "backgrounds": {background["class"]: digest} if digest else {},
         }
+        return source, job
 
     def _inputs(self) -> Iterator[tuple[str, str]]:
         """Copy the small inputs as they were, and yield their names and paths."""
@@ -238,7 +249,7 @@ def _git(directory: Path, *words: str) -> str:
         raise LlamaError(error.stderr.strip()) from error
 
 
-def _run(scripts: Path, job: Mapping[str, Any]) -> None:
+def _run(scripts: Path, job: Mapping[str, object]) -> None:
     """Do a job of `llama.event.make` in the code below `scripts`."""
     done = subprocess.run(
         [sys.executable, "-m", "llama.event.make"],

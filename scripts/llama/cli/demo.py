@@ -5,11 +5,22 @@ import base64
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
 
-from llama.cli.parsers import Subparsers, add_command
+import yaml
+
+from llama.alerts.gwalert import parse_alert
+from llama.alerts.intake import create_event
+from llama.cli.common import say
 from llama.errors import LlamaError
+from llama.files import dump_json, read_json, write_bytes
+from llama.neutrinos.archive import import_release
+from llama.neutrinos.mock import write_mock_release
+from llama.settings import from_dict
+from llama.settings.load import find_clone
+from llama.sky.mock import mock_skymap, to_fits
+from llama.times import gps_to_mjd, iso_to_gps
 
 GRACEID = "MS230601a"
 CLASS = "bns-o4-H1L1"
@@ -20,38 +31,23 @@ _CENTRE = (197.45, -23.38)  # ra, dec [deg] of the source
 _DISTANCE_MPC = (60.0, 15.0)
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama demo`."""
-    command = add_command(subparsers, "demo", "take a mock event from its alert to its page", _demo)
-    command.add_argument(
-        "--output", type=Path, help="directory to use (default: demo in the clone)"
-    )
-    command.add_argument(
-        "--injections", type=int, default=20_000, help="size of the background (%(default)s)"
-    )
-
-
-def _demo(options: argparse.Namespace) -> None:
-    from llama.alerts.gwalert import parse_alert
-    from llama.alerts.intake import create_event
-    from llama.files import dump_json
-    from llama.settings.load import find_clone
-
+def run(options: argparse.Namespace) -> None:
+    """Run `llama demo`."""
     clone = find_clone()
     output = (options.output or clone / "demo").resolve()
     config = _write_inputs(output, options.injections)
-    _say("a mock superevent with one neutrino from its source and four from the background")
-    alert = dump_json(_alert()).encode()
+    say("demo: a mock superevent with one neutrino from its source and four from the background")
+    alert = _alert()
     create_event(
         output / "current_run",
         parse_alert(alert, "the mock alert"),
         alert_content=alert,
         alert_suffix="json",
-        neutrinos=("neutrinos.json", dump_json(_neutrinos()).encode()),
+        neutrinos=("neutrinos.json", _neutrinos()),
     )
-    _say(f"a background of {options.injections:,} injections (snakemake populations.hdf5)")
+    say(f"demo: a background of {options.injections:,} injections (snakemake populations.hdf5)")
     _snakemake(clone, config, "populations.hdf5")
-    _say(f"the event (snakemake events/{GRACEID}/all)")
+    say(f"demo: the event (snakemake events/{GRACEID}/all)")
     _snakemake(clone, config, f"events/{GRACEID}/all")
     event = output / "current_run" / GRACEID
     print(_result(event))
@@ -60,18 +56,8 @@ def _demo(options: argparse.Namespace) -> None:
 
 def _write_inputs(output: Path, injections: int) -> Path:
     """Make archive, sky maps and settings of the demo; what is there already stays."""
-    import tempfile
-
-    import yaml
-
-    from llama.files import write_bytes
-    from llama.neutrinos.archive import import_release
-    from llama.neutrinos.mock import write_mock_release
-    from llama.settings import from_dict
-    from llama.sky.mock import mock_skymap, to_fits
-
     if not (output / "archive" / "mock" / "archive.json").exists():
-        _say("a mock neutrino archive")
+        say("demo: a mock neutrino archive")
         with tempfile.TemporaryDirectory() as release:
             write_mock_release(Path(release), SEED, mjd_start=60_080.0, mjd_stop=60_140.0)
             import_release(release, output / "archive", "mock")
@@ -98,11 +84,9 @@ def _write_inputs(output: Path, injections: int) -> Path:
     return config
 
 
-def _alert() -> dict[str, Any]:
-    from llama.sky.mock import mock_skymap, to_fits
-
+def _alert() -> bytes:
     skymap = to_fits(mock_skymap(*_CENTRE, (4.0, 2.0), _DISTANCE_MPC), EVENT_TIME)
-    return {
+    content = {
         "alert_type": "PRELIMINARY",
         "time_created": "2023-06-01T08:23:11Z",
         "superevent_id": GRACEID,
@@ -123,12 +107,11 @@ def _alert() -> dict[str, Any]:
         },
         "external_coinc": None,
     }
+    return dump_json(content).encode()
 
 
-def _neutrinos() -> list[dict[str, Any]]:
+def _neutrinos() -> bytes:
     """Return one neutrino from the source and four that only happen to be there."""
-    from llama.times import gps_to_mjd, iso_to_gps
-
     rows = [  # dt [s], ra, dec, sigma [deg], energy [GeV]
         (-388.2, 83.1, 12.7, 1.1, 900.0),
         (-120.5, 311.9, 48.2, 0.4, 2300.0),
@@ -138,11 +121,12 @@ def _neutrinos() -> list[dict[str, Any]]:
     ]
     names = ("mjd", "ra", "dec", "sigma", "energy")
     start = iso_to_gps(EVENT_TIME)
-    return [
+    content = [
         dict(zip(names, (float(gps_to_mjd(start + dt)), *rest), strict=True))
         | {"type": "simulated"}
         for dt, *rest in rows
     ]
+    return dump_json(content).encode()
 
 
 def _snakemake(clone: Path, config: Path, target: str) -> None:
@@ -160,15 +144,9 @@ def _snakemake(clone: Path, config: Path, target: str) -> None:
 
 
 def _result(event: Path) -> str:
-    from llama.files import read_json
-
     significance = read_json(event / "significance_lvc-i3.json")
     return (
         f"{GRACEID}: odds ratio {significance['odds_ratio']:.3g}, "
         f"p-value {significance['p_value']:.3g} "
         f"({significance['p_value_population']}, {significance['n_background']:,} injections)"
     )
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"demo: {text}\n")

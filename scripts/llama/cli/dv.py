@@ -2,53 +2,46 @@
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
-from llama.cli import dv_study
 from llama.cli.common import ask, counter, plural, say
-from llama.cli.parsers import Subparsers, add_command, add_group
 from llama.errors import LlamaError
+from llama.fleet.cloud import Cloud
+from llama.fleet.crew import Crew
+from llama.fleet.hostkeys import (
+    alias,
+    confirmed_keys,
+    fingerprint,
+    fleet_key,
+    host_names,
+    write_known_hosts,
+    write_ssh_config,
+)
+from llama.fleet.launch import is_running, kill_command, launches
+from llama.fleet.records import Droplet
+from llama.fleet.remote import (
+    KILL_PROCESSES,
+    LIST_PROCESSES,
+    NO_CONNECTION,
+    TAIL,
+    Answer,
+    fold,
+    groups,
+    run,
+    shown_keys,
+)
+from llama.fleet.token import find_token
+from llama.settings import load
 
-if TYPE_CHECKING:
-    from llama.fleet.crew import Crew
-    from llama.fleet.records import Droplet
-    from llama.fleet.remote import Answer
 
-
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama dev dv` with its commands."""
-
-    def pattern(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "-p", "--pattern", default="*",
-            help="only droplets of the fleet whose names match (wildcards as the shell's)",
-        )  # fmt: skip
-
-    group = add_group(subparsers, "dv", "droplets at work, all at once", pattern)
-    dv_study.add_commands(group)
-    add_command(group, "init", "learn the host keys of all droplets; asks for unknown ones", _init)
-    add_command(group, "ls-procs", "list LLAMA's processes on all droplets", _ls_procs)
-    add_command(group, "tail", "show the last lines of the newest log of each droplet", _tail)
-    add_command(group, "killall", "end LLAMA's processes on all droplets", _killall)
-    command = add_command(group, "eval", "run any command on all droplets", _eval)
-    command.add_argument("command", metavar="CMD", nargs="+", help="the command; quote it")
-
-
-def _hosts(options: argparse.Namespace) -> tuple["Crew", dict[str, "Droplet"]]:
+def _hosts(options: argparse.Namespace) -> tuple[Crew, dict[str, Droplet]]:
     """Return the fleet and those of its droplets that match and can be reached."""
-    from llama.fleet.cloud import Cloud
-    from llama.fleet.crew import Crew
-    from llama.fleet.hostkeys import host_names
-    from llama.fleet.token import find_token
-    from llama.settings import load
-
     crew = Crew(load(), Cloud(find_token(), tell=say))
     found = crew.droplets([options.pattern])
     hosts = host_names(droplet for droplet in found if droplet.status == "active")
     if len(hosts) < len(found):
         idle = len(found) - len(hosts)
         be = "is" if idle == 1 else "are"
-        sys.stderr.write(f"{plural(idle, 'droplet')} {be} not active and left out\n")
+        say(f"{plural(idle, 'droplet')} {be} not active and left out")
     if not hosts:
         raise LlamaError(
             f"no active droplet with the tag {crew.limits.tag} matches {options.pattern}; "
@@ -57,17 +50,13 @@ def _hosts(options: argparse.Namespace) -> tuple["Crew", dict[str, "Droplet"]]:
     return crew, hosts
 
 
-def _run(options: argparse.Namespace, command: str) -> dict[str, "Answer"]:
-    from llama.fleet.remote import run
-
+def _run(options: argparse.Namespace, command: str) -> dict[str, Answer]:
     crew, hosts = _hosts(options)
     return run(crew.directory, hosts, command, counter("answered", len(hosts)))
 
 
-def _show(answers: dict[str, "Answer"]) -> int:
+def _show(answers: dict[str, Answer]) -> int:
     """Print equal answers once, under the names of their hosts; return the exit code."""
-    from llama.fleet.remote import NO_CONNECTION, groups
-
     for group in groups(answers):
         if group.answer.code == NO_CONNECTION and not group.answer.out:
             continue
@@ -80,10 +69,8 @@ def _show(answers: dict[str, "Answer"]) -> int:
     return _summary(answers)
 
 
-def _summary(answers: dict[str, "Answer"]) -> int:
+def _summary(answers: dict[str, Answer]) -> int:
     """Say on stderr how many hosts have done it, and why each of the others has not."""
-    from llama.fleet.remote import NO_CONNECTION, fold
-
     failed: dict[str, list[str]] = {}
     for name, answer in answers.items():
         if answer.code == NO_CONNECTION:
@@ -91,9 +78,9 @@ def _summary(answers: dict[str, "Answer"]) -> int:
         elif answer.code:
             failed.setdefault(f"exit code {answer.code}", []).append(name)
     for reason, names in failed.items():
-        sys.stderr.write(f"failed: {fold(names)}: {reason}\n")
+        say(f"failed: {fold(names)}: {reason}")
     bad = sum(map(len, failed.values()))
-    sys.stderr.write(f"{len(answers) - bad} of {len(answers)} droplets done\n")
+    say(f"{len(answers) - bad} of {len(answers)} droplets done")
     return 1 if bad else 0
 
 
@@ -107,18 +94,8 @@ def _why(error: str) -> str:
     return f"no connection ({last[0].strip()})"
 
 
-def _init(options: argparse.Namespace) -> int:
-    from llama.fleet.hostkeys import (
-        alias,
-        confirmed_keys,
-        fingerprint,
-        fleet_key,
-        host_names,
-        write_known_hosts,
-        write_ssh_config,
-    )
-    from llama.fleet.remote import fold, shown_keys
-
+def init(options: argparse.Namespace) -> int:
+    """Run `llama dev dv init`."""
     crew, hosts = _hosts(options)
     ours, known = fleet_key(crew.directory)[1], confirmed_keys(crew.directory)
     everyone = crew.droplets()
@@ -138,9 +115,9 @@ def _init(options: argparse.Namespace) -> int:
     if unknown:
         for name, key in unknown.items():
             print(f"{name}  {hosts[name].ip}  {key.split()[0]}  {fingerprint(key)}")
-        sys.stderr.write(
+        say(
             "These droplets were not made from here. Compare with the fingerprints that\n"
-            "cloud-init has printed on each one's console (DigitalOcean's web page, Access).\n"
+            "cloud-init has printed on each one's console (DigitalOcean's web page, Access)."
         )
         keys = "this key" if len(unknown) == 1 else f"these {len(unknown)} keys"
         if ask(f"Trust {keys}? [y/N]") == "y":
@@ -156,16 +133,13 @@ def _init(options: argparse.Namespace) -> int:
         (list(unknown), "not trusted"),
     ):
         if names:
-            sys.stderr.write(f"{fold(names)}: {what}\n")
-    sys.stderr.write(
-        f"{len(good)} of {len(hosts)} known; to log in: ssh -F {config} {min(hosts)}\n"
-    )
+            say(f"{fold(names)}: {what}")
+    say(f"{len(good)} of {len(hosts)} known; to log in: ssh -F {config} {min(hosts)}")
     return 0 if len(good) == len(hosts) else 1
 
 
-def _ls_procs(options: argparse.Namespace) -> int:
-    from llama.fleet.remote import LIST_PROCESSES
-
+def ls_procs(options: argparse.Namespace) -> int:
+    """Run `llama dev dv ls-procs`."""
     answers = _run(options, LIST_PROCESSES)
     busy = {name: answer for name, answer in answers.items() if answer.out}
     for name, answer in busy.items():
@@ -178,27 +152,24 @@ def _ls_procs(options: argparse.Namespace) -> int:
     return code
 
 
-def _tail(options: argparse.Namespace) -> int:
-    from llama.fleet.remote import TAIL
-
+def tail(options: argparse.Namespace) -> int:
+    """Run `llama dev dv tail`."""
     return _show(_run(options, TAIL))
 
 
-def _eval(options: argparse.Namespace) -> int:
+def evaluate(options: argparse.Namespace) -> int:
+    """Run `llama dev dv eval`."""
     return _show(_run(options, " ".join(options.command)))
 
 
-def _killall(options: argparse.Namespace) -> int:
-    from llama.fleet.launch import is_running, kill_command, launches
-    from llama.fleet.remote import KILL_PROCESSES
-    from llama.settings import load
-
+def killall(options: argparse.Namespace) -> int:
+    """Run `llama dev dv killall`."""
     settings = load()
     at_work = [one for one in launches(settings, say).values() if is_running(settings, one.study)]
     for launch in at_work:
-        sys.stderr.write(
+        say(
             f"{launch.study} was launched here and is at work: its jobs start again until you end "
-            f"it with: {kill_command(settings, launch)}\n"
+            f"it with: {kill_command(settings, launch)}"
         )
     code = _show(_run(options, KILL_PROCESSES))
     return 1 if at_work else code

@@ -5,54 +5,31 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llama.cli.common import ask, counter, plural, print_table, say
-from llama.cli.parsers import Subparsers, add_command
 from llama.errors import LlamaError
-
-if TYPE_CHECKING:
-    from llama.fleet.launch import Launch
-    from llama.fleet.money import Cost
-    from llama.settings import Settings
-
-
-def add_commands(group: Subparsers) -> None:
-    """Add the commands to `llama dev dv`."""
-    launch = add_command(
-        group, "launch", "start the background study of a list of sky maps on the fleet", _launch
-    )
-    launch.add_argument("what", choices=["bg"], help="bg: background injections")
-    launch.add_argument("skymaps", metavar="LIST.csv", type=Path, help="one sky map per line")
-    batch = add_command(
-        group, "batch", "start the study of superevents and lists made before (O3B)", _batch
-    )
-    batch.add_argument("study", metavar="STUDY", nargs="?", help="which, if there are several")
-    for command in (launch, batch):
-        command.add_argument(
-            "--n", type=_count, metavar="N", help="injections (default: background.injections)"
-        )
-        command.add_argument("-F", "--foreground", action="store_true", help="wait for its end")
-        command.add_argument("-k", "--kill", action="store_true", help="end it")
-        command.add_argument("--profile", default="do-cluster", help=argparse.SUPPRESS)
-    done = add_command(group, "done", "tell injections done, rate, time left and cost", _done)
-    done.add_argument("what", choices=["bg"], help="bg: background and signal injections")
-    pull = add_command(group, "pull", "fetch results from Spaces into ./studies", _pull)
-    pull.add_argument("studies", metavar="STUDY", nargs="*", help="which (default: all)")
+from llama.fleet.launch import (
+    Launch,
+    end,
+    is_running,
+    launches,
+    places,
+    prepare,
+    run,
+    study_of_artifacts,
+    study_of_list,
+)
+from llama.fleet.money import Cost, Ledger, running_cost
+from llama.locks import holder
+from llama.processes import start_in_background
+from llama.settings import Settings, load
+from llama.study.plan import localised_injections, missing_shards, most_injections, study_progress
+from llama.study.simulate import SHARD_SIZE
+from llama.study.skymaps import list_skymaps
 
 
-def _count(text: str) -> int:
-    count = int(text.replace("_", ""))
-    if not 1 <= count <= 10**10:
-        raise ValueError
-    return count
-
-
-def _launch(options: argparse.Namespace) -> None:
-    from llama.fleet.launch import Launch, study_of_list
-    from llama.settings import load
-    from llama.study.lists import list_skymaps
-
+def launch_list(options: argparse.Namespace) -> None:
+    """Run `llama dev dv launch`."""
     settings = load()
     study, skymaps = study_of_list(settings, options.skymaps)
     if not options.kill:
@@ -64,10 +41,8 @@ def _launch(options: argparse.Namespace) -> None:
     )
 
 
-def _batch(options: argparse.Namespace) -> None:
-    from llama.fleet.launch import Launch, study_of_artifacts
-    from llama.settings import load
-
+def launch_batch(options: argparse.Namespace) -> None:
+    """Run `llama dev dv batch`."""
     settings = load()
     study = study_of_artifacts(settings, options.study)
     if not options.kill:
@@ -77,20 +52,16 @@ def _batch(options: argparse.Namespace) -> None:
     _start(settings, Launch(study, "", options.n, options.profile, time.time()), words, options)
 
 
-def _injections(settings: "Settings", count: int | None) -> str:
+def _injections(settings: Settings, count: int | None) -> str:
     count = count or settings.background.injections
     shards = -(-count // settings.background.shard_size)
     return f"{plural(count, 'injection')} in {plural(shards, 'shard')}"
 
 
 def _start(
-    settings: "Settings", launch: "Launch", words: list[str], options: argparse.Namespace
+    settings: Settings, launch: Launch, words: list[str], options: argparse.Namespace
 ) -> None:
     """Start a launch in the background, become it with -F, or end it with -k."""
-    from llama.fleet.launch import end, places, prepare, run
-    from llama.locks import holder
-    from llama.processes import start_in_background
-
     what, where = " ".join(["llama", *words]), places(settings, launch.study)
     if options.kill:
         ended = end(settings, launch.study, what)
@@ -106,10 +77,10 @@ def _start(
     say(f"launched, pid {pid}; log: {where.log}; how far it is: llama dev dv done bg")
 
 
-def _pull(options: argparse.Namespace) -> int:
+def pull_results(options: argparse.Namespace) -> int:
+    """Run `llama dev dv pull`."""
     from llama.fleet.pull import pull
     from llama.fleet.spaces import Spaces
-    from llama.settings import load
 
     def replace(paths: list[Path]) -> bool:
         for path in paths[:10]:
@@ -139,8 +110,6 @@ def _pull(options: argparse.Namespace) -> int:
 
 def _tell_missing(studies: list[str]) -> bool:
     """Say which of the studies that were fetched are not whole; return whether all are."""
-    from llama.study.plan import missing_shards
-
     whole = True
     for path in sorted(Path("studies").glob("*/*/plan.json")):
         _, study, kind, _ = path.parts
@@ -153,13 +122,8 @@ def _tell_missing(studies: list[str]) -> bool:
     return whole
 
 
-def _done(options: argparse.Namespace) -> None:
-    from llama.fleet.launch import is_running, launches
-    from llama.fleet.money import Ledger, running_cost
-    from llama.settings import load
-    from llama.study.progress import localised_injections, study_progress
-    from llama.study.simulate import SHARD_SIZE
-
+def done(options: argparse.Namespace) -> None:
+    """Run `llama dev dv done`."""
     settings = load()
     studies, started = settings.output_dir / "studies", launches(settings, say)
     wanted = _wanted(settings, started)
@@ -194,10 +158,8 @@ def _counts(done: int, wanted: int) -> list[str]:
     return [f"{done:,}", f"{wanted:,}", f"{done / wanted:.0%}"]
 
 
-def _wanted(settings: "Settings", started: Mapping[str, "Launch"]) -> dict[tuple[str, str], int]:
+def _wanted(settings: Settings, started: Mapping[str, Launch]) -> dict[tuple[str, str], int]:
     """Return {(study, kind): injections} of all studies that are named or were launched."""
-    from llama.study.progress import most_injections
-
     studies = settings.output_dir / "studies"
     counts = {
         "background": settings.background.injections,
@@ -222,7 +184,7 @@ def _wanted(settings: "Settings", started: Mapping[str, "Launch"]) -> dict[tuple
 
 
 def _in_spaces(
-    settings: "Settings", wanted: Mapping[tuple[str, str], int]
+    settings: Settings, wanted: Mapping[tuple[str, str], int]
 ) -> dict[tuple[str, str], dict[int, float]]:
     """Return which shards are in the bucket; without one, or without an answer, none."""
     if settings.spaces.bucket is None or not wanted:
@@ -238,7 +200,7 @@ def _in_spaces(
         return {}
 
 
-def _print_cost(cost: "Cost") -> None:
+def _print_cost(cost: Cost) -> None:
     parts = [
         f"{study or 'no study'} ${usd:,.2f}" for study, usd in sorted(cost.usd_of_study.items())
     ]

@@ -1,71 +1,42 @@
 """`llama fleet`: the head of the droplets that background studies run on."""
 
 import argparse
-import sys
+import os
+import socket
+import subprocess
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from llama.cli.common import ask, plural, say
-from llama.cli.parsers import Subparsers, add_command, add_group
+from llama.cli.common import ask, plural, read_file, say
 from llama.errors import LlamaError
-
-if TYPE_CHECKING:
-    from llama.fleet.crew import Crew
-    from llama.fleet.head import Head
+from llama.fleet import slurm
+from llama.fleet.cloud import Cloud
+from llama.fleet.connection import CloudError
+from llama.fleet.crew import Crew
+from llama.fleet.head import Head, missing_packages
+from llama.fleet.head_files import HeadFiles
+from llama.fleet.hooks import cluster_directory
+from llama.fleet.token import find_token, token_file
+from llama.running.watch import REMEDY, read_watch, watch_path
+from llama.settings import load
 
 _PATIENCE_S = 20.0
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama fleet` with its commands."""
-    group = add_group(subparsers, "fleet", "the head of the droplets that studies run on")
-    up = add_command(group, "up", "make this machine the fleet's head, or renew it", _up)
-    up.add_argument(
-        "--address", help="address at which droplets reach this machine (default: asked for)"
-    )
-    up.add_argument(
-        "--install", action="store_true", help="install the Debian packages that are missing"
-    )
-    up.add_argument(
-        "--wheel", type=Path, metavar="FILE",
-        help="wheel that workers install, when fleet.image is Debian's and no snapshot",
-    )  # fmt: skip
-    up.add_argument(
-        "--slurm-conf", type=Path, metavar="FILE", help="lines for slurm.conf in place of ours"
-    )
-    add_command(group, "status", "tell workers, jobs, cost and budget", _status)
-    down = add_command(group, "down", "end all jobs, destroy all workers, stop the head", _down)
-    down.add_argument("--yes", action="store_true", help="do not ask")
-
-
-def _open(token: str) -> tuple["Head", "Crew"]:
-    from llama.fleet.cloud import Cloud
-    from llama.fleet.crew import Crew
-    from llama.fleet.head import Head
-    from llama.settings import load
-
+def _open(token: str) -> tuple[Head, Crew]:
     settings = load()
     return Head(settings), Crew(settings, Cloud(token, _PATIENCE_S, say))
 
 
 def _token(renewed: bool = False) -> str:
     """Return the token of the environment, else the head's; renewed: else the user's before it."""
-    from llama.fleet.hooks import cluster_directory
-    from llama.fleet.token import find_token, token_file
-    from llama.settings import load
-
     own = cluster_directory(load()) / "token"
     return find_token(own if own.exists() and not (renewed and token_file().exists()) else None)
 
 
-def _up(options: argparse.Namespace) -> None:
-    import subprocess
-
-    from llama.fleet.head import missing_packages
-    from llama.fleet.head_files import HeadFiles, Plan
-
+def up(options: argparse.Namespace) -> None:
+    """Run `llama fleet up`."""
     command = ["apt-get", "install", "--no-install-recommends", *missing_packages()]
     if command[3:] and options.install:
         subprocess.run([*command, "--yes"], check=False)
@@ -78,22 +49,17 @@ def _up(options: argparse.Namespace) -> None:
     head, crew = _open(token)
     extra = ""
     if options.slurm_conf:
-        from llama.cli.common import read_file
-
         extra = read_file(options.slurm_conf, 100_000, "--slurm-conf").decode()
     address = options.address or _private_address(crew)
-    print(HeadFiles(head.settings).write(Plan(address, token, extra, options.wheel), crew))
+    print(HeadFiles(head.settings).write(crew, address, token, extra, options.wheel))
     head.start()
     print(f"the head is up at {address}; run the studies with: snakemake --profile do-cluster")
-    if not Path("/etc/slurm/slurm.conf").exists() or not Path("/etc/slurm/slurm.conf").samefile(
-        head.conf
-    ):
+    conf = Path("/etc/slurm/slurm.conf")
+    if not conf.exists() or not conf.samefile(head.conf):
         print(f"first tell Slurm's commands: export SLURM_CONF={head.conf}")
 
 
-def _private_address(crew: "Crew") -> str:
-    import socket
-
+def _private_address(crew: Crew) -> str:
     name = socket.gethostname()
     for droplet in crew.cloud.droplets():
         if droplet.name == name and droplet.private_ip:
@@ -104,9 +70,8 @@ def _private_address(crew: "Crew") -> str:
     )
 
 
-def _status(options: argparse.Namespace) -> int:
-    from llama.running.watch import REMEDY, read_watch
-
+def status(options: argparse.Namespace) -> int:
+    """Run `llama fleet status`."""
     head, crew = _open(_token())
     dead = [name for name in ("munged", "slurmctld", "keeper") if not head.pid(name)]
     print(f"head      {'up' if not dead else 'down: ' + ', '.join(dead) + ' not running'}")
@@ -121,38 +86,31 @@ def _status(options: argparse.Namespace) -> int:
     if trouble:
         print(f"KEEPER    {trouble}")
     if dead:
-        sys.stderr.write("start it with: llama fleet up\n")
+        say("start it with: llama fleet up")
     if unseen or trouble:
-        sys.stderr.write(f"{REMEDY}\n")
+        say(REMEDY)
     return 1 if dead or nodes is None or unseen or trouble else 0
 
 
-def _print_slurm(head: "Head") -> set[str] | None:
+def _print_slurm(head: Head) -> set[str] | None:
     """Print workers and jobs; return the nodes that should have a droplet, None if unknown."""
-    import os
-
-    from llama.fleet import slurm
-
     os.environ["SLURM_CONF"] = str(head.conf)
     try:
         nodes, jobs = slurm.nodes(), slurm.queue()
     except slurm.SlurmError as error:
         print(f"workers   NOT KNOWN: {str(error).partition(';')[0]}; see {head.directory}/log")
         return None
-    _print_counts("workers", [_word(node) for node in nodes if not node.powered_down])
+    _print_counts("workers", [_word(node.state) for node in nodes if not node.powered_down])
     _print_counts("jobs", [job.state.lower() for job in jobs])
     for reason in sorted({n.reason for n in nodes if n.reason and "DOWN" in n.state}):
         print(f"          {reason.removeprefix('llama: ')}")
     return {node.name for node in nodes if not node.powered_down}
 
 
-def _print_droplets(crew: "Crew", nodes: Collection[str] | None) -> bool:
+def _print_droplets(crew: Crew, nodes: Collection[str] | None) -> bool:
     """Print what is billed, counted by the fleet's tag; return whether that is unknown."""
-    from llama.fleet.connection import CloudError
-
     try:
-        found = crew.droplets()
-        crew.reconcile(found)
+        found = crew.reconcile()
     except CloudError as error:
         count = plural(crew.cost().droplets, "droplet")
         print(f"droplets  NOT KNOWN: {error}")
@@ -168,8 +126,7 @@ def _print_droplets(crew: "Crew", nodes: Collection[str] | None) -> bool:
     return False
 
 
-def _word(node: object) -> str:
-    state: frozenset[str] = node.state  # type: ignore[attr-defined]
+def _word(state: frozenset[str]) -> str:
     for word in ("POWERING_UP", "POWERING_DOWN", "NOT_RESPONDING", "DOWN", "DRAIN"):
         if word in state:
             return word.lower().replace("_", " ")
@@ -181,7 +138,7 @@ def _print_counts(what: str, words: list[str]) -> None:
     print(f"{what:9} {counts or 'none'}")
 
 
-def print_cost(crew: "Crew") -> None:
+def print_cost(crew: Crew) -> None:
     """Print what the fleet costs and may cost."""
     cost, limits = crew.cost(), crew.limits
     print(
@@ -194,16 +151,15 @@ def print_cost(crew: "Crew") -> None:
             print(f"          {study}: ${usd:.2f} of ${limits.max_usd_per_study:.2f}")
 
 
-def _down(options: argparse.Namespace) -> int:
-    from llama.fleet.connection import CloudError
-    from llama.running.watch import watch_path
+def down(options: argparse.Namespace) -> int:
+    """Run `llama fleet down`."""
 
     head, crew = _open(_token())
     prefix = crew.worker_prefix
     found = crew.droplets([f"{prefix}*"])
     if not options.yes and found and ask(f"Destroy {plural(len(found), 'worker')}? [y/N]") != "y":
         return 1
-    head.stop_keeper()
+    head.end("keeper")
     _cancel_jobs(head)
     head.stop()
     failed: dict[str, str] = {}
@@ -213,7 +169,7 @@ def _down(options: argparse.Namespace) -> int:
                 break
             failed = crew.destroy(found, "down")
             time.sleep(2)
-        crew.reconcile(crew.droplets())
+        crew.reconcile()
     except CloudError as error:
         raise LlamaError(
             f"{error}; workers may be left and are billed: run llama fleet down again"
@@ -226,12 +182,8 @@ def _down(options: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
-def _cancel_jobs(head: "Head") -> None:
+def _cancel_jobs(head: Head) -> None:
     """End all jobs; a controller that does not answer is no reason to leave droplets."""
-    import os
-
-    from llama.fleet import slurm
-
     if not head.pid("slurmctld"):
         return
     os.environ["SLURM_CONF"] = str(head.conf)

@@ -1,116 +1,85 @@
-"""`llama listen`: GCN's records in, how the listener is, and old notices once more."""
+"""`llama listen` and `llama poll`: records in, how the listener is, what it has missed."""
 
 import argparse
 import json
 import logging
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
 
-from llama.cli.parsers import Subparsers, add_command, add_group
+from msgspec import to_builtins
 
-
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama listen` with its commands."""
-    group = add_group(subparsers, "listen", "hear alerts of GCN, or old ones once more")
-    command = add_command(
-        group, "gcn", "hear GCN and keep every record, in the background unless -F", _gcn
-    )
-    command.add_argument("-F", "--foreground", action="store_true", help="stay in this terminal")
-    command.add_argument("-k", "--kill", action="store_true", help="end the running listener")
-    command.add_argument(
-        "--bootstrap-servers",
-        metavar="HOST:PORT",
-        help="a Kafka broker on this machine instead of GCN's, for tests",
-    )
-    command = add_command(group, "status", "say how the listener is; exit 1 if not well", _status)
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command = add_command(group, "replay", "hear old notices again, in the order of dates", _replay)
-    command.add_argument(
-        "path", type=Path, metavar="PATH", help="directory or tar or zip archive of notices"
-    )
+from llama.alerts import gracedb, poll
+from llama.cli.common import say
+from llama.errors import LlamaError
+from llama.listening.health import examine, lock_path, span
+from llama.listening.replay import replay
+from llama.listening.spool import Spool
+from llama.locks import holder
+from llama.processes import last_words, log_to, start_in_background, stop
+from llama.running.failing import problems_of_run
+from llama.settings import load
+from llama.times import now_gps
 
 
-def _gcn(options: argparse.Namespace) -> None:
-    from llama.listening.health import lock_path
+def gcn(options: argparse.Namespace) -> None:
+    """Run `llama listen gcn`."""
     from llama.listening.kafka import client_config
     from llama.listening.listen import COMMAND, listen
-    from llama.processes import last_words, log_to, start_in_background, stop
-    from llama.running.failing import problems_of_run
-    from llama.settings import load
+    from llama.publish.alarm import SlackAlarm
 
     settings = load()
     lock, log = lock_path(settings.output_dir), settings.output_dir / "logs" / "gcn.log"
     if options.kill:
-        sys.stderr.write(f"ended the listener with pid {stop(lock, COMMAND)}\n")
+        say(f"ended the listener with pid {stop(lock, COMMAND)}")
         return
     config = client_config(settings.listen, options.bootstrap_servers)
     if options.foreground:
         log_to(log)
         with last_words(logging.getLogger("llama.listen")):
-            listen(settings, config, _alarm(settings.listen.alarm_slack), problems_of_run)
+            channel = settings.listen.alarm_slack
+            listen(settings, config, SlackAlarm(channel) if channel else None, problems_of_run)
         return
     servers = options.bootstrap_servers
     words = ["listen", "gcn", "-F", *(["--bootstrap-servers", servers] if servers else [])]
     pid = start_in_background(words, lock, COMMAND, log)
-    sys.stderr.write(f"listening, pid {pid}; log: {log}; how it is: llama listen status\n")
+    say(f"listening, pid {pid}; log: {log}; how it is: llama listen status")
 
 
-def _alarm(channel: str | None) -> Callable[[str], None] | None:
-    """Return what tells a Slack channel, None if none shall be told."""
-    if channel is None:
-        return None
-    from llama.publish.alarm import SlackAlarm
-
-    return SlackAlarm(channel)
-
-
-def _status(options: argparse.Namespace) -> int:
-    from llama.listening.health import examine, lock_path
-    from llama.listening.spool import Spool
-    from llama.locks import holder
-    from llama.settings import load
-
+def status(options: argparse.Namespace) -> int:
+    """Run `llama listen status`."""
     settings = load()
     state, problems = examine(settings.output_dir, settings.listen)
     counts = Spool(settings.output_dir).count()
     pid = holder(lock_path(settings.output_dir))
     if options.json:
         about = {"pid": pid, "problems": problems, "spool": counts}
-        print(json.dumps(about | {"state": state and asdict(state)}, indent=2, sort_keys=True))
+        print(json.dumps(about | {"state": to_builtins(state)}, indent=2, sort_keys=True))
         return 1 if problems else 0
     for problem in problems:
         print(f"PROBLEM: {problem}")
     if pid is not None and not problems:
         print(f"the listener is well, pid {pid}")
     if state is not None:
-        ago = _ago(time.time())
         heard = ", ".join(f"{n:,} of {topic}" for topic, n in sorted(state.heard.items()))
-        print(f"  started       {ago(state.started_at)}")
-        print(f"  heartbeat     {ago(state.heartbeat_at)}")
-        print(f"  LVK alert     {ago(state.alert_at)}")
+        print(f"  started       {_ago(state.started_at)}")
+        print(f"  heartbeat     {_ago(state.heartbeat_at)}")
+        print(f"  LVK alert     {_ago(state.alert_at)}")
         name = f": {state.record}" if state.record else ""
-        print(f"  last record   {ago(state.record_at)}{name}")
+        print(f"  last record   {_ago(state.record_at)}{name}")
         print(f"  heard         {heard or 'nothing'}; {state.new:,} new")
         print(f"  at the broker {state.lag:,} waiting, {state.partitions} partitions")
-        last = f"; {ago(state.error_at)}: {state.error}" if state.error else ""
+        last = f"; {_ago(state.error_at)}: {state.error}" if state.error else ""
         print(f"  errors        {state.errors:,}{last}")
     print(f"  spool         {counts['pending']:,} waiting, {counts['quarantine']:,} in quarantine")
     return 1 if problems else 0
 
 
-def _ago(now: float) -> Callable[[float | None], str]:
-    from llama.listening.health import span
-
-    return lambda unix_s: "never" if unix_s is None else f"{span(now - unix_s)} ago"
+def _ago(unix_s: float | None) -> str:
+    return "never" if unix_s is None else f"{span(time.time() - unix_s)} ago"
 
 
-def _replay(options: argparse.Namespace) -> None:
-    from llama.listening.replay import replay
-    from llama.settings import load
-
+def replay_notices(options: argparse.Namespace) -> None:
+    """Run `llama listen replay`."""
     settings = load()
     done = replay(options.path, settings.output_dir, _show_progress)
     sys.stderr.write(
@@ -124,3 +93,19 @@ def _replay(options: argparse.Namespace) -> None:
 def _show_progress(done: int, total: int) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{done:,} of {total:,}" + ("\n" if done == total else ""))
+
+
+def poll_gracedb(options: argparse.Namespace) -> int:
+    """Run `llama poll gracedb`."""
+    if not 0 < options.since < 1e9:
+        raise LlamaError(f"--since {options.since:g} is no span of time; give seconds above 0")
+    settings = load()
+    client = gracedb.connect(settings.gracedb.service_url)
+    stop = now_gps()
+    failed = 0
+    for graceid, outcome in poll.poll(
+        client, settings.output_dir / "current_run", stop - options.since, stop
+    ):
+        failed += isinstance(outcome, LlamaError)
+        print(f"{graceid}: {outcome}", flush=True)
+    return 1 if failed else 0

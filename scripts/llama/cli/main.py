@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command `llama`. Each of its commands is a module here with `add_parser(subparsers)`."""
+"""The command `llama`: its commands are declared in `parsers` and `dev_parsers`."""
 
 import argparse
 import os
@@ -7,35 +7,11 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib import import_module
 
-from llama.cli import (
-    audit,
-    com,
-    cron,
-    demo,
-    dev,
-    explain,
-    flags,
-    fleet,
-    listen,
-    neutrinos,
-    poll,
-    publish,
-    rebuild,
-    run,
-    settings,
-    status,
-)
+from llama.cli import dev_parsers, parsers
 from llama.cli.common import run_command
-from llama.cli.parsers import add_version
 from llama.errors import LlamaError
-
-# These modules import what they compute with only when they run: `llama --help` stays instant.
-_COMMANDS = (
-    *(demo, listen, run, status, explain, flags, publish, poll, neutrinos, cron, settings),
-    *(audit, rebuild, dev, com, fleet),
-)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -45,10 +21,11 @@ def build_parser() -> argparse.ArgumentParser:
         description="Coincidences of gravitational waves and high-energy neutrinos, "
         "minutes after the alert.",
     )
-    add_version(parser)
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add_parser(subparsers)
+    parsers.add_version(parser)
+    top = parsers.commands_of(parser)
+    parsers.add_commands(top)
+    parsers.add_proofs(top)
+    dev_parsers.add_commands(top)
     return parser
 
 
@@ -60,10 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         argcomplete.autocomplete(parser)
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if answer := _formerly(words):
-        return run_command(lambda: _refuse(answer), "llama")
-    options = parser.parse_args(words)
-    return run_command(lambda: options.run(options), "llama")
+    answer = _formerly(words)
+    options = argparse.Namespace() if answer else parser.parse_args(words)
+
+    def run() -> int | None:
+        if answer:
+            raise LlamaError(answer)
+        module, name = options.run.split(".")
+        code: int | None = getattr(import_module(f"llama.cli.{module}"), name)(options)
+        return code
+
+    return run_command(run, "llama")
 
 
 def _formerly(words: Sequence[str]) -> str | None:
@@ -78,7 +62,3 @@ def _formerly(words: Sequence[str]) -> str | None:
             "from the original LLAMA in docs/manual.md"
         )
     return None
-
-
-def _refuse(answer: str) -> NoReturn:
-    raise LlamaError(answer)

@@ -3,65 +3,36 @@
 import argparse
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from llama import errors
 from llama.cli.common import ask, say
-from llama.cli.parsers import Subparsers, add_command
-
-if TYPE_CHECKING:
-    from llama.publish.deliver import Plan
-    from llama.publish.withdraw import Places
-    from llama.settings.model import Settings
+from llama.errors import LlamaError
+from llama.event.find import find_events
+from llama.event.messages import homes
+from llama.event.skymap_info import read_info
+from llama.event.vetoes import Terms, not_real, read_facts
+from llama.files import sha256_bytes
+from llama.publish import circular_mail as mail
+from llama.publish.deliver import (
+    CHANNELS,
+    Kind,
+    Plan,
+    destinations,
+    plan,
+    publish,
+    sentence,
+    write_receipt,
+)
+from llama.publish.result import read_result
+from llama.publish.withdraw import Places, note_withdrawal, to_withdraw
+from llama.settings import load
+from llama.settings.model import Settings
 
 log = logging.getLogger("llama.publish")
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama publish`."""
-    command = add_command(
-        subparsers, "publish", "publish what is due now, or say what would go where", _publish
-    )
-    command.add_argument(
-        "event",
-        nargs="?",
-        metavar="[RUN/]EVENT",
-        help="event, or a pattern of events (default with --dry-run: all of the current run)",
-    )
-    command.add_argument(
-        "--dry-run", action="store_true", help="ask nobody, send nothing; say what would and why"
-    )
-    command.add_argument(
-        "--circular-by-email",
-        action="store_true",
-        help="send the reviewed gcn_circular.txt of one event, once you have typed YES",
-    )
-    command.add_argument("--text", type=Path, metavar="FILE", help="another file than that")
-    command.add_argument(
-        "--withdrawn-by-hand",
-        metavar="DESTINATION",
-        help="of a retracted event: you have taken it back at this destination yourself",
-    )
-    arrived = command.add_mutually_exclusive_group()
-    arrived.add_argument(
-        "--arrived",
-        dest="arrived",
-        action="store_true",
-        default=None,
-        help="of a mail whose answer got lost: it is there, you have looked",
-    )
-    arrived.add_argument(
-        "--not-arrived",
-        dest="arrived",
-        action="store_false",
-        help="of a mail whose answer got lost: it is not there, you have looked; send it again",
-    )
-
-
-def _publish(options: argparse.Namespace) -> int:
-    from llama.errors import LlamaError
-    from llama.event.find import find_events
-    from llama.settings import load
-
+def run(options: argparse.Namespace) -> int:
+    """Run `llama publish`."""
     settings = load()
     if options.event is None and not options.dry_run:
         raise LlamaError("say which event, or look at all of them with --dry-run")
@@ -79,11 +50,8 @@ def _publish(options: argparse.Namespace) -> int:
     )
 
 
-def _channels(event: Path, settings: "Settings") -> "dict[str, Places]":
+def _channels(event: Path, settings: Settings) -> dict[str, Places]:
     """Return the channels that have a destination, or had one: real and test one of each."""
-    from llama.event.messages import homes
-    from llama.publish.deliver import CHANNELS, destinations
-
     found = {channel: destinations(settings, channel) for channel in CHANNELS}
     return {
         channel: both
@@ -92,23 +60,20 @@ def _channels(event: Path, settings: "Settings") -> "dict[str, Places]":
     }
 
 
-def _show(event: Path, channel: str, destinations: "Places") -> int:
-    from llama.errors import LlamaError, sentence
-    from llama.publish.deliver import plan
-
+def _show(event: Path, channel: str, destinations: Places) -> int:
     try:
         plans = plan(event, channel, destinations)
     except Exception as error:
         if not isinstance(error, LlamaError):
             log.exception("%s %s", event.name, channel)
-        print(f"{event.name}  {channel:8} cannot tell: {sentence(error)}")
+        print(f"{event.name}  {channel:8} cannot tell: {errors.sentence(error)}")
         return 1
     for made in plans:
         _show_plan(event, channel, made)
     return 0
 
 
-def _show_plan(event: Path, channel: str, made: "Plan") -> None:
+def _show_plan(event: Path, channel: str, made: Plan) -> None:
     if made.reasons:
         print(f"{event.name}  {channel:8} nothing would be sent: {made.reasons[0]}")
         for reason in made.reasons[1:]:
@@ -125,15 +90,12 @@ def _show_plan(event: Path, channel: str, made: "Plan") -> None:
     print(f"{event.name}  {channel:8} {what} {made.destination} ({audience}){first}")
 
 
-def _send(event: Path, channel: str, destinations: "Places") -> int:
-    from llama import errors
-    from llama.publish.deliver import publish, sentence, write_receipt
-
+def _send(event: Path, channel: str, destinations: Places) -> int:
     try:
         receipt = publish(event, channel, destinations)
         write_receipt(event, receipt)
     except Exception as error:  # the other channels and events are told all the same
-        if not isinstance(error, errors.LlamaError):
+        if not isinstance(error, LlamaError):
             log.exception("%s %s", event.name, channel)
         say(f"{event.name} {channel}: {errors.sentence(error)}")
         return 1
@@ -141,12 +103,8 @@ def _send(event: Path, channel: str, destinations: "Places") -> int:
     return 0
 
 
-def _note_withdrawal(destination: str, settings: "Settings", events: list[Path]) -> int:
+def _note_withdrawal(destination: str, settings: Settings, events: list[Path]) -> int:
     """Note the operator's own withdrawal, and bring the receipts up to date."""
-    from llama.errors import LlamaError
-    from llama.publish.deliver import CHANNELS, destinations
-    from llama.publish.withdraw import note_withdrawal
-
     if len(events) != 1:
         raise LlamaError(f"a withdrawal is of one event, not of {len(events)}; name it")
     channels = note_withdrawal(events[0], destination)
@@ -159,17 +117,8 @@ def _note_withdrawal(destination: str, settings: "Settings", events: list[Path])
     return max(receipts, default=0)
 
 
-def _mail(options: argparse.Namespace, settings: "Settings", events: list[Path]) -> int:
+def _mail(options: argparse.Namespace, settings: Settings, events: list[Path]) -> int:
     """Show the circular of one event, and send it when the operator has typed YES."""
-    from llama.errors import LlamaError
-    from llama.event.skymap_info import read_info
-    from llama.event.vetoes import Terms, not_real, read_facts
-    from llama.files import sha256_bytes
-    from llama.publish import circular_mail as mail
-    from llama.publish.deliver import Kind, destinations, publish, sentence, write_receipt
-    from llama.publish.result import read_result
-    from llama.publish.withdraw import to_withdraw
-
     server, sender = settings.publish.mail_server, settings.publish.mail_from
     if len(events) != 1:
         raise LlamaError(f"a circular is about one event, not {len(events)}; name it")

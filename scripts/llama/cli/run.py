@@ -1,97 +1,37 @@
-"""`llama run`: alerts in, events up to date, by itself."""
+"""`llama run` and `llama cron`: alerts in, events up to date, by itself."""
 
 import argparse
 import logging
 import signal
-import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from llama.cli.parsers import Subparsers, add_command
+from llama import processes
+from llama.cli.common import plural, say
+from llama.errors import LlamaError, printable
+from llama.event.find import is_run, parse_downselect, run_named
+from llama.listening.spool import Spool
+from llama.locks import holder
+from llama.running import cron
+from llama.running.choice import Choice
+from llama.running.failing import Failing, daemon_lock, troubles_of_run
+from llama.running.keeper import COMMAND, run_daemon, run_once
+from llama.settings import Settings, load
 
-if TYPE_CHECKING:
-    from llama.running.choice import Choice
-    from llama.settings import Settings
-
-_LEVELS = ("debug", "info", "warning", "error", "critical", "none")
 _JOBS_S = 300.0  # the jobs that run may take so long
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama run`."""
-    command = add_command(
-        subparsers,
-        "run",
-        "take over alerts and keep the newest events up to date, in the background",
-        _run,
-    )
-    command.add_argument(
-        "events",
-        metavar="RUN/GLOB",
-        nargs="?",
-        default="",
-        help="events to keep, such as 'S2511*', current_run/'S*' or past_runs/o3/ "
-        "(default: all of current_run)",
-    )
-    command.add_argument("-F", "--foreground", action="store_true", help="stay in this terminal")
-    command.add_argument(
-        "-o",
-        "--runonce",
-        action="store_true",
-        help="one pass, for cron; nothing, quietly, if another run is at it",
-    )
-    command.add_argument(
-        "-n",
-        "--num-updated",
-        metavar="N",
-        type=int,
-        help="number of newest events to keep (default: events.tracked_newest in the settings)",
-    )
-    command.add_argument(
-        "--downselect",
-        metavar="KEY=VALUE,..",
-        default="",
-        help="keep only events with these values in skymap_info.json or flags.json, such as "
-        "group=CBC,far_lt=1e-6,sec_since_v0_lt=86400",
-    )
-    command.add_argument(
-        "--dry-run-dirs",
-        action="store_true",
-        help="print the directories that would be kept, and do nothing",
-    )
-    command.add_argument(
-        "-l", "--logfile", metavar="FILE", type=Path, help="the log (default: logs/llamad.log)"
-    )
-    command.add_argument(
-        "-v", "--verbosity", choices=_LEVELS, default="info", help="what is logged (%(default)s)"
-    )
-    ending = command.add_mutually_exclusive_group()
-    ending.add_argument("-k", "--kill", action="store_true", help="end the daemon after its jobs")
-    ending.add_argument("-K", "--kill-now", action="store_true", help="kill it with its jobs")
-    ending.add_argument("-R", "--restart", action="store_true", help="end it and start anew")
-    ending.add_argument(
-        "-r", "--running", action="store_true", help="say whether it runs; exit 1 if not"
-    )
-
-
-def _run(options: argparse.Namespace) -> int | None:
-    from llama import processes
-    from llama.running.failing import daemon_lock
-    from llama.running.keeper import COMMAND
-    from llama.settings import load
-
+def run(options: argparse.Namespace) -> int | None:
+    """Run `llama run`."""
     settings = load()
     lock = daemon_lock(settings.output_dir)
     choice = _choice(options, settings)
     if options.running:
         return _say_running(settings)
     if options.kill:
-        sys.stderr.write(f"ended {COMMAND} with pid {processes.stop(lock, COMMAND, _JOBS_S)}\n")
+        say(f"ended {COMMAND} with pid {processes.stop(lock, COMMAND, _JOBS_S)}")
     elif options.kill_now:
-        sys.stderr.write(
-            f"killed {COMMAND} with pid {processes.kill(lock, COMMAND)} and its jobs\n"
-        )
+        say(f"killed {COMMAND} with pid {processes.kill(lock, COMMAND)} and its jobs")
     elif options.dry_run_dirs:
         for directory in choice.directories(settings.output_dir):
             print(settings.output_dir / directory)
@@ -100,19 +40,14 @@ def _run(options: argparse.Namespace) -> int | None:
     return None
 
 
-def _keep(options: argparse.Namespace, settings: "Settings", choice: "Choice") -> int | None:
-    from llama import processes
-    from llama.locks import holder
-    from llama.running.failing import daemon_lock
-    from llama.running.keeper import COMMAND, run_daemon, run_once
-
+def _keep(options: argparse.Namespace, settings: Settings, choice: Choice) -> int | None:
     lock = daemon_lock(settings.output_dir)
     if options.restart and holder(lock) is not None:
         processes.stop(lock, COMMAND, _JOBS_S)
     log = (options.logfile or settings.output_dir / "logs" / "llamad.log").absolute()
     if not (options.foreground or options.runonce):
         pid = processes.start_in_background(_words(options, log), lock, COMMAND, log)
-        sys.stderr.write(f"keeping events, pid {pid}; log: {log}; end it with {COMMAND} -k\n")
+        say(f"keeping events, pid {pid}; log: {log}; end it with {COMMAND} -k")
         return None
     level = logging.getLevelName(options.verbosity.upper()) if options.verbosity != "none" else 99
     processes.log_to(log, level, logging.WARNING if options.runonce else level)
@@ -142,12 +77,7 @@ def _words(options: argparse.Namespace, log: Path) -> list[str]:
     return [*words, "--", options.events]
 
 
-def _choice(options: argparse.Namespace, settings: "Settings") -> "Choice":
-    from llama.errors import LlamaError
-    from llama.event.newest import parse_downselect
-    from llama.event.ref import is_run, run_named
-    from llama.running.choice import Choice
-
+def _choice(options: argparse.Namespace, settings: Settings) -> Choice:
     count = settings.events.tracked_newest if options.num_updated is None else options.num_updated
     if count < 0:
         raise LlamaError(f"-n {count} is no number of events; give 0 or more")
@@ -162,21 +92,54 @@ def _choice(options: argparse.Namespace, settings: "Settings") -> "Choice":
     return Choice(count, run, pattern or "*", parse_downselect(options.downselect))
 
 
-def _say_running(settings: "Settings") -> int:
-    from llama.cli.common import plural
-    from llama.errors import printable
-    from llama.listening.spool import Spool
-    from llama.locks import holder
-    from llama.running.failing import Failing, daemon_lock, troubles_of_run
-    from llama.running.keeper import COMMAND
-
+def _say_running(settings: Settings) -> int:
     pid = holder(daemon_lock(settings.output_dir))
     print(f"{COMMAND} is running, pid {pid}" if pid else f"{COMMAND} is not running")
     counts = Spool(settings.output_dir).count()
     print(f"  spool    {counts['pending']:,} waiting, {counts['quarantine']:,} in quarantine")
-    for directory, line in sorted(Failing(settings.output_dir).events.items()):
-        times = plural(line["times"], "time")
-        print(f"  failing  {printable(directory)}, {times}: {printable(line['reason'], 500)}")
+    for directory, failure in sorted(Failing(settings.output_dir).events.items()):
+        times = plural(failure.times, "time")
+        print(f"  failing  {printable(directory)}, {times}: {printable(failure.reason, 500)}")
     for trouble in troubles_of_run(settings.output_dir):
         print(f"  trouble  {trouble}")
     return 0 if pid else 1
+
+
+def install(options: argparse.Namespace) -> None:
+    """Run `llama cron install`."""
+    settings = load()
+    line, replaced = cron.install(settings)
+    print(line)
+    if replaced:
+        say(f"in the place of the earlier line: {replaced}")
+    say(f"cron calls it every minute; log: {settings.output_dir / 'logs' / 'cron.log'}")
+
+
+def show_line(options: argparse.Namespace) -> int:
+    """Run `llama cron show`."""
+    line = cron.installed()
+    if line is None:
+        say("the crontab does not call llama; let it with llama cron install")
+        return 1
+    print(line)
+    return 0
+
+
+def remove(options: argparse.Namespace) -> None:
+    """Run `llama cron remove`."""
+    line = cron.remove()
+    say("the crontab did not call llama; nothing to remove" if line is None else f"removed: {line}")
+
+
+def write_units(options: argparse.Namespace) -> None:
+    """Run `llama cron units`."""
+    paths = cron.write_units(options.out, load())
+    for path in paths:
+        print(path)
+    say(
+        f"then, as root: put client id and secret of GCN into {cron.CREDENTIALS}, and\n"
+        f"  cp {' '.join(str(path) for path in paths)} /etc/systemd/system/\n"
+        "  systemctl daemon-reload\n"
+        "  systemctl enable --now llama-listen llama-run\n"
+        "llama-pass.timer, a pass every minute, is for those who want no second daemon."
+    )

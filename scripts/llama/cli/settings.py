@@ -2,25 +2,12 @@
 
 import argparse
 
-from llama.cli.parsers import Subparsers, add_command
+from llama.settings.load import layers, settle, sources
+from llama.settings.render import in_force_yaml
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add `llama settings`."""
-    parser = add_command(
-        subparsers, "settings", "print the settings in force, and which file sets each", _run
-    )
-    parser.add_argument(
-        "--changed",
-        action="store_true",
-        help="only those that a file has changed, as lines for a file of your own",
-    )
-
-
-def _run(options: argparse.Namespace) -> None:
-    from llama.settings.load import layers, settle, sources
-    from llama.settings.render import in_force_yaml
-
+def run(options: argparse.Namespace) -> None:
+    """Run `llama settings`."""
     found = layers()
     settings, origin = settle(found), sources(found)
     if options.changed:

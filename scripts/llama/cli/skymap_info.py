@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llama.cli.common import ask, read_file, run_command, say
-from llama.cli.parsers import add_version
+from llama.cli.parsers import add_switch, add_version
 from llama.errors import LlamaError
 
 if TYPE_CHECKING:
@@ -78,18 +78,15 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("test", "observation"),
         help="whether a new event is a test or real; asked if not given",
     )
-    parser.add_argument("--yes", action="store_true", help="confirm that the event is real")
+    add_switch(parser, "confirm that the event is real", "--yes")
     parser.add_argument(
         "--rundir",
         metavar="DIR",
         type=Path,
         help="directory of the event directories (default: current_run in the output directory)",
     )
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="use a notice although a newer one is there, or a map that is of another event",
-    )
+    forced = "use a notice although a newer one is there, or a map that is of another event"
+    add_switch(parser, forced, "--force")
     return parser
 
 
@@ -102,11 +99,8 @@ def run(args: argparse.Namespace) -> None:
     alert, content, suffix, client = _alert(args, settings)
     skymap = _skymap(args.skymap, alert, client)
     neutrinos = None
-    if args.neutrinos is not None:
-        neutrinos = (
-            args.neutrinos.name,
-            read_file(args.neutrinos, _MAX_NEUTRINO_BYTES, "--neutrinos"),
-        )
+    if given := args.neutrinos:
+        neutrinos = (given.name, read_file(given, _MAX_NEUTRINO_BYTES, "--neutrinos"))
     result = _create(
         run_dir,
         alert,
@@ -126,8 +120,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         say(f"{alert.graceid}: nothing new, revision {result.revision} stays")
     print(result.event_dir)
-    command = next_command(result.event_dir, settings.output_dir)
-    if command:
+    if command := next_command(result.event_dir, settings.output_dir):
         print(command)
     else:
         say(
@@ -160,7 +153,7 @@ def _create(run_dir: Path, alert: "Alert", **given: Any) -> "IntakeResult":
 
 def next_command(event_dir: Path, output_dir: Path) -> str | None:
     """Return the snakemake command that makes the event, None if no command can."""
-    from llama.event.ref import CURRENT, EventRef
+    from llama.event.find import CURRENT, EventRef
 
     run_dir, command = event_dir.absolute().parent, None
     if run_dir.resolve() == (output_dir / "current_run").resolve():

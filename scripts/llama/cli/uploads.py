@@ -5,42 +5,22 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llama.cli.common import ask, counter, plural, print_table, say
-from llama.cli.parsers import Subparsers, add_command
 from llama.errors import LlamaError
-
-if TYPE_CHECKING:
-    from llama.fleet.spaces import Spaces
-
-
-def add_commands(group: Subparsers) -> None:
-    """Add the commands to `llama dev`."""
-    upload = add_command(
-        group, "upload", "put files into Spaces; print URL and cache entry of each", _upload
-    )
-    upload.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="file to put there")
-    uploads = add_command(
-        group, "uploads", "list what was uploaded to Spaces, or fetch it by its name", _uploads
-    )
-    uploads.add_argument(
-        "names", metavar="NAME", nargs="*", help="file to fetch into this directory (default: list)"
-    )
+from llama.fleet.spaces import Spaces
+from llama.fleet.transfer import Counter, is_same
+from llama.settings import load
 
 
-def _spaces() -> "Spaces":
-    from llama.fleet.spaces import Spaces
-    from llama.settings import load
-
+def _spaces() -> Spaces:
     spaces = Spaces(load().spaces, say)
     spaces.check()
     return spaces
 
 
-def _upload(options: argparse.Namespace) -> None:
-    from llama.fleet.transfer import Counter
-
+def upload(options: argparse.Namespace) -> None:
+    """Run `llama dev upload`."""
     spaces = _spaces()
     for path in options.paths:
         size = path.stat().st_size if path.is_file() else 0
@@ -50,9 +30,8 @@ def _upload(options: argparse.Namespace) -> None:
         sys.stdout.flush()
 
 
-def _uploads(options: argparse.Namespace) -> int:
-    from llama.fleet.transfer import Counter, is_same
-
+def list_or_fetch(options: argparse.Namespace) -> int:
+    """Run `llama dev uploads`."""
     spaces = _spaces()
     found = spaces.uploads()  # oldest first, so that the newest of a name counts
     named = {Path(stored.key).name: stored for stored in found}

@@ -3,34 +3,49 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypedDict
+
+from msgspec import Struct
 
 from llama.errors import LlamaError, for_users
 from llama.files import read_json
 from llama.neutrinos.columns import json_rows
-from llama.neutrinos.given import RANGES, Ranges, checked_number, shown
+from llama.neutrinos.given import Dec, Ra, between
 from llama.stats.parameters import GrbParameters, SearchParameters
+from llama.typed import numbers_of, shown
 
 if TYPE_CHECKING:
     from llama.stats.messengers import Messenger
 
 _ID = r"[A-Za-z0-9_.:+-]{1,64}"
 _MAX_BYTES, _MAX_ROWS = 20_000_000, 10_000
-_RANGES: Ranges = {  # least, greatest, what to do
-    "gps_time": (1e8, 1e10, "give GPS seconds, e.g. 1240215503.017"),
-    **{key: RANGES[key] for key in ("ra", "dec")},
-    "sigma": (1e-4, 180.0, "give the 1-sigma error radius in degrees, 0.0001 or more"),
-}
+_SIGMA = "give the 1-sigma error radius in degrees, 0.0001 or more"
 _FORM = "give a JSON list of objects with gps_time, ra, dec and sigma"
 
 
+class _Numbers(Struct):
+    """The numbers that a row must have."""
+
+    gps_time: Annotated[float, between(1e8, 1e10, "give GPS seconds, e.g. 1240215503.017")]
+    ra: Ra
+    dec: Dec
+    sigma: Annotated[float, between(1e-4, 180.0, _SIGMA)]
+
+
+class Burst(TypedDict):
+    """A burst: when [GPS s] and where it was, and the 1-sigma radius of that [deg]."""
+
+    id: str
+    gps_time: float
+    ra: float
+    dec: float
+    sigma: float
+
+
 class Bursts(NamedTuple):
-    """Gamma-ray bursts of an event and the model that they are judged by.
+    """Gamma-ray bursts of an event, perhaps none, and the model that they are judged by."""
 
-    events: {"id", "gps_time" [s], "ra", "dec", "sigma" [deg]} each, the list may be empty.
-    """
-
-    events: list[dict[str, Any]]
+    events: list[Burst]
     model: GrbParameters
 
     @for_users("check the list")
@@ -41,8 +56,8 @@ class Bursts(NamedTuple):
 
         from llama.stats.messengers import prepare_bursts
 
-        columns = ([e[key] for e in self.events] for key in ("gps_time", "ra", "dec", "sigma"))
-        times, ra, dec, sigma = (np.array(column, dtype=float) for column in columns)
+        rows = [(e["gps_time"], e["ra"], e["dec"], e["sigma"]) for e in self.events]
+        times, ra, dec, sigma = np.array(rows, dtype=float).reshape(-1, 4).T.copy()
         return prepare_bursts(times - gps, ra, dec, sigma, self.model, params, nodes)
 
 
@@ -63,7 +78,7 @@ def read_bursts(path: Path, model: Mapping[str, float]) -> Bursts:
             f"{path} has more than {_MAX_ROWS} bursts; give only those around the event"
         )
     events = [_check(row, k, f"{path}, row {k}") for k, row in enumerate(rows, 1)]
-    seen: dict[Any, int] = {}
+    seen: dict[object, int] = {}
     for k, event in enumerate(events, 1):
         # twice in the list, a burst would count twice
         for key in (event["id"], (event["gps_time"], event["ra"], event["dec"])):
@@ -75,14 +90,12 @@ def read_bursts(path: Path, model: Mapping[str, float]) -> Bursts:
     return Bursts(events, GrbParameters(**model))
 
 
-def _check(row: Any, number: int, where: str) -> dict[str, Any]:
+def _check(row: object, number: int, where: str) -> Burst:
     if not isinstance(row, dict):
         raise LlamaError(f"{where} is {shown(row)}, not an object; {_FORM}")
-    for key, (_, _, remedy) in _RANGES.items():
-        if row.get(key) is None:
-            raise LlamaError(f"{where} has no {key}; {remedy}")
+    numbers = numbers_of(row, _Numbers, where)
     name = row.get("graceid")
     if name is not None and not (isinstance(name, str) and re.fullmatch(_ID, name)):
         raise LlamaError(f"{where}: graceid {shown(name)} is no id; correct it or leave it out")
-    numbers = {key: checked_number(row[key], key, where, _RANGES) for key in _RANGES}
-    return {"id": name or f"row {number}", **numbers}
+    time, ra, dec, sigma = numbers.values()
+    return {"id": name or f"row {number}", "gps_time": time, "ra": ra, "dec": dec, "sigma": sigma}

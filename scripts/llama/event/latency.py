@@ -8,29 +8,73 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
+
+from msgspec import Struct
 
 from llama.errors import LlamaError
 from llama.event.messages import Line, Receipt, read_receipt
 from llama.event.skymap_info import KINDS, EventInfo
 from llama.files import read_json, write_json
 from llama.times import iso_to_gps
+from llama.typed import typed
 
 STEPS = ("sent", "heard", "taken_over", "map", "neutrinos", "significance", "published")
 HISTORY = "alerts/made.json"
 _ALERT = re.compile(rf"([0-9]+)-({'|'.join(KINDS)})\.(?:json|xml)")
+_REMEDY = "move the file away"
 
 
-def remember(event_dir: Path, info: EventInfo, made: Mapping[str, Path]) -> None:
+class Heard(Struct, frozen=True, kw_only=True):
+    """The file `alerts/<n>-<Kind>.heard.json`: when and where an alert was heard.
+
+    record: its name in the spool; archive: its file below the output directory.
+    """
+
+    record: str = ""
+    topic: str | None = None
+    kafka_time_ms: float | None = None
+    heard_at: str | None = None
+    taken_over_at: str | None = None
+    archive: str | None = None
+
+
+class Step(TypedDict):
+    """When a step was reached, and how long after event and notice [s]."""
+
+    time: str
+    after_event_s: float | None
+    after_notice_s: float | None
+
+
+class AlertSteps(TypedDict):
+    """An archived alert and when its steps were reached, null for what did not happen."""
+
+    revision: int
+    kind: str
+    notice_time: str
+    steps: dict[str, Step | None]
+
+
+class Latency(TypedDict):
+    """The content of latency.json but for its provenance; `revisions` in the alerts' order."""
+
+    graceid: str
+    event_time: str | None
+    revisions: list[AlertSteps]
+
+
+def remember_steps(event_dir: Path, info: EventInfo, made: Mapping[str, Path]) -> None:
     """Add to the history what the event's alerts have reached for the first time.
 
     made: step to the file that was made last on its way. A file that is older than the alert's
     takeover was made for an earlier one and does not count.
     """
     history = _history(event_dir)
-    taken_over = _taken_over(event_dir / info.alert_file)
+    taken_over = _times(event_dir / info.alert_file)["taken_over"] or ""
     moments = {step: _moment(path.stat().st_mtime) for step, path in made.items()}
-    reached = {revision: {"published": time} for revision, time in _published(event_dir).items()}
+    published = _published(event_dir)
+    reached: dict[str, dict[str, str | None]] = {n: {"published": published[n]} for n in published}
     reached.setdefault(str(info.revision), {}).update(
         {step: time for step, time in moments.items() if time >= taken_over}
     )
@@ -57,82 +101,60 @@ def _published(event_dir: Path) -> dict[str, str]:
     return first
 
 
-def build_latency(
-    event_dir: Path, info: EventInfo, notice_time: Callable[[Path], str]
-) -> dict[str, Any]:
-    """Return the content of latency.json but for its provenance.
-
-    `revisions` has an entry per archived alert, in their order, with `steps`: ISO time (UTC), and
-    seconds after the event and after the notice; null for what did not happen, as when nothing had
-    to be made. notice_time: returns when an archived alert was issued.
-    """
+def build_latency(event_dir: Path, info: EventInfo, notice_time: Callable[[Path], str]) -> Latency:
+    """Return the content of latency.json; notice_time: when an archived alert was issued."""
     history = _history(event_dir)
-    revisions = []
-    for number, kind, path in _alerts(event_dir):
-        notice = notice_time(path)
-        times = _heard(path) | history.get(str(number), {})
-        zeros = {"after_event_s": info.event_time, "after_notice_s": notice}
-        steps = {step: _step(times.get(step), zeros) for step in STEPS}
-        revisions.append({"revision": number, "kind": kind, "notice_time": notice, "steps": steps})
-    return {
-        "graceid": info.graceid,
-        "event_time": info.event_time,
-        "revisions": revisions,
-    }
-
-
-def _alerts(event_dir: Path) -> list[tuple[int, str, Path]]:
     found = [(path, _ALERT.fullmatch(path.name)) for path in (event_dir / "alerts").iterdir()]
-    return sorted((int(match[1]), match[2], path) for path, match in found if match)
+    alerts = sorted((int(match[1]), match[2], path) for path, match in found if match)
+    revisions: list[AlertSteps] = []
+    for number, kind, path in alerts:
+        notice = notice_time(path)
+        times = _times(path) | history.get(str(number), {})
+        steps = {step: _step(times.get(step), info.event_time, notice) for step in STEPS}
+        revisions.append({"revision": number, "kind": kind, "notice_time": notice, "steps": steps})
+    return {"graceid": info.graceid, "event_time": info.event_time, "revisions": revisions}
 
 
-def _heard(alert: Path) -> dict[str, str | None]:
-    """Return the times of an alert before its event was worked on."""
-    sent_ms = _takeover(alert).get("kafka_time_ms")
-    heard = _takeover(alert).get("heard_at")
+def _times(alert: Path) -> dict[str, str | None]:
+    """Return the times of an alert before its event was worked on.
+
+    It was taken over when `llama run` says so, else when its file was written.
+    """
+    path = alert.with_suffix(".heard.json")
+    heard = typed(read_json(path), Heard, str(path), _REMEDY) if path.exists() else Heard()
+    sent_ms, at, taken_over = heard.kafka_time_ms, heard.heard_at, heard.taken_over_at
     return {
         "sent": None if sent_ms is None else _moment(sent_ms / 1000),
-        "heard": _normal(heard, alert) if heard else None,
-        "taken_over": _taken_over(alert),
+        "heard": _normal(at, path) if at else None,
+        "taken_over": _normal(taken_over, path) if taken_over else _moment(alert.stat().st_mtime),
     }
 
 
-def _taken_over(alert: Path) -> str:
-    """Return when the alert came into the event: as `llama run` says, else as its file does."""
-    time = _takeover(alert).get("taken_over_at")
-    return _normal(time, alert) if time else _moment(alert.stat().st_mtime)
-
-
-def _takeover(alert: Path) -> dict[str, Any]:
-    path = alert.with_suffix(".heard.json")
-    return read_json(path) if path.exists() else {}
-
-
-def _history(event_dir: Path) -> dict[str, dict[str, str]]:
+def _history(event_dir: Path) -> dict[str, dict[str, str | None]]:
     path = event_dir / HISTORY
     return read_json(path) if path.exists() else {}
 
 
-def _step(time: str | None, zeros: Mapping[str, str | None]) -> dict[str, Any] | None:
-    """Return a time and how long after each of `zeros` it is."""
+def _step(time: str | None, event_time: str | None, notice_time: str) -> Step | None:
+    """Return a time, and seconds after the event and after the notice."""
     if not time:
         return None
-    after = {
-        name: None if zero is None else round(iso_to_gps(time) - iso_to_gps(zero), 3)
-        for name, zero in zeros.items()
-    }
-    return {"time": time, **after}
+    event, notice = (
+        None if zero is None else round(iso_to_gps(time) - iso_to_gps(zero), 3)
+        for zero in (event_time, notice_time)
+    )
+    return {"time": time, "after_event_s": event, "after_notice_s": notice}
 
 
 def _moment(unix_s: float) -> str:
     return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
-def _normal(time: Any, where: Path) -> str:
+def _normal(time: str, where: Path) -> str:
     """Return an ISO time with microseconds and Z, so that texts compare as times do."""
     try:
         return _moment(datetime.fromisoformat(time).astimezone(UTC).timestamp())
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise LlamaError(
-            f"{where} has the time {str(time)[:40]!r}, which is no ISO time; move the file away"
+            f"{where} has the time {time[:40]!r}, which is no ISO time; {_REMEDY}"
         ) from error

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama.event.bursts import read_bursts
 from llama.event.populations import numbers_sha256, read_background
@@ -17,6 +17,9 @@ from llama.event.provenance import code_sha256, provenance, software
 from llama.event.skymap_info import read_info
 from llama.files import read_json, sha256_file, write_json
 from llama.sky import SkyTiles, read_skymap
+
+if TYPE_CHECKING:
+    from llama.event.significance import SearchBlock
 
 
 def make_tiles(source: str, output: str) -> None:
@@ -30,7 +33,7 @@ def make_tiles(source: str, output: str) -> None:
 def make_significance(
     inputs: Mapping[str, str],
     output: str,
-    search: Mapping[str, Any],
+    search: "SearchBlock",
     grb: Mapping[str, float] | None,
     run: str | None,
     populations: str | None,

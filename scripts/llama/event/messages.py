@@ -1,5 +1,6 @@
 """The messages of an event, as its outbox and receipts have them, and which of them still stand."""
 
+import itertools
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,7 @@ from llama.files import read_json
 from llama.settings.places import place
 from llama.typed import typed
 
-Kind = Literal["new", "update", "withdrawal"]
+MessageKind = Literal["new", "update", "withdrawal"]
 _REMEDY = "put it back from a backup"
 
 
@@ -28,7 +29,7 @@ class Intent(About, frozen=True, kw_only=True):
     """The file `n.intent.json`; `since` and `tried_at` are Unix seconds."""
 
     n: int
-    kind: Kind
+    kind: MessageKind
     destination: str
     key: str = ""
     refers_to: str | None = None
@@ -160,7 +161,8 @@ def standing(event_dir: Path, channel: str = "*") -> list[Standing]:
     Flags and settings change nothing here.
     """
     found = []
-    for outbox in [path for home in homes(event_dir) for path in _outboxes(home, channel)]:
+    places = [sorted(home.glob(f"outbox/{channel}")) for home in homes(event_dir)]
+    for outbox in filter(Path.is_dir, itertools.chain(*places)):
         there: dict[str, list[Entry]] = {}
         for entry in entries(outbox):
             if entry.given_up is None:
@@ -203,10 +205,6 @@ def published_events(run_dir: Path) -> list[str]:
     past = run.parent.glob("past_runs/*/*/outbox") if run.name == "current_run" else ()
     names = {path.parent.name for path in (*run.glob("*/outbox"), *past)}
     return sorted(name for name in names if (run / name / FILE_NAME).exists())
-
-
-def _outboxes(home: Path, channel: str) -> list[Path]:
-    return sorted(path for path in (home / "outbox").glob(channel) if path.is_dir())
 
 
 def described(message: Standing) -> str:

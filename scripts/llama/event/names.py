@@ -59,28 +59,18 @@ def products(info: "EventInfo") -> list[str]:
     """
     alert = ["skymap_info.json", "flags.json"]
     gracedb = ["p_astro.json", "lvc_gracedb_event_data.json"]
+    last = ["manifest.json", "index.html"]
     if info.retracted and not (info.has_skymap and info.event_alert_file):
         # A retraction that came first names neither a class nor a false-alarm rate.
-        return [
-            *alert,
-            *gracedb[0 if info.far_hz is not None else 1 :],
-            "manifest.json",
-            "index.html",
-        ]
-    skymap = [skymap_name(info), "lvc_skymap.hdf5", "lvc_skymap_distances.json"]
+        return [*alert, *gracedb[0 if info.far_hz is not None else 1 :], *last]
     figures = ["coinc_skymap_lvc-i3", "coinc_scatter_lvc-i3"]
     return [
         *alert,
-        *skymap,
+        *(skymap_name(info), "lvc_skymap.hdf5", "lvc_skymap_distances.json"),
         *gracedb,
-        "icecube_neutrino_list.json",
-        significance_name(info),
-        "latency.json",
+        *("icecube_neutrino_list.json", significance_name(info), "latency.json"),
         *(f"{figure}.{kind}" for figure in figures for kind in ("png", "pdf")),
-        "coinc_summary_i3_lvc.html",
-        "coinc_summary_i3_lvc.pdf",
-        "gcn_circular_draft.txt",
-        "gcn_notice.json",
-        "manifest.json",
-        "index.html",
+        *("coinc_summary_i3_lvc.html", "coinc_summary_i3_lvc.pdf"),
+        *("gcn_circular_draft.txt", "gcn_notice.json"),
+        *last,
     ]

@@ -1,12 +1,35 @@
-"""Reading populations.hdf5, the background that p-values are taken from."""
+"""What p-values are taken from: p_astro.json and the background in populations.hdf5."""
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Required, TypedDict
 
-from llama.errors import LlamaError
-from llama.files import open_hdf5, read_json
+from llama.files import read_json, reading_hdf5
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class PAstro(TypedDict):
+    """What the significance takes from p_astro.json."""
+
+    p_astro: float
+    population: str
+
+
+# Background odds of a class at one p_astro, both arrays ascending, or the reason without them.
+Background = TypedDict(
+    "Background",
+    {
+        "class": Required[str],
+        "odds": "NDArray[np.float64]",
+        "single": "NDArray[np.float64]",
+        "p_astro": float,
+        "reason": str,
+    },
+    total=False,
+)
 
 
 def class_versions(path: Path, suffix: str) -> dict[str, str]:
@@ -24,7 +47,7 @@ def class_versions(path: Path, suffix: str) -> dict[str, str]:
     }
 
 
-def numbers_sha256(background: Mapping[str, Any]) -> str | None:
+def numbers_sha256(background: Background) -> str | None:
     """Return the sha256 of a background's numbers, as the index has it; None if there are none."""
     if "odds" not in background:
         return None
@@ -33,9 +56,9 @@ def numbers_sha256(background: Mapping[str, Any]) -> str | None:
     return digest.hexdigest()
 
 
-def read_background(path: Path | None, name: str) -> dict[str, Any]:
-    """Return {"class", "odds", "single", "p_astro"} of class `name`, or {"class", "reason"}."""
-    missing = {
+def read_background(path: Path | None, name: str) -> Background:
+    """Return the background of class `name`; `LlamaError` for a broken file."""
+    missing: Background = {
         "class": name,
         "reason": f"no background for {name}; name its sky maps under background.studies "
         "in the settings and run: snakemake populations.hdf5",
@@ -44,18 +67,14 @@ def read_background(path: Path | None, name: str) -> dict[str, Any]:
         return missing
     import h5py
 
-    try:
-        with open_hdf5(path) as file:
-            key = name.replace("-", "/")
-            if not isinstance(file.get(key), h5py.Dataset):
-                return missing
-            return {
-                "class": name,
-                "odds": file[key][()],
-                "single": file[f"single/{key}"][()],
-                "p_astro": float(file[key].attrs["p_astro"]),
-            }
-    except (OSError, KeyError) as error:
-        raise LlamaError(
-            f"{path} is broken; delete it and run: snakemake populations.hdf5"
-        ) from error
+    problem = f"{path} is broken; delete it and run: snakemake populations.hdf5"
+    with reading_hdf5(path, problem) as file:
+        key = name.replace("-", "/")
+        if not isinstance(file.get(key), h5py.Dataset):
+            return missing
+        return {
+            "class": name,
+            "odds": file[key][()],
+            "single": file[f"single/{key}"][()],
+            "p_astro": float(file[key].attrs["p_astro"]),
+        }

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Required, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import for_users
-from llama.event.bursts import Bursts
+from llama.event.bursts import Burst, Bursts
 from llama.event.names import run_name
+from llama.event.populations import Background, PAstro
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.response import Response
-from llama.neutrinos.table import Columns, Neutrino, to_columns
+from llama.neutrinos.table import Columns, Neutrino, Rows, to_columns
 from llama.sky.tiles import SkyTiles
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
 from llama.stats.explain import Explanation, explain_odds
@@ -25,18 +26,22 @@ from llama.stats.pvalue import p_value, p_values
 from llama.stats.weights import divide_tiles, tile_weights
 
 Floats = NDArray[np.float64]
+SearchBlock = Mapping[str, float | Mapping[str, float]]  # settings: horizons by source class
 
 
-def search_parameters(search: Mapping[str, Any], population: str) -> SearchParameters:
+def search_parameters(search: SearchBlock, population: str) -> SearchParameters:
     """Return the statistic's parameters from the settings block `search` and the source class."""
-    values = dict(search)
+    values = {name: value for name, value in search.items() if not isinstance(value, Mapping)}
     values.pop("far_signal_rate_hz")
     values["ndotgwnu"] = values.pop("ndotgwnu_gpc3_yr") * 1e-9 / YEAR_S
-    values["assumed_horizon_mpc"] = values["assumed_horizon_mpc"][population]
-    return SearchParameters(**values)
+    horizons, size = search["assumed_horizon_mpc"], int(values.pop("max_set_size"))
+    if not isinstance(horizons, Mapping):
+        raise ValueError("assumed_horizon_mpc must have a value for every source class")
+    horizon = horizons[population]
+    return SearchParameters(**values, max_set_size=size, assumed_horizon_mpc=horizon)
 
 
-def background_class(info: EventInfo, p_astro: Mapping[str, Any], run: str | None) -> str:
+def background_class(info: EventInfo, p_astro: PAstro, run: str | None) -> str:
     """Return the class whose background gives the event's p-value, like `bns-o3-H1L1V1`."""
     detectors = "".join(sorted(info.instruments))
     return f"{p_astro['population']}-{run or run_name(info.trigger_gps)}-{detectors}"
@@ -56,14 +61,6 @@ def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: WeightModel) 
     return prepare_map(order, ipix, weights)
 
 
-def neutrinos_of(
-    events: Sequence[Mapping[str, object]], gps: float, response: Response, params: SearchParameters
-) -> Neutrinos:
-    """Return the neutrinos of a list as the statistic takes them; dt = t_nu - t_gw."""
-    columns = to_columns([Neutrino.of(event) for event in events])
-    return prepare_columns(columns["gps"] - gps, columns, response, params)
-
-
 @for_users("check the list")
 def prepare_columns(
     dt_s: Floats, columns: Columns, response: Response, params: SearchParameters
@@ -77,40 +74,50 @@ def prepare_columns(
 def compute_significance(
     tiles: SkyTiles,
     info: EventInfo,
-    p_astro: Mapping[str, Any],
-    neutrino_list: Mapping[str, Any],
+    p_astro: PAstro,
+    neutrino_list: Mapping[str, Rows],
     response: Response,
-    search: Mapping[str, Any],
-    background: Mapping[str, Any],
+    search: SearchBlock,
+    background: Background,
     bursts: Bursts | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the content of significance_*.json, without its provenance.
 
-    background: {"class", "odds", "single", "p_astro"} with ascending arrays, or {"class",
-    "reason"} when there is none; search: settings block `search`; bursts: a third messenger, or
-    None if there is no list that counts. With one, `without_bursts` holds what the event has
-    without it, and the p-value is null: the background has no bursts. LlamaError for what the
-    statistic refuses.
+    search: settings block `search`; bursts: a third messenger, or None if there is no list that
+    counts. With one, `without_bursts` holds what the event has without it, and the p-value is
+    null: the background has no bursts. `LlamaError` for what the statistic refuses.
     """
     params = search_parameters(search, p_astro["population"])
     prepared = prepare_skymap(tiles, response.area_relative, params)
     events, gps = list(neutrino_list["events"]), info.trigger_gps
-    neutrinos = neutrinos_of(events, gps, response, params)
+    columns = to_columns([Neutrino.of(event) for event in events])
+    dt_s = columns["gps"] - gps
+    neutrinos = prepare_columns(dt_s, columns, response, params)
     p, area = p_astro["p_astro"], response.area_relative
     odds = event_odds(prepared, neutrinos, p, params, area)
     # ranks are those of one p_astro, the background's: p-values do not depend on the event's
     ranked = None
     if "odds" in background:
         ranked = event_odds(prepared, neutrinos, background["p_astro"], params, area)
+    # under the keys that readers of the published file know
+    values = params.as_dict()
+    published = {
+        "εmin": values.pop("epsilon_min_gev"),
+        "εmax": values.pop("epsilon_max_gev"),
+        **values,
+        "instruments": list(info.instruments),
+        "population": p_astro["population"],
+        "sensitivity": run_name(info.trigger_gps),
+    }
     inputs = {
         "gw_skymap_info": info.as_json(),
         "neutrino_info": events,
-        "search_parameters": _published(params, info, p_astro),
+        "search_parameters": published,
     }
     result = _odds(prepared, neutrinos, odds, p, events)
     why = explain_odds(prepared, neutrinos, p, odds, params, response)
     explanation = _explanation(why, events, params)
-    significance = _p_values(ranked, background)
+    significance: dict[str, object] = {**_p_values(ranked, background)}
     if bursts:
         significance["without_bursts"] = {name: result[name] for name in _WITHOUT} | significance
         significance |= _NO_P_VALUE
@@ -125,7 +132,7 @@ def compute_significance(
         | {
             "inputs": inputs,
             "explanation": explanation,
-            "single_neutrino": _single_neutrinos(odds, events, gps, ranked, background),
+            "single_neutrino": _single_neutrinos(odds, events, dt_s, ranked, background),
             "distance": "map" if tiles.has_distance else "assumed",
             "neutrino_flux_sensitivity_range": flux_sensitivity(
                 response.sin_dec,
@@ -138,27 +145,39 @@ def compute_significance(
     )
 
 
+class _Told(TypedDict, total=False):
+    members: Required[list[object]]
+    factors: Required[dict[str, float]]
+    probability_of_count: float
+    expected_background: float
+    fb: float
+
+
 def _explanation(
-    why: Explanation | None, events: Sequence[Mapping[str, Any]], params: SearchParameters
-) -> dict[str, Any] | None:
+    why: Explanation | None, events: Sequence[Mapping[str, object]], params: SearchParameters
+) -> _Told | None:
     """Return what neutrinos alone make of the odds, None if nothing."""
     if why is None:
         return None
-    return why._asdict() | {"members": [events[i]["id"] for i in why.members], "fb": params.fb}
+    return {
+        "members": [events[i]["id"] for i in why.members],
+        "factors": why.factors,
+        "probability_of_count": why.probability_of_count,
+        "expected_background": why.expected_background,
+        "fb": params.fb,
+    }
 
 
-def _with_bursts(
-    explanation: dict[str, Any] | None, alone: float, joint: float
-) -> dict[str, Any] | None:
+def _with_bursts(explanation: _Told | None, alone: float, joint: float) -> _Told | None:
     """Return the explanation with what bursts, there or not, change: one more factor.
 
     Odds that bursts give without any neutrino are that factor alone.
     """
     if not joint > 0:
         return None
-    known = explanation or {"members": [], "factors": {}}
+    known: _Told = explanation or {"members": [], "factors": {}}
     gain = joint / alone if explanation else joint
-    return known | {"factors": known["factors"] | {"bursts": gain}}
+    return {**known, "factors": known["factors"] | {"bursts": gain}}
 
 
 # What an event has twice, with bursts and without.
@@ -178,10 +197,10 @@ def _odds(
     neutrinos: Neutrinos,
     odds: Odds,
     p_astro: float,
-    events: Sequence[Mapping[str, Any]],
-    bursts: Sequence[Mapping[str, Any]] | None = None,
+    events: Sequence[Mapping[str, object]],
+    bursts: Sequence[Burst] | None = None,
     messengers: Sequence[Messenger] = (),
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the odds and what follows from them; bursts: rows of the messenger, if any."""
     q = p_astro / (1 - p_astro) if p_astro > 0 else 0.0
     ratio = (odds.lambda_cgw + odds.lambda_s) / q if q > 0 else 1.0
@@ -206,7 +225,7 @@ def _odds(
     }
 
 
-def _p_values(ranked: Odds | None, background: Mapping[str, Any]) -> dict[str, Any]:
+def _p_values(ranked: Odds | None, background: Background) -> dict[str, float | str | None]:
     """Return the event's p-value and what it was taken from."""
     event = None if ranked is None else ranked.odds_ratio
     return {
@@ -220,45 +239,25 @@ def _p_values(ranked: Odds | None, background: Mapping[str, Any]) -> dict[str, A
 
 
 def _single_neutrinos(
-    odds: Odds,
-    events: list[Mapping[str, Any]],
-    gps: float,
-    ranked: Odds | None,
-    background: Mapping[str, Any],
-) -> list[dict[str, Any]]:
+    odds: Odds, events: Rows, dt_s: Floats, ranked: Odds | None, background: Background
+) -> Rows:
     """Return a row for every neutrino: the odds and the p-value that it has alone."""
     single: list[float | None] = [None] * len(events)
     # a background taken from a table has no single-neutrino odds
     if ranked is not None and background["single"].size:
         single = p_values(ranked.single_odds, background["single"]).tolist()
-    rows = []
-    for i, neutrino in enumerate(events):
-        rows.append(
-            {
-                "i3event": neutrino.get("event"),
-                "id": neutrino["id"],
-                "dt": neutrino["gps"] - gps,
-                "ra": neutrino["ra"],
-                "dec": neutrino["dec"],
-                "sigma": neutrino["sigma"],
-                "odds_ratio": float(odds.single_odds[i]),
-                "p_value": single[i],
-            }
+    return [
+        {
+            "i3event": neutrino.get("event"),
+            "dt": dt,
+            "odds_ratio": ratio,
+            "p_value": p,
+            **{key: neutrino[key] for key in ("id", "ra", "dec", "sigma")},
+        }
+        for neutrino, dt, ratio, p in zip(
+            events, dt_s.tolist(), odds.single_odds.tolist(), single, strict=True
         )
-    return rows
-
-
-def _published(
-    params: SearchParameters, info: EventInfo, p_astro: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the parameters under the keys that readers of the published file know."""
-    values = params.as_dict()
-    values["εmin"], values["εmax"] = values.pop("epsilon_min_gev"), values.pop("epsilon_max_gev")
-    return values | {
-        "instruments": list(info.instruments),
-        "population": p_astro["population"],
-        "sensitivity": run_name(info.trigger_gps),
-    }
+    ]
 
 
 def _credible_sin_dec(tiles: SkyTiles) -> Floats:

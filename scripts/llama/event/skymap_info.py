@@ -101,13 +101,14 @@ class EventInfo(Struct, frozen=True, kw_only=True, rename={"far_hz": "far", "oth
         """Return this with some of the values of another one."""
         return msgspec.structs.replace(self, **{name: getattr(other, name) for name in names})
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the content of the file."""
         content = msgspec.to_builtins(self)
         return content.pop("") | content
 
 
-KEYS = tuple(f.encode_name for f in msgspec.structs.fields(EventInfo) if f.required)
+_KEY_OF = {f.name: f.encode_name for f in msgspec.structs.fields(EventInfo) if f.required}
+KEYS = tuple(_KEY_OF.values())
 
 
 def check_info(content: object, where: str) -> EventInfo:
@@ -129,15 +130,16 @@ def read_info(event_dir: Path) -> EventInfo:
     return check_info(read_json(path), str(path))
 
 
-def info_used(significance: Mapping[str, Any]) -> EventInfo:
+def info_used(significance: Mapping[str, object]) -> EventInfo:
     """Return the skymap_info.json that a significance was made from, see `unchecked_info`."""
-    return unchecked_info((significance.get("inputs") or {}).get("gw_skymap_info") or {})
+    inputs = significance.get("inputs")
+    return unchecked_info((isinstance(inputs, dict) and inputs.get("gw_skymap_info")) or {})
 
 
-def unchecked_info(content: Mapping[str, Any]) -> EventInfo:
+def unchecked_info(content: Mapping[str, object]) -> EventInfo:
     """Return what is only shown, perhaps of an older version: any values, None where none is."""
-    known: dict[str, Any] = {key: content.get(key) for key in KEYS}
-    return _with_others(EventInfo(far_hz=known.pop("far"), **known), content)
+    known: dict[str, Any] = {name: content.get(key) for name, key in _KEY_OF.items()}
+    return _with_others(EventInfo(**known), content)
 
 
 def _with_others(info: EventInfo, content: Any) -> EventInfo:

@@ -1,21 +1,26 @@
-"""Why an event may not be published: one place, facts in, sentences out.
+"""Whether an event is real, and why it may not be published: facts in, sentences out.
 
 An event is real only when every sign says so; everything else is a test and can only reach the
 destination for tests. What is forbidden is forbidden by any one reason.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from msgspec import Struct
 
 from llama.event.flags import read_flags
-from llama.event.real import signs_of_test, word_in
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import read_json
+from llama.typed import typed
 
 MAX_FAR_HZ = 10 / 86_400
 _TEST_PLACES = ("scratch", "test", "injection")
+_REAL_ID = r"S[0-9]{6}[a-z]+|G[0-9]+"
+_REAL_ALERTS = ("igwn-alert", "gcn", "gracedb", "manual")
+_REAL_NEUTRINOS = {"observation", "alert"}
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,20 @@ class Facts:
     """
 
     info: EventInfo
-    flags: Mapping[str, bool | str]
+    flags: Mapping[str, object]
     event_dir: Path
     current: bool
     kinds: frozenset[str] | None
     complete: bool
 
-    @property
-    def retracted(self) -> bool:
-        """Whether the newest alert takes the event back."""
-        return bool(self.info.retracted)
+
+class _Neutrino(Struct):
+    type: object = None
+
+
+class _List(Struct):
+    events: list[_Neutrino]
+    complete: object = False
 
 
 @dataclass(frozen=True)
@@ -53,15 +62,15 @@ def read_facts(event_dir: Path) -> Facts:
     """Return the facts of an event directory; `LlamaError` for files that are missing or wrong."""
     info = read_info(event_dir)
     path = event_dir / "icecube_neutrino_list.json"
-    neutrinos: dict[str, Any] | None = read_json(path) if path.exists() else None
-    events = neutrinos["events"] if neutrinos else []
+    remedy = "delete it and run snakemake again"
+    listed = typed(read_json(path), _List, str(path), remedy) if path.exists() else None
     return Facts(
         info=info,
         flags=read_flags(event_dir),
         event_dir=event_dir.resolve(),
         current=_is_current(event_dir),
-        kinds=frozenset(str(event.get("type")) for event in events) if neutrinos else None,
-        complete=bool(neutrinos and neutrinos.get("complete") is True),
+        kinds=frozenset(str(event.type) for event in listed.events) if listed else None,
+        complete=bool(listed and listed.complete is True),
     )
 
 
@@ -101,7 +110,7 @@ def vetoes(facts: Facts, terms: Terms, real: bool) -> list[str]:
         (flags.get("VETOED") is not False, "the flag VETOED is true"),
         (flags.get(terms.flag) is not True, f"the flag {terms.flag} is false"),
         (terms.online and flags.get("ONLINE") is not True, "the flag ONLINE is false"),
-        (facts.retracted, "the alert was retracted"),
+        (facts.info.retracted, "the alert was retracted"),
     ]
     if real:
         far_hz = facts.info.far_hz
@@ -118,3 +127,39 @@ def vetoes(facts: Facts, terms: Terms, real: bool) -> list[str]:
             (terms.final and not facts.complete, "its list of neutrinos is provisional"),
         ]
     return [reason for applies, reason in reasons if applies]
+
+
+def signs_of_test(
+    info: EventInfo, role: object = "observation", kinds: Iterable[object] = ()
+) -> list[str]:
+    """Return every sign, in words, that an event is not real; [] if it is.
+
+    role: the operator's flag ROLE; kinds: the types of its neutrinos. Alert, operator and
+    neutrinos must all be real.
+    """
+    host = re.sub(r"^https?://([^/]*).*", r"\1", info.gracedb_service_url or "")
+    unreal = sorted({str(kind) for kind in kinds} - _REAL_NEUTRINOS)
+    signs = [
+        (role != "observation", "the flag ROLE is not observation"),
+        (info.role != "observation", "its alert is a test or hardware injection"),
+        (
+            not re.fullmatch(_REAL_ID, str(info.graceid)),
+            f"{info.graceid} is not the id of a real one",
+        ),
+        (str(info.search).upper() == "MDC", "its search is MDC, a mock data challenge"),
+        (info.alert_type not in _REAL_ALERTS, f"it comes from {info.alert_type}, not an alert"),
+        (
+            word_in(host, ("playground", "test", "dev")) is not None,
+            f"it comes from the test server {host}",
+        ),
+        (bool(unreal), f"its neutrinos are {' and '.join(unreal)}"),
+    ]
+    return [reason for applies, reason in signs if applies]
+
+
+def word_in(text: str, words: Iterable[str]) -> str | None:
+    """Return the first of `words` (lower case) with which a word of `text` begins, None without.
+
+    `test` is in TEST-2 and o3_tests, not in latest or contest.
+    """
+    return next((word for word in words if re.search(f"(?<![a-z]){word}", text.lower())), None)

@@ -5,22 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from llama.alerts.foreign import foreign_signs
-from llama.event.flags import read_flags
-from llama.event.names import products, significance_name
-from llama.event.skymap_info import EventInfo, read_info
-from llama.figures import revisions, text
-from llama.figures.content import livetime_words, summary_content
+from llama.event.names import products
+from llama.figures import text
 from llama.figures.globe import globe_data, places
-from llama.figures.page import Picture, write_html
+from llama.figures.inputs import EventFiles, Significance, read_event
+from llama.figures.page import Grid, Picture, write_html
 from llama.figures.receipts import outcome, receipts_section
-from llama.figures.summary import figure_texts
+from llama.figures.revisions import Revisions, keep_revision, revisions_section
+from llama.figures.summary import SummaryPage, figure_texts, livetime_words, summary_content
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import read_json
+from llama.neutrinos.table import list_window
 from llama.sky.tiles import SkyTiles
-from llama.stats.window import list_window
 
-Record = Mapping[str, Any]
 PAGE = "index.html"
+_ALWAYS = ("Event", "Revisions", "Latency", "Sent", "Provenance")  # what stands on every page
 _FILES = {
     "coinc_summary_i3_lvc.pdf": "the result as a document",
     "coinc_summary_i3_lvc.html": "the same, to send on",
@@ -41,107 +40,92 @@ _HYPOTHESES = (
 )
 
 
+class EventPage(SummaryPage):
+    """What is on the page beside the summary."""
+
+    globe: Mapping[str, object] | None
+    places: list[str]
+    has_background: bool
+    keys: list[tuple[str, str, str]]  # what is asked first, and a note in small letters
+    out: list[str]
+    problems: list[str]
+    hypotheses: list[tuple[str, str, str, str]]
+    revisions: Revisions
+    sent: Grid
+    contents: list[tuple[str, str]]
+    back: str
+    files: list[tuple[str, str]]
+
+
 def write_event_page(event_dir: Path, target: str) -> None:
     """Write the page of an event, with what its directory holds; nothing that is missing stops it.
 
     target: the directory below the output directory, as Snakemake names it. Also keeps the
-    present revision's result for the pages of later ones. `LlamaError` when skymap_info.json or
-    flags.json is broken.
+    present revision's result for the pages of later ones. `LlamaError` when a file is broken.
     """
-    info, flags = read_info(event_dir), read_flags(event_dir)
-    names = [n for n in products(info) if n != PAGE]
-    needed = {
-        "p_astro": "p_astro.json",
-        "distances": "lvc_skymap_distances.json",
-        "neutrinos": "icecube_neutrino_list.json",
-        "significance": significance_name(info),
-    }
-    read = {key: _read(event_dir / name) for key, name in needed.items()}
-    pictures = []
-    if all(record is not None for record in read.values()):
-        revisions.remember(event_dir, **{key: record or {} for key, record in read.items()})
-        figures = zip(figure_texts(read["neutrinos"] or {}), ("skymap", "scatter"), strict=True)
+    event, pictures = read_event(event_dir), []
+    if len(event.there) == 4:
+        keep_revision(event_dir, event)
+        figures = zip(figure_texts(event.neutrinos), ("skymap", "scatter"), strict=True)
         pictures = [
             Picture(*words, event_dir / f"coinc_{name}_lvc-i3.png")
             for words, name in figures
             if (event_dir / f"coinc_{name}_lvc-i3.png").exists()
         ]
-    tiles = _tiles(event_dir)
-    content = page_content(event_dir, target, info, flags, read, tiles)
-    content["problems"] = _problems(event_dir, info, flags, read["significance"], names, tiles)
-    content["back"] = f"{'../' * len(Path(target).parts)}status.html"
-    content["files"] = [
-        (name, words) for name, words in _FILES.items() if (event_dir / name).exists()
-    ]
+    content = page_content(event_dir, target, event)
     both = pictures if len(pictures) == 2 else []
     write_html("event", content, both, event_dir / PAGE, ["globe.js"] if content["globe"] else [])
 
 
-def page_content(
-    event_dir: Path,
-    target: str,
-    info: EventInfo,
-    flags: Record,
-    read: Mapping[str, Record | None],
-    tiles: SkyTiles | None,
-) -> dict[str, Any]:
-    """Return all that the template asks for; read: the event's JSON files, None if missing."""
-    significance, neutrinos = read["significance"], read["neutrinos"]
-    latency = _read(event_dir / "latency.json")
-    content = summary_content(
-        info,
-        flags,
-        read["p_astro"] or {},
-        read["distances"] or {},
-        neutrinos or {"events": []},
-        significance or {},
-        latency or {"revisions": []},
-        target,
-    )
-    globe = None
-    if tiles is not None and neutrinos is not None:
-        globe = globe_data(tiles, neutrinos["events"], info, significance or {})
-        content["places"] = places(tiles, neutrinos["events"], info)
-    if significance is None:
-        content["explanation"] = None
-        content["lead"] = (
+def page_content(event_dir: Path, target: str, event: EventFiles) -> EventPage:
+    """Return all that the template asks for."""
+    info, neutrinos, there = event.info, event.neutrinos, event.there
+    latency = _read(event_dir / "latency.json") or {"revisions": []}
+    summary = summary_content(event, latency["revisions"], target)
+    map_path = event_dir / "lvc_skymap.hdf5"
+    tiles = SkyTiles.load(map_path) if map_path.exists() else None
+    drawn = tiles if "neutrinos" in there else None
+    if "significance" not in there:
+        summary["explanation"] = None
+        summary["lead"] = (
             "The alert was retracted." if info.retracted else "There is no result yet."
         )
-    if neutrinos is None:
-        content["neutrinos"] = None
-    if latency is None:
-        content["latency"]["text"] = ["Nothing is recorded yet."]
-    content |= {
-        "globe": globe,
-        "has_background": finite((significance or {}).get("p_value")) is not None,
-        "keys": _keys(info, read),
-        "out": outcome(event_dir),
-        "hypotheses": _hypotheses(significance),
-        "revisions": revisions.revisions_section(event_dir),
-        "sent": receipts_section(event_dir, flags),
-    }
-    content["contents"] = _contents(content)
-    manifest = _read(event_dir / "manifest.json") or {}
-    if manifest:
-        content["provenance"]["rows"][:-1] += [
+    if "neutrinos" not in there:
+        summary["neutrinos"] = None
+    if not latency["revisions"]:
+        summary["latency"]["text"] = ["Nothing is recorded yet."]
+    if manifest := _read(event_dir / "manifest.json"):
+        summary["provenance"]["rows"][-1:-1] = [
             ("Products", f"{len(manifest.get('products') or {})}, hashes in manifest.json"),
             ("All settings, sha256", clean(manifest.get("settings_sha256"), 80)),
             ("Versions", _versions(manifest)),
         ]
+    content: EventPage = {
+        **summary,
+        "globe": globe_data(drawn, neutrinos.events, info, event.significance) if drawn else None,
+        "places": places(drawn, neutrinos.events, info) if drawn else [],
+        "has_background": finite(event.significance.p_value) is not None,
+        "keys": _keys(event),
+        "out": outcome(event_dir),
+        "problems": _problems(event_dir, event, tiles),
+        "hypotheses": _hypotheses(event.significance),
+        "revisions": revisions_section(event_dir),
+        "sent": receipts_section(event_dir, event.flags),
+        "contents": [],
+        "back": f"{'../' * len(Path(target).parts)}status.html",
+        "files": [(name, words) for name, words in _FILES.items() if (event_dir / name).exists()],
+    }
+    content["contents"] = _contents(content)
     return content
 
 
-def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _contents(content: EventPage) -> list[tuple[str, str]]:
     anchors = [
         ("sky-map", "Sky", content["globe"]),
         ("why", "Why", content["explanation"]),
         ("hypotheses", "Hypotheses", content["hypotheses"]),
         ("neutrinos", "Neutrinos", content["neutrinos"]),
-        ("event", "Event", True),
-        ("revisions", "Revisions", True),
-        ("latency", "Latency", True),
-        ("sent", "Sent", True),
-        ("provenance", "Provenance", True),
+        *((name.lower(), name, True) for name in _ALWAYS),
     ]
     return [(anchor, name) for anchor, name, there in anchors if there]
 
@@ -151,22 +135,11 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _tiles(event_dir: Path) -> SkyTiles | None:
-    path = event_dir / "lvc_skymap.hdf5"
-    return SkyTiles.load(path) if path.exists() else None
-
-
-def _problems(
-    event_dir: Path,
-    info: EventInfo,
-    flags: Record,
-    significance: Record | None,
-    names: list[str],
-    tiles: SkyTiles | None,
-) -> list[str]:
+def _problems(event_dir: Path, event: EventFiles, tiles: SkyTiles | None) -> list[str]:
+    info, names = event.info, [name for name in products(event.info) if name != PAGE]
     missing = [name for name in names if not (event_dir / name).exists()]
     problems = []
-    earlier = text.earlier_notice(info, significance or {})
+    earlier = text.earlier_notice(info, event.significance)
     if earlier:
         problems.append(f"The result is that of an earlier alert, {earlier}.")
     if missing:
@@ -179,54 +152,47 @@ def _problems(
             f"The sky map belongs to another event: {clean('; '.join(signs), 300)}. Give the "
             "right one with skymap_info --skymap."
         )
-    if flags["VETOED"]:
+    if event.flags["VETOED"]:
         problems.append("The event is vetoed (flag VETOED): no result of it is sent.")
     return problems
 
 
-def _keys(info: EventInfo, read: Mapping[str, Record | None]) -> list[Any]:
+def _keys(event: EventFiles) -> list[tuple[str, str, str]]:
     """Return what is asked first: name, value, note in small letters; the first three large."""
-    significance, distances = read["significance"] or {}, read["distances"] or {}
-    neutrinos, p_astro = read["neutrinos"], read["p_astro"] or {}
-    mean = finite(distances.get("distmean_mpc"))
-    near = text.in_window
-    window = list_window((neutrinos or {}).get("window"))
-    count = None if neutrinos is None else sum(near(e, info) for e in neutrinos["events"])
-    complete = "complete" if (neutrinos or {}).get("complete") else "provisional"
-    std = finite(distances.get("diststd_mpc")) or 0.0
-    assumed = "assumed" if distances.get("distance") == "assumed" else ""
-    if finite(significance.get("p_value")) is not None:
+    neutrinos, significance, distances = event.neutrinos, event.significance, event.distances
+    count, complete = MISSING, ""
+    if "neutrinos" in event.there:
+        count = str(sum(text.in_window(neutrino, event.info) for neutrino in neutrinos.events))
+        live = livetime_words(neutrinos)
+        complete = "complete" if neutrinos.complete else "provisional"
+        complete += f", observed {live}" if live else ""
+    background = "no background" if "significance" in event.there else ""
+    if finite(significance.p_value) is not None:
         background = text.background_text(significance)
-    else:
-        background = "no background" if significance else ""
-    live = livetime_words(neutrinos or {})
+    distance = text.distance_text(distances.distmean_mpc, distances.diststd_mpc)
+    population = clean(event.p_astro.population or "")
     return [
-        ("p-value", text.p_text(significance.get("p_value")), background),
-        ("Odds ratio", number(significance.get("odds_ratio")), "one common source over all else"),
-        (
-            f"Neutrinos {window.words('within {} s')}",
-            MISSING if count is None else f"{count}",
-            "" if count is None else complete + (f", observed {live}" if live else ""),
-        ),
-        ("p_astro", number(p_astro.get("p_astro"), ".4g"), clean(p_astro.get("population") or "")),
-        ("False-alarm rate", *text.rate_text(info.far_hz)),
-        ("90 % area", text.area_text(distances.get("area_90_deg2")), ""),
-        ("Distance", MISSING if mean is None else f"{mean:.0f} ± {std:.0f} Mpc", assumed),
+        ("p-value", text.p_text(significance.p_value), background),
+        ("Odds ratio", number(significance.odds_ratio), "one common source over all else"),
+        (f"Neutrinos {list_window(neutrinos.window).words('within {} s')}", count, complete),
+        ("p_astro", number(event.p_astro.p_astro, ".4g"), population),
+        ("False-alarm rate", *text.rate_text(event.info.far_hz)),
+        ("90 % area", text.area_text(distances.area_90_deg2), ""),
+        ("Distance", distance, "assumed" if distances.distance == "assumed" else ""),
     ]
 
 
-def _hypotheses(significance: Record | None) -> list[tuple[str, str, str, str]]:
-    known = (significance or {}).get("posterior") or {}
+def _hypotheses(significance: Significance) -> list[tuple[str, str, str, str]]:
     rows = []
     for key, symbol, words in _HYPOTHESES:
-        share = finite(known.get(key))
+        share = finite(significance.posterior.get(key))
         if share is not None:
-            shown = text.share_text(share)
-            rows.append((symbol, words, shown, f"{100 * min(max(share, 0.0), 1.0):.2f}"))
+            width = f"{100 * min(max(share, 0.0), 1.0):.2f}"
+            rows.append((symbol, words, text.share_text(share), width))
     return rows
 
 
-def _versions(manifest: Record) -> str:
+def _versions(manifest: Mapping[str, object]) -> str:
     versions = manifest.get("versions")
     if not isinstance(versions, Mapping):
         return MISSING

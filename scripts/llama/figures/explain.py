@@ -1,16 +1,17 @@
 """What drove an odds ratio, in words: one line per factor, and their product is the odds ratio."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple, TypedDict
+
+from msgspec import UNSET
 
 from llama.errors import LlamaError
-from llama.event.skymap_info import EventInfo, info_used
 from llama.figures import text
+from llama.figures.inputs import Distances, EventFiles, Neutrino, NeutrinoList, Significance, Why
 from llama.figures.text import clean, finite, number
-from llama.stats.window import list_window
+from llama.neutrinos.table import list_window
 
-Record = Mapping[str, Any]
 _TITLES = {
     "p_astro": "Reality of the wave",
     "distance": "Distance",
@@ -24,61 +25,80 @@ _TITLES = {
 _NUMBERS = ("no", "one", "two", "three", "four")
 
 
-def explain(significance: Record, distances: Record, neutrinos: Record) -> dict[str, Any]:
-    """Return why the odds ratio is what it is: {"summary": [sentences], "factors": [rows]}.
+class Factor(NamedTuple):
+    """A factor of the odds ratio: as text, why, and whether it is `for`, `against` or `even`."""
 
-    A row is title, factor as text, sentence, and `for`, `against` or `even`. The arguments are
-    the event's JSON files. `LlamaError` for a significance that an older version made.
+    title: str
+    factor: str
+    words: str
+    side: str
+
+
+class Explanation(TypedDict):
+    """Why an odds ratio is what it is; the product of the factors is the odds ratio."""
+
+    summary: list[str]
+    factors: list[Factor]
+
+
+class Explained(Explanation):
+    """The same as a section of a page."""
+
+    heading: str
+    odds: str
+
+
+def explain(
+    significance: Significance, distances: Distances, neutrinos: NeutrinoList
+) -> Explanation:
+    """Return why the odds ratio is what it is.
+
+    `LlamaError` for a significance that an older version made.
     """
-    if "explanation" not in significance:
+    why, events, info = significance.explanation, neutrinos.events, significance.info
+    if why is UNSET:
         raise LlamaError(
             "the significance does not say what it is made of, an older version made it; "
             "run snakemake for this event again"
         )
-    events = neutrinos.get("events") or []
-    info = info_used(significance)
-    why = significance["explanation"]
-    if not why:
-        return {"summary": [_nothing(significance, neutrinos, info)], "factors": []}
-    numbers = {str(event.get("id")): k for k, event in enumerate(events, start=1)}
-    chosen = [(numbers.get(i), events[numbers[i] - 1]) for i in why["members"] if i in numbers]
+    if why is None:
+        return {"summary": [_nothing(significance, neutrinos)], "factors": []}
+    numbers = {str(event.id): k for k, event in enumerate(events, start=1)}
+    members = [numbers[str(i)] for i in why.members if i in numbers]
+    chosen = [events[k - 1] for k in members]
     words = {"bursts": _bursts(significance)}
-    words |= (
-        {}
-        if not why["members"]
-        else {
-            "p_astro": _reality(significance),
+    if why.members:
+        words |= {
+            "p_astro": "The wave is from a real source with probability "
+            f"{number(significance.p_astro, '.4g')}.",
             "distance": _distance(why, distances),
             "background_rate": _background(why),
-            "time": _time([text.time_difference(event, info) for _, event in chosen], why),
+            "time": _time([text.time_difference(event, info) for event in chosen]),
             "position": _position(chosen),
-            "energy": _energy([event for _, event in chosen]),
+            "energy": _energy(chosen),
             "other_sets": _others(why),
         }
-    )
-    rows = []
+    factors = []
     for name, title in _TITLES.items():
-        if name not in why["factors"]:
-            continue
-        factor = why["factors"][name]
-        side = "even" if 0.9 < factor < 1.1 else "for" if factor > 1 else "against"
-        rows.append((title, _times(factor), words[name], side))
-    return {"summary": _summary(significance, why, chosen), "factors": rows}
+        if name in why.factors:
+            factor = why.factors[name]
+            side = "even" if 0.9 < factor < 1.1 else "for" if factor > 1 else "against"
+            factors.append(Factor(title, _times(factor), words[name], side))
+    return {"summary": _summary(significance, why, members), "factors": factors}
 
 
-def explanation_section(
-    significance: Record, distances: Record, neutrinos: Record
-) -> dict[str, Any]:
+def explanation_section(event: EventFiles) -> Explained:
     """Return what `explain` does as a section of a page, whatever version made the event."""
+    why: Explanation
     try:
-        why = explain(significance, distances, neutrinos)
+        why = explain(event.significance, event.distances, event.neutrinos)
     except LlamaError:
         why = {"summary": ["Made by a version that did not say."], "factors": []}
-    odds = number(significance.get("odds_ratio"))
+    odds = number(event.significance.odds_ratio)
     return {"heading": "What drove the odds ratio", "odds": odds, **why}
 
 
-def explain_lines(explanation: Mapping[str, Any], odds_ratio: float) -> list[str]:
+def explain_lines(explanation: Explanation, odds_ratio: object) -> list[str]:
     """Return the explanation as lines for a terminal."""
     lines = list(explanation["summary"])
     if explanation["factors"]:
@@ -92,30 +112,24 @@ def _times(factor: float) -> str:
     return f"× {text.three_digits(factor)}"
 
 
-def _summary(
-    significance: Record, why: Record, chosen: Sequence[tuple[int | None, Record]]
-) -> list[str]:
-    odds = significance["odds_ratio"]
-    which = " and ".join(f"neutrino {k}" for k, _ in chosen)
-    which = which or ("a neutrino" if why["members"] else "a gamma-ray burst")
-    compared = (
-        f"{text.three_digits(odds)} times" if odds >= 1 else f"only {text.three_digits(odds)} times"
-    )
+def _summary(significance: Significance, why: Why, members: Sequence[int]) -> list[str]:
+    odds = significance.odds_ratio or 0.0
+    which = " and ".join(f"neutrino {k}" for k in members)
+    which = which or ("a neutrino" if why.members else "a gamma-ray burst")
+    compared = f"{'' if odds >= 1 else 'only '}{text.three_digits(odds)} times"
     sentences = [
         f"One source of the wave and of {which} is {compared} as probable as everything else."
     ]
-    factors = {name: f for name, f in why["factors"].items() if name != "other_sets"}
+    factors = {name: f for name, f in why.factors.items() if name != "other_sets"}
     best, worst = max(factors, key=lambda n: factors[n]), min(factors, key=lambda n: factors[n])
-    if not why["members"]:
+    if not why.members:
         sentences.append("No neutrino has a part in it.")
     elif factors[best] >= 1.1:
-        words = f"{_TITLES[best].lower()} ({_times(factors[best])})"
-        sentences.append(f"What speaks most for it is the {words},")
-        words = f"{_TITLES[worst].lower()} ({_times(factors[worst])})"
-        sentences[-1] += f" and most against it the {words}."
+        most, least = (f"{_TITLES[n].lower()} ({_times(factors[n])})" for n in (best, worst))
+        sentences.append(f"What speaks most for it is the {most}, and most against it the {least}.")
     else:
         sentences.append("Nothing speaks for it.")
-    p_value = finite(significance.get("p_value"))
+    p_value = finite(significance.p_value)
     if p_value is None:
         sentences.append("How often chance does as well is not known: there is no p-value.")
     else:
@@ -126,15 +140,15 @@ def _summary(
     return sentences
 
 
-def _nothing(significance: Record, neutrinos: Record, info: EventInfo) -> str:
-    events = neutrinos.get("events") or []
+def _nothing(significance: Significance, neutrinos: NeutrinoList) -> str:
+    events, info = neutrinos.events, significance.info
     near = [event for event in events if text.in_window(event, info)]
     if not events:
         why = "the list holds no neutrino"
     elif not near:
-        when = list_window(neutrinos.get("window")).words("less than {} s before or after")
+        when = list_window(neutrinos.window).words("less than {} s before or after")
         why = f"none of the {len(events)} neutrinos of the list came {when} the wave"
-    elif finite(significance.get("p_astro")) == 0:
+    elif significance.p_astro == 0:
         why = "the wave is noise with certainty (p_astro = 0)"
     else:
         one = len(near) == 1
@@ -145,32 +159,20 @@ def _nothing(significance: Record, neutrinos: Record, info: EventInfo) -> str:
     return f"The odds ratio is 0: {why}."
 
 
-def _reality(significance: Record) -> str:
-    return (
-        f"The wave is from a real source with probability {number(significance['p_astro'], '.4g')}."
-    )
-
-
-def _distance(why: Record, distances: Record) -> str:
-    mean, std = finite(distances.get("distmean_mpc")), finite(distances.get("diststd_mpc"))
-    if mean is None or distances.get("distance") == "assumed":
-        parameters = "The sky map has no distance; one is assumed."
+def _distance(why: Why, distances: Distances) -> str:
+    where, n = text.distance_text(distances.distmean_mpc, distances.diststd_mpc), len(why.members)
+    if where == text.MISSING or distances.distance == "assumed":
+        where = "The sky map has no distance; one is assumed. There"
     else:
-        parameters = f"At {mean:.0f} ± {std or 0:.0f} Mpc"
-    n = len(why["members"])
-    probability = why["probability_of_count"]
-    gives = (
-        f"a source that points at us gives exactly {_NUMBERS[n]} neutrino{'s' * (n > 1)} with "
-        f"probability {probability:.2g}; one in {why['fb']:.3g} points at us."
+        where = f"At {where}"
+    return (
+        f"{where} a source that points at us gives exactly {_NUMBERS[n]} neutrino{'s' * (n > 1)} "
+        f"with probability {why.probability_of_count:.2g}; one in {why.fb:.3g} points at us."
     )
-    if parameters.endswith("."):
-        return f"{parameters} There {gives}"
-    return f"{parameters} {gives}"
 
 
-def _background(why: Record) -> str:
-    n = len(why["members"])
-    expected = why["expected_background"]
+def _background(why: Why) -> str:
+    n, expected = len(why.members), why.expected_background
     word = (
         "one of them is nothing special"
         if n == 1 and expected > 1
@@ -179,26 +181,26 @@ def _background(why: Record) -> str:
     return f"{expected:.3g} neutrinos are expected around any wave by chance; {word}."
 
 
-def _time(differences: Sequence[float | None], why: Record) -> str:
+def _time(differences: Sequence[float | None]) -> str:
     known = [dt for dt in differences if dt is not None]
     when = " and ".join(f"{abs(dt):.1f} s {'before' if dt < 0 else 'after'}" for dt in known)
     best = "2 at the same instant" if len(known) == 1 else "more the closer they are"
     return f"{'It' if len(known) == 1 else 'They'} came {when} the wave ({best}, 0 at the edges)."
 
 
-def _position(chosen: Sequence[tuple[int | None, Record]]) -> str:
+def _position(chosen: Sequence[Neutrino]) -> str:
     places = " and ".join(
-        f"{number(event.get('ra'), '.1f')}, {number(event.get('dec'), '+.1f')} deg "
-        f"(σ {number(event.get('sigma'), '.2g')} deg)"
-        for _, event in chosen
+        f"{number(event.ra, '.1f')}, {number(event.dec, '+.1f')} deg "
+        f"(σ {number(event.sigma, '.2g')} deg)"
+        for event in chosen
     )
     return (
         f"At {places}: how much more often a source of this sky map than background is found there."
     )
 
 
-def _energy(events: Sequence[Record]) -> str:
-    known = [e for e in (finite(event.get("energy")) for event in events) if e is not None]
+def _energy(events: Sequence[Neutrino]) -> str:
+    known = [event.energy for event in events if event.energy is not None]
     energies = " and ".join(_energy_text(energy) for energy in known)
     if len(known) < len(events):
         energies += " and " * bool(known) + "not known"
@@ -217,14 +219,14 @@ def _energy_text(energy_gev: float) -> str:
     return f"{energy_gev:.3g} GeV"
 
 
-def _bursts(significance: Record) -> str:
-    count = len((significance.get("inputs") or {}).get("burst_info") or [])
+def _bursts(significance: Significance) -> str:
+    count = len(significance.inputs.burst_info)
     if not count:
         return "A list of bursts was searched and holds none near the wave."
     return f"{count} burst{'s' * (count > 1)} of the list near the wave: what that changes."
 
 
-def _others(why: Record) -> str:
-    if math.isclose(why["factors"]["other_sets"], 1.0, abs_tol=5e-3):
+def _others(why: Why) -> str:
+    if math.isclose(why.factors["other_sets"], 1.0, abs_tol=5e-3):
         return "No other neutrino, and no other combination of them, adds anything."
     return "Other neutrinos, and other combinations of them, add to the probability."

@@ -3,31 +3,15 @@
 Angles are degrees (ICRS) unless a name says otherwise. East is to the left.
 """
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from llama.sky.tiles import SkyTiles
 
 Floats = NDArray[np.float64]
 FULL_SKY_DEG2 = 4 * np.pi * (180 / np.pi) ** 2
 _BIN_BITS = 10  # 13 of float32's 23 fraction bits stay: densities are told apart to 1.2e-4
 _CHUNK = 1 << 16
-
-
-class Tiles(Protocol):
-    """What the figures need of a sky map: sorted, non-overlapping NESTED tiles."""
-
-    @property
-    def order(self) -> NDArray[np.int8]:
-        """HEALPix order of each tile."""
-
-    @property
-    def ipix(self) -> NDArray[np.int64]:
-        """NESTED index of each tile."""
-
-    @property
-    def prob(self) -> Floats:
-        """Probability in each tile."""
 
 
 class SkyDensity:
@@ -37,7 +21,7 @@ class SkyDensity:
     describe the smallest region that holds the fraction `level` of the probability.
     """
 
-    def __init__(self, tiles: Tiles) -> None:
+    def __init__(self, tiles: SkyTiles) -> None:
         self.tiles = tiles
         self.top = int(tiles.order.max())
         uniform = int(tiles.order.min()) == self.top

@@ -3,15 +3,15 @@
 import base64
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.event.skymap_info import EventInfo
 from llama.figures import text
-from llama.figures.geometry import FULL_SKY_DEG2, SkyDensity, Tiles
-from llama.figures.text import finite
+from llama.figures.geometry import FULL_SKY_DEG2, SkyDensity
+from llama.figures.inputs import Neutrino, Significance
+from llama.sky.tiles import SkyTiles
 from llama.units import R90_PER_SIGMA
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)  # the last one is where the map ends for the eye
@@ -21,11 +21,8 @@ Ints = NDArray[np.int64]
 
 
 def globe_data(
-    tiles: Tiles,
-    neutrinos: Iterable[Mapping[str, Any]],
-    info: EventInfo,
-    significance: Mapping[str, Any],
-) -> dict[str, Any]:
+    tiles: SkyTiles, neutrinos: Iterable[Neutrino], info: EventInfo, significance: Significance
+) -> Mapping[str, object]:
     """Return what `globe.js` draws, as JSON.
 
     counts: tiles in each of LEVELS; corners: base64 of little-endian uint16, RA and Dec of the
@@ -48,9 +45,9 @@ def globe_data(
         "neutrinos": [
             {
                 "number": number,
-                "ra": finite(event.get("ra")) or 0.0,
-                "dec": finite(event.get("dec")) or 0.0,
-                "r90": round((finite(event.get("sigma")) or 0.0) * R90_PER_SIGMA, 3),
+                "ra": event.ra or 0.0,
+                "dec": event.dec or 0.0,
+                "r90": round((event.sigma or 0.0) * R90_PER_SIGMA, 3),
                 "aside": not text.in_window(event, info),
             }
             for number, event in enumerate(neutrinos, start=1)
@@ -58,7 +55,7 @@ def globe_data(
     }
 
 
-def places(tiles: Tiles, neutrinos: Iterable[Mapping[str, Any]], info: EventInfo) -> list[str]:
+def places(tiles: SkyTiles, neutrinos: Iterable[Neutrino], info: EventInfo) -> list[str]:
     """Return the map in words: where it peaks, and where each neutrino in the window lies."""
     density = SkyDensity(tiles)
     k = int(np.argmax(density.density))
@@ -70,13 +67,14 @@ def places(tiles: Tiles, neutrinos: Iterable[Mapping[str, Any]], info: EventInfo
     ]
     thresholds = [density.threshold(level) for level in LEVELS]
     for number, event in enumerate(neutrinos, start=1):
-        place = finite(event.get("ra")), finite(event.get("dec"))
-        if place[0] is None or place[1] is None or not text.in_window(event, info):
+        if event.ra is None or event.dec is None or not text.in_window(event, info):
             continue
-        here = float(density.at(np.array([place[0]]), np.array([place[1]]))[0])
+        here = float(density.at(np.array([event.ra]), np.array([event.dec]))[0])
         inside = [lv for lv, t in zip(LEVELS, thresholds, strict=True) if here >= t and here > 0]
         where = f"in the {100 * inside[0]:.0f} % region" if inside else "outside of the 99 % region"
-        words.append(f"Neutrino {number}, RA {place[0]:.1f} deg, Dec {place[1]:+.1f} deg: {where}.")
+        words.append(
+            f"Neutrino {number}, RA {event.ra:.1f} deg, Dec {event.dec:+.1f} deg: {where}."
+        )
     return words
 
 

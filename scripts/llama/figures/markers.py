@@ -2,63 +2,56 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llama.errors import LlamaError
 from llama.event.skymap_info import EventInfo
 from llama.figures.geometry import Floats, circle
+from llama.figures.inputs import Neutrino, NeutrinoList, Significance
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches
 from llama.figures.text import area_text, best_direction, in_window, time_difference
-from llama.stats.window import list_window
+from llama.neutrinos.table import list_window
 from llama.units import R90_PER_SIGMA
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patheffects import AbstractPathEffect
 
 MOST_CIRCLES = 50  # more hide the map, and each costs time and memory
 
 # From RA and Dec in degrees to the coordinates of a panel, NaN where a line is cut.
 Project = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
-_IN: dict[str, Any] = {
-    "marker": "o",
-    "ms": 4.5,
-    "mfc": NEUTRINO,
-    "mec": "white",
-    "mew": 0.6,
-    "ls": "none",
-}
-_OUT: dict[str, Any] = {
-    "marker": "s",
-    "ms": 4,
-    "mfc": "white",
-    "mec": ASIDE,
-    "mew": 0.9,
-    "ls": "none",
-}
-# What is left of a neutrino where there are too many for circles.
-_POINT: dict[str, Any] = {"marker": ".", "ms": 2, "color": ASIDE, "ls": "none", "zorder": 3}
+_DOT = {"marker": "o", "ms": 4.5, "mfc": NEUTRINO, "mec": "white", "mew": 0.6, "ls": "none"}
+_SQUARE = {"marker": "s", "ms": 4, "mfc": "white", "mec": ASIDE, "mew": 0.9, "ls": "none"}
 
 
-def _best() -> dict[str, Any]:
-    """A cross that is open in the middle, where a neutrino may be."""
+def _styled(line: "Line2D", style: Mapping[str, object]) -> "Line2D":
+    line.set(**style)
+    return line
+
+
+def _cross(size: float) -> Mapping[str, object]:
+    """Return the style of a cross that is open in the middle, where a neutrino may be."""
     from matplotlib.path import Path
 
     ends = [(x * r, y * r) for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1)) for r in (0.45, 1.0)]
     cross = Path(ends, [Path.MOVETO, Path.LINETO] * 4)
-    return {"marker": cross, "ms": 15, "mfc": "none", "mec": INK, "mew": 1.6, "ls": "none"}
+    return {"marker": cross, "ms": size, "mfc": "none", "mec": INK, "mew": 1.6, "ls": "none"}
 
 
-def halo(width: float = 2.2) -> list[Any]:
+def halo(width: float = 2.2) -> "list[AbstractPathEffect]":
     """Return the white border, `width` points in all, that keeps marks legible on the map."""
     from matplotlib.patheffects import withStroke
 
     return [withStroke(linewidth=width, foreground="white")]
 
 
-def with_circle(events: Sequence[Mapping[str, Any]], info: EventInfo) -> list[int]:
+def with_circle(events: Sequence[Neutrino], info: EventInfo) -> list[int]:
     """Return which neutrinos are drawn with their circles, nearest in time if there are many."""
 
     def distance(at: int) -> tuple[bool, float]:
@@ -69,33 +62,30 @@ def with_circle(events: Sequence[Mapping[str, Any]], info: EventInfo) -> list[in
 
 
 def draw_neutrinos(
-    axes: "Axes", project: Project, events: list[Mapping[str, Any]], info: EventInfo
+    axes: "Axes", project: Project, events: Sequence[Neutrino], info: EventInfo
 ) -> None:
     """Draw neutrinos on one panel: `MOST_CIRCLES` with number and 90 % circle, others as points."""
     whole = with_circle(events, info)
     points = [event for at, event in enumerate(events) if at not in whole]
     if points:
-        x, y = project(
-            *(np.array([float(event[key]) for event in points]) for key in ("ra", "dec"))
-        )
-        axes.plot(x, y, **_POINT)
+        x, y = project(*np.array([_place(event) for event in points]).T)
+        axes.plot(x, y, marker=".", ms=2, color=ASIDE, ls="none", zorder=3)
     for at in whole:
-        event, count = events[at], at + 1
-        ra, dec = float(event["ra"]), float(event["dec"])
+        event, (ra, dec) = events[at], _place(events[at])
         x, y = project(np.array([ra]), np.array([dec]))
         takes_part = in_window(event, info)
         colour = NEUTRINO if takes_part else ASIDE
-        radius = min(R90_PER_SIGMA * float(event["sigma"]), 180.0)
+        radius = min(R90_PER_SIGMA * (event.sigma or 0.0), 180.0)
         outline = project(*circle(ra, dec, radius))
         width = 1.1 if takes_part else 0.8
         axes.plot(*outline, color=colour, lw=width, path_effects=halo(width + 1.0), zorder=3)
         if not _is_inside(axes, x[0], y[0]):
             continue
         # Whole marks at the rim of the map too: it is clipped here, not by the axes.
-        mark = _IN if takes_part else _OUT
-        axes.plot(x, y, **mark, clip_on=False, zorder=4 + takes_part)
+        mark = _DOT if takes_part else _SQUARE
+        _styled(axes.plot(x, y, clip_on=False, zorder=4 + takes_part)[0], mark)
         axes.annotate(
-            str(count),
+            str(at + 1),
             (x[0], y[0]),
             (4, 3),
             textcoords="offset points",
@@ -112,20 +102,26 @@ def _is_inside(axes: "Axes", x: float, y: float) -> bool:
     return bool(left <= x <= right and low <= y <= high)  # NaN is outside
 
 
-def draw_best(axes: "Axes", project: Project, significance: Mapping[str, Any]) -> None:
+def _place(event: Neutrino) -> tuple[float, float]:
+    if event.ra is None or event.dec is None:
+        raise LlamaError("a neutrino has no position; make the neutrino list again")
+    return event.ra, event.dec
+
+
+def draw_best(axes: "Axes", project: Project, significance: Significance) -> None:
     """Draw the most probable direction of a common source, if the result has one."""
     best = best_direction(significance)
     if best:
         x, y = project(np.array([best[0]]), np.array([best[1]]))
-        axes.plot(x, y, **_best(), path_effects=halo(), zorder=7)
+        _styled(axes.plot(x, y, path_effects=halo(), zorder=7)[0], _cross(15))
 
 
 def draw_legend(
     figure: "Figure",
     regions: list[tuple[float, float, str]],
-    neutrinos: Mapping[str, Any],
+    neutrinos: NeutrinoList,
     info: EventInfo,
-    significance: Mapping[str, Any],
+    significance: Significance,
     zoom_share: float | None,
 ) -> None:
     """Explain the marks: `regions` holds level, area [deg^2] and line style of each contour.
@@ -134,35 +130,26 @@ def draw_legend(
     """
     from matplotlib.lines import Line2D
 
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=INK,
-            lw=1,
-            ls=line,
-            label=f"{100 * level:.0f} % credible region, {area_text(area)}",
-        )
-        for level, area, line in regions
-    ]
-    events = neutrinos["events"]
+    handles, events = [], neutrinos.events
+    for level, area, line in regions:
+        label = f"{100 * level:.0f} % credible region, {area_text(area)}"
+        handles.append(Line2D([], [], color=INK, lw=1, ls=line, label=label))
     taking_part = [in_window(event, info) for event in events]
     notes = ["Numbers: rows of the neutrino table." if events else "No neutrino in the list."]
     if len(events) > MOST_CIRCLES:
         notes.append(f"Circles: the {MOST_CIRCLES} of {len(events):,} nearest in time.")
     if any(taking_part):
-        when = list_window(neutrinos.get("window")).words("less than {} s from")
-        handles.append(Line2D([], [], **_IN, label=f"neutrino, {when} the wave"))
+        when = list_window(neutrinos.window).words("less than {} s from")
+        handles.append(_styled(Line2D([], [], label=f"neutrino, {when} the wave"), _DOT))
     if not all(taking_part):
-        handles.append(Line2D([], [], **_OUT, label="neutrino outside of the time window"))
+        handles.append(
+            _styled(Line2D([], [], label="neutrino outside of the time window"), _SQUARE)
+        )
     if events:
         handles.append(Line2D([], [], color=NEUTRINO, lw=1.1, label="90 % error circle (2.146 σ)"))
     if best_direction(significance):
-        handles.append(
-            Line2D(
-                [], [], **(_best() | {"ms": 10}), label="most probable direction of a common source"
-            )
-        )
+        label = "most probable direction of a common source"
+        handles.append(_styled(Line2D([], [], label=label), _cross(10)))
     if zoom_share is None:
         place, columns, spacing, below = (0.3, 0.77), 2, 0.4, (0.35, 0.08)
     else:

@@ -6,13 +6,47 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 from llama.errors import LlamaError
+from llama.figures.text import MISSING, clean
 from llama.files import atomic_path, write_bytes
+
+Rows = list[tuple[str, str]]
+
+
+class Facts(TypedDict):
+    """A section of labels and values."""
+
+    heading: str
+    rows: Rows
+
+
+class Table(TypedDict):
+    """A table, its cells as they are shown."""
+
+    caption: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+class Grid(TypedDict):
+    """A section of sentences and a table."""
+
+    heading: str
+    text: list[str]
+    table: Table
+
+
+class Page(TypedDict):
+    """What every page has; its template asks for more, in plain lists and strings."""
+
+    title: str
+    marks: list[str]
+    lead: str
 
 
 class Picture(NamedTuple):
@@ -24,9 +58,31 @@ class Picture(NamedTuple):
     png: str | os.PathLike[str]
 
 
+def provenance_rows(record: Mapping[str, object]) -> Rows:
+    """Return label and value of everything in a block `provenance`."""
+    rows = [(_label(name), value) for name, value in _flat(record)]
+    return rows or [("Software", MISSING)]
+
+
+def _flat(record: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in record.items():
+        name = f"{prefix}{clean(key, 60)}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}: ")
+        elif isinstance(value, list | tuple):
+            yield name, ", ".join(clean(item, 100) for item in value) or MISSING
+        else:
+            yield name, MISSING if value is None else clean(value, 100)
+
+
+def _label(name: str) -> str:
+    shown = name.replace("_", " ") if "." not in name else name
+    return shown[:1].upper() + shown[1:]
+
+
 def write_page(
     name: str,
-    content: Mapping[str, Any],
+    content: Page,
     pictures: Sequence[Picture],
     html: str | os.PathLike[str],
     pdf: str | os.PathLike[str],
@@ -49,7 +105,7 @@ def _template(name: str) -> str:
 
 def write_html(
     name: str,
-    content: Mapping[str, Any],
+    content: Page,
     pictures: Sequence[Picture],
     html: str | os.PathLike[str],
     scripts: Sequence[str] = (),
@@ -73,7 +129,7 @@ def write_html(
         picture._asdict() | {"data": base64.b64encode(Path(picture.png).read_bytes()).decode()}
         for picture in pictures
     ]
-    style = _template("page.css") + _on_each_sheet(content)
+    style = _template("page.css") + _on_each_sheet(content["marks"], content["title"])
     code = [_template(script) for script in scripts]
     policy = (
         f"default-src 'none'; img-src data:; style-src {_hashes([style])}; "
@@ -89,9 +145,9 @@ def write_html(
     write_bytes(html, page.encode())
 
 
-def _on_each_sheet(content: Mapping[str, Any]) -> str:
+def _on_each_sheet(marks: Sequence[str], title: str) -> str:
     """Return a style that prints the marks and the title above, and the page number below."""
-    words = ", ".join([*content["marks"], str(content["title"]).partition(":")[0]])
+    words = ", ".join([*marks, title.partition(":")[0]])
     safe = "".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in words)
     return (
         f'@page {{ @top-right {{ content: "{safe}"; font: bold 9pt sans-serif; }} '
@@ -106,7 +162,7 @@ def _hashes(sources: Sequence[str]) -> str:
 
 def _write_pdf(
     name: str,
-    content: Mapping[str, Any],
+    content: Page,
     pictures: Sequence[Picture],
     pdf: str | os.PathLike[str],
 ) -> None:

@@ -2,20 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from llama.errors import LlamaError
-from llama.event.messages import (
-    Receipt,
-    described,
-    owed_words,
-    receipts,
-    standing,
-    waiting,
-)
+from llama.event.messages import Receipt, described, owed_words, receipts, standing, waiting
+from llama.figures.page import Grid
 from llama.figures.text import MISSING, clean, utc_text
-
-Record = Mapping[str, Any]
 
 
 def standing_words(event_dir: Path) -> list[str]:
@@ -72,7 +63,7 @@ def outcome(event_dir: Path) -> list[str]:
     return words + ([f"Waiting in the outbox: {clean(', '.join(left), 400)}."] if left else [])
 
 
-def receipts_section(event_dir: Path, flags: Record) -> dict[str, Any]:
+def receipts_section(event_dir: Path, flags: Mapping[str, object]) -> Grid:
     """Return a section with the flags in words and a table of receipts."""
     known = ", ".join(
         f"{name}={str(value).lower() if isinstance(value, bool) else clean(value, 20)}"
@@ -97,8 +88,11 @@ def receipts_section(event_dir: Path, flags: Record) -> dict[str, Any]:
     if not rows:
         words.append("Nothing has been sent, and nothing was refused.")
     header = ["Channel", "Status", "Destination", "Revision", "When", "Id there", "Why"]
-    table = {"caption": "Receipts", "header": header, "rows": rows}
-    return {"heading": "What has gone out", "text": words, "table": table}
+    return {
+        "heading": "What has gone out",
+        "text": words,
+        "table": {"caption": "Receipts", "header": header, "rows": rows},
+    }
 
 
 def _reasons(receipt: Receipt) -> str:

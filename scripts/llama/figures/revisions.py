@@ -1,51 +1,84 @@
-"""The alerts of an event side by side: what each said, and what came of it."""
+"""The alerts of an event side by side: what each said, what came of it, and how fast."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
+
+from msgspec import to_builtins
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.record import Alert
 from llama.alerts.voevent import parse_voevent
 from llama.errors import LlamaError
-from llama.event.skymap_info import info_used
+from llama.event.latency import AlertSteps, Step
+from llama.event.skymap_info import EventInfo
 from llama.figures import text
+from llama.figures.inputs import Compared, EventFiles, read
+from llama.figures.page import Grid
 from llama.figures.text import MISSING, clean, finite, number
-from llama.files import read_json, write_json
+from llama.files import write_json
+from llama.publish.inputs import Number
 
-Record = Mapping[str, Any]
+_STEPS = {
+    "sent": "Sent",
+    "heard": "Heard",
+    "taken_over": "Taken over",
+    "map": "Map",
+    "neutrinos": "Neutrinos",
+    "significance": "Significance",
+    "published": "Published",
+}
 DIRECTORY = "revisions"  # what no rule can make again: results of earlier alerts
 
 
-def remember(
-    event_dir: Path,
-    significance: Record,
-    distances: Record,
-    p_astro: Record,
-    neutrinos: Record,
-) -> None:
+class Kept(Compared, frozen=True, kw_only=True):
+    """What the page says of a revision, in `revisions/<n>.json`."""
+
+    revision: int | None = None
+    notice: str | None = None
+    skymap_filename: str | None = None
+    p_astro: Number | None = None
+    population: str | None = None
+    neutrinos: int | None = None
+    complete: bool = False
+    area_90_deg2: Number | None = None
+    distmean_mpc: Number | None = None
+    diststd_mpc: Number | None = None
+
+
+class Revisions(TypedDict):
+    """The alerts side by side; a row has a label, and each value with whether it changed."""
+
+    text: str
+    header: list[str]
+    rows: list[tuple[str, list[tuple[str, bool]]]]
+
+
+def keep_revision(event_dir: Path, event: EventFiles) -> None:
     """Keep what the page says of the present revision in `revisions/<n>.json`.
 
     The products themselves are overwritten by those of the next alert.
     """
-    info = info_used(significance)
-    keys = ("odds_ratio", "p_value", "p_value_population", "n_background")
-    content = {
-        "revision": info.revision,
-        "notice": info.notice,
-        "skymap_filename": info.skymap_filename,
-        "p_astro": p_astro.get("p_astro"),
-        "population": p_astro.get("population"),
-        "neutrinos": sum(text.in_window(e, info) for e in neutrinos["events"]),
-        "complete": bool(neutrinos.get("complete")),
-        **{key: distances.get(key) for key in ("area_90_deg2", "distmean_mpc", "diststd_mpc")},
-        **{key: significance.get(key) for key in keys},
-    }
-    write_json(event_dir / DIRECTORY / f"{info.revision}.json", content)
+    result, distances = event.significance, event.distances
+    info = result.info
+    kept = Kept(
+        **{name: getattr(result, name) for name in Compared.__struct_fields__},
+        revision=info.revision,
+        notice=info.notice,
+        skymap_filename=info.skymap_filename,
+        p_astro=event.p_astro.p_astro,
+        population=event.p_astro.population,
+        neutrinos=sum(text.in_window(neutrino, info) for neutrino in event.neutrinos.events),
+        complete=event.neutrinos.complete,
+        area_90_deg2=distances.area_90_deg2,
+        distmean_mpc=distances.distmean_mpc,
+        diststd_mpc=distances.diststd_mpc,
+    )
+    write_json(event_dir / DIRECTORY / f"{info.revision}.json", to_builtins(kept))
 
 
-def revisions_section(event_dir: Path) -> dict[str, Any]:
-    """Return text, header and rows (label, [(value, whether it changed)]) of all alerts."""
+def revisions_section(event_dir: Path) -> Revisions:
+    """Return what all alerts of an event said, and what came of them."""
     alerts = sorted(
         (path for path in (event_dir / "alerts").glob("[0-9]*-*") if _is_alert(path)),
         key=lambda path: int(path.name.split("-")[0]),
@@ -78,11 +111,11 @@ def _is_alert(path: Path) -> bool:
 
 
 def _column(path: Path, event_dir: Path) -> dict[str, str]:
-    made: Record = {}
+    made = Kept()
     kept = event_dir / DIRECTORY / f"{path.name.split('-')[0]}.json"
     try:
         alert = (parse_voevent if path.suffix == ".xml" else _parse_json)(path.read_bytes())
-        made = read_json(kept) if kept.exists() else {}
+        made = read(kept, Kept) if kept.exists() else made
         said = _said(alert)
     except (LlamaError, OSError) as error:
         said = {"Alert": f"cannot be read: {clean(error, 100)}"}
@@ -105,18 +138,59 @@ def _said(alert: Alert) -> dict[str, str]:
     }
 
 
-def _made(made: Record) -> dict[str, str]:
-    mean, std = finite(made.get("distmean_mpc")), finite(made.get("diststd_mpc"))
-    count = finite(made.get("neutrinos"))
-    known = finite(made.get("p_value")) is not None
-    provisional = "" if made.get("complete") else " (provisional)"
+def _made(made: Kept) -> dict[str, str]:
+    count, provisional = made.neutrinos, "" if made.complete else " (provisional)"
+    known = finite(made.p_value) is not None
     return {
-        "Sky map": clean(made.get("skymap_filename") or MISSING, 80),
-        "90 % area": text.area_text(made.get("area_90_deg2")),
-        "Distance": MISSING if mean is None else f"{mean:.0f} ± {std or 0:.0f} Mpc",
-        "p_astro": number(made.get("p_astro"), ".4g"),
-        "Neutrinos in the window": MISSING if count is None else f"{count:.0f}{provisional}",
-        "Odds ratio": number(made.get("odds_ratio")),
-        "p-value": text.p_text(made.get("p_value")),
+        "Sky map": clean(made.skymap_filename or MISSING, 80),
+        "90 % area": text.area_text(made.area_90_deg2),
+        "Distance": text.distance_text(made.distmean_mpc, made.diststd_mpc),
+        "p_astro": number(made.p_astro, ".4g"),
+        "Neutrinos in the window": MISSING if count is None else f"{count}{provisional}",
+        "Odds ratio": number(made.odds_ratio),
+        "p-value": text.p_text(made.p_value),
         "Background": (text.background_text(made) if known else "") or MISSING,
     }
+
+
+def latency_section(info: EventInfo, alerts: Sequence[AlertSteps]) -> Grid:
+    """Return the alerts of latency.json as a table with a row per alert."""
+    return {
+        "heading": "Latency",
+        "text": [
+            "Time from the wave to the moment when each step was first reached; in brackets, from "
+            "the notice. A dash: it has not happened, or nothing had to be made anew."
+        ],
+        "table": {
+            "caption": f"Alerts of {clean(info.graceid, 30)}",
+            "header": ["Alert", "Notice time", *_STEPS.values()],
+            "rows": [_row(alert) for alert in alerts],
+        },
+    }
+
+
+def _row(alert: AlertSteps) -> list[str]:
+    return [
+        f"{alert['revision']} {clean(alert['kind'], 20)}",
+        text.utc_text(alert["notice_time"]),
+        *(_step(alert["steps"].get(name)) for name in _STEPS),
+    ]
+
+
+def _step(step: Step | None) -> str:
+    if step is None:
+        return MISSING
+    return f"{_span(step.get('after_event_s'))} ({_span(step.get('after_notice_s'))})"
+
+
+def _span(seconds: object) -> str:
+    """Return a length of time in few characters: what matters here is below an hour."""
+    known = finite(seconds)
+    if known is None:
+        return MISSING
+    if abs(known) < 100:
+        return f"{known:.1f} s"
+    for unit_s, unit, most in ((1, "s", 10_000), (3600, "h", 100), (86_400, "d", 1000)):
+        if abs(known) < most * unit_s:
+            return f"{known / unit_s:.0f} {unit}"
+    return f"{known / (365.25 * 86_400):.0f} yr"

@@ -6,26 +6,22 @@ asked for: the page shows what no file knows (locks, silence, ages).
 
 import logging
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from llama.errors import LlamaError, sentence
-from llama.event.flags import read_flags
-from llama.event.names import products, significance_name
+from llama.event.names import products
 from llama.event.provenance import software
-from llama.event.skymap_info import EventInfo, read_info
 from llama.figures import text
-from llama.figures.page import write_html
+from llama.figures.inputs import EventFiles, read_event
+from llama.figures.page import Page, write_html
 from llama.figures.receipts import sent_words
 from llama.figures.text import MISSING, clean, finite, number
-from llama.files import read_json
 from llama.graceid import GRACEID_PATTERN
-from llama.running.health import system_health
+from llama.running.health import Part, system_health
 from llama.settings.model import Settings
 from llama.times import utc_now
 
-Record = Mapping[str, Any]
 Cell = tuple[str, float | str | None]  # what is shown, and what it is sorted by if that differs
 
 HEADER = [
@@ -38,9 +34,30 @@ HIDDEN = "blinded"
 log = logging.getLogger("llama.run")
 
 
-def write_run_page(
-    settings: Settings, content: dict[str, Any] | None = None
-) -> tuple[Path, dict[str, Any]]:
+class Row(TypedDict):
+    """An event: name, page (None if there is none), marks, and the cells of all other columns."""
+
+    name: str
+    page: str | None
+    marks: list[str]
+    cells: list[Cell]
+
+
+class RunPage(Page):
+    """The page as lists and strings, blinded values hidden."""
+
+    bad: bool
+    made: str
+    made_iso: str
+    software: str
+    health: list[Part]
+    header: list[str]
+    numbers: tuple[int, ...]
+    kinds: list[str]
+    rows: list[Row]
+
+
+def write_run_page(settings: Settings, content: RunPage | None = None) -> tuple[Path, RunPage]:
     """Write `status.html` in the output directory; return its path and what it says.
 
     `content` is what `run_content` has just returned.
@@ -51,8 +68,8 @@ def write_run_page(
     return path, content
 
 
-def run_content(settings: Settings) -> dict[str, Any]:
-    """Return the page as lists and strings: marks, lead, health, rows; blinded values hidden."""
+def run_content(settings: Settings) -> RunPage:
+    """Return what the page says at present."""
     now, rows = utc_now(), _rows(settings.output_dir)
     broken = [row["name"] for row in rows if "BROKEN" in row["marks"]]
     health = system_health(settings, len(rows), broken)
@@ -76,7 +93,7 @@ def run_content(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _rows(output_dir: Path) -> list[dict[str, Any]]:
+def _rows(output_dir: Path) -> list[Row]:
     directories = [
         path
         for path in (output_dir / "current_run").glob("*")
@@ -86,10 +103,9 @@ def _rows(output_dir: Path) -> list[dict[str, Any]]:
     return [_row(path) for path in directories]
 
 
-def _row(event_dir: Path) -> dict[str, Any]:
-    page = f"events/{event_dir.name}/index.html"
+def _row(event_dir: Path) -> Row:
     there = (event_dir / "index.html").exists()
-    row = {"name": event_dir.name, "page": page if there else None}
+    page = f"events/{event_dir.name}/index.html" if there else None
     try:
         marks, cells = _cells(event_dir)
     except Exception as error:  # a file of the event may hold anything; the others are shown
@@ -98,66 +114,50 @@ def _row(event_dir: Path) -> dict[str, Any]:
         missing: Cell = (MISSING, "")
         cells = [missing] * (len(HEADER) - 2)
         cells[HEADER.index("State") - 2] = (clean(sentence(error), 200), None)
-        return row | {"marks": ["BROKEN"], "cells": cells}
-    return row | {"marks": marks, "cells": cells}
+        marks = ["BROKEN"]
+    return {"name": event_dir.name, "page": page, "marks": marks, "cells": cells}
 
 
 def _cells(event_dir: Path) -> tuple[list[str], list[Cell]]:
-    info, flags = read_info(event_dir), read_flags(event_dir)
-    p_astro = _read(event_dir / "p_astro.json")
-    distances = _read(event_dir / "lvc_skymap_distances.json")
-    significance = _read(event_dir / significance_name(info))
-    neutrinos = _read(event_dir / "icecube_neutrino_list.json")
-    events = neutrinos.get("events") or []
-    near = [event for event in events if text.in_window(event, info)]
-    marks = text.marks(info, events, flags)
-    blind = "BLINDED NEUTRINOS" in marks
-    count = f"{len(near)}{'' if neutrinos.get('complete') else ' so far'}"
-    hidden: Cell = (HIDDEN, "")
+    event = read_event(event_dir)
+    info, neutrinos, significance = event.info, event.neutrinos, event.significance
+    near = sum(text.in_window(neutrino, info) for neutrino in neutrinos.events)
+    marks = text.marks(info, neutrinos.events, event.flags)
+    count = f"{near}{'' if neutrinos.complete else ' so far'}"
+    odds, p_value = significance.odds_ratio, significance.p_value
+    result = [_cell(text.p_text(p_value), p_value), _cell(number(odds), odds)]
+    if "BLINDED NEUTRINOS" in marks:
+        result = [(HIDDEN, "")] * 2
+    p_astro, area_deg2 = event.p_astro.p_astro, event.distances.area_90_deg2
     return marks, [
-        hidden if blind else _p_value(significance.get("p_value")),
-        hidden if blind else _number(significance.get("odds_ratio"), ".3g"),
-        (count, len(near)) if neutrinos else (MISSING, ""),
+        *result,
+        (count, near) if "neutrinos" in event.there else (MISSING, ""),
         (", ".join(word for word in sent_words(event_dir) if word), None),
-        (_state(event_dir, info, significance, neutrinos), None),
-        _number(info.far_hz, ".2g"),
-        _number(p_astro.get("p_astro"), ".4g"),
-        _area(distances.get("area_90_deg2")),
+        (_state(event_dir, event), None),
+        _cell(number(info.far_hz, ".2g"), info.far_hz),
+        _cell(number(p_astro, ".4g"), p_astro),
+        _cell(text.area_text(area_deg2), area_deg2),
         (clean(info.notice, 40).removeprefix(f"{event_dir.name}-"), None),
         (clean(info.notice_time[:16].replace("T", " ")), None),
     ]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    content = read_json(path) if path.exists() else {}
-    return content if isinstance(content, dict) else {}
-
-
-def _number(value: object, style: str) -> Cell:
+def _cell(shown: str, value: object) -> Cell:
     known = finite(value)
-    return number(value, style), "" if known is None else known
+    return shown, "" if known is None else known
 
 
-def _area(value: object) -> Cell:
-    known = finite(value)
-    return text.area_text(value), "" if known is None else known
-
-
-def _p_value(value: object) -> Cell:
-    known = finite(value)
-    return text.p_text(value), "" if known is None else known
-
-
-def _state(event_dir: Path, info: EventInfo, significance: Record, neutrinos: Record) -> str:
+def _state(event_dir: Path, event: EventFiles) -> str:
+    info = event.info
     if not (info.has_skymap or info.retracted):
         return "waits for a sky map"
-    earlier = text.earlier_notice(info, significance)
+    earlier = text.earlier_notice(info, event.significance)
     if earlier:
         return f"result of {earlier.removeprefix(f'{event_dir.name}-')}"
     missing = sum(not (event_dir / name).exists() for name in products(info))
     if missing:
         return "1 product is missing" if missing == 1 else f"{missing} products are missing"
-    unusable = len(neutrinos.get("unusable") or [])
+    unusable = len(event.neutrinos.unusable)
     if unusable:
         return f"{unusable} neutrino notice{'s' * (unusable > 1)} cannot be used"
     return "complete"

@@ -2,24 +2,16 @@
 
 import os
 import textwrap
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.event.skymap_info import info_used
+from llama.figures.inputs import Neutrino, Significance
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches, box, drawing, power_of_ten, title
-from llama.figures.text import (
-    background_text,
-    finite,
-    number,
-    p_text,
-    plain,
-    reason_text,
-    single_id,
-)
+from llama.figures.text import background_text, finite, number, p_text, plain, reason_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +20,7 @@ _CURVE_POINTS = 3000
 
 
 def draw_scatter(
-    significance: Mapping[str, Any],
+    significance: Significance,
     background_odds: NDArray[np.float64] | None,
     png: str | os.PathLike[str],
     pdf: str | os.PathLike[str],
@@ -36,22 +28,15 @@ def draw_scatter(
 ) -> None:
     """Draw how often the background reaches an odds ratio, and where the event stands.
 
-    `significance` is the result file's content; `background_odds` its background class,
-    ascending, zeros included, or None; `role` the flag ROLE. `LlamaError` for
-    odds that are negative or not finite.
+    background_odds: those of its background class, zeros included, or None; role: the flag ROLE.
+    `LlamaError` for odds that are negative or not finite.
     """
-    if background_odds is not None and len(background_odds):
-        background = np.asarray(background_odds, dtype=float)
-        if not (np.isfinite(background).all() and (background >= 0).all()):
-            raise LlamaError(
-                "the background holds odds ratios that are negative or not finite; "
-                "make its table again"
-            )
-        background = np.sort(background)
-    else:
-        background = np.empty(0)
-    info = info_used(significance)
-    neutrinos = (significance.get("inputs") or {}).get("neutrino_info") or []
+    background = np.sort(np.empty(0) if background_odds is None else background_odds)
+    if not (np.isfinite(background).all() and (background >= 0).all()):
+        raise LlamaError(
+            "the background holds odds ratios that are negative or not finite; make its table again"
+        )
+    info, neutrinos = significance.info, significance.inputs.neutrino_info
     with drawing(4.0, png, pdf) as figure:
         subtitle = f"background: {background_text(significance)}" if background.size else ""
         title(figure, info, neutrinos, subtitle, role)
@@ -66,8 +51,8 @@ def draw_scatter(
 def _draw_background(
     axes: "Axes",
     background: NDArray[np.float64],
-    significance: Mapping[str, Any],
-    neutrinos: list[Mapping[str, Any]],
+    significance: Significance,
+    neutrinos: Sequence[Neutrino],
 ) -> str:
     """Draw curve, event and single neutrinos; return the sentence about what a log axis hides."""
     from matplotlib.ticker import NullFormatter
@@ -83,9 +68,9 @@ def _draw_background(
         xlabel="odds ratio",
         ylabel="p-value: fraction of the background\nwith at least this odds ratio",
     )
-    odds, p_value = finite(significance.get("odds_ratio")), finite(significance.get("p_value"))
+    odds, p_value = finite(significance.odds_ratio), finite(significance.p_value)
     # A background is made at one p_astro; the event is compared as a trigger of that p_astro.
-    there = finite(significance.get("p_value_odds"))
+    there = finite(significance.p_value_odds)
     there = odds if there is None else there
     scale = there / odds if there and odds else 1.0
     singles = _singles(significance, neutrinos, scale)
@@ -138,16 +123,15 @@ def _draw_background(
 
 
 def _singles(
-    significance: Mapping[str, Any], neutrinos: list[Mapping[str, Any]], scale: float
+    significance: Significance, neutrinos: Sequence[Neutrino], scale: float
 ) -> list[tuple[float, float, str]]:
     """Return odds, p-value and row number of the single neutrinos that a log axis can show."""
-    rows = {str(event.get("id")): str(k) for k, event in enumerate(neutrinos, start=1)}
-    found = []
-    for single in significance.get("single_neutrino") or []:
-        odds, p_value = finite(single.get("odds_ratio")), finite(single.get("p_value"))
-        if odds and p_value:
-            found.append((odds * scale, p_value, rows.get(single_id(single), "")))
-    return found
+    rows = {str(event.id): str(k) for k, event in enumerate(neutrinos, start=1)}
+    return [
+        (single.odds_ratio * scale, single.p_value, rows.get(single.key, ""))
+        for single in significance.single_neutrino
+        if single.odds_ratio and single.p_value
+    ]
 
 
 def _set_limits(axes: "Axes", odds: list[float], lowest: float) -> None:
@@ -158,10 +142,10 @@ def _set_limits(axes: "Axes", odds: list[float], lowest: float) -> None:
     axes.set_ylim(lowest / 2, 2.5)  # room for the number of a neutrino with p = 1
 
 
-def _draw_absence(axes: "Axes", significance: Mapping[str, Any]) -> None:
+def _draw_absence(axes: "Axes", significance: Significance) -> None:
     """Say that there is no background, why, and how to get one."""
     axes.set_axis_off()
-    odds = f"Odds ratio of this event: {number(significance.get('odds_ratio'))}"
+    odds = f"Odds ratio of this event: {number(significance.odds_ratio)}"
     reason = textwrap.fill(plain(reason_text(significance), 600), 84)
     axes.text(0.0, 0.9, "No background to compare with", size=11, weight="bold", va="top")
     axes.text(0.0, 0.76, f"{odds}\n\n{reason}", va="top", linespacing=1.5)

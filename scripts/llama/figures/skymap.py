@@ -1,7 +1,6 @@
 """The sky map figure: where the gravitational wave came from, and the neutrinos on it."""
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +8,11 @@ import numpy as np
 from llama.event.skymap_info import EventInfo
 from llama.figures import geometry as sky
 from llama.figures.geometry import Floats
+from llama.figures.inputs import NeutrinoList, Significance
 from llama.figures.markers import Project, draw_best, draw_legend, draw_neutrinos, halo
 from llama.figures.style import ASIDE, INK, box, drawing, title
 from llama.figures.text import result_line
+from llama.sky.tiles import SkyTiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,26 +25,24 @@ _CONTOURS = ((0.9, "--"), (0.5, "-"))
 
 
 def draw_skymap(
-    tiles: sky.Tiles,
-    neutrinos: Mapping[str, Any],
+    tiles: SkyTiles,
+    neutrinos: NeutrinoList,
     info: EventInfo,
-    significance: Mapping[str, Any],
+    significance: Significance,
     png: str | os.PathLike[str],
     pdf: str | os.PathLike[str],
     role: str = "observation",
 ) -> None:
     """Draw the all-sky map, with a zoom when the 90 % region is below 500 deg^2.
 
-    `tiles` are NESTED, sorted along the sky and do not overlap; `neutrinos` is
-    `icecube_neutrino_list.json`, `info` `skymap_info.json`, `significance` the result,
-    `role` the flag ROLE.
-    Error circles have the 90 % radius, 2.146 sigma. Equal inputs give equal bytes.
+    role: the flag ROLE. Error circles have the 90 % radius, 2.146 sigma. Equal inputs give equal
+    bytes.
     """
     density = sky.SkyDensity(tiles)
     frame = _zoom_frame(density) if density.area_deg2(0.9) < ZOOM_BELOW_DEG2 else None
     bottom = 3.15 if frame else 0.7
     with drawing(bottom + 4.25, png, pdf) as figure:
-        title(figure, info, neutrinos["events"], result_line(significance), role)
+        title(figure, info, neutrinos.events, result_line(significance), role)
         top = float(density.density.max())
         globe = _draw_all_sky(figure, density, top, bottom + 0.6)
         panels: list[tuple[Axes, Project]] = [(globe, sky.mollweide_line)]
@@ -55,7 +54,7 @@ def draw_skymap(
             outline = sky.mollweide_line(*sky.gnomonic_inverse(x, y, frame[0]))
             globe.plot(*outline, color=INK, lw=0.8)
         for axes, project in panels:
-            draw_neutrinos(axes, project, neutrinos["events"], info)
+            draw_neutrinos(axes, project, neutrinos.events, info)
             draw_best(axes, project, significance)
         regions = [(level, density.area_deg2(level), line) for level, line in reversed(_CONTOURS)]
         share = frame[2] if frame else None

@@ -49,20 +49,13 @@ def draw_efficiency(study: Record, png: Target, pdf: Target) -> None:
         shown = np.zeros(energies.size, dtype=bool)
         for threshold, (colour, line) in zip(study["thresholds"], _CRITERIA, strict=True):
             value, error = (np.array(threshold["efficiency"][k]) for k in ("value", "error"))
+            label = threshold["criterion"]
             if threshold["reason"]:
-                axes.plot(
-                    [], [], color=colour, ls=line, label=f"{threshold['criterion']}: see text"
-                )
+                axes.plot([], [], color=colour, ls=line, label=f"{label}: see text")
                 continue
-            axes.fill_between(
-                energies,
-                np.maximum(value - error, 0),
-                np.minimum(value + error, 1),
-                color=colour,
-                alpha=0.25,
-                lw=0,
-            )
-            axes.plot(energies, value, color=colour, ls=line, lw=1.4, label=threshold["criterion"])
+            low, high = np.maximum(value - error, 0), np.minimum(value + error, 1)
+            axes.fill_between(energies, low, high, color=colour, alpha=0.25, lw=0)
+            axes.plot(energies, value, color=colour, ls=line, lw=1.4, label=label)
             shown |= (value > 0.005) & (value < 0.995 * value.max())
         _energy_limits(axes.set_xlim, energies, shown)
         axes.set(xscale="log", ylim=(0, 1.02), xlabel=_ENERGY, ylabel="fraction of sources found")
@@ -149,37 +142,20 @@ def draw_pp(study: Record, png: Target, pdf: Target) -> None:
         _heading(figure, study, "distribution of p-values")
         linear = figure.add_axes(box(figure, 0.55, 0.5, 2.45, 2.25))
         log = figure.add_axes(box(figure, 3.85, 0.5, 2.65, 2.25))
-        for axes in (linear, log):
-            axes.fill_between(
-                p,
-                np.maximum(p - three, 1e-12),
-                p + three,
-                color=ASIDE,
-                alpha=0.3,
-                lw=0,
-                label="3 σ about uniform" if axes is linear else None,
-            )
+        shown = np.where(fraction > 0, fraction, np.nan)
+        labels: tuple[str | None, str | None] = ("3 σ about uniform", "background (held out)")
+        for axes, (band, line) in ((linear, labels), (log, (None, None))):
+            low, high = np.maximum(p - three, 1e-12), p + three
+            axes.fill_between(p, low, high, color=ASIDE, alpha=0.3, lw=0, label=band)
             axes.plot([1e-9, 1], [1e-9, 1], color=ASIDE, lw=0.7)
-            axes.plot(
-                p,
-                np.where(fraction > 0, fraction, np.nan),
-                color=INK,
-                lw=1.3,
-                label="background (held out)" if axes is linear else None,
-            )
+            axes.plot(p, shown, color=INK, lw=1.3, label=line)
             axes.set(xlabel="p-value", ylabel="fraction with at most this p-value")
             axes.grid(color=ASIDE, lw=0.3, alpha=0.4)
-        for kind, line in (("signal", "--"), ("doublet", "-."), ("quadruplet", ":")):
+        for kind, dashes in (("signal", "--"), ("doublet", "-."), ("quadruplet", ":")):
             label, colour, _ = _KINDS[kind]
             share = np.array(all_p[kind])
-            log.plot(
-                all_p["p"],
-                np.where(share > 0, share, np.nan),
-                color=colour,
-                ls=line,
-                lw=1.4,
-                label=label,
-            )
+            shown = np.where(share > 0, share, np.nan)
+            log.plot(all_p["p"], shown, color=colour, ls=dashes, lw=1.4, label=label)
         linear.set(xlim=(0, 1), ylim=(0, 1))
         log.set(xscale="log", yscale="log", xlim=(all_p["p"][0], 1), ylim=(all_p["p"][0] / 2, 1.3))
         label_powers(log.xaxis, log.yaxis)
@@ -224,15 +200,10 @@ def _draw_bins(upper: "Axes", lower: "Axes", bins: Sequence[Record], is_log: boo
     for kind, q, line in [*lines, *((kind, 50, "-") for kind in _KINDS if kind != "background")]:
         label, colour, marker = _KINDS[kind]
         odds = np.array([entry[kind][f"odds_{q}"] if entry[kind] else np.nan for entry in bins])
+        name, mark = ("median", marker) if q == 50 else (f"{q} %", None)
+        shown = np.where(odds > 0, odds, np.nan)
         upper.plot(
-            x,
-            np.where(odds > 0, odds, np.nan),
-            color=colour,
-            ls=line,
-            lw=1.2,
-            marker=marker if q == 50 else None,
-            ms=3.5,
-            label=f"{label}, " + ("median" if q == 50 else f"{q} %"),
+            x, shown, color=colour, ls=line, lw=1.2, marker=mark, ms=3.5, label=f"{label}, {name}"
         )
     bottom = 1e-3
     for kind, (_, colour, marker) in _KINDS.items():

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from llama.figures.content import provenance_rows
-from llama.figures.page import Picture, write_page
+from llama.figures.page import Facts, Page, Picture, Rows, Table, provenance_rows, write_page
 from llama.figures.text import MISSING, clean, finite, number, p_text
 
 Record = Mapping[str, Any]
@@ -53,8 +52,24 @@ def write_study_summary(
     write_page("study", study_content(study), pictures, html, pdf)
 
 
-def study_content(study: Record) -> dict[str, Any]:
-    """Return the page as plain lists and strings: title, marks, lead, facts, tables."""
+class StudyTable(Table):
+    """A section of a sentence and a table."""
+
+    heading: str
+    text: str
+
+
+class StudyPage(Page):
+    """The page as plain lists and strings."""
+
+    result: Facts
+    study: Facts
+    tables: list[StudyTable]
+    provenance: Facts
+
+
+def study_content(study: Record) -> StudyPage:
+    """Return what the page says."""
     name, made = clean(study["study"], 60), study.get("provenance") or {}
     return {
         "title": f"{name}: what the search can see",
@@ -90,7 +105,7 @@ def _erg(value: float | None) -> str:
     return MISSING if value is None else f"{value:.1e} erg"
 
 
-def _result(study: Record) -> list[tuple[str, str]]:
+def _result(study: Record) -> Rows:
     rows = []
     for threshold in study["thresholds"]:
         criterion = clean(threshold["criterion"])
@@ -116,7 +131,7 @@ def _share(share: Record) -> str:
     return f"({100 * share['value']:.1f} ± {100 * share['error']:.1f}) %"
 
 
-def _study(study: Record) -> list[tuple[str, str]]:
+def _study(study: Record) -> Rows:
     counts, check = study["injections"], study["uniformity"]
     joint = next(t for t in study["thresholds"] if t["name"] == "joint_far")
     zero = check["zero_odds"]
@@ -141,7 +156,7 @@ def _study(study: Record) -> list[tuple[str, str]]:
     ]
 
 
-def _energies(study: Record) -> dict[str, Any]:
+def _energies(study: Record) -> StudyTable:
     energies = np.array(study["e_iso_erg"])
     usable = [t for t in study["thresholds"] if not t["reason"]]
     values = [np.array(t["efficiency"]["value"]) for t in usable]
@@ -164,7 +179,7 @@ def _energies(study: Record) -> dict[str, Any]:
     }
 
 
-def _distances(study: Record) -> dict[str, Any]:
+def _distances(study: Record) -> StudyTable:
     energies, found = np.array(study["e_iso_erg"]), study["by_distance"][0]
     edges, value, error = found["distance_mpc"], found["value"], found["error"]
     shown = _shown(energies, [np.array(of_bin) for of_bin in value])[::_PER_DECADE]

@@ -4,12 +4,13 @@ import contextlib
 import io
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from llama.event.skymap_info import EventInfo
+from llama.figures.inputs import Neutrino
 from llama.figures.text import marks, plain, utc_text
 from llama.files import write_bytes
 
@@ -76,11 +77,7 @@ def at_inches(figure: "Figure", x: float, y: float) -> tuple[float, float]:
 
 
 def title(
-    figure: "Figure",
-    info: EventInfo,
-    neutrinos: Iterable[Mapping[str, Any]],
-    subtitle: str,
-    role: str,
+    figure: "Figure", info: EventInfo, neutrinos: Iterable[Neutrino], subtitle: str, role: str
 ) -> None:
     """Write name and time of the event, the marks that say what it is, and a second line."""
     up = figure.get_size_inches()[1]

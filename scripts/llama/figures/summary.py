@@ -1,18 +1,248 @@
-"""The summary of an event, as one HTML file and as PDF, both from the same content."""
+"""The summary page of an event: headings, rows and tables, the same for HTML and PDF."""
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
+from llama.errors import LlamaError
+from llama.event.latency import AlertSteps
 from llama.event.skymap_info import EventInfo
-from llama.figures.content import summary_content
-from llama.figures.page import Picture, write_page
-from llama.stats.window import list_window
+from llama.figures import text
+from llama.figures.explain import Explained, explanation_section
+from llama.figures.inputs import (
+    Classification,
+    EventFiles,
+    Neutrino,
+    NeutrinoList,
+    Significance,
+    Single,
+)
+from llama.figures.page import Facts, Grid, Page, Picture, Rows, provenance_rows, write_page
+from llama.figures.revisions import latency_section
+from llama.figures.text import MISSING, clean, finite, number, p_text
+from llama.neutrinos.table import list_window
+from llama.times import gps_to_iso, mjd_to_gps
+from llama.units import R90_PER_SIGMA
+
+TABLE_HEADER = [
+    *("#", "Id", "Time (UTC)", "dt (s)", "RA (deg)", "Dec (deg)", "σ (deg)", "90 % radius (deg)"),
+    *("Energy (GeV)", "Odds ratio", "p", "Type", "In window"),
+]
 
 
-def figure_texts(neutrinos: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+class SummaryPage(Page):
+    """The page of an event; `bad` when it is no result to go by."""
+
+    bad: bool
+    event: Facts
+    explanation: Explained | None
+    result: Facts
+    neutrinos: Grid | None
+    latency: Grid
+    provenance: Facts
+
+
+def summary_content(
+    event: EventFiles, latency: Sequence[AlertSteps], event_dir: str
+) -> SummaryPage:
+    """Return the page; what came from outside is cleaned."""
+    info, neutrinos, significance = event.info, event.neutrinos, event.significance
+    events = neutrinos.events
+    marks = text.marks(info, events, {"ROLE": None, **event.flags})
+    return {
+        "title": f"{clean(info.graceid, 30)}: gravitational wave and high-energy neutrinos",
+        "marks": marks,
+        "bad": bool({"RETRACTED", "BLINDED NEUTRINOS"}.intersection(marks)),
+        "lead": _lead(info, significance, blind="BLINDED NEUTRINOS" in marks),
+        "event": {"heading": "Gravitational-wave event", "rows": _event(event)},
+        "explanation": explanation_section(event),
+        "result": {"heading": "Result", "rows": _result(significance)},
+        "neutrinos": {
+            "heading": "Neutrinos",
+            "text": [_completeness(neutrinos), _explanation(neutrinos)],
+            "table": {
+                "caption": f"{len(events)} neutrinos of {clean(info.graceid, 30)}",
+                "header": TABLE_HEADER,
+                "rows": _table(info, events, significance),
+            },
+        },
+        "latency": latency_section(info, latency),
+        "provenance": {
+            "heading": "Provenance",
+            "rows": [
+                *provenance_rows(significance.provenance),
+                ("Make it again", f"snakemake {clean(event_dir.rstrip('/'), 200)}/all"),
+            ],
+        },
+    }
+
+
+def _lead(info: EventInfo, significance: Significance, blind: bool) -> str:
+    if info.retracted:
+        return "The gravitational-wave alert was retracted; what follows is kept for the record."
+    if blind:
+        return (
+            "No result: the neutrinos are blinded, and what follows is made with them as they are."
+        )
+    p_value = finite(significance.p_value)
+    if p_value is None:
+        return f"No p-value. {text.reason_text(significance)}"
+    if not finite(significance.odds_ratio) and p_value == 1:
+        return (
+            "No neutrino is compatible with this event in time and direction: odds ratio 0, p = 1."
+        )
+    return (
+        f"p = {p_text(p_value)}: chance coincidences at least as convincing as this one happen in "
+        f"{_percent(p_value)} of background triggers of the same class."
+    )
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.3g} %"
+
+
+def _event(event: EventFiles) -> Rows:
+    info, distances = event.info, event.distances
+    name, revision = clean(info.notice or MISSING), finite(info.revision)
+    distance = text.distance_text(distances.distmean_mpc, distances.diststd_mpc)
+    if distances.distance == "assumed" and distance != MISSING:
+        distance += " (assumed: the sky map has no distance)"
+    search = [clean(word) for word in (info.group, info.search) if word]
+    return [
+        ("GraceID", clean(info.graceid, 30)),
+        ("Time", text.utc_text(info.event_time)),
+        ("Notice", name if revision is None else f"{name}, revision {revision:.0f}"),
+        ("Notice time", text.utc_text(info.notice_time)),
+        ("False-alarm rate", ", ".join(word for word in text.rate_text(info.far_hz) if word)),
+        ("Instruments", ", ".join(clean(i, 10) for i in info.instruments or []) or MISSING),
+        ("Pipeline", clean(info.pipeline or MISSING)),
+        ("Group and search", ", ".join(search) or MISSING),
+        ("Significance of the alert", "significant" if info.significant else "low"),
+        ("Classification", _classification(event.p_astro)),
+        ("Distance", distance),
+        ("50 % area", text.area_text(distances.area_50_deg2)),
+        ("90 % area", text.area_text(distances.area_90_deg2)),
+        ("Sky map", clean(info.skymap_filename or MISSING)),
+    ]
+
+
+def _classification(p_astro: Classification) -> str:
+    known = ("BNS", "NSBH", "BBH", "Terrestrial")
+    others = sorted(set(p_astro.classes) - set(known))
+    classes = [(clean(name, 20), finite(p_astro.classes.get(name))) for name in (*known, *others)]
+    words = [f"{name} {_percent(p)}" for name, p in classes if p is not None][:8]
+    source = {"alert": "as in the alert", "far": "from the false-alarm rate"}
+    astro = finite(p_astro.p_astro)
+    if astro is not None:
+        notes = source.get(str(p_astro.source), ""), clean(p_astro.reason or "", 100)
+        note = ": ".join(filter(None, notes))
+        words.append(f"p_astro {astro:.4g}" + (f" ({note})" if note else ""))
+    if p_astro.population:
+        words.append(f"background of class {clean(p_astro.population, 20)}")
+    return ", ".join(words) or MISSING
+
+
+def _result(significance: Significance) -> Rows:
+    background = text.background_text(significance)
+    if finite(significance.p_value) is None:
+        shown = text.reason_text(significance)
+    else:
+        shown = p_text(significance.p_value) + (f" (background {background})" if background else "")
+    posterior = significance.posterior
+    rows = [
+        ("Odds ratio, common source or not", number(significance.odds_ratio, ".4g")),
+        ("p-value (this map, no trials correction)", shown),
+        *((label, text.share_text(posterior.get(name))) for name, label in _HYPOTHESES.items()),
+        ("p_astro with the neutrinos", number(significance.p_astro_joint, ".4g")),
+    ]
+    if significance.without_bursts:
+        rows.append(("Without gamma-ray bursts", text.result_line(significance.without_bursts)))
+    best = text.best_direction(significance)
+    if best:
+        place = f"RA {best[0]:.2f} deg, Dec {best[1]:+.2f} deg"
+        rows.append(("Most probable common direction", place))
+    return rows
+
+
+_HYPOTHESES = {
+    "coincidence": "P(one source of wave and neutrinos)",
+    "gw_only": "P(real wave, background neutrinos)",
+    "neutrino_only": "P(no wave, astrophysical neutrino)",
+    "noise": "P(all noise)",
+}
+
+
+def _completeness(neutrinos: NeutrinoList) -> str:
+    times, span = neutrinos.window or {}, ""
+    if times.get("start") and times.get("stop"):
+        span = f" ({text.utc_text(times['start'])} to {text.utc_text(times['stop'])})"
+    if live := livetime_words(neutrinos):
+        span += f"; the detector observed during {live}"
+    if neutrinos.unusable:
+        said = "; ".join(clean(sentence, 300) for sentence in neutrinos.unusable)
+        return f"The list is incomplete{span}: {said}."
+    if neutrinos.complete:
+        return f"The list is complete for the time window{span}."
+    return (
+        f"The list is provisional{span}: it was made before the window had closed or before all "
+        "its neutrinos had arrived, and a later run makes it again."
+    )
+
+
+def livetime_words(neutrinos: NeutrinoList) -> str:
+    """Return `500 of 1000 s` where the detector observed during a part of the window, else ""."""
+    half_s = finite((neutrinos.window or {}).get("half_width_s"))
+    live_s = finite(neutrinos.livetime_s)
+    if half_s is None or live_s is None or round(live_s) >= round(2 * half_s):
+        return ""
+    return f"{live_s:.0f} of {2 * half_s:.0f} s"
+
+
+def _explanation(neutrinos: NeutrinoList) -> str:
+    if not neutrinos.events:
+        return "It holds no neutrino."
+    return (
+        "dt is the time of the neutrino minus the time of the wave. σ is the radius of the 39 % "
+        "error circle, 1 σ of a two-dimensional Gaussian; the 90 % radius is 2.146 σ. Odds ratio "
+        "and p-value are those of the neutrino alone."
+    )
+
+
+def _table(
+    info: EventInfo, events: Sequence[Neutrino], significance: Significance
+) -> list[list[str]]:
+    singles = {single.key: single for single in significance.single_neutrino}
+    return [
+        _table_row(count, event, singles.get(str(event.id), Single()), info)
+        for count, event in enumerate(events, start=1)
+    ]
+
+
+def _table_row(count: int, event: Neutrino, single: Single, info: EventInfo) -> list[str]:
+    gps, sigma = finite(event.gps), finite(event.sigma)
+    if gps is None and event.mjd is not None:
+        gps = float(mjd_to_gps(event.mjd))
+    if sigma is None or sigma <= 0:
+        raise LlamaError(f"neutrino {count} has no error radius; make the neutrino list again")
+    return [
+        str(count),
+        clean(event.id or MISSING, 40),
+        MISSING if gps is None else gps_to_iso(gps, 3).replace("T", " ").removesuffix("Z"),
+        number(text.time_difference(event, info), "+.2f"),
+        number(event.ra, ".2f"),
+        number(event.dec, "+.2f"),
+        number(sigma, ".2f"),
+        number(sigma * R90_PER_SIGMA, ".2f"),
+        text.three_digits(event.energy),
+        number(single.odds_ratio),
+        p_text(single.p_value),
+        clean(event.type or MISSING, 20),
+        "yes" if text.in_window(event, info) else "no",
+    ]
+
+
+def figure_texts(neutrinos: NeutrinoList) -> tuple[tuple[str, str, str], ...]:
     """Return title, alternative text and caption of sky map and scatter plot of a result."""
-    near = list_window(neutrinos.get("window")).words("less than {} s from")
+    near = list_window(neutrinos.window).words("less than {} s from")
     return (
         (
             "Sky map",
@@ -33,31 +263,20 @@ def figure_texts(neutrinos: Mapping[str, Any]) -> tuple[tuple[str, str, str], ..
 
 
 def write_summary(
-    *,
-    info: EventInfo,
-    flags: Mapping[str, Any],
-    p_astro: Mapping[str, Any],
-    distances: Mapping[str, Any],
-    neutrinos: Mapping[str, Any],
-    significance: Mapping[str, Any],
-    latency: Mapping[str, Any],
-    skymap_png: str | os.PathLike[str],
-    scatter_png: str | os.PathLike[str],
+    event: EventFiles,
+    latency: Sequence[AlertSteps],
+    figures: Sequence[str | os.PathLike[str]],
     event_dir: str,
     html: str | os.PathLike[str],
     pdf: str | os.PathLike[str],
 ) -> None:
     """Write the summary page of an event.
 
-    The mappings are the event's JSON files; `event_dir` is the directory as a Snakemake
-    target names it (`events/S190425z`). The HTML needs nothing beside itself. `LlamaError`
-    when a figure is missing.
+    figures: sky map and scatter plot as PNG; event_dir: the directory as a Snakemake target names
+    it (`events/S190425z`). The HTML needs nothing beside itself. `LlamaError` when a figure is
+    missing.
     """
-    content = summary_content(
-        info, flags, p_astro, distances, neutrinos, significance, latency, event_dir
-    )
-    pictures = [
-        Picture(*words, png)
-        for words, png in zip(figure_texts(neutrinos), (skymap_png, scatter_png), strict=True)
-    ]
+    content = summary_content(event, latency, event_dir)
+    texts = figure_texts(event.neutrinos)
+    pictures = [Picture(*words, png) for words, png in zip(texts, figures, strict=True)]
     write_page("summary", content, pictures, html, pdf)

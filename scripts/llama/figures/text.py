@@ -7,10 +7,10 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from llama.event.real import signs_of_test
-from llama.event.skymap_info import EventInfo, info_used
+from llama.event.skymap_info import EventInfo
+from llama.event.vetoes import signs_of_test
+from llama.figures.inputs import Compared, Neutrino, Significance
 from llama.stats.window import PUBLISHED
 from llama.units import p_value_text
 
@@ -91,15 +91,13 @@ def utc_text(iso: object) -> str:
 
 
 def marks(
-    info: EventInfo,
-    neutrinos: Iterable[Mapping[str, Any]] = (),
-    flags: Mapping[str, Any] | None = None,
+    info: EventInfo, neutrinos: Iterable[Neutrino] = (), flags: Mapping[str, object] | None = None
 ) -> list[str]:
     """Return the words that must stand beside the event's name: what it is and what it is not.
 
     Alert and operator must both call it real; without `flags`, `info` speaks for both.
     """
-    kinds, flags = {event.get("type") for event in neutrinos}, flags or {}
+    kinds, flags = {neutrino.type for neutrino in neutrinos}, flags or {}
     real = not signs_of_test(info, flags.get("ROLE", "observation"))
     blind = flags.get("BLINDED_NEUTRINOS") or "blinded" in kinds
     return [
@@ -127,72 +125,63 @@ def rate_text(far_hz: object) -> tuple[str, str]:
     )
 
 
-def background_text(significance: Mapping[str, Any]) -> str:
+def background_text(result: Compared) -> str:
     """Return the background class and its size, e.g. `bns-o3-H1L1, n = 20000`; empty if none."""
-    background = significance.get("background") or {}
-    name = background.get("class") or significance.get("p_value_population")
-    n = finite(background.get("n", significance.get("n_background")))
-    if not name or n is None:
-        return ""
-    return f"{plain(name, 60)}, n = {n:.0f}"
+    name, n = result.p_value_population, finite(result.n_background)
+    return f"{plain(name, 60)}, n = {n:.0f}" if name and n is not None else ""
 
 
-def reason_text(significance: Mapping[str, Any]) -> str:
+def reason_text(result: Significance) -> str:
     """Return why there is no p-value, as a sentence."""
-    reason = clean(
-        significance.get("p_value_reason") or "no background for this class of event", 400
-    )
+    reason = clean(result.p_value_reason or "no background for this class of event", 400)
     return reason[:1].upper() + reason[1:].rstrip(".") + "."
 
 
-def earlier_notice(info: EventInfo, significance: Mapping[str, Any]) -> str | None:
+def earlier_notice(info: EventInfo, result: Significance) -> str | None:
     """Return notice and revision that a result was made from, None if they are the present ones.
 
     A retraction makes no new result.
     """
-    used = info_used(significance)
+    used = result.info
     if info.retracted or used.revision in (None, info.revision):
         return None
     return f"{clean(used.notice, 40)}, revision {clean(used.revision, 10)}"
 
 
-def result_line(significance: Mapping[str, Any]) -> str:
+def result_line(result: Compared) -> str:
     """Return odds ratio and p-value in one line."""
-    odds = f"odds ratio {number(significance.get('odds_ratio'))}"
-    if finite(significance.get("p_value")) is None:
+    odds, background = f"odds ratio {number(result.odds_ratio)}", background_text(result)
+    if finite(result.p_value) is None:
         return f"{odds}, no p-value"
-    background = background_text(significance)
-    return f"{odds}, p = {p_text(significance['p_value'])}" + (
-        f" ({background})" if background else ""
-    )
+    return f"{odds}, p = {p_text(result.p_value)}" + (f" ({background})" if background else "")
 
 
-def in_window(event: Mapping[str, Any], info: EventInfo) -> bool:
+def distance_text(mean_mpc: object, std_mpc: object) -> str:
+    """Return a distance with its standard deviation, a dash when there is none."""
+    mean, std = finite(mean_mpc), finite(std_mpc)
+    if mean is None:
+        return MISSING
+    return f"{mean:.0f} Mpc" if std is None else f"{mean:.0f} ± {std:.0f} Mpc"
+
+
+def in_window(neutrino: Neutrino, info: EventInfo) -> bool:
     """Return whether a neutrino of the list takes part: it came in the window of the search."""
-    if "in_window" in event:
-        return bool(event["in_window"])
-    dt = time_difference(event, info)
-    return dt is not None and PUBLISHED.holds(dt)
+    if neutrino.in_window is not None:
+        return neutrino.in_window
+    dt_s = time_difference(neutrino, info)
+    return dt_s is not None and PUBLISHED.holds(dt_s)
 
 
-def time_difference(event: Mapping[str, Any], info: EventInfo) -> float | None:
+def time_difference(neutrino: Neutrino, info: EventInfo) -> float | None:
     """Return dt = t_nu - t_gw in seconds, None when one of the times is missing."""
-    known = finite(event.get("dt"))
-    gps, trigger = finite(event.get("gps")), finite(info.gps_time)
-    if known is None and gps is not None and trigger is not None:
-        return gps - trigger
-    return known
+    if neutrino.dt is None and neutrino.gps is not None and info.gps_time is not None:
+        return neutrino.gps - info.gps_time
+    return neutrino.dt
 
 
-def single_id(single: Mapping[str, Any]) -> str:
-    """Return the id that ties a row of `single_neutrino` to the neutrino list."""
-    return str(single.get("id", single.get("i3event")))
-
-
-def best_direction(significance: Mapping[str, Any]) -> tuple[float, float] | None:
+def best_direction(result: Significance) -> tuple[float, float] | None:
     """Return RA and Dec [deg] of the most probable common source, None without a coincidence."""
-    place = significance.get("most_probable_direction") or {}
-    ra, dec = finite(place.get("ra")), finite(place.get("dec"))
-    if ra is None or dec is None or not finite(significance.get("odds_ratio")):
+    place = result.most_probable_direction
+    if place.ra is None or place.dec is None or not finite(result.odds_ratio):
         return None
-    return ra, dec
+    return place.ra, place.dec

@@ -6,8 +6,10 @@ all.
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
+
+import msgspec
 
 from llama.errors import LlamaError
 from llama.fleet.connection import (
@@ -19,18 +21,7 @@ from llama.fleet.connection import (
     RefusedError,
     part,
 )
-from llama.fleet.records import (
-    Account,
-    Balance,
-    Droplet,
-    Image,
-    Size,
-    read_account,
-    read_balance,
-    read_droplet,
-    read_image,
-    read_size,
-)
+from llama.fleet.records import Account, Action, Balance, Droplet, Image, Key, Size
 from llama.fleet.token import refuse_token
 
 PER_CREATION = 10  # names that one order may hold
@@ -59,15 +50,11 @@ class Cloud:
     def droplets(self, tag: str | None = None) -> list[Droplet]:
         """Return all droplets, or all with `tag`: every one or an error, never a part."""
         tagged = {"tag_name": tag} if tag else {}
-        return [read_droplet(data) for data in self._list("droplets", tagged)]
-
-    def droplet(self, ident: int) -> Droplet:
-        """Return one droplet; `NotFoundError` when it is gone."""
-        return read_droplet(self._one(f"droplets/{ident}", "droplet"))
+        return self._list("droplets", list[Droplet], **tagged)
 
     def snapshots(self) -> list[Image]:
         """Return the account's snapshots of droplets, newest first."""
-        found = [read_image(data) for data in self._list("snapshots", {"resource_type": "droplet"})]
+        found = self._list("snapshots", list[Image], resource_type="droplet")
         return sorted(found, key=lambda image: (image.created, image.id), reverse=True)
 
     def image(self, name: str, region: str) -> Image:
@@ -75,7 +62,7 @@ class Cloud:
         named = [image for image in self.snapshots() if name in (image.name, str(image.id))]
         if not named:
             try:
-                named = [read_image(self._one(f"images/{quote(name, safe='')}", "image"))]
+                named = [self._one(f"images/{quote(name, safe='')}", "image", Image)]
             except (NotFoundError, RefusedError) as error:
                 raise CloudError(
                     f"no snapshot or public image is called {name}; see llama com do -S"
@@ -90,7 +77,7 @@ class Cloud:
 
     def sizes(self) -> list[Size]:
         """Return what can be ordered, with prices [USD/h]."""
-        return [read_size(data) for data in self._list("sizes")]
+        return self._list("sizes", list[Size])
 
     def size(self, slug: str, region: str) -> Size:
         """Return one size; `CloudError` names the others when it is unknown or not in `region`."""
@@ -107,21 +94,21 @@ class Cloud:
 
     def ssh_keys(self) -> list[int]:
         """Return the ids of all ssh keys of the account."""
-        return [int(data["id"]) for data in self._list("account/keys")]
+        return [key.id for key in self._list("account/keys", list[Key])]
 
     def account(self) -> Account:
         """Return how many droplets the account may have, has, and whether it is in order."""
-        return read_account(self._one("account", "account"), len(self.droplets()))
+        account = self._one("account", "account", Account)
+        message = " ".join((account.message or "").split())[:200]
+        return msgspec.structs.replace(account, droplets=len(self.droplets()), message=message)
 
     def balance(self) -> Balance | None:
         """Return what the account has used and owes; None if the token may not see that."""
         try:
             answer = self._patiently(lambda: self._connection.ask("GET", "customers/my/balance"))
-            return read_balance(answer)
         except (ForbiddenError, NotFoundError):
             return None
-        except (KeyError, TypeError, ValueError) as error:
-            raise CloudError("DigitalOcean's answer holds no balance; try again later") from error
+        return part({"balance": answer}, "balance", Balance)
 
     def create(
         self,
@@ -136,7 +123,7 @@ class Cloud:
     ) -> list[Droplet]:
         """Send one order for at most ten droplets; `PassingError`: nobody knows what came of it."""
         refuse_token(user_data, self._token, "the user data")
-        order: dict[str, Any] = {
+        order = {
             "names": names,
             "region": region,
             "size": size,
@@ -149,7 +136,7 @@ class Cloud:
             "monitoring": False,
         }
         answer = self._connection.ask("POST", "droplets", order)
-        return [read_droplet(data) for data in part(answer, "droplets", list)]
+        return part(answer, "droplets", list[Droplet])
 
     def destroy(self, ident: int) -> None:
         """Destroy a droplet; one that is gone already is as good."""
@@ -158,31 +145,30 @@ class Cloud:
         except NotFoundError:
             return
 
-    def act(self, ident: int, kind: str, **details: Any) -> int:
+    def act(self, ident: int, kind: str, **details: str) -> int:
         """Order an action such as `snapshot` or `power_off`, once, and return its id."""
-        answer = self._connection.ask(
-            "POST", f"droplets/{ident}/actions", {"type": kind, **details}
-        )
-        return int(part(answer, "action", dict)["id"])
+        url = f"droplets/{ident}/actions"
+        answer = self._connection.ask("POST", url, {"type": kind, **details})
+        return part(answer, "action", Action).id
 
     def action_status(self, ident: int) -> str:
         """Return `in-progress`, `completed` or `errored`."""
-        return str(self._one(f"actions/{ident}", "action")["status"])
+        return self._one(f"actions/{ident}", "action", Action).status
 
-    def _one(self, url: str, key: str) -> dict[str, Any]:
-        return self._patiently(lambda: part(self._connection.ask("GET", url), key, dict))
+    def _one(self, url: str, key: str, form: type[_T]) -> _T:
+        return self._patiently(lambda: part(self._connection.ask("GET", url), key, form))
 
-    def _list(self, what: str, query: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        key = {"account/keys": "ssh_keys"}.get(what, what)
+    def _list(self, what: str, form: type[list[_T]], **query: str) -> list[_T]:
+        key = "ssh_keys" if what == "account/keys" else what
 
-        def walk() -> list[dict[str, Any]]:
-            found: dict[object, dict[str, Any]] = {}
+        def walk() -> list[_T]:
+            found = dict[object, _T]()
             for page in range(1, 1000):
                 # with `page` given the library does not follow `next` by itself
-                answer = self._connection.ask("GET", what, {**(query or {}), "page": page})
-                items = part(answer, key, list)
+                answer = self._connection.ask("GET", what, {**query, "page": page})
+                items = part(answer, key, form)
                 total = part(part(answer, "meta", dict), "total", int)
-                found.update((item.get("id", item.get("slug")), item) for item in items)
+                found.update((getattr(item, "id", item), item) for item in items)
                 if len(found) == total:
                     return list(found.values())
                 if not items:
@@ -196,17 +182,16 @@ class Cloud:
 
         backoff = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            return max(getattr(error, "wait_s", None) or 0.0, backoff(state))
+        def why(state: tenacity.RetryCallState) -> BaseException | None:
+            return state.outcome.exception() if state.outcome else None
 
         def tell(state: tenacity.RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome else None
-            self._tell(f"{str(error).partition(';')[0]}; again in {state.upcoming_sleep:.0f} s")
+            reason = str(why(state)).partition(";")[0]
+            self._tell(f"{reason}; again in {state.upcoming_sleep:.0f} s")
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(PassingError),
-            wait=wait,
+            wait=lambda state: max(getattr(why(state), "wait_s", None) or 0.0, backoff(state)),
             stop=tenacity.stop_before_delay(self._patience_s),
             before_sleep=tell,
             reraise=True,

@@ -4,11 +4,14 @@ What that library (1.17, its last release) leaves to us: time limits, and errors
 status and never show the token.
 """
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+import msgspec
 
 from llama.errors import LlamaError
 
@@ -74,7 +77,7 @@ class Connection:
         self._make: Callable[[], Any] = lambda: Library(token=token)
         self._token = token
 
-    def ask(self, verb: str, url: str, details: dict[str, Any] | None = None) -> Any:
+    def ask(self, verb: str, url: str, details: Mapping[str, object] | None = None) -> object:
         """Send one request and return its JSON; every failure is a `CloudError`."""
         import requests
         from digitalocean.baseapi import Error
@@ -83,7 +86,8 @@ class Connection:
 
         connection = self._make()
         try:
-            return connection.get_data(url, type=verb, params=dict(details or {}))
+            answer: object = connection.get_data(url, type=verb, params=dict(details or {}))
+            return answer
         except requests.RequestException as error:
             what = "did not answer in time" if isinstance(error, requests.Timeout) else "is away"
             if connection.last is not None or isinstance(error, ValueError):
@@ -115,18 +119,15 @@ class Connection:
                 "as DIGITALOCEAN"
             )
         if status == 404:
-            return NotFoundError(
-                f"DigitalOcean has nothing at {request.split()[-1]}; list it again"
-            )
+            where = request.split()[-1]
+            return NotFoundError(f"DigitalOcean has nothing at {where}; list it again")
         if status == 429:
             wait_s = _asked_to_wait_s(response.headers)
             minutes = f" in {wait_s / 60:.0f} minutes" if wait_s else " later"
             return BusyError(f"too many requests to DigitalOcean; try again{minutes}", wait_s)
         if status == 422:
-            limit = "droplet limit" in said.lower()
-            return (DropletLimitError if limit else RefusedError)(
-                f"DigitalOcean refuses this: {said}"
-            )
+            kind = DropletLimitError if "droplet limit" in said.lower() else RefusedError
+            return kind(f"DigitalOcean refuses this: {said}")
         if status >= 500 or status < 300:
             return PassingError(f"DigitalOcean is out of order ({status}: {said}); try again later")
         return CloudError(f"DigitalOcean answers {status} to {request}: {said}")
@@ -142,20 +143,16 @@ def _check_end_point(url: str) -> None:
 
 
 def _asked_to_wait_s(headers: Any) -> float | None:
-    for text, since in (
-        (headers.get("Retry-After"), 0.0),
-        (headers.get("Ratelimit-Reset"), time.time()),
-    ):
-        try:
-            return min(max(float(text) - since, 0.0), 3600.0)
-        except (TypeError, ValueError):
-            continue
+    for name, since in (("Retry-After", 0.0), ("Ratelimit-Reset", time.time())):
+        with contextlib.suppress(TypeError, ValueError):
+            return min(max(float(headers.get(name)) - since, 0.0), 3600.0)
     return None
 
 
-def part(answer: Any, key: str, kind: type[_T]) -> _T:
-    """Return `answer[key]`, which is a `kind`; `PassingError` for half of an answer."""
-    found = answer.get(key) if isinstance(answer, dict) else None
-    if not isinstance(found, kind):
-        raise PassingError(f"DigitalOcean's answer holds no {key}; try again later")
-    return found
+def part(answer: object, key: str, form: type[_T]) -> _T:
+    """Return `answer[key]` as `form`; `PassingError` for half of an answer."""
+    try:
+        found = answer.get(key) if isinstance(answer, dict) else None
+        return msgspec.convert(found, form, strict=False)  # amounts are texts
+    except msgspec.ValidationError as error:
+        raise PassingError(f"DigitalOcean's answer holds no {key}; try again later") from error

@@ -1,5 +1,6 @@
 """The fleet's droplets: made within the budget and never twice, destroyed, counted, reaped."""
 
+import functools
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -20,9 +21,9 @@ from llama.fleet.money import (
     check_budget,
     hours_left,
     running_cost,
+    unix,
 )
-from llama.fleet.names import check_names, matching
-from llama.fleet.records import Droplet, Image, Size
+from llama.fleet.records import Droplet, Image, Size, check_names, doubles, matching
 from llama.fleet.token import find_token
 from llama.settings import Settings
 
@@ -55,16 +56,6 @@ class Made(NamedTuple):
     unanswered: bool = False
 
 
-class _Order(NamedTuple):
-    """What is the same for every droplet of an order."""
-
-    offer: Offer
-    ssh_keys: list[int]
-    user_data: str
-    vpc_uuid: str | None
-    study: str
-
-
 class Crew:
     """All droplets with the fleet's tag, behind one ledger in `output_dir`/fleet."""
 
@@ -93,33 +84,34 @@ class Crew:
         """Return the fleet's cost as the ledger tells it, without asking the cloud."""
         return running_cost(self.ledger.lives(), time.time())
 
-    def reconcile(self, droplets: Iterable[Droplet]) -> None:
-        """Bring the ledger to what is there: `droplets`, all that have the fleet's tag."""
-        now, there = time.time(), {droplet.id: droplet for droplet in droplets}
+    def reconcile(self) -> list[Droplet]:
+        """Bring the ledger to what is there, and return that: all that have the fleet's tag."""
+        droplets, now = self.droplets(), time.time()
+        there = {droplet.id: droplet for droplet in droplets}
         lives = {life.id: life for life in self.ledger.lives()}
-        for ident, droplet in there.items():
-            known = lives.get(ident)
+        for droplet in there.values():
+            known = lives.get(droplet.id)
             if known is None or (known.end is not None and now - known.end > LIST_LAGS_S):
                 self._enter(droplet, self.ledger.study_of(droplet.name))
         for life in lives.values():
             if life.end is None and life.id not in there and now - life.start > LIST_LAGS_S:
                 self.ledger.record("gone", now, id=life.id, name=life.name, why="not in the cloud")
+        return droplets
 
     def offer(self, count: int, image: str, size: str, region: str, study: str = "") -> Offer:
         """Return what `count` droplets would be and cost.
 
         `LlamaError` if they may not be: by the limits of the settings, or those of the account.
         """
-        self.reconcile(self.cloud.droplets(self.limits.tag))
-        ordered = self.cloud.size(size, region)
-        found = self.cloud.image(image, region)
+        self.reconcile()
+        ordered, found = self.cloud.size(size, region), self.cloud.image(image, region)
         if found.min_disk_gb > ordered.disk_gb:
             raise CloudError(
                 f"{image} needs a disk of {found.min_disk_gb} GB, {size} has {ordered.disk_gb}; "
                 "choose a larger --size"
             )
-        usd_per_hour, lives = count * ordered.price_hourly_usd, self.ledger.lives()
-        now = time.time()
+        usd_per_hour, now = count * ordered.price_hourly_usd, time.time()
+        lives = self.ledger.lives()
         check_budget(self.limits, lives, now, count, usd_per_hour, study)
         if count:
             check_account(self.cloud.account(), count)
@@ -138,33 +130,38 @@ class Crew:
     ) -> Made:
         """Make a droplet for each of `names` that has none, ten at a time, within the budget.
 
-        Before an order is sent again the list is read, so that none is made twice. Names without
-        a droplet in the end are in `missing`: the account's limit, or an API that was away for
-        `patience_s`. `LlamaError` before anything is ordered: a name that no droplet may have, or
-        a limit.
+        Before an order is sent again the list is read, so that none is made twice; `patience_s`
+        is for an API that is away. `LlamaError` before anything is ordered: a name that no droplet
+        may have, or a limit.
         """
         check_names(names)
         with self.ledger.alone():
-            old = self._there(names)
+            old = self._oldest(self.reconcile(), names)
             wanted = [name for name in dict.fromkeys(names) if name not in old]
             if not wanted:
                 return Made([], list(old.values()), {})
-            self._check(len(wanted), offer, study)
-            price = offer.size.price_hourly_usd
-            self.ledger.record(
-                "ordered", time.time(), names=wanted, study=study, price_hourly_usd=price
+            price, now = offer.size.price_hourly_usd, time.time()
+            usd_per_hour, lives = len(wanted) * price, self.ledger.lives()
+            check_budget(self.limits, lives, now, len(wanted), usd_per_hour, study)
+            self.ledger.record("ordered", now, names=wanted, study=study, price_hourly_usd=price)
+            order = functools.partial(
+                self.cloud.create,
+                image=offer.image,
+                size=offer.size.slug,
+                region=offer.region,
+                ssh_keys=self.cloud.ssh_keys(),
+                tags=[self.limits.tag],
+                user_data=user_data,
+                vpc_uuid=vpc_uuid,
             )
-            order = _Order(offer, self.cloud.ssh_keys(), user_data, vpc_uuid, study)
             new: dict[str, Droplet] = {}
-            reason, lost = self._fill(order, wanted, new, time.monotonic() + patience_s, progress)
+            deadline = time.monotonic() + patience_s
+            reason, lost = self._fill(order, study, wanted, new, deadline, progress)
         missing = {name: reason for name in wanted if name not in new}
         return Made(list(new.values()), list(old.values()), missing, lost)
 
     def look_again(self, made: Made) -> Made:
-        """Return what has become of an order a minute after an answer to it was lost.
-
-        Late droplets are entered in the ledger; second ones of a name are destroyed.
-        """
+        """Return what has become of an order a minute after an answer to it was lost."""
         if not made.unanswered:
             return made
         self._pause(LATE_S)
@@ -176,20 +173,16 @@ class Crew:
     def _without_twins(
         self, new: dict[str, Droplet], missing: Iterable[str] = ()
     ) -> dict[str, Droplet]:
-        """Count all that has the fleet's tag; return `new` and what of `missing` is there.
-
-        What else has a name of theirs is destroyed.
-        """
-        there = self.cloud.droplets(self.limits.tag)
-        self.reconcile(there)
-        late = {d.name: d for d in sorted(there, reverse=True) if d.name in set(missing)}
-        kept = late | new
+        """Return `new` and what of `missing` is there; destroy what else has a name of theirs."""
+        there = self.reconcile()
+        kept = self._oldest(there, missing) | new
         self.destroy([d for d in there if d.name in kept and d.id != kept[d.name].id], "double")
         return kept
 
     def _fill(
         self,
-        order: "_Order",
+        order: Callable[[list[str]], list[Droplet]],
+        study: str,
         wanted: list[str],
         new: dict[str, Droplet],
         deadline: float,
@@ -202,7 +195,7 @@ class Crew:
         ):
             batch = left[:batch_size]
             try:
-                made = self._order(order, batch)
+                made = order(batch)
                 reason = "" if made else "DigitalOcean has made no droplet, and given no reason"
             except DropletLimitError as error:
                 reason = str(error)
@@ -223,23 +216,15 @@ class Crew:
                 made = self._come_late(batch)
             for droplet in made:
                 new[droplet.name] = droplet
-                self._enter(droplet, order.study)
+                self._enter(droplet, study)
             progress(len(new))
         if lost:
             self._without_twins(new)
         return reason, lost
 
-    def _order(self, order: "_Order", names: list[str]) -> list[Droplet]:
-        return self.cloud.create(
-            names,
-            order.offer.image,
-            order.offer.size.slug,
-            order.offer.region,
-            order.ssh_keys,
-            [self.limits.tag],
-            order.user_data,
-            order.vpc_uuid,
-        )
+    @staticmethod
+    def _oldest(droplets: Iterable[Droplet], names: Iterable[str]) -> dict[str, Droplet]:
+        return {d.name: d for d in sorted(droplets, reverse=True) if d.name in set(names)}
 
     def _come_late(self, names: list[str]) -> list[Droplet]:
         """Return what has come of an order without an answer, given some time to appear."""
@@ -270,15 +255,6 @@ class Crew:
             progress(done)
         return failed
 
-    def _there(self, names: list[str]) -> dict[str, Droplet]:
-        droplets = self.cloud.droplets(self.limits.tag)
-        self.reconcile(droplets)
-        return {d.name: d for d in sorted(droplets, reverse=True) if d.name in set(names)}
-
-    def _check(self, count: int, offer: Offer, study: str) -> None:
-        usd_per_hour, lives = count * offer.size.price_hourly_usd, self.ledger.lives()
-        check_budget(self.limits, lives, time.time(), count, usd_per_hour, study)
-
     def _enter(self, droplet: Droplet, study: str | None) -> None:
         price = droplet.price_hourly_usd
         if price is None:
@@ -295,3 +271,27 @@ class Crew:
             found=study is None,
             since=droplet.created,
         )
+
+
+def orphans(crew: Crew) -> list[tuple[Droplet, str]]:
+    """Return the fleet's droplets that nobody owns any more, each with the reason."""
+    now, found = time.time(), []
+    lives = {life.id: life for life in crew.ledger.lives()}
+    droplets = crew.droplets()
+    twice = doubles(droplets)
+    for droplet in droplets:
+        life = lives.get(droplet.id)
+        hours = (now - unix(droplet.created)) / 3600
+        if droplet in twice:
+            found.append((droplet, "another droplet has the same name, it was ordered twice"))
+        elif life is None and crew.ledger.study_of(droplet.name) is not None:
+            found.append((droplet, "ordered from here, came after it was given up"))
+        elif life is None or life.found:
+            found.append((droplet, "not made from here"))
+        elif life.end is not None and now - life.end > LIST_LAGS_S:
+            found.append((droplet, "was destroyed, and is still there"))
+        elif hours > crew.limits.max_hours:
+            found.append((droplet, f"{hours:.0f} h old, fleet.max_hours is over"))
+        elif droplet.status == "off" and droplet.name.startswith(crew.worker_prefix):
+            found.append((droplet, "a worker that has powered itself off"))
+    return found

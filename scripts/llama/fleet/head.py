@@ -111,22 +111,15 @@ class Head:
         self._rewrite_hosts([f"{_NOWHERE} {name} {_MARK} {self.directory}" for name in names])
 
     def _rewrite_hosts(self, lines: list[str]) -> None:
-        mark = f"{_MARK} {self.directory}"
-        kept = [
-            line
-            for line in _HOSTS.read_text(encoding="utf-8").splitlines()
-            if not line.endswith(mark)
-        ]
+        mark, before = f"{_MARK} {self.directory}", _HOSTS.read_text(encoding="utf-8")
+        kept = [line for line in before.splitlines() if not line.endswith(mark)]
         # in place: in a container the file is mounted and cannot be replaced
         _HOSTS.write_text("\n".join([*kept, *lines]) + "\n", encoding="utf-8")
 
     def _call(self, *words: str) -> None:
+        given = {"PATH": _path(), "SLURM_CONF": str(self.conf)}
         done = subprocess.run(
-            words,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            env={"PATH": _path(), "SLURM_CONF": str(self.conf)},
+            words, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=given
         )
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -144,17 +137,14 @@ class Head:
     def stop(self) -> None:
         """Stop keeper, controller and munged, and take the names out of /etc/hosts."""
         for name in ("keeper", "slurmctld", "munged"):
-            self._end(name)
+            self.end(name)
         if os.geteuid() == 0:
             self._rewrite_hosts([])
             if _CONF_LINK.is_symlink() and Path(os.readlink(_CONF_LINK)) == self.conf:
                 _CONF_LINK.unlink()
 
-    def stop_keeper(self) -> None:
-        """Stop the keeper only."""
-        self._end("keeper")
-
-    def _end(self, name: str) -> None:
+    def end(self, name: str) -> None:
+        """Stop `munged`, `slurmctld` or `keeper`."""
         pid = self.pid(name)
         if not pid:
             return

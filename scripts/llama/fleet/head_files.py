@@ -12,30 +12,18 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
 
 from llama.errors import LlamaError
 from llama.files import dump_json, write_bytes, write_json
 from llama.fleet.crew import Crew
 from llama.fleet.hooks import cluster_directory
-from llama.fleet.hostkeys import host_key_config
+from llama.fleet.hostkeys import host_key_config, user_data
 from llama.fleet.spaces import Spaces, credentials_file, place_of
 from llama.fleet.token import refuse_token
 from llama.settings import Settings
 from llama.settings.load import find_config
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-class Plan(NamedTuple):
-    """What `up` is given: where workers find the head, token, lines for slurm.conf, and wheel."""
-
-    address: str
-    token: str
-    extra: str = ""
-    wheel: Path | None = None
 
 
 class HeadFiles:
@@ -45,8 +33,11 @@ class HeadFiles:
         self.settings, self.directory = settings, cluster_directory(settings)
         self.conf = self.directory / "slurm.conf"
 
-    def write(self, plan: Plan, crew: Crew) -> str:
-        """Write configuration, keys and hooks; return the price list's word on one worker."""
+    def write(self, crew: Crew, address: str, token: str, extra: str, wheel: Path | None) -> str:
+        """Write configuration, keys and hooks; return the price list's word on one worker.
+
+        address: where workers find the head; extra: lines for slurm.conf.
+        """
         fleet = self.settings.fleet
         if re.search(r"[^\w./@+-]", str(self.directory)):
             raise LlamaError(
@@ -54,7 +45,7 @@ class HeadFiles:
             )
         Spaces(self.settings.spaces).check()
         offer = crew.offer(0, fleet.image, fleet.size, fleet.region)
-        if offer.image.public and not plan.wheel:
+        if offer.image.public and not wheel:
             raise LlamaError(
                 f"{fleet.image} (fleet.image) is a plain system without LLAMA; give a wheel of it, "
                 "made with pip wheel --no-deps -w dist ., as --wheel FILE, or set fleet.image to "
@@ -63,11 +54,11 @@ class HeadFiles:
         for name in ("munge", "state", "log"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         self._write_secret("munge.key", secrets.token_bytes(128), once=True)
-        self._write_secret("token", f"{plan.token}\n".encode())
+        self._write_secret("token", f"{token}\n".encode())
         names = f"{crew.worker_prefix}[000-{max(fleet.max_droplets - 1, 0):03}]"
         values = {
             "hostname": socket.gethostname(),
-            "address": plan.address,
+            "address": address,
             "user": getpass.getuser(),
             "directory": self.directory,
             "first_job": int(time.time()) % 60_000_000 + 1,
@@ -75,12 +66,12 @@ class HeadFiles:
             "cpus": offer.size.vcpus,
             "memory_mb": int(0.9 * offer.size.memory_mb),
         }
-        conf = override(_render("slurm.conf.j2", **values), plan.extra)
+        conf = override(_render("slurm.conf.j2", **values), extra)
         write_bytes(self.conf, conf.encode())
-        user_data = self._user_data(plan, number_of(conf, "SlurmctldPort"))
-        refuse_token(user_data, plan.token, "the user data")
+        for_workers = self._user_data(address, wheel, number_of(conf, "SlurmctldPort"))
+        refuse_token(for_workers, token, "the user data")
         about = {
-            "user_data": user_data,
+            "user_data": for_workers,
             "price_hourly_usd": offer.size.price_hourly_usd,
             "vpc_uuid": None,
             "patience_s": number_of(conf, "ResumeTimeout") / 4,
@@ -120,42 +111,38 @@ class HeadFiles:
         write_bytes(path, text.encode())
         path.chmod(0o700)
 
-    def _user_data(self, plan: Plan, port: float) -> str:
+    def _user_data(self, address: str, wheel: Path | None, port: float) -> str:
         every_s = min(15.0, self.settings.fleet.silent_minutes * 60 / 4)
         credentials = credentials_file(self.settings.spaces)
+        wheel_url, spaces = "", Spaces(self.settings.spaces)
+        if wheel:
+            wheel_url = spaces.signed_url(spaces.upload(wheel).key)
         script = _render(
             "worker.sh.j2",
-            address=plan.address,
+            address=address,
             port=int(port),
             directory=self.directory,
             watch_every_s=every_s,
             silent_checks=round(self.settings.fleet.silent_minutes * 60 / every_s),
             venv=Path(sys.executable).parents[1],
-            wheel=plan.wheel.name if plan.wheel else "",
-            wheel_url=self._wheel_url(plan.wheel),
+            wheel=wheel.name if wheel else "",
+            wheel_url=wheel_url,
         )
         files = [
             (Path("/etc/llama/munge.key"), "0400", (self.directory / "munge.key").read_bytes()),
             (credentials, "0600", credentials.read_bytes()),
             (Path("/usr/local/sbin/llama-worker"), "0700", script.encode()),
         ]
-        if plan.wheel:
+        if wheel:
             files.append((Path("/etc/llama/constraints.txt"), "0600", _versions().encode()))
         # the rule that keeps all users but root from user data is among the host key's
-        config: dict[str, Any] = host_key_config(self.settings.output_dir / "fleet") | {
-            "write_files": [
-                {"path": str(path), "permissions": mode, "content": content}
-                for path, mode, content in files
-            ],
-            "runcmd": [["/usr/local/sbin/llama-worker"]],
-        }
-        return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False)
-
-    def _wheel_url(self, wheel: Path | None) -> str:
-        if wheel is None:
-            return ""
-        spaces = Spaces(self.settings.spaces)
-        return spaces.signed_url(spaces.upload(wheel).key)
+        config = host_key_config(self.settings.output_dir / "fleet")
+        config["write_files"] = [
+            {"path": str(path), "permissions": mode, "content": content}
+            for path, mode, content in files
+        ]
+        config["runcmd"] = [["/usr/local/sbin/llama-worker"]]
+        return user_data(config)
 
 
 def override(conf: str, extra: str) -> str:

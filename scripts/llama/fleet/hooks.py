@@ -7,22 +7,20 @@ Slurm counts on none of it: droplets that could not be destroyed are destroyed b
 that could not be made are given back by it when money and API allow.
 """
 
+import contextlib
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
 from llama.fleet import slurm
 from llama.fleet.cloud import Cloud
 from llama.fleet.crew import Crew
-from llama.fleet.money import OverBudgetError, check_budget, unix
-from llama.fleet.names import doubles
-from llama.fleet.records import Droplet
+from llama.fleet.money import over_budget, unix
+from llama.fleet.records import Droplet, doubles
 from llama.fleet.token import find_token
 from llama.publish.alarm import SlackAlarm
 from llama.running.watch import Watcher
@@ -63,7 +61,10 @@ class Hooks:
             try:
                 missing = self._make(wanted, study)
             except LlamaError as error:
-                missing = dict.fromkeys(self._without_droplet(wanted), str(error))
+                there = set[str]()
+                with contextlib.suppress(LlamaError):
+                    there = {droplet.name for droplet in self.crew.droplets()}
+                missing = {name: str(error) for name in wanted if name not in there}
             for name, reason in missing.items():
                 lost.setdefault(reason, []).append(name)
         for reason, left_out in lost.items():
@@ -73,48 +74,35 @@ class Hooks:
     def _make(self, names: list[str], study: str) -> dict[str, str]:
         fleet = self._settings.fleet
         offer = self.crew.offer(0, fleet.image, fleet.size, fleet.region, study)
-        count, reason = self._affordable(len(names), offer.size.price_hourly_usd, study)
+        count, reason = len(names), ""
+        while count:  # as many as may be made
+            usd_per_hour = count * offer.size.price_hourly_usd
+            if not (over := self._over_budget(time.time(), count, usd_per_hour, study)):
+                break
+            count, reason = count - 1, over
+        about = self._about
         made = self.crew.create(
-            names[:count],
-            offer,
-            study,
-            self._about["user_data"],
-            self._about["vpc_uuid"],
-            self._patience_s,
+            names[:count], offer, study, about["user_data"], about["vpc_uuid"], self._patience_s
         )
         say(f"made {','.join(d.name for d in made.new) or 'none'}")
         return made.missing | dict.fromkeys(names[count:], reason)
 
-    def _affordable(self, count: int, price_hourly_usd: float, study: str) -> tuple[int, str]:
-        """Return how many of `count` droplets may be made, and why not one more."""
-        lives, limits, reason = self.crew.ledger.lives(), self._settings.fleet, ""
-        for number in range(count, 0, -1):
-            try:
-                usd_per_hour = number * price_hourly_usd
-                check_budget(limits, lives, time.time(), number, usd_per_hour, study)
-            except OverBudgetError as error:
-                reason = str(error)
-            else:
-                return number, reason
-        return 0, reason
+    def _over_budget(self, now: float, count: int, usd_per_hour: float, *studies: str) -> str:
+        """Return the limit that so many more droplets for any of `studies` break, "" if none."""
+        lives, limits = self.crew.ledger.lives(), self._settings.fleet
+        for study in studies:
+            if reason := over_budget(limits, lives, now, count, usd_per_hour, study):
+                return reason
+        return ""
 
     def _by_study(self, names: list[str]) -> dict[str, list[str]]:
         """Return the nodes by the study whose job each of them is to come for."""
-        study = dict.fromkeys(names, "")
+        study, found = dict[str, str](), dict[str, list[str]]()
         for job in slurm.queue("--states=CONFIGURING", "--nodelist", ",".join(names)):
-            for name in slurm.hostnames(job.nodes):
-                study[name] = job.comment
-        found: dict[str, list[str]] = {}
+            study |= dict.fromkeys(slurm.hostnames(job.nodes), job.comment)
         for name in names:
-            found.setdefault(study[name], []).append(name)
+            found.setdefault(study.get(name, ""), []).append(name)
         return found
-
-    def _without_droplet(self, names: list[str]) -> list[str]:
-        try:
-            there = {droplet.name for droplet in self.crew.droplets()}
-        except LlamaError:
-            there = set()
-        return [name for name in names if name not in there]
 
     def suspend(self, names: list[str]) -> None:
         """Destroy the droplets of nodes."""
@@ -134,19 +122,18 @@ class Hooks:
         nothing; the keeper gives it back.
         """
         found = [droplet for droplet in self.crew.droplets() if droplet.name in names]
-        late = sorted({droplet.name for droplet in found})
-        counts = read_json(self._failures) if self._failures.exists() else {}
+        late, counts = sorted({droplet.name for droplet in found}), self._failure_counts()
         counts |= {name: counts.get(name, 0) + 1 for name in late}
         write_json(self._failures, counts)
         self._destroy(found)
         again = [name for name in late if counts[name] < _MOST_FAILURES]
         slurm.update_nodes(again, "power_down_force")
         broken = [name for name in late if name not in again]
-        slurm.update_nodes(
-            broken,
-            "down",
-            f"{_BROKEN} {_MOST_FAILURES} times; see its console, then llama fleet up",
-        )
+        why = f"{_BROKEN} {_MOST_FAILURES} times; see its console, then llama fleet up"
+        slurm.update_nodes(broken, "down", why)
+
+    def _failure_counts(self) -> dict[str, int]:
+        return read_json(self._failures) if self._failures.exists() else {}
 
     def look_after(self) -> str:
         """Go round once: requeued jobs, droplets without node, money, nodes to be given back.
@@ -154,11 +141,13 @@ class Hooks:
         Returns why jobs wait, "" if they do not.
         """
         slurm.release_requeued()
-        droplets = self.crew.droplets()
-        self.crew.reconcile(droplets)
+        droplets = self.crew.reconcile()
         nodes = {node.name: node for node in slurm.nodes()}
         self._reap(droplets, nodes)
-        self._forget_failures(nodes)
+        counts = self._failure_counts()
+        left = {n: count for n, count in counts.items() if n in nodes and not nodes[n].up}
+        if left != counts:
+            write_json(self._failures, left)
         return self._spare(droplets, nodes)
 
     def _reap(self, droplets: list[Droplet], nodes: dict[str, slurm.Node]) -> None:
@@ -173,20 +162,15 @@ class Hooks:
             for name, reason in self.crew.destroy(certain, "stray").items():
                 say(f"{name}: {reason}")
 
-    def _forget_failures(self, nodes: dict[str, slurm.Node]) -> None:
-        counts = read_json(self._failures) if self._failures.exists() else {}
-        left = {n: c for n, c in counts.items() if n in nodes and not nodes[n].up}
-        if left != counts:
-            write_json(self._failures, left)
-
     def _spare(self, droplets: list[Droplet], nodes: dict[str, slurm.Node]) -> str:
         """Let no droplet go on beyond the budget; give nodes back within it; return the reason."""
         now, limits = time.time(), self._settings.fleet
         up = [node for node in nodes.values() if node.up and "POWER_DOWN" not in node.state]
         old = {d.name for d in droplets if now - unix(d.created) > limits.max_hours * 3600}
         slurm.update_nodes([node.name for node in up if node.name in old], "power_down_asap")
-        reason = self._over_budget(now)
-        if reason:
+        jobs = slurm.queue()
+        reason = self._over_budget(now, 0, 0.0, *{job.comment for job in jobs}, "")
+        if reason and "fleet.max_hours" not in reason:
             say(reason)
             slurm.update_nodes([node.name for node in up], "power_down_asap", _OURS + reason)
             return reason
@@ -197,23 +181,11 @@ class Hooks:
             and node.reason.startswith((_OURS, "ResumeTimeout reached"))
             and not node.reason.startswith(_BROKEN)
         ]
-        lives, price = self.crew.ledger.lives(), float(self._about["price_hourly_usd"])
-        try:
-            for study in {job.comment for job in slurm.queue("--states=PENDING")} if down else ():
-                check_budget(limits, lives, now, 1, price, study)
-        except OverBudgetError as error:
-            return str(error)
-        slurm.update_nodes(down, "power_down_force")
-        return ""
-
-    def _over_budget(self, now: float) -> str:
-        studies = {job.comment for job in slurm.queue()} | {""}
-        try:
-            for study in studies:
-                check_budget(self._settings.fleet, self.crew.ledger.lives(), now, 0, 0.0, study)
-        except OverBudgetError as error:
-            return str(error) if "fleet.max_hours" not in str(error) else ""
-        return ""
+        pending = {job.comment for job in jobs if job.state == "PENDING"} if down else set()
+        reason = self._over_budget(now, 1, float(self._about["price_hourly_usd"]), *pending)
+        if not reason:
+            slurm.update_nodes(down, "power_down_force")
+        return reason
 
 
 def keep(every_s: float) -> None:
@@ -263,11 +235,7 @@ def main(words: list[str]) -> int:
         names = slurm.hostnames(words[1])
         say(f"{what} {words[1]}")
         hooks = Hooks(load())
-        ways: dict[str, Callable[[list[str]], Any]] = {
-            "resume": hooks.resume,
-            "suspend": hooks.suspend,
-            "failed": hooks.failed,
-        }
+        ways = {"resume": hooks.resume, "suspend": hooks.suspend, "failed": hooks.failed}
         ways[what](names)
     except LlamaError as error:
         say(f"{what}: {error}")

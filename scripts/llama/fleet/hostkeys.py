@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import yaml
 
@@ -63,7 +63,17 @@ def fleet_key(directory: Path) -> tuple[str, str]:
     return path.read_text(), " ".join(public_text.split()[:2])
 
 
-def host_key_config(directory: Path) -> dict[str, Any]:
+class CloudConfig(TypedDict, total=False):
+    """What cloud-init does when a droplet boots for the first time."""
+
+    ssh_deletekeys: bool
+    ssh_keys: dict[str, str]
+    bootcmd: list[list[str]]
+    write_files: list[dict[str, str | bytes]]
+    runcmd: list[list[str]]
+
+
+def host_key_config(directory: Path) -> CloudConfig:
     """Return the cloud-config that gives a droplet the fleet's host key.
 
     The metadata service hands user data, and so this key, to any process of the droplet; the
@@ -71,16 +81,13 @@ def host_key_config(directory: Path) -> dict[str, Any]:
     """
     private, public = fleet_key(directory)
     rule = ["ip", "rule", "add", "uidrange", "1-4294967294", "to", _METADATA, "prohibit"]
-    return {
-        "ssh_deletekeys": True,
-        "ssh_keys": {"ed25519_private": private, "ed25519_public": public},
-        "bootcmd": [rule],
-    }
+    keys = {"ed25519_private": private, "ed25519_public": public}
+    return {"ssh_deletekeys": True, "ssh_keys": keys, "bootcmd": [rule]}
 
 
-def host_key_user_data(directory: Path) -> str:
-    """Return `host_key_config` as user data."""
-    return "#cloud-config\n" + yaml.safe_dump(host_key_config(directory), sort_keys=False)
+def user_data(config: CloudConfig) -> str:
+    """Return a cloud-config as user data."""
+    return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False)
 
 
 def alias(droplet: Droplet) -> str:
@@ -127,13 +134,8 @@ def _quoted(path: Path) -> str:
 
 def fingerprint(key: str) -> str:
     """Return the SHA256 fingerprint of a key `type base64`, as the console shows it."""
-    answer = subprocess.run(
-        ["ssh-keygen", "-l", "-f", "-"],
-        input=key + "\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = ["ssh-keygen", "-l", "-f", "-"]
+    answer = subprocess.run(command, input=f"{key}\n", capture_output=True, text=True, check=True)
     return answer.stdout.split()[1]
 
 

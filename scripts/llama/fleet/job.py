@@ -19,12 +19,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes, sha256_file, write_json
 from llama.fleet import slurm
-from llama.fleet.spaces import Spaces, open_place
+from llama.fleet.spaces import Place, Spaces, open_place
+from llama.fleet.worker import Job, Named, revision
 from llama.locks import locked_file
 from llama.study.plan import PLAN
 
@@ -34,47 +36,65 @@ _SHIP_WITHIN_S = 3600.0
 _OPTIONS = ("--partition=llama", "--requeue", "--export=PATH", "--chdir=/", "--open-mode=append")
 
 
+class _Resources(msgspec.Struct):
+    mem_mb: int | str = 1000
+    runtime: int | str = 600  # min
+
+
+class Properties(msgspec.Struct):
+    """What Snakemake writes of a job into its script."""
+
+    rule: str
+    output: list[str]
+    log: list[str]
+    params: dict[str, object]
+    wildcards: dict[str, str]
+    threads: int
+    resources: _Resources
+
+
+class _Queued(msgspec.Struct):
+    """What is kept of a job in the queue."""
+
+    digest: str
+    outputs: list[str]
+    log: str
+
+
+class _Shipped(msgspec.Struct):
+    """An input in Spaces: date [ns], size [bytes] and inode of the file, and the bucket."""
+
+    stamp: tuple[int, int, int, str | None]
+    sha256: str
+
+
 def _submit(words: Sequence[str]) -> str:
+    """Queue a job of Snakemake, and return its number."""
     parent = os.getppid()  # Spaces may be waited for longer than Snakemake lives
     parser = argparse.ArgumentParser(prog="llama.fleet.job submit")
     parser.add_argument("--file", nargs=2, action="append", default=[])
     parser.add_argument("--files", nargs="+", action="append", default=[])
     parser.add_argument("--jobscript", type=Path, required=True)
     options = parser.parse_args(words)
-    named: dict[str, Any] = dict(options.file) | {name: paths for name, *paths in options.files}
-    text = options.jobscript.read_text()
-    properties = json.loads(text.splitlines()[1].removeprefix("# properties = "))
-    command = shlex.split(text.splitlines()[2])
-    snakefile = Path(command[command.index("--snakefile") + 1])
-    return submit(properties, named, snakefile.parent / "scripts", parent)
-
-
-def submit(
-    properties: dict[str, Any], named: dict[str, str | list[str]], scripts: Path, parent: int
-) -> str:
-    """Queue a job of Snakemake, and return its number.
-
-    `properties` are Snakemake's, `named` its inputs by name; `scripts` holds the rules' scripts;
-    `parent` is the process of Snakemake, without which nothing is queued.
-    """
-    spaces = read_json(SPACES)
-    inputs = _ship(spaces, named)
-    document = describe(properties, named, inputs, scripts) | {"spaces": spaces}
-    name = f"{properties['rule']}-{document['digest'][:16]}"
-    study = properties["wildcards"].get("study", "")
-    resources = properties["resources"]
-    record = {key: document[key] for key in ("digest", "outputs", "log")}
+    named: Named = dict(options.file) | {name: paths for name, *paths in options.files}
+    _, about, command = options.jobscript.read_text().splitlines()[:3]
+    properties = msgspec.json.decode(about.removeprefix("# properties = "), type=Properties)
+    typed = shlex.split(command)
+    scripts = Path(typed[typed.index("--snakefile") + 1]).parent / "scripts"
+    spaces: Place = read_json(SPACES)
+    job = describe(properties, named, _ship(spaces, named), scripts, spaces)
+    name = f"{job.rule}-{job.digest[:16]}"
     script = Path("fleet", f".{name}.sh")
-    script.write_text(_script(document), encoding="utf-8")
+    script.write_text(_script(job), encoding="utf-8")
     try:
         number = slurm.submit(
             [
                 *_OPTIONS,
                 f"--job-name={name}",
-                f"--comment={study}",
-                f"--cpus-per-task={properties['threads']}",
-                f"--mem={resources.get('mem_mb', 1000)}",
-                f"--time={resources.get('runtime', 600)}",
+                f"--comment={job.wildcards.get('study', '')}",
+                f"--cpus-per-task={properties.threads}",
+                f"--mem={properties.resources.mem_mb}",
+                f"--time={properties.resources.runtime}",
                 f"--output={os.environ.get('LLAMA_LOG_DIR', '/var/log/llama')}/%x.%j.log",
                 str(script),
             ],
@@ -83,66 +103,56 @@ def submit(
         )
     finally:
         script.unlink(missing_ok=True)
-    write_json(JOBS / f"{number}.json", record)
+    record = _Queued(job.digest, job.outputs, job.log)
+    write_json(JOBS / f"{number}.json", msgspec.to_builtins(record))
     return number
 
 
 def describe(
-    properties: dict[str, Any],
-    named: dict[str, str | list[str]],
-    inputs: dict[str, str],
-    scripts: Path,
-) -> dict[str, Any]:
-    """Return what a worker needs to know of a job; `inputs` is the sha256 of each path."""
-    from llama.fleet.worker import revision
-
-    rule = properties["rule"]
+    properties: Properties, named: Named, sha256: dict[str, str], scripts: Path, spaces: Place
+) -> Job:
+    """Return what a worker needs to know of a job; `sha256` is that of each path of an input."""
     document = {
         "revision": revision(),
-        "rule": rule,
-        "script": (scripts / f"{rule}.py").read_text(),
+        "rule": properties.rule,
+        "script": (scripts / f"{properties.rule}.py").read_text(),
         "input": named,
-        "sha256": inputs,
-        "outputs": properties["output"],
-        "params": properties["params"],
-        "wildcards": properties["wildcards"],
-        "log": properties["log"][0],
+        "sha256": sha256,
+        "outputs": properties.output,
+        "params": properties.params,
+        "wildcards": properties.wildcards,
+        "log": properties.log[0],
     }
     text = json.dumps(document, sort_keys=True, allow_nan=False)
-    return {**document, "digest": sha256_bytes(text.encode())}
+    document |= {"digest": sha256_bytes(text.encode()), "spaces": spaces}
+    return msgspec.convert(document, Job)
 
 
-def _script(document: dict[str, Any]) -> str:
-    text = json.dumps(document)
+def _script(job: Job) -> str:
+    text = msgspec.json.encode(job).decode()
     # a quoted here-document takes any text but its own last line, and JSON is one line
     worker = f"{sys.executable} -m llama.fleet.worker"
     return f"#!/bin/sh\nexec {worker} <<'END OF JOB'\n{text}\nEND OF JOB\n"
 
 
-def _ship(spaces: dict[str, str], named: dict[str, str | list[str]]) -> dict[str, str]:
+def _ship(spaces: Place, named: Named) -> dict[str, str]:
     """Bring the inputs to Spaces, each content once; return the sha256 of each path."""
-    paths: list[str] = []
-    for value in named.values():
-        paths += [value] if isinstance(value, str) else value
     with locked_file(
         INPUTS.with_suffix(".lock"),
         _SHIP_WITHIN_S,
         lambda: f"another job has been sending its inputs for an hour; see {INPUTS}",
     ):
-        known = read_json(INPUTS) if INPUTS.exists() else {}
-        found = {}
-        for path in paths:
-            about = Path(path).stat()
-            stamp = [about.st_mtime_ns, about.st_size, about.st_ino, spaces["bucket"]]
-            if known.get(path, {}).get("stamp") != stamp:
-                known[path] = {"stamp": stamp, "sha256": _put_input(spaces, Path(path))}
-                write_json(INPUTS, known)
-            found[path] = known[path]["sha256"]
+        content = read_json(INPUTS) if INPUTS.exists() else {}
+        known, found = msgspec.convert(content, dict[str, _Shipped]), dict[str, str]()
+        for value in named.values():
+            for path in [value] if isinstance(value, str) else value:
+                about = Path(path).stat()
+                stamp = (about.st_mtime_ns, about.st_size, about.st_ino, spaces["bucket"])
+                if path not in known or known[path].stamp != stamp:
+                    known[path] = _Shipped(stamp, open_place(spaces).upload(Path(path)).sha256)
+                    write_json(INPUTS, msgspec.to_builtins(known))
+                found[path] = known[path].sha256
     return found
-
-
-def _put_input(spaces: dict[str, str], path: Path) -> str:
-    return open_place(spaces).upload(path).sha256
 
 
 def status(number: str) -> str:
@@ -168,19 +178,19 @@ def status(number: str) -> str:
 
 def _collect(number: str) -> bool:
     """Fetch the log and the outputs of a job; return whether all outputs came."""
-    record, spaces = read_json(JOBS / f"{number}.json"), open_place(read_json(SPACES))
-    came = True
-    for key in (record["log"], *record["outputs"]):
+    job = msgspec.convert(read_json(JOBS / f"{number}.json"), _Queued)
+    spaces, came = open_place(read_json(SPACES)), True
+    for key in (job.log, *job.outputs):
         found = spaces.find(key)
-        if found is not None and found.notes.get("job") == record["digest"]:
+        if found is not None and found.notes.get("job") == job.digest:
             # what lies there from before is no beginning of it
             Path(key).unlink(missing_ok=True)
             spaces.download(found, Path(key))
-            if key == record["log"]:
+            if key == job.log:
                 _tell(Path(key))
-        elif key != record["log"]:
+        elif key != job.log:
             came = False
-    _put_plan(spaces, record["outputs"])
+    _put_plan(spaces, job.outputs)
     return came
 
 

@@ -11,7 +11,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
+
+import msgspec
 
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
@@ -31,7 +33,7 @@ PROFILE = "do-cluster"  # droplets; needs a bucket and Slurm
 _OTHER_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
 
 
-class Launch(NamedTuple):
+class Launch(msgspec.Struct, frozen=True):
     """A study to make; `skymaps` is its list if the settings do not name it, else "".
 
     injections: how many are wanted, None for `background.injections`; started: Unix s.
@@ -77,15 +79,11 @@ def launches(
 
 
 def _read_launch(path: Path) -> Launch:
-    content = read_json(path)
-    try:
-        launch = Launch(**content)
-        valid = isinstance(launch.skymaps, str) and isinstance(launch.injections, int | None)
-    except TypeError:
-        valid = False
-    if not valid or launch.study != path.stem:
-        raise LlamaError(f"{path} is no record of its launch; launch it again")
-    return launch
+    with contextlib.suppress(msgspec.ValidationError):
+        launch = msgspec.convert(read_json(path), Launch)
+        if launch.study == path.stem:
+            return launch
+    raise LlamaError(f"{path} is no record of its launch; launch it again")
 
 
 def is_running(settings: Settings, study: str) -> bool:
@@ -103,16 +101,17 @@ def study_of_list(settings: Settings, skymaps: Path) -> tuple[str, str]:
     if not path.is_file():
         raise LlamaError(f"there is no list {skymaps}; give a file with one sky map per line")
     studies = settings.background.studies
-    for name, study in studies.items():
+    for named, study in studies.items():
         if study.skymaps and os.path.realpath(study.skymaps) == os.path.realpath(path):
-            return name, ""
-    names = [name for name in (path.stem, f"{path.parent.name}-{path.stem}") if _is_study(name)]
-    if not names:
+            return named, ""
+    names = (path.stem, f"{path.parent.name}-{path.stem}")
+    name = next((name for name in names if re.fullmatch(STUDY_PATTERN, name)), None)
+    if name is None:
         raise LlamaError(
             f"{skymaps} does not tell its class; call it like bns-o3/H1L1V1.csv, or add it to "
             f"background.studies in the settings as bns-o3-H1L1V1: {{skymaps: {path}}}"
         )
-    name, last = names[0], launches(settings).get(names[0])
+    last = launches(settings).get(name)
     other = str(studies[name].skymaps or studies[name].artifacts) if name in studies else ""
     if other or (last and last.skymaps and Path(last.skymaps) != path):
         raise LlamaError(
@@ -141,13 +140,14 @@ def prepare(
 ) -> None:
     """Check what a launch needs, so that it does not fail in the background; write it down."""
     find_clone()
-    if launch.profile == PROFILE and shutil.which("sbatch") is None:
+    on_fleet = launch.profile == PROFILE
+    if on_fleet and shutil.which("sbatch") is None:
         raise LlamaError("there is no Slurm here (sbatch); prepare this machine: llama fleet up")
-    if launch.profile == PROFILE and not Head(settings).conf.exists():
+    if on_fleet and not Head(settings).conf.exists():
         raise LlamaError("this machine is no head of a fleet yet; make it one: llama fleet up")
-    if launch.profile == PROFILE or settings.spaces.bucket:
+    if on_fleet or settings.spaces.bucket:
         Spaces(settings.spaces, tell).check()
-    write_json(places(settings, launch.study).record, launch._asdict())
+    write_json(places(settings, launch.study).record, msgspec.to_builtins(launch))
 
 
 def run(settings: Settings, launch: Launch, what: str, to_log: bool) -> NoReturn:
@@ -249,16 +249,14 @@ def _cancel(settings: Settings, study: str) -> set[str]:
 
 def command(launch: Launch) -> list[str]:
     """Return the Snakemake to run in the clone."""
-    background: dict[str, Any] = {}
+    background = dict[str, int | dict[str, dict[str, str]]]()
     if launch.skymaps:
         background["studies"] = {launch.study: {"skymaps": launch.skymaps}}
     if launch.injections:
         background["injections"] = launch.injections
     words = [sys.executable, "-m", "snakemake", f"studies/{launch.study}/background"]
     words += ["--profile", launch.profile]
-    if background:
-        words += ["--config", f"background={json.dumps(background)}"]
-    return words
+    return words + (["--config", f"background={json.dumps(background)}"] if background else [])
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -270,7 +268,3 @@ def _environment(settings: Settings) -> dict[str, str]:
         kept = {name: value for name, value in kept.items() if name not in _OTHER_KEYS}
         kept |= environment(settings.spaces)
     return kept
-
-
-def _is_study(name: str) -> bool:
-    return re.fullmatch(STUDY_PATTERN, name) is not None

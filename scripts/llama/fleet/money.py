@@ -7,7 +7,9 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import msgspec
 
 from llama.errors import LlamaError
 from llama.fleet.records import Account
@@ -50,6 +52,20 @@ class Cost(NamedTuple):
     usd: float
 
 
+class Entry(msgspec.Struct):
+    """A line of the ledger; event: `ordered`, `created` or `gone`."""
+
+    time: str
+    event: str
+    id: int = 0
+    name: str = ""
+    names: tuple[str, ...] = ()
+    study: str = ""
+    price_hourly_usd: float = 0.0
+    since: str = ""
+    found: bool = False
+
+
 class OverBudgetError(LlamaError):
     """A limit of the settings would be exceeded."""
 
@@ -76,7 +92,7 @@ class Ledger:
         ):
             yield
 
-    def record(self, event: str, time: float, **content: Any) -> None:
+    def record(self, event: str, time: float, **content: object) -> None:
         """Append one line, on disk when this returns."""
         stamp = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": stamp, "event": event, **content}, allow_nan=False) + "\n"
@@ -90,8 +106,9 @@ class Ledger:
                     lambda: f"another process keeps {self.path} locked; find it with fuser, end it",
                 )
                 # what a full disk or a crash has left of the last line stays a line of its own
-                if stream.tell() and not self._ends_whole(stream):
-                    line = "\n" + line
+                if stream.tell():
+                    stream.seek(-1, os.SEEK_END)
+                    line = line if stream.read(1) == b"\n" else f"\n{line}"
                 stream.write(line.encode())
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -101,51 +118,35 @@ class Ledger:
                 "without it; free some space or correct the permissions"
             ) from error
 
-    @staticmethod
-    def _ends_whole(stream: Any) -> bool:
-        stream.seek(-1, os.SEEK_END)
-        return bool(stream.read(1) == b"\n")
-
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[Entry]:
         """Return all lines; a broken one is left out, its droplet is found again in the cloud."""
+        found = list[Entry]()
         try:
-            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+            for line in self.path.read_text("utf-8", "replace").splitlines():
+                with contextlib.suppress(msgspec.DecodeError):
+                    found.append(msgspec.json.decode(line, type=Entry))
         except FileNotFoundError:
             return []
         except OSError as error:
             raise LlamaError(f"cannot read the ledger {self.path} ({error.strerror})") from error
-        found = []
-        for line in lines:
-            with contextlib.suppress(ValueError):
-                entry = json.loads(line)
-                if isinstance(entry, dict) and "event" in entry and "time" in entry:
-                    found.append(entry)
         return found
 
     def lives(self) -> list[Life]:
         """Return every droplet there was, in the order of their first entries."""
         lives: dict[int, Life] = {}
-        for entry in self.entries():
-            ident = int(entry.get("id", 0))
-            if entry["event"] == "created":
-                lives[ident] = Life(
-                    ident,
-                    entry["name"],
-                    entry["price_hourly_usd"],
-                    entry["study"],
-                    unix(entry["since"]),
-                    None,
-                    entry["found"],
-                )
-            elif entry["event"] == "gone" and ident in lives:
-                lives[ident] = lives[ident]._replace(end=unix(entry["time"]))
+        for one in self.entries():
+            if one.event == "created":
+                begin, price = unix(one.since), one.price_hourly_usd
+                lives[one.id] = Life(one.id, one.name, price, one.study, begin, None, one.found)
+            elif one.event == "gone" and one.id in lives:
+                lives[one.id] = lives[one.id]._replace(end=unix(one.time))
         return list(lives.values())
 
     def study_of(self, name: str) -> str | None:
         """Return for which study a droplet called `name` was last ordered, None if it never was."""
-        for entry in reversed(self.entries()):
-            if entry["event"] == "ordered" and name in entry["names"]:
-                return str(entry["study"])
+        for one in reversed(self.entries()):
+            if one.event == "ordered" and name in one.names:
+                return one.study
         return None
 
 
@@ -170,39 +171,47 @@ def running_cost(lives: list[Life], now: float) -> Cost:
     )
 
 
-def check_budget(
+def over_budget(
     limits: Limits, lives: list[Life], now: float, count: int, usd_per_hour: float, study: str
-) -> None:
-    """Raise `OverBudgetError` when `count` more droplets, `usd_per_hour` in all, break a limit.
+) -> str:
+    """Return which limit `count` more droplets, `usd_per_hour` in all, break, "" if none.
 
     With `count` 0 this tells whether the fleet may go on as it is.
     """
     cost = running_cost(lives, now)
     if cost.droplets + count > limits.max_droplets:
-        raise OverBudgetError(
+        return (
             f"{cost.droplets} droplets and {count} more are above fleet.max_droplets = "
             f"{limits.max_droplets}; destroy some or raise it"
         )
-    old = [
-        life for life in lives if life.end is None and now - life.start > limits.max_hours * 3600
-    ]
-    if old:
-        raise OverBudgetError(
-            f"{old[0].name} has lived for {(now - old[0].start) / 3600:.0f} h, above "
-            f"fleet.max_hours = {limits.max_hours:g}; destroy it (llama com do --reap) or raise it"
-        )
+    for life in lives:
+        if life.end is None and now - life.start > limits.max_hours * 3600:
+            return (
+                f"{life.name} has lived for {(now - life.start) / 3600:.0f} h, above "
+                f"fleet.max_hours = {limits.max_hours:g}; destroy it (llama com do --reap) "
+                "or raise it"
+            )
     day = cost.usd_of_day + usd_per_hour
     if day > limits.max_usd_per_day:
-        raise OverBudgetError(
+        return (
             f"the last 24 hours and one hour of these droplets cost ${day:,.2f}, above "
             f"fleet.max_usd_per_day = {limits.max_usd_per_day:g}; wait, order fewer, or raise it"
         )
     spent = cost.usd_of_study.get(study, 0.0) + usd_per_hour
     if study and spent > limits.max_usd_per_study:
-        raise OverBudgetError(
+        return (
             f"{study} would have cost ${spent:,.2f}, above fleet.max_usd_per_study = "
             f"{limits.max_usd_per_study:g}; order fewer or raise it"
         )
+    return ""
+
+
+def check_budget(
+    limits: Limits, lives: list[Life], now: float, count: int, usd_per_hour: float, study: str
+) -> None:
+    """Raise `OverBudgetError` when `over_budget` names a limit."""
+    if reason := over_budget(limits, lives, now, count, usd_per_hour, study):
+        raise OverBudgetError(reason)
 
 
 def check_account(account: Account, count: int) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from llama.errors import LlamaError
-from llama.fleet.records import Stored
 from llama.fleet.spaces import Spaces
-from llama.fleet.transfer import Counter, in_threads, is_same
+from llama.fleet.transfer import Counter, is_same
 from llama.locks import only_one
+from llama.s3 import Stored, in_threads
 
 STUDIES = "studies"  # keys of results are their paths in the output directory
 _AT_ONCE = 8
@@ -61,36 +61,41 @@ def pull(
 
         def compare(listed: Stored) -> tuple[Stored, str]:
             stored = spaces.find(listed.key)  # a list does not tell the sha256
-            state = _state(paths[listed.key], stored) if stored else "gone"
+            path, state = paths[listed.key], "missing" if stored else "gone"
+            if stored and os.path.lexists(path):
+                try:
+                    state = "different" if is_same(path, stored) is False else "same"
+                except OSError as error:
+                    raise LlamaError(
+                        f"cannot read {path} ({error.strerror}); move it away"
+                    ) from error
             compared(1)
             return stored or listed, state
 
         judged = in_threads(compare, found, _AT_ONCE)
-        different = sorted(paths[stored.key] for stored, state in judged if state == "different")
-        if different and replace(different):
-            different = []
-        left = set(different)
-        if gone := [stored.key for stored, state in judged if state == "gone"]:
+        of_state = {
+            state: [stored for stored, its in judged if its == state]
+            for state in ("gone", "missing", "different", "same")
+        }
+        different = sorted(paths[stored.key] for stored in of_state["different"])
+        replaced = bool(different) and replace(different)
+        if gone := of_state["gone"]:
             raise LlamaError(
-                f"{gone[0]} was removed from s3://{spaces.name} meanwhile; "
+                f"{gone[0].key} was removed from s3://{spaces.name} meanwhile; "
                 "run the same command again"
             )
-        missing = [
-            stored
-            for stored, state in judged
-            if state in ("missing", "different") and paths[stored.key] not in left
-        ]
-        _check_space(studies, sum(stored.size for stored in missing))
-        fetched = Counter(progress("fetched", sum(stored.size for stored in missing)))
+        missing = of_state["missing"] + (of_state["different"] if replaced else [])
+        size = sum(stored.size for stored in missing)
+        if size > (free := shutil.disk_usage(studies).free):
+            raise LlamaError(
+                f"the results take {size / 1e9:.1f} GB, and {studies.resolve()} has room for "
+                f"{free / 1e9:.1f} GB; pull in a directory on a larger disk"
+            )
+        fetched = Counter(progress("fetched", size))
         in_threads(lambda s: spaces.download(s, paths[s.key], fetched), missing, _AT_ONCE)
         unsure = sum(is_same(paths[stored.key], stored) is None for stored in missing)
-    return Pulled(
-        len(missing),
-        sum(stored.size for stored in missing),
-        sum(state == "same" for _, state in judged),
-        different,
-        unsure,
-    )
+    left = [] if replaced else different
+    return Pulled(len(missing), size, len(of_state["same"]), left, unsure)
 
 
 def finished_shards(spaces: Spaces, study: str, kind: str) -> dict[int, float]:
@@ -103,13 +108,13 @@ def finished_shards(spaces: Spaces, study: str, kind: str) -> dict[int, float]:
 
 
 def _listed(spaces: Spaces, wanted: Collection[str]) -> list[Stored]:
-    found = []
-    for stored in spaces.objects(f"{STUDIES}/"):
-        path = stored.key.removeprefix(f"{STUDIES}/")
-        is_result = path and not path.endswith("/") and not _INPUTS.match(path)
-        if is_result and (not wanted or _study(stored.key) in wanted):
-            found.append(stored)
-    return found
+    return [
+        stored
+        for stored in spaces.objects(f"{STUDIES}/")
+        if (path := stored.key.removeprefix(f"{STUDIES}/"))
+        and not (path.endswith("/") or _INPUTS.match(path))
+        and (not wanted or _study(stored.key) in wanted)
+    ]
 
 
 def _study(key: str) -> str:
@@ -123,21 +128,3 @@ def _place(studies: Path, key: str) -> Path:
     if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part for part in parts):
         raise LlamaError(f"the bucket has an object {key[:80]!r}, which is no result; remove it")
     return studies.joinpath(*parts)
-
-
-def _state(path: Path, stored: Stored) -> str:
-    if not os.path.lexists(path):
-        return "missing"
-    try:
-        return "different" if is_same(path, stored) is False else "same"
-    except OSError as error:
-        raise LlamaError(f"cannot read {path} ({error.strerror}); move it away") from error
-
-
-def _check_space(studies: Path, size: int) -> None:
-    free = shutil.disk_usage(studies).free
-    if size > free:
-        raise LlamaError(
-            f"the results take {size / 1e9:.1f} GB, and {studies.resolve()} has room for "
-            f"{free / 1e9:.1f} GB; pull in a directory on a larger disk"
-        )

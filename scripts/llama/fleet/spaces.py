@@ -6,7 +6,7 @@ Nothing here makes or deletes a bucket, or deletes an object.
 import configparser
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
@@ -15,9 +15,8 @@ from urllib.parse import quote
 from llama.errors import LlamaError
 from llama.files import sha256_file
 from llama.fleet import transfer
-from llama.fleet.records import Stored
 from llama.locks import locked_file
-from llama.s3 import Bucket, Keys, Remedies, is_unknown, make_client, sentences
+from llama.s3 import Bucket, Keys, Remedies, Stored, make_client, sentences
 from llama.secrets import config_home, read_private
 from llama.settings.fleet import Spaces as SpacesSettings
 
@@ -30,6 +29,7 @@ _REMEDIES = Remedies(
     "see docs/fleet.md, Spaces",
     "check spaces.endpoint_url and the network",
 )
+Place = dict[str, str | None]  # which bucket it is, and the file with its keys
 
 
 class Spaces:
@@ -54,16 +54,9 @@ class Spaces:
 
     def check(self) -> None:
         """Make sure that the bucket is there and can never become empty, which would end it."""
-        from botocore.exceptions import ClientError
-
         with self._sentences():
-            try:
-                self._bucket.ask("head_bucket")
-            except ClientError as error:
-                if is_unknown(error):
-                    name = self._bucket.name
-                    raise LlamaError(f"there is no bucket {name}; {_REMEDIES.bucket}") from error
-                raise
+            if self._bucket.find(lambda: self._bucket.once("head_bucket")) is None:
+                raise LlamaError(f"there is no bucket {self.name}; {_REMEDIES.bucket}")
             if self.find(MARKER) is None:
                 text = b"LLAMA keeps this object so that the bucket is never empty.\n"
                 self._bucket.ask("put_object", Key=MARKER, Body=text)
@@ -71,19 +64,14 @@ class Spaces:
     def url(self, key: str) -> str:
         """Return the address of an object, which asks for keys unless it is made public."""
         scheme, _, host = self._endpoint.partition("://")
-        return f"{scheme}://{self._bucket.name}.{host}/{quote(key)}"
+        return f"{scheme}://{self.name}.{host}/{quote(key)}"
 
     def find(self, key: str) -> Stored | None:
         """Return what the store knows of an object, None if it is not there."""
-        from botocore.exceptions import ClientError
-
         with self._sentences(key):
-            try:
-                answer = self._bucket.ask("head_object", Key=key)
-            except ClientError as error:
-                if is_unknown(error):
-                    return None
-                raise
+            answer = self._bucket.find(lambda: self._bucket.once("head_object", Key=key))
+        if answer is None:
+            return None
         return Stored(
             key,
             answer["ContentLength"],
@@ -96,16 +84,14 @@ class Spaces:
     def signed_url(self, key: str, days: int = 7) -> str:
         """Return an address with which anybody who knows it can read one object for some days."""
         signed = self._bucket.client.generate_presigned_url(
-            "get_object", {"Bucket": self._bucket.name, "Key": key}, ExpiresIn=days * 86400
+            "get_object", {"Bucket": self.name, "Key": key}, ExpiresIn=days * 86400
         )
         return str(signed)
 
     def objects(self, prefix: str) -> Iterator[Stored]:
         """Yield the objects whose keys begin with `prefix`; a list does not tell their sha256."""
         with self._sentences(prefix):
-            for item in self._bucket.objects(prefix):
-                modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
-                yield Stored(item["Key"], item["Size"], modified, etag)
+            yield from self._bucket.objects(prefix)
 
     def uploads(self) -> list[Stored]:
         """Return what `upload` has put there, oldest first; its key tells the sha256."""
@@ -132,20 +118,21 @@ class Spaces:
         if found and (found.size, found.sha256) == (size, digest):
             progress(size)
             return found
-        return self._put(path, key, {"sha256": digest}, progress, resume=True)
+        return self.put(path, key, progress, resume=True, sha256=digest)
 
-    def put(self, path: Path, key: str, **notes: str) -> Stored:
-        """Put a file under `key`, with its sha256 and `notes`, and return the object."""
-        return self._put(path, key, {**notes, "sha256": _digest_of(path)[0]}, lambda done: None)
-
-    def _put(
+    def put(
         self,
         path: Path,
         key: str,
-        notes: dict[str, str],
-        progress: Callable[[int], object],
+        progress: Callable[[int], object] = lambda done: None,
         resume: bool = False,
+        **notes: str,
     ) -> Stored:
+        """Put a file under `key`, with its sha256 and `notes`, and return the object.
+
+        resume: the key holds the sha256, so that parts of an earlier upload can be used.
+        """
+        notes["sha256"] = notes.get("sha256") or _digest_of(path)[0]
         with self._sentences(key):
             transfer.send(self._bucket, path, key, notes, progress, resume)
         found = self.find(key)
@@ -180,29 +167,24 @@ class Spaces:
             if not path.exists():
                 found = self.find(key)
                 if found is None:
-                    raise LlamaError(
-                        f"there is no {key} in {self._bucket.name}; llama dev upload it"
-                    )
+                    raise LlamaError(f"there is no {key} in {self.name}; llama dev upload it")
                 self.download(found._replace(sha256=sha256), path)
         return path
 
     def _sentences(self, key: str = "") -> AbstractContextManager[None]:
-        name = self._bucket.name
+        name = self.name
         return sentences(f"s3://{name}/{key}".rstrip("/"), name, _REMEDIES)
 
 
-def place_of(settings: SpacesSettings) -> dict[str, str | None]:
+def place_of(settings: SpacesSettings) -> Place:
     """Return what `open_place` takes, as JSON has it; there is no key in it."""
-    return {
-        "bucket": settings.bucket,
-        "endpoint_url": settings.endpoint_url,
-        "credentials_file": str(credentials_file(settings)),
-    }
+    keys = {"credentials_file": str(credentials_file(settings))}
+    return settings.model_dump(mode="json") | keys
 
 
-def open_place(place: Mapping[str, str | None]) -> Spaces:
+def open_place(place: Place) -> Spaces:
     """Return the bucket that `place_of` tells of; it may be away for a quarter of an hour."""
-    settings = SpacesSettings.model_validate(dict(place))
+    settings = SpacesSettings.model_validate(place)
     return Spaces(settings, lambda text: print(text, file=sys.stderr), _PATIENCE_S)  # noqa: T201
 
 

@@ -7,14 +7,12 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError
 from llama.files import sha256_file
-from llama.fleet.records import Stored
-from llama.s3 import Bucket
+from llama.s3 import Begun, Bucket, Part, Stored, in_threads
 
 PART = 16 << 20  # bytes; S3 takes 10,000 parts, and none but the last below 5 MiB
 _MOST_PARTS = 10_000
@@ -42,14 +40,17 @@ def send(
         progress(len(content))
         return
     size = max(PART, -(-before.st_size // _MOST_PARTS // 2**20) * 2**20)
-    upload = _begun(bucket, key) if resume else None
-    place = {"Key": key, "UploadId": upload or _begin(bucket, key, notes)}
+    begun = bucket.every(Begun, Prefix=key) if resume else ()
+    upload = next((one.upload_id for one in begun if one.key == key), None)
+    if upload is None:
+        made = bucket.ask("create_multipart_upload", Key=key, Metadata=notes)
+    place = {"Key": key, "UploadId": upload or str(made["UploadId"])}
     there = {
-        part["PartNumber"]: (part["Size"], part["ETag"].strip('"'))
-        for part in (bucket.every("list_parts", **place) if upload else ())
+        part.part_number: (part.size, part.etag.strip('"'))
+        for part in (bucket.every(Part, **place) if upload else ())
     }
 
-    def put(number: int) -> dict[str, Any]:
+    def put(number: int) -> tuple[int, str]:
         with path.open("rb") as stream:
             stream.seek((number - 1) * size)
             content = stream.read(size)
@@ -57,7 +58,7 @@ def send(
         if there.get(number) != (len(content), plain):
             bucket.ask("upload_part", **place, PartNumber=number, Body=content, ContentMD5=encoded)
         progress(len(content))
-        return {"PartNumber": number, "ETag": f'"{plain}"'}
+        return number, f'"{plain}"'
 
     try:
         parts = in_threads(put, range(1, -(-before.st_size // size) + 1), _AT_ONCE)
@@ -69,8 +70,8 @@ def send(
             with contextlib.suppress(Exception):
                 bucket.once("abort_multipart_upload", **place)
         raise
-    parts.sort(key=lambda part: part["PartNumber"])
-    bucket.ask("complete_multipart_upload", **place, MultipartUpload={"Parts": parts})
+    told = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(parts)]
+    bucket.ask("complete_multipart_upload", **place, MultipartUpload={"Parts": told})
 
 
 def receive(bucket: Bucket, stored: Stored, target: Path, progress: Progress) -> None:
@@ -119,16 +120,6 @@ def is_same(path: Path, stored: Stored) -> bool | None:
     return any(_etag(path, size) == digest for size in sizes) or None
 
 
-def in_threads(call: Callable[[Any], Any], items: Any, count: int) -> list[Any]:
-    """Return what `call` returns for each item, in any order; the first error ends it."""
-    with ThreadPoolExecutor(count) as pool:
-        try:
-            return [job.result() for job in as_completed([pool.submit(call, i) for i in items])]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
 class Counter:
     """Sums up bytes of several threads for one progress bar."""
 
@@ -169,16 +160,6 @@ def _append(bucket: Bucket, stored: Stored, stream: Any, start: int, progress: P
             f"{stored.key} has been replaced or removed meanwhile; run the same command again"
         ) from error
     return stop - start
-
-
-def _begun(bucket: Bucket, key: str) -> str | None:
-    """Return the id of an upload of this key that was begun and not ended, else None."""
-    uploads = bucket.every("list_multipart_uploads", Prefix=key)
-    return next((upload["UploadId"] for upload in uploads if upload["Key"] == key), None)
-
-
-def _begin(bucket: Bucket, key: str, metadata: dict[str, str]) -> str:
-    return str(bucket.ask("create_multipart_upload", Key=key, Metadata=metadata)["UploadId"])
 
 
 def _md5(content: bytes) -> tuple[str, str]:

@@ -6,7 +6,6 @@ the droplet share, runs the rule's script and puts outputs and log into Spaces.
 
 import contextlib
 import functools
-import json
 import os
 import runpy
 import shutil
@@ -15,22 +14,46 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+
+import msgspec
 
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes
-from llama.fleet.spaces import UPLOADS, Spaces, open_place
-from llama.study.progress import progress_path
+from llama.fleet.spaces import UPLOADS, Place, Spaces, open_place
+from llama.study.plan import progress_path
 
 CACHE = Path(os.environ.get("LLAMA_CACHE", "/var/cache/llama"))
 _FREE_BYTES = 200_000_000
 _TELL_EVERY_S = 30.0
 # what the last bit of a number may depend on, besides our own code
 _LIBRARIES = ("numpy", "numba", "scipy", "h5py", "healpy", "astropy")
+
+
+Named = dict[str, str | list[str]]  # inputs of a rule
+
+
+class Job(msgspec.Struct):
+    """All that a shard depends on, and where it is to go.
+
+    sha256: of each path of an input; digest: of all the rest but the bucket, which tells a result
+    that is there already.
+    """
+
+    revision: str
+    rule: str
+    script: str
+    input: Named
+    sha256: dict[str, str]
+    outputs: list[str]
+    params: dict[str, object]
+    wildcards: dict[str, str]
+    log: str
+    digest: str
+    spaces: Place
 
 
 class UnfitError(LlamaError):
@@ -54,46 +77,38 @@ def main() -> int:
     """Do the job on stdin; its log tells what went wrong."""
     # scancel and a droplet that powers off: the log is still put away
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    job = json.load(sys.stdin)
-    spaces = open_place(job["spaces"])
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    spaces = open_place(job.spaces)
     number = os.environ.get("SLURM_JOB_ID", "0")
     place = CACHE / f"job-{number}"
-    log = place / job["log"]
+    log = place / job.log
     try:
-        with _failures_logged(log):
-            _check_revision(job["revision"])
-            if _is_done(spaces, job):
-                return 0
-            _check_space(place)
-            _tell(f"job {number}: {' '.join(job['outputs'])}\n")
-            _fetch(spaces, job, place)
-            _run(job, place)
-            for output in job["outputs"]:
-                spaces.put(place / output, output, job=job["digest"])
+        _check_revision(job.revision)
+        there = [spaces.find(output) for output in job.outputs]
+        if all(found and found.notes.get("job") == job.digest for found in there):
+            return 0
+        _check_space(place)
+        _tell(f"job {number}: {' '.join(job.outputs)}\n")
+        _fetch(spaces, job, place)
+        _run(job, place)
+        for output in job.outputs:
+            spaces.put(place / output, output, job=job.digest)
         return 0
-    except UnfitError as error:
-        _leave(str(error))
-        return 1
-    except LlamaError:
+    except LlamaError as error:
+        said = f"llama: {socket.gethostname()}: {error}\n"
+        _tell(said)
+        with contextlib.suppress(OSError):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as stream:
+                stream.write(said)
+        if isinstance(error, UnfitError):
+            _leave(str(error))
         return 1
     finally:
         with contextlib.suppress(LlamaError, OSError):
             if log.exists():
-                spaces.put(log, job["log"], job=job["digest"], host=socket.gethostname())
+                spaces.put(log, job.log, job=job.digest, host=socket.gethostname())
         shutil.rmtree(place, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _failures_logged(log: Path) -> Iterator[None]:
-    try:
-        yield
-    except LlamaError as error:
-        sys.stderr.write(f"llama: {socket.gethostname()}: {error}\n")
-        with contextlib.suppress(OSError):
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a", encoding="utf-8") as stream:
-                stream.write(f"llama: {socket.gethostname()}: {error}\n")
-        raise
 
 
 def _check_revision(wanted: str) -> None:
@@ -103,11 +118,6 @@ def _check_revision(wanted: str) -> None:
             f"this droplet has another LLAMA ({revision()}) than the head ({wanted}); "
             "make its snapshot anew, then llama fleet up"
         )
-
-
-def _is_done(spaces: Spaces, job: dict[str, Any]) -> bool:
-    found = [spaces.find(output) for output in job["outputs"]]
-    return all(stored is not None and stored.notes.get("job") == job["digest"] for stored in found)
 
 
 def _check_space(place: Path) -> None:
@@ -120,9 +130,9 @@ def _check_space(place: Path) -> None:
         raise UnfitError(f"the disk is full ({free / 1e6:.0f} MB are left)")
 
 
-def _fetch(spaces: Spaces, job: dict[str, Any], place: Path) -> None:
+def _fetch(spaces: Spaces, job: Job, place: Path) -> None:
     """Put the inputs where the script expects them; each content is fetched once per droplet."""
-    for path, sha256 in job["sha256"].items():
+    for path, sha256 in job.sha256.items():
         try:
             cached = spaces.fetch_once(f"{UPLOADS}/{sha256}/{Path(path).name}", sha256, CACHE)
             target = place / path
@@ -133,22 +143,17 @@ def _fetch(spaces: Spaces, job: dict[str, Any], place: Path) -> None:
             raise
 
 
-def _run(job: dict[str, Any], place: Path) -> None:
+def _run(job: Job, place: Path) -> None:
     """Run the rule's script in a process of its own, in `place`."""
-    log = place / job["log"]
+    log = place / job.log
     log.parent.mkdir(parents=True, exist_ok=True)
-    (place / "job.json").write_text(json.dumps(job))
+    (place / "job.json").write_bytes(msgspec.json.encode(job))
     command = [sys.executable, "-u", "-m", "llama.fleet.worker", "script"]
     lines = []
     with (
-        _progress_told(place, job["outputs"]),
+        _progress_told(place, job.outputs),
         subprocess.Popen(
-            command,
-            cwd=place,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
+            command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace"
         ) as script,
     ):
         try:
@@ -162,9 +167,8 @@ def _run(job: dict[str, Any], place: Path) -> None:
         stream.writelines(lines)
     if script.returncode:
         said = ("".join(lines).strip().splitlines() or [f"exit code {script.returncode}"])[-1]
-        error = LlamaError(said)
-        _blame_disk(place, error)
-        raise error
+        _blame_disk(place, said)
+        raise LlamaError(said)
 
 
 @contextlib.contextmanager
@@ -194,9 +198,9 @@ def _tell(line: str) -> None:
     sys.stderr.flush()
 
 
-def _blame_disk(place: Path, error: Exception) -> None:
+def _blame_disk(place: Path, said: object) -> None:
     if shutil.disk_usage(place).free < _FREE_BYTES / 10:
-        raise UnfitError(f"the disk is full ({error})") from error
+        raise UnfitError(f"the disk is full ({said})")
 
 
 def _leave(reason: str) -> None:
@@ -207,10 +211,10 @@ def _leave(reason: str) -> None:
         subprocess.run(["scontrol", "update", *words], check=False, capture_output=True)
 
 
-class _Named(list[Any]):
+class _Named(list[object]):
     """A list whose items may also be asked for by name, as Snakemake's."""
 
-    def __init__(self, named: dict[str, Any]) -> None:
+    def __init__(self, named: Mapping[str, object]) -> None:
         items = named.values()
         super().__init__(
             item for value in items for item in (value if isinstance(value, list) else [value])
@@ -220,18 +224,18 @@ class _Named(list[Any]):
 
 def _script() -> None:
     """Run the script of ./job.json, with the `snakemake` that it expects."""
-    job = json.loads(Path("job.json").read_text(encoding="utf-8"))
-    path = Path(f"{job['rule']}.py")
-    path.write_text(job["script"], encoding="utf-8")
-    for output in job["outputs"]:
+    job = msgspec.json.decode(Path("job.json").read_bytes(), type=Job)
+    path = Path(f"{job.rule}.py")
+    path.write_text(job.script, encoding="utf-8")
+    for output in job.outputs:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
     snakemake = SimpleNamespace(
-        input=_Named(job["input"]),
-        output=job["outputs"],
-        params=_Named(job["params"]),
-        wildcards=_Named(job["wildcards"]),
-        log=[job["log"]],
-        rule=job["rule"],
+        input=_Named(job.input),
+        output=job.outputs,
+        params=_Named(job.params),
+        wildcards=_Named(job.wildcards),
+        log=[job.log],
+        rule=job.rule,
     )
     runpy.run_path(str(path), init_globals={"snakemake": snakemake}, run_name="__main__")
 

@@ -1,10 +1,12 @@
 """One record that was heard, and what the spool says about it."""
 
+import contextlib
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+
+import msgspec
 
 from llama.errors import LlamaError
 from llama.files import first_sign, read_json, sha256_bytes
@@ -26,8 +28,7 @@ class Record:
     kafka_time_ms: int | None = None  # Unix time, as the broker or the sender says
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What the spool says about one record; the same keys are in its JSON file."""
 
     name: str
@@ -56,10 +57,6 @@ def suffix_of(content: bytes) -> str:
     return {b"{": ".json", b"<": ".xml"}.get(first_sign(content), ".bin")
 
 
-def key_text(key: bytes | None) -> str | None:
-    return None if key is None else key[:1000].decode("utf-8", "backslashreplace")[:1000]
-
-
 def has_content(path: Path, content: bytes) -> bool:
     """Tell whether a file has `content`; one of another size is not read."""
     same_size = path.exists() and path.stat().st_size == len(content)
@@ -74,16 +71,15 @@ def load_entry(path: Path) -> Entry:
         size = 0  # `read_json` says why
     if size > _MOST_BYTES:
         raise LlamaError(f"{path} has {size:,} bytes, more than any entry of the spool; {_REMEDY}")
-    content: Any = read_json(path)
-    names = get_type_hints(Entry)
-    if not isinstance(content, dict) or not names.keys() <= content.keys():
+    content = read_json(path)
+    if not isinstance(content, dict) or not {*Entry.__struct_fields__} <= content.keys():
         raise LlamaError(f"{path} is not an entry of the spool; {_REMEDY}")
-    entry = Entry(**{name: content[name] for name in names})
-    typed = all(isinstance(content[name], kind) for name, kind in names.items())
-    inside = typed and re.fullmatch(r"gcn/[^/]+/[^/]+/[^/]+", entry.archive)
-    if not inside or ".." in entry.archive.split("/") or entry.name != path.stem:
-        raise LlamaError(f"{path} has been changed; {_REMEDY}")
-    return entry
+    with contextlib.suppress(msgspec.ValidationError):
+        entry = msgspec.convert(content, Entry)
+        inside = re.fullmatch(r"gcn/[^/]+/[^/]+/[^/]+", entry.archive)
+        if inside and ".." not in entry.archive.split("/") and entry.name == path.stem:
+            return entry
+    raise LlamaError(f"{path} has been changed; {_REMEDY}")
 
 
 def entry_files(directory: Path) -> list[Path]:

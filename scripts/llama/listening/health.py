@@ -15,9 +15,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from llama import __version__
 from llama.errors import LlamaError
@@ -45,8 +46,7 @@ def lock_path(output_dir: Path) -> Path:
     return output_dir / "listener" / "lock"
 
 
-@dataclass(kw_only=True)
-class State:
+class State(msgspec.Struct, kw_only=True):
     """What the listener knows of itself; times are Unix seconds, None for never."""
 
     since: float = 0.0  # when a listener first ran here
@@ -56,7 +56,7 @@ class State:
     alert_at: float | None = None
     record_at: float | None = None
     record: str | None = None  # name in archive and spool
-    heard: dict[str, int] = field(default_factory=dict)  # records by topic since the start
+    heard: dict[str, int] = msgspec.field(default_factory=dict)  # records by topic since the start
     new: int = 0  # of them, those that were not known already
     partitions: int = 0
     lag: int = 0  # records that wait at the broker
@@ -70,9 +70,8 @@ class State:
 def read_state(output_dir: Path) -> State | None:
     """Return the state that the listener last wrote, None if there is none that can be read."""
     try:
-        content: Any = read_json(state_path(output_dir))
-        return State(**{f.name: content[f.name] for f in fields(State) if f.name in content})
-    except (LlamaError, TypeError):
+        return msgspec.convert(read_json(state_path(output_dir)), State)
+    except (LlamaError, msgspec.ValidationError):
         return None
 
 
@@ -163,7 +162,7 @@ class Monitor:
             record_at=before.record_at,
             record=before.record,
         )
-        self.told = asdict(self.state)  # for other threads; replaced as a whole
+        self.told = msgspec.to_builtins(self.state)  # for other threads; replaced as a whole
         self._output_dir = output_dir
         self._path = state_path(output_dir)
         self.settings = settings
@@ -184,7 +183,7 @@ class Monitor:
             return
         self._next = time.monotonic() + _RENEWED_EVERY_S
         self.state.renewed_at = time.time()
-        self.told = asdict(self.state)
+        self.told = msgspec.to_builtins(self.state)
         try:
             self._raise_alarms()
         except Exception:  # what is wrong elsewhere must not end the hearing
@@ -249,7 +248,9 @@ def serve(port: int, monitor: Monitor) -> http.server.ThreadingHTTPServer | None
             if self.path != "/healthz":
                 self.send_error(404)
                 return
-            problems = find_problems(State(**monitor.told), monitor.settings, time.time())
+            problems = find_problems(
+                msgspec.convert(monitor.told, State), monitor.settings, time.time()
+            )
             content = json.dumps({"problems": problems, "state": monitor.told}, indent=2).encode()
             self.send_response(503 if problems else 200)
             self.send_header("Content-Type", "application/json")

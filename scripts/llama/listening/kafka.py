@@ -4,7 +4,6 @@ import logging
 import re
 import socket
 import time
-from typing import Any
 
 from llama.errors import LlamaError
 from llama.secrets import secret
@@ -14,7 +13,7 @@ from llama.settings.places import is_loopback
 SECRETS = ("GCN_CLIENT_ID", "GCN_CLIENT_SECRET")
 
 
-def client_config(settings: Listen, bootstrap_servers: str | None) -> dict[str, Any]:
+def client_config(settings: Listen, bootstrap_servers: str | None) -> dict[str, str | int | bool]:
     """Return the Kafka client's configuration; it holds the secret, so never print it.
 
     Further properties of librdkafka are taken from the environment, KAFKA_... as in gcn-kafka.
@@ -23,7 +22,7 @@ def client_config(settings: Listen, bootstrap_servers: str | None) -> dict[str, 
     """
     from gcn_kafka import config_from_env
 
-    config: dict[str, Any] = {
+    config: dict[str, str | int | bool] = {
         "reconnect.backoff.ms": 1000,
         # for so long a killed listener keeps its successor from hearing
         "session.timeout.ms": 10_000,

@@ -36,7 +36,7 @@ log = logging.getLogger("llama.listen")
 
 def listen(
     settings: Settings,
-    config: dict[str, Any],
+    config: dict[str, str | int | bool],
     alarm: Callable[[str], None] | None = None,
     elsewhere: Callable[[Path], list[str]] = lambda output_dir: [],
 ) -> None:
@@ -64,7 +64,9 @@ def listen(
 class Listener:
     """One consumer, the spool, and how it goes."""
 
-    def __init__(self, settings: Settings, config: dict[str, Any], monitor: Monitor) -> None:
+    def __init__(
+        self, settings: Settings, config: dict[str, str | int | bool], monitor: Monitor
+    ) -> None:
         from confluent_kafka import KafkaException
         from gcn_kafka import Consumer
 

@@ -90,18 +90,14 @@ def _batches(notices: list[_Notice]) -> Iterator[list[Record]]:
     size = 0
     for notice in notices:
         content = notice.path.read_bytes()
-        batch.append(Record(topic=REPLAY, content=content, key=_key(notice.name)))
+        key = os.fsencode(notice.name)[-_LONGEST_NAME:]  # it may be anything, and of any length
+        batch.append(Record(topic=REPLAY, content=content, key=key))
         size += len(content)
         if len(batch) == _BATCH or size > _BYTES_OF_BATCH:
             yield batch
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _key(name: str) -> bytes:
-    """Return a name as the key of a record; it may be anything, and of any length."""
-    return os.fsencode(name)[-_LONGEST_NAME:]
 
 
 def _survey(path: Path, scratch: Path) -> tuple[list[_Notice], int]:
@@ -149,12 +145,12 @@ def _files(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
             for info in archive.infolist():
                 if not info.is_dir() and not is_litter(info.filename):
                     yield info.filename, info.file_size, archive.open(info)
-    elif _is_notice(path):
+    elif first_sign(_beginning(path)) in _STARTS:
         yield path.name, path.stat().st_size, path.open("rb")
     else:
         with (
             _unpacked(path) as unpacked,
-            tarfile.open(fileobj=_bounded(unpacked), mode="r:") as tar,
+            tarfile.open(fileobj=cast(IO[bytes], _Bounded(unpacked)), mode="r:") as tar,
         ):
             for count, member in enumerate(tar):
                 if count >= _MAX_MEMBERS:
@@ -166,20 +162,17 @@ def _files(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
                     yield member.name, member.size, stream
 
 
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(200)
+
+
 def _unpacked(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        start = file.read(6)
-    if start.startswith(b"\x1f\x8b"):
-        return cast(IO[bytes], gzip.open(path))
-    if start.startswith(b"BZh"):
-        return cast(IO[bytes], bz2.open(path))
-    if start.startswith(b"\xfd7zXZ"):
-        return cast(IO[bytes], lzma.open(path))
+    start = _beginning(path)
+    for sign, unpack in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open)):
+        if start.startswith(sign):
+            return cast(IO[bytes], unpack(path))
     return path.open("rb")
-
-
-def _bounded(file: IO[bytes]) -> IO[bytes]:
-    return cast(IO[bytes], _Bounded(file))
 
 
 class _Bounded:
@@ -189,31 +182,28 @@ class _Bounded:
         self._file = file
 
     def read(self, size: int = -1) -> bytes:
-        """Return `size` bytes."""
         if not 0 <= size <= 2 * MAX_BYTES:
             raise tarfile.ReadError(f"it has a header of {size:,} bytes")
         return self._file.read(size)
 
     def seek(self, place: int, whence: int = 0) -> int:
-        """Go on, or back."""
         if place > _MAX_TOTAL_BYTES:
             raise tarfile.ReadError("it is larger than any set of notices")
         return self._file.seek(place, whence)
 
     def tell(self) -> int:
-        """Return the place."""
         return self._file.tell()
-
-
-def _is_notice(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return first_sign(stream.read(200)) in _STARTS
 
 
 def notice_gps(content: bytes) -> float | None:
     """Return when a notice says it was made, in GPS seconds; None if it does not say so."""
+    from llama.times import iso_to_gps
+
     found = _xml_date(content) if first_sign(content) == b"<" else _json_date(content)
-    return None if found is None else _gps(found)
+    try:
+        return None if found is None else iso_to_gps(found.strip())
+    except LlamaError:
+        return None
 
 
 def _xml_date(content: bytes) -> str | None:
@@ -223,20 +213,9 @@ def _xml_date(content: bytes) -> str | None:
 
 def _json_date(content: bytes) -> str | None:
     try:
-        notice: Any = json.loads(content)
+        notice: object = json.loads(content)
     except (ValueError, RecursionError):
         match = _JSON_DATE.search(content)
         return match[1].decode() if match else None
-    if not isinstance(notice, dict):
-        return None
-    dates = (notice.get(key) for key in _JSON_DATES)
+    dates = [notice.get(key) for key in _JSON_DATES] if isinstance(notice, dict) else []
     return next((date for date in dates if isinstance(date, str)), None)
-
-
-def _gps(text: str) -> float | None:
-    from llama.times import iso_to_gps
-
-    try:
-        return iso_to_gps(text.strip())
-    except LlamaError:
-        return None

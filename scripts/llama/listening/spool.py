@@ -32,14 +32,16 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from llama.alerts.gwalert import MAX_BYTES
 from llama.errors import LlamaError, printable
 from llama.files import (
     read_json,
+    remove_older,
     sha256_bytes,
     sha256_file,
     sync_directory,
@@ -51,7 +53,6 @@ from llama.listening.entry import (
     Record,
     entry_files,
     has_content,
-    key_text,
     load_entry,
     name_of,
     suffix_of,
@@ -232,9 +233,9 @@ class Spool:
         days = [self._day(utc_now() - timedelta(days=age)) for age in range(2)]
         for directory in (*self._places.values(), *days):
             for path in directory.glob(".*"):
-                _remove_older(path, now - _STALE_S)
+                remove_older(path, now - _STALE_S)
         for path in entry_files(self._done):
-            _remove_older(path, now - _DONE_KEPT_DAYS * 86400.0)
+            remove_older(path, now - _DONE_KEPT_DAYS * 86400.0)
 
     def _state(self, name: str) -> Path | None:
         """Return the directory that has the entry, None if nothing is known of it."""
@@ -244,6 +245,7 @@ class Spool:
     def _archive(self, name: str, record: Record, content: bytes) -> Entry:
         received = max(utc_now(), self._last + timedelta(microseconds=1))
         self._last = received
+        key = None if record.key is None else record.key[:1000].decode("utf-8", "backslashreplace")
         path = self._archive_path(name, received, content)
         if not path.exists():
             write_bytes(path, content)
@@ -252,7 +254,7 @@ class Spool:
             topic=record.topic[:250],
             partition=record.partition,
             offset=record.offset,
-            key=key_text(record.key),
+            key=key and key[:1000],
             kafka_time_ms=record.kafka_time_ms,
             received_at=f"{received:%Y-%m-%dT%H:%M:%S.%f}Z",
             size_bytes=len(content),
@@ -292,9 +294,3 @@ class Spool:
                     if above == self._output_dir:
                         break
                 self._durable.add(directory)
-
-
-def _remove_older(path: Path, limit_s: float) -> None:
-    with contextlib.suppress(OSError):
-        if path.is_file() and path.stat().st_mtime < limit_s:
-            path.unlink()

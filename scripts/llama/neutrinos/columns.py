@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import cast
 
@@ -29,6 +29,7 @@ _PROSE = re.compile(
     re.IGNORECASE,
 )
 _MAX_ECSV_HEADER, _MAX_TITLE = 65536, 80
+_BROKEN = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 Factors = tuple[tuple[str, float | None], ...]
 
@@ -69,10 +70,9 @@ def read_table(text: str, name: str) -> tuple[list[str], Rows]:
                 f"{name}, row {number} has {len(cells)} values for {len(titles)} columns; "
                 "correct the row"
             )
-    keys = [key.lower() for key, _ in factors]
-    return keys, [
-        dict(zip(keys, _converted((cell or None for cell in cells), factors), strict=True))
-        for cells in split
+    factors = tuple((key.lower(), factor) for key, factor in factors)
+    return [key for key, _ in factors], [
+        _row((cell or None for cell in cells), factors) for cells in split
     ]
 
 
@@ -89,13 +89,14 @@ def json_rows(value: object, name: str) -> list[object] | None:
     if not isinstance(units, dict):
         raise LlamaError(f"{name} has units that are not an object; give one like {{'ra': 'rad'}}")
     named = tuple((str(key).lower(), str(unit)) for key, unit in units.items())
-    return [_renamed(row, named, name) if isinstance(row, dict) else row for row in rows]
+    return [
+        _row(row.values(), _factors(tuple(row), named, name)) if isinstance(row, dict) else row
+        for row in rows
+    ]
 
 
-def _renamed(row: Mapping[str, object], units: tuple[tuple[str, str], ...], name: str) -> Row:
-    factors = _factors(tuple(row), units, name)
-    keys = (key for key, _ in factors)
-    return dict(zip(keys, _converted(row.values(), factors), strict=True))
+def _row(values: Iterable[object], factors: Factors) -> Row:
+    return dict(zip((key for key, _ in factors), _converted(values, factors), strict=True))
 
 
 @lru_cache(maxsize=100)
@@ -185,14 +186,7 @@ def _ecsv_units(lines: Sequence[str], name: str) -> dict[str, str]:
             raise ValueError(f"it has {len(header)} characters")
         columns = yaml.safe_load(header)["datatype"]
         return {str(c["name"]).lower(): str(c["unit"]) for c in columns if c.get("unit")}
-    except (
-        yaml.YAMLError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except (yaml.YAMLError, *_BROKEN) as error:
         raise LlamaError(
             f"{name} has an ECSV header that cannot be read ({' '.join(str(error).split())[:80]}); "
             "write it as plain CSV"

@@ -8,19 +8,15 @@ from dataclasses import dataclass
 
 from llama.errors import LlamaError
 from llama.files import first_sign
-from llama.neutrinos.given import PER_SIGMA, check_rows, shown
+from llama.neutrinos.given import PER_SIGMA, check_rows
 from llama.neutrinos.table import Row
 from llama.times import gps_to_mjd, iso_to_gps
+from llama.typed import shown
 from llama.voxml import params_of, parse, text
 
 # what reading a notice that is not as it should be may end in
 BROKEN = (
-    LlamaError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
+    *(LlamaError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
     RecursionError,
 )
 MAX_BYTES = 16_000_000  # a notice has some 5 kB, with a map inside 1 MB

@@ -3,37 +3,66 @@
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from llama.errors import LlamaError
 from llama.files import first_sign
 from llama.neutrinos.columns import json_rows, read_table
 from llama.neutrinos.table import Row, Rows
 from llama.times import gps_to_mjd, mjd_to_gps
+from llama.typed import as_number, meta_of, numbers_of, shown
 
 TYPES = ("observation", "blinded", "simulated", "alert")
 
 _MAX_BYTES = 20_000_000
-_ABOVE_0 = math.ulp(0.0)
-Ranges = Mapping[str, tuple[float, float, str]]
+MJD, DEC_DEG, ZENITH_DEG = (40000.0, 90000.0), (-90.0, 90.0), (0.0, 180.0)  # least, greatest
 # what to divide a radius by to get the sigma of a 2D Gaussian
 PER_SIGMA = {"sigma": 1.0, "r50": math.sqrt(2 * math.log(2)), "r90": math.sqrt(2 * math.log(10))}
 _KEYS = ("mjd", "ra", "dec", "sigma", "energy")
 _REQUIRED = _KEYS[:4]  # the statistic averages over an energy that is not known
 _INSTEAD = {"mjd": ("dt",), "sigma": ("r90", "r50")}  # what else says the same
-RANGES: Ranges = {  # least, greatest, what to do
-    "mjd": (40000.0, 90000.0, "give MJD (UTC), e.g. 58598.3459"),
-    "ra": (0.0, 360.0, "give right ascension in degrees from 0 to 360"),
-    "dec": (-90.0, 90.0, "give declination in degrees from -90 to 90"),
-    "sigma": (_ABOVE_0, 180.0, "give the 1-sigma error radius in degrees, above 0"),
-    "r50": (_ABOVE_0, 180.0, "give the radius that holds 50 % in degrees, above 0"),
-    "r90": (_ABOVE_0, 180.0, "give the radius that holds 90 % in degrees, above 0"),
-    "dt": (-1e6, 1e6, "give the time relative to the event in seconds"),
-    "energy": (_ABOVE_0, 1e12, "give the energy in GeV, above 0, or leave it empty"),
-    "zenith": (0.0, 180.0, "give the zenith in degrees from 0 to 180 or leave it out"),
-    "azimuth": (0.0, 360.0, "give the azimuth in degrees from 0 to 360 or leave it out"),
-    "gps": (0.0, 1e10, "give GPS seconds or leave them out"),
-}
+
+
+def between(least: float, greatest: float, remedy: str) -> Meta:
+    """Return the closed range of a number, with what to do about another."""
+    return Meta(ge=least, le=greatest, description=remedy)
+
+
+def _above_0(greatest: float, remedy: str) -> Meta:
+    return between(math.ulp(0.0), greatest, remedy)
+
+
+Ra = Annotated[float, between(0.0, 360.0, "give right ascension in degrees from 0 to 360")]
+Dec = Annotated[float, between(*DEC_DEG, "give declination in degrees from -90 to 90")]
+_Mjd = Annotated[float, between(*MJD, "give MJD (UTC), e.g. 58598.3459")]
+_Sigma = Annotated[float, _above_0(180.0, "give the 1-sigma error radius in degrees, above 0")]
+_R50 = Annotated[float, _above_0(180.0, "give the radius that holds 50 % in degrees, above 0")]
+_R90 = Annotated[float, _above_0(180.0, "give the radius that holds 90 % in degrees, above 0")]
+_Dt = Annotated[float, between(-1e6, 1e6, "give the time relative to the event in seconds")]
+_Energy = Annotated[float, _above_0(1e12, "give the energy in GeV, above 0, or leave it empty")]
+_ZENITH = "give the zenith in degrees from 0 to 180 or leave it out"
+_AZIMUTH = "give the azimuth in degrees from 0 to 360 or leave it out"
+
+
+class Numbers(Struct):
+    """The numbers of a neutrino's row, as files call them."""
+
+    mjd: _Mjd | None = None
+    ra: Ra | None = None
+    dec: Dec | None = None
+    sigma: _Sigma | None = None
+    r50: _R50 | None = None
+    r90: _R90 | None = None
+    dt: _Dt | None = None
+    energy: _Energy | None = None
+    zenith: Annotated[float, between(*ZENITH_DEG, _ZENITH)] | None = None
+    azimuth: Annotated[float, between(0.0, 360.0, _AZIMUTH)] | None = None
+    gps: Annotated[float, between(0.0, 1e10, "give GPS seconds or leave them out")] | None = None
+
+
 _FORMS = (
     "give a JSON list, or a CSV whose header names mjd (or dt), ra, dec, sigma (or r90), energy"
 )
@@ -96,13 +125,14 @@ def _check(row: object, where: str, event_gps: float | None) -> Row:
     if not isinstance(row, dict):
         raise LlamaError(f"{where} is {shown(row)}, not an object with mjd, ra, dec, sigma, energy")
     neutrino: Row = {key: value for key, value in row.items() if value is not None}
-    numbers = {
-        key: checked_number(neutrino[key], key, where) for key in RANGES.keys() & neutrino.keys()
-    }
+    if (mjd := as_number(neutrino.get("mjd"))) > 1e8:
+        remedy = meta_of(Numbers, "mjd").description
+        raise LlamaError(f"{where}: mjd {mjd:.15g} looks like GPS seconds; {remedy}")
+    numbers = numbers_of(neutrino, Numbers, where)
     _put_instead(numbers, where, event_gps)
     for key in _REQUIRED:
         if key not in numbers:
-            raise LlamaError(f"{where} has no {key}; {RANGES[key][2]}")
+            raise LlamaError(f"{where} has no {key}; {meta_of(Numbers, key).description}")
     for key in {"run", "event", "subevent"} & neutrino.keys():
         neutrino[key] = _integer(neutrino[key], key, where)
     if neutrino.get("type", TYPES[0]) not in TYPES:
@@ -135,40 +165,8 @@ def _put_instead(numbers: dict[str, float], where: str, event_gps: float | None)
             numbers["sigma"] = numbers[key] / PER_SIGMA[key]
 
 
-def checked_number(value: object, key: str, where: str, ranges: Ranges = RANGES) -> float:
-    """Return `value` as the number that `key` may be; else `LlamaError` says what is wrong `where`.
-
-    ranges: key to least and greatest value, and what to do about another.
-    """
-    least, greatest, remedy = ranges[key]
-    number = _number(value)
-    if key == "mjd" and number > 1e8:
-        raise LlamaError(f"{where}: mjd {number:.15g} looks like GPS seconds; {remedy}")
-    if not math.isfinite(number):
-        raise LlamaError(f"{where}: {key} {shown(value)} is not a finite number; {remedy}")
-    if not least <= number <= greatest:
-        raise LlamaError(f"{where}: {key} {number:.15g} is out of range; {remedy}")
-    return number
-
-
-def _number(value: object) -> float:
-    """Return what a value of JSON or CSV is as a number, NaN if it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return math.nan
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return math.nan
-
-
 def _integer(value: object, key: str, where: str) -> int:
-    number = _number(value)
+    number = as_number(value)
     if math.isfinite(number) and number == int(number):
         return value if isinstance(value, int) else int(number)
     raise LlamaError(f"{where}: {key} {shown(value)} is not a whole number; correct or delete it")
-
-
-def shown(value: object) -> str:
-    """Return a value as a sentence quotes it: not longer than 43 characters."""
-    text = str(value) if isinstance(value, int | float) else repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}..."

@@ -5,9 +5,10 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypedDict, TypeVar, cast
+from typing import Literal, cast
 from urllib.parse import quote
 
+from msgspec import Struct, to_builtins
 from pydantic import Field, field_validator
 
 from llama.errors import LlamaError
@@ -16,6 +17,7 @@ from llama.neutrinos.given import PER_SIGMA, check_rows
 from llama.neutrinos.sources import Found, SourceOptions, check_options
 from llama.neutrinos.table import Neutrino, Row, Rows
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps, mjd_to_gps, now_gps
+from llama.typed import typed
 
 _MAX_BYTES = 20_000_000
 _WAITING_S, _SETTLED_S = 60.0, 3600.0  # an answer is asked for again after so long
@@ -65,7 +67,9 @@ class HttpsOptions(SourceOptions):
         return {name: name for name in _NAMES} | fields
 
 
-class _Kept(TypedDict):
+class _Kept(Struct):
+    """An answer, when it came (ISO UTC), and what was asked."""
+
     asked_at: str
     url: str
     answer: object
@@ -104,25 +108,26 @@ class HttpsJsonSource:
                 self._note_failure()  # the job, if there is one, says what is wrong
         if kept is None:
             return [None, False]
-        digest = sha256_bytes(dump_json(kept["answer"]).encode())[:12]
+        digest = sha256_bytes(dump_json(kept.answer).encode())[:12]
         return [digest, self._is_complete(kept, stop_gps)]
 
     def fetch(self, start_gps: float, stop_gps: float) -> Found:
         """Return what the kept answer says; asks if there is none."""
         kept = self._kept(start_gps, stop_gps) or self._ask(start_gps, stop_gps)
-        rows, unusable = self._rows(kept["answer"])
+        rows, unusable = self._rows(kept.answer)
         return Found(
             rows=[row for row in rows if start_gps <= Neutrino.of(row).gps <= stop_gps],
             covers=True,
             complete=self._is_complete(kept, stop_gps),
-            about={"kind": "https_json", "url": kept["url"], "asked_at": kept["asked_at"]},
+            about={"kind": "https_json", "url": kept.url, "asked_at": kept.asked_at},
             unusable=unusable,
         )
 
     def _kept(self, start_gps: float, stop_gps: float) -> _Kept | None:
         """Return the answer that is kept, None if there is none."""
         try:
-            return cast(_Kept, dict(read_json(self._path(start_gps, stop_gps))))
+            path = self._path(start_gps, stop_gps)
+            return typed(read_json(path), _Kept, str(path), "delete it")
         except LlamaError:  # not there, or broken: it is asked for again
             return None
 
@@ -138,7 +143,7 @@ class HttpsJsonSource:
             return True
         if now_gps() > stop_gps + _LATE_DAYS * 86400:
             return False
-        age_s = abs(now_gps() - iso_to_gps(kept["asked_at"]))
+        age_s = abs(now_gps() - iso_to_gps(kept.asked_at))
         return age_s > (_SETTLED_S if self._is_complete(kept, stop_gps) else _WAITING_S)
 
     def _note_failure(self) -> None:
@@ -161,7 +166,7 @@ class HttpsJsonSource:
 
         def read() -> bytes:
             with web.open_session() as session:
-                session.auth = _NoNetrc()
+                session.auth = lambda request: request  # a .netrc takes not our token's place
                 answer = session.get(
                     url,
                     headers=headers,
@@ -185,8 +190,8 @@ class HttpsJsonSource:
                 f"the neutrino source {self.name} gave no usable answer ({reason[:100]}); try "
                 f"again later, or correct neutrinos.source.{self.name}"
             ) from error
-        kept: _Kept = {"asked_at": gps_to_iso(now_gps(), 0), "url": url, "answer": answer}
-        write_json(self._path(start_gps, stop_gps), kept)
+        kept = _Kept(gps_to_iso(now_gps(), 0), url, answer)
+        write_json(self._path(start_gps, stop_gps), to_builtins(kept))
         (self._directory / ".failed").unlink(missing_ok=True)
         return kept
 
@@ -209,8 +214,8 @@ class HttpsJsonSource:
     def _is_complete(self, kept: _Kept, stop_gps: float) -> bool:
         """Tell whether an answer that was given after the window says that it is all."""
         place = self._options.complete
-        after = iso_to_gps(kept["asked_at"]) > stop_gps
-        return after and place is not None and _at(kept["answer"], place) is True
+        after = iso_to_gps(kept.asked_at) > stop_gps
+        return after and place is not None and _at(kept.answer, place) is True
 
     def _rows(self, answer: object) -> tuple[Rows, list[str]]:
         """Return the neutrinos of an answer, and a sentence for each that cannot be used.
@@ -255,16 +260,6 @@ class HttpsJsonSource:
                 f"correct neutrinos.source.{self.name}.fields"
             ) from error
         return row | numbers
-
-
-_Request = TypeVar("_Request")
-
-
-class _NoNetrc:
-    """Keeps requests from sending what a .netrc holds in the place of our token."""
-
-    def __call__(self, request: _Request) -> _Request:
-        return request
 
 
 def _at(value: object, place: str) -> object:

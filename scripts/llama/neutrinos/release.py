@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.files import is_litter
-from llama.neutrinos.given import RANGES
+from llama.neutrinos.given import DEC_DEG, MJD, ZENITH_DEG
 from llama.times import mjd_to_gps
 from llama.units import unit_factor
 
@@ -44,9 +44,10 @@ _AREA = {
 }
 _UNITS = {"mjd": "d", "start": "d", "stop": "d", "area_cm2": "cm2"}  # those in _deg are in deg
 _TITLE = re.compile(r"([^\s\[]+)\s*(?:\[([^\]]*)\])?")
-_AS_IN_LISTS = {"mjd": "mjd", "dec_deg": "dec", "zenith_deg": "zenith"}
 _RANGES = {  # closed; outside of them a number is not what its column says
-    **{name: RANGES[key][:2] for name, key in _AS_IN_LISTS.items()},
+    "mjd": MJD,
+    "dec_deg": DEC_DEG,
+    "zenith_deg": ZENITH_DEG,
     "log10_energy": (-3.0, 15.0),
     "sigma_deg": (1e-6, 180.0),
     "ra_deg": (-360.0, 360.0),
@@ -192,8 +193,7 @@ def merge_intervals(intervals: NDArray[np.float64], gap_s: float = 0.01) -> NDAr
 def _read_uptime(path: Path) -> tuple[NDArray[np.float64], dict[str, int]]:
     runs = _read_table(path, _UPTIME).to_numpy(dtype=float)
     finite = np.isfinite(runs).all(axis=1)
-    low, high = _RANGES["mjd"]
-    inside = (runs[:, 0] < runs[:, 1]) & (runs[:, 0] >= low) & (runs[:, 1] <= high)
+    inside = (runs[:, 0] < runs[:, 1]) & (runs[:, 0] >= MJD[0]) & (runs[:, 1] <= MJD[1])
     good = runs[finite & inside]
     if not len(good):
         raise LlamaError(f"{path} has no usable run; replace it with the file of the release")

@@ -2,13 +2,12 @@
 
 import os
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5, open_hdf5
+from llama.files import atomic_hdf5, reading_hdf5
 from llama.neutrinos.release import EffectiveArea
 
 LOG10_ENERGY = np.round(1.0 + 0.02 * np.arange(351), 10)  # 10 GeV to 1e8 GeV
@@ -47,17 +46,12 @@ class Response:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Response":
         """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
-        try:
-            with open_hdf5(path) as file:
-                tables: dict[str, Any] = {
-                    field.name: file[field.name][()] for field in fields(cls)[1:]
-                }
-                return cls(season=str(file.attrs["season"]), **tables)
-        except (OSError, KeyError) as error:
-            raise LlamaError(
-                f"{path} is missing or not a response table; "
-                "make it again with `llama neutrinos import PATH`"
-            ) from error
+        problem = f"{path} is missing or not a response table; "
+        with reading_hdf5(
+            path, problem + "make it again with `llama neutrinos import PATH`"
+        ) as file:
+            tables = (file[field.name][()] for field in fields(cls)[1:])
+            return cls(str(file.attrs["season"]), *tables)
 
     @property
     def tables(self) -> dict[str, NDArray[np.float64]]:

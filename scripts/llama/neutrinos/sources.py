@@ -213,12 +213,9 @@ class ArchiveSource:
     @classmethod
     def of(cls, archive: Archive) -> "ArchiveSource":
         """Return the source of an archive that is open."""
-        directory = archive.directory
-        return cls("archive", {"archive": directory.name}, directory.parent.parent)._with(archive)
-
-    def _with(self, archive: Archive) -> "ArchiveSource":
-        self._archive, self._directory = archive, archive.directory
-        return self
+        source = cls("archive", {"archive": archive.directory.name}, Path())
+        source._archive = archive
+        return source
 
     def state(self, start_gps: float, stop_gps: float) -> str | None:
         """Return the identity of the archive, None while there is none."""
@@ -231,11 +228,10 @@ class ArchiveSource:
         livetime_s = archive.livetime_s(start_gps, stop_gps) if archive else 0.0
         if archive is None or not livetime_s:
             return Found([], covers=False, complete=False)
-        found, kind = archive.query(start_gps, stop_gps), "observation"
-        if archive.simulated:
-            kind = "simulated"
+        kind = "simulated" if archive.simulated else "observation"
+        found = from_columns(archive.query(start_gps, stop_gps), kind)
         return Found(
-            rows=[neutrino.row() for neutrino in from_columns(found, kind)],
+            rows=[neutrino.row() for neutrino in found],
             covers=True,
             complete=archive.has_event_after(stop_gps) or archive.covers(start_gps, stop_gps),
             about={"kind": "archive", "name": archive.name, "identity": archive.identity},

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.stats.window import PUBLISHED as PUBLISHED_WINDOW
+from llama.stats.window import Window
 from llama.times import gps_to_mjd, mjd_to_gps
 
 Columns = dict[str, NDArray[Any]]  # all of one length, under the names of `Neutrino`
@@ -86,3 +88,13 @@ def to_columns(neutrinos: Sequence[Neutrino]) -> Columns:
         name: np.array([getattr(neutrino, name) for neutrino in neutrinos], dtype=float)
         for name in STATISTIC
     }
+
+
+def list_window(told: Mapping[str, Any] | None) -> Window:
+    """Return the window that a neutrino list was made for, which it tells as `window`."""
+    told = told or {}
+    if not {"centre_gps", "start_gps", "stop_gps"} <= told.keys():
+        return PUBLISHED_WINDOW
+    centre, start, stop = told["centre_gps"], told["start_gps"], told["stop_gps"]
+    # to the microsecond: what is left of the subtraction is rounding
+    return Window(round(start - centre, 6), round(stop - centre, 6))

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llama.errors import LlamaError
 from llama.neutrinos.archive import Archive
 from llama.plan.engine import Job
-from llama.plan.studies import Studies
+from llama.plan.studies import Studies, numbers_of
 from llama.settings import Settings
 from llama.study.plan import Plan, write_plan
 
@@ -70,13 +69,11 @@ class Injections:
     def numbers(self, study: str, kind: str, shard: str) -> list[int]:
         """Return first and last-but-one injection number of a shard."""
         count, size = self.plan(study, kind)
-        first = int(shard) * size
-        if first >= count:
-            raise LlamaError(
-                f"there are {count:,} injections of kind {kind}, {size:,} per shard: no shard "
-                f"{shard}; name a lower one"
-            )
-        return [first, min(first + size, count)]
+        refusal = (
+            f"there are {count:,} injections of kind {kind}, {size:,} per shard: no shard "
+            f"{shard}; name a lower one"
+        )
+        return numbers_of(shard, size, count, refusal)
 
     def open_requested(self, directory: str) -> None:
         """Write what came in of an injection that was named: it is then as any other event."""

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from llama.errors import LlamaError
+from llama.event.find import CURRENT, EventRef, tracked_events
 from llama.event.flags import read_flags
 from llama.event.messages import homes
 from llama.event.names import significance_name
-from llama.event.newest import tracked_events
-from llama.event.ref import CURRENT, EventRef
 from llama.event.skymap_info import read_info
 from llama.locks import NoLocksError
+from llama.plan.engine import Locks
 from llama.plan.events import Events
-from llama.plan.locks import Locks
 from llama.publish.deliver import CHANNELS, destinations
 from llama.publish.slack import FIGURES
 from llama.settings import Settings
@@ -88,7 +87,7 @@ class Publishing:
             names += {"slack": FIGURES, "gcn": ["gcn_notice.json"]}.get(channel, [])
         return [f"{event}/{name}" for name in names]
 
-    def flags(self, event: str, channel: str) -> dict[str, bool | str]:
+    def flags(self, event: str, channel: str) -> dict[str, object]:
         """Return the flags that decide about a channel."""
         terms = CHANNELS[channel].terms
         names = [*_FLAGS_OF_ALL, terms.flag, *(["ONLINE"] if terms.online else [])]

@@ -1,4 +1,4 @@
-"""What a study consists of: sky maps, neutrino lists, model; and in which parts they are read.
+"""What a study or a simulation of sky maps consists of, and in which parts it is read or made.
 
 Paths are relative to the output directory, sky maps absolute.
 """
@@ -11,9 +11,11 @@ from typing import NamedTuple, TypeVar
 from llama.errors import LlamaError
 from llama.plan.events import POPULATIONS
 from llama.settings import Settings
-from llama.settings.background import Study
+from llama.settings.background import Simulation, Study
 from llama.study.artifacts import Artifacts, check_missing, read_artifacts
-from llama.study.lists import broken_files, list_skymaps
+from llama.study.plan import broken_files
+from llama.study.simulate import SHARD_SIZE
+from llama.study.skymaps import list_skymaps
 from llama.study.store import Piece, Store, open_store
 
 MAPS_PER_PART = 100  # 20 s and 300 MB for maps of 19,200 tiles
@@ -192,13 +194,13 @@ class Studies:
         """Return how many triggers of the study's class a year has."""
         return self.known(study).triggers_per_year
 
-    def search(self, study: str) -> dict[str, object]:
+    def search(self, study: str) -> dict[str, float]:
         """Return the model of a study: only what changes its numbers."""
         from llama.study.injections import shard_search
 
         return shard_search(self._settings.search_parameters(), study).as_dict()
 
-    def weight_search(self, study: str) -> dict[str, object]:
+    def weight_search(self, study: str) -> dict[str, float]:
         """Return the part of the model that the weights of its sky maps depend on."""
         from llama.stats.parameters import WeightParameters
 
@@ -206,9 +208,52 @@ class Studies:
         return {name: model[name] for name in WeightParameters._fields}
 
 
+class Simulations:
+    """The simulations of the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._simulations = settings.background.simulations
+
+    def known(self, simulation: str) -> Simulation:
+        """Return the settings of a simulation."""
+        if simulation not in self._simulations:
+            raise LlamaError(
+                f"{simulation} is not in background.simulations of the settings; add it"
+            )
+        return self._simulations[simulation]
+
+    def values(self, simulation: str, names: Sequence[str] = ()) -> dict[str, object]:
+        """Return settings of a simulation, all without names."""
+        whole = self.known(simulation).model_dump(mode="json")
+        return {name: whole[name] for name in names or whole}
+
+    def noise(self, simulation: str) -> list[str]:
+        """Return the files with a detector's noise; models are no files."""
+        return sorted(psd for psd in self.known(simulation).psds.values() if psd.startswith("/"))
+
+    def shards(self, simulation: str) -> list[str]:
+        """Return the directories with the sky maps of a simulation."""
+        count = parts(self.known(simulation).injections, SHARD_SIZE)
+        return [f"simulations/{simulation}/maps/shard-{index:04d}" for index in range(count)]
+
+    def numbers(self, simulation: str, shard: str) -> list[int]:
+        """Return first and last-but-one injection number of a shard of a simulation."""
+        count = self.known(simulation).injections
+        refusal = f"{simulation} has {count:,} injections: no shard {shard}; name a lower one"
+        return numbers_of(shard, SHARD_SIZE, count, refusal)
+
+
 def parts(items: int, size: int) -> int:
     """Return how many parts of `size` there are; the last one may be shorter."""
     return -(-items // size)
+
+
+def numbers_of(shard: str, size: int, count: int, refusal: str) -> list[int]:
+    """Return first and last-but-one number of a shard; `LlamaError(refusal)` if it has none."""
+    first = int(shard) * size
+    if first >= count:
+        raise LlamaError(refusal)
+    return [first, min(first + size, count)]
 
 
 def part_of(items: Sequence[T], part: str, size: int) -> list[T]:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from llama.event.find import EventRef
 from llama.event.names import EVENT_DIR_PATTERN
-from llama.event.ref import EventRef
 
 _EVENT = re.compile(r"(?:\./)?(events|current_run|past_runs/[^/]+)/([^/]+)/?(.*)")
 _INJECTION = re.compile(r"(?:\./)?(studies/[^/]+/(?:[a-z]+/)?shard-\d+/injection-\d+)/?(.*)")

@@ -4,13 +4,10 @@ import textwrap
 
 from llama.errors import LlamaError
 from llama.event.skymap_info import EventInfo
+from llama.neutrinos.table import list_window
 from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
-from llama.publish.notice import (
-    bayesian_p_value,
-    coincident_neutrinos,
-    is_observation,
-)
-from llama.stats.window import Window, list_window
+from llama.publish.notice import bayesian_p_value, coincident_neutrinos, is_observation
+from llama.stats.window import Window
 from llama.times import gps_to_iso, iso_to_gps
 from llama.units import R90_PER_SIGMA, p_value_text
 
@@ -20,22 +17,9 @@ PUBLIC_BELOW = 0.01  # circulars are for p-values below 1 %
 SUBJECT_KEYWORDS = ("GW", "IceCube", "KAGRA", "LIGO", "LVC", "LVK", "Virgo")
 # ... and none of these, which mark automatic replies and forwarded mail.
 SUBJECT_FORBIDDEN = (
-    "auto reply",
-    "automatic reply",
-    "autoreply",
-    "away from",
-    "delivery failure",
-    "draft",
-    "fwd: ",
-    "out of office",
-    "out of the office",
-    "out of town",
-    " r: ",
-    "re: ",
-    "returned mail",
-    " ris: ",
-    "subject:",
-    "vacation",
+    *("auto reply", "automatic reply", "autoreply", "away from", "delivery failure", "draft"),
+    *("fwd: ", "out of office", "out of the office", "out of town", " r: ", "re: "),
+    *("returned mail", " ris: ", "subject:", "vacation"),
 )
 
 

@@ -115,7 +115,7 @@ def publish(
     channel: str,
     places: Mapping[str, str | None],
     kind: Kind | None = None,
-    made_under: Mapping[str, bool | str] | None = None,
+    made_under: Mapping[str, object] | None = None,
 ) -> Receipt:
     """Publish what is due, and return the receipt; `kind` is given for none of `CHANNELS`.
 

@@ -1,8 +1,9 @@
 """GraceDB: the significance file in the log of the superevent, with tags."""
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
+
+from msgspec import Struct, json, to_builtins
 
 from llama.errors import LlamaError
 from llama.event.names import significance_name
@@ -13,6 +14,15 @@ from llama.secrets import secret
 
 TAGS = ("em_follow",)
 _MAX_BYTES = 50_000_000
+
+
+class Row(Struct, frozen=True):
+    """What is written into the log: a comment and, unless it is a withdrawal, a file."""
+
+    graceid: str
+    comment: str
+    filename: str | None = None
+    content: str | None = None
 
 
 def upload_name(result: Result) -> str:
@@ -26,18 +36,12 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     lines = result.text(kind).splitlines()
     if refers_to:
         lines.append(f"See also {refers_to}.")
-    content: dict[str, str | None] = {
-        "graceid": result.graceid,
-        # the key is how the log row is found again
-        "comment": "\n".join([*lines, f"LLAMA {key}"]),
-        "filename": None,
-        "content": None,
-    }
+    comment = "\n".join([*lines, f"LLAMA {key}"])  # the key is how the row is found again
+    row = Row(result.graceid, comment)
     if kind != "withdrawal":
-        name = significance_name(result.info)
-        content["filename"] = upload_name(result)
-        content["content"] = (result.event_dir / name).read_text(encoding="utf-8")
-    return dump_json(content).encode()
+        path = result.event_dir / significance_name(result.info)
+        row = Row(result.graceid, comment, upload_name(result), path.read_text(encoding="utf-8"))
+    return dump_json(to_builtins(row)).encode()
 
 
 class GraceDBLog:
@@ -66,9 +70,8 @@ class GraceDBLog:
         """Look for the row of the log that ends in the message's key."""
         from llama import web
 
-        content = json.loads(post.payload)
         with self._sentences():
-            graceid = content["graceid"]
+            graceid = json.decode(post.payload, type=Row).graceid
             listing = web.parse_json(web.body(self._session.logs(graceid).raw, _MAX_BYTES))
             rows = listing.get("logs", listing.get("log"))  # API v2, v1
             if not isinstance(rows, list):
@@ -82,18 +85,16 @@ class GraceDBLog:
         """Write the row, with its file."""
         from llama import web
 
-        content = json.loads(post.payload)
-        file = content["content"]
+        row = json.decode(post.payload, type=Row)
         with self._sentences():
             answer = self._session.write_log(
-                content["graceid"],
-                content["comment"],
-                filename=content["filename"],
-                filecontents=None if file is None else file.encode(),
+                row.graceid,
+                row.comment,
+                filename=row.filename,
+                filecontents=None if row.content is None else row.content.encode(),
                 tag_name=list(TAGS),
             )
-            row = web.parse_json(web.answer_body(answer.raw))
-            return _identity(content["graceid"], row)
+            return _identity(row.graceid, web.parse_json(web.answer_body(answer.raw)))
 
     @contextlib.contextmanager
     def _sentences(self) -> Iterator[None]:
@@ -101,6 +102,8 @@ class GraceDBLog:
         import requests
         import urllib3
 
+        # requests' own errors are OSErrors
+        broken = (urllib3.exceptions.HTTPError, OSError, ValueError, TypeError, KeyError)
         try:
             yield
         except requests.HTTPError as error:
@@ -110,15 +113,7 @@ class GraceDBLog:
             if status in (401, 403):
                 what += ", once the credentials may write there"
             raise (NotSentError if refused else LlamaError)(what) from None
-        except (
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            OSError,
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-        ) as error:
+        except (*broken, AttributeError) as error:
             raise LlamaError(
                 f"GraceDB at {self._url} cannot be reached or broke off "
                 f"({type(error).__name__}); it is tried again at the next run"

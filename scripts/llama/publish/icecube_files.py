@@ -4,16 +4,22 @@ It looks for `<notice>.significance_opa_lvc-i3.json` when one instrument is list
 `<notice>.significance_subthreshold_lvc-i3.json`. A file appears whole or not at all.
 """
 
-import json
 from pathlib import Path
 
-from msgspec import to_builtins
+from msgspec import Struct, json, to_builtins
 
 from llama.errors import LlamaError
 from llama.event.names import significance_name
 from llama.files import dump_json, sha256_bytes, sha256_file, write_bytes
 from llama.publish.outbox import Found, Post
 from llama.publish.result import Result
+
+
+class File(Struct, frozen=True):
+    """What is written."""
+
+    name: str
+    content: str
 
 
 def file_name(result: Result) -> str:
@@ -27,12 +33,12 @@ def file_name(result: Result) -> str:
 
 def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     """Return name and content of the file."""
-    content = to_builtins(result.facts()) | {"key": key, "refers_to": refers_to}
-    text = dump_json(content)
-    if kind != "withdrawal":
-        path = result.event_dir / significance_name(result.info)
-        text = path.read_text(encoding="utf-8")
-    return dump_json({"name": file_name(result), "content": text}).encode()
+    if kind == "withdrawal":
+        content = to_builtins(result.facts()) | {"key": key, "refers_to": refers_to}
+        text = dump_json(content)
+    else:
+        text = (result.event_dir / significance_name(result.info)).read_text(encoding="utf-8")
+    return dump_json(to_builtins(File(file_name(result), text))).encode()
 
 
 class IceCubeFiles:
@@ -59,5 +65,5 @@ class IceCubeFiles:
         return str(path)
 
     def _file(self, post: Post) -> tuple[Path, bytes]:
-        content = json.loads(post.payload)
-        return self._directory / content["name"], content["content"].encode()
+        file = json.decode(post.payload, type=File)
+        return self._directory / file.name, file.content.encode()

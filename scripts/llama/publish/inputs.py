@@ -8,7 +8,7 @@ from llama.files import read_json
 from llama.typed import typed
 
 Number = int | float  # as the file has it: the same bytes go out again
-_REMEDY = "make it again: remove it and run snakemake"
+REMEDY = "make it again: remove it and run snakemake"
 
 
 class Single(Struct, frozen=True):
@@ -67,9 +67,9 @@ class Neutrinos(Struct, frozen=True):
 
 def read_significance(path: Path) -> Significance:
     """Return an event's significance; `LlamaError` names what is wrong in the file."""
-    return typed(read_json(path), Significance, str(path), _REMEDY)
+    return typed(read_json(path), Significance, str(path), REMEDY)
 
 
 def read_neutrinos(path: Path) -> Neutrinos:
     """Return an event's neutrino list; `LlamaError` names what is wrong in the file."""
-    return typed(read_json(path), Neutrinos, str(path), _REMEDY)
+    return typed(read_json(path), Neutrinos, str(path), REMEDY)

@@ -5,11 +5,11 @@ import re
 from msgspec.structs import asdict
 
 from llama.errors import LlamaError
-from llama.event.real import signs_of_test
 from llama.event.skymap_info import EventInfo
+from llama.event.vetoes import signs_of_test
+from llama.neutrinos.table import list_window
 from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
 from llama.publish.notice_check import TYPE, check_notice
-from llama.stats.window import list_window
 from llama.times import gps_to_iso, iso_to_gps, now_gps
 from llama.units import R90_PER_SIGMA, p_value_text
 

@@ -120,22 +120,23 @@ _REFERENCE: dict[str, Check] = {
         r"[A-Z]{1,2}\d{1,10}[a-z]{0,8}-\d+-[A-Za-z]+", "a name like S230914ak-2-Preliminary"
     )
 }
-_SENSITIVITY: dict[str, Check] = {
-    "flux_sensitivity": _pair(1e12),
-    "sensitive_energy_range": _pair(1e12),
+# what is inside of fields that are objects
+_NESTED: dict[str, dict[str, Check]] = {
+    "reference": _REFERENCE,
+    "most_probable_direction": {"ra": _RA, "dec": _DEC},
+    "neutrino_flux_sensitivity_range": {
+        "flux_sensitivity": _pair(1e12),
+        "sensitive_energy_range": _pair(1e12),
+    },
 }
 
 
 def check_notice(content: object) -> None:
     """Raise `LlamaError` unless `content` is complete, in range, consistent and nothing more."""
     notice = _check_fields("", content, _REQUIRED, _OPTIONAL)
-    _check_fields("reference.", notice["reference"], _REFERENCE)
-    if "most_probable_direction" in notice:
-        place = notice["most_probable_direction"]
-        _check_fields("most_probable_direction.", place, {"ra": _RA, "dec": _DEC})
-    if "neutrino_flux_sensitivity_range" in notice:
-        where = "neutrino_flux_sensitivity_range."
-        _check_fields(where, notice["neutrino_flux_sensitivity_range"], _SENSITIVITY)
+    for name, fields in _NESTED.items():
+        if name in notice:
+            _check_fields(f"{name}.", notice[name], fields)
     events = notice.get("coincident_events", [])
     for k, event in enumerate(events):
         where = f"coincident_events[{k}]."

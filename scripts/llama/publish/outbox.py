@@ -11,10 +11,9 @@ it is completed; otherwise the very same bytes are sent, but not while the messa
 its way.
 """
 
-import contextlib
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,15 +23,15 @@ from msgspec.structs import asdict
 
 from llama.errors import LlamaError
 from llama.event import messages
-from llama.event.messages import About, Entry, Intent, Kind
-from llama.files import dump_json, sha256_bytes, write_bytes
+from llama.event.messages import About, Entry, Intent, MessageKind
+from llama.files import dump_json, sha256_bytes, sync_directory, write_bytes
 from llama.locks import locked
 from llama.settings.places import place
 
 # After so long [s] a message that the remote does not have will not come any more: longer than any
 # channel waits for an answer, and than remotes take until they show what they took.
 SETTLE_S = 60.0
-STATUS: dict[Kind, str] = {"new": "sent", "update": "updated", "withdrawal": "withdrawn"}
+STATUS: dict[MessageKind, str] = {"new": "sent", "update": "updated", "withdrawal": "withdrawn"}
 
 
 class NotSentError(LlamaError):
@@ -49,7 +48,7 @@ class Post:
     """
 
     key: str
-    kind: Kind
+    kind: MessageKind
     refers_to: str | None
     payload: bytes
     since: float
@@ -111,7 +110,7 @@ class Outbox:
     def _mine(self) -> list[Entry]:
         return [e for e in self.entries() if place(self.name, e.destination) == self._place]
 
-    def next_kind(self, content_sha256: str, withdrawal: bool) -> Kind | None:
+    def next_kind(self, content_sha256: str, withdrawal: bool) -> MessageKind | None:
         """Return the kind of the message that is due after those delivered, None if none is."""
         sent = self.delivered()
         if withdrawal:
@@ -122,11 +121,9 @@ class Outbox:
         repeats = last.content_sha256 == content_sha256 and last.kind != "withdrawal"
         return None if repeats else "update"
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Be the only one who sends for this event by this channel."""
-        with locked(self.directory):
-            yield
+        return locked(self.directory)
 
     def deliver(self, channel: Channel, message: Message) -> None:
         """Bring the destination up to date; call it inside `locked`.
@@ -183,7 +180,7 @@ class Outbox:
             )
         return False
 
-    def _prepare(self, message: Message, kind: Kind) -> Intent:
+    def _prepare(self, message: Message, kind: MessageKind) -> Intent:
         """Write payload and intent of a new message; nothing has been tried yet."""
         number = max([entry.n for entry in self.entries()], default=0) + 1
         sent = self.delivered()
@@ -239,11 +236,7 @@ class Outbox:
     def _write(self, name: str, content: bytes) -> None:
         """Write a file whose name, too, is on disk before anything else happens."""
         write_bytes(self.directory / name, content)
-        handle = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_directory(self.directory)
 
 
 def _iso(unix_s: float) -> str:

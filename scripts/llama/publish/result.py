@@ -10,12 +10,12 @@ from msgspec.structs import asdict
 from llama.errors import LlamaError
 from llama.event.messages import About
 from llama.event.names import significance_name
-from llama.event.origin import other_inputs
+from llama.event.provenance import other_inputs
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import dump_json, read_json, sha256_bytes
+from llama.neutrinos.table import list_window
 from llama.publish.inputs import Neutrinos, Number, Significance, read_neutrinos, read_significance
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, round_p
-from llama.stats.window import list_window
 
 
 class Coincident(Struct, frozen=True):

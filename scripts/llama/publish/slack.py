@@ -1,12 +1,13 @@
 """Slack: a message per event, its figures and all later messages in the thread below it."""
 
-import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from msgspec import DecodeError, Struct, ValidationError, convert, json, to_builtins
 
 from llama.errors import LlamaError
 from llama.files import dump_json, sha256_file
@@ -26,23 +27,63 @@ _EARLIER_S = 86_400  # this machine's clock may have been ahead of Slack's by so
 _UNCLEAR = ("internal_error", "fatal_error", "service_unavailable", "request_timeout")
 
 
+class Figure(Struct, frozen=True):
+    """A figure: its name at Slack, where it is here, and what it was when the message was made."""
+
+    name: str
+    path: str
+    sha256: str
+
+
+class Content(Struct, frozen=True):
+    """What is sent."""
+
+    text: str
+    figures: list[Figure]
+    key: str = ""
+
+
+class _File(Struct, frozen=True):
+    name: str | None = None
+
+
+class _Metadata(Struct, frozen=True):
+    event_payload: dict[str, object] = {}
+
+
+class _Said(Struct, frozen=True):
+    """What is read of a message at Slack."""
+
+    ts: str = ""
+    files: list[_File] | None = None
+    metadata: _Metadata | None = None
+
+
+class _More(Struct, frozen=True):
+    next_cursor: str | None = None
+
+
+class _Answer(Struct, frozen=True):
+    """What is read of an answer: that to a post, to the wish for an upload, a page of messages."""
+
+    ok: bool = False
+    error: str | None = None
+    ts: str = ""
+    upload_url: str = ""
+    file_id: str = ""
+    messages: list[object] | None = None
+    response_metadata: _More | None = None
+
+
 def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     """Return key and text of the message, and its figures by path and sha256."""
     paths = [] if kind == "withdrawal" else [result.event_dir / name for name in FIGURES]
-    content = {
-        "key": key,
-        "text": result.text(kind),
-        "figures": [
-            {
-                "name": f"{result.info.notice}-{key[:8]}-{path.name}",
-                "path": str(path.absolute()),
-                "sha256": sha256_file(path),
-            }
-            for path in paths
-            if path.exists()
-        ],
-    }
-    return dump_json(content).encode()
+    figures = [
+        Figure(f"{result.info.notice}-{key[:8]}-{p.name}", str(p.absolute()), sha256_file(p))
+        for p in paths
+        if p.exists()
+    ]
+    return dump_json(to_builtins(Content(result.text(kind), figures, key))).encode()
 
 
 class Slack:
@@ -67,21 +108,22 @@ class Slack:
 
     def send(self, post: Post) -> str:
         """Post what of message and figures is not there yet."""
-        content = json.loads(post.payload)
+        content = json.decode(post.payload, type=Content)
         ts, posted = self._message(post), False
         if ts is None:
             answer = self._call(
                 "chat.postMessage",
                 channel=self._channel,
-                text=content["text"],
+                text=content.text,
                 thread_ts=post.refers_to,
                 reply_broadcast=bool(post.refers_to) or None,
                 unfurl_links=False,
                 unfurl_media=False,
                 metadata={"event_type": _EVENT_TYPE, "event_payload": {"key": post.key}},
             )
-            ts = str(answer["ts"])
-            posted = True
+            ts, posted = answer.ts, True
+            if not ts:
+                raise LlamaError(f"Slack took a message and gave it no id; {_LATER}")
         try:
             for figure in self._missing(post, ts):
                 self._upload(figure, post.refers_to or ts)
@@ -95,39 +137,39 @@ class Slack:
         """Post a message of its own, which may arrive twice if it is repeated."""
         self._call("chat.postMessage", channel=self._channel, text=text, unfurl_links=False)
 
-    def _upload(self, figure: dict[str, str], thread_ts: str) -> None:
+    def _upload(self, figure: Figure, thread_ts: str) -> None:
         """Put a figure into a thread, in the three steps that Slack wants."""
-        content, name = Path(figure["path"]).read_bytes(), figure["name"]
+        content, name = Path(figure.path).read_bytes(), figure.name
         place = self._call("files.getUploadURLExternal", filename=name, length=len(content))
         # the address is the permission
-        status, _ = self._post(str(place.get("upload_url")), data=content, headers={})
+        status, _ = self._post(place.upload_url, data=content, headers={})
         if status != 200:
             raise LlamaError(f"Slack answered {status} for {name}; it is tried again")
-        files = json.dumps([{"id": place.get("file_id"), "title": name}])
+        files = json.encode([{"id": place.file_id, "title": name}]).decode()
         where = {"channel_id": self._channel, "thread_ts": thread_ts}
         self._call("files.completeUploadExternal", files=files, **where)
 
     def _message(self, post: Post) -> str | None:
         """Return the time stamp of the message with the key, None if there is none."""
-        found = (
-            message for message in self._messages(post, post.refers_to) if _key(message) == post.key
-        )
-        return next((str(message["ts"]) for message in found), None)
+        for said in self._messages(post, post.refers_to):
+            if said.metadata and said.metadata.event_payload.get("key") == post.key:
+                return said.ts
+        return None
 
-    def _missing(self, post: Post, ts: str) -> Iterator[dict[str, str]]:
+    def _missing(self, post: Post, ts: str) -> Iterator[Figure]:
         """Yield the figures that are not in the thread; one made anew since is left out."""
         figures = [
             figure
-            for figure in json.loads(post.payload)["figures"]
-            if Path(figure["path"]).exists() and sha256_file(figure["path"]) == figure["sha256"]
+            for figure in json.decode(post.payload, type=Content).figures
+            if Path(figure.path).exists() and sha256_file(figure.path) == figure.sha256
         ]
         if not figures:
             return
         messages = self._messages(post, post.refers_to or ts)
-        there = {f.get("name") for message in messages for f in message.get("files") or []}
-        yield from (figure for figure in figures if figure["name"] not in there)
+        there = {file.name for message in messages for file in message.files or []}
+        yield from (figure for figure in figures if figure.name not in there)
 
-    def _messages(self, post: Post, thread_ts: str | None) -> list[dict[str, Any]]:
+    def _messages(self, post: Post, thread_ts: str | None) -> list[_Said]:
         """Return the messages of the channel, or of a thread, since the post was prepared."""
         about: dict[str, object] = {"channel": self._channel, "include_all_metadata": True}
         since = min(post.since, time.time()) - _EARLIER_S
@@ -135,13 +177,12 @@ class Slack:
         method = "conversations.history"
         if thread_ts is not None:
             method, about = "conversations.replies", about | {"ts": thread_ts}
-        messages: list[dict[str, Any]] = []
+        messages: list[_Said] = []
         cursors: set[str] = set()
         while True:
             answer = self._call(method, **about)
-            page, more = answer.get("messages"), answer.get("response_metadata")
-            messages += [m for m in (page or []) if isinstance(m, dict)]
-            cursor = more.get("next_cursor") if isinstance(more, dict) else None
+            messages += map(_said, answer.messages or [])
+            cursor = answer.response_metadata and answer.response_metadata.next_cursor
             if not cursor:
                 return messages
             if cursor in cursors or len(cursors) >= _MAX_PAGES:
@@ -149,10 +190,8 @@ class Slack:
             cursors.add(cursor)
             about["cursor"] = cursor
 
-    def _call(self, method: str, **fields: object) -> dict[str, Any]:
+    def _call(self, method: str, **fields: object) -> _Answer:
         """Return the answer of a method of Slack's Web API."""
-        from llama.web import parse_json
-
         headers = {"Authorization": f"Bearer {self._secret}"}
         given = {name: value for name, value in fields.items() if value is not None}
         form: dict[str, object] = {"json": given}
@@ -160,13 +199,12 @@ class Slack:
             form = {"data": {k: 1 if v is True else v for k, v in given.items()}}
         status, content = self._post(self._base_url + method, headers=headers, **form)
         try:
-            answer = parse_json(content)
-        except ValueError:
-            answer = None
-        found = answer if isinstance(answer, dict) else {}
-        if status == 200 and found.get("ok") is True:
-            return found
-        said = found.get("error") if isinstance(found.get("error"), str) else None
+            answer = json.decode(content, type=_Answer)
+        except (DecodeError, RecursionError):
+            answer = _Answer()
+        if status == 200 and answer.ok:
+            return answer
+        said = answer.error
         named = re.sub(r"\W+", " ", str(said or status), flags=re.ASCII)[:60]
         what = f"Slack refused ({named}); {_LATER}"
         if said in ("missing_scope", "not_in_channel", "channel_not_found"):
@@ -191,11 +229,12 @@ class Slack:
             ) from None
 
 
-def _key(message: Mapping[str, object]) -> object:
-    """Return the key that a message of ours has among its metadata."""
-    metadata = message.get("metadata")
-    payload = metadata.get("event_payload") if isinstance(metadata, dict) else None
-    return payload.get("key") if isinstance(payload, dict) else None
+def _said(message: object) -> _Said:
+    """Return what is read of a message; nothing of one that cannot be ours."""
+    try:
+        return convert(message, _Said)
+    except ValidationError:
+        return _Said()
 
 
 def _base_url() -> str:

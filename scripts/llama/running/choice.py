@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llama.errors import sentence
+from llama.event.find import Condition, tracked_events
 from llama.event.flags import read_flags
 from llama.event.messages import owed
-from llama.event.newest import Condition, tracked_events
 from llama.event.skymap_info import read_info
 
 log = logging.getLogger("llama.run")

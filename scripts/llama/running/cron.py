@@ -1,10 +1,12 @@
-"""The one line of the user's crontab that calls `llama run -o` every minute.
+"""What calls `llama run` unasked: a line of the user's crontab, or units for systemd.
 
 python-crontab is not used: it writes other people's lines anew (blanks, order, what it does not
 understand becomes a comment). Here every byte of them stays.
 """
 
+import getpass
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ import sys
 from pathlib import Path
 
 from llama.errors import LlamaError
+from llama.files import write_bytes
 from llama.locks import try_lock
 from llama.settings import Settings
 from llama.settings.load import find_clone, find_config
@@ -20,6 +23,15 @@ _MARK = b"# llama run -o, by llama cron install"
 # Debian's cron takes no longer commands
 _MAX_LENGTH = 998
 _SKIPPED = 75  # flock's exit code when another pass is still at work
+
+CREDENTIALS = "/etc/llama"
+# unit: its template, and whether it makes one pass only
+_UNITS = {
+    "llama-listen.service": ("llama-listen.service", False),
+    "llama-run.service": ("run.service", False),
+    "llama-pass.service": ("run.service", True),
+    "llama-pass.timer": ("llama-pass.timer", True),
+}
 
 
 def install(settings: Settings) -> tuple[str, str | None]:
@@ -126,3 +138,50 @@ def _write(lines: list[bytes]) -> None:
     if done.returncode:
         message = done.stderr.decode(errors="replace").strip()
         raise LlamaError(f"cron refuses the crontab ({message[:200]}); it is as it was")
+
+
+def write_units(directory: Path, settings: Settings) -> list[Path]:
+    """Write the units for this user, clone and settings into `directory`; return their paths.
+
+    `LlamaError` for names that systemd would read as something else.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("llama.running"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 (no HTML; `_values` refuses what is special to systemd)
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    values = _values(settings) | {"alarms": settings.listen.alarm_slack is not None}
+    contents = {
+        name: environment.get_template(f"{template}.j2").render(
+            values, variables=variables(), once=once
+        )
+        for name, (template, once) in _UNITS.items()
+    }
+    # systemd starts nothing whose ReadWritePaths are not there
+    settings.output_dir.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        write_bytes(directory / name, content.encode())
+    return [directory / name for name in contents]
+
+
+def _values(settings: Settings) -> dict[str, str]:
+    values = {
+        "user": getpass.getuser(),
+        "home": str(Path.home()),
+        "clone": str(find_clone()),
+        "output_dir": str(settings.output_dir),
+        "python": sys.executable,
+        "credentials": CREDENTIALS,
+    }
+    for value in [*values.values(), *variables().values()]:
+        if not re.fullmatch(r"[A-Za-z0-9_./:+@=~,-]*", value):
+            raise LlamaError(
+                f"systemd would misread {value[:100]!r}; choose a name of letters, digits and "
+                "_ . + @ = ~ , - for it"
+            )
+    return values

@@ -8,7 +8,8 @@ import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from llama.errors import LlamaError, printable, sentence
 from llama.files import read_json, write_json
@@ -30,6 +31,14 @@ def pass_lock(output_dir: Path) -> Path:
     return output_dir / "runner" / "lock"
 
 
+class Failure(msgspec.Struct, frozen=True):
+    """Why an event failed, how often in a row, and when it is tried again [Unix s]."""
+
+    reason: str
+    times: int
+    next_try: float
+
+
 class Failing:
     """The events that fail: why, and when they are tried again.
 
@@ -39,22 +48,21 @@ class Failing:
 
     def __init__(self, output_dir: Path) -> None:
         self._path = output_dir / "runner" / "failing.json"
-        self.events = {
-            directory: line for directory, line in _read(self._path).items() if _is_line(line)
-        }
+        lines = _read(self._path)
+        self.events = {name: line for name, line in lines.items() if isinstance(line, Failure)}
 
     def waits(self, directory: str) -> bool:
         """Tell whether it is too early to try an event again."""
-        wait_s = self.events.get(directory, {}).get("next_try", 0.0) - time.time()
+        failure = self.events.get(directory)
         # a minute's tick may come a little early, and a clock may be put back
-        return bool(5 < wait_s <= _MOST_S)
+        return failure is not None and 5 < failure.next_try - time.time() <= _MOST_S
 
     def add(self, directory: str, reason: str) -> None:
         """Remember that an event failed."""
-        times = self.events.get(directory, {}).get("times", 0) + 1
+        times = self.events[directory].times + 1 if directory in self.events else 1
         wait_s = min(_FIRST_S * 2 ** min(times - 1, 10), _MOST_S)
-        line = {"reason": printable(reason, _MOST_LETTERS), "times": times}
-        self.events[directory] = line | {"next_try": time.time() + wait_s}
+        reason = printable(reason, _MOST_LETTERS)
+        self.events[directory] = Failure(reason, times, time.time() + wait_s)
         _write(self._path, self.events)
 
     def remove(self, directory: str) -> None:
@@ -73,7 +81,8 @@ class Troubles:
     def __init__(self, output_dir: Path) -> None:
         self._path = output_dir / "runner" / "troubles.json"
         self.now: dict[str, str] = {}
-        self.earlier = {about: str(reason) for about, reason in _read(self._path).items()}
+        lines = _read(self._path)
+        self.earlier = {about: line for about, line in lines.items() if isinstance(line, str)}
 
     def add(self, about: str, reason: str) -> bool:
         """Remember what is wrong, and tell whether that is new."""
@@ -110,7 +119,7 @@ def ending(output_dir: Path, command: str) -> Iterator[None]:
 def problems_of_run(output_dir: Path) -> list[str]:
     """Return a sentence for each event that fails and for whatever else is wrong at present."""
     events = sorted(Failing(output_dir).events.items())
-    failing = [f"{printable(directory)} fails: {line['reason']}" for directory, line in events]
+    failing = [f"{printable(directory)} fails: {failure.reason}" for directory, failure in events]
     return [*failing, *troubles_of_run(output_dir)]
 
 
@@ -119,7 +128,7 @@ def troubles_of_run(output_dir: Path) -> list[str]:
     runner = output_dir / "runner"
     odd = [path.name for path in (runner / "failing.json", runner / "troubles.json") if _odd(path)]
     dead = {killed(daemon_lock(output_dir)), killed(pass_lock(output_dir))}
-    troubles = _read(runner / "troubles.json")
+    troubles = Troubles(output_dir).earlier
     return [
         *(f"runner/{name} cannot be read; remove it, llama run makes it again" for name in odd),
         *(
@@ -131,29 +140,28 @@ def troubles_of_run(output_dir: Path) -> list[str]:
     ]
 
 
-def _is_line(line: Any) -> bool:
-    return (
-        isinstance(line, dict)
-        and isinstance(line.get("reason"), str)
-        and isinstance(line.get("times"), int)
-        and isinstance(line.get("next_try"), int | float)
-    )
-
-
 def _odd(path: Path) -> bool:
     """Tell whether a file is there that was not written here, or was changed."""
-    lines = _read(path).values()
-    valid = all(isinstance(line, str) or _is_line(line) for line in lines)
-    return path.exists() and not (lines and valid) and path.read_bytes().strip() != b"{}"
+    lines = _read(path)
+    bad = not lines or None in lines.values()
+    return bad and path.exists() and path.read_bytes().strip() != b"{}"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Failure | str | None]:
+    """Return the lines of a file, None for one that was not written here."""
     try:
-        return dict(read_json(path))
+        return {about: _line(line) for about, line in dict(read_json(path)).items()}
     except (LlamaError, TypeError, ValueError):
         return {}
 
 
-def _write(path: Path, content: Any) -> None:
+def _line(line: object) -> Failure | str | None:
+    try:
+        return msgspec.convert(line, Failure | str)
+    except msgspec.ValidationError:
+        return None
+
+
+def _write(path: Path, content: object) -> None:
     with contextlib.suppress(LlamaError):  # a full disk: then only we know
-        write_json(path, content)
+        write_json(path, msgspec.to_builtins(content))

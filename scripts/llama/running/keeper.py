@@ -1,7 +1,7 @@
 """`llama run`: takes the spool over, and has Snakemake make what is missing or outdated.
 
 An event with a new revision is made at once, by a Snakemake of its own, whatever else is being
-made: runs on different events do not disturb each other (llama.plan.locks). Once a minute
+made: runs on different events do not disturb each other (llama.plan.engine). Once a minute
 Snakemake is asked what is outdated among all events that are kept (a window has closed, late
 neutrinos, other settings); those are made one after the other.
 """
@@ -15,11 +15,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from llama.errors import LlamaError, sentence
 from llama.locks import LockedError, is_processed, only_one
+from llama.running import decide
 from llama.running.choice import Choice
 from llama.running.failing import Failing, Troubles, daemon_lock, ending, pass_lock
 from llama.running.takeover import take_over
@@ -30,10 +31,7 @@ from llama.settings import Settings
 
 COMMAND = "llama run"
 _LOOK_S = 0.2
-_SWEEP_S = 60.0
 _TAKE_S = 2.0  # what has come so far is made before more is taken over
-_RETRY_S = 5.0  # what could not be written, or is in another run's hands
-_AT_ONCE = 2  # new revisions that are made at the same time
 
 log = logging.getLogger("llama.run")
 
@@ -67,7 +65,7 @@ def run_once(
 
 
 class Keeper:
-    """What is being made, what waits for it, and what the spool said last."""
+    """Does what `step` decides, and tells it what came of that."""
 
     def __init__(self, settings: Settings, choice: Choice, show: Callable[[], object]) -> None:
         self._show = show
@@ -77,18 +75,10 @@ class Keeper:
         self._workflow = Workflow(settings.output_dir)
         self._failing = Failing(settings.output_dir)
         self._troubles = Troubles(settings.output_dir)
-        self._again: dict[str, float] = {}  # when a part that failed is tried again
         self._failed = 0
         self._made: dict[str, subprocess.Popen[bytes]] = {}
-        self._new: list[str] = []  # directories with a new revision
-        self._old: list[str] = []  # those that were found outdated
-        self._summary: tuple[subprocess.Popen[bytes], list[str]] | None = None
-        self._meanwhile: set[str] = set()  # what was being made since Snakemake was asked
-        self._sweep_at = time.monotonic()
-        self._swept = False
-        self._left: set[str] = set()  # entries of the spool that have to wait
-        self._look_at = 0.0
-        self._is_seen = True  # whether what is shown is what there is
+        self._summary: tuple[subprocess.Popen[bytes], Sequence[str]] | None = None
+        self.state = decide.State(sweep_at=time.monotonic())
 
     def keep(self, stop: threading.Event, once: bool = False) -> int:
         """Take over and make until `stop`, or `once` until all is done that can be done.
@@ -97,7 +87,7 @@ class Keeper:
         """
         try:
             while not stop.is_set():
-                self._step(math.inf if once else _RETRY_S)
+                self._round(math.inf if once else decide.RETRY_S)
                 if once and self._is_done():
                     break
                 stop.wait(_LOOK_S)
@@ -105,18 +95,23 @@ class Keeper:
             self._end()
         return self._failed or len(self._failing.events) + len(self._troubles.now)
 
-    def _step(self, retry_s: float) -> None:
-        """Do every part of a step; one that fails is left out for a while and stops no other."""
-        for part in (self._reap, self._take_over, self._sweep, self._start, self._show_news):
-            about = part.__name__.strip("_").replace("_", " ")
-            if self._again.get(about, 0.0) > time.monotonic():
+    def _round(self, retry_s: float) -> None:
+        """Give every part its turn; one that fails is left out for a while and stops no other."""
+        parts: dict[decide.Part, Callable[[], object]] = {
+            "reap": self._reap,
+            "take over": self._take_over,
+            "sweep": self._sweep,
+            "start": self._start,
+            "show news": lambda: self._turn("show news"),
+        }
+        for part, act in parts.items():
+            if self.state.rests(part, time.monotonic()):
                 continue
-            with self._going_on(about):
-                part()
-            if about in self._troubles.now:  # the disk is full, no process can start
-                self._again[about] = time.monotonic() + retry_s
-            else:
-                self._again.pop(about, None)
+            with self._going_on(part):
+                act()
+            # the disk is full, no process can start
+            failed = part in self._troubles.now
+            self._tell(decide.Did(part, time.monotonic() + retry_s if failed else None))
         self._troubles.settle()
 
     @contextlib.contextmanager
@@ -134,42 +129,57 @@ class Keeper:
         else:
             self._troubles.remove(about)
 
-    def _show_news(self) -> None:
-        """Have what is new shown, once the machine is free."""
-        if self._is_seen or self._made or self._new:
-            return
-        self._show()
-        self._is_seen = True
+    def _take_over(self) -> None:
+        self._turn("take over")
+
+    def _sweep(self) -> None:
+        self._turn("sweep")
+
+    def _start(self) -> None:
+        self._turn("start")
+
+    def _turn(self, part: decide.Part) -> None:
+        self._tell(decide.Turn(part, time.monotonic(), self._spool()))
 
     def _is_done(self) -> bool:
-        """Tell whether nothing is left but what parts that have failed had to do."""
-        done = self._swept or "sweep" in self._again
-        done &= not (self._made or self._summary) or "reap" in self._again
-        done &= not (self._new or self._old) or "start" in self._again
-        return done and (not self._news() or "take over" in self._again)
+        return self.state.is_done(self._spool(), time.monotonic())
 
-    def _news(self) -> bool:
-        """Tell whether the spool has what has not been looked at, or may be tried again."""
-        names = {path.name for path in self._spool_files()}
-        if names <= self._left:
-            return bool(names) and time.monotonic() >= self._look_at
-        return True
+    def _spool(self) -> set[str]:
+        return {path.stem for path in (self._output_dir / "spool").glob("[!.]*.json")}
 
-    def _spool_files(self) -> Iterator[Path]:
-        return (self._output_dir / "spool").glob("[!.]*.json")
+    def _tell(self, event: decide.Event) -> None:
+        self.state, actions = decide.step(self.state, [event])
+        for action in actions:
+            self._do(action)
 
-    def _take_over(self) -> None:
-        for gone in self._left - {path.name for path in self._spool_files()}:
-            self._troubles.remove(gone.removesuffix(".json"))  # somebody moved it away
-        if not self._news():
-            return
-        self._left, self._look_at = set(), time.monotonic() + _RETRY_S
+    def _do(self, action: decide.Do) -> None:
+        what, about, reason = action
+        with_each: dict[str, Callable[[str], object]] = {
+            "forget": self._troubles.remove,  # somebody moved it away
+            "clear": self._failing.remove,
+            "fail": lambda directory: self._fail(directory, reason),
+            "make": self._make,
+        }
+        with_all: dict[str, Callable[[Sequence[str]], object]] = {
+            "take over": self._take_records,
+            "survey": lambda _: self._survey(),
+            "ask": self._ask,
+            "look": self._look,
+            "show": lambda _: self._show(),
+        }
+        if what in with_all:
+            with_all[what](about)
+        else:
+            for name in about:
+                with_each[what](name)
+
+    def _take_records(self, made: Sequence[str]) -> None:
+        running = [Path(directory).name for directory in made]
         end = time.monotonic() + _TAKE_S
-        running = [Path(directory).name for directory in self._made]
         with contextlib.closing(take_over(self._output_dir, self._preset, running)) as records:
             for taken in records:
                 if taken.stays:
-                    self._left.add(f"{taken.entry.name}.json")
+                    self._tell(decide.Happened("stays", taken.entry.name))
                     self._tell_once(taken.entry.name, taken.said)
                     continue
                 self._troubles.remove(taken.entry.name)
@@ -177,14 +187,19 @@ class Keeper:
                 if taken.said:
                     log.log(logging.WARNING if taken.quarantined else logging.INFO, taken.said)
                 if taken.changed:
-                    self._changed(f"current_run/{taken.event}")
+                    self._tell(decide.Happened("changed", f"current_run/{taken.event}"))
                 if time.monotonic() > end:
                     break
 
-    def _changed(self, directory: str) -> None:
-        self._failing.remove(directory)
-        if directory not in self._new:
-            self._new.append(directory)
+    def _look(self, waiting: Sequence[str]) -> None:
+        free = {d for d in waiting if not is_processed(self._output_dir / d)}
+        if free:
+            self._tell(decide.Free(free, {*self._choice.directories(self._output_dir)}))
+
+    def _make(self, directory: str) -> None:
+        with self._going_on(directory):
+            self._made[directory] = self._workflow.make(directory)
+            self._tell(decide.Happened("started", directory))
 
     def _tell_once(self, about: str, said: str) -> bool:
         """Log what is wrong, not again while it is the same; return whether it is new."""
@@ -193,78 +208,47 @@ class Keeper:
             log.warning("%s: %s", about, said)
         return is_new
 
-    def _sweep(self) -> None:
-        """Ask, once a minute, what is outdated; not while new revisions need the machine."""
-        late_s = time.monotonic() - self._sweep_at
-        if self._summary or self._old or late_s < 0:
-            return
-        if (self._made or self._new) and late_s < _SWEEP_S:
-            return
+    def _survey(self) -> None:
         tidy(self._output_dir)
-        self._is_seen = False  # ages and silence change by themselves
-        self._meanwhile = set(self._made)
         kept, broken = self._choice.survey(self._output_dir)
         for about in [a for a in self._troubles.now if a.startswith(f"{self._choice.run}/")]:
             if about not in broken:
                 self._troubles.remove(about)
         for directory, reason in broken.items():
             self._tell_once(directory, reason)
-        for directory in self._failing.events.keys() - set(kept):
-            self._failing.remove(directory)
-        asked = [d for d in kept if not self._failing.waits(d)]
-        if asked:
-            out, messages = self._log("summary.tsv"), self._log("summary.log")
-            self._summary = self._workflow.summarise(asked, out, messages), asked
-        self._sweep_at = time.monotonic() + _SWEEP_S
-        self._swept = True
+        waiting = {directory for directory in kept if self._failing.waits(directory)}
+        self._tell(decide.Surveyed(kept, {*self._failing.events}, waiting))
 
-    def _read_summary(self, code: int, asked: list[str]) -> None:
+    def _ask(self, directories: Sequence[str]) -> None:
+        if directories:
+            out, messages = self._log("summary.tsv"), self._log("summary.log")
+            self._summary = self._workflow.summarise(directories, out, messages), directories
+        self._tell(decide.Asked(directories, time.monotonic()))
+
+    def _read_summary(self, code: int, asked: Sequence[str]) -> None:
         out, messages = self._log("summary.tsv"), self._log("summary.log")
         if code == 0:
             found = outdated(out.read_text(errors="replace"))
-            for directory in set(asked) - found - self._meanwhile:  # others are as they should be
-                self._failing.remove(directory)
-            self._old = [d for d in asked if d in found - self._meanwhile]
+            self._tell(decide.Answered(asked, found, time.monotonic()))
             return
         reason = self._workflow.reason(messages)
         text = messages.read_text(errors="replace")
         named = {d for d in asked if re.search(rf"\b{Path(d).name}\b", text)}
-        for directory in sorted(named - self._meanwhile):  # others were changing when it looked
-            self._fail(directory, reason)
-        if named:
-            self._sweep_at = time.monotonic()  # the others at once
-        else:
+        self._tell(decide.Answered(asked, named, time.monotonic(), reason))
+        if not named:
             raise LlamaError(reason)
-
-    def _start(self) -> None:
-        kept: set[str] | None = None
-        for waiting, most in ((self._new, _AT_ONCE), (self._old, 1)):
-            for directory in list(waiting):
-                if len(self._made) >= most:
-                    return
-                if directory in self._made or is_processed(self._output_dir / directory):
-                    continue
-                for queue in (self._new, self._old):  # it may wait in both: once is enough
-                    if directory in queue:
-                        queue.remove(directory)
-                if kept is None:
-                    kept = set(self._choice.directories(self._output_dir))
-                if directory in kept:
-                    self._meanwhile.add(directory)
-                    with self._going_on(directory):
-                        self._made[directory] = self._workflow.make(directory)
 
     def _reap(self) -> None:
         if self._summary and (code := self._summary[0].poll()) is not None:
             asked, self._summary = self._summary[1], None
-            self._is_seen = False
+            self._tell(decide.Happened("replied"))
             with self._going_on("summary"):
                 self._read_summary(code, asked)
         for directory, process in list(self._made.items()):
             if (code := process.poll()) is None:
                 continue
             del self._made[directory]
-            self._is_seen, self._left = False, set()  # alerts of this event may have waited
+            self._tell(decide.Happened("ended", directory))
             with self._going_on(directory):
                 self._ended(directory, code)
 

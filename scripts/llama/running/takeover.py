@@ -11,13 +11,13 @@ import logging
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.intake import create_event
 from llama.alerts.record import Alert
 from llama.errors import LlamaError, sentence
 from llama.event.flags import PRESETS, read_flags
+from llama.event.latency import Heard
 from llama.event.skymap_info import FILE_NAME, read_info
 from llama.files import first_sign, sync_directory
 from llama.listening.spool import Entry, Spool
@@ -194,13 +194,13 @@ def _problem(event_dir: Path) -> str | None:
     return None
 
 
-def _heard(entry: Entry) -> dict[str, Any]:
+def _heard(entry: Entry) -> Heard:
     """Return when and where a record was heard, and that it is taken over now."""
-    return {
-        "record": entry.name,
-        "topic": entry.topic,
-        "kafka_time_ms": entry.kafka_time_ms,
-        "heard_at": entry.received_at,
-        "taken_over_at": f"{utc_now():%Y-%m-%dT%H:%M:%S.%f}Z",
-        "archive": entry.archive,
-    }
+    return Heard(
+        record=entry.name,
+        topic=entry.topic,
+        kafka_time_ms=entry.kafka_time_ms,
+        heard_at=entry.received_at,
+        taken_over_at=f"{utc_now():%Y-%m-%dT%H:%M:%S.%f}Z",
+        archive=entry.archive,
+    )

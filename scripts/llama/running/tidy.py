@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.files import is_unfinished
+from llama.files import is_unfinished, remove_older
 from llama.listening.spool import Spool
 from llama.settings.load import find_clone
 
@@ -31,14 +31,14 @@ def tidy(output_dir: Path) -> None:
         stamp.touch()
     Spool(output_dir).tidy()
     for path in _unfinished(output_dir):
-        _remove(path, now - _DAY_S)
+        remove_older(path, now - _DAY_S)
     places = [output_dir]
     with contextlib.suppress(LlamaError):
         places.append(find_clone())
     for place in places:
         for kind in ("log", "scripts"):
             for path in (place / ".snakemake" / kind).glob("*"):
-                _remove(path, now - _LOGS_KEPT_S)
+                remove_older(path, now - _LOGS_KEPT_S)
 
 
 def _unfinished(output_dir: Path) -> Iterator[Path]:
@@ -46,9 +46,3 @@ def _unfinished(output_dir: Path) -> Iterator[Path]:
         if Path(directory) == output_dir:
             inside[:] = [name for name in inside if name not in _LARGE]
         yield from (Path(directory) / name for name in names if is_unfinished(name))
-
-
-def _remove(path: Path, before_s: float) -> None:
-    with contextlib.suppress(OSError):
-        if path.is_file() and path.stat().st_mtime < before_s:
-            path.unlink()

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from llama.settings import Settings, load
 
@@ -41,8 +40,8 @@ def main() -> None:
     compute(load())
 
 
-def compute(settings: Settings) -> dict[str, Any]:
-    """Return the significance of a made-up event with two neutrinos."""
+def compute(settings: Settings) -> float:
+    """Return the odds ratio of a made-up event with two neutrinos."""
     from llama.event.significance import compute_significance
     from llama.event.skymap_info import unchecked_info
     from llama.neutrinos.response import Response
@@ -52,7 +51,7 @@ def compute(settings: Settings) -> dict[str, Any]:
     event = {"graceid": "MS230601a", "gps_time": 1.4e9, "instruments": ["H1", "L1"], "far": 1e-9}
     neutrino = {"ra": 40.0, "dec": 20.0, "sigma": 0.5, "energy": 1e4}
     events = [neutrino | {"gps": 1.4e9 + dt, "id": str(dt), "dt": dt} for dt in (1.0, 2.0)]
-    return compute_significance(
+    significance = compute_significance(
         mock_skymap(40.0, 20.0, (4.0, 2.0), (100.0, 20.0)),
         unchecked_info(event),
         {"population": "bns", "p_astro": 0.9},
@@ -61,6 +60,7 @@ def compute(settings: Settings) -> dict[str, Any]:
         settings.search_parameters(),
         {"class": "bns-o4-H1L1", "reason": "made up"},
     )
+    return float(str(significance["odds_ratio"]))
 
 
 if __name__ == "__main__":

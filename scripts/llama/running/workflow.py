@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.event.ref import EventRef
+from llama.event.find import EventRef
 from llama.graceid import GRACEID_PATTERN
 from llama.settings.load import find_clone, find_config
 

@@ -54,7 +54,7 @@ class Neutrinos(Block):
     archive: Name = "icecube_10year_ps"
     """Name of the archive that gives neutrinos, their background and the effective area; made by
     `llama neutrinos import PATH --name NAME`, listed by `llama neutrinos show`."""
-    source: dict[Name, dict[str, Any]] = Field(
+    source: dict[Name, dict[str, object]] = Field(
         default_factory=dict,
         examples=[{"archive": {}, "gcn": {}}],
     )

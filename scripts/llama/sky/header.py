@@ -116,19 +116,10 @@ class Header:
                 raise broken(self.name, f"TFORM{k} is {said[:30]!r}")
             repeat = int(form[1] or 1)
             scale, zero = self._factor(f"TSCAL{k}", 1), self._factor(f"TZERO{k}", 0)
-            null = self.values.get(f"TNULL{k}") if form[2] in "BIJK" else None
-            found.append(
-                Column(
-                    self.text(f"TTYPE{k}"),
-                    form[2],
-                    repeat,
-                    offset,
-                    self.text(f"TUNIT{k}"),
-                    scale,
-                    zero,
-                    null if isinstance(null, int) else None,
-                )
-            )
+            said_null = self.values.get(f"TNULL{k}") if form[2] in "BIJK" else None
+            null = said_null if isinstance(said_null, int) else None
+            name, unit = self.text(f"TTYPE{k}"), self.text(f"TUNIT{k}")
+            found.append(Column(name, form[2], repeat, offset, unit, scale, zero, null))
             offset += -(-repeat // 8) if form[2] == "X" else repeat * _BYTES[form[2]]
         if fields and offset != self.number("NAXIS1"):
             width = self.number("NAXIS1")

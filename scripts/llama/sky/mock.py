@@ -28,7 +28,10 @@ def mock_skymap(
     ipix = np.arange(order.size, dtype=np.int64)
     while True:  # divide tiles that are wide against the Gaussian where it is not negligible
         vectors, _ = tiles_geometry(order, ipix)
-        chi = _chi(vectors, centre, axes, sigma)
+        # the distance from the centre in units of sigma, by angle along each axis
+        angle, across = np.arccos(np.clip(vectors @ centre, -1, 1)), vectors @ axes.T
+        length = np.maximum(np.linalg.norm(across, axis=1), 1e-300)
+        chi = np.linalg.norm(angle[:, None] * across / length[:, None] / sigma, axis=1)
         side = math.sqrt(math.pi / 3) * 0.5 ** order.astype(float)
         wide = (chi < 5 + 2 * side / sigma.min()) & (side > sigma.min() / 3) & (order < _FINEST)
         if not wide.any():
@@ -69,24 +72,9 @@ def to_fits(tiles: SkyTiles, date_obs: str) -> bytes:
             fits.Column("DISTNORM", "D", "Mpc-2", array=tiles.distnorm),
         ]
     table = fits.BinTableHDU.from_columns(columns)
-    header = {
-        "PIXTYPE": "HEALPIX",
-        "ORDERING": "NUNIQ",
-        "COORDSYS": "C",
-        "MOCORDER": int(tiles.order.max()),
-        "INDXSCHM": "EXPLICIT",
-        "CREATOR": "LLAMA mock",
-        "DATE-OBS": date_obs,
-    }
-    table.header.update(header)
+    table.header.update({"PIXTYPE": "HEALPIX", "ORDERING": "NUNIQ", "COORDSYS": "C"})
+    table.header.update({"MOCORDER": int(tiles.order.max()), "INDXSCHM": "EXPLICIT"})
+    table.header.update({"CREATOR": "LLAMA mock", "DATE-OBS": date_obs})
     stream = io.BytesIO()
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(stream)
     return stream.getvalue()
-
-
-def _chi(vectors, centre, axes, sigma):  # type: ignore[no-untyped-def]
-    """Return the distance from the centre in units of sigma, by angle along each axis."""
-    angle = np.arccos(np.clip(vectors @ centre, -1, 1))
-    across = vectors @ axes.T
-    length = np.maximum(np.linalg.norm(across, axis=1), 1e-300)
-    return np.linalg.norm(angle[:, None] * across / length[:, None] / sigma, axis=1)

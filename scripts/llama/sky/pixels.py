@@ -12,11 +12,12 @@ from llama.errors import LlamaError
 from llama.sky.table import MAX_TILES, Table
 from llama.sky.tiles import BLOCK_ORDER, Merged, merge_blocks
 from llama.sky.unpack import SMALLER
+from llama.stats.arrays import Floats, Integers
 
 MAX_ORDER = 29
 
 
-def from_uniq(uniq: NDArray[np.int64], name: str) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+def from_uniq(uniq: Integers, name: str) -> tuple[NDArray[np.int8], Integers]:
     """Return order and NESTED index of UNIQ indices; LlamaError for one that has none."""
     if (uniq < 4).any():
         raise LlamaError(f"{name} has UNIQ indices below 4; download the map again")
@@ -56,8 +57,8 @@ def _whole_number(value: object) -> int:
 
 
 def from_list(
-    pixels: NDArray[np.int64], nside: int, name: str, *, ring: bool
-) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    pixels: Integers, nside: int, name: str, *, ring: bool
+) -> tuple[NDArray[np.int8], Integers]:
     """Return order and NESTED index of an explicit list of pixels."""
     if pixels.min() < 0 or pixels.max() >= 12 * nside**2:
         raise LlamaError(
@@ -91,6 +92,6 @@ def from_flat(table: Table, nside: int, *, ring: bool) -> Merged:
         ) from None
 
 
-def area(order: NDArray[np.int8]) -> NDArray[np.float64]:
+def area(order: NDArray[np.int8]) -> Floats:
     """Return the area of tiles [sr]."""
     return np.asarray(math.pi / 3 * 4.0 ** -order.astype(float))

@@ -6,6 +6,7 @@ columns. What others write in another unit or spelling is read where it can mean
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 
 from llama.child import in_child
 from llama.errors import LlamaError
-from llama.sky.frame import check_equatorial
 from llama.sky.pixels import area, from_flat, from_list, from_uniq, nside_of
 from llama.sky.table import DISTANCE, PROBABILITY, Table, find_table, per_sr
-from llama.sky.tiles import Columns, SkyTiles
+from llama.sky.tiles import Columns, Meta, SkyTiles
 from llama.sky.unpack import SMALLER
+from llama.stats.arrays import Floats, Integers
 from llama.units import unit_factor
 
 SUM_TOLERANCE = 1e-3  # published maps sum to 1 within 1e-6; single precision needs more
@@ -35,6 +36,20 @@ _META = {
     "DATE-OBS": "date_obs",
 }
 _MOMENTS = {"DISTMEAN": "distmean_mpc", "DISTSTD": "diststd_mpc"}
+
+# A frame, by whichever key of a header says it.
+_KEY = re.compile(r"COORD|^RADE?C?SYS$|^REFSYS$|^SKY_?SYS$")  # of these, every value must be known
+_LOOSE_KEY = re.compile(r"FRAME|^SYSTEM$")  # also of masses and times
+_SPLIT = re.compile(r"FK\d|[BJ]\d{4}|[A-Z]+|\d+")
+_EQUATORIAL = re.compile("C|Q|EQ|EQU|EQUATORIAL|CEL|CELESTIAL|ICRS|ICRF|FK5|J2000|RADEC|RA|DEC")
+_ELSE = re.compile(
+    "G|GAL|GALACTIC|E|ECL|ECLIPTIC|S|SG|SGAL|SUPERGALACTIC|FK4|B1950|H|ALTAZ|AZEL|HORIZON|"
+    "HORIZONTAL|T|ITRS|TERRESTRIAL|GEOGRAPHIC|GEOCENTRIC|EARTH|APPARENT|CIRS|TETE"
+)
+_NEUTRAL = re.compile(
+    "COORDINATES?|SYSTEM|FRAME|SKY|REFERENCE|MEAN|EPOCH|EQUINOX|AND|DEG|DEGREES?|RAD|"
+    "NONE|UNKNOWN|UNSPECIFIED|UNDEF"
+)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # absurd numbers make no sum of 1: refused
@@ -91,7 +106,7 @@ def check_skymap(content: bytes, name: str) -> Mapping[str, str]:
     return found
 
 
-def _probabilities(values: NDArray[Any], name: str) -> NDArray[np.float64]:
+def _probabilities(values: NDArray[Any], name: str) -> Floats:
     values = values.astype(float)
     unseen = (values > 1.00001 * _UNSEEN) & (values < 0.99999 * _UNSEEN)
     values[unseen] = 0.0  # the sum tells if any is missing
@@ -132,11 +147,7 @@ def _distances(columns: Columns, units: Mapping[str, str], name: str) -> Columns
 
 
 def _assemble(
-    order: NDArray[np.int8],
-    ipix: NDArray[np.int64],
-    values: Columns,
-    meta: dict[str, Any],
-    name: str,
+    order: NDArray[np.int8], ipix: Integers, values: Columns, meta: Meta, name: str
 ) -> SkyTiles:
     first = ipix << (2 * (29 - order.astype(np.int64)))
     along = np.argsort(first, kind="stable")
@@ -158,12 +169,13 @@ def _assemble(
             f"{name} has probabilities that sum to {total:.4g}, not to 1; download the map again, "
             "or normalize it and give its column the unit pix-1 or sr-1"
         )
-    return SkyTiles(order, ipix, prob / total, meta={"prob_sum": total} | meta, **values)
+    values |= {"order": order, "ipix": ipix, "prob": prob / total}
+    return SkyTiles.of(values, {"prob_sum": total, **meta})
 
 
-def _meta(table: Table) -> dict[str, Any]:
+def _meta(table: Table) -> Meta:
     header, units = table.header, table.units
-    meta: dict[str, Any] = {
+    meta: Meta = {
         short: str(header[key]) for key, short in _META.items() if header.get(key) not in (None, "")
     }
     for key, short in _MOMENTS.items():
@@ -176,3 +188,35 @@ def _meta(table: Table) -> dict[str, Any]:
         if math.isfinite(value):
             meta[short] = value
     return meta
+
+
+def check_equatorial(header: Mapping[str, Any], name: str) -> None:
+    """Raise LlamaError unless all that the header says of a frame is equatorial, J2000.
+
+    A map that says nothing is equatorial, as all of LVK's are.
+    """
+    equatorial = False
+    unknown = None
+    for key, value in header.items():
+        strict = _KEY.search(key)
+        if not isinstance(value, str) or not (strict or _LOOSE_KEY.search(key)):
+            continue
+        words = [word for word in _SPLIT.findall(value.upper()) if not word.isdigit()]
+        known = all(_EQUATORIAL.fullmatch(word) or _NEUTRAL.fullmatch(word) for word in words)
+        if any(map(_ELSE.fullmatch, words)) or (strict and not known):
+            _refuse(name, key, value)
+        if not known:
+            unknown = key
+        equatorial |= any(map(_EQUATORIAL.fullmatch, words))
+    if unknown is not None and not equatorial:
+        _refuse(name, unknown, header[unknown])
+    year = re.fullmatch(r"\s*J?(\d+(?:\.\d*)?)\s*", str(header.get("EQUINOX", 2000)).upper())
+    if year is None or abs(float(year[1]) - 2000) > 0.1:
+        _refuse(name, "EQUINOX", header["EQUINOX"])
+
+
+def _refuse(name: str, key: str, value: object) -> None:
+    raise LlamaError(
+        f"{name} has {key} {repr(value)[:40]}; LLAMA needs equatorial coordinates (ICRS): "
+        "rotate the map, or correct the header if it is wrong"
+    )

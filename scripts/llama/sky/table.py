@@ -11,6 +11,7 @@ from llama.errors import LlamaError
 from llama.sky.header import MAX_CARDS, UNIT, Column, Header, broken, read_header
 from llama.sky.tiles import Columns
 from llama.sky.unpack import AGAIN, MAX_BYTES, SMALLER, Unpacked
+from llama.stats.arrays import Integers
 from llama.units import unit_factor
 
 PROBABILITY = ("PROB", "PROBABILITY", "PROBDENSITY")
@@ -26,8 +27,6 @@ _MAX_RING_BYTES = 12 * 1024**2 * 32  # NSIDE 1024 with four double columns
 _NUMPY = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 _OTHER_NAMES = {"NUNIQ": "UNIQ", "PROBABILITYDENSITY": "PROBDENSITY"}
 _EXACT = 2.0**53  # whole numbers below are exact as double
-
-Pixels = NDArray[np.int64]
 
 
 class Table:
@@ -79,7 +78,7 @@ class Table:
         return {key: self._numbers(key, rows[key].reshape(-1)) for key in self.columns}
 
     def blocks(
-        self, size: int, place: Callable[[Pixels], Pixels] | None = None
+        self, size: int, place: Callable[[Integers], Integers] | None = None
     ) -> Iterator[Columns]:
         """Yield the columns of `size` pixels at a time.
 

@@ -1,23 +1,23 @@
 """The internal form of a sky map: disjoint HEALPix tiles, and what follows from them."""
 
 import math
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
-from llama.files import atomic_hdf5, open_hdf5
+from llama.files import atomic_hdf5, reading_hdf5
+from llama.stats.arrays import Flags, Floats, Integers
 from llama.stats.distance import distance_nodes, quadrature
 
-Floats = NDArray[np.float64]
-Pixels = NDArray[np.int64]
 Columns = dict[str, NDArray[Any]]
-Merged = tuple[NDArray[np.int8], Pixels, Columns]  # order, ipix and columns of tiles
+Meta = dict[str, str | float]
+Merged = tuple[NDArray[np.int8], Integers, Columns]  # order, ipix and columns of tiles
 
+COLUMNS = ("order", "ipix", "prob", "distmu", "distsigma", "distnorm")
 _CHUNK = 2_000  # tiles at a time: their columns stay in the processor's cache
 BLOCK_ORDER = 8  # 4**8 pixels stay in the processor's cache, with all columns
 
@@ -33,12 +33,25 @@ class SkyTiles:
     """
 
     order: NDArray[np.int8]
-    ipix: NDArray[np.int64]
+    ipix: Integers
     prob: Floats
     distmu: Floats | None = None
     distsigma: Floats | None = None
     distnorm: Floats | None = None
-    meta: dict[str, Any] = field(default_factory=dict)
+    meta: Meta = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, columns: Mapping[str, NDArray[Any]], meta: Meta | None = None) -> "SkyTiles":
+        """Return the tiles whose `columns` these are."""
+        order, ipix, prob = (columns[name] for name in COLUMNS[:3])
+        mu, sigma, norm = map(columns.get, COLUMNS[3:])
+        return cls(order, ipix, prob, mu, sigma, norm, meta or {})
+
+    @property
+    def columns(self) -> Columns:
+        """All columns that the map has."""
+        known = {name: getattr(self, name) for name in COLUMNS}
+        return {name: column for name, column in known.items() if column is not None}
 
     @property
     def area_deg2(self) -> Floats:
@@ -50,30 +63,21 @@ class SkyTiles:
         """Whether any tile that holds probability has a distance."""
         return self.distmu is not None and bool((np.isfinite(self.distmu) & (self.prob > 0)).any())
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the tiles as `lvc_skymap.hdf5`: contiguous datasets that can be memory-mapped."""
         with atomic_hdf5(path) as file:
-            for name in _COLUMNS:
-                column = getattr(self, name)
-                if column is not None:
-                    file.create_dataset(name, data=column, track_times=False)
-            for key, value in self.meta.items():
-                file.attrs[key] = value
+            for name, column in self.columns.items():
+                file.create_dataset(name, data=column, track_times=False)
+            file.attrs.update(self.meta)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "SkyTiles":
+    def load(cls, path: str | Path) -> "SkyTiles":
         """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
-
-        try:
-            with open_hdf5(path) as file:
-                columns = {name: file[name][()] for name in _COLUMNS if name in file}
-                # NumPy scalars back to what JSON and figures expect
-                meta = {k: v.item() if hasattr(v, "item") else v for k, v in file.attrs.items()}
-                return cls(**columns, meta=meta)
-        except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise LlamaError(
-                f"{path} is missing or no sky map; delete it and run snakemake again"
-            ) from error
+        problem = f"{path} is missing or no sky map; delete it and run snakemake again"
+        with reading_hdf5(path, problem) as file:
+            # NumPy scalars back to what JSON and figures expect
+            meta = {k: v.item() if hasattr(v, "item") else v for k, v in file.attrs.items()}
+            return cls.of({name: file[name][()] for name in COLUMNS if name in file}, meta)
 
     def credible_area_deg2(self, level: float) -> float:
         """Return the area [deg^2] of the smallest region that holds `level` of the probability."""
@@ -81,7 +85,7 @@ class SkyTiles:
         held, area = np.cumsum(self.prob[along]), np.cumsum(self.area_deg2[along])
         return float(np.interp(level, np.concatenate([[0], held]), np.concatenate([[0], area])))
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, str | float | None]:
         """Return the content of lvc_skymap_distances.json, without its provenance.
 
         distmean_mpc and diststd_mpc are the publisher's, who knows the posterior itself, where
@@ -117,9 +121,6 @@ class SkyTiles:
             sums += _conditional_moments(mu[part], sigma[part]) @ prob[part]
         mean = sums[1] / sums[0]
         return float(mean), float(math.sqrt(max(0.0, sums[2] / sums[0] - mean**2)))
-
-
-_COLUMNS = ("order", "ipix", "prob", "distmu", "distsigma", "distnorm")
 
 
 def _conditional_moments(mu: Floats, sigma: Floats) -> Floats:
@@ -168,7 +169,7 @@ def _merge_block(block: Columns, order: int, depth: int) -> Iterator[Merged]:
     yield from _merge(np.flatnonzero(same), parents, order - 1, order - depth)
 
 
-def _equal_fours(columns: Columns) -> NDArray[np.bool_]:
+def _equal_fours(columns: Columns) -> Flags:
     """Return for each four numbers in a row whether they are the same bits, in all columns."""
     same = np.ones(next(iter(columns.values())).size // 4, dtype=bool)
     for column in columns.values():
@@ -178,7 +179,7 @@ def _equal_fours(columns: Columns) -> NDArray[np.bool_]:
     return same
 
 
-def _merge(ipix: Pixels, columns: Columns, level: int, last: int) -> Iterator[Merged]:
+def _merge(ipix: Integers, columns: Columns, level: int, last: int) -> Iterator[Merged]:
     """Yield, for each order from `level` down to `last`, the tiles that no others like them join.
 
     ipix: tiles of order `level`, ascending.

@@ -4,13 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llama.stats.arrays import Floats, Integers
 from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos
 from llama.stats.overlap import PreparedMap
-
-Floats = NDArray[np.float64]
 
 _UPPER_LIMIT_EVENTS = 2.302585  # -ln 0.1: expected events that 90 % of experiments would see
 
@@ -120,7 +118,7 @@ def _grid(centre: Floats, sigma: float) -> Floats:
     return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))
 
 
-def _tiles_at(prepared: PreparedMap, points: Floats) -> NDArray[np.int64]:
+def _tiles_at(prepared: PreparedMap, points: Floats) -> Integers:
     """Return the index of the tile nearest in angle to each point; exact enough to rank points."""
     return np.array([int(np.argmax(prepared.vectors @ p)) for p in points], dtype=np.int64)
 

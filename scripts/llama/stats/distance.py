@@ -8,9 +8,8 @@ import functools
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from llama.stats.arrays import Floats
 
 _NODES = 64  # relative error below 1e-12 of moments, 2e-7 of weights (tests)
 

@@ -4,14 +4,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llama.stats.arrays import Floats
 from llama.stats.odds import Neutrinos, Odds, Response
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
 from llama.stats.sets import sum_sets
-
-Floats = NDArray[np.float64]
 
 
 class Explanation(NamedTuple):

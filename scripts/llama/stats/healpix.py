@@ -9,6 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
 
 RING = np.array([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4], dtype=np.int64)
@@ -71,14 +72,12 @@ def _centres(order, ipix):  # type: ignore[no-untyped-def]
     return vectors
 
 
-def tiles_geometry(
-    order: NDArray[np.int8], ipix: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def tiles_geometry(order: NDArray[np.int8], ipix: Integers) -> tuple[Floats, Floats]:
     """Return unit vectors (n, 3) of the centres of NESTED tiles, and their areas (n,) [sr]."""
     return _centres(order, ipix), math.pi / 3 * 4.0 ** -order.astype(float)
 
 
-def unit_vectors(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+def unit_vectors(ra_deg: Floats, dec_deg: Floats) -> Floats:
     """Return unit vectors, shape (..., 3), of right ascension and declination in degrees."""
     ra, dec = np.radians(ra_deg), np.radians(dec_deg)
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)

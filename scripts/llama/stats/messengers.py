@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llama.stats.arrays import Floats
 from llama.stats.healpix import unit_vectors
 from llama.stats.overlap import log_vmf_norm
 from llama.stats.parameters import GrbParameters, SearchParameters
-
-Floats = NDArray[np.float64]
 
 
 class Messenger(NamedTuple):

@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llama.stats.arrays import Floats, Integers
 from llama.stats.healpix import unit_vectors
 from llama.stats.messengers import Messenger, check_messengers, given_messengers
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
 from llama.stats.sets import sum_joint_sets, sum_sets
-
-Floats = NDArray[np.float64]
 
 
 class Response(Protocol):
@@ -132,9 +130,7 @@ def prepare_neutrinos(
     return Neutrinos(dt, unit_vectors(ra, dec).reshape(-1, 3), sigma, intensity)
 
 
-def _bracket(
-    value: Floats, first: float, last: float, size: int
-) -> tuple[NDArray[np.int64], Floats]:
+def _bracket(value: Floats, first: float, last: float, size: int) -> tuple[Integers, Floats]:
     """Return the node below each value on a uniform grid, and the part of the step beyond it."""
     position = np.minimum(np.maximum((value - first) * ((size - 1) / (last - first)), 0), size - 1)
     node = np.minimum(position.astype(np.int64), size - 2)
@@ -197,7 +193,7 @@ def _joint_sets(
     messengers: Sequence[Messenger],
     windows: Floats,
     params: SearchParameters,
-) -> tuple[NDArray[np.int64], Floats, int]:
+) -> tuple[Integers, Floats, int]:
     """Return what `sum_sets` does, for sets with up to one trigger of each messenger as well."""
     sizes = [neutrinos.dt_s.size, *(m.start_s.size for m in messengers)]
     messenger = np.repeat(np.arange(len(sizes)), sizes)

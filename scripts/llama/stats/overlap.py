@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
 from llama.stats.healpix import RADIUS, sphere_angles, tile_position, tiles_geometry
 from llama.stats.tile_average import (
@@ -25,8 +26,6 @@ from llama.stats.tile_average import (
     tile_by_series,
 )
 from llama.stats.tree import build_tree
-
-Floats = NDArray[np.float64]
 
 _LEFT_OUT = 1e-3  # what may be left out altogether, relative to the sum
 _LEFT_OUT_ONE = 0.05  # what may be left out with one cell, relative to what still may
@@ -47,16 +46,16 @@ class PreparedMap(NamedTuple):
     """
 
     order: NDArray[np.int8]
-    ipix: NDArray[np.int64]
+    ipix: Integers
     weights: Floats
     vectors: Floats
-    cells: NDArray[np.int64]
+    cells: Integers
     faces: int
     cell_vectors: Floats
     moments: Floats
 
 
-def prepare_map(order: NDArray[np.int8], ipix: NDArray[np.int64], weights: Floats) -> PreparedMap:
+def prepare_map(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> PreparedMap:
     """Return the map of NESTED tiles with their weights (5, n), ready for `overlap`.
 
     Tiles are sorted along the NESTED curve. ValueError for wrong shapes, orders outside

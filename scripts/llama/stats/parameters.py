@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llama.stats.window import Window, search_window
 
@@ -74,7 +74,7 @@ class SearchParameters:
         """Times of neutrinos that one source can explain."""
         return search_window(vars(self))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, float]:
         """Return all parameters as a plain dictionary."""
         return asdict(self)
 

@@ -3,9 +3,8 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from llama.stats.arrays import Floats
 
 
 def p_value(odds: float, background: Floats) -> float:

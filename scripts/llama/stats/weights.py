@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
 from llama.stats.distance import distance_nodes, quadrature
 from llama.stats.healpix import sphere_angles, tile_position
@@ -19,8 +20,6 @@ _LOG_A_MIN, _LOG_A_MAX, _LOG_A_STEP = -60.0, 25.0, 0.01
 CHANGE, CHANGE_ORDER, FINEST_DIVIDED = 0.03, 4, 6
 _BLIND = 1e-3  # A(dec)/<A> that counts as nothing
 _MOST_TIMES, _MOST_MORE = 4, 50_000  # tiles; coarse maps get a laxer `CHANGE` that keeps both
-
-Floats = NDArray[np.float64]
 
 
 def count_moments(a: Floats, params: WeightModel) -> Floats:
@@ -97,8 +96,8 @@ def tile_weights(
 
 
 def divide_tiles(
-    order: NDArray[np.int8], ipix: NDArray[np.int64], area_relative: Floats
-) -> tuple[NDArray[np.int8], NDArray[np.int64], NDArray[np.int64]]:
+    order: NDArray[np.int8], ipix: Integers, area_relative: Floats
+) -> tuple[NDArray[np.int8], Integers, Integers]:
     """Return order and ipix of tiles small enough to have one A(dec), and the tile each is of.
 
     order, ipix: NESTED tiles, whose sequence is kept; area_relative as in `tile_weights`.

@@ -29,16 +29,6 @@ class Window(NamedTuple):
 PUBLISHED = Window(-500.0, 500.0)  # of the published search, for lists that tell no window
 
 
-def list_window(told: Mapping[str, Any] | None) -> Window:
-    """Return the window that a neutrino list was made for, which it tells as `window`."""
-    told = told or {}
-    if not {"centre_gps", "start_gps", "stop_gps"} <= told.keys():
-        return PUBLISHED
-    centre, start, stop = told["centre_gps"], told["start_gps"], told["stop_gps"]
-    # to the microsecond: what is left of the subtraction is rounding
-    return Window(round(start - centre, 6), round(stop - centre, 6))
-
-
 def search_window(search: Mapping[str, Any]) -> Window:
     """Return the window of the settings `search`.
 

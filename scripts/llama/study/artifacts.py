@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from llama.errors import LlamaError
 from llama.files import write_bytes
 from llama.graceid import check_graceid
-from llama.study.lists import SKYMAP_SUFFIXES, some
+from llama.study.skymaps import SKYMAP_SUFFIXES, some
 from llama.study.store import Piece, Store
 from llama.times import gps_to_iso, iso_to_gps
 
@@ -68,23 +68,21 @@ def read_artifacts(store: Store) -> Artifacts:
         raise LlamaError(f"{store.name}/{TEMPLATE} is not a JSON object; correct it")
     if texts[PLACEHOLDER] is not None:
         _json(texts[PLACEHOLDER], f"{store.name}/{PLACEHOLDER}")
-    graceids = [
-        check_graceid(name) for name in _lines(texts[SUPEREVENTS], f"{store.name}/{SUPEREVENTS}")
-    ]
+    graceids = [*map(check_graceid, _lines(texts[SUPEREVENTS], f"{store.name}/{SUPEREVENTS}"))]
     without = _without_map(texts[WITHOUT_MAP], f"{store.name}/{WITHOUT_MAP}")
-    superevents, absent = _maps(
-        [graceid for graceid in graceids if graceid not in without], store, template
-    )
-    names_of_lists = _lines(texts[LISTS], f"{store.name}/{LISTS}")
-    lists, absent_lists = _lists(names_of_lists, store)
-    missing += [*absent, *absent_lists]
+    named = str(template.get("skymap_filename", ""))
+    with_map = [graceid for graceid in graceids if graceid not in without]
+    superevents = _maps(with_map, store, named, missing)
+    lists = _lists(_lines(texts[LISTS], f"{store.name}/{LISTS}"), store, missing)
     if not superevents or not lists:
         raise LlamaError(
             f"{store.name} has {len(superevents)} superevents with a sky map and {len(lists)} "
             f"neutrino lists; {some(missing) or 'name them in ' + SUPEREVENTS} "
             "should be there: add what is missing"
         )
-    return Artifacts(store.name, superevents, lists, _gps(template, store.name), tuple(missing))
+    time = template.get("event_time") or template.get("event_time_str")
+    gps = _gps(template.get("gps_time"), time, store.name)
+    return Artifacts(store.name, superevents, lists, gps, tuple(missing))
 
 
 def check_missing(artifacts: Artifacts, broken_maps: str, log: Path) -> str:
@@ -108,25 +106,15 @@ def check_missing(artifacts: Artifacts, broken_maps: str, log: Path) -> str:
     return sentence
 
 
-def _fill(template: Any, graceid: str) -> Any:
-    """Return the template with the GraceID in place of {graceid}, $graceid or GRACEID."""
-    if isinstance(template, Mapping):
-        return {key: _fill(value, graceid) for key, value in template.items()}
-    if isinstance(template, list):
-        return [_fill(value, graceid) for value in template]
-    return _GRACEID.sub(graceid, template) if isinstance(template, str) else template
-
-
-def _maps(
-    graceids: list[str], store: Store, template: dict[str, Any]
-) -> tuple[dict[str, Piece], list[str]]:
+def _maps(graceids: list[str], store: Store, template: str, missing: list[str]) -> dict[str, Piece]:
+    """Return {GraceID: its map}; template: the map's name, with {graceid}, $graceid or GRACEID."""
     there = defaultdict(list)
     for path, piece in store.files("superevents").items():
         if path.endswith(SKYMAP_SUFFIXES):
             there[path.split("/")[1]].append(piece)
-    found, missing = {}, []
+    found = {}
     for graceid in graceids:
-        wanted = str(_fill(template, graceid).get("skymap_filename", "")).split(",")[0]
+        wanted = _GRACEID.sub(graceid, template).split(",")[0]
         named = [piece for piece in there[graceid] if piece.path.split("/", 2)[2] == wanted]
         pieces = named or there[graceid]
         if len(pieces) > 1:
@@ -139,12 +127,12 @@ def _maps(
             found[graceid] = pieces[0]
         else:
             missing.append(f"superevents/{graceid}/{wanted or '*.fits.gz'}")
-    return found, missing
+    return found
 
 
-def _lists(names: Iterable[str], store: Store) -> tuple[dict[str, Piece], list[str]]:
+def _lists(names: Iterable[str], store: Store, missing: list[str]) -> dict[str, Piece]:
     there = store.files("bklist")
-    found, missing = {}, []
+    found = {}
     for name in names:
         if not re.fullmatch(_NAME, name):
             raise LlamaError(
@@ -157,7 +145,7 @@ def _lists(names: Iterable[str], store: Store) -> tuple[dict[str, Piece], list[s
             found[name] = piece
         else:
             missing.append(path)
-    return found, missing
+    return found
 
 
 def _lines(content: bytes | None, name: str) -> list[str]:
@@ -191,17 +179,15 @@ def _without_map(content: bytes | None, name: str) -> set[str]:
     return set(ids.ravel().astype(str).tolist())
 
 
-def _gps(template: dict[str, Any], source: str) -> float:
+def _gps(gps: Any, time: Any, source: str) -> float:
     """Return the time of the template, as precise as an alert brings it."""
-    gps = template.get("gps_time")
     if isinstance(gps, bool) or not isinstance(gps, int | float):
-        text = template.get("event_time") or template.get("event_time_str")
-        if text is None:
+        if time is None:
             raise LlamaError(
                 f"{source}/{TEMPLATE} has no event_time; add the UTC time about which the lists "
                 "of bklist/ were made"
             )
-        gps = iso_to_gps(text)
+        gps = iso_to_gps(time)
     return iso_to_gps(gps_to_iso(gps))
 
 

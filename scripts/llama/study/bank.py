@@ -8,31 +8,28 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from llama.errors import LlamaError, for_users
 from llama.event.significance import prepare_skymap
 from llama.files import atomic_hdf5, open_hdf5
 from llama.sky import SkyTiles, read_skymap
+from llama.sky.tiles import COLUMNS, Columns
+from llama.stats.arrays import Floats
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import WeightModel, WeightParameters
 from llama.stats.weights import CHANGE, CHANGE_ORDER, FINEST_DIVIDED
-from llama.study.lists import some
 from llama.study.pairs import Lists
+from llama.study.skymaps import some
 
-Floats = NDArray[np.float64]
-
-_COLUMNS = ("order", "ipix", "prob", "distmu", "distsigma", "distnorm")
 _PREPARED = ("prepared_order", "prepared_ipix", "weights")  # tiles divided as `prepare_skymap` does
 
 
 def build_bank(
     maps: Sequence[Path],
-    path: str | os.PathLike[str],
+    path: str | Path,
     area_relative: Floats | None = None,
     params: WeightModel | None = None,
 ) -> list[str]:
@@ -63,10 +60,7 @@ def build_bank(
 
 
 def link_banks(
-    parts: Sequence[Path],
-    path: str | os.PathLike[str],
-    broken_maps: str = "fail",
-    lists: Lists | None = None,
+    parts: Sequence[Path], path: str | Path, broken_maps: str = "fail", lists: Lists | None = None
 ) -> list[str]:
     """Write the bank that consists of all maps of `parts`, in order, by links to them.
 
@@ -138,7 +132,7 @@ class Bank:
     wrong with these.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | Path) -> None:
         try:
             self._file = open_hdf5(path)
             self.names = [name.decode() for name in self._file["names"][()]]
@@ -162,15 +156,12 @@ class Bank:
         """Indices of the maps that tell no distance; the model assumes one for them."""
         if "without_distance" in self._file:
             return [int(index) for index in self._file["without_distance"][()]]
-        return [
-            index
-            for index in range(len(self.names))
-            if index not in self.broken and not self.tiles(index).has_distance
-        ]
+        usable = sorted(set(range(len(self.names))) - self.broken)
+        return [index for index in usable if not self.tiles(index).has_distance]
 
     def tiles(self, index: int) -> SkyTiles:
         """Return map `index` of the list."""
-        return SkyTiles(**self._columns(index, _COLUMNS))
+        return SkyTiles.of(self._columns(index, COLUMNS))
 
     def prepared(self, index: int, area_relative: Floats, params: WeightModel) -> PreparedMap:
         """Return map `index` ready for the statistic, as `prepare_skymap` does, bit for bit.
@@ -183,7 +174,7 @@ class Bank:
         with for_users(f"delete {self._file.filename} and run snakemake again"):
             return prepare_map(*(columns[name] for name in _PREPARED))
 
-    def _columns(self, index: int, names: tuple[str, ...]) -> dict[str, Any]:
+    def _columns(self, index: int, names: Sequence[str]) -> Columns:
         try:
             group = self._file[f"maps/{index}"]
             columns = {name: np.asarray(group[name]) for name in names if name in group}
@@ -196,19 +187,17 @@ class Bank:
         return columns
 
 
-def _columns(
-    path: Path, area_relative: Floats | None, params: WeightModel | None
-) -> dict[str, Any]:
+def _columns(path: Path, area_relative: Floats | None, params: WeightModel | None) -> Columns:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise LlamaError(f"{path} cannot be read ({error.strerror}); replace it") from error
     tiles = read_skymap(content, str(path))
-    columns = {name: getattr(tiles, name) for name in _COLUMNS}
-    if area_relative is not None and params is not None:
-        prepared = prepare_skymap(tiles, area_relative, params)
-        columns |= zip(_PREPARED, (prepared.order, prepared.ipix, prepared.weights), strict=True)
-    return {name: values for name, values in columns.items() if values is not None}
+    if area_relative is None or params is None:
+        return tiles.columns
+    prepared = prepare_skymap(tiles, area_relative, params)
+    weights = prepared.order, prepared.ipix, prepared.weights
+    return tiles.columns | dict(zip(_PREPARED, weights, strict=True))
 
 
 def _identity(area_relative: Floats | None, params: WeightModel | None) -> str:

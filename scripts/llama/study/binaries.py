@@ -3,18 +3,17 @@
 import gzip
 import io
 import math
-import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.event.provenance import software
 from llama.files import write_bytes
+from llama.stats.arrays import Floats
 
-Floats = NDArray[np.float64]
 Draw = Callable[[Floats], Floats]  # from uniform numbers in [0, 1)
 
 # Noise lifts an SNR of 5.5 over 8 in one case of fifty; what is weaker than this below the
@@ -29,6 +28,28 @@ COLUMNS = (
     *("inclination", "polarization", "coa_phase", "time_geocent"),
 )
 _START_GPS, _YEAR_S = 1_000_000_000.0, 365.25 * 86400
+
+
+class Simulation(TypedDict, total=False):
+    """Settings of a simulation (`background.simulations`), as many as a step needs."""
+
+    distribution: str
+    psds: dict[str, str]
+    injections: int
+    net_snr: float
+    duty_cycle: float
+    f_high_hz: float | None
+    seed: int
+
+
+class Reach(TypedDict):
+    """SNR of each detector at 1 Mpc over both detector-frame masses [Msun] and the spin."""
+
+    mass1: list[float]
+    mass2: list[float]
+    spin: list[float]
+    detectors: list[str]
+    snr_1mpc: list[list[list[list[float]]]]
 
 
 class Waveform(NamedTuple):
@@ -85,7 +106,7 @@ def population(distribution: str) -> Population:
 
 
 def draw_injections(
-    numbers: range, seed: int, binaries: Population, reach: dict[str, Any], net_snr: float
+    numbers: range, seed: int, binaries: Population, reach: Reach, net_snr: float
 ) -> tuple[dict[str, Floats], int]:
     """Return the columns of `numbers` as a sim_inspiral table has them, and how many were drawn.
 
@@ -188,11 +209,7 @@ def antenna_factors(angles: Floats, detectors: Sequence[str]) -> Floats:
 
 
 def write_injections(
-    path: str | os.PathLike[str],
-    columns: dict[str, Floats],
-    first: int,
-    waveform: Waveform,
-    comment: str = "",
+    path: str | Path, columns: dict[str, Floats], first: int, waveform: Waveform, comment: str = ""
 ) -> None:
     """Write a sim_inspiral table (LIGO_LW XML, .gz) whose simulation_id count from `first`."""
     import lal
@@ -222,7 +239,7 @@ def write_injections(
     write_document(path, document)
 
 
-def write_document(path: str | os.PathLike[str], document: Any) -> None:
+def write_document(path: str | Path, document: Any) -> None:
     """Write a LIGO_LW document, gzipped, so that equal content gives equal bytes."""
     from igwn_ligolw import lsctables
 

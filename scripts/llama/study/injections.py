@@ -4,8 +4,8 @@ The result of an injection depends on seed, kind and its number only: not on sha
 machine or number of cores.
 """
 
-import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,36 +18,31 @@ from llama.files import atomic_hdf5
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
 from llama.sky import SkyTiles
+from llama.stats.arrays import Floats, Integers
 from llama.stats.odds import Neutrinos, event_odds
 from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank
-from llama.study.draws import KINDS, Integers, draw_background, draw_skymaps, join
+from llama.study.draws import (
+    KINDS,
+    Sources,
+    directions,
+    draw_background,
+    draw_signal,
+    draw_skymaps,
+    draw_sources,
+    join,
+)
 from llama.study.pairs import Pairs
-from llama.study.signal import Sources, directions, draw_signal, draw_sources
-
-Floats = NDArray[np.float64]
 
 _BLOCK = 64  # injections prepared together: their tables stay in the processor's cache
 
 DTYPE = np.dtype(
-    [
-        ("odds", "<f8"),
-        ("neutrinos", "<i4"),
-        ("skymap", "<i4"),
-        ("lambda_s", "<f8"),
-        ("lambda_cgw", "<f8"),
-        ("lambda_cnu", "<f8"),
-    ]
+    [("odds", "<f8"), ("neutrinos", "<i4"), ("skymap", "<i4")]
+    + [(name, "<f8") for name in ("lambda_s", "lambda_cgw", "lambda_cnu")]
 )
 # the true source of a signal, and the count of neutrinos expected from 1e51 erg (isotropic)
 SIGNAL_DTYPE = np.dtype(
-    [
-        *DTYPE.descr,
-        ("ra_deg", "<f8"),
-        ("dec_deg", "<f8"),
-        ("distance_mpc", "<f8"),
-        ("expected", "<f8"),
-    ]
+    DTYPE.descr + [(name, "<f8") for name in ("ra_deg", "dec_deg", "distance_mpc", "expected")]
 )
 
 
@@ -138,7 +133,7 @@ def run_shard(
 
 
 def write_shard(
-    path: str | os.PathLike[str],
+    path: str | Path,
     rows: NDArray[Any],
     single: Floats,
     names: list[str],

@@ -1,7 +1,5 @@
 """The noise of simulated detectors, and how loud binaries are in it."""
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +7,13 @@ import numpy as np
 
 from llama.errors import LlamaError
 from llama.files import sha256_bytes, write_bytes, write_json
-from llama.study.binaries import Z_MAX, Population, document_bytes, population
+from llama.study.binaries import Z_MAX, Population, Reach, Simulation, document_bytes, population
 from llama.study.simulate import beside, run_tool
 
 _MASS_STEPS = 14
 
 
-def sample_psds(
-    psd: str | os.PathLike[str], reach: str | os.PathLike[str], simulation: Mapping[str, Any]
-) -> None:
+def sample_psds(psd: str | Path, reach: str | Path, simulation: Simulation) -> None:
     """Write the noise of the detectors (LIGO_LW, gzipped) and how far they reach (JSON).
 
     A detector's noise is the name of a model that `bayestar-sample-model-psd --help` lists, or a
@@ -39,17 +35,17 @@ def sample_psds(
     for detector in simulation["psds"].keys() - names:
         spectra[detector] = _read_asd(Path(simulation["psds"][detector]), detector)
     # the detectors' order must not depend on where their noise comes from
-    spectra = {detector: spectra[detector] for detector in sorted(spectra)}
+    spectra = dict(sorted(spectra.items()))
     content = document_bytes(series.make_psd_xmldoc(spectra))
     table = network_reach(spectra, population(simulation["distribution"]), simulation["f_high_hz"])
     write_bytes(psd, content)
-    write_json(reach, table | {"psd_sha256": sha256_bytes(content)})
+    write_json(reach, {**table, "psd_sha256": sha256_bytes(content)})
 
 
 def network_reach(
     psds: dict[str, Any], binaries: Population, f_high_hz: float | None = None
-) -> dict[str, Any]:
-    """Return the table of each detector's SNR at 1 Mpc over both detector-frame masses and spin.
+) -> Reach:
+    """Return the table of each detector's SNR at 1 Mpc.
 
     psds: LAL frequency series by detector. Both spins are equal and aligned, and the binary is
     overhead and face-on.
@@ -61,10 +57,10 @@ def network_reach(
         frequency, power = abscissa(psd), psd.data.data
         good = np.isfinite(power) & (power > 0) & (frequency > 0)
         noises.append((np.log(frequency[good]), -np.log(power[good])))
-    axes = [
+    mass1, mass2 = (
         np.geomspace(low, high * (1 + Z_MAX), _MASS_STEPS)
         for low, high, _ in (binaries.mass1, binaries.mass2)
-    ]
+    )
     # below 0.5 the spin hardly changes the amplitude
     spins = np.linspace(-1.0, 1.0, 5 if binaries.spin1 > 0.5 else 2) * binaries.spin1
     snr = np.zeros((_MASS_STEPS, _MASS_STEPS, spins.size, len(noises)))
@@ -72,8 +68,8 @@ def network_reach(
         try:
             signal = sngl_inspiral_psd(
                 binaries.waveform.name,
-                mass1=axes[0][i],
-                mass2=axes[1][j],
+                mass1=mass1[i],
+                mass2=mass2[j],
                 f_min=binaries.waveform.f_low_hz,
                 f_final=f_high_hz,
                 spin1z=spins[k],
@@ -87,12 +83,13 @@ def network_reach(
             np.exp(np.interp(log_f, *noise, left=-np.inf, right=-np.inf)) for noise in noises
         ]
         snr[i, j, k] = np.sqrt(4 * signal.deltaF * np.dot(weights, signal.data.data[present]))
-    axes.append(spins)
-    names = ("mass1", "mass2", "spin")
-    return {name: axis.tolist() for name, axis in zip(names, axes, strict=True)} | {
-        "detectors": list(psds),
-        "snr_1mpc": snr.tolist(),
-    }
+    return Reach(
+        mass1=mass1.tolist(),
+        mass2=mass2.tolist(),
+        spin=spins.tolist(),
+        detectors=list(psds),
+        snr_1mpc=snr.tolist(),
+    )
 
 
 def _read_asd(path: Path, detector: str) -> Any:

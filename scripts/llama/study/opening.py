@@ -12,17 +12,16 @@ import numpy as np
 
 from llama.alerts.content import p_astro as p_astro_content
 from llama.errors import LlamaError
-from llama.event.flags import check_flags
-from llama.event.skymap_info import FILE_NAME, check_info
+from llama.event.flags import write_flags
+from llama.event.skymap_info import FILE_NAME, EventInfo, check_info
 from llama.files import dump_json, sha256_bytes, write_bytes
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.table import Columns, from_columns
 from llama.sky import SkyTiles, read_skymap
 from llama.study.artifacts import Artifacts
-from llama.study.draws import KINDS, draw_skymaps
+from llama.study.draws import KINDS, directions, draw_skymaps
 from llama.study.injections import draw_neutrinos, shard_search
 from llama.study.pairs import Pairs
-from llama.study.signal import directions
 from llama.times import gps_to_iso, iso_to_gps
 
 # When injections happen: a date of their run, long past.
@@ -34,6 +33,7 @@ _DATES = {
     "ir1": "2026-10-15T00:00:00Z",
 }
 _CLASSES = {"bns": "BNS", "nsbh": "NSBH", "bbh": "BBH"}
+_GZIP = b"\x1f\x8b"
 _RATE_HZ = 6.5e-8  # far = rate (1 - p) / p; p_astro comes from the classification
 
 
@@ -136,34 +136,49 @@ def _write_event(
     p_astro: float,
     skymap: tuple[Path, bytes],
     columns: Columns,
-    origin: Mapping[str, Any],
+    origin: Mapping[str, object],
 ) -> None:
     path, content = skymap
-    alert = _alert(study, number, gps, p_astro)
-    suffix = ".gz" if content.startswith(b"\x1f\x8b") else ""
-    places = {
-        "alert_file": "alerts/1-Preliminary.json",
-        "skymap_file": f"alerts/1-Preliminary.fits{suffix}",
-        "neutrino_file": "alerts/1-neutrinos.json",
-    }
-    info = {
-        **_info(alert, gps),
-        **places,
-        "event_alert_file": places["alert_file"],
-        "skymap_alert_file": None,
-        "skymap_filename": re.sub(r"\s", "_", path.name)[-200:],
-        "skymap_sha256": sha256_bytes(content),
-        "injection": {"study": study, "number": number, **origin},
-    }
-    neutrinos = from_columns(columns, "simulated")
+    graceid, time = f"M{number}", gps_to_iso(gps)
+    alert_file, neutrino_file = "alerts/1-Preliminary.json", "alerts/1-neutrinos.json"
+    skymap_file = f"alerts/1-Preliminary.fits{'.gz' if content.startswith(_GZIP) else ''}"
+    classification, group = _classification(study, p_astro)
+    info = EventInfo(
+        alert_type="injection",
+        graceid=graceid,
+        event_time=time,
+        gps_time=gps,
+        far_hz=_RATE_HZ * (1 - p_astro) / p_astro,
+        pipeline="INJECTION",
+        group=group,
+        search="MDC",
+        instruments=re.findall("[A-Z][0-9]", study.split("-")[2]),
+        significant=True,
+        role="test",
+        retracted=False,
+        internal=False,
+        skymap_filename=re.sub(r"\s", "_", path.name)[-200:],
+        skymap_sha256=sha256_bytes(content),
+        skymap_file=skymap_file,
+        skymap_alert_file=None,
+        alert_file=alert_file,
+        event_alert_file=alert_file,
+        neutrino_file=neutrino_file,
+        gracedb_service_url=None,
+        notice_time=time,
+        notice=f"{graceid}-1-Preliminary",
+        revision=1,
+        others={"injection": {"study": study, "number": number, **origin}},
+    )
+    neutrinos = [neutrino.row() for neutrino in from_columns(columns, "simulated")]
     files = {
-        places["alert_file"]: dump_json(alert).encode(),
-        places["skymap_file"]: content,
-        places["neutrino_file"]: dump_json([neutrino.row() for neutrino in neutrinos]).encode(),
-        FILE_NAME: dump_json(check_info(info, str(event_dir)).as_json()).encode(),
+        alert_file: dump_json(_alert(info, classification)).encode(),
+        skymap_file: content,
+        neutrino_file: dump_json(neutrinos).encode(),
+        FILE_NAME: dump_json(check_info(info.as_json(), str(event_dir)).as_json()).encode(),
     }
     if not (event_dir / "flags.json").exists():
-        write_bytes(event_dir / "flags.json", dump_json(check_flags({}, "flags.json")).encode())
+        write_flags(event_dir, {})
     for name, new in files.items():
         if not (event_dir / name).exists() or (event_dir / name).read_bytes() != new:
             write_bytes(event_dir / name, new)
@@ -194,46 +209,24 @@ def _classification(study: str, p_astro: float) -> tuple[dict[str, float], str]:
     return {name: p_astro, "Terrestrial": 1 - p_astro}, "Burst" if population == "burst" else "CBC"
 
 
-def _alert(study: str, number: int, gps: float, p_astro: float) -> dict[str, Any]:
+def _alert(info: EventInfo, classification: Mapping[str, float]) -> dict[str, Any]:
     """Return an alert as LVK sends it."""
-    classification, group = _classification(study, p_astro)
-    time = gps_to_iso(gps)
     return {
         "alert_type": "PRELIMINARY",
-        "time_created": time,
-        "superevent_id": f"M{number}",
+        "time_created": info.notice_time,
+        "superevent_id": info.graceid,
         "urls": {},
         "event": {
-            "time": time,
-            "far": _RATE_HZ * (1 - p_astro) / p_astro,
-            "significant": True,
-            "instruments": re.findall("[A-Z][0-9]", study.split("-")[2]),
-            "group": group,
-            "pipeline": "INJECTION",
-            "search": "MDC",
+            "time": info.event_time,
+            "far": info.far_hz,
+            "significant": info.significant,
+            "instruments": info.instruments,
+            "group": info.group,
+            "pipeline": info.pipeline,
+            "search": info.search,
             "classification": classification,
             "properties": {},
             "skymap": None,
         },
         "external_coinc": None,
-    }
-
-
-def _info(alert: Mapping[str, Any], gps: float) -> dict[str, Any]:
-    """Return the keys of skymap_info.json that follow from an alert."""
-    event, graceid, time = alert["event"], alert["superevent_id"], alert["time_created"]
-    names = ("far", "pipeline", "group", "search", "instruments", "significant")
-    return {
-        **{name: event[name] for name in names},
-        "alert_type": "injection",
-        "graceid": graceid,
-        "event_time": time,
-        "gps_time": gps,
-        "role": "test",
-        "retracted": False,
-        "internal": False,
-        "gracedb_service_url": None,
-        "notice_time": time,
-        "notice": f"{graceid}-1-Preliminary",
-        "revision": 1,
     }

@@ -6,21 +6,17 @@ each pair comes once, and the first ones already take all superevents and lists 
 
 import hashlib
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5, open_hdf5
+from llama.files import atomic_hdf5, reading_hdf5
 from llama.neutrinos.given import read_given
 from llama.neutrinos.table import STATISTIC, Columns, Neutrino, to_columns
-
-Integers = NDArray[np.int64]
-
-_DAY_S = 86400.0
+from llama.stats.arrays import Floats, Integers
+from llama.study.populations import BROKEN
 
 
 def pair(numbers: Integers, superevents: int, lists: int) -> tuple[Integers, Integers]:
@@ -29,12 +25,12 @@ def pair(numbers: Integers, superevents: int, lists: int) -> tuple[Integers, Int
     return numbers % superevents, (numbers + numbers // math.lcm(superevents, lists)) % lists
 
 
-def write_lists(paths: Sequence[Path], gps: float, path: str | os.PathLike[str]) -> list[str]:
+def write_lists(paths: Sequence[Path], gps: float, path: str | Path) -> list[str]:
     """Write the neutrinos of lists (see `read_given`) to one file; return what is broken.
 
     gps: time of the triggers [s]; a list whose neutrinos are all more than a day off is broken.
     """
-    columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in STATISTIC}
+    columns: dict[str, list[Floats]] = {name: [] for name in STATISTIC}
     counts, broken = [], {}
     for index, source in enumerate(paths):
         try:
@@ -68,8 +64,7 @@ def _read_list(path: Path, gps: float) -> Columns:
     columns = to_columns([Neutrino.of(row) for row in rows])
     times = columns["gps"]
     along = np.argsort(times, kind="stable")
-    if times.size and np.abs(times - gps).min() > _DAY_S:
-        days = np.abs(times - gps).min() / _DAY_S
+    if times.size and (days := np.abs(times - gps).min() / 86_400) > 1:
         raise LlamaError(
             f"{path} has its neutrinos {days:.1f} days from the event_time of the template; "
             "correct one of them"
@@ -83,24 +78,21 @@ class Lists:
     names, broken (indices), problems, and sha256 of all numbers.
     """
 
-    def __init__(self, parts: Sequence[str | os.PathLike[str]]) -> None:
+    def __init__(self, parts: Sequence[str | Path]) -> None:
         self.names: list[str] = []
         self.problems: list[str] = []
         self.broken: list[int] = []
         counts, digests = [], []
-        columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in STATISTIC}
+        columns: dict[str, list[Floats]] = {name: [] for name in STATISTIC}
         for part in parts:
-            try:
-                with open_hdf5(part) as file:
-                    self.broken += (file["broken"][()] + len(self.names)).tolist()
-                    self.names += [name.decode() for name in file["names"][()]]
-                    self.problems += [text.decode() for text in file["problems"][()]]
-                    counts.append(file["counts"][()])
-                    for name, values in columns.items():
-                        values.append(file[name][()])
-                    digests.append(str(file.attrs["sha256"]))
-            except (OSError, KeyError) as error:
-                raise LlamaError(f"{part} is broken; delete it and run snakemake again") from error
+            with reading_hdf5(part, BROKEN.format(part)) as file:
+                self.broken += (file["broken"][()] + len(self.names)).tolist()
+                self.names += [name.decode() for name in file["names"][()]]
+                self.problems += [text.decode() for text in file["problems"][()]]
+                counts.append(file["counts"][()])
+                for name, values in columns.items():
+                    values.append(file[name][()])
+                digests.append(str(file.attrs["sha256"]))
         self.sha256 = hashlib.sha256(" ".join(digests).encode()).hexdigest()
         self._columns = {name: np.concatenate(values) for name, values in columns.items()}
         self._counts = np.concatenate(counts)
@@ -123,11 +115,8 @@ class Pairs:
 
     def __init__(self, skymaps: int, broken: frozenset[int], lists: Lists, gps: float) -> None:
         self._lists, self._gps = lists, gps
-        self._usable = np.array([i for i in range(skymaps) if i not in broken], dtype=np.int64)
-        bad = set(lists.broken)
-        self._usable_lists = np.array(
-            [i for i in range(len(lists.names)) if i not in bad], dtype=np.int64
-        )
+        self._usable = np.setdiff1d(np.arange(skymaps), [*broken])
+        self._usable_lists = np.setdiff1d(np.arange(len(lists.names)), lists.broken)
         self.sha256 = lists.sha256
 
     def __len__(self) -> int:

@@ -13,33 +13,57 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from llama.errors import LlamaError
 from llama.event.provenance import provenance
-from llama.files import atomic_path, read_json, write_json
+from llama.files import read_json, write_bytes, write_json
 from llama.study.binaries import (
-    Population,
+    Simulation,
     draw_injections,
     population,
     write_document,
     write_injections,
 )
-from llama.study.lists import some
+from llama.study.skymaps import some
 
 SHARD_SIZE = 50  # injections: some 10 maps, 5 to 10 minutes of CPU
+_TOOLS = ("ligo.skymap", "lalsuite", "numpy", "scipy", "astropy")
 MIN_SNR = 4.0  # of each of the two or more detectors that make a coincidence
-COLUMNS = (
-    *("simulation_id", "ifos", "snr", "end_time", "mass1", "mass2", "spin1z", "spin2z"),
-    *("distance", "longitude", "latitude", "inclination", "polarization"),
-)
+
+
+class Coincidence(NamedTuple):
+    """A detected binary, as LIGO_LW tables have it: of the injection `simulation_id`.
+
+    Masses in the detector frame [Msun], distance [Mpc], angles [rad], end_time in GPS seconds.
+    """
+
+    simulation_id: int
+    ifos: str
+    snr: float
+    end_time: float
+    mass1: float
+    mass2: float
+    spin1z: float
+    spin2z: float
+    distance: float
+    longitude: float
+    latitude: float
+    inclination: float
+    polarization: float
+
+    @property
+    def map_name(self) -> str:
+        """The file of its sky map."""
+        return f"{self.simulation_id}.fits.gz"
 
 
 def realize_coincs(
-    psd: str, reach: str, injections: str, coincs: str, numbers: range, simulation: dict[str, Any]
+    psd: str, reach: str, injections: str, coincs: str, numbers: range, simulation: Simulation
 ) -> None:
     """Write the injections `numbers` and those coincidences of them that are loud enough.
 
@@ -66,13 +90,13 @@ def realize_coincs(
         write_document(coincs, _load(realized))
 
 
-def localize_coincs(coincs: str, maps: str, first: int, simulation: Mapping[str, Any]) -> list[str]:
+def localize_coincs(coincs: str, maps: str, first: int, simulation: Simulation) -> list[str]:
     """Write directory `maps`: `<number>.fits.gz` of each coincidence, and `coincs.json`.
 
     A kill leaves no directory. Returns the names of the maps that could not be made; they are
     in `coincs.json` too.
     """
-    binaries: Population = population(simulation["distribution"])
+    waveform = population(simulation["distribution"]).waveform
     rows = _coincidences(coincs)
     final = Path(maps)
     work = final.with_name(f".{final.name}")  # always the same: maps hold the command line
@@ -83,22 +107,23 @@ def localize_coincs(coincs: str, maps: str, first: int, simulation: Mapping[str,
             run_tool(
                 "bayestar-localize-coincs",
                 *(coincs, "--output", str(work), "--keep-going"),
-                *("--waveform", binaries.waveform.name, "--f-low", str(binaries.waveform.f_low_hz)),
+                *("--waveform", waveform.name, "--f-low", str(waveform.f_low_hz)),
                 *("--seed", str(_tool_seed(simulation["seed"], first))),
                 may_fail=True,
             )
         failed = []
         for index, row in enumerate(rows):
             made = work / f"{index}.fits"
-            name = f"{row['simulation_id']}.fits.gz"
             if made.exists():
-                (work / name).write_bytes(_reproducible_map(made, row["simulation_id"]))
+                (work / row.map_name).write_bytes(_reproducible_map(made, row.simulation_id))
                 made.unlink()
             else:
-                failed.append(name)
+                failed.append(row.map_name)
         if rows and len(failed) == len(rows):
             raise LlamaError(f"no sky map of {coincs} could be made; see what the tools say above")
-        write_json(work / "coincs.json", {"coincs": rows, "failed": failed})
+        write_json(
+            work / "coincs.json", {"coincs": [row._asdict() for row in rows], "failed": failed}
+        )
         shutil.rmtree(final, ignore_errors=True)
         work.rename(final)
     except OSError as error:
@@ -112,24 +137,23 @@ def localize_coincs(coincs: str, maps: str, first: int, simulation: Mapping[str,
 
 def collate_coincs(
     shards: Sequence[Path],
-    coincs: str | os.PathLike[str],
-    summary: str | os.PathLike[str],
-    simulation: Mapping[str, Any],
+    coincs: str | Path,
+    summary: str | Path,
+    simulation: Simulation,
     inputs: Mapping[str, str],
     failed_maps: str = "fail",
 ) -> list[str]:
     """Write `coincs.dat`, a table with tabs of all coincidences that have a map, and a summary.
 
     failed_maps: "fail" raises LlamaError that names the maps that could not be made, "skip" goes
-    on without them. Returns their names. Columns are those of LIGO_LW tables: masses in the
-    detector frame [Msun], distance [Mpc], angles [rad], end_time in GPS seconds.
+    on without them. Returns their names.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[Coincidence] = []
     failed: list[str] = []
     for shard in shards:
         content = read_json(shard / "coincs.json")
         failed += content["failed"]
-        rows += content["coincs"]
+        rows += [Coincidence(**row) for row in content["coincs"]]
     if not rows or len(failed) == len(rows) or (failed and failed_maps == "fail"):
         raise LlamaError(
             f"{len(failed)} of {len(rows)} sky maps could not be made: {some(failed)}; see the "
@@ -138,19 +162,17 @@ def collate_coincs(
             else f"none of {simulation['injections']:,} injections is detected; "
             "raise injections in background.simulations"
         )
-    localized = [row for row in rows if f"{row['simulation_id']}.fits.gz" not in set(failed)]
-    lines = ["\t".join(COLUMNS)]
-    lines += ["\t".join(str(row[name]) for name in COLUMNS) for row in localized]
-    with atomic_path(coincs) as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
-    counts = Counter(row["ifos"].replace(",", "") for row in localized)
+    localized = [row for row in rows if row.map_name not in set(failed)]
+    lines = ["\t".join(map(str, line)) for line in (Coincidence._fields, *localized)]
+    write_bytes(coincs, ("\n".join(lines) + "\n").encode())
+    counts = Counter(row.ifos.replace(",", "") for row in localized)
     content = {
         "simulation": dict(simulation),
         "injections": simulation["injections"],
         "coincidences": len(rows),
         "sky_maps": dict(sorted(counts.items())),
         "failed": failed,
-        "tools": _versions(),
+        "tools": {name: version(name) for name in _TOOLS},
         "provenance": provenance(inputs, simulation, simulation["seed"]),
     }
     write_json(summary, content)
@@ -196,7 +218,7 @@ def _tool_seed(seed: int, first: int) -> int:
 
 
 @contextlib.contextmanager
-def beside(path: str | os.PathLike[str], suffix: str) -> Iterator[Path]:
+def beside(path: str | Path, suffix: str) -> Iterator[Path]:
     """Yield a path in the directory of `path`, always the same, for a file that does not stay."""
     target = Path(path)
     temporary = target.with_name(f".{target.name}{suffix}")
@@ -207,33 +229,26 @@ def beside(path: str | os.PathLike[str], suffix: str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _load(path: str | os.PathLike[str]) -> Any:
+def _load(path: str | Path) -> Any:
     from igwn_ligolw import utils
     from ligo.skymap.io.events.ligolw import ContentHandler
 
     return utils.load_filename(str(path), contenthandler=ContentHandler)
 
 
-def _coincidences(path: str) -> list[dict[str, Any]]:
+def _coincidences(path: str) -> list[Coincidence]:
     """Return what is known of each coincidence, in the order of its coinc_event_id."""
     from igwn_ligolw import lsctables
 
     document = _load(path)
+    coincs = lsctables.CoincInspiralTable.get_table(document)
+    found = []
     # the tool writes one row of each per accepted injection
-    return [
-        {
-            "simulation_id": int(sim.simulation_id),
-            "ifos": coinc.ifos,
-            "snr": float(coinc.snr),
-            "end_time": float(coinc.end),
-            **{name: float(getattr(sim, name) or 0.0) for name in COLUMNS[4:]},
-        }
-        for coinc, sim in zip(
-            lsctables.CoincInspiralTable.get_table(document),
-            lsctables.SimInspiralTable.get_table(document),
-            strict=True,
-        )
-    ]
+    for coinc, sim in zip(coincs, lsctables.SimInspiralTable.get_table(document), strict=True):
+        known = int(sim.simulation_id), coinc.ifos, float(coinc.snr), float(coinc.end)
+        drawn = [float(getattr(sim, name) or 0.0) for name in Coincidence._fields[len(known) :]]
+        found.append(Coincidence(*known, *drawn))
+    return found
 
 
 def _reproducible_map(path: Path, number: int) -> bytes:
@@ -248,11 +263,3 @@ def _reproducible_map(path: Path, number: int) -> bytes:
         stream = io.BytesIO()
         file.writeto(stream)
     return gzip.compress(stream.getvalue(), 6, mtime=0)
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {
-        name: version(name) for name in ("ligo.skymap", "lalsuite", "numpy", "scipy", "astropy")
-    }

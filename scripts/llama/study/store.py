@@ -3,16 +3,15 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from llama.errors import LlamaError
 from llama.files import atomic_path, is_litter
-from llama.s3 import CONNECTIONS, Bucket, Remedies, is_unknown, make_client, sentences
+from llama.s3 import CONNECTIONS, Bucket, Remedies, in_threads, make_client, sentences
 
-_PAGE = 1000  # what S3 lists at once
 _REMEDIES = Remedies(
     "correct background.studies",
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials",
@@ -29,33 +28,7 @@ class Piece(NamedTuple):
     etag: str
 
 
-class Store(Protocol):
-    """What a directory and an S3 prefix have in common."""
-
-    name: str
-
-    def read(self, path: str) -> bytes | None:
-        """Return a file's content, None when it is not there."""
-
-    def files(self, folder: str) -> dict[str, Piece]:
-        """Return every file below a folder by its path, without litter (`llama.files`)."""
-
-    def local(self, piece: Piece) -> Path:
-        """Return where `fetch` puts a piece."""
-
-    def fetch(self, pieces: Sequence[Piece]) -> list[Path]:
-        """Return the pieces as files of this machine."""
-
-
-def open_store(source: str, cache: str | os.PathLike[str]) -> Store:
-    """Open a directory or `s3://bucket/prefix`; `cache` keeps what is fetched from the latter."""
-    if source.startswith("s3://"):
-        bucket, _, prefix = source.removeprefix("s3://").partition("/")
-        return S3Store(bucket, prefix.strip("/"), Path(cache))
-    return DirectoryStore(Path(source))
-
-
-class DirectoryStore:
+class Store:
     """A directory; nothing is copied."""
 
     def __init__(self, root: Path) -> None:
@@ -68,21 +41,19 @@ class DirectoryStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise LlamaError(
-                f"{self._root / path} cannot be read ({error.strerror}); correct its permissions"
-            ) from error
+            raise _unreadable(self._root / path, error) from error
 
     def files(self, folder: str) -> dict[str, Piece]:
-        """Return every file below a folder by its path."""
+        """Return every file below a folder by its path, without litter (`llama.files`)."""
         pieces = self._walk(folder)
         return {piece.path: piece for piece in pieces if not is_litter(piece.path)}
 
     def local(self, piece: Piece) -> Path:
-        """Return the file itself."""
+        """Return where a piece is on this machine once it is fetched."""
         return self._root / piece.path
 
     def fetch(self, pieces: Sequence[Piece]) -> list[Path]:
-        """Return the files themselves."""
+        """Return the pieces as files of this machine."""
         return [self.local(piece) for piece in pieces]
 
     def _walk(self, folder: str) -> Iterator[Piece]:
@@ -98,12 +69,22 @@ class DirectoryStore:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise LlamaError(
-                f"{self._root / folder} cannot be read ({error.strerror}); correct its permissions"
-            ) from error
+            raise _unreadable(self._root / folder, error) from error
 
 
-class S3Store:
+def _unreadable(path: Path, error: OSError) -> LlamaError:
+    return LlamaError(f"{path} cannot be read ({error.strerror}); correct its permissions")
+
+
+def open_store(source: str, cache: str | Path) -> Store:
+    """Open a directory or `s3://bucket/prefix`; `cache` keeps what is fetched from the latter."""
+    if source.startswith("s3://"):
+        bucket, _, prefix = source.removeprefix("s3://").partition("/")
+        return S3Store(bucket, prefix.strip("/"), Path(cache))
+    return Store(Path(source))
+
+
+class S3Store(Store):
     """A prefix in a bucket; key, region and endpoint are boto3's own business.
 
     A piece is fetched once: whole, with the size and the MD5 that S3 tells, and its date; a fetched
@@ -112,54 +93,37 @@ class S3Store:
     """
 
     def __init__(self, bucket: str, prefix: str, cache: Path) -> None:
+        super().__init__(cache)
         self.name = f"s3://{bucket}/{prefix}".rstrip("/")
-        self._prefix, self._cache = f"{prefix}/" if prefix else "", cache
+        self._prefix = f"{prefix}/" if prefix else ""
         with sentences(self.name, bucket, _REMEDIES):
             self._client = make_client()
         self._bucket = Bucket(self._client, bucket)
 
     def read(self, path: str) -> bytes | None:
         """Return an object's content, None when it is not there."""
-        from botocore.exceptions import ClientError
 
         def get() -> bytes:
             answer = self._bucket.once("get_object", Key=self._prefix + path)
             return bytes(answer["Body"].read())
 
         with self._sentences(f"{self.name}/{path}"):
-            try:
-                return self._bucket.patiently(get)
-            except ClientError as error:
-                if is_unknown(error):
-                    return None
-                raise
+            return self._bucket.find(get)
 
     def files(self, folder: str) -> dict[str, Piece]:
         """Return every object below a folder by its path; a page is one request."""
         found = {}
         with self._sentences(f"{self.name}/{folder}"):
-            for item in self._bucket.objects(f"{self._prefix}{folder}/", _PAGE):
-                path = item["Key"][len(self._prefix) :]
-                if path.endswith("/") or ".." in path.split("/") or is_litter(path):
-                    continue
-                modified, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
-                found[path] = Piece(path, item["Size"], modified, etag)
+            for item in self._bucket.objects(f"{self._prefix}{folder}/"):
+                path = item.key[len(self._prefix) :]
+                if not (path.endswith("/") or ".." in path.split("/") or is_litter(path)):
+                    found[path] = Piece(path, item.size, item.modified, item.etag)
         return found
-
-    def local(self, piece: Piece) -> Path:
-        """Return where `fetch` puts a piece."""
-        return self._cache / piece.path
 
     def fetch(self, pieces: Sequence[Piece]) -> list[Path]:
         """Download what is not there yet; what has arrived stays when the rest fails."""
         wanted = [piece for piece in pieces if not self._is_there(piece)]
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            try:
-                for job in as_completed([pool.submit(self._download, piece) for piece in wanted]):
-                    job.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        in_threads(self._download, wanted, CONNECTIONS)
         return [self.local(piece) for piece in pieces]
 
     def _is_there(self, piece: Piece) -> bool:
@@ -196,10 +160,8 @@ class S3Store:
 
 
 def _is_what_was_listed(path: Path, piece: Piece) -> bool:
-    if path.stat().st_size != piece.size:
-        return False
-    if len(piece.etag) != 32:
-        return True
+    if path.stat().st_size != piece.size or len(piece.etag) != 32:
+        return path.stat().st_size == piece.size
     with path.open("rb") as stream:
-        digest: Any = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
-    return str(digest.hexdigest()) == piece.etag
+        digest = hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False))
+    return digest.hexdigest() == piece.etag

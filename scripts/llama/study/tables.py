@@ -1,22 +1,17 @@
 """The collated tables of the operators' guide, one text file per study."""
 
 import math
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_path, open_hdf5, read_json, sha256_file, write_json
-from llama.study.ascending import Column, ascending
+from llama.files import atomic_path, read_json, reading_hdf5, sha256_file, write_json
+from llama.stats.arrays import Floats
 from llama.study.plan import Plan
-from llama.study.populations import collate
-
-Floats = NDArray[np.float64]
+from llama.study.populations import BROKEN, ClassOdds, Column, ascending, collate
 
 HEADER = "EVENT-ODDS-RATIO N SOURCE-DIRECTORY SKYMAP-FILENAME"
 RULE = "=" * 121
@@ -24,10 +19,7 @@ STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
 
 
 def write_table(
-    shards: Sequence[Path],
-    path: str | os.PathLike[str],
-    plan: Plan | None = None,
-    partial: bool = False,
+    shards: Sequence[Path], path: str | Path, plan: Plan | None = None, partial: bool = False
 ) -> int:
     """Write the table of a study's background shards; return the number of rows.
 
@@ -41,8 +33,10 @@ def write_table(
     count = 0
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as table:
         table.write(f"{HEADER}\n{RULE}\n")
-        for shard in sorted(shards, key=_number):
-            rows, names = _read(shard)
+        for shard in sorted(shards, key=lambda path: int(re.sub(r"\D", "", path.stem) or 0)):
+            with reading_hdf5(shard, BROKEN.format(shard)) as file:
+                rows = file["injections"][()]
+                names = [name.decode() for name in file["skymaps"][()]]
             source = f"studies/{shard.parents[1].name}/{shard.stem}/injection"
             table.writelines(
                 f"{odds:+.10e} {n} {source}-{i} {names[skymap]}\n"
@@ -119,7 +113,7 @@ def tables_of(directory: Path) -> dict[str, Path]:
     return found
 
 
-def table_class(path: Path, study_dir: Path, p_astro: float) -> dict[str, Any]:
+def table_class(path: Path, study_dir: Path, p_astro: float) -> ClassOdds:
     """Return the class of a table for `write_populations`.
 
     A table has event odds only. Where the shards that it was made from are in `study_dir`, their
@@ -131,19 +125,13 @@ def table_class(path: Path, study_dir: Path, p_astro: float) -> dict[str, Any]:
     if (study_dir / "background").is_dir():
         # the table, which is compared, was allowed to be one of a part
         content = collate(study_shards(study_dir), partial=True)
-        if not _agree(odds, content["odds"], study_dir):
+        if not isinstance(content.odds, Column) or not _agree(odds, content.odds, study_dir):
             raise LlamaError(
                 f"{path} is not the table of the shards in {study_dir}; "
                 "make it again with llama dev background table"
             )
         return content
-    return {
-        "odds": odds,
-        "single": np.empty(0),
-        "p_astro": p_astro,
-        "seed": -1,
-        "settings_sha256": f"table {sha256_file(path)}",
-    }
+    return ClassOdds(odds, np.empty(0), p_astro, -1, f"table {sha256_file(path)}")
 
 
 def _agree(odds: Floats, exact: Column, directory: Path) -> bool:
@@ -180,16 +168,3 @@ def _odds(lines: Iterator[str], path: Path) -> Iterator[float]:
         if study and study[1] != path.stem and re.fullmatch(STUDY_PATTERN, path.stem):
             raise LlamaError(f"{path} has the injections of {study[1]}; call it {study[1]}.txt")
         yield odds
-
-
-def _number(shard: Path) -> int:
-    return int(re.sub(r"\D", "", shard.stem) or 0)
-
-
-def _read(shard: Path) -> tuple[NDArray[Any], list[str]]:
-    try:
-        with open_hdf5(shard) as file:
-            rows = file["injections"][()]
-            return rows, [name.decode() for name in file["skymaps"][()]]
-    except (OSError, KeyError) as error:
-        raise LlamaError(f"{shard} is broken; delete it and run snakemake again") from error

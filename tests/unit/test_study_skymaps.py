@@ -10,7 +10,7 @@ from sky_samples import flat, multiorder, random_tiles
 
 from llama.cli.main import main
 from llama.errors import LlamaError
-from llama.study.lists import list_skymaps, read_coincs, write_lists
+from llama.study.skymaps import list_skymaps, read_coincs, write_lists
 
 TABLES = {
     "tabs": "coinc_event_id\tifos\tsnr\n0\tH1,L1\t31.3\n1\tV1,L1,H1\t10.8\n2\tH1,L1\t9\n",

@@ -1,24 +1,26 @@
-"""The neutrino list of one event: who may be in it, and whether more can still come."""
+"""The neutrino list of one event: who may be in it, whether more can still come, what it held."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NotRequired, TypedDict
 
+import msgspec
 import numpy as np
 
 from llama.errors import LlamaError
+from llama.files import dump_json, sha256_bytes
 from llama.graceid import is_mock
 from llama.neutrinos.archive import Archive
-from llama.neutrinos.given import read_given
-from llama.neutrinos.scramble import generator, scramble, seed_from, simulate
+from llama.neutrinos.scramble import generator, seed_from, simulate
 from llama.neutrinos.sources import ArchiveSource, Source, collect
 from llama.neutrinos.table import Neutrino, Rows, from_columns
 from llama.stats.window import PUBLISHED, Window
 from llama.times import gps_to_iso, gps_to_mjd
 
-__all__ = ["make_list", "read_given", "scramble", "simulate", "window_state"]
-
 BACKGROUND_RATE_HZ = 0.0064
+_TOLD = ("gps", "ra", "dec", "sigma", "energy")  # what a later list may not change unnoticed
 
 
 class NeutrinoList(TypedDict):
@@ -179,3 +181,61 @@ def _no_source(graceid: str, event_gps: float, window: Window) -> LlamaError:
         "give its neutrinos with `skymap_info --neutrinos FILE` or an archive of that time with "
         "`llama neutrinos import PATH`"
     )
+
+
+class _Held(msgspec.Struct):
+    """A line of the history: what a list held, its neutrinos as digests by their ids."""
+
+    made_at: str
+    complete: bool
+    window_state: str
+    source: object
+    neutrinos: dict[str, str]
+
+
+def note_late_data(history: Path, graceid: str, made: NeutrinoList) -> str | None:
+    """Append a list to the file `history`, one JSON object per line.
+
+    Return a sentence if the list before was complete and held other neutrinos.
+    """
+    text = history.read_text(encoding="utf-8", errors="replace") if history.exists() else ""
+    before = next(filter(None, map(_held, reversed(text.splitlines()))), None)
+    kind = made["source"].get("kind", made["source"].get("name"))
+    blinded = any(event["type"] == "blinded" for event in made["events"])
+    row = _Held(
+        made["retrieved_at"],
+        made["complete"],
+        made["window_state"],
+        "blinded" if blinded else kind,
+        {str(event["id"]): _digest(event) for event in made["events"]},
+    )
+    history.parent.mkdir(parents=True, exist_ok=True)
+    with history.open("a", encoding="utf-8") as stream:
+        line = json.dumps(msgspec.to_builtins(row), sort_keys=True, allow_nan=False)
+        stream.write("\n" * (text[-1:] not in ("", "\n")) + f"{line}\n")
+    if before is None or not before.complete or before.source != row.source:
+        return None
+    old, new = before.neutrinos, row.neutrinos
+    changes = {
+        "new": sorted(new.keys() - old.keys()),
+        "gone": sorted(old.keys() - new.keys()),
+        "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
+    }
+    if not any(changes.values()):
+        return None
+    told = "; ".join(f"{what}: {', '.join(names)}" for what, names in changes.items() if names)
+    return (
+        f"late neutrino data for {graceid}: its list of {before.made_at} was complete, now "
+        f"there are other neutrinos ({told}); what depends on them is made again"
+    )
+
+
+def _held(line: str) -> _Held | None:
+    try:
+        return msgspec.json.decode(line, type=_Held)
+    except msgspec.DecodeError:  # cut short when the disk was full
+        return None
+
+
+def _digest(event: Mapping[str, object]) -> str:
+    return sha256_bytes(dump_json([event[key] for key in _TOLD]).encode())[:12]

@@ -1,5 +1,6 @@
 """Lists of sky maps: read, or made per detector combination from a simulation's coincidences."""
 
+import contextlib
 import csv
 import gzip
 import itertools
@@ -7,13 +8,12 @@ import os
 import re
 import shutil
 import tarfile
-import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.files import atomic_path, is_litter, open_hdf5, write_bytes
+from llama.files import atomic_path, is_litter, write_bytes
 
 _DETECTORS = ("ifos", "instruments", "network", "detectors")
 _IDS = ("coinc_event_id", "event_id", "simulation_id", "sim_id", "id")
@@ -142,7 +142,8 @@ def _maps_by_detectors(
 ) -> dict[str, list[Path]]:
     there: dict[str, Path] = {}
     for path in _maps_in(maps):
-        other = there.setdefault(_stem(path), path.resolve())
+        stem = path.name.removesuffix(".gz").removesuffix(".fits")
+        other = there.setdefault(stem, path.resolve())
         if other != path.resolve():
             raise LlamaError(
                 f"{other} and {path} have the same id; give the directory of one simulation"
@@ -166,23 +167,15 @@ def _maps_by_detectors(
     return dict(lists)
 
 
-def without_distance(listed: Path) -> list[Path]:
-    """Return the maps of a list whose table has no distance, as of bursts; reads headers only.
+def count_without_distance(listed: Path) -> int:
+    """Return how many maps of a list have no distance, as those of bursts; broken ones are not."""
+    from llama.sky.table import find_table  # imports slowly
 
-    A map that is broken is not among them: the bank names it.
-    """
-    from astropy.io import fits
-
-    found = []
+    count = 0
     for path in list_skymaps(listed):
-        try:
-            with warnings.catch_warnings(action="ignore"), fits.open(path) as file:
-                names = {name for hdu in file[1:2] for name in hdu.columns.names}
-        except (OSError, AttributeError, TypeError, ValueError, KeyError):
-            continue
-        if names and "DISTMU" not in {name.upper() for name in names}:
-            found.append(path)
-    return found
+        with contextlib.suppress(OSError, LlamaError):
+            count += "DISTMU" not in find_table(path.read_bytes(), str(path)).columns
+    return count
 
 
 def pack(directory: Path, archive: Path) -> Iterator[Path]:
@@ -228,22 +221,6 @@ def _maps_in(directory: Path) -> list[Path]:
         for path in found
         if path.name.endswith(SKYMAP_SUFFIXES) and not is_litter(str(path.relative_to(directory)))
     )
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".fits")
-
-
-def broken_files(path: str | os.PathLike[str]) -> list[str]:
-    """Return the files that were broken when a study's bank was linked; none when there is none."""
-
-    if not Path(path).exists():
-        return []
-    try:
-        with open_hdf5(path) as file:
-            return [name.decode() for name in file["broken_files"][()]]
-    except (OSError, KeyError):  # the run will say so, or make it anew
-        return []
 
 
 def some(names: Iterable[str], most: int = 10) -> str:

@@ -8,7 +8,7 @@ import pytest
 from alert_samples import gwalert_bytes, take
 
 from llama.errors import LlamaError
-from llama.event.newest import newest_events, parse_downselect
+from llama.event.find import newest_events, parse_downselect
 
 
 def test_the_newest_come_first_and_others_are_no_events(tmp_path: Path) -> None:

@@ -1,0 +1,189 @@
+"""What figures and pages read of an event's files, as typed forms; no other key is looked at.
+
+All values may be missing: those of a result that an older version made, or that could not be.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
+
+from llama.event.flags import read_flags
+from llama.event.names import significance_name
+from llama.event.skymap_info import EventInfo, read_info, unchecked_info
+from llama.files import read_json
+from llama.publish.inputs import REMEDY, Number
+from llama.typed import typed
+
+Form = TypeVar("Form", bound=Struct)
+
+
+class Neutrino(Struct, frozen=True):
+    """A row of the neutrino list: ICRS position and 1 sigma [deg], energy [GeV], dt [s]."""
+
+    id: str | int | None = None
+    type: str | None = None
+    ra: Number | None = None
+    dec: Number | None = None
+    sigma: Number | None = None
+    energy: Number | None = None
+    gps: Number | None = None
+    mjd: Number | None = None
+    dt: Number | None = None
+    in_window: bool | None = None
+
+
+class NeutrinoList(Struct, frozen=True):
+    """The file `icecube_neutrino_list.json`."""
+
+    events: list[Neutrino] = []
+    complete: bool = False
+    unusable: list[str] = []
+    livetime_s: Number | None = None
+    window: dict[str, Number | str | None] | None = None
+
+
+class Classification(Struct, frozen=True):
+    """The file `p_astro.json`; classes: the probability of each class of source that it names."""
+
+    p_astro: Number | None = None
+    source: str | None = None
+    reason: str | None = None
+    population: str | None = None
+    classes: dict[str, Number] = {}
+
+
+class Distances(Struct, frozen=True):
+    """The file `lvc_skymap_distances.json`."""
+
+    distance: str | None = None
+    distmean_mpc: Number | None = None
+    diststd_mpc: Number | None = None
+    area_50_deg2: Number | None = None
+    area_90_deg2: Number | None = None
+
+
+class Place(Struct, frozen=True):
+    """A direction, ICRS [deg]."""
+
+    ra: Number | None = None
+    dec: Number | None = None
+
+
+class Single(Struct, frozen=True):
+    """The odds and the p-value of a neutrino by itself."""
+
+    id: str | int | None = None
+    i3event: str | int | None = None
+    odds_ratio: Number | None = None
+    p_value: Number | None = None
+
+    @property
+    def key(self) -> str:
+        """What ties it to the neutrino list."""
+        return str(self.i3event if self.id is None else self.id)
+
+
+class Why(Struct, frozen=True):
+    """What the odds are made of; odds that bursts alone give have that factor and no member."""
+
+    members: list[str | int]
+    factors: dict[str, float]
+    probability_of_count: float = 0.0
+    expected_background: float = 0.0
+    fb: float = 0.0
+
+
+class Inputs(Struct, frozen=True):
+    """What a significance was made from."""
+
+    gw_skymap_info: dict[str, object] = {}
+    neutrino_info: list[Neutrino] = []
+    burst_info: list[object] = []
+
+
+class Compared(Struct, frozen=True):
+    """A p-value and the background that it was taken from."""
+
+    odds_ratio: Number | None = None
+    p_value: Number | None = None
+    p_value_population: str | None = None
+    n_background: Number | None = None
+
+
+class Significance(Compared, frozen=True):
+    """The file `significance_*.json`; `explanation` is unset in those of an older version."""
+
+    p_value_odds: Number | None = None
+    p_value_reason: str | None = None
+    posterior: dict[str, Number | None] = {}
+    p_astro: Number | None = None
+    p_astro_joint: Number | None = None
+    most_probable_direction: Place = Place()
+    single_neutrino: list[Single] = []
+    explanation: Why | UnsetType | None = UNSET
+    without_bursts: Compared | None = None
+    inputs: Inputs = Inputs()
+    provenance: dict[str, object] = {}
+
+    @property
+    def info(self) -> EventInfo:
+        """The skymap_info.json that it was made from."""
+        return unchecked_info(self.inputs.gw_skymap_info)
+
+
+@dataclass(frozen=True)
+class EventFiles:
+    """The files of an event that its pages read, of which only the first two must be there.
+
+    there: which of the others are.
+    """
+
+    info: EventInfo
+    flags: Mapping[str, object]
+    p_astro: Classification
+    distances: Distances
+    neutrinos: NeutrinoList
+    significance: Significance
+    there: frozenset[str] = frozenset({"p_astro", "distances", "neutrinos", "significance"})
+
+
+def read_event(event_dir: Path) -> EventFiles:
+    """Return an event's files; `LlamaError` names one that is broken."""
+    info = read_info(event_dir)
+    paths = {
+        "p_astro": event_dir / "p_astro.json",
+        "distances": event_dir / "lvc_skymap_distances.json",
+        "neutrinos": event_dir / "icecube_neutrino_list.json",
+        "significance": event_dir / significance_name(info),
+    }
+    there = frozenset(name for name, path in paths.items() if path.exists())
+    return EventFiles(
+        info,
+        read_flags(event_dir),
+        classification(read_json(paths["p_astro"]), "p_astro.json")
+        if "p_astro" in there
+        else Classification(),
+        read(paths["distances"], Distances) if "distances" in there else Distances(),
+        read(paths["neutrinos"], NeutrinoList) if "neutrinos" in there else NeutrinoList(),
+        read(paths["significance"], Significance) if "significance" in there else Significance(),
+        there,
+    )
+
+
+_NOT_CLASSES = {"p_astro", "p_astro_alert", "p_astro_far"}
+
+
+def classification(content: Mapping[str, object], where: str) -> Classification:
+    """Return the content of a p_astro.json; where: its name, for a `LlamaError`."""
+    known = typed(content, Classification, where, REMEDY)
+    numbers = {name for name, value in content.items() if isinstance(value, int | float)}
+    return replace(known, classes={name: content[name] for name in numbers - _NOT_CLASSES})
+
+
+def read(path: Path, form: type[Form]) -> Form:
+    """Return a file as `form`; `LlamaError` names what is wrong."""
+    return typed(read_json(path), form, str(path), REMEDY)
