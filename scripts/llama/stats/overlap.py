@@ -91,8 +91,8 @@ def prepare_map(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> Pre
     vectors, _ = tiles_geometry(order, ipix)
     density = weights * (3.0 / math.pi * 4.0 ** order.astype(float))
     heaviest = np.stack([weights.sum(axis=1), density.max(axis=1)])
-    tree = build_tree(order, ipix, start[along], weights)
-    return PreparedMap(order, ipix, weights, vectors, *tree, heaviest)
+    cells, faces, cell_vectors, moments = build_tree(order, ipix, start[along], weights)
+    return PreparedMap(order, ipix, weights, vectors, cells, faces, cell_vectors, moments, heaviest)
 
 
 @njit(inline="always")
