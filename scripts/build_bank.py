@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from llama.neutrinos.response import Response
+from llama.neutrinos.response import load_response
 from llama.script import logged
 from llama.stats.parameters import WeightParameters
 from llama.study.bank import build_bank
@@ -14,7 +14,7 @@ with logged(snakemake.log[0]):
     if snakemake.params.fetch:
         store = open_store(*snakemake.params.source)
         maps = store.fetch([Piece(*piece) for piece in snakemake.params.fetch])
-    area_relative = Response.load(snakemake.input.response).area_relative
+    area_relative = load_response(snakemake.input.response).area_relative
     params = WeightParameters(**snakemake.params.search)
     for problem in build_bank(maps, snakemake.output[0], area_relative, params):
         sys.stderr.write(f"broken: {problem}\n")

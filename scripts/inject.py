@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from llama.neutrinos.archive import Archive
+from llama.neutrinos.response import load_response
+from llama.neutrinos.truth import archive_truth
 from llama.script import logged
 from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank
@@ -14,6 +16,7 @@ from llama.study.plan import Progress
 with logged(snakemake.log[0]):
     params, kind, output = snakemake.params, snakemake.wildcards.kind, snakemake.output[0]
     archive = Archive.open(Path(snakemake.input.events).parent)
+    response = load_response(snakemake.input.response)
     p_astro = trigger_p_astro(snakemake.wildcards.study, params.p_astro)
     numbers, lists = range(*params.numbers), list(snakemake.input.lists)
     with Bank(snakemake.input.bank) as bank, Progress(output, len(numbers)) as progress:
@@ -21,7 +24,7 @@ with logged(snakemake.log[0]):
         rows, single = run_shard(
             bank,
             archive.events(),
-            archive.response(),
+            response,
             SearchParameters(**params.search),
             p_astro,
             params.seed,
@@ -29,6 +32,7 @@ with logged(snakemake.log[0]):
             progress.tick,
             kind,
             pairs,
+            archive_truth(archive.directory, response),
         )
         made_by = {"search": params.search, "archive": archive.identity, "skymaps": bank.sha256}
         if pairs is not None:

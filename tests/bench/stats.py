@@ -19,14 +19,18 @@ from measure import row
 
 from llama.event.significance import prepare_skymap, search_parameters
 from llama.neutrinos.archive import Archive, import_release
+from llama.neutrinos.detector import build_detector
 from llama.neutrinos.mock import write_mock_release
+from llama.neutrinos.release import read_release
 from llama.neutrinos.scramble import scramble
+from llama.neutrinos.smearing import Smearing
 from llama.settings.search import Search
 from llama.sky import SkyTiles, read_skymap
 from llama.sky.mock import mock_skymap, to_fits
 from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import overlap, prepare_map
+from llama.stats.sets import sum_sets
 
 PUBLISHED = Path(__file__).parents[3] / "shared/data/events/S190425z/bayestar.multiorder.fits"
 PARAMS = search_parameters(Search().model_dump(), "cbc")
@@ -46,10 +50,13 @@ def rows() -> Iterator[dict[str, Any]]:
     yield row("read_flat_1024_s", ours, "s", 2.5) | {"peer": "healpy", "peer_value": theirs}
     with tempfile.TemporaryDirectory() as directory:
         write_mock_release(Path(directory) / "release", 1)
+        area = read_release(Path(directory) / "release").areas[0]
         import_release(Path(directory) / "release", directory, "mock")
         archive = Archive.open(Path(directory) / "mock")
         response, events = archive.response(), archive.events()
         yield row("memory_growth_mib", _memory_growth_mib(content, Path(directory)), "MiB", 10)
+    columns = (events[name] for name in ("energy_gev", "dec_deg", "sigma_deg"))
+    mixture = build_detector(Smearing.load(), area, response, *columns)
     prepared = prepare_skymap(tiles, response.area_relative, PARAMS)  # compiles or loads
     seconds = _best(lambda: prepare_skymap(tiles, response.area_relative, PARAMS))
     yield row("map_weights_s", seconds, "s", 0.3)
@@ -57,30 +64,26 @@ def rows() -> Iterator[dict[str, Any]]:
     for sigma_deg, goal in ((1.0, 0.04), (0.2, None), (0.5, None), (5.0, None), (30.0, None)):
         name = "overlap_one_neutrino_ms" + ("" if goal else f"_sigma_{sigma_deg:g}")
         yield row(name, 1e3 * _overlap(prepared, sigma_deg), "ms", goal)
-    drawn = [_draw(events, PARAMS.ratebgnu * 1000, k) for k in range(200)]
-
-    def inject() -> None:
-        for columns in drawn:
-            neutrinos = prepare_neutrinos(*columns, response, PARAMS)
-            event_odds(prepared, neutrinos, 0.99, PARAMS, response.area_relative)
-
-    inject()
-    yield row("injection_ms", 1e3 * _best(inject) / len(drawn), "ms", 0.5)
+    for prefix, detector, goal, goal_one in (
+        ("", response, 0.5, None),
+        ("mixture_", mixture, 0.8, 0.1),
+    ):
+        drawn = [_draw(events, PARAMS.ratebgnu * 1000, k) for k in range(200)]
+        seconds = _injections(prepared, drawn, detector)
+        yield row(f"{prefix}injection_ms", 1e3 * seconds, "ms", goal)
+        alone = [_draw(events, 1, k, exactly=True) for k in range(200)]
+        seconds = _sets(prepared, alone, detector)
+        yield row(f"{prefix}one_neutrino_ms", 1e3 * seconds, "ms", goal_one)
+        for number in (7, 20, 100, 400):
+            busy = [_draw(events, number, k, exactly=True) for k in range(3)]
+            seconds = _sets(prepared, busy, detector)
+            yield row(f"{prefix}sets_of_{number}_ms", 1e3 * seconds, "ms", None)
     yield row("import_stats_s", _best(_import_stats), "s", 0.8)
     for order in (5, 6, 7, 8, 9):  # cost as maps grow: 12,288 to 3,145,728 tiles
         grown = prepare_map(*_uniform_map(order))
         for sigma_deg in (1.0, 10.0):
             name = f"overlap_{grown.order.size}_tiles_{sigma_deg:g}_deg_ms"
             yield row(name, 1e3 * _overlap(grown, sigma_deg), "ms", None)
-    for number in (1, 10, 50, 100, 200, 400):  # cost as the window fills
-        busy = [_draw(events, number, k, exactly=True) for k in range(3)]
-
-        def inject_busy(busy: list[Any] = busy) -> None:
-            for columns in busy:
-                neutrinos = prepare_neutrinos(*columns, response, PARAMS)
-                event_odds(prepared, neutrinos, 0.99, PARAMS, response.area_relative)
-
-        yield row(f"injection_{number}_neutrinos_ms", 1e3 * _best(inject_busy) / 5, "ms", None)
     rng = np.random.default_rng(3)  # nearly all of it sets of two to four
     spot = [rng.normal(mean, 1.0, 12) for mean in (0.0, 40.0, 20.0)]
     columns = [*spot, np.ones(12), 10.0 ** rng.uniform(3, 5, 12)]
@@ -98,6 +101,31 @@ def _best(work: Callable[[], object], repeats: int = 5) -> float:
         seconds.append(time.perf_counter() - start)
     gc.enable()
     return min(seconds)
+
+
+def _injections(prepared: Any, drawn: list[Any], detector: Any) -> float:
+    """Return the seconds per injection, from the columns of its neutrinos to its odds."""
+
+    def work() -> None:
+        for columns in drawn:
+            neutrinos = prepare_neutrinos(*columns, detector, PARAMS)
+            event_odds(prepared, neutrinos, 0.99, PARAMS, detector.area_relative)
+
+    work()
+    return _best(work) / len(drawn)
+
+
+def _sets(prepared: Any, drawn: list[Any], detector: Any) -> float:
+    """Return the seconds of the sums over sets of each list of neutrinos."""
+    windows = np.array([PARAMS.tgwminus, PARAMS.tgwplus, PARAMS.tnuminus, PARAMS.tnuplus])
+    lists = [prepare_neutrinos(*columns, detector, PARAMS) for columns in drawn]
+
+    def work() -> None:
+        for neutrinos in lists:
+            sum_sets(prepared, *neutrinos, windows, PARAMS.max_set_size)
+
+    work()
+    return _best(work, 3) / len(lists)
 
 
 def _overlap(prepared: Any, sigma_deg: float) -> float:

@@ -1,8 +1,14 @@
 """Triggers drawn from the model itself; nothing of it is shared with the statistic."""
 
+import itertools
+
 import healpy
 import numpy as np
 
+from llama.neutrinos.mixture import error_tents, tents
+from llama.neutrinos.response import SIN_DEC
+from llama.neutrinos.simulation import ANGERR, ANGERR_STEP, PROXY
+from llama.neutrinos.truth import UNIFORMS
 from llama.stats.healpix import tiles_geometry
 
 
@@ -44,27 +50,8 @@ def simulate_bursts(grb, source, points_at_us, rng, sigma_range_deg, margin_s=3.
 
 def simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg):
     """Return what `simulate` does, each source's direction, and whether it points at us."""
-    n = p_astro.size
-    which = rng.integers(len(maps), size=n)
-    window = params.window.length_s
-    source = np.zeros((n, 3))
-    counts = np.zeros(n, dtype=int)
-    for m, (order, ipix, prob, distmu, distsigma) in enumerate(maps):
-        of = np.flatnonzero(which == m)
-        k = rng.choice(prob.size, size=of.size, p=prob / prob.sum())
-        depth = 20 - order[k].astype(np.int64)
-        pixel = (ipix[k] << (2 * depth)) + rng.integers(0, 4**depth)
-        source[of] = np.stack(healpy.pix2vec(2**20, pixel, nest=True), axis=-1)
-        r = np.linspace(0, distmu.max() + 9 * distsigma.max(), 20_001)[1:]
-        cdf = np.cumsum(r**2 * np.exp(-0.5 * ((r - distmu[0]) / distsigma[0]) ** 2))
-        r = np.interp(rng.random(of.size), cdf / cdf[-1], r)
-        energy = np.exp(rng.uniform(*np.log([params.Enumin, params.Enumax]), of.size)) * params.fb
-        centre = tiles_geometry(order, ipix)[0][k, 2]
-        area = np.interp(centre, response.sin_dec, response.area_relative)
-        counts[of] = rng.poisson(params.nu_51_100 * energy * (100 / r) ** 2 * area)
-    real = rng.random(n) < p_astro
-    points_at_us = real & (rng.random(n) < 1 / params.fb)
-    counts *= points_at_us
+    which, counts, source, points_at_us = _draw_sources(params, response, maps, p_astro, rng)
+    n, window = p_astro.size, params.window.length_s
     signal = np.repeat(np.arange(n), counts)
     noise = np.repeat(np.arange(n), rng.poisson(params.ratebgnu * window, n))
     from_source = source[signal]
@@ -92,6 +79,80 @@ def simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg):
     return triggers, source, points_at_us
 
 
+def _draw_sources(params, response, maps, p_astro, rng):
+    """Return map, number of neutrinos and direction of each source, and whether it points at us."""
+    n = p_astro.size
+    which = rng.integers(len(maps), size=n)
+    source = np.zeros((n, 3))
+    counts = np.zeros(n, dtype=int)
+    for m, (order, ipix, prob, distmu, distsigma) in enumerate(maps):
+        of = np.flatnonzero(which == m)
+        k = rng.choice(prob.size, size=of.size, p=prob / prob.sum())
+        depth = 20 - order[k].astype(np.int64)
+        pixel = (ipix[k] << (2 * depth)) + rng.integers(0, 4**depth)
+        source[of] = np.stack(healpy.pix2vec(2**20, pixel, nest=True), axis=-1)
+        r = np.linspace(0, distmu.max() + 9 * distsigma.max(), 20_001)[1:]
+        cdf = np.cumsum(r**2 * np.exp(-0.5 * ((r - distmu[0]) / distsigma[0]) ** 2))
+        r = np.interp(rng.random(of.size), cdf / cdf[-1], r)
+        energy = np.exp(rng.uniform(*np.log([params.Enumin, params.Enumax]), of.size)) * params.fb
+        centre = tiles_geometry(order, ipix)[0][k, 2]
+        area = np.interp(centre, response.sin_dec, response.area_relative)
+        counts[of] = rng.poisson(params.nu_51_100 * energy * (100 / r) ** 2 * area)
+    real = rng.random(n) < p_astro
+    points_at_us = real & (rng.random(n) < 1 / params.fb)
+    counts *= points_at_us
+    return which, counts, source, points_at_us
+
+
+def simulate_truth(params, site, map_, p_astro, rng):
+    """Draw triggers whose signal is from the rows of a smearing matrix.
+
+    site: detector (of the background), sampler. Returns whether each is a true coincidence, and
+    its neutrinos: trigger, dt_s, ra, dec, sigma [deg], energy [GeV].
+    """
+    _, counts, source, _ = _draw_sources(params, site.detector, [map_], p_astro, rng)
+    n = p_astro.size
+    signal = np.repeat(np.arange(n), counts)
+    noise = np.repeat(np.arange(n), rng.poisson(params.ratebgnu * params.window.length_s, n))
+    drawn = site.sampler.draw(source[signal, 2], rng.random((signal.size, UNIFORMS)))
+    vectors = _aside(source[signal], np.cos(drawn.angle_rad), rng)
+    t_gw = rng.uniform(params.tgwminus, params.tgwplus, n)
+    times = rng.uniform(params.tnuminus, params.tnuplus, signal.size) - t_gw[signal]
+    background = site.detector.background_per_dex
+    x, z = _accept(rng, noise.size, site.detector, background / background.max(), None)
+    ra = np.arctan2(vectors[:, 1], vectors[:, 0])
+    return (
+        counts > 0,
+        np.concatenate([signal, noise]),
+        np.concatenate([times, rng.uniform(*params.window, noise.size)]),
+        np.concatenate([np.degrees(ra) % 360, rng.uniform(0, 360, noise.size)]),
+        np.degrees(np.arcsin(np.concatenate([vectors[:, 2], z]))),
+        np.concatenate([drawn.sigma_deg, draw_angerr(site.detector, x, z, rng)]),
+        np.concatenate([drawn.energy_gev, 10**x]),
+    )
+
+
+def draw_angerr(detector, log10_proxy, sin_dec, rng):
+    """Draw each background neutrino's AngErr [deg] at its proxy and declination, by rejection."""
+    table, log_error = detector.background_angerr, np.empty(sin_dec.size)
+    left = np.arange(sin_dec.size)
+    first = ANGERR[0] - ANGERR_STEP / 2
+    while left.size:
+        drawn = first + rng.uniform(0, ANGERR.size * ANGERR_STEP, left.size)
+        places = tents(log10_proxy[left], PROXY), error_tents(drawn, ANGERR)
+        height = 0.0
+        for dx, da, ds in itertools.product((0, 1), repeat=3):
+            (p, px), (a, pa) = places
+            s, ps = tents(sin_dec[left], SIN_DEC)
+            weight = np.where(dx, px, 1 - px) * np.where(da, pa, 1 - pa) * np.where(ds, ps, 1 - ps)
+            height = height + weight * table[p + dx, a + da, s + ds]
+        # a density of steps of 0.1 dex is at most 10
+        kept = rng.random(left.size) < height * ANGERR_STEP
+        log_error[left[kept]] = drawn[kept]
+        left = left[~kept]
+    return 10**log_error
+
+
 def _isotropic(trigger, rng):
     vectors = rng.normal(size=(trigger.size, 3))
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -101,6 +162,10 @@ def _scatter(centre, sigma_deg, rng):
     """Draw from a von Mises-Fisher PDF about each centre (Ulrich 1984; Wood 1994)."""
     kappa = 1 / np.radians(sigma_deg) ** 2
     cos = 1 + np.log1p(-rng.random(kappa.size) * -np.expm1(-2 * kappa)) / kappa
+    return _aside(centre, cos, rng)
+
+
+def _aside(centre, cos, rng):
     tangent = np.cross(centre, rng.normal(size=centre.shape))
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     return cos[:, None] * centre + np.sqrt(1 - cos**2)[:, None] * tangent

@@ -146,7 +146,7 @@ def test_neutrino_and_burst_of_a_source_unseen_in_gravitational_waves(near):
     params = parameters()
     rows, burst = [NEUTRINO, (-300.0, 55.0, 22.0, 2.0, 1e3)], (1.0, 52.0, 21.0, 4.0)
     found = prepare_neutrinos(*np.array(rows).T, RESPONSE, params)
-    factor = given_messengers(*found[:3], [as_messenger([burst], params=params)], params)
+    factor = given_messengers(*found, [as_messenger([burst], params=params)], params)
     rng = np.random.default_rng(7)
     kappa, where = 1 / np.radians(burst[3]) ** 2, unit_vectors(*map(np.array, burst[1:3]))
     for i, (dt, ra, dec, sigma, _) in enumerate(rows):
@@ -161,7 +161,7 @@ def test_neutrino_and_burst_of_a_source_unseen_in_gravitational_waves(near):
         seen = rate * density.mean() * 4 * math.pi / TYPICAL.rate_hz
         # the merger's time is taken as the GW's: up to 5 of 200 s
         assert factor[i] == pytest.approx(0.4 + 0.6 * seen, rel=0.03)
-    assert given_messengers(*found[:3], [as_messenger([])], params) == pytest.approx(0.4)
+    assert given_messengers(*found, [as_messenger([])], params) == pytest.approx(0.4)
     base = neutrino_only(found, params, AREA)
     joint = odds(near, rows, [burst], params=params)
     assert joint.lambda_cnu == pytest.approx(base @ factor, rel=1e-12)
@@ -227,10 +227,10 @@ def test_impossible_grb_parameters(change):
     [
         ({"kappa": np.zeros((1, 1))}, "not negative"),
         ({"spread_s": np.zeros(1)}, "not negative"),
-        ({"intensity": np.full((1, AREA.size), np.nan)}, "finite"),
+        ({"intensity": np.full((1, 1, AREA.size), np.nan)}, "finite"),
         ({"start_s": np.full(1, -np.inf)}, "finite"),
         ({"efficiency": 1.0}, "efficiency"),
-        ({"intensity": np.ones((1, 3))}, "one size"),
+        ({"intensity": np.ones((1, 1, 3))}, "one size"),
         ({"vectors": np.ones((2, 3))}, "one size"),
     ],
 )

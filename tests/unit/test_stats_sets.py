@@ -53,7 +53,7 @@ def check(map_, neutrinos, nside, tolerance=0.01):
     """Return the number of sets compared, each by its value in `event_odds`."""
     order, ipix, prob = map_
     prepared = prepare_map(order, ipix, np.tile(prob, (5, 1)))
-    found = event_odds(prepared, neutrinos, 0.5, PARAMS, np.ones(201))
+    found = event_odds(prepared, neutrinos, 0.5, PARAMS, np.ones(201), left_out=0.0)
     compared = 0
     n = neutrinos.dt_s.size
     for size in range(2, n + 1):
@@ -116,7 +116,7 @@ def test_a_neutrino_and_another_messenger_where_areas_jump():
         # its time says as little as that of a neutrino at the time of the GW
         times = np.array([-250.0]), np.array([250.0]), np.array([500.0])
         other = Messenger(*times, *(column[1:] for column in both[1:]), 0.3)
-        found = event_odds(prepared, one, 0.5, PARAMS, np.ones(201), [other])
+        found = event_odds(prepared, one, 0.5, PARAMS, np.ones(201), [other], left_out=0.0)
         right = exact(map_, both, 1024)
         value = found.sets[0, 1] * PARAMS.fb * 500.0**2 / other.efficiency
         assert value == pytest.approx(right, rel=0.01)

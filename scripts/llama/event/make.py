@@ -48,7 +48,7 @@ def make_significance(
     """
     # tiles do not wait for the numeric core
     from llama.event.significance import background_class, compute_significance
-    from llama.neutrinos.response import Response
+    from llama.neutrinos.response import load_response
 
     info = read_info(Path(inputs["info"]).parent)
     p_astro = read_json(inputs["p_astro"])
@@ -59,7 +59,7 @@ def make_significance(
         info,
         p_astro,
         read_json(inputs["neutrinos"]),
-        Response.load(inputs["response"]),
+        load_response(inputs["response"]),
         search,
         background,
         read_bursts(Path(inputs["bursts"]), grb) if grb else None,

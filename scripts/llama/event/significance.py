@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Required, TypedDict
+from typing import TYPE_CHECKING, Required, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,16 @@ from llama.stats.pvalue import p_value, p_values
 from llama.stats.weights import divide_tiles, tile_weights
 
 Floats = NDArray[np.float64]
-SearchBlock = Mapping[str, float | Mapping[str, float]]  # settings: horizons by source class
+if TYPE_CHECKING:
+    from llama.neutrinos.detector import Detector
+
+# settings: horizons by source class
+SearchBlock = Mapping[str, float | str | Mapping[str, float]]
 
 
 def search_parameters(search: SearchBlock, population: str) -> SearchParameters:
     """Return the statistic's parameters from the settings block `search` and the source class."""
-    values = {name: value for name, value in search.items() if not isinstance(value, Mapping)}
+    values = {name: v for name, v in search.items() if not isinstance(v, Mapping | str)}
     values.pop("far_signal_rate_hz")
     values["ndotgwnu"] = values.pop("ndotgwnu_gpc3_yr") * 1e-9 / YEAR_S
     horizons, size = search["assumed_horizon_mpc"], int(values.pop("max_set_size"))
@@ -63,7 +67,7 @@ def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: WeightModel) 
 
 @for_users("check the list")
 def prepare_columns(
-    dt_s: Floats, columns: Columns, response: Response, params: SearchParameters
+    dt_s: Floats, columns: Columns, response: "Response | Detector", params: SearchParameters
 ) -> Neutrinos:
     """Return neutrinos as the statistic takes them; dt_s = t_nu - t_gw [s]."""
     ra, dec, sigma = columns["ra_deg"], columns["dec_deg"], columns["sigma_deg"]
@@ -76,7 +80,7 @@ def compute_significance(
     info: EventInfo,
     p_astro: PAstro,
     neutrino_list: Mapping[str, Rows],
-    response: Response,
+    response: "Response | Detector",
     search: SearchBlock,
     background: Background,
     bursts: Bursts | None = None,
@@ -133,11 +137,13 @@ def compute_significance(
             "inputs": inputs,
             "explanation": explanation,
             "single_neutrino": _single_neutrinos(odds, events, dt_s, ranked, background),
+            "energy_response": response.energy_response,
+            "psf": response.psf,
             "distance": "map" if tiles.has_distance else "assumed",
             "neutrino_flux_sensitivity_range": flux_sensitivity(
                 response.sin_dec,
                 response.flux_area_cm2_gev,
-                response.signal_per_dex,
+                response.true_per_dex,
                 response.log10_energy,
                 _credible_sin_dec(tiles),
             ),

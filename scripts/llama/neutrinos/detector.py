@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,14 @@ class Detector:
     `signal_per_dex` [x, s], `signal_angerr` [x, a, s]: densities per dex for A_eff E^-gamma;
     `weights` [proxy nodes, AngErr nodes, components, s] of the point-spread function;
     `background_per_dex` [x, s], per dex and unit of sin(dec), and `background_angerr` [x, a, s].
+    `true_per_dex` [true energy, s]; `area_relative` and `flux_area_cm2_gev` [s] as of `Response`.
     """
+
+    # what results say of it
+    energy_response: ClassVar[str] = "smearing"
+    psf: ClassVar[str] = "mixture"
+    log10_energy: ClassVar[Floats] = LOG10_ENERGY
+    sin_dec: ClassVar[Floats] = SIN_DEC
 
     season: str
     gamma: float
@@ -79,6 +86,9 @@ class Detector:
     weights: Floats
     background_per_dex: Floats
     background_angerr: Floats
+    true_per_dex: Floats
+    area_relative: Floats
+    flux_area_cm2_gev: Floats
 
     def save(self, path: str | Path) -> None:
         """Write all tables to one HDF5 file."""
@@ -128,7 +138,7 @@ class Detector:
 
     @property
     def _arrays(self) -> tuple[Floats, ...]:
-        return tuple(getattr(self, name) for name in _TABLES)
+        return tuple(getattr(self, name) for name in _TABLES[:5])
 
     @cached_property
     def unknown(self) -> tuple[Floats, Floats]:
@@ -163,7 +173,8 @@ def build_detector(
 ) -> Detector:
     """Return the tables of a matrix, an effective area and an archive's events.
 
-    response: the archive's, whose background of proxy and declination is taken as it is.
+    response: the archive's, whose background of proxy and declination is taken as it is, and so
+    are its areas.
     """
     weight = energy_weights(smearing, area, gamma, SIN_DEC)
     if not weight.any():
@@ -190,6 +201,9 @@ def build_detector(
         np.ascontiguousarray(np.einsum("sb,bxak->xaks", between, fits)),
         response.background_per_dex,
         background_angerr(np.log10(energies_gev), sigma_deg, np.sin(np.radians(dec_deg))),
+        response.signal_per_dex,
+        response.area_relative,
+        response.flux_area_cm2_gev,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,13 @@ from llama.errors import LlamaError
 from llama.files import atomic_hdf5, reading_hdf5
 from llama.neutrinos.release import EffectiveArea
 
+if TYPE_CHECKING:
+    from llama.neutrinos.detector import Detector
+
 LOG10_ENERGY = np.round(1.0 + 0.02 * np.arange(351), 10)  # 10 GeV to 1e8 GeV
 SIN_DEC = np.round(-1.0 + 0.01 * np.arange(201), 10)
 
+_DETECTOR = "detector.hdf5"
 _SMOOTHING = (0.1 / 0.02, 0.04 / 0.01)  # 0.1 dex and 0.04 in sin(dec), in steps of the grid
 
 
@@ -26,6 +31,10 @@ class Response:
     A(dec) = int A_eff E^-2 dE in cm^2 GeV^-1; `area_relative` [s]: A(dec) over its sky average.
     All integrals are trapezoids on the grid.
     """
+
+    # what results say of it
+    energy_response: ClassVar[str] = "area at the reconstructed energy"
+    psf: ClassVar[str] = "gaussian"
 
     season: str
     log10_energy: NDArray[np.float64]
@@ -54,9 +63,32 @@ class Response:
             return cls(str(file.attrs["season"]), *tables)
 
     @property
+    def true_per_dex(self) -> NDArray[np.float64]:
+        """Density of the true energy [x, s], here also that of the reconstructed one."""
+        return self.signal_per_dex
+
+    @property
     def tables(self) -> dict[str, NDArray[np.float64]]:
         """The arrays by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+
+
+def response_file(directory: Path, convention: object) -> str:
+    """Return the name of the tables of an archive that `search.response` chooses.
+
+    Archives without a smearing matrix have those of the published convention only.
+    """
+    detector = convention == "matrix" and (directory / _DETECTOR).exists()
+    return _DETECTOR if detector else "response.hdf5"
+
+
+def load_response(path: str | Path) -> "Response | Detector":
+    """Read the tables that `response_file` names."""
+    if Path(path).name != _DETECTOR:
+        return Response.load(path)
+    from llama.neutrinos.detector import Detector  # it compiles
+
+    return Detector.load(path)
 
 
 def build_response(

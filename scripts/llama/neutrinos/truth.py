@@ -4,15 +4,22 @@ The truth of proofs and the source of injected signals: true energy, proxy, angl
 jointly as IceCube simulated them, without any of the models of the statistic.
 """
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.errors import LlamaError
+from llama.files import open_hdf5
 from llama.neutrinos.mixture import tents
 from llama.neutrinos.release import EffectiveArea
+from llama.neutrinos.response import Response
 from llama.neutrinos.simulation import FLOOR, Pieces, piece_weights, pieces
-from llama.neutrinos.smearing import Smearing
+from llama.neutrinos.smearing import PUBLIC_IC86, Smearing
+
+if TYPE_CHECKING:
+    from llama.neutrinos.detector import Detector
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +33,28 @@ class Drawn(NamedTuple):
     energy_gev: Floats
     angle_rad: Floats
     sigma_deg: Floats
+
+
+def archive_truth(directory: Path, response: "Response | Detector") -> "Sampler | None":
+    """Return what draws the neutrinos that sources give an archive's detector.
+
+    None with a `Response`, which is its own truth. Where an archive has no `smearing.hdf5`, the
+    matrix is the public one.
+    """
+    if isinstance(response, Response):
+        return None
+    try:
+        with open_hdf5(directory / "events.hdf5") as file:
+            group = file["effective_areas"][response.season]
+            names = ("log10_energy_edges", "dec_edges_deg", "area_cm2")
+            area = EffectiveArea(response.season, *(group[name][()] for name in names))
+    except (OSError, KeyError) as error:
+        raise LlamaError(
+            f"{directory / 'events.hdf5'} has no effective area of {response.season}; "
+            "import the archive again with `llama neutrinos import PATH`"
+        ) from error
+    own = directory / "smearing.hdf5"
+    return Sampler(Smearing.load(own if own.exists() else PUBLIC_IC86), area, response.gamma)
 
 
 class Sampler:

@@ -17,6 +17,7 @@ from llama.files import sha256_file
 from llama.graceid import is_mock
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.event_list import window_state
+from llama.neutrinos.response import response_file
 from llama.neutrinos.sources import Source, open_sources, state_of
 from llama.plan.engine import Locks
 from llama.settings import Settings
@@ -181,7 +182,8 @@ class Neutrinos:
                 f"there is no neutrino archive {self._settings.neutrinos.archive}; make it with: "
                 "llama neutrinos import PATH"
             )
-        return f"{self.archive}/response.hdf5"
+        directory = self._settings.output_dir / self.archive
+        return f"{self.archive}/{response_file(directory, self._settings.search.response)}"
 
     def may_ask(self, event: str) -> bool:
         """Return whether sources on other machines may be asked, where there are such."""

@@ -44,7 +44,7 @@ def compute(settings: Settings) -> float:
     """Return the odds ratio of a made-up event with two neutrinos."""
     from llama.event.significance import compute_significance
     from llama.event.skymap_info import unchecked_info
-    from llama.neutrinos.response import Response
+    from llama.neutrinos.response import load_response, response_file
     from llama.sky.mock import mock_skymap
 
     archive = settings.output_dir / "archive" / settings.neutrinos.archive
@@ -56,7 +56,7 @@ def compute(settings: Settings) -> float:
         unchecked_info(event),
         {"population": "bns", "p_astro": 0.9},
         {"events": events},
-        Response.load(archive / "response.hdf5"),
+        load_response(archive / response_file(archive, settings.search.response)),
         settings.search_parameters(),
         {"class": "bns-o4-H1L1", "reason": "made up"},
     )

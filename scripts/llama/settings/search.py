@@ -1,6 +1,6 @@
 """Settings of the statistic: the astrophysical model, and further messengers."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
@@ -47,6 +47,9 @@ class Search(Block):
     """The astrophysical model behind the odds ratio, names as published. A change here outdates
     significances and backgrounds, not maps."""
 
+    response: Literal["matrix", "published"] = "matrix"
+    """Where energy and angle of a source's neutrinos are from: `matrix`, IceCube's simulation where
+    the archive has it; `published`, the area at the reconstructed energy and a Gaussian."""
     fb: Number = Field(default=10.0, ge=1, le=1e6)
     """Beaming factor: one source in fb points its neutrinos at us. 1 means isotropic emission."""
     nu_51_100: Number = Field(default=1.1, gt=0, le=1e6)

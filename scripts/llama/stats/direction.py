@@ -44,8 +44,8 @@ def most_probable_direction(
         [np.arange(prepared.order.size), _tiles_at(prepared, points[prepared.order.size :])]
     )
     count = sum(i < neutrinos.dt_s.size for i in members)
-    density = np.log(prepared.weights[count][tiles] / area[tiles])
     with np.errstate(divide="ignore"):
+        density = np.log(prepared.weights[count][tiles] / area[tiles])
         for i, kappa_c, tables in zip(members, kappas, intensities, strict=True):
             density += _log_mixture(points, vectors[i], kappa_c, tables)
     return _ra_dec(points[np.argmax(density)])

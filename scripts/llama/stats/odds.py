@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,6 +38,20 @@ class Response(Protocol):
     def background_per_dex(self) -> Floats: ...  # noqa: D102
     @property
     def area_relative(self) -> Floats: ...  # noqa: D102
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A `Response` that knows the point-spread function, as a mixture, and the stated error."""
+
+    def neutrinos(
+        self, log10_proxy: Floats, sigma_deg: Floats, sin_dec: Floats
+    ) -> tuple[Floats, Floats]:
+        """Return kappa (n, components) and 2 pi s w / b (n, components, sin dec nodes) [sr].
+
+        A proxy of NaN is not known.
+        """
+        ...
 
 
 class Neutrinos(NamedTuple):
@@ -95,8 +109,9 @@ def prepare_neutrinos(
 
     intensity_i(dec) = A_eff(eps_i, dec) eps_i^-2 / A(dec) / (b_i ratebgnu), docs/method.md (4-7)
     without the vMF density; energies outside epsilon_min..epsilon_max are taken at the edge. An
-    energy of NaN is not known: both densities are summed over all energies. ValueError for other
-    values that are not finite, or impossible, and for a response that no detector could have.
+    energy of NaN is not known: both densities are summed over all energies. A response that is a
+    `Detector` gives mixtures and densities of energy and sigma. ValueError for other values that
+    are not finite, or impossible, and for a response that no detector could have.
     """
     columns = [
         np.atleast_1d(np.asarray(c, dtype=float))
@@ -110,11 +125,17 @@ def prepare_neutrinos(
         raise ValueError("neutrinos must have finite time, direction, sigma and energy")
     if (np.abs(dec) > 90).any() or (sigma <= 0).any() or (energy <= 0).any():
         raise ValueError("neutrinos must have |dec| <= 90 deg, sigma > 0 and energy > 0")
-    sigma = np.radians(np.maximum(sigma, params.sigma_floor_deg))
+    sigma = np.maximum(sigma, params.sigma_floor_deg)
     grid, nodes = response.log10_energy, response.sin_dec
     low_x = max(math.log10(params.epsilon_min_gev), grid[0])
     high_x = min(math.log10(params.epsilon_max_gev), grid[-1])
     x = np.minimum(np.maximum(np.log10(np.where(unknown, 1.0, energy)), low_x), high_x)
+    vectors = unit_vectors(ra, dec).reshape(-1, 3)
+    if isinstance(response, Detector):
+        x, s = np.where(unknown, np.nan, x), np.sin(np.radians(dec))
+        kappa, ratio = response.neutrinos(x, sigma, s)
+        return Neutrinos(dt, vectors, kappa, _checked(ratio / params.ratebgnu))
+    sigma = np.radians(sigma)
     row, part = _bracket(x, grid[0], grid[-1], grid.size)
     column, share = _bracket(np.sin(np.radians(dec)), nodes[0], nodes[-1], nodes.size)
     below, above = response.background_per_dex[row], response.background_per_dex[row + 1]
@@ -130,11 +151,14 @@ def prepare_neutrinos(
         background[unknown] = ((1 - share) * sums[column] + share * sums[column + 1])[unknown]
     if not (background > 0).all():
         raise ValueError("the background density is zero for a neutrino")
-    intensity = (2 * math.pi / params.ratebgnu) * signal / background[:, None]
+    intensity = _checked((2 * math.pi / params.ratebgnu) * signal / background[:, None])
+    return Neutrinos(dt, vectors, 1 / (sigma * sigma)[:, None], intensity[:, None, :])
+
+
+def _checked(intensity: Floats) -> Floats:
     if not np.isfinite(intensity).all() or (intensity < 0).any():
         raise ValueError("signal over background must be finite and not negative")
-    vectors = unit_vectors(ra, dec).reshape(-1, 3)
-    return Neutrinos(dt, vectors, 1 / (sigma * sigma)[:, None], intensity[:, None, :])
+    return intensity
 
 
 def _bracket(value: Floats, first: float, last: float, size: int) -> tuple[Integers, Floats]:
@@ -151,12 +175,14 @@ def event_odds(
     params: SearchParameters,
     area_relative: Floats,
     messengers: Sequence[Messenger] = (),
+    left_out: float = LEFT_OUT,
 ) -> Odds:
     """Return the odds that the GW shares a source with other triggers, against all else.
 
     p_astro: probability that the GW trigger is astrophysical, in [0, 1). area_relative:
     A(dec)/<A> on the response's nodes. messengers: further lists, searched whether or not they
-    hold a trigger. Neutrinos outside the emission windows change nothing.
+    hold a trigger. Neutrinos outside the emission windows change nothing. left_out: what sets may
+    lack together, relative to lambda_s.
     ValueError for a p_astro out of range and for tables of different sizes.
     Source: docs/method.md (1, 8-11, 14); docs/messengers.md.
     """
@@ -170,9 +196,12 @@ def event_odds(
     windows = np.array([params.tgwminus, params.tgwplus, params.tnuminus, params.tnuplus])
     if messengers:
         check_messengers(messengers, area_relative.size)
-        members, values, largest = _joint_sets(prepared, neutrinos, messengers, windows, params)
+        members, values, largest = _joint_sets(
+            prepared, neutrinos, messengers, windows, params, left_out
+        )
     else:
-        members, values, largest = sum_sets(prepared, *neutrinos, windows, params.max_set_size)
+        most = params.max_set_size
+        members, values, largest = sum_sets(prepared, *neutrinos, windows, most, left_out)
     unseen = math.prod(1 - m.efficiency for m in messengers)
     # <exp(-mu)> from the map itself; 1 - fb^-1 of the sources do not point at us
     lambda_cgw = q * ((1 - 1 / params.fb) + prepared.weights[0].sum() * unseen / params.fb)
@@ -201,6 +230,7 @@ def _joint_sets(
     messengers: Sequence[Messenger],
     windows: Floats,
     params: SearchParameters,
+    left_out: float,
 ) -> tuple[Integers, Floats, int]:
     """Return what `sum_sets` does, for sets with up to one trigger of each messenger as well."""
     sizes = [neutrinos.dt_s.size, *(m.start_s.size for m in messengers)]
@@ -217,7 +247,7 @@ def _joint_sets(
         windows[:2],
         params.max_set_size,
         params.max_set_size + len(messengers),
-        LEFT_OUT,
+        left_out,
     )
     for number, m in enumerate(messengers, 1):
         given = ((messenger[members] == number) & (members >= 0)).any(axis=1)

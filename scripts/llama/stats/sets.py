@@ -2,8 +2,8 @@
 
 The point spread of a trigger is a mixture of von Mises-Fisher (vMF) densities. A set therefore
 gives a sum over products of one component of each member, and a product of vMF densities is one
-again. Most terms are nothing: each has an upper bound that costs little, and terms are left out as
-long as their bounds together stay below a stated part of the sum.
+again (`llama.stats.terms`). Most sets are nothing: each has an upper bound that costs little, and
+sets are left out as long as their bounds together stay below a stated part of the sum.
 """
 
 import math
@@ -11,13 +11,13 @@ import math
 import numpy as np
 
 from llama.stats.compiled import njit
-from llama.stats.overlap import log_vmf_norm, overlap
+from llama.stats.overlap import log_vmf_norm
+from llama.stats.terms import value, value_within
 
 LEFT_OUT = 1e-3  # what sets and components may lack together, relative to Lambda_s
 MAX_SETS = 5_000  # sets of one size; beyond, larger sets are left out and the result says so
 
-_LEFT_OUT_ONE = 0.05  # what may be left out with one term, relative to what still may
-_BESIDE = 0.02  # of the sum of other terms: what an overlap need not be exact beyond
+_STEP = 0.05  # bounds of sets that are left out, relative to all that may be: the first attempt
 
 
 @njit()
@@ -56,41 +56,45 @@ def sum_joint_sets(  # type: ignore[no-untyped-def]
     n, components = kappa.shape
     span = gw_window[1] - gw_window[0]
     triggers = messenger, times, vectors, kappa, intensity
-    peaks = np.zeros((n, components))
+    peaks, norms = np.zeros((n, components)), np.zeros((n, components))
     for i in range(n):
         for c in range(components):
             peaks[i, c] = intensity[i, c].max()
-    pairs = _pair_bounds(messenger, times[2], vectors, kappa, peaks)
+            norms[i, c] = log_vmf_norm(kappa[i, c])
+    heights = peaks, norms
     members = np.full((max(n, 1), max_size), -1, dtype=np.int64)
     values = np.zeros(max(n, 1))
     count, total = 0, 0.0
     for i in range(n):
         members[count, 0] = i
-        length = _time_length(members[count], times, gw_window)
+        length = _time_length(members[count, :1], times, gw_window)
         if length > 0.0:
             common = length, span
-            values[count], _ = _value(
-                prepared, members[count], 1, triggers, peaks, common, left_out, 0.0, 0.0, 0.0
-            )
+            values[count] = value(prepared, members[count, :1], triggers, heights, common, left_out)
             total += values[count]
             count += 1
     members, values = members[:count].copy(), values[:count].copy()
     largest = 1
+    if max_size == 1:
+        return members, values, largest
+    pairs = _pair_bounds(messenger, times[2], vectors, kappa, heights)
+    of_size = total  # what all sets of the sizes so far give
     for size in range(2, max_size + 1):
         # one half for sets as a whole, the other for terms of those that remain
-        allowed = 0.5 * left_out * total / (max_size - 1)
-        grown = _grow(prepared, size, most, max_size, messenger, times, gw_window, pairs, allowed)
+        allowed = 0.5 * left_out * of_size / (max_size - 1)
+        grown, bounds = _grow(
+            prepared, size, most, max_size, messenger, times, gw_window, pairs, allowed
+        )
         if grown.shape[0] > MAX_SETS:
             return members, values, largest
         given = np.zeros(grown.shape[0])
-        left = 0.0
+        share = allowed / max(bounds.sum(), 1e-300)
         for k in range(grown.shape[0]):
-            beside = total if left_out > 0.0 else 0.0
             common = _time_length(grown[k], times, gw_window), span
-            given[k], left = _value(
-                prepared, grown[k], size, triggers, peaks, common, 0.0, allowed, left, beside
+            given[k] = value_within(
+                prepared, grown[k, :size], triggers, heights, common, share * bounds[k]
             )
-            total += given[k]
+        of_size += given.sum()
         members, values = np.concatenate((members, grown)), np.concatenate((values, given))
         largest = size
     return members, values, largest
@@ -107,12 +111,14 @@ def _time_length(indices, times, gw_window):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _pair_bounds(messenger, spread, vectors, kappa, peaks):  # type: ignore[no-untyped-def]
+def _pair_bounds(messenger, spread, vectors, kappa, heights):  # type: ignore[no-untyped-def]
     """Return ln of the most that the product of each two triggers' densities can be anywhere.
 
     (n, n) [s^-2 of their spreads included]; -inf for two that one source cannot give.
     """
     n, components = kappa.shape
+    peaks, norms = heights
+    densest = peaks * np.exp(norms)
     bounds = np.full((n, n), -math.inf)
     for i in range(n):
         for j in range(i):
@@ -126,22 +132,39 @@ def _pair_bounds(messenger, spread, vectors, kappa, peaks):  # type: ignore[no-u
                 if peaks[i, c] == 0.0:
                     continue
                 a = kappa[i, c]
-                height = peaks[i, c] * math.exp(log_vmf_norm(a))
                 for d in range(components):
                     if peaks[j, d] > 0.0:
                         b = kappa[j, d]
                         both = math.sqrt(max(0.0, a * a + b * b + 2.0 * a * b * dot))
-                        most += height * peaks[j, d] * math.exp(log_vmf_norm(b) + both - a - b)
+                        most += densest[i, c] * densest[j, d] * math.exp(both - a - b)
             if most > 0.0:
                 bounds[i, j] = bounds[j, i] = math.log(most / (spread[i] * spread[j]))
     return bounds
 
 
 @njit()
-def _grow(  # type: ignore[no-untyped-def]  # noqa: C901
+def _grow(  # type: ignore[no-untyped-def]
     prepared, size, most, max_size, messenger, times, gw_window, pairs, allowed
 ):
-    """Return all sets of `size` but those that together give less than `allowed`.
+    """Return all sets of `size` but those that together give less than `allowed`, and bounds."""
+    sets = 1.0
+    for m in range(size):
+        sets *= (messenger.size - m) / (m + 1)
+    each = _STEP * allowed
+    while True:
+        grown, bounds, left = _grow_above(
+            prepared, size, most, max_size, messenger, times, gw_window, pairs, each
+        )
+        if left <= allowed or grown.shape[0] > MAX_SETS or each * sets <= allowed:
+            return grown, bounds
+        each *= 0.2
+
+
+@njit()
+def _grow_above(  # type: ignore[no-untyped-def]  # noqa: C901
+    prepared, size, most, max_size, messenger, times, gw_window, pairs, each
+):
+    """Return all sets of `size` that have bounds above `each`, their bounds, those of the others.
 
     A product of n densities is at most the (n - 1)th root of the product of all its pairs'
     bounds. So a set is bounded by its pairs, and all sets with the same first members by these and
@@ -157,7 +180,7 @@ def _grow(  # type: ignore[no-untyped-def]  # noqa: C901
     heaviest = 0.0
     for row in range(min(size, most) + 1):
         heaviest = max(heaviest, prepared.heaviest[0, row])
-    grown = np.full((16, max_size), -1, dtype=np.int64)
+    grown, bounds = np.full((16, max_size), -1, dtype=np.int64), np.zeros(16)
     members = np.full(max_size, -1, dtype=np.int64)
     logs = np.zeros(size)  # ln of the product of the pairs within the first members
     count, left = 0, 0.0
@@ -187,10 +210,10 @@ def _grow(  # type: ignore[no-untyped-def]  # noqa: C901
         if missing > 1:
             bound += 0.5 * missing * (missing - 1) * of_all
         bound = heaviest * length / span * math.exp(min(bound / (size - 1), 700.0))
-        for m in range(missing):  # how many sets begin like this
-            bound *= (n - 1 - j - m) / (m + 1)
-        if bound <= _LEFT_OUT_ONE * (allowed - left):
-            left += bound
+        if bound <= each:
+            for m in range(missing):  # how many sets begin like this
+                bound *= (n - 1 - j - m) / (m + 1)
+            left += max(0.0, bound)
             members[depth] = -1
             j += 1
             continue
@@ -200,72 +223,11 @@ def _grow(  # type: ignore[no-untyped-def]  # noqa: C901
             continue
         if count == grown.shape[0]:
             grown = np.concatenate((grown, np.empty_like(grown)))
-        grown[count] = members
+            bounds = np.concatenate((bounds, np.empty_like(bounds)))
+        grown[count], bounds[count] = members, bound
         count += 1
         if count > MAX_SETS:
-            return grown[:count]
+            break
         members[depth] = -1
         j += 1
-    return grown[:count]
-
-
-@njit(inline="always")
-def _most(prepared, n, kappa):  # type: ignore[no-untyped-def]
-    """Return the most that sum_k w_{n,k} <exp(kappa (v.Omega - 1))>_k can be."""
-    return min(
-        prepared.heaviest[0, n],
-        prepared.heaviest[1, n] * 2.0 * math.pi * -math.expm1(-2.0 * kappa) / kappa,
-    )
-
-
-@njit()
-def _value(prepared, members, size, triggers, peaks, common, relative, allowed, left, total):  # type: ignore[no-untyped-def]
-    """Return what a set gives, and what was left out: `left` and the bounds of its terms.
-
-    common: length of the source times that explain it, and of all [s]. Terms are left out as long
-    as their bounds together stay below `allowed` and the part `relative` of the value.
-    """
-    messenger, times, vectors, kappa, intensity = triggers
-    components = kappa.shape[1]
-    factor = common[0] / (common[1] * times[2][members[0]])
-    neutrinos = int(messenger[members[0]] == 0)
-    for i in members[1:size]:
-        factor /= times[2][i]
-        neutrinos += messenger[i] == 0
-    value = 0.0
-    which = np.zeros(size, dtype=np.int64)
-    tables = np.empty((size, intensity.shape[2]))
-    centre = np.empty(3)
-    while True:
-        centre[:] = 0.0
-        log_norm, summed, peak = 0.0, 0.0, 1.0
-        for m in range(size):
-            i, c = members[m], which[m]
-            peak *= peaks[i, c]
-            if peak == 0.0:
-                break
-            for axis in range(3):
-                centre[axis] += kappa[i, c] * vectors[i, axis]
-            log_norm += log_vmf_norm(kappa[i, c])
-            summed += kappa[i, c]
-        both = math.sqrt(centre[0] ** 2 + centre[1] ** 2 + centre[2] ** 2)
-        if peak > 0.0 and both > 0.0:
-            # the product at its centre: prod C(kappa_i) exp(kappa_S)
-            height = math.exp(log_norm + both - summed)
-            bound = factor * height * peak * _most(prepared, neutrinos, both)
-            if bound <= _LEFT_OUT_ONE * (allowed + relative * value - left):
-                left += bound
-            elif height > 0.0:
-                for m in range(size):
-                    tables[m] = intensity[members[m], which[m]]
-                beside = _BESIDE * (total + (value if relative > 0.0 else 0.0))
-                beside = min(beside / (factor * height), 1e300)
-                term = overlap(prepared, neutrinos, both, centre / both, tables, beside)
-                value += factor * (height * term)
-        m = size - 1
-        while m >= 0 and which[m] == components - 1:
-            which[m] = 0
-            m -= 1
-        if m < 0:
-            return value, left
-        which[m] += 1
+    return grown[:count], bounds[:count], left

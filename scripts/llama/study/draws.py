@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.neutrinos.detector import Detector
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
+from llama.neutrinos.truth import UNIFORMS, Sampler
 from llama.sky import SkyTiles
 from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
@@ -102,7 +104,7 @@ def draw_sources(
     kind: int,
     numbers: Integers,
     tiles: SkyTiles,
-    response: Response,
+    response: Response | Detector,
     params: SearchParameters,
 ) -> Sources:
     """Return the sources of injections that all have the sky map `tiles`.
@@ -136,25 +138,31 @@ def draw_signal(
     kind: int,
     numbers: Integers,
     sources: Sources,
-    response: Response,
+    response: Response | Detector,
     events: Columns,
     params: SearchParameters,
+    truth: Sampler | None = None,
 ) -> tuple[Integers, Columns]:
     """Return how many neutrinos of its source each injection has (`kind`), and all of them.
 
     Energies follow A_eff E^-2 at the source's declination, sigma is that of an archive event of
-    like energy, the direction is von Mises-Fisher about the source, emission times are uniform
-    in their window. Columns as `draw_background`.
+    like energy, the direction is von Mises-Fisher about the source; with `truth`, all of these are
+    as simulated. Emission times are uniform in their window. Columns as `draw_background`.
     """
     u = uniforms(seed, kind, SIGNAL, numbers, 2 * kind).reshape(-1, 8)
     true = np.repeat(sources.vectors, kind, axis=0)
-    energy = _energies(response, true[:, 2], u[:, 1], u[:, 2])
-    along = np.argsort(events["energy_gev"], kind="stable")
-    nearest = np.searchsorted(events["energy_gev"][along], energy)
-    nearest += np.floor((u[:, 3] - 0.5) * _NEIGHBOURS).astype(np.int64)
-    sigma = events["sigma_deg"][along[np.clip(nearest, 0, along.size - 1)]]
-    error = np.radians(np.maximum(sigma, params.sigma_floor_deg))
-    seen = _scattered(true, error, u[:, 4], u[:, 5])
+    if truth is not None:
+        drawn = truth.draw(true[:, 2], u[:, 1 : 1 + UNIFORMS])
+        energy, sigma = drawn.energy_gev, drawn.sigma_deg
+        seen = _displaced(true, 2 * np.sin(drawn.angle_rad / 2) ** 2, u[:, 1 + UNIFORMS])
+    else:
+        energy = _energies(response, true[:, 2], u[:, 1], u[:, 2])
+        along = np.argsort(events["energy_gev"], kind="stable")
+        nearest = np.searchsorted(events["energy_gev"][along], energy)
+        nearest += np.floor((u[:, 3] - 0.5) * _NEIGHBOURS).astype(np.int64)
+        sigma = events["sigma_deg"][along[np.clip(nearest, 0, along.size - 1)]]
+        error = np.radians(np.maximum(sigma, params.sigma_floor_deg))
+        seen = _scattered(true, error, u[:, 4], u[:, 5])
     emitted = params.tnuminus + (params.tnuplus - params.tnuminus) * u[:, 0]
     return np.full(numbers.size, kind), {
         "dt_s": whole_ticks(emitted - np.repeat(sources.gw_time_s, kind)),
@@ -255,7 +263,7 @@ def _points(order, ipix, u, v):  # type: ignore[no-untyped-def]
     return vectors
 
 
-def _energies(response: Response, sin_dec: Floats, u: Floats, v: Floats) -> Floats:
+def _energies(response: Response | Detector, sin_dec: Floats, u: Floats, v: Floats) -> Floats:
     """Return energies [GeV] at quantile v of the spectrum seen at sin(dec).
 
     Between two nodes of sin(dec) it is a mixture of theirs, which u chooses from. Where the
@@ -284,9 +292,13 @@ def _quantiles(x: Floats, density: Floats, u: Floats) -> Floats:
 
 def _scattered(vectors: Floats, sigma_rad: Floats, u: Floats, v: Floats) -> Floats:
     """Return unit vectors von Mises-Fisher distributed about others, kappa = 1 / sigma^2."""
-    away = -np.log1p(-u * -np.expm1(-2 / sigma_rad**2)) * sigma_rad**2  # 1 - cos
+    return _displaced(vectors, -np.log1p(-u * -np.expm1(-2 / sigma_rad**2)) * sigma_rad**2, v)
+
+
+def _displaced(vectors: Floats, away: Floats, v: Floats) -> Floats:
+    """Return unit vectors at 1 - cos = `away` from others, v of a turn around them."""
     away = np.minimum(away, 2.0)[:, None]
-    across = np.stack([-vectors[:, 1], vectors[:, 0], np.zeros(u.size)], axis=1)
+    across = np.stack([-vectors[:, 1], vectors[:, 0], np.zeros(v.size)], axis=1)
     length = np.linalg.norm(across, axis=1, keepdims=True)
     east = np.where(length > 0, across / np.maximum(length, 1e-300), [0.0, 1.0, 0.0])
     north = np.cross(vectors, east)

@@ -23,6 +23,8 @@ from scipy.optimize import brentq
 from llama.errors import LlamaError
 from llama.event.significance import search_parameters
 from llama.neutrinos.archive import Archive
+from llama.neutrinos.response import load_response, response_file
+from llama.neutrinos.truth import archive_truth
 from llama.stats.arrays import Flags, Floats
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import KINDS, SOURCES
@@ -150,7 +152,9 @@ def upper_limit(
     alone = significance.get("without_bursts", significance)  # injections are of neutrinos
     population = significance["inputs"]["search_parameters"]["population"]
     params = search_parameters(search, population)
-    response, observed = archive.response(), float(alone["odds_ratio"])
+    tables = archive.directory
+    response = load_response(tables / response_file(tables, search["response"]))
+    truth, observed = archive_truth(tables, response), float(alone["odds_ratio"])
     kinds, distances = [], []
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "skymap.hdf5"
@@ -168,6 +172,7 @@ def upper_limit(
                     seed,
                     range(injections),
                     kind=kind,
+                    truth=truth,
                 )
                 kinds.append(Injections(KINDS[kind], rows["expected"], rows["odds"] > observed))
                 distances.append(rows["distance_mpc"])

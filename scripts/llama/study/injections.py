@@ -15,8 +15,10 @@ from llama.errors import LlamaError
 from llama.event.provenance import settings_hash, software
 from llama.event.significance import prepare_columns, search_parameters
 from llama.files import atomic_hdf5
+from llama.neutrinos.detector import Detector
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
+from llama.neutrinos.truth import Sampler
 from llama.sky import SkyTiles
 from llama.stats.arrays import Floats, Integers
 from llama.stats.odds import Neutrinos, event_odds
@@ -52,27 +54,29 @@ def draw_neutrinos(
     numbers: Integers,
     tiles: SkyTiles | None,
     events: Columns,
-    response: Response,
+    response: Response | Detector,
     params: SearchParameters,
+    truth: Sampler | None = None,
 ) -> tuple[Integers, Columns, Sources | None]:
     """Return the number of neutrinos of injections that share a sky map, all these, and sources.
 
     Neutrinos ascend in time within an injection; columns as `draw_background`. Background has
-    no sources and needs no `tiles` of the map.
+    no sources and needs no `tiles` of the map. truth: what draws a source's neutrinos, by default
+    the response.
     """
     code = KINDS[kind]
     background = draw_background(seed, code, numbers, events, params)
     if not code or tiles is None:
         return *join([background]), None
     sources = draw_sources(seed, code, numbers, tiles, response, params)
-    signal = draw_signal(seed, code, numbers, sources, response, events, params)
+    signal = draw_signal(seed, code, numbers, sources, response, events, params, truth)
     return *join([background, signal]), sources
 
 
 def run_shard(
     bank: Bank,
     events: Columns,
-    response: Response,
+    response: Response | Detector,
     params: SearchParameters,
     p_astro: float,
     seed: int,
@@ -80,13 +84,15 @@ def run_shard(
     tick: Callable[[], object] = lambda: None,
     kind: str = "background",
     pairs: Pairs | None = None,
+    truth: Sampler | None = None,
 ) -> tuple[NDArray[Any], Floats]:
     """Return one row per injection number, and all single-neutrino odds in that order.
 
     Rows are of DTYPE, or SIGNAL_DTYPE for the kinds with neutrinos of a source (signal,
     doublet and quadruplet). p_astro is given to every trigger. Maps are taken one after the
     other, so that only one is in memory; `tick` is called after each injection. With `pairs`,
-    number k is that pair instead of a draw, and there are no more rows than pairs.
+    number k is that pair instead of a draw, and there are no more rows than pairs. truth: as for
+    `draw_neutrinos`.
     """
     every = np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
     if pairs is not None:
@@ -111,7 +117,7 @@ def run_shard(
                 sources = None
             else:
                 counts, columns, sources = draw_neutrinos(
-                    seed, kind, every[block], tiles, events, response, params
+                    seed, kind, every[block], tiles, events, response, params, truth
                 )
             if sources is not None:
                 for name, values in directions(sources.vectors).items():

@@ -16,7 +16,9 @@ from llama.event.flags import write_flags
 from llama.event.skymap_info import FILE_NAME, EventInfo, check_info
 from llama.files import dump_json, sha256_bytes, write_bytes
 from llama.neutrinos.archive import Archive
+from llama.neutrinos.response import load_response, response_file
 from llama.neutrinos.table import Columns, from_columns
+from llama.neutrinos.truth import archive_truth
 from llama.sky import SkyTiles, read_skymap
 from llama.study.artifacts import Artifacts
 from llama.study.draws import KINDS, directions, draw_skymaps
@@ -84,9 +86,11 @@ def open_injection(
     Files that are already there and the same stay as they are; flags.json is the user's.
     """
     path, content, tiles = _skymap(maps, seed, kind, number, skip_broken)
-    params, response = shard_search(search, study), archive.response()
+    params, directory = shard_search(search, study), archive.directory
+    response = load_response(directory / response_file(directory, search["response"]))
+    truth = archive_truth(directory, response)
     _, columns, sources = draw_neutrinos(
-        seed, kind, np.array([number]), tiles, archive.events(), response, params
+        seed, kind, np.array([number]), tiles, archive.events(), response, params, truth
     )
     run = study.split("-")[1]
     gps = float(round(iso_to_gps(_DATES.get(run, _DATES["o4"]))))

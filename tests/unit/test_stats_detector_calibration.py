@@ -1,0 +1,136 @@
+"""Odds mean what they say where a source's neutrinos are as IceCube simulated them.
+
+Signal neutrinos are drawn from the rows of the public smearing matrix (true energy, proxy, angle
+and stated error jointly), not from the tables and mixtures of the statistic. The test fails with a
+Gaussian point-spread function, and with the effective area read at the proxy.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import proofs
+import pytest
+from stats_samples import near_blob, parameters, prepare_tiles, worst_deviation
+from stats_simulation import draw_angerr, simulate_truth
+
+from llama.neutrinos.detector import build_detector
+from llama.neutrinos.mock import write_mock_release
+from llama.neutrinos.release import read_release
+from llama.neutrinos.response import build_response
+from llama.neutrinos.smearing import Smearing
+from llama.neutrinos.truth import Sampler
+from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
+
+# Few background neutrinos and a bright source: true coincidences in many decades of odds.
+PARAMS = parameters(fb=3.0, Enumin=1e-3, Enumax=0.1, ratebgnu=0.0012, ndotgwnu=1e-30)
+# declination of the map, and distance [Mpc] at which a source gives some neutrinos
+PLACES = {"north": (40.0, 60.0), "horizon": (2.0, 60.0), "south": (-40.0, 20.0)}
+SEED, WHOLE = 20261129, 200_000
+TRIGGERS = proofs.size(WHOLE, 10_000)
+BLOCK = 2_000
+
+
+class Site(NamedTuple):
+    """A detector in its three forms: the tables of its simulation, the area alone, the truth."""
+
+    detector: object
+    response: object
+    sampler: Sampler
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("release")
+    write_mock_release(directory, 1)
+    release = read_release(directory)
+    matrix, area, events = Smearing.load(), release.areas[0], release.events
+    energies, dec, sigma = (events[name] for name in ("energy_gev", "dec_deg", "sigma_deg"))
+    response = build_response(area, energies, dec)
+    detector = build_detector(matrix, area, response, energies, dec, sigma)
+    return Site(detector, response, Sampler(matrix, area))
+
+
+def matrix_odds(site, columns):
+    return prepare_neutrinos(*columns, site.detector, PARAMS)
+
+
+def gaussian_odds(site, columns):
+    """All of the mixture in one component as wide as the stated error."""
+    found = prepare_neutrinos(*columns, site.detector, PARAMS)
+    kappa = np.radians(columns[3])[:, None] ** -2
+    return found._replace(kappa=kappa, intensity=found.intensity.sum(axis=1, keepdims=True))
+
+
+def proxy_odds(site, columns):
+    """Mixtures as they are, of the intensity that the area at the proxy gives."""
+    found = prepare_neutrinos(*columns, site.detector, PARAMS)
+    at_proxy = prepare_neutrinos(*columns, site.response, PARAMS).intensity
+    total = found.intensity.sum(axis=1, keepdims=True)
+    share = np.divide(found.intensity, total, out=np.zeros_like(found.intensity), where=total > 0)
+    return found._replace(intensity=share * at_proxy)
+
+
+@pytest.fixture(scope="module")
+def simulated(site):
+    """Odds and truth of triggers of a place, made once, by a way to prepare neutrinos."""
+    kept = {}
+
+    def run(place, triggers, *ways):
+        if (place, triggers, *ways) in kept:
+            return kept[place, triggers, *ways]
+        dec, distance = PLACES[place]
+        map_ = near_blob(60.0, dec, 6.0, distance, 0.2 * distance, coarsest=3, finest=4)
+        prepared = prepare_tiles(*map_, site.detector.area_relative, PARAMS)
+        rng = np.random.default_rng([SEED, list(PLACES).index(place)])
+        odds, true = [[] for _ in ways], []
+        for first in range(0, triggers, BLOCK):
+            p_astro = rng.uniform(0.01, 0.99, min(BLOCK, triggers - first))
+            found, trigger, *columns = simulate_truth(PARAMS, site, map_, p_astro, rng)
+            true.append(found)
+            along = np.argsort(trigger, kind="stable")
+            ends = np.searchsorted(trigger[along], np.arange(p_astro.size + 1))
+            columns = [column[along] for column in columns]
+            for result, way in zip(odds, ways, strict=True):
+                neutrinos = way(site, columns)
+                for p, begin, end in zip(p_astro, ends, ends[1:], strict=False):
+                    some = Neutrinos(*(column[begin:end] for column in neutrinos))
+                    area = site.detector.area_relative
+                    result.append(event_odds(prepared, some, p, PARAMS, area).odds_ratio)
+        kept[place, triggers, *ways] = *map(np.array, odds), np.concatenate(true)
+        return kept[place, triggers, *ways]
+
+    return run
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("place", PLACES)
+def test_odds_are_calibrated(simulated, place, proven):
+    odds, true = simulated(place, TRIGGERS, matrix_odds)
+    worst, decades = worst_deviation(odds, true)
+    assert decades >= 5
+    assert worst < 3
+    proven(SEED, WHOLE, worst_deviation_sigma=round(worst, 3), decades_of_odds=decades)
+
+
+@pytest.mark.parametrize("wrong", [gaussian_odds, proxy_odds])
+@pytest.mark.parametrize("place", PLACES)
+def test_the_published_reading_is_found_out(simulated, place, wrong):
+    odds, true = simulated(place, 10_000, wrong)
+    assert worst_deviation(odds, true)[0] > 5
+
+
+def test_drawn_errors_are_those_of_the_background(site):
+    """The simulated background is that of the tables, whose ratio the odds have."""
+    rng = np.random.default_rng(3)
+    n = 40_000
+    x, s = np.full(n, 3.3), np.full(n, 0.25)
+    sigma = draw_angerr(site.detector, x, s, rng)
+    assert sigma.min() >= 0.2
+    step = 0.1
+    edges = math.log10(0.2) + step * np.arange(26)
+    counts, _ = np.histogram(np.log10(sigma), edges)
+    expected = n * step * site.detector.background_angerr[23, :, 125]
+    big = expected > 200
+    assert big.sum() > 5
+    np.testing.assert_allclose(counts[big], expected[big], rtol=0.2)

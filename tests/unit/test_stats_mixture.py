@@ -1,0 +1,121 @@
+"""Point spreads that are mixtures: sums over components, and what is left out of them."""
+
+import itertools
+
+import numpy as np
+import pytest
+from stats_samples import blob_map, flat_response, near_blob, parameters, prepare_tiles
+
+from llama.stats.direction import most_probable_direction
+from llama.stats.healpix import unit_vectors
+from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
+from llama.stats.overlap import prepare_map
+
+PARAMS = parameters(ndotgwnu=1e-30)
+NODES = np.linspace(-1, 1, 201)
+AREA = np.ones(201)
+WIDTHS_DEG = np.array([0.5, 1.5, 8.0, 40.0])
+
+
+def mixtures(n, seed, spread_deg=6.0, ra=40.0, dec=20.0):
+    """Neutrinos about a place, each of four components with tables of their own."""
+    rng = np.random.default_rng(seed)
+    away = rng.normal(0, spread_deg, (2, n))
+    vectors = unit_vectors(ra + away[0], np.clip(dec + away[1], -89, 89))
+    kappa = np.radians(rng.uniform(0.5, 2, n)[:, None] * WIDTHS_DEG) ** -2.0
+    slope = rng.uniform(-0.9, 0.9, (n, WIDTHS_DEG.size, 1))
+    shares = rng.dirichlet([2.0, 2.0, 1.0, 0.3], n)[:, :, None]
+    table = 10 ** rng.uniform(2, 4, (n, 1, 1)) * shares * (1 + slope * NODES)
+    return Neutrinos(rng.uniform(-300, 300, n), vectors, kappa, table)
+
+
+def only(neutrinos, which):
+    """The neutrinos with one component each."""
+    k = np.arange(len(which))
+    kappa = neutrinos.kappa[k, list(which)][:, None]
+    return neutrinos._replace(kappa=kappa, intensity=neutrinos.intensity[k, list(which)][:, None])
+
+
+@pytest.fixture(scope="module")
+def near():
+    order, ipix, prob = blob_map(40.0, 20.0, 6.0, coarsest=3, finest=6, floor=1e-5)
+    return prepare_map(order, ipix, np.tile(prob, (5, 1)))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_mixture_is_the_sum_over_its_components(near, n):
+    neutrinos = mixtures(n, n)
+    found = event_odds(near, neutrinos, 0.5, PARAMS, AREA, left_out=0.0).sets
+    parts = [
+        event_odds(near, only(neutrinos, which), 0.5, PARAMS, AREA, left_out=0.0).sets
+        for which in itertools.product(range(WIDTHS_DEG.size), repeat=n)
+    ]
+    every = tuple(range(n))
+    assert found[every] == pytest.approx(sum(part.get(every, 0.0) for part in parts), rel=1e-9)
+
+
+def test_components_alike_are_one(near):
+    one = only(mixtures(4, 5), (1, 0, 2, 1))
+    shares = np.array([0.2, 0.0, 0.5, 0.3])[None, :, None]
+    split = one._replace(kappa=np.repeat(one.kappa, 4, axis=1), intensity=one.intensity * shares)
+    a, b = (event_odds(near, each, 0.5, PARAMS, AREA, left_out=0.0) for each in (one, split))
+    np.testing.assert_allclose(a.single_odds, b.single_odds, rtol=1e-9)
+    assert a.sets.keys() == b.sets.keys()
+    assert a.lambda_s == pytest.approx(b.lambda_s, rel=1e-9)
+    assert most_probable_direction(near, one, a.sets) == pytest.approx(
+        most_probable_direction(near, split, b.sets), abs=0.05
+    )
+
+
+@pytest.mark.parametrize("spread_deg", [3.0, 15.0, 60.0])
+def test_what_is_left_out_is_a_thousandth_at_most(spread_deg):
+    map_ = near_blob(40.0, 20.0, 6.0, 60.0, 12.0, coarsest=3, finest=5)
+    prepared = prepare_tiles(*map_, AREA, PARAMS)
+    fewer = 0
+    for seed in range(12):
+        neutrinos = mixtures(6, seed, spread_deg)
+        some = event_odds(prepared, neutrinos, 0.5, PARAMS, AREA)
+        every = event_odds(prepared, neutrinos, 0.5, PARAMS, AREA, left_out=0.0)
+        assert some.lambda_s == pytest.approx(every.lambda_s, rel=1e-3)
+        assert len(some.sets) <= len(every.sets)
+        np.testing.assert_allclose(some.single_odds, every.single_odds, rtol=2e-3)
+        fewer += len(every.sets) - len(some.sets)
+    assert fewer > 0 or spread_deg < 10
+
+
+def test_the_order_of_neutrinos_does_not_count(near):
+    neutrinos = mixtures(5, 8)
+    base = event_odds(near, neutrinos, 0.5, PARAMS, AREA)
+    rng = np.random.default_rng(1)
+    for _ in range(6):
+        along = rng.permutation(5)
+        turned = Neutrinos(*(column[along] for column in neutrinos))
+        found = event_odds(near, turned, 0.5, PARAMS, AREA)
+        assert found.odds_ratio == pytest.approx(base.odds_ratio, rel=1e-4)
+        np.testing.assert_allclose(found.single_odds, base.single_odds[along], rtol=1e-9)
+
+
+class FakeDetector:
+    """Remembers what it was asked for; else an isotropic response."""
+
+    log10_energy, sin_dec, signal_per_dex, background_per_dex, area_relative = vars(
+        flat_response()
+    ).values()
+
+    def neutrinos(self, log10_proxy, sigma_deg, sin_dec):
+        self.asked = log10_proxy, sigma_deg, sin_dec
+        kappa = np.radians(sigma_deg)[:, None] ** -2 * [1.0, 0.1]
+        return kappa, np.full((sin_dec.size, 2, 21), [[3.0], [1.0]])
+
+
+def test_a_detector_gives_mixtures():
+    detector = FakeDetector()
+    columns = [0.0] * 4, [10.0] * 4, [30.0] * 4, [0.01, 1.0, 1.0, 1.0], [1e3, 1.0, 1e12, np.nan]
+    params = parameters(epsilon_min_gev=100.0, epsilon_max_gev=1e6)
+    found = prepare_neutrinos(*map(np.array, columns), detector, params)
+    proxy, sigma, sin_dec = detector.asked
+    np.testing.assert_allclose(proxy, [3.0, 2.0, 6.0, np.nan])  # within the spectrum's limits
+    np.testing.assert_allclose(sigma, [params.sigma_floor_deg, 1.0, 1.0, 1.0])
+    np.testing.assert_allclose(sin_dec, 0.5)
+    np.testing.assert_allclose(found.kappa[1], np.radians(1.0) ** -2 * np.array([1.0, 0.1]))
+    np.testing.assert_allclose(found.intensity[:, :, 0] * params.ratebgnu, [[3.0, 1.0]] * 4)
