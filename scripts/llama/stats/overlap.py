@@ -27,6 +27,7 @@ from llama.stats.tile_average import (
 )
 from llama.stats.tree import build_tree
 
+COARSE = 3  # order of the cells of bounds: 7 deg
 _LEFT_OUT = 1e-3  # what may be left out altogether, relative to the sum
 _LEFT_OUT_ONE = 0.05  # what may be left out with one cell, relative to what still may
 _SKEWED = 0.01  # variance times range of the exponent in a cell that is taken as a whole
@@ -43,7 +44,8 @@ class PreparedMap(NamedTuple):
     HEALPix cells that hold tiles first..last-1: cells (m, 5) = order, first, last, first child,
     children; cell_vectors (m, 3); moments (5, m, 10) = weight, mean (3) and covariance (xx, yy,
     zz, xy, xz, yz) of the weight's position in space. heaviest (2, 5): sum of the weights, and
-    their highest density [sr^-1].
+    their highest density [sr^-1]. coarse (5, cells), coarse_vectors (cells, 3): weights and centres
+    of the cells of order `COARSE`.
     """
 
     order: NDArray[np.int8]
@@ -55,6 +57,8 @@ class PreparedMap(NamedTuple):
     cell_vectors: Floats
     moments: Floats
     heaviest: Floats
+    coarse: Floats
+    coarse_vectors: Floats
 
 
 def prepare_map(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> PreparedMap:
@@ -92,7 +96,22 @@ def prepare_map(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> Pre
     density = weights * (3.0 / math.pi * 4.0 ** order.astype(float))
     heaviest = np.stack([weights.sum(axis=1), density.max(axis=1)])
     cells, faces, cell_vectors, moments = build_tree(order, ipix, start[along], weights)
-    return PreparedMap(order, ipix, weights, vectors, cells, faces, cell_vectors, moments, heaviest)
+    tree = cells, faces, cell_vectors, moments
+    sums = _coarse(order, ipix, weights)
+    return PreparedMap(order, ipix, weights, vectors, *tree, heaviest, *sums)
+
+
+def _coarse(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> tuple[Floats, Floats]:
+    """Return the weights in cells of order `COARSE`, and the cells' centres."""
+    cells = np.arange(12 * 4**COARSE)
+    finer = order >= COARSE
+    parent = ipix[finer] >> 2 * (order[finer].astype(np.int64) - COARSE)
+    sums = [np.bincount(parent, row[finer], cells.size) for row in weights]
+    coarse = np.asarray(sums, dtype=float)
+    for k in np.flatnonzero(~finer):
+        parts = 4 ** (COARSE - int(order[k]))
+        coarse[:, ipix[k] * parts : (ipix[k] + 1) * parts] += weights[:, k, None] / parts
+    return coarse, tiles_geometry(np.full(cells.size, COARSE, np.int8), cells)[0]
 
 
 @njit(inline="always")

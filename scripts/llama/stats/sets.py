@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from llama.stats.bounds import local_bounds
 from llama.stats.compiled import njit
 from llama.stats.overlap import log_vmf_norm
 from llama.stats.terms import value, value_within
@@ -61,7 +62,10 @@ def sum_joint_sets(  # type: ignore[no-untyped-def]
         for c in range(components):
             peaks[i, c] = intensity[i, c].max()
             norms[i, c] = log_vmf_norm(kappa[i, c])
-    heights = peaks, norms
+    local = np.zeros((n, components, 0))
+    if components > 1 and max_size > 1 and n > 1:  # single vMF densities end by themselves
+        local = local_bounds(vectors, kappa, intensity, norms, prepared.coarse_vectors)
+    heights = peaks, norms, local
     members = np.full((max(n, 1), max_size), -1, dtype=np.int64)
     values = np.zeros(max(n, 1))
     count, total = 0, 0.0
@@ -75,15 +79,18 @@ def sum_joint_sets(  # type: ignore[no-untyped-def]
             count += 1
     members, values = members[:count].copy(), values[:count].copy()
     largest = 1
-    if max_size == 1:
-        return members, values, largest
+    if max_size == 1 or n < 2:
+        return members, values, max_size
+    together = local.sum(axis=1)
+    for i in range(n):
+        together[i] /= times[2][i]
     pairs = _pair_bounds(messenger, times[2], vectors, kappa, heights)
     of_size = total  # what all sets of the sizes so far give
     for size in range(2, max_size + 1):
         # one half for sets as a whole, the other for terms of those that remain
         allowed = 0.5 * left_out * of_size / (max_size - 1)
         grown, bounds = _grow(
-            prepared, size, most, max_size, messenger, times, gw_window, pairs, allowed
+            prepared, size, most, max_size, messenger, times, gw_window, (pairs, together), allowed
         )
         if grown.shape[0] > MAX_SETS:
             return members, values, largest
@@ -117,7 +124,7 @@ def _pair_bounds(messenger, spread, vectors, kappa, heights):  # type: ignore[no
     (n, n) [s^-2 of their spreads included]; -inf for two that one source cannot give.
     """
     n, components = kappa.shape
-    peaks, norms = heights
+    peaks, norms, _ = heights
     densest = peaks * np.exp(norms)
     bounds = np.full((n, n), -math.inf)
     for i in range(n):
@@ -144,7 +151,7 @@ def _pair_bounds(messenger, spread, vectors, kappa, heights):  # type: ignore[no
 
 @njit()
 def _grow(  # type: ignore[no-untyped-def]
-    prepared, size, most, max_size, messenger, times, gw_window, pairs, allowed
+    prepared, size, most, max_size, messenger, times, gw_window, bounds_of, allowed
 ):
     """Return all sets of `size` but those that together give less than `allowed`, and bounds."""
     sets = 1.0
@@ -153,7 +160,7 @@ def _grow(  # type: ignore[no-untyped-def]
     each = _STEP * allowed
     while True:
         grown, bounds, left = _grow_above(
-            prepared, size, most, max_size, messenger, times, gw_window, pairs, each
+            prepared, size, most, max_size, messenger, times, gw_window, bounds_of, each
         )
         if left <= allowed or grown.shape[0] > MAX_SETS or each * sets <= allowed:
             return grown, bounds
@@ -162,14 +169,16 @@ def _grow(  # type: ignore[no-untyped-def]
 
 @njit()
 def _grow_above(  # type: ignore[no-untyped-def]  # noqa: C901
-    prepared, size, most, max_size, messenger, times, gw_window, pairs, each
+    prepared, size, most, max_size, messenger, times, gw_window, bounds_of, each
 ):
     """Return all sets of `size` that have bounds above `each`, their bounds, those of the others.
 
     A product of n densities is at most the (n - 1)th root of the product of all its pairs'
     bounds. So a set is bounded by its pairs, and all sets with the same first members by these and
-    by the highest pairs of each.
+    by the highest pairs of each. Both are bounded by what their members can give in each coarse
+    cell as well: sets that begin alike by the sum over all ways to go on.
     """
+    pairs, together = bounds_of
     n = messenger.size
     span = gw_window[1] - gw_window[0]
     highest = np.full(n, -math.inf)  # of the pairs that a trigger is in
@@ -182,6 +191,15 @@ def _grow_above(  # type: ignore[no-untyped-def]  # noqa: C901
         heaviest = max(heaviest, prepared.heaviest[0, row])
     grown, bounds = np.full((16, max_size), -1, dtype=np.int64), np.zeros(16)
     members = np.full(max_size, -1, dtype=np.int64)
+    places = together.shape[1]
+    coarse = np.zeros(places)
+    for row in range(size if messenger[n - 1] == 0 else 0, min(size, most) + 1):
+        for cell in range(places):
+            coarse[cell] = max(coarse[cell], prepared.coarse[row, cell])
+    later = np.zeros((n + 1, places))  # what all triggers from one on can give
+    for i in range(n - 1, -1, -1):
+        later[i] = later[i + 1] + together[i]
+    products = np.ones((size + 1, places))
     logs = np.zeros(size)  # ln of the product of the pairs within the first members
     count, left = 0, 0.0
     depth, j = 0, 0  # the next place in the set, and the trigger to try there
@@ -210,9 +228,23 @@ def _grow_above(  # type: ignore[no-untyped-def]  # noqa: C901
         if missing > 1:
             bound += 0.5 * missing * (missing - 1) * of_all
         bound = heaviest * length / span * math.exp(min(bound / (size - 1), 700.0))
-        if bound <= each:
+        many = bound <= each
+        if many:
             for m in range(missing):  # how many sets begin like this
                 bound *= (n - 1 - j - m) / (m + 1)
+        elif places:
+            locally = 0.0
+            for cell in range(places):
+                product = products[depth, cell] * together[j, cell]
+                products[depth + 1, cell] = product
+                product *= coarse[cell]
+                for m in range(missing):
+                    product *= later[j + 1, cell] / (m + 1)
+                locally += product
+            locally *= length / span
+            many = locally <= each
+            bound = locally if many else min(bound, locally)
+        if many:
             left += max(0.0, bound)
             members[depth] = -1
             j += 1

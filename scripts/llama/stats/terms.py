@@ -26,13 +26,14 @@ def _most(prepared, n, kappa):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _terms(prepared, members, triggers, heights, common):  # type: ignore[no-untyped-def]
+def _terms(prepared, members, triggers, heights, common, small):  # type: ignore[no-untyped-def]
     """Return the bounds of all terms of a set, the highest last, and which terms these are.
 
-    A term is one component of each member, numbered like the digits of a number.
+    A term is one component of each member, numbered like the digits of a number. small: what all
+    bounds together may be, not to look for better ones.
     """
     messenger, times, vectors, kappa, _ = triggers
-    peaks, norms = heights
+    peaks, norms, local = heights
     size, components = members.size, kappa.shape[1]
     factor = common[0] / (common[1] * times[2][members[0]])
     neutrinos = int(messenger[members[0]] == 0)
@@ -59,8 +60,25 @@ def _terms(prepared, members, triggers, heights, common):  # type: ignore[no-unt
         if peak > 0.0 and both > 0.0:
             bounds[number] = peak * math.exp(log_norm + both - summed)
             bounds[number] *= _most(prepared, neutrinos, both)
+    if size > 1 and local.shape[2] and bounds.sum() > small:
+        for number in range(bounds.size):
+            if bounds[number] * bounds.size > small:
+                most = _most_locally(prepared.coarse[neutrinos], members, number, local)
+                bounds[number] = min(bounds[number], factor * most)
     along = np.argsort(bounds)
     return bounds[along], along, factor, neutrinos
+
+
+@njit()
+def _most_locally(weights, members, number, local):  # type: ignore[no-untyped-def]
+    """Return the most that a term can be, but for the factor of the times, cell by cell."""
+    product = weights.copy()
+    for i in members:
+        component = local[i, number % local.shape[1]]
+        number //= local.shape[1]
+        for cell in range(product.size):
+            product[cell] *= component[cell]
+    return product.sum()
 
 
 @njit()
@@ -94,7 +112,7 @@ def value(prepared, members, triggers, heights, common, relative):  # type: igno
 
     common: length of the source times that explain it, and of all [s].
     """
-    bounds, along, factor, neutrinos = _terms(prepared, members, triggers, heights, common)
+    bounds, along, factor, neutrinos = _terms(prepared, members, triggers, heights, common, 0.0)
     below = np.cumsum(bounds)
     found = 0.0
     for k in range(bounds.size - 1, -1, -1):
@@ -113,10 +131,11 @@ def value_within(prepared, members, triggers, heights, common, error):  # type: 
 
     common: as of `_value`.
     """
-    bounds, along, factor, neutrinos = _terms(prepared, members, triggers, heights, common)
+    small = 0.5 * error
+    bounds, along, factor, neutrinos = _terms(prepared, members, triggers, heights, common, small)
     below = np.cumsum(bounds)
-    first = np.searchsorted(below, 0.5 * error, side="right")
-    shared = 0.5 * error / _PRECISION / max(bounds[first:].sum(), 1e-300)
+    first = np.searchsorted(below, small, side="right")
+    shared = small / _PRECISION / max(bounds[first:].sum(), 1e-300)
     found = 0.0
     for k in range(bounds.size - 1, first - 1, -1):
         if bounds[k] > 0.0:
