@@ -217,8 +217,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "posterior.noise": "of neither",
             "most_probable_direction.ra": "where the joint map is highest [deg]",
             "most_probable_direction.dec": "likewise [deg]",
-            "energy_response": "neutrinos: smearing (simulation), or area at the reconstructed energy",
-            "psf": "neutrinos: mixture (simulation), or gaussian",
+            "energy_response": "smearing (simulation), or area at the reconstructed energy",
+            "psf": "mixture (simulation), or gaussian",
             "distance": "map, or assumed",
             "single_neutrino[].i3event": "IceCube's event",
             **_below(
