@@ -12,10 +12,10 @@ from llama.study.draws import (
     draw_background,
     draw_skymaps,
     join,
-    philox,
     uniforms,
     whole_ticks,
 )
+from llama.study.philox import philox
 
 PARAMS = parameters()
 EVENTS = {

@@ -5,9 +5,7 @@ weighted with the brightness that a detection would favour: a row keeps the coun
 expected to give, and every isotropic energy E is then a weight, Poisson(n | expected E / 1e51 erg),
 on the same injections.
 
-Random numbers come from Philox 4x64-10 (Salmon et al. 2011, SC'11), a function of key and counter
-without any state: the key is (seed, kind), the counter (block, injection, stream, 0). What
-injection k draws depends on nothing else, whoever draws it, and any number can be had alone.
+Random numbers are those of `llama.study.philox`.
 """
 
 import math
@@ -27,17 +25,13 @@ from llama.stats.compiled import njit
 from llama.stats.distance import distance_nodes
 from llama.stats.healpix import sphere_point, tile_position
 from llama.stats.parameters import SearchParameters
+from llama.study.philox import fill
 
 # with so many neutrinos of the source
 KINDS = {"background": 0, "signal": 1, "doublet": 2, "quadruplet": 4}
 SOURCES = tuple(kind for kind, neutrinos in KINDS.items() if neutrinos)
 
 TRIGGER, BACKGROUND, SOURCE, SIGNAL = range(4)  # streams
-_LOW = np.uint64(0xFFFFFFFF)
-_HALF = np.uint64(32)
-_ROUNDS = 10
-_MULTIPLIERS = np.array([0xD2E7470EE14C6C93, 0xCA5A826395121157], dtype=np.uint64)
-_WEYL = np.array([0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B], dtype=np.uint64)
 _TICKS_PER_S = 2.0**20
 _NODES = 512  # of the distance's distribution
 _NEIGHBOURS = 200  # archive events of like energy that a neutrino may have its sigma from
@@ -89,7 +83,7 @@ def draw_background(
     counts = np.searchsorted(np.cumsum(poisson), u, side="right")
     drawn = np.empty((int(counts.sum()), 4))
     ends = np.cumsum(counts)
-    _fill(seed, kind, BACKGROUND, numbers.astype(np.uint64), ends, drawn)
+    fill(seed, kind, BACKGROUND, numbers.astype(np.uint64), ends, drawn)
     size = len(events["dec_deg"])
     which = np.minimum((drawn[:, 0] * size).astype(np.int64), size - 1)
     columns = {"dt_s": whole_ticks(window.start_s + window.length_s * drawn[:, 1])}
@@ -194,51 +188,8 @@ def uniforms(seed: int, kind: int, stream: int, numbers: Integers, blocks: int) 
     """Return uniform numbers, shape (injections, blocks, 4), the first blocks of a stream."""
     drawn = np.empty((numbers.size * blocks, 4))
     ends = np.arange(1, numbers.size + 1) * blocks
-    _fill(seed, kind, stream, numbers.astype(np.uint64), ends, drawn)
+    fill(seed, kind, stream, numbers.astype(np.uint64), ends, drawn)
     return drawn.reshape(numbers.size, blocks, 4)
-
-
-@njit()
-def _fill(seed, kind, stream, numbers, ends, drawn):  # type: ignore[no-untyped-def]
-    """Fill the rows up to ends[i] with blocks 0, 1, ... of injection numbers[i]."""
-    row = 0
-    for i in range(numbers.size):
-        block = 0
-        while row < ends[i]:
-            words = philox(
-                np.uint64(seed), np.uint64(kind), np.uint64(block), numbers[i], np.uint64(stream)
-            )
-            for j in range(4):
-                drawn[row, j] = np.float64(words[j] >> np.uint64(11)) * 2.0**-53
-            block += 1
-            row += 1
-
-
-@njit()
-def philox(key0, key1, counter0, counter1, counter2):  # type: ignore[no-untyped-def]
-    """Return the four 64-bit words of a key and a counter (whose fourth word is 0)."""
-    counter3 = np.uint64(0)
-    for _ in range(_ROUNDS):
-        high0, low0 = _product(_MULTIPLIERS[0], counter0)
-        high1, low1 = _product(_MULTIPLIERS[1], counter2)
-        counter0, counter1, counter2, counter3 = (
-            high1 ^ counter1 ^ key0,
-            low1,
-            high0 ^ counter3 ^ key1,
-            low0,
-        )
-        key0, key1 = key0 + _WEYL[0], key1 + _WEYL[1]
-    return counter0, counter1, counter2, counter3
-
-
-@njit(inline="always")
-def _product(a, b):  # type: ignore[no-untyped-def]
-    """Return the high and the low 64 bits of a product."""
-    a0, a1, b0, b1 = a & _LOW, a >> _HALF, b & _LOW, b >> _HALF
-    low = a0 * b0
-    middle = a1 * b0 + (low >> _HALF)  # cannot overflow
-    middle2 = a0 * b1 + (middle & _LOW)
-    return a1 * b1 + (middle >> _HALF) + (middle2 >> _HALF), a * b
 
 
 def join(parts: list[tuple[Integers, Columns]]) -> tuple[Integers, Columns]:
