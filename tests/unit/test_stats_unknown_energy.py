@@ -22,7 +22,7 @@ def prepare(energy, response=RESPONSE, params=PARAMS):
 
 def test_intensity_is_the_ratio_of_what_all_energies_give_together():
     """Brute force: densities of signal and background at very many energies, each summed."""
-    found = prepare([np.nan] * 3).intensity
+    found = prepare([np.nan] * 3).intensity[:, 0]
     x = np.linspace(RESPONSE.log10_energy[0], RESPONSE.log10_energy[-1], 20_001)
     signal, background = np.zeros_like(found), np.zeros(3)
     for k, dec in enumerate(DEC):
@@ -45,12 +45,13 @@ def test_known_energies_average_to_the_unknown_one():
     at = [np.interp(s, RESPONSE.sin_dec, row) for row in RESPONSE.background_per_dex]
     weight = np.interp(x, RESPONSE.log10_energy, at)
     one = np.ones(x.size)
-    known = prepare_neutrinos(0 * x, 40 * one, 12 * one, one, 10**x, RESPONSE, PARAMS).intensity
+    known = prepare_neutrinos(0 * x, 40 * one, 12 * one, one, 10**x, RESPONSE, PARAMS)
+    known = known.intensity[:, 0]
     mean = (weight[:, None] * known).sum(axis=0) / weight.sum()
     unknown = prepare_neutrinos(
         *np.array([[0.0], [40.0], [12.0], [1.0], [np.nan]]), RESPONSE, PARAMS
     )
-    np.testing.assert_allclose(unknown.intensity[0], mean, rtol=2e-3)
+    np.testing.assert_allclose(unknown.intensity[0, 0], mean, rtol=2e-3)
 
 
 def test_others_are_as_before_and_the_blind_stays_blind():
@@ -66,7 +67,7 @@ def test_others_are_as_before_and_the_blind_stays_blind():
         RESPONSE.background_per_dex,
         RESPONSE.area_relative,
     )
-    found = prepare([np.nan] * 3, blind).intensity
+    found = prepare([np.nan] * 3, blind).intensity[:, 0]
     assert (found[:, :5] == 0).all()
     assert (found[:, 5:] > 0).all()
 
