@@ -83,6 +83,12 @@ def load_entry(path: Path) -> Entry:
     raise LlamaError(f"{path} has been changed; {_REMEDY}")
 
 
+def has_reason(path: Path) -> bool:
+    """Tell whether a file is there that says why its record was set aside."""
+    content = read_json(path) if path.exists() else None
+    return isinstance(content, dict) and "reason" in content
+
+
 def entry_files(directory: Path) -> list[Path]:
     """Return the files of entries in a directory of the spool."""
     return [path for path in directory.glob("*.json") if not path.name.startswith(".")]
