@@ -12,6 +12,7 @@ from typing import Any
 sys.path.extend([str(Path(__file__).parent), str(Path(__file__).parents[1])])
 
 import alert
+import detector
 import event
 import fleet
 import listen
@@ -21,7 +22,7 @@ import stats
 import study
 from needs import MissingError
 
-MODULES = (stats, peers, event, study, listen, alert, fleet, pages)
+MODULES = (stats, detector, peers, event, study, listen, alert, fleet, pages)
 
 
 def main() -> None:
