@@ -88,7 +88,7 @@ _MARKS = {
             "tests/unit/test_figures_study.py",
             "tests/unit/test_stats_calibration.py",
         ),
-        "tests/unit/test_neutrinos_smearing",
+        *("tests/unit/test_neutrinos_smearing", "tests/unit/test_neutrinos_dr2_whole.py"),
         *("tests/unit/test_stats_compiled.py", "tests/unit/test_stats_division.py"),
         *("tests/unit/test_stats_invariants.py", "tests/unit/test_stats_messengers_calibration.py"),
         *("tests/unit/test_stats_overlap.py", "tests/unit/test_stats_sets.py"),

@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import yaml
 
 CLONE = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
-sys.path.insert(0, str(CLONE / "tests/unit"))
+sys.path[:0] = [str(CLONE / "tests/unit"), str(CLONE / "tests")]
 
 from alert_samples import gwalert_bytes, skymap_fits, voevent  # noqa: E402
 from bombs import bombs  # noqa: E402
+from dr2_samples import AREA, EVENT, area_rows, event_rows, table  # noqa: E402
 from event_samples import neutrino  # noqa: E402
 from gcn_samples import notice as json_notice  # noqa: E402
 from gcn_samples import voevent as classic_notice  # noqa: E402
@@ -32,8 +34,11 @@ from llama.alerts.gwalert import parse_alert  # noqa: E402
 from llama.event.bursts import read_bursts  # noqa: E402
 from llama.files import dump_json  # noqa: E402
 from llama.fleet import slurm  # noqa: E402
+from llama.neutrinos.fetch import read_listing  # noqa: E402
 from llama.neutrinos.gcn_notice import read_notice  # noqa: E402
 from llama.neutrinos.given import read_given  # noqa: E402
+from llama.neutrinos.release import read_area, read_events  # noqa: E402
+from llama.neutrinos.smearing import read_smearing  # noqa: E402
 from llama.settings.load import from_dict, read_config  # noqa: E402
 from llama.settings.model import Grb  # noqa: E402
 from llama.sky import read_skymap  # noqa: E402
@@ -74,6 +79,17 @@ def _notice(content: bytes) -> None:
         dump_json([found.row, found.problem])  # refuses NaN
 
 
+def _release_events(path: Path) -> None:
+    events, _ = read_events([path])
+    assert all(np.isfinite(column).all() for column in events.values())
+
+
+def _release_area(path: Path) -> None:
+    area = read_area(path)
+    assert np.isfinite(area.area_cm2).all()
+    assert area.area_cm2.min() >= 0
+
+
 def _settings(path: Path) -> None:
     from_dict(read_config(path))
 
@@ -102,12 +118,24 @@ def _slurm_answers(content: bytes) -> None:
         slurm.queue()
 
 
+_SMEARING = (
+    b"log10(E_nu/GeV)_min log10(E_nu/GeV)_max Dec_nu_min[deg] Dec_nu_max[deg] log10(E/GeV)_min "
+    b"log10(E/GeV)_max PSF_min[deg] PSF_max[deg] AngErr_min[deg] AngErr_max[deg] Fractional_Counts"
+)
+_FILE = {"id": 7, "filesize": 70, "md5": "0" * 32, "originalFileFormat": "text/csv"}
+_ROW = {"label": "IC86_I_exp.tab", "directoryLabel": "events", "dataFile": _FILE}
+_LISTING = {"status": "OK", "data": {"latestVersion": {"files": [_ROW]}}}
+
 TARGETS: dict[str, Target] = {
     "voevent": lambda content: parse_alert(content, "alert.xml"),
     "gwalert": lambda content: parse_alert(content, "alert.json"),
     "icecube_notice": _notice,
     "skymap": _skymap,
     "neutrinos": _neutrinos,
+    "release_events": _of_path(_release_events),
+    "release_area": _of_path(_release_area),
+    "smearing": _of_path(read_smearing),
+    "dataverse": lambda content: read_listing(content, "https://x", "https://x", {}),
     "bursts": _of_path(_bursts),
     "coincs": _of_path(read_coincs),
     "skymap_list": _of_path(list_skymaps),
@@ -142,6 +170,15 @@ def samples(name: str) -> list[bytes]:
             b'"sigma": 0.8, "energy [TeV]": 5}]}',
             json.dumps([neutrino()]).encode(),
         ],
+        "release_events": lambda: [
+            table(EVENT, event_rows("IC86_I", 4), form).encode() for form in ("csv", "tab")
+        ],
+        "release_area": lambda: [
+            table(AREA, area_rows(), "tab").encode(),
+            b"# E_min[GeV] E_max[GeV] cosZ_min cosZ_max A[m^2]\n1 10 -1 0 3\n1 10 0 1 2\n",
+        ],
+        "smearing": lambda: [(b"#  " + _SMEARING + b'\n"' + b" 1" * 11 + b'"\n')],
+        "dataverse": lambda: [json.dumps(_LISTING).encode()],
         "coincs": lambda: [
             b"coinc_event_id\tifos\n1\tH1,L1\n2\tH1,L1,V1\n",
             b"# id instruments snr\ncoinc_event:coinc_event_id:12 H1L1V1 12.5\n",

@@ -239,11 +239,18 @@ def test_what_file_managers_leave_is_not_read(copy):
     assert (after.files, after.counts) == (before.files, before.counts)
 
 
-def test_area_in_square_metres_and_cos_zenith_is_refused(tmp_path):
-    path = write(
-        tmp_path / "X_effectiveArea.csv", "# E_min E_max cosZ_min cosZ_max A[m^2]", "1 2 3"
-    )
-    with pytest.raises(LlamaError, match=r"no column .*a_eff.*cm\^2 by declination"):
+@pytest.mark.parametrize(
+    ("header", "row", "says"),
+    [
+        ("E_min E_max cosZ_min cosZ_max", "1 2 3 4", r"no column .*a_eff.*cm\^2 by declination"),
+        ("E_min E_max cosZ_min cosZ_max A", "1 2 -1 1 3", "areas without a unit"),
+        ("E_min E_max cosZ_min cosZ_max A[m^2]", "1 2 3", "not a full grid"),
+        ("E_min E_max cosZ_min cosZ_max A[m^2]", "1 2 -3 1 5", "not a full grid"),
+    ],
+)
+def test_areas_by_cos_zenith_that_are_not_whole_are_refused(tmp_path, header, row, says):
+    path = write(tmp_path / "X_effectiveArea.csv", f"# {header}", row)
+    with pytest.raises(LlamaError, match=says):
         read_area(path)
 
 

@@ -210,9 +210,24 @@ def _add_neutrinos_and_cron(top: Subparsers) -> None:
         "neutrinos.import_archive",
     )
     command.add_argument("path", metavar="PATH", help="directory with events/, irfs/ and uptime/")
-    command.add_argument("--name", help="name of the archive (default: neutrinos.archive)")
-    season = "effective area to use (default: neutrinos.effective_area_season, else the newest)"
-    command.add_argument("--season", help=season)
+    _add_import_options(command)
+    command = add_command(
+        group,
+        "fetch",
+        "fetch a public release of IceCube tracks from its DOI, and import it",
+        "neutrinos.fetch",
+    )
+    command.add_argument("release", metavar="RELEASE", help="icetracks-dr2 or icecube-10-year")
+    command.add_argument(
+        "directory",
+        metavar="DIR",
+        nargs="?",
+        type=Path,
+        help="where to (default: releases/RELEASE)",
+    )
+    since = "only seasons with data after this date, such as 2019-04-01"
+    command.add_argument("--since", metavar="DATE", help=since)
+    _add_import_options(command)
     add_command(group, "show", "list the archives that have been imported", "neutrinos.show")
 
     group = add_group(top, "cron", "have cron or systemd keep the newest events up to date")
@@ -227,3 +242,15 @@ def _add_neutrinos_and_cron(top: Subparsers) -> None:
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="where to write them"
     )
+
+
+def _add_import_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--name", help="name of the archive (default: neutrinos.archive)")
+    area = (
+        "effective area to use (default: neutrinos.effective_area_season, else the newest of them)"
+    )
+    command.add_argument("--season", help=area)
+    seasons = (
+        "seasons whose events to take, such as IC86 or IC79,IC86_I (default: all of the newest"
+    )
+    command.add_argument("--seasons", metavar="LIST", help=f"{seasons} detector configuration)")

@@ -1,13 +1,15 @@
 """The neutrino archive: a public release in the internal form, checked once, then only read.
 
 `<archive_dir>/<name>/` holds `events.hdf5` (groups events, uptime, effective_areas),
-`response.hdf5` (see `Response`) and `archive.json` (where it came from, what was rejected).
+`response.hdf5` (see `Response`), `archive.json` (where it came from, what was rejected) and, of a
+release that has one which can be read, `smearing.hdf5` (see `Smearing`).
 """
 
 import hashlib
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
@@ -19,7 +21,10 @@ from llama import __version__
 from llama.errors import LlamaError
 from llama.files import atomic_hdf5, open_hdf5, read_json, sha256_file, write_json
 from llama.neutrinos.release import MOCK_SEASON, Release, read_release
+from llama.neutrinos.release_table import Progress
 from llama.neutrinos.response import Response, build_response
+from llama.neutrinos.seasons import check_area, release_files
+from llama.neutrinos.smearing import Smearing, read_smearing
 from llama.neutrinos.table import Columns
 from llama.times import gps_to_iso
 from llama.typed import as_written
@@ -47,6 +52,9 @@ class About(TypedDict):
     effective_area_season: str
     simulated: bool
     seasons: list[str]
+    event_seasons: NotRequired[list[str]]  # archives of earlier versions lack these three
+    left_out_seasons: NotRequired[list[str]]
+    smearing: NotRequired[bool]
     counts: dict[str, dict[str, int]]
     inputs: dict[str, str]
     first: NotRequired[str]
@@ -122,6 +130,11 @@ class Archive:
         """Return the detector and background tables made at import."""
         return Response.load(self.directory / "response.hdf5")
 
+    def smearing(self) -> Smearing | None:
+        """Return the release's simulation of the detector, None if it has none that is read."""
+        path = self.directory / "smearing.hdf5"
+        return Smearing.load(path) if path.is_file() else None
+
     def _open(self) -> Any:
         try:
             return open_hdf5(self.directory / "events.hdf5")
@@ -137,23 +150,33 @@ def import_release(
     archive_dir: str | Path,
     name: str,
     season: str | None = None,
+    seasons: Sequence[str] | None = None,
+    progress: Progress | None = None,
 ) -> About:
     """Write a release directory to `<archive_dir>/<name>` and return its `archive.json`.
 
-    `season` chooses the effective area of the response (default: the newest). An archive of that
-    name is replaced only after the new one is complete.
+    `seasons` chooses the events (default: those of the newest configuration), `season` the
+    effective area of the response (default: that of the newest of them). `progress` is told how
+    far the smearing matrix is read. An archive of that name is replaced only after the new one is
+    complete.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
         raise LlamaError(
             f"{name[:40]!r} cannot name an archive; use letters, digits, '.', '_' and '-'"
         )
-    release = read_release(Path(directory))
+    directory = Path(directory)
+    release = read_release(directory, seasons)
     areas = {area.season: area for area in release.areas}
-    area = areas.get(season or release.areas[-1].season)
+    area = areas.get(season or release.area_season)
     if area is None:
         raise LlamaError(f"there is no effective area {season!r}; choose one of {', '.join(areas)}")
+    check_area(area.season, release.seasons)
     response = build_response(area, release.events["energy_gev"], release.events["dec_deg"])
-    about = _describe(release, response, Path(directory), name)
+    # The matrices of the 10-year release have other bins; only DR2's events have numbers.
+    matrices = release_files(directory, "irfs", "_smearing") if release.numbered else {}
+    matrix = matrices.get(area.season)
+    smearing = read_smearing(matrix, progress) if matrix else None
+    about = _describe(release, response, directory, name, matrix, smearing)
     target = Path(archive_dir) / name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -161,6 +184,8 @@ def import_release(
         try:
             _write_events(temporary / "events.hdf5", release)
             response.save(temporary / "response.hdf5")
+            if smearing:
+                smearing.save(temporary / "smearing.hdf5")
             write_json(temporary / "archive.json", about)
             temporary.chmod(0o755)
             _replace_directory(temporary, target)
@@ -192,13 +217,21 @@ def summary(archive_dir: str | Path) -> dict[str, About]:
     return archives
 
 
-def _describe(release: Release, response: Response, directory: Path, name: str) -> About:
+def _describe(
+    release: Release,
+    response: Response,
+    directory: Path,
+    name: str,
+    matrix: Path | None,
+    smearing: Smearing | None,
+) -> About:
     gps = release.events["gps"]
+    files = (*release.files, *([matrix] if matrix else []))
     return {
         "name": name,
         "source": str(directory.resolve()),
         "software_version": __version__,
-        "identity": _identity(release, response),
+        "identity": _identity(release, response, smearing),
         "events": len(gps),
         "first_gps": float(gps[0]),
         "last_gps": float(gps[-1]),
@@ -206,15 +239,21 @@ def _describe(release: Release, response: Response, directory: Path, name: str) 
         "effective_area_season": response.season,
         "simulated": any(area.season == MOCK_SEASON for area in release.areas),
         "seasons": [area.season for area in release.areas],
+        "event_seasons": list(release.seasons),
+        "left_out_seasons": list(release.left_out),
+        "smearing": smearing is not None,
         "counts": release.counts,
-        "inputs": {str(p.relative_to(directory)): sha256_file(p) for p in release.files},
+        "inputs": {str(p.relative_to(directory)): sha256_file(p) for p in files},
     }
 
 
-def _identity(release: Release, response: Response) -> str:
+def _identity(release: Release, response: Response, smearing: Smearing | None) -> str:
     digest = hashlib.sha256()
     tables = {name: release.events[name] for name in COLUMNS} | {"uptime": release.uptime_gps}
-    for name, table in (tables | response.tables).items():
+    tables |= response.tables
+    if smearing:
+        tables |= {"smearing": smearing.events, "smearing_edges": smearing.edges}
+    for name, table in tables.items():
         digest.update(f"{name} {table.dtype.str} {table.shape};".encode())
         digest.update(np.ascontiguousarray(table).data)
     return digest.hexdigest()[:12]

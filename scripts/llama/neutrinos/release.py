@@ -1,14 +1,13 @@
 """Reading the directories in which IceCube publishes track events.
 
 The 10-year release (doi 10.21234/sxvs-mt83, 10.7910/DVN/VKL316) and IceTracks-DR2
-(10.7910/DVN/MMIIZA): `events/*_exp.csv`, `uptime/*_exp.csv`, `irfs/*_effectiveArea.csv`, tables
-split on blanks with one header line. Columns are found by their name, never by their place, and
-converted from the unit that stands in brackets behind it.
+(10.7910/DVN/MMIIZA): `events/*_exp.csv`, `uptime/*_exp.csv`, `irfs/*_effectiveArea.csv`, or `.tab`.
+Columns are found by their name, never by their place, and converted from the unit that stands in
+brackets behind it.
 """
 
 import re
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import is_litter
 from llama.neutrinos.given import DEC_DEG, MJD, ZENITH_DEG
+from llama.neutrinos.release_table import read_table, titles_of
+from llama.neutrinos.seasons import (
+    area_season,
+    check_events,
+    check_one_release,
+    check_other_releases,
+    check_whole,
+    choose,
+    release_files,
+    season_of,
+)
 from llama.times import mjd_to_gps
-from llama.units import unit_factor
 
 MOCK_SEASON = "MOCK"  # toy releases carry it in their file names (see mock.py)
 
@@ -42,8 +50,6 @@ _AREA = {
     "dec_nu_max": "dec_max_deg",
     "a_eff": "area_cm2",
 }
-_UNITS = {"mjd": "d", "start": "d", "stop": "d", "area_cm2": "cm2"}  # those in _deg are in deg
-_TITLE = re.compile(r"([^\s\[]+)\s*(?:\[([^\]]*)\])?")
 _RANGES = {  # closed; outside of them a number is not what its column says
     "mjd": MJD,
     "dec_deg": DEC_DEG,
@@ -53,7 +59,6 @@ _RANGES = {  # closed; outside of them a number is not what its column says
     "ra_deg": (-360.0, 360.0),
     "azimuth_deg": (-360.0, 360.0),
 }
-_NUMERALS = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,9 @@ class Release:
     """What a release directory holds, checked.
 
     `events`: one array per column, sorted by `gps`; `uptime_gps`: [n, 2] disjoint intervals of
-    the seasons that have events; `areas`: oldest season first; `counts`: per file, what was
-    kept and what was rejected and why; `files`: every file that was read.
+    the seasons of the events; `areas`: oldest season first, and `area_season` is that of the
+    newest events; `counts`: per file, what was kept and what was rejected and why; `files`: every
+    file that was read; `seasons`: of the events, and `left_out` those that were not read.
     """
 
     events: dict[str, NDArray[Any]]
@@ -83,33 +89,54 @@ class Release:
     areas: tuple[EffectiveArea, ...]
     counts: dict[str, dict[str, int]]
     files: tuple[Path, ...]
+    seasons: tuple[str, ...]
+    left_out: tuple[str, ...]
+    area_season: str
+
+    @property
+    def numbered(self) -> bool:
+        """Whether events have run numbers, as those of IceTracks-DR2."""
+        return bool((self.events["run"] >= 0).any())
 
 
-def read_release(directory: Path) -> Release:
-    """Return the checked content of a release directory; `LlamaError` if it is none."""
-    event_files = _files(directory, "events", "_exp.csv")
-    area_files = _files(directory, "irfs", "_effectiveArea.csv")
-    uptime_files = _files(directory, "uptime", "_exp.csv")
+def read_release(directory: Path, seasons: Sequence[str] | None = None) -> Release:
+    """Return the checked content of a release directory; `LlamaError` if it is none.
+
+    `seasons`: which to read, such as IC86_IV, or IC86 for all of IC86 (default: those of the newest
+    configuration).
+    """
+    check_whole(directory)
+    event_files = _files(directory, "events", "_exp")
+    area_files = _files(directory, "irfs", "_effectiveArea")
+    uptime_files = _files(directory, "uptime", "_exp")
+    check_one_release(event_files, area_files)
+    chosen = choose(event_files, seasons)
     # The uptime of a season without its events would turn "not here" into "no neutrinos".
-    seasons = {path.name for path in event_files}
-    missing = seasons - {path.name for path in uptime_files}
+    missing = [event_files[name] for name in chosen if name not in uptime_files]
     if missing:
         raise LlamaError(
-            f"{directory / 'uptime'} has no {min(missing)}; add the uptime list of every season "
+            f"{directory / 'uptime'} has no {missing[0].name}; add the uptime list of every season "
             "in events, or take that season's events away"
         )
-    uptime_files = [path for path in uptime_files if path.name in seasons]
-    events, counts = read_events(event_files)
+    of_areas = area_season(list(area_files), chosen)
+    events, counts = read_events([event_files[name] for name in chosen])
+    check_events(directory, *(events[name] for name in ("mjd", "ra_deg", "dec_deg")))
     intervals = []
-    for path in uptime_files:
+    for path in (uptime_files[name] for name in chosen):
         mjd, counts[f"uptime/{path.name}"] = _read_uptime(path)
         intervals.append(mjd)
     return Release(
         events=events,
         uptime_gps=merge_intervals(mjd_to_gps(np.concatenate(intervals))),
-        areas=tuple(read_area(path) for path in sorted(area_files, key=_age)),
+        areas=tuple(read_area(path) for path in area_files.values()),
         counts=counts,
-        files=(*event_files, *uptime_files, *area_files),
+        files=(
+            *(files[name] for files in (event_files, uptime_files) for name in chosen),
+            *area_files.values(),
+        ),
+        seasons=tuple(chosen),
+        left_out=tuple(name for name in event_files if name not in chosen),
+        area_season=of_areas,
     )
 
 
@@ -120,13 +147,14 @@ def read_events(
 
     Columns: mjd, gps, ra_deg, dec_deg, sigma_deg, energy_gev, zenith_deg, azimuth_deg (float64),
     run, event, subevent (int64, -1 where the release has none). Rows that are not finite, out of
-    range or repeated exactly (in any file) are left out.
+    range or repeated exactly (in any file) are left out; so is the second event of the same run,
+    event and subevent, where seasons overlap.
     """
     import pandas as pd
 
     frames, counts = [], {}
-    for path in paths:
-        frame = _read_table(path, _EVENT, _EVENT_NUMBERS)
+    for number, path in enumerate(paths):
+        frame = read_table(path, _EVENT, _EVENT_NUMBERS)
         finite = np.isfinite(frame).all(axis=1)
         inside = np.all([frame[name].between(*span) for name, span in _RANGES.items()], axis=0)
         counts[f"events/{path.name}"] = {
@@ -134,19 +162,26 @@ def read_events(
             "not_finite": int((~finite).sum()),
             "out_of_range": int((finite & ~inside).sum()),
         }
-        frames.append(frame[finite & inside].assign(file=f"events/{path.name}"))
+        frames.append(frame[finite & inside].assign(file=number))
     table = pd.concat(frames, ignore_index=True)
+    frames.clear()  # 1.6 million events have 140 MB
     for name in _EVENT_NUMBERS:
         table[name] = table[name].fillna(-1).astype(np.int64) if name in table else np.int64(-1)
-    repeated = table.duplicated(subset=[name for name in table if name != "file"])
-    table = table.assign(repeated=repeated)
-    for file, rows in table.groupby("file"):
-        kept = rows[~rows["repeated"]]
-        counts[file] |= {
-            "duplicates": int(rows["repeated"].sum()),
-            "kept": len(kept),
+    exact = table.duplicated(subset="mjd", keep=False).to_numpy(
+        copy=True
+    )  # all columns take memory
+    same = table[exact].drop(columns="file")
+    exact[exact] = same.duplicated().to_numpy()
+    again = table.duplicated(subset=list(_EVENT_NUMBERS)).to_numpy()
+    again = again & (table[["run", "event"]] >= 0).all(axis=1).to_numpy() & ~exact
+    for number, path in enumerate(paths):
+        here = (table["file"] == number).to_numpy()
+        counts[f"events/{path.name}"] |= {
+            "duplicates": int((here & exact).sum()),
+            **({"repeats": int((here & again).sum())} if (here & again).any() else {}),
+            "kept": int((here & ~exact & ~again).sum()),
         }
-    table = table[~repeated]
+    table = table[~(exact | again)]
     if table.empty:
         raise LlamaError(f"{paths[0].parent} has no usable event; check the release's files")
     columns = {name: table[name].to_numpy() for name in (*_EVENT.values(), *_EVENT_NUMBERS)}
@@ -160,7 +195,7 @@ def read_events(
 
 def read_area(path: Path) -> EffectiveArea:
     """Return one effective-area table; `LlamaError` unless its bins fill a rectangle, no holes."""
-    table = _read_table(path, _AREA)
+    table = _by_zenith(path) if _of_zenith(path) else read_table(path, _AREA)
     energy = np.union1d(table["log10_energy_min"], table["log10_energy_max"])
     dec = np.union1d(table["dec_min_deg"], table["dec_max_deg"])
     n, m = len(energy) - 1, len(dec) - 1
@@ -174,11 +209,8 @@ def read_area(path: Path) -> EffectiveArea:
     else:
         whole = False
     if not (whole and np.all(area >= 0) and area.any() and np.abs(dec).max() <= 90):
-        raise LlamaError(
-            f"{path} is not a full grid of log10 energy and declination bins with areas >= 0; "
-            "replace it with the file of the release"
-        )
-    return EffectiveArea(path.name.removesuffix("_effectiveArea.csv"), energy, dec, area)
+        raise _not_a_grid(path)
+    return EffectiveArea(season_of(path), energy, dec, area)
 
 
 def merge_intervals(intervals: NDArray[np.float64], gap_s: float = 0.01) -> NDArray[np.float64]:
@@ -191,7 +223,7 @@ def merge_intervals(intervals: NDArray[np.float64], gap_s: float = 0.01) -> NDAr
 
 
 def _read_uptime(path: Path) -> tuple[NDArray[np.float64], dict[str, int]]:
-    runs = _read_table(path, _UPTIME).to_numpy(dtype=float)
+    runs = read_table(path, _UPTIME).to_numpy(dtype=float)
     finite = np.isfinite(runs).all(axis=1)
     inside = (runs[:, 0] < runs[:, 1]) & (runs[:, 0] >= MJD[0]) & (runs[:, 1] <= MJD[1])
     good = runs[finite & inside]
@@ -205,78 +237,56 @@ def _read_uptime(path: Path) -> tuple[NDArray[np.float64], dict[str, int]]:
     }
 
 
-def _read_table(path: Path, required: dict[str, str], optional: Iterable[str] = ()) -> Any:
-    """Return the named columns as a DataFrame of float64; words become NaN."""
-    import pandas as pd
-
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            header = stream.readline(4096)
-        units = {title.lower(): unit for title, unit in _TITLE.findall(header.lstrip("#"))}
-        titles = list(units)
-        missing = [name for name in required if name not in titles]
-        if missing:
-            raise LlamaError(
-                f"{path} has no column {', '.join(missing)}; its first line must name the columns "
-                "as in IceCube's public releases (areas in cm^2 by declination)"
-            )
-        names = {title: required.get(title, title) for title in titles}
-        factors = {names[title]: _factor(names[title], units[title], path) for title in required}
-        wanted = [title for title in titles if title in required or title in optional]
-        with warnings.catch_warnings():  # pandas only warns of rows longer than the header
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(
-                path,
-                sep=r"\s+",
-                header=None,
-                names=titles,
-                index_col=False,
-                skiprows=1,
-                comment="#",
-            )[wanted]
-    except (OSError, ValueError, pd.errors.ParserWarning) as error:
-        raise LlamaError(
-            f"{path} cannot be read as a table ({str(error).strip()}); replace it with the file "
-            "of the release"
-        ) from error
-    if table.empty:
-        raise LlamaError(f"{path} has no rows; replace it with the file of the release")
-    table = table.rename(columns=names).apply(pd.to_numeric, errors="coerce").astype(float)
-    for name, factor in factors.items():
-        if factor != 1:
-            table[name] *= factor
-    return table
+def _not_a_grid(path: Path) -> LlamaError:
+    return LlamaError(
+        f"{path} is not a full grid of log10 energy and declination bins with areas >= 0; "
+        "replace it with the file of the release"
+    )
 
 
-def _factor(column: str, unit: str, path: Path) -> float:
-    """Return what a column is multiplied by to be in the unit of its name."""
-    wanted = "deg" if column.endswith("_deg") else _UNITS.get(column)
-    try:
-        factor = 1.0 if wanted is None else unit_factor(unit, wanted)
-    except ValueError as error:
-        raise LlamaError(
-            f"{path} has a column whose unit LLAMA cannot convert: {error}; convert it, or replace "
-            "it with the file of the release"
-        ) from error
-    if factor is None and column == "area_cm2":
-        raise LlamaError(f"{path} has areas without a unit; write it into its title, as A_Eff[m^2]")
-    return 1.0 if factor is None else factor
+def _of_zenith(path: Path) -> dict[str, str]:
+    """Return the columns of an area by energy and cos zenith, {} if the table is not one."""
+    names = {
+        "emin": "energy_min_gev",
+        "emax": "energy_max_gev",
+        "enumin": "energy_min_gev",
+        "enumax": "energy_max_gev",
+        "cosmin": "cos_zenith_min",
+        "cosmax": "cos_zenith_max",
+        "a": "area_cm2",
+        "aeff": "area_cm2",
+    }
+    plain = {
+        title: re.sub(r"cosz(?:en(?:ith)?)?|coszenith", "cos", re.sub("[^a-z]", "", title))
+        for title in titles_of(path)
+    }
+    found = {title: names[word] for title, word in plain.items() if word in names}
+    return found if len(set(found.values())) == len(found) == 5 else {}
 
 
-def _files(directory: Path, folder: str, ending: str) -> list[Path]:
-    paths = (directory / folder).glob(f"*{ending}")
-    found = sorted((path for path in paths if not is_litter(path.name)), key=_age)
+def _by_zenith(path: Path) -> Any:
+    """Return an area over energy [GeV] and cos zenith at the South Pole by declination."""
+    table = read_table(path, _of_zenith(path))
+    sides = table[["cos_zenith_min", "cos_zenith_max"]]
+    good = np.isfinite(table).all(axis=1) & (sides.abs() <= 1).all(axis=1)
+    good &= (table[["energy_min_gev", "energy_max_gev"]] > 0).all(axis=1)
+    if not good.all():
+        raise _not_a_grid(path)
+    dec = {side: np.degrees(np.arcsin(-table[f"cos_zenith_{side}"])) for side in ("min", "max")}
+    return table.assign(
+        log10_energy_min=np.log10(table["energy_min_gev"]),
+        log10_energy_max=np.log10(table["energy_max_gev"]),
+        dec_min_deg=dec["max"],
+        dec_max_deg=dec["min"],
+    )[list(_AREA.values())]
+
+
+def _files(directory: Path, folder: str, ending: str) -> dict[str, Path]:
+    found = release_files(directory, folder, ending)
     if not found:
+        check_other_releases(directory)
         raise LlamaError(
-            f"{directory / folder} has no file *{ending}; give the directory of an IceCube track "
-            "release, with events, irfs and uptime in it"
+            f"{directory / folder} has no file *{ending}.csv; give the directory of an IceCube "
+            "track release, with events, irfs and uptime in it"
         )
     return found
-
-
-def _age(path: Path) -> tuple[int, int, str]:
-    """Order seasons by time: IC40, IC59, IC79, IC86_I, IC86_II, ... IC86_IX, IC86_X."""
-    match = re.match(r"IC(\d+)(?:_([IVX]+))?_", path.name)
-    if not match or (match[2] or "") not in _NUMERALS:
-        return (0, 0, path.name)
-    return (int(match[1]), _NUMERALS.index(match[2] or ""), path.name)

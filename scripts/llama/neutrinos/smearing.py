@@ -7,24 +7,22 @@ edges of a cell's bins are its own. Its rows have fractions of the cell's events
 numbers of events are found again: 12,097,409 in all for IC86.
 """
 
-import gzip
 import io
-import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, NamedTuple, NoReturn
+from typing import IO, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.files import atomic_hdf5, open_hdf5
+from llama.neutrinos.release_table import REPLACE, Progress, Unquoted
 
 Floats = NDArray[np.float64]
-Progress = Callable[[int, int], None]  # bytes of the file read so far, and in all
 # energy and declination range (4,), edges (3, 21), events (20, 20, 20)
 Cell = tuple[Floats, Floats, NDArray[np.uint32]]
 
@@ -43,7 +41,6 @@ _COLUMNS = (  # (title, lowest, highest): outside of them a number is not what i
     *(("angerr_max", 0.0, 1e4),),
     ("fractional_counts", 0.0, 1.0),
 )
-_REPLACE = "replace it with the file of the release"
 
 
 class Rows(NamedTuple):
@@ -133,7 +130,7 @@ def read_smearing(path: Path, progress: Progress | None = None) -> Smearing:
     """
     try:
         with path.open("rb") as file:
-            raw = io.BufferedReader(_Unquoted(file, path.suffix == ".gz", progress))
+            raw = io.BufferedReader(Unquoted(file, path.suffix == ".gz", progress))
             text = io.TextIOWrapper(raw, encoding="utf-8")
             order = _columns(text.readline(4096), path)
             cells = [
@@ -170,30 +167,6 @@ def _assembled(cells: list[Cell], path: Path) -> Smearing:
     return Smearing(energy, dec, edges, events, SOURCE)
 
 
-class _Unquoted(io.RawIOBase):
-    """A file without its quotation marks, unpacked if it is a gzip."""
-
-    def __init__(self, file: IO[bytes], packed: bool, progress: Progress | None) -> None:
-        self._file = file
-        self._size = os.fstat(file.fileno()).st_size
-        self._data: Any = gzip.GzipFile(fileobj=file) if packed else file
-        self._progress = progress
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the beginning of a buffer; 0 at the end of the file."""
-        kept = b""
-        while not kept and (data := self._data.read(len(buffer))):
-            kept = data.replace(b'"', b"")
-        buffer[: len(kept)] = kept
-        if self._progress:
-            self._progress(self._file.tell(), self._size)
-        return len(kept)
-
-
 def _columns(header: str, path: Path) -> list[int]:
     """Return where the columns stand; their units are those of the release."""
     titles = header.lstrip("\ufeff# ").lower().split()
@@ -202,12 +175,12 @@ def _columns(header: str, path: Path) -> list[int]:
     if missing:
         raise LlamaError(
             f"{path} has no column {', '.join(missing)}; a smearing matrix of the release names "
-            f"its columns in its first line, so {_REPLACE}"
+            f"its columns in its first line, so {REPLACE}"
         )
     for title in titles:
         unit = title.partition("[")[2].rstrip("]")
         if title.startswith(("dec_nu", "psf", "angerr")) and unit not in ("", "deg"):
-            raise LlamaError(f"{path} has {title} where degrees are expected; {_REPLACE}")
+            raise LlamaError(f"{path} has {title} where degrees are expected; {REPLACE}")
     return [names.index(name) for name, _, _ in _COLUMNS]
 
 
@@ -231,7 +204,7 @@ def _blocks(text: IO[str], path: Path) -> Iterator[Floats]:
                 yield chunk.to_numpy()
     except (ValueError, pd.errors.ParserError) as error:
         raise LlamaError(
-            f"{path} cannot be read as a table ({str(error).strip()}); {_REPLACE}"
+            f"{path} cannot be read as a table ({str(error).strip()}); {REPLACE}"
         ) from error
 
 
@@ -245,7 +218,7 @@ def _cells(rows: Floats, path: Path) -> Iterator[Cell]:
             value = rows[:, k][wrong][0]
             what = "log10 of GeV" if title.startswith("log10") else "degrees"
             what = "a fraction of a cell's events" if title.startswith("frac") else what
-            raise LlamaError(f"{path} has {value:g} in column {title}, not {what}; {_REPLACE}")
+            raise LlamaError(f"{path} has {value:g} in column {title}, not {what}; {REPLACE}")
     for cell in rows.reshape(-1, _CELL, len(_COLUMNS)):
         if (cell[:, :4] != cell[0, :4]).any():
             _another_grid(path, f"not every {_CELL} rows are one cell")
@@ -263,7 +236,7 @@ def _cells(rows: Floats, path: Path) -> Iterator[Cell]:
             if ((width <= 0) & (np.moveaxis(fraction, axis, 0) > 0)).any():
                 raise LlamaError(
                     f"{path} has events in a bin of no width, log10 E "
-                    f"{cell[0, 0]:g}, dec {cell[0, 2]:g}; {_REPLACE}"
+                    f"{cell[0, 0]:g}, dec {cell[0, 2]:g}; {REPLACE}"
                 )
         yield cell[0, :4].copy(), edges, _whole_numbers(fraction, path)
 
@@ -274,13 +247,13 @@ def _whole_numbers(fraction: Floats, path: Path) -> NDArray[np.uint32]:
     if not some.size:
         return np.zeros(fraction.shape, dtype=np.uint32)
     if abs(some.sum() - 1) > 1e-3:
-        raise LlamaError(f"{path} has a cell whose fractions sum to {some.sum():.4g}; {_REPLACE}")
+        raise LlamaError(f"{path} has a cell whose fractions sum to {some.sum():.4g}; {REPLACE}")
     for least in range(1, 100):  # events in the bin that has fewest
         counts = fraction * (least / some.min())
         if np.abs(counts - np.rint(counts)).max() <= max(2e-3, 3e-9 * counts.max()):
             break
     else:
-        raise LlamaError(f"{path} has fractions that no number of events gives; {_REPLACE}")
+        raise LlamaError(f"{path} has fractions that no number of events gives; {REPLACE}")
     return np.asarray(np.rint(counts), dtype=np.uint32)
 
 

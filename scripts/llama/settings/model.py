@@ -48,6 +48,12 @@ class Events(Block):
     observations, which mock and test events never become."""
 
 
+RELEASE_DOI = {
+    "icetracks-dr2": "10.7910/DVN/MMIIZA",
+    "icecube-10-year": "10.7910/DVN/VKL316",
+}
+
+
 class Neutrinos(Block):
     """Where neutrinos come from."""
 
@@ -62,8 +68,17 @@ class Neutrinos(Block):
     options; {} takes the archive alone. Kinds and options are in docs/neutrinos.md. Each is a line
     like gcn: {}."""
     effective_area_season: Name | None = Field(default=None, examples=["IC86_II"])
-    """Season of the release whose effective area is used, such as "IC86_II"; null takes the newest.
-    Takes effect when an archive is imported."""
+    """Season of the release whose effective area is used, such as "IC86_II"; null takes that of the
+    newest season whose events are imported. Takes effect when an archive is imported."""
+    data_host: str = Field(
+        default="https://dataverse.harvard.edu",
+        pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])[^\s?#]*[^\s?#/]$",
+    )
+    """Dataverse that `llama neutrinos fetch` takes releases from, without a final slash."""
+    release_doi: dict[Name, Annotated[str, Field(pattern=r"^10\.\d{4,9}/[A-Za-z0-9./_-]+$")]] = (
+        Field(default_factory=lambda: dict(RELEASE_DOI))
+    )
+    """DOI of each release that `llama neutrinos fetch` knows, by its name there."""
 
 
 class GraceDB(Block):

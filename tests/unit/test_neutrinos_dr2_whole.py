@@ -1,0 +1,107 @@
+"""IceTracks-DR2 at its real size: events, and the smearing matrix with them."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from dr2_samples import EVENT, SEASONS, contents, table, write_dr2
+from smearing_samples import analytic_matrix, as_rows, as_text
+
+from llama.errors import LlamaError
+from llama.neutrinos.archive import Archive, import_release
+
+
+@pytest.fixture
+def release(tmp_path):
+    return write_dr2(tmp_path / "dr2", seasons=("IC86_I",))
+
+
+def _write(path, text):
+    path.write_text(text)
+
+
+def _matrix(directory, change=lambda rows: rows):
+    rows = change(as_rows(analytic_matrix(events=50)))
+    (directory / "irfs" / "IC86_smearing.csv").write_text(as_text(rows))
+
+
+def test_the_matrix_goes_into_the_archive(release, tmp_path):
+    without = import_release(release, tmp_path / "archive", "dr2")
+    assert not without["smearing"]
+    assert Archive.open(tmp_path / "archive" / "dr2").smearing() is None
+    _matrix(release)
+    seen = []
+    about = import_release(
+        release, tmp_path / "archive", "dr2", progress=lambda *read: seen.append(read)
+    )
+    assert about["smearing"]
+    assert about["identity"] != without["identity"]
+    assert len(about["inputs"]["irfs/IC86_smearing.csv"]) == 64
+    matrix = Archive.open(tmp_path / "archive" / "dr2").smearing()
+    assert matrix.simulated.sum() == 14 * 30 * 50
+    assert seen[-1][0] == seen[-1][1] > 1e8
+
+
+def _negative(rows):
+    rows[3, 10] = -0.5
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda rows: rows[:-112_000], "ends or has a gap after"),
+        (lambda rows: rows[: 5 * 8000 + 17], "ends or has a gap after"),
+        (_negative, "has -0.5 in column fractional_counts"),
+    ],
+)
+def test_a_wrong_matrix_leaves_the_old_archive(release, tmp_path, change, says):
+    import_release(release, tmp_path / "archive", "dr2")
+    before = contents(tmp_path / "archive")
+    _matrix(release, change)
+    with pytest.raises(LlamaError, match=says) as error:
+        import_release(release, tmp_path / "archive", "dr2")
+    assert "\n" not in str(error.value)
+    assert contents(tmp_path / "archive") == before
+
+
+BIG = """
+import re, sys, time  # rusage has the memory of the process that forked
+from llama.neutrinos.archive import import_release
+begun = time.perf_counter()
+about = import_release(sys.argv[1], sys.argv[2], "big")
+print(about["events"], time.perf_counter() - begun,
+      int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024)
+"""
+
+
+def test_the_size_of_the_whole_release(tmp_path):
+    release = write_dr2(tmp_path / "dr2", seasons=("IC86_I",))
+    rng = np.random.default_rng(1)
+    n, seasons = 145_000, ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI"]
+    for k, season in enumerate(seasons):
+        dec = np.degrees(np.arcsin(rng.uniform(-1, 1, n)))
+        sky = np.stack([rng.uniform(0, 360, n), dec, rng.uniform(0, 360, n), 90 + dec], 1)
+        mjd = np.sort(rng.uniform(0, 9, n)) + SEASONS["IC86_I"] + 10 * k
+        lines = [
+            f'"   {120000 + k}  {i}  0  {t:.8f}  {e:.2f}  0.48  {a:.3f}  {b:.3f}  {c:.3f}  {d:.3f}"'
+            for i, (t, e, (a, b, c, d)) in enumerate(
+                zip(mjd, rng.uniform(2, 6, n), sky, strict=True)
+            )
+        ]
+        name = f"IC86_{season}_exp.tab"
+        _write(release / "events" / name, "\n".join([f"# {EVENT}", *lines]) + "\n")
+        runs = [[str(SEASONS["IC86_I"] + 10 * k), str(SEASONS["IC86_I"] + 10 * k + 9)]]
+        _write(release / "uptime" / name, table("MJD_start[days]  MJD_stop[days]", runs, "tab"))
+    made = subprocess.run(
+        [sys.executable, "-c", BIG, str(release), str(tmp_path / "archive")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    events, seconds, mb = map(float, made.stdout.split())
+    print(f"{events:.0f} events, {seconds:.1f} s, {mb:.0f} MB")
+    assert events == n * len(seasons) == 1_595_000
+    assert seconds < 20  # a limit of the time on a busy machine
+    assert mb < 1024
