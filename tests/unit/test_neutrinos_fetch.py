@@ -86,6 +86,23 @@ def test_only_what_is_asked_for(dataverse, tmp_path, seasons, since, got, areas)
     }
 
 
+@pytest.mark.parametrize(
+    ("release", "form", "matrix"),
+    [("icetracks-dr2", "tab", True), ("icecube-10-year", "csv", False)],
+)
+def test_matrices_only_where_they_are_read(dataverse, tmp_path, release, form, matrix):
+    for name in ("IC40", "IC86"):  # too large for Dataverse to take in: served as uploaded
+        (tmp_path / "server/csv/irfs" / f"{name}_smearing.csv").write_text("a matrix")
+    served = (tmp_path / "server/csv").glob("*/*.csv")
+    dataverse.files = sorted(path.relative_to(tmp_path / "server/csv") for path in served)
+    dataverse.plain = ("IC40_smearing.csv", "IC86_smearing.csv")
+    with https_server(dataverse) as server:
+        fetch(server, tmp_path / "new", release=release)
+    irfs = {"irfs/IC86_effectiveArea.csv", *(["irfs/IC86_smearing.csv"] if matrix else [])}
+    assert {name for name in names(tmp_path / "new") if name.startswith("irfs")} == irfs
+    assert f"events/IC86_I_exp.{form}" in names(tmp_path / "new")
+
+
 def test_nothing_after_since(dataverse, tmp_path):
     with https_server(dataverse) as server, pytest.raises(LlamaError, match="after --since; give"):
         fetch(server, tmp_path / "dr2", None, 60000.0)
