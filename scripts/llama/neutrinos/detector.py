@@ -10,9 +10,9 @@ alone, to the bit.
 """
 
 import math
-import os
 from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,7 +80,7 @@ class Detector:
     background_per_dex: Floats
     background_angerr: Floats
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | Path) -> None:
         """Write all tables to one HDF5 file."""
         with atomic_hdf5(path) as file:
             file.attrs["season"], file.attrs["gamma"] = self.season, self.gamma
@@ -89,7 +89,7 @@ class Detector:
                 file.create_dataset(name, data=table, compression="gzip", shuffle=True)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "Detector":
+    def load(cls, path: str | Path) -> "Detector":
         """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
         try:
             with open_hdf5(path) as file:

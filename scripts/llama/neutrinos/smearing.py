@@ -96,7 +96,7 @@ class Smearing:
         )
         return Rows(energy, dec, self.events[where].astype(float), low, high)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the whole matrix to one HDF5 file, 0.5 MB."""
         with atomic_hdf5(path) as file:
             file.attrs["source"] = self.source
@@ -108,7 +108,7 @@ class Smearing:
             file.create_dataset("events", data=self.events, **packed)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] = PUBLIC_IC86) -> "Smearing":
+    def load(cls, path: str | Path = PUBLIC_IC86) -> "Smearing":
         """Read what `save` wrote, by default the public IC86 matrix that ships with LLAMA."""
         try:
             with open_hdf5(path) as file:
