@@ -38,7 +38,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         )
         os.close(handle)
     except OSError as error:
-        raise _cannot_write(target, error) from error
+        raise cannot_write(target, error) from error
     temporary = Path(name)
     try:
         yield temporary
@@ -48,13 +48,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, target)
     except OSError as error:
         if error.filename is None or Path(error.filename) in {target, temporary}:
-            raise _cannot_write(target, error) from error
+            raise cannot_write(target, error) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _cannot_write(target: Path, error: OSError) -> LlamaError:
+def cannot_write(target: Path, error: OSError) -> LlamaError:
+    """Return the error of a file that cannot be written, with the remedy."""
     return LlamaError(
         f"cannot write {target}: {error.strerror or error}; "
         "free some space or correct the permissions, then run the same command again"
