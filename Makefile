@@ -32,7 +32,7 @@ needs: $(BIN)/.installed ## what tests need beyond Python
 	$(NEEDS)
 
 test: needs ## all tests; only="-m fleet" runs a part
-	@$(ACTIVE) pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(only)
+	@$(ACTIVE) pytest -q -n 5 --dist loadfile --no-loadscope-reorder $(only)
 
 proofs: $(BIN)/.installed ## the whole of all proofs by simulation; writes tests/proofs.json
 	@PROOFS=whole $(ACTIVE) pytest -q -n 2 --dist loadfile -m proof tests/unit

@@ -61,17 +61,17 @@ def shared_data() -> Path:
 _LONGEST = (
     "tests/system/test_fleet_cluster.py",
     "tests/system/test_soak.py",
-    "tests/workflow/test_fleet_without_root.py",
+    "tests/system/test_run_service.py",
     "tests/workflow/test_docs.py",
     "tests/workflow/test_collecting.py",
-    "tests/workflow/test_study_changes.py",
+    "tests/system/test_run_campaign.py",
+    "tests/system/test_listen_kill.py",
+    "tests/workflow/test_workflow_revision.py",
     "tests/workflow/test_simulate.py",
-    "tests/workflow/test_study.py",
+    "tests/workflow/test_study_faults.py",
+    "tests/system/test_run_kill.py",
     "tests/workflow/test_canary.py",
-    "tests/workflow/test_workflow_publish.py",
-    "tests/system/test_run_service.py",
-    "tests/workflow/test_workflow_outdated.py",
-    "tests/workflow/test_artifacts.py",
+    "tests/workflow/test_study_changes.py",
 )
 # which tests have a mark: the beginning of their files' names; what is not here is quick
 _MARKS = {
@@ -122,7 +122,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _rank(file: str) -> int:
     if file in _LONGEST:
         return _LONGEST.index(file)
-    return len(_LONGEST) + file.startswith("tests/unit/")
+    # one fleet at a time: the second begins when the first, which came first of all, has ended
+    is_second_fleet = file == "tests/workflow/test_fleet_without_root.py"
+    return len(_LONGEST) + is_second_fleet + 2 * file.startswith("tests/unit/")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import io
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 from llama.errors import LlamaError
 
 _UNFINISHED = "_unfinished"
+_MOST_DIGITS = 300  # a longer integer is no float
 
 
 def is_unfinished(name: str) -> bool:
@@ -36,7 +38,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         )
         os.close(handle)
     except OSError as error:
-        raise _cannot_write(target, error) from error
+        raise cannot_write(target, error) from error
     temporary = Path(name)
     try:
         yield temporary
@@ -46,13 +48,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, target)
     except OSError as error:
         if error.filename is None or Path(error.filename) in {target, temporary}:
-            raise _cannot_write(target, error) from error
+            raise cannot_write(target, error) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _cannot_write(target: Path, error: OSError) -> LlamaError:
+def cannot_write(target: Path, error: OSError) -> LlamaError:
+    """Return the error of a file that cannot be written, with the remedy."""
     return LlamaError(
         f"cannot write {target}: {error.strerror or error}; "
         "free some space or correct the permissions, then run the same command again"
@@ -148,10 +151,12 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Return the JSON content of `path`; `LlamaError` when it is missing, not JSON or has NaN."""
+    """Return the JSON content of `path`; `LlamaError` if that is missing, no JSON or not finite."""
     try:
         with Path(path).open("rb") as stream:
-            return json.load(stream, parse_constant=_refuse)
+            return json.load(
+                stream, parse_constant=_refuse, parse_float=_finite, parse_int=_integer
+            )
     except FileNotFoundError as error:
         raise LlamaError(f"{path} does not exist; check the path") from error
     except OSError as error:
@@ -160,6 +165,15 @@ def read_json(path: str | Path) -> Any:
         ) from error
     except (ValueError, RecursionError) as error:
         raise LlamaError(f"{path} is not valid JSON ({error}); replace the file") from error
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text[:40])
+
+
+def _integer(text: str) -> int:
+    return int(text) if len(text) <= _MOST_DIGITS else _refuse(f"{text[:40]}...")
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -8,7 +8,7 @@ import functools
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import msgspec
 from msgspec import Meta, Struct, ValidationError
@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, ValidationError
 from llama.errors import LlamaError
 
 Form = TypeVar("Form", bound=Struct)
+Kind = TypeVar("Kind")
 
 
 def typed(content: object, form: type[Form], where: str, remedy: str) -> Form:
@@ -29,13 +30,55 @@ def typed(content: object, form: type[Form], where: str, remedy: str) -> Form:
     if missing:
         raise LlamaError(f"{where} lacks {', '.join(missing)}; {remedy}")
     try:
-        return msgspec.convert(content, form)
+        return convert(content, form)
     except ValidationError as error:
         key, said = _wrong_key(error)
         raise LlamaError(
-            f"{where} has {key} = {str(content.get(key))[:40]!r}, which is not "
+            f"{where} has {key} = {_text(content.get(key))[:40]!r}, which is not "
             f"{meta_of(form, key).description or f'possible ({said})'}; {remedy}"
         ) from error
+
+
+def convert(content: object, kind: type[Kind]) -> Kind:
+    """Return content of JSON as `msgspec.convert` does; `ValidationError` whatever is wrong.
+
+    Half a surrogate pair, which msgspec cannot read, is escaped where it is in the way.
+    """
+    try:
+        try:
+            return msgspec.convert(content, kind)
+        except UnicodeEncodeError:
+            return msgspec.convert(_escaped(content), kind)
+    except (RecursionError, OverflowError) as error:
+        raise ValidationError(str(error)) from error
+
+
+def as_written(content: object, kind: type[Kind], where: str, remedy: str) -> Kind:
+    """Return content of JSON as it is, if it can be `kind`; else `LlamaError` for the file.
+
+    kind: a TypedDict, say, whose unknown keys are kept.
+    """
+    try:
+        convert(content, kind)
+    except ValidationError as error:
+        raise LlamaError(f"{where} is not as LLAMA writes it ({error}); {remedy}") from error
+    return cast(Kind, content)
+
+
+def _escaped(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_escaped(key): _escaped(item) for key, item in value.items()}
+    return [_escaped(item) for item in value] if isinstance(value, list) else value
+
+
+def _text(value: object) -> str:
+    """Return `str` of a value, however deep its lists are."""
+    try:
+        return str(value)
+    except RecursionError:
+        return "lists in lists"
 
 
 def numbers_of(row: Mapping[str, object], form: type[Struct], where: str) -> dict[str, float]:

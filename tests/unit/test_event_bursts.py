@@ -68,7 +68,6 @@ def test_units_are_converted_or_refused(path):
         ({"gps_time": "2019-04-25T08:18:05"}, "gps_time '2019-04-25T08:18:05' is not a finite"),
         ({"gps_time": True}, "gps_time True is not a finite number"),
         ({"ra": -1}, "ra -1 is out of range; give right ascension in degrees"),
-        ({"ra": 10**400}, r"ra 1000.*\.\.\. is not a finite number"),
         ({"dec": 90.5}, "dec 90.5 is out of range; give declination"),
         ({"sigma": 0}, "sigma 0 is out of range; give the 1-sigma error radius in degrees"),
         ({"sigma": [5]}, r"sigma \[5\] is not a finite number"),
@@ -88,6 +87,10 @@ def test_wrong_values_name_the_row(path, change, sentence):
     [
         (b"", "is not valid JSON"),
         (b"[{", "is not valid JSON"),
+        (
+            b'[{"ra": 1' + b"0" * 400 + b"}]",
+            r"is not valid JSON \(1000.*\.\.\. is no JSON number\)",
+        ),
         (b"[" * 100_000, "is not valid JSON"),
         (b"\x89HDF\r\n", "is not valid JSON"),
         (b'[{"ra": NaN}]', "is not valid JSON"),

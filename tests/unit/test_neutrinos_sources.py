@@ -217,3 +217,10 @@ def test_late_data_are_told_and_nothing_else(tmp_path: Path) -> None:
         stream.write('{"cut')
     assert made(two, one, blinded=True)
     assert len(history.read_text().splitlines()) == 10
+
+
+def test_a_history_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_bytes(b"")  # as a full disk, an OSError
+    made = make_list("S190425z", GPS, now_gps=LATER, given=[row(1, run=1, event=1)])
+    with pytest.raises(LlamaError, match=r"cannot write .*neutrino_lists\.jsonl: .*; free some"):
+        note_late_data(tmp_path / "logs/neutrino_lists.jsonl", "S190425z", made)

@@ -16,6 +16,7 @@ from llama.errors import LlamaError, printable
 from llama.event.skymap_info import KINDS
 from llama.graceid import check_graceid, is_mock
 from llama.times import gps_to_iso, iso_to_gps
+from llama.typed import as_number
 
 _GPS_RANGE = (0.0, 4.1e9)  # 1980 to 2109
 _LABEL = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9 _.+-]{0,39})?")
@@ -161,7 +162,7 @@ class Notes:
         """Return a number, None where there is none between `least` and `most`."""
         if value is None:
             return None
-        found = _float(value)
+        found = as_number(value)
         if least <= found <= most and math.isfinite(found):
             return found
         self.left_out(what, value, kind if math.isfinite(found) else "a finite number")
@@ -202,7 +203,7 @@ class Notes:
             return {}
         found = {}
         for name, value in raw.items():
-            probability = _float(value)
+            probability = as_number(value)
             clipped = min(max(probability, 0.0), 1.0)
             if not (name and _matches(_LABEL, name)):
                 self.left_out(f"{what} name", name, "a short name")
@@ -252,23 +253,13 @@ class Notes:
 
 def check_gps(value: object, what: str) -> float:
     """Return `value` as GPS seconds from 1980 to 2109; `LlamaError` names `what`."""
-    gps = _float(value)
+    gps = as_number(value)
     if not _GPS_RANGE[0] < gps < _GPS_RANGE[1]:
         raise LlamaError(
             f"the alert's {what} '{printable(value, 40)}' is not a time from 1980 to 2109; "
             "get the notice again from its source"
         )
     return gps
-
-
-def _float(value: object) -> float:
-    """Return a number, or the text of one; NaN for everything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return math.nan
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return math.nan
 
 
 def _matches(pattern: re.Pattern[str], value: object) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
 from llama.event.manifest import Manifest, kept_files, manifests, read_manifest
@@ -13,8 +15,15 @@ from llama.event.messages import Entry, Line, described, owed, read_receipt
 from llama.event.skymap_info import FILE_NAME, EventInfo, read_info
 from llama.files import open_hdf5, read_json, sha256_file
 from llama.publish.outbox import Outbox
+from llama.typed import typed
 
 _SHOWN = 3
+
+
+class _Kept(Struct):
+    """What counts of an earlier skymap_info.json."""
+
+    revision: int
 
 
 class Finding(NamedTuple):
@@ -105,8 +114,10 @@ def _products(
 
 def _is_newer(event_dir: Path, manifest: Manifest, info: EventInfo) -> bool:
     """Tell whether an alert has come of which nothing was made yet."""
-    kept = kept_files(event_dir, manifest)[FILE_NAME]
-    return kept.exists() and bool(info.revision > read_json(kept)["revision"])
+    kept = kept_files(event_dir, manifest).get(FILE_NAME)
+    if kept is None or not kept.exists():
+        return False
+    return info.revision > typed(read_json(kept), _Kept, str(kept), "put it back").revision
 
 
 def _inputs(

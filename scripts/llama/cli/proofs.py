@@ -124,8 +124,8 @@ def _list(event: Path, given: str) -> int:
         name = next((name for name in kept if name.startswith("significance")), None)
         significance = _told(kept[name] if name else None)
         print(
-            f"{number:3}  {manifest['made_at']}  {info.notice:28}  "
-            f"{manifest['software']:25}  "
+            f"{number:3}  {manifest.get('made_at', '?'):20}  {info.notice:28}  "
+            f"{manifest.get('software', '?'):25}  "
             f"odds {_number(significance.odds_ratio)}  "
             f"p {_number(significance.p_value)}"
         )

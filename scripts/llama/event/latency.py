@@ -8,21 +8,22 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from llama.errors import LlamaError
 from llama.event.messages import Line, Receipt, read_receipt
 from llama.event.skymap_info import KINDS, EventInfo
 from llama.files import read_json, write_json
 from llama.times import iso_to_gps
-from llama.typed import typed
+from llama.typed import as_written, typed
 
 STEPS = ("sent", "heard", "taken_over", "map", "neutrinos", "significance", "published")
 HISTORY = "alerts/made.json"
 _ALERT = re.compile(rf"([0-9]+)-({'|'.join(KINDS)})\.(?:json|xml)")
 _REMEDY = "move the file away"
+_MOST_MS = 250e12  # what has a date
 
 
 class Heard(Struct, frozen=True, kw_only=True):
@@ -33,7 +34,9 @@ class Heard(Struct, frozen=True, kw_only=True):
 
     record: str = ""
     topic: str | None = None
-    kafka_time_ms: float | None = None
+    kafka_time_ms: (
+        Annotated[float, Meta(ge=0, le=_MOST_MS, description="Unix milliseconds")] | None
+    ) = None
     heard_at: str | None = None
     taken_over_at: str | None = None
     archive: str | None = None
@@ -132,7 +135,9 @@ def _times(alert: Path) -> dict[str, str | None]:
 
 def _history(event_dir: Path) -> dict[str, dict[str, str | None]]:
     path = event_dir / HISTORY
-    return read_json(path) if path.exists() else {}
+    if not path.exists():
+        return {}
+    return as_written(read_json(path), dict[str, dict[str, str | None]], str(path), _REMEDY)
 
 
 def _step(time: str | None, event_time: str | None, notice_time: str) -> Step | None:

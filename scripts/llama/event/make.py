@@ -9,17 +9,37 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from llama.event.bursts import read_bursts
-from llama.event.populations import numbers_sha256, read_background
+from llama.event.populations import PAstro, numbers_sha256, read_background
 from llama.event.provenance import code_sha256, provenance, software
 from llama.event.skymap_info import read_info
 from llama.files import read_json, sha256_file, write_json
 from llama.sky import SkyTiles, read_skymap
+from llama.typed import as_written
 
 if TYPE_CHECKING:
     from llama.event.significance import SearchBlock
+
+
+_REMEDY = "make it again: remove it and run snakemake"
+
+
+class _Row(TypedDict):
+    """A neutrino as the significance takes it, with the units of `neutrinos.table`."""
+
+    id: object
+    mjd: float
+    ra: float
+    dec: float
+    sigma: float
+    energy: NotRequired[float | None]
+    gps: NotRequired[float | None]
+
+
+class _Listed(TypedDict):
+    events: list[_Row]
 
 
 def make_tiles(source: str, output: str) -> None:
@@ -51,14 +71,15 @@ def make_significance(
     from llama.neutrinos.response import load_response
 
     info = read_info(Path(inputs["info"]).parent)
-    p_astro = read_json(inputs["p_astro"])
+    p_astro = as_written(read_json(inputs["p_astro"]), PAstro, inputs["p_astro"], _REMEDY)
+    listed = as_written(read_json(inputs["neutrinos"]), _Listed, inputs["neutrinos"], _REMEDY)
     name = background_class(info, p_astro, run)
     background = read_background(Path(populations) if populations else None, name)
     significance = compute_significance(
         SkyTiles.load(inputs["skymap"]),
         info,
         p_astro,
-        read_json(inputs["neutrinos"]),
+        {"events": [dict(row) for row in listed["events"]]},
         load_response(inputs["response"]),
         search,
         background,

@@ -18,6 +18,7 @@ from llama.event.names import BURSTS_NAME
 from llama.event.provenance import code_sha256, settings_hash, software
 from llama.files import open_hdf5, read_json, sha256_bytes, sha256_file, write_bytes, write_json
 from llama.times import gps_to_iso, now_gps
+from llama.typed import as_written, convert
 
 # What the significance is made of and every revision rewrites; and the flags, for the record.
 INPUTS = (
@@ -41,6 +42,34 @@ class External(TypedDict, total=False):
 
     background: dict[Literal["class", "sha256"], str]
     response: dict[Literal["path", "sha256"], str]
+
+
+class _Background(TypedDict):
+    background_sha256: str | None
+    inputs: dict[str, str]
+    software: NotRequired[str]
+    code_sha256: NotRequired[str]
+
+
+class _Significance(TypedDict):
+    """What a manifest takes from the significance."""
+
+    p_value_population: str
+    provenance: _Background
+
+
+class _Outside(TypedDict):
+    response: NotRequired[dict[Literal["path", "sha256"], str]]
+
+
+class _Whole(TypedDict):
+    """What is relied on in a manifest that is read."""
+
+    products: dict[str, Product]
+    made_at: NotRequired[str]
+    software: NotRequired[str]
+    settings: NotRequired[dict[str, object]]
+    external: NotRequired[_Outside]
 
 
 class Manifest(TypedDict, total=False):
@@ -91,7 +120,9 @@ def build_manifest(
     name = next((name for name in products if name.startswith("significance")), None)
     if name is None:  # a retraction without a map
         return manifest
-    content = read_json(products[name])
+    path, remedy = products[name], "make it again: remove it and run snakemake"
+    content = read_json(path)
+    as_written(content, _Significance, str(path), remedy)
     made = content["provenance"]
     manifest["external"] = {
         "background": {
@@ -156,8 +187,8 @@ def read_manifest(path: Path) -> Manifest:
     """Return the content of a manifest, its products checked."""
     content: Manifest = read_json(path)
     try:
-        msgspec.convert(content["products"], dict[str, Product])
-    except (TypeError, KeyError, msgspec.ValidationError) as error:
+        convert(content, _Whole)
+    except msgspec.ValidationError as error:
         raise LlamaError(f"{path} is no manifest; put it back from a backup") from error
     return content
 

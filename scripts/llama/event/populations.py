@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Required, TypedDict
 
 from llama.files import read_json, reading_hdf5
+from llama.typed import as_written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,10 @@ Background = TypedDict(
 )
 
 
+class _Numbers(TypedDict):
+    sha256: str
+
+
 def class_versions(path: Path, suffix: str) -> dict[str, str]:
     """Return {class: sha256 of its numbers} of the classes whose name ends in `suffix`.
 
@@ -40,10 +45,10 @@ def class_versions(path: Path, suffix: str) -> dict[str, str]:
     index = path.with_suffix(".json")
     if not (path.exists() and index.exists()):
         return {}
+    remedy = f"delete it and {path.name}, and run: snakemake {path.name}"
+    classes = as_written(read_json(index), dict[str, _Numbers], str(index), remedy)
     return {
-        name: str(entry["sha256"])
-        for name, entry in sorted(read_json(index).items())
-        if name.endswith(suffix)
+        name: entry["sha256"] for name, entry in sorted(classes.items()) if name.endswith(suffix)
     }
 
 

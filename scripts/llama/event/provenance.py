@@ -6,16 +6,39 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from msgspec import Struct
+
 import llama
 from llama.errors import LlamaError
 from llama.event.names import BURSTS_NAME
 from llama.files import dump_json, read_json, sha256_file
+from llama.typed import typed
 
 if TYPE_CHECKING:
     from llama.event.skymap_info import EventInfo
 
 LIST, P_ASTRO, TILES = "icecube_neutrino_list.json", "p_astro.json", "lvc_skymap.hdf5"
 DISTANCES = "lvc_skymap_distances.json"
+
+
+class Made(Struct):
+    """The inputs in a file's block `provenance`, and the window of a list of neutrinos."""
+
+    provenance: "_Inputs | None" = None
+    window: "_Window | None" = None
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The sha256 of each input by its name."""
+        return self.provenance.inputs if self.provenance else {}
+
+
+class _Inputs(Struct):
+    inputs: dict[str, str] = {}
+
+
+class _Window(Struct):
+    centre_gps: float | None = None
 
 
 class Provenance(TypedDict):
@@ -83,10 +106,8 @@ def _commit(git: Path) -> str:
         return ""
 
 
-def other_inputs(
-    event_dir: Path, info: "EventInfo", significance: Mapping[str, object]
-) -> list[str]:
-    """Return what a significance was made from that is not what the event has now, in words.
+def other_inputs(event_dir: Path, info: "EventInfo", significance: str) -> list[str]:
+    """Return what the file `significance` was made from that is not what is there now, in words.
 
     That is each of its own inputs, and what those were made from in turn: the map that
     `info` (skymap_info.json) names, the alert that describes the event, the given neutrinos and
@@ -96,10 +117,8 @@ def other_inputs(
     return list(dict.fromkeys(_others(event_dir, info, significance)))
 
 
-def _others(
-    event_dir: Path, info: "EventInfo", significance: Mapping[str, object]
-) -> Iterator[str]:
-    made_from = _made_from(significance)
+def _others(event_dir: Path, info: "EventInfo", significance: str) -> Iterator[str]:
+    made_from = _made(event_dir / significance).inputs
     names = ["skymap_info.json", TILES, DISTANCES, P_ASTRO, LIST]
     names += [BURSTS_NAME] if BURSTS_NAME in made_from else []
     changed = [name for name in names if not _is(event_dir / name, made_from.get(name))]
@@ -108,27 +127,25 @@ def _others(
         return
     if _map_of_tiles(event_dir / TILES) != info.skymap_sha256:
         yield "sky map"
-    if not _is(event_dir / TILES, _made_from(read_json(event_dir / DISTANCES)).get(TILES)):
+    if not _is(event_dir / TILES, _made(event_dir / DISTANCES).inputs.get(TILES)):
         yield TILES
     alert = info.event_alert_file
-    described = _made_from(read_json(event_dir / P_ASTRO))
+    described = _made(event_dir / P_ASTRO).inputs
     for name in ("skymap_info.json", *([alert] if alert else [])):
         if not _is(event_dir / name, described.get(Path(name).name)):
             yield name
-    neutrinos, given = read_json(event_dir / LIST), info.neutrino_file
-    listed = _made_from(neutrinos)
+    neutrinos, given = _made(event_dir / LIST), info.neutrino_file
+    listed = neutrinos.inputs
     if listed.keys() != {Path(name).name for name in ([given] if given else [])} or (
         given and not _is(event_dir / given, listed[Path(given).name])
     ):
         yield "list of given neutrinos"
-    if neutrinos["window"].get("centre_gps") != info.gps_time:
+    if neutrinos.window is None or neutrinos.window.centre_gps != info.gps_time:
         yield "event time"
 
 
-def _made_from(product: Mapping[str, object]) -> dict[str, str]:
-    block = product.get("provenance")
-    inputs = block.get("inputs") if isinstance(block, dict) else None
-    return dict(inputs or {})
+def _made(path: Path) -> Made:
+    return typed(read_json(path), Made, str(path), "make it again: remove it and run snakemake")
 
 
 def _is(path: Path, sha256: str | None) -> bool:

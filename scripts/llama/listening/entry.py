@@ -11,6 +11,7 @@ import msgspec
 from llama.errors import LlamaError
 from llama.files import first_sign, read_json, sha256_bytes
 from llama.topics import REPLAY
+from llama.typed import convert
 
 _MOST_BYTES = 100_000  # of an entry
 _REMEDY = "remove it, and hear its record in gcn/ again with llama listen replay"
@@ -75,11 +76,17 @@ def load_entry(path: Path) -> Entry:
     if not isinstance(content, dict) or not {*Entry.__struct_fields__} <= content.keys():
         raise LlamaError(f"{path} is not an entry of the spool; {_REMEDY}")
     with contextlib.suppress(msgspec.ValidationError):
-        entry = msgspec.convert(content, Entry)
+        entry = convert(content, Entry)
         inside = re.fullmatch(r"gcn/[^/]+/[^/]+/[^/]+", entry.archive)
         if inside and ".." not in entry.archive.split("/") and entry.name == path.stem:
             return entry
     raise LlamaError(f"{path} has been changed; {_REMEDY}")
+
+
+def has_reason(path: Path) -> bool:
+    """Tell whether a file is there that says why its record was set aside."""
+    content = read_json(path) if path.exists() else None
+    return isinstance(content, dict) and "reason" in content
 
 
 def entry_files(directory: Path) -> list[Path]:

@@ -27,6 +27,7 @@ from llama.listening.spool import Spool
 from llama.locks import holder
 from llama.settings.model import Listen
 from llama.topics import ALERT_TOPIC
+from llama.typed import convert
 
 _RENEWED_EVERY_S = 5.0
 _RENEWAL_LATE_S = 60.0
@@ -70,7 +71,7 @@ class State(msgspec.Struct, kw_only=True):
 def read_state(output_dir: Path) -> State | None:
     """Return the state that the listener last wrote, None if there is none that can be read."""
     try:
-        return msgspec.convert(read_json(state_path(output_dir)), State)
+        return convert(read_json(state_path(output_dir)), State)
     except (LlamaError, msgspec.ValidationError):
         return None
 
@@ -248,9 +249,7 @@ def serve(port: int, monitor: Monitor) -> http.server.ThreadingHTTPServer | None
             if self.path != "/healthz":
                 self.send_error(404)
                 return
-            problems = find_problems(
-                msgspec.convert(monitor.told, State), monitor.settings, time.time()
-            )
+            problems = find_problems(convert(monitor.told, State), monitor.settings, time.time())
             content = json.dumps({"problems": problems, "state": monitor.told}, indent=2).encode()
             self.send_response(503 if problems else 200)
             self.send_header("Content-Type", "application/json")

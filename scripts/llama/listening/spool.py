@@ -53,6 +53,7 @@ from llama.listening.entry import (
     Record,
     entry_files,
     has_content,
+    has_reason,
     load_entry,
     name_of,
     suffix_of,
@@ -206,7 +207,7 @@ class Spool:
         source = self.directory / f"{entry.name}.json"
         self._done.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # finished by another process
-            if source.exists() and "reason" in read_json(source):
+            if has_reason(source):
                 write_json(source, asdict(entry))  # moved back from the quarantine, and now taken
             source.replace(self._done / source.name)
             os.utime(self._done / source.name)
@@ -214,8 +215,7 @@ class Spool:
 
     def is_left(self, entry: Entry) -> bool:
         """Tell whether a person has moved `entry` from the quarantine to what is done."""
-        path = self._done / f"{entry.name}.json"
-        return path.exists() and "reason" in read_json(path)
+        return has_reason(self._done / f"{entry.name}.json")
 
     def quarantine(self, entry: Entry, reason: str) -> None:
         """Set `entry` aside with the reason why it cannot be taken over."""

@@ -12,9 +12,10 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
+from msgspec import Meta
 
 from llama import __version__
 from llama.errors import LlamaError
@@ -26,11 +27,15 @@ from llama.neutrinos.seasons import check_area, release_files
 from llama.neutrinos.smearing import Smearing, read_smearing
 from llama.neutrinos.table import Columns
 from llama.times import gps_to_iso
+from llama.typed import as_written
 
 COLUMNS = (
     *("mjd", "gps", "ra_deg", "dec_deg", "sigma_deg", "energy_gev", "zenith_deg", "azimuth_deg"),
     *("run", "event", "subevent"),
 )
+
+
+_MOST_GPS_S = 1e11  # what has a date
 
 
 class About(TypedDict):
@@ -40,10 +45,10 @@ class About(TypedDict):
     source: str
     software_version: str
     identity: str
-    events: int
-    first_gps: float
-    last_gps: float
-    livetime_s: float
+    events: Annotated[int, Meta(ge=0, le=1 << 62)]
+    first_gps: Annotated[float, Meta(ge=0, le=_MOST_GPS_S)]
+    last_gps: Annotated[float, Meta(ge=0, le=_MOST_GPS_S)]
+    livetime_s: Annotated[float, Meta(gt=0)]
     effective_area_season: str
     simulated: bool
     seasons: list[str]
@@ -74,7 +79,9 @@ class Archive:
                 f"there is no neutrino archive in {path}; "
                 "make one with `llama neutrinos import PATH`"
             )
-        return cls(path, read_json(path / "archive.json"))
+        about = path / "archive.json"
+        remedy = "import the archive again with llama neutrinos import"
+        return cls(path, as_written(read_json(about), About, str(about), remedy))
 
     @property
     def name(self) -> str:

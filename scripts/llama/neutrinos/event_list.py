@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from llama.errors import LlamaError
-from llama.files import dump_json, sha256_bytes
+from llama.files import cannot_write, dump_json, sha256_bytes
 from llama.graceid import is_mock
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.scramble import generator, seed_from, simulate
@@ -209,10 +209,13 @@ def note_late_data(history: Path, graceid: str, made: NeutrinoList) -> str | Non
         "blinded" if blinded else kind,
         {str(event["id"]): _digest(event) for event in made["events"]},
     )
-    history.parent.mkdir(parents=True, exist_ok=True)
-    with history.open("a", encoding="utf-8") as stream:
-        line = json.dumps(msgspec.to_builtins(row), sort_keys=True, allow_nan=False)
-        stream.write("\n" * (text[-1:] not in ("", "\n")) + f"{line}\n")
+    line = json.dumps(msgspec.to_builtins(row), sort_keys=True, allow_nan=False)
+    try:
+        history.parent.mkdir(parents=True, exist_ok=True)
+        with history.open("a", encoding="utf-8") as stream:
+            stream.write("\n" * (text[-1:] not in ("", "\n")) + f"{line}\n")
+    except OSError as error:
+        raise cannot_write(history, error) from error
     if before is None or not before.complete or before.source != row.source:
         return None
     old, new = before.neutrinos, row.neutrinos

@@ -40,12 +40,14 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
         if not path.exists():
             raise LlamaError(f"{path} is not there; run: snakemake events/{result.graceid}/all")
         notice = read_json(path)
-        if notice.get("reference") != {"gcn.notices.LVK.alert": result.info.notice}:
+        if not isinstance(notice, dict) or notice.get("reference") != {
+            "gcn.notices.LVK.alert": result.info.notice
+        }:
             raise LlamaError(
                 f"{path} belongs to another alert; run: snakemake events/{result.graceid}/all"
             )
         notice["alert_type"] = {"new": "initial", "update": "update"}[kind]
-        if result.real and notice["alert_tense"] != "current":
+        if result.real and notice.get("alert_tense") != "current":
             raise LlamaError(
                 f"{path} calls a real event a test; run: snakemake events/{result.graceid}/all"
             )

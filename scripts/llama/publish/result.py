@@ -12,7 +12,7 @@ from llama.event.messages import About
 from llama.event.names import significance_name
 from llama.event.provenance import other_inputs
 from llama.event.skymap_info import EventInfo, read_info
-from llama.files import dump_json, read_json, sha256_bytes
+from llama.files import dump_json, sha256_bytes
 from llama.neutrinos.table import list_window
 from llama.publish.inputs import Neutrinos, Number, Significance, read_neutrinos, read_significance
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, round_p
@@ -172,7 +172,7 @@ def read_result(event_dir: Path, real: bool) -> Result:
     for product in (name, "icecube_neutrino_list.json"):
         if not (event_dir / product).exists():
             raise LlamaError(f"{event_dir / product} is not there yet; {remedy}")
-    if others := other_inputs(event_dir, info, read_json(event_dir / name)):
+    if others := other_inputs(event_dir, info, name):
         raise LlamaError(f"{event_dir / name} was made from another {', '.join(others)}; {remedy}")
     significance = read_significance(event_dir / name)
     neutrinos = read_neutrinos(event_dir / "icecube_neutrino_list.json")

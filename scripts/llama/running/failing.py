@@ -14,6 +14,7 @@ import msgspec
 from llama.errors import LlamaError, printable, sentence
 from llama.files import read_json, write_json
 from llama.locks import killed
+from llama.typed import convert
 
 _FIRST_S = 60.0
 _MOST_S = 3600.0
@@ -37,6 +38,12 @@ class Failure(msgspec.Struct, frozen=True):
     reason: str
     times: int
     next_try: float
+
+
+class _Kept(msgspec.Struct):
+    """A line of either file."""
+
+    line: Failure | str
 
 
 class Failing:
@@ -157,7 +164,7 @@ def _read(path: Path) -> dict[str, Failure | str | None]:
 
 def _line(line: object) -> Failure | str | None:
     try:
-        return msgspec.convert(line, Failure | str)
+        return convert({"line": line}, _Kept).line
     except msgspec.ValidationError:
         return None
 

@@ -14,6 +14,7 @@ from llama.files import read_json, write_json
 
 _ALARM_AFTER_S = 120.0  # an API that is away for a moment wakes nobody
 _SILENT_AFTER_S = 300.0
+_MOST_S = 250e9  # what has a date
 REMEDY = (
     "droplets are billed meanwhile: export a token that is valid as DIGITALOCEAN, then "
     "llama fleet up; or destroy them on DigitalOcean's web page"
@@ -60,8 +61,10 @@ def read_watch(directory: Path) -> Watch | None:
         return None
     content = read_json(path)
     kinds = {"notice": str, "time": float, "problem": str, "since": float}
-    if not isinstance(content, dict) or not all(
-        isinstance(content.get(name), kind) for name, kind in kinds.items()
+    if (
+        not isinstance(content, dict)
+        or not all(isinstance(content.get(name), kind) for name, kind in kinds.items())
+        or not all(0 <= content[name] < _MOST_S for name in ("time", "since"))
     ):
         raise LlamaError(f"{path} is not what the keeper writes; run llama fleet up")
     return Watch(**{name: content[name] for name in kinds})
