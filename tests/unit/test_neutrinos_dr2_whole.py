@@ -10,6 +10,7 @@ from smearing_samples import analytic_matrix, as_rows, as_text
 
 from llama.errors import LlamaError
 from llama.neutrinos.archive import Archive, import_release
+from llama.neutrinos.response import LOG10_ENERGY, load_response, response_file
 
 
 @pytest.fixture
@@ -29,7 +30,9 @@ def _matrix(directory, change=lambda rows: rows):
 def test_the_matrix_goes_into_the_archive(release, tmp_path):
     without = import_release(release, tmp_path / "archive", "dr2")
     assert not without["smearing"]
-    assert Archive.open(tmp_path / "archive" / "dr2").smearing() is None
+    directory = tmp_path / "archive" / "dr2"
+    assert Archive.open(directory).smearing() is None
+    assert response_file(directory, "matrix") == "response.hdf5"
     _matrix(release)
     seen = []
     about = import_release(
@@ -38,8 +41,14 @@ def test_the_matrix_goes_into_the_archive(release, tmp_path):
     assert about["smearing"]
     assert about["identity"] != without["identity"]
     assert len(about["inputs"]["irfs/IC86_smearing.csv"]) == 64
-    matrix = Archive.open(tmp_path / "archive" / "dr2").smearing()
+    matrix = Archive.open(directory).smearing()
     assert matrix.simulated.sum() == 14 * 30 * 50
+    detector = load_response(directory / response_file(directory, "matrix"))
+    assert (detector.energy_response, detector.psf) == ("smearing", "mixture")
+    response = Archive.open(directory).response()
+    np.testing.assert_array_equal(detector.background_per_dex, response.background_per_dex)
+    seen_at = detector.signal_per_dex[:, detector.area_relative > 0]
+    assert np.trapezoid(seen_at, LOG10_ENERGY, axis=0) == pytest.approx(1, abs=1e-9)
     assert seen[-1][0] == seen[-1][1] > 1e8
 
 

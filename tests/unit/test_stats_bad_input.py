@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from stats_samples import blob_map, contrast_map, parameters, steep_response
 
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
+from llama.stats.growth import MAX_SETS
 from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import prepare_map
-from llama.stats.sets import MAX_SETS
 from llama.stats.weights import tile_weights
 
 PARAMS = parameters()

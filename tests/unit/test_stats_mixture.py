@@ -4,12 +4,21 @@ import itertools
 
 import numpy as np
 import pytest
-from stats_samples import blob_map, flat_response, near_blob, parameters, prepare_tiles
+from stats_samples import (
+    blob_map,
+    brute_force,
+    contrast_map,
+    flat_response,
+    near_blob,
+    parameters,
+    prepare_tiles,
+    vmf_exponent,
+)
 
 from llama.stats.direction import most_probable_direction
 from llama.stats.healpix import unit_vectors
 from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
-from llama.stats.overlap import prepare_map
+from llama.stats.overlap import log_vmf_norm, prepare_map
 
 PARAMS = parameters(ndotgwnu=1e-30)
 NODES = np.linspace(-1, 1, 201)
@@ -51,7 +60,58 @@ def test_a_mixture_is_the_sum_over_its_components(near, n):
         for which in itertools.product(range(WIDTHS_DEG.size), repeat=n)
     ]
     every = tuple(range(n))
-    assert found[every] == pytest.approx(sum(part.get(every, 0.0) for part in parts), rel=1e-9)
+    right = sum(part.get(every, 0.0) for part in parts)
+    assert found[every] == pytest.approx(right, rel=0.005 * n)
+
+
+def brute_force_of(map_, neutrinos):
+    """Return sum_k p_k <prod_i s_i>_k, each component of each neutrino by pixels fine enough."""
+    order, ipix, prob = map_
+    total = 0.0
+    for which in itertools.product(range(neutrinos.kappa.shape[1]), repeat=neutrinos.dt_s.size):
+        some = only(neutrinos, which)
+        kappas, tables = some.kappa[:, 0], some.intensity[:, 0]
+        centre = kappas @ some.vectors
+        kappa = np.linalg.norm(centre)
+        scale = sum(log_vmf_norm(k) - k for k in kappas) + kappa
+        if scale < -60:
+            continue
+        nside = int(2 ** np.ceil(np.log2(240 * np.sqrt(kappa) / 57.3)))
+        nside = max(2 ** (int(order.max()) + 3), nside)
+
+        def product(z, tables=tables):
+            return np.prod([np.interp(z, NODES, table) for table in tables], axis=0)
+
+        density = vmf_exponent(kappa, centre / kappa)
+        total += np.exp(scale) * brute_force(order, ipix, prob, density, product, nside)[0]
+    return total
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("map_", [blob_map(40.0, 20.0, 6.0, 3, 5, 1e-5), contrast_map()])
+def test_mixtures_against_brute_force(map_, n):
+    order, ipix, prob = map_
+    prepared = prepare_map(order, ipix, np.tile(prob, (5, 1)))
+    for seed in range(4):
+        neutrinos = mixtures(n, seed, spread_deg=2.0)._replace(dt_s=np.zeros(n))
+        found = event_odds(prepared, neutrinos, 0.5, PARAMS, AREA, left_out=0.0)
+        value = found.sets[tuple(range(n))] * PARAMS.fb * 500.0**n
+        right = brute_force_of(map_, neutrinos)
+        assert value == pytest.approx(right, rel=0.005 if n == 1 else 0.01), seed
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1e-2, 30.0])
+def test_a_mixture_where_the_response_has_a_step(near, factor):
+    """Cells that are wide for a component are divided where the response jumps in them."""
+    step = np.where(np.arange(201) < 133, factor, 1.0)
+    neutrinos = mixtures(6, 3, 10.0)
+    neutrinos = neutrinos._replace(intensity=neutrinos.intensity * step)
+    found = event_odds(near, neutrinos, 0.5, PARAMS, AREA).single_odds
+    right = sum(
+        event_odds(near, only(neutrinos, (c,) * 6), 0.5, PARAMS, AREA).single_odds
+        for c in range(WIDTHS_DEG.size)
+    )
+    np.testing.assert_allclose(found, right, rtol=0.01)
 
 
 def test_components_alike_are_one(near):
@@ -59,9 +119,9 @@ def test_components_alike_are_one(near):
     shares = np.array([0.2, 0.0, 0.5, 0.3])[None, :, None]
     split = one._replace(kappa=np.repeat(one.kappa, 4, axis=1), intensity=one.intensity * shares)
     a, b = (event_odds(near, each, 0.5, PARAMS, AREA, left_out=0.0) for each in (one, split))
-    np.testing.assert_allclose(a.single_odds, b.single_odds, rtol=1e-9)
+    np.testing.assert_allclose(a.single_odds, b.single_odds, rtol=5e-3)
     assert a.sets.keys() == b.sets.keys()
-    assert a.lambda_s == pytest.approx(b.lambda_s, rel=1e-9)
+    assert a.lambda_s == pytest.approx(b.lambda_s, rel=5e-3)
     assert most_probable_direction(near, one, a.sets) == pytest.approx(
         most_probable_direction(near, split, b.sets), abs=0.05
     )

@@ -2,7 +2,8 @@
 
 `<archive_dir>/<name>/` holds `events.hdf5` (groups events, uptime, effective_areas),
 `response.hdf5` (see `Response`), `archive.json` (where it came from, what was rejected) and, of a
-release that has one which can be read, `smearing.hdf5` (see `Smearing`).
+release with a smearing matrix which can be read, `smearing.hdf5` (see `Smearing`) and
+`detector.hdf5` (see `Detector`).
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from msgspec import Meta
 from llama import __version__
 from llama.errors import LlamaError
 from llama.files import atomic_hdf5, open_hdf5, read_json, sha256_file, write_json
-from llama.neutrinos.release import MOCK_SEASON, Release, read_release
+from llama.neutrinos.release import MOCK_SEASON, EffectiveArea, Release, read_release
 from llama.neutrinos.release_table import Progress
 from llama.neutrinos.response import Response, build_response
 from llama.neutrinos.seasons import check_area, release_files
@@ -186,6 +187,7 @@ def import_release(
             response.save(temporary / "response.hdf5")
             if smearing:
                 smearing.save(temporary / "smearing.hdf5")
+                _save_detector(temporary / "detector.hdf5", smearing, area, response, release)
             write_json(temporary / "archive.json", about)
             temporary.chmod(0o755)
             _replace_directory(temporary, target)
@@ -257,6 +259,15 @@ def _identity(release: Release, response: Response, smearing: Smearing | None) -
         digest.update(f"{name} {table.dtype.str} {table.shape};".encode())
         digest.update(np.ascontiguousarray(table).data)
     return digest.hexdigest()[:12]
+
+
+def _save_detector(
+    path: Path, smearing: Smearing, area: EffectiveArea, response: Response, release: Release
+) -> None:
+    from llama.neutrinos.detector import build_detector  # other releases do not wait for it
+
+    energy, dec, sigma = (release.events[n] for n in ("energy_gev", "dec_deg", "sigma_deg"))
+    build_detector(smearing, area, response, energy, dec, sigma).save(path)
 
 
 def _write_events(path: Path, release: Release) -> None:

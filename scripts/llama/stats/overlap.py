@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
 from llama.stats.healpix import RADIUS, sphere_angles, tile_position, tiles_geometry
+from llama.stats.mesh import build_base
 from llama.stats.tile_average import (
     COARSEST,
     UNEVEN,
@@ -27,7 +28,6 @@ from llama.stats.tile_average import (
 )
 from llama.stats.tree import build_tree
 
-COARSE = 3  # order of the cells of bounds: 7 deg
 _LEFT_OUT = 1e-3  # what may be left out altogether, relative to the sum
 _LEFT_OUT_ONE = 0.05  # what may be left out with one cell, relative to what still may
 _SKEWED = 0.01  # variance times range of the exponent in a cell that is taken as a whole
@@ -44,8 +44,8 @@ class PreparedMap(NamedTuple):
     HEALPix cells that hold tiles first..last-1: cells (m, 5) = order, first, last, first child,
     children; cell_vectors (m, 3); moments (5, m, 10) = weight, mean (3) and covariance (xx, yy,
     zz, xy, xz, yz) of the weight's position in space. heaviest (2, 5): sum of the weights, and
-    their highest density [sr^-1]. coarse (5, cells), coarse_vectors (cells, 3): weights and centres
-    of the cells of order `COARSE`.
+    their highest density [sr^-1]. base (b, 4), base_centres (b, 3), base_points (4 b, 3) and
+    base_weights (5, 4 b): as of `llama.stats.mesh.build_base`.
     """
 
     order: NDArray[np.int8]
@@ -57,8 +57,10 @@ class PreparedMap(NamedTuple):
     cell_vectors: Floats
     moments: Floats
     heaviest: Floats
-    coarse: Floats
-    coarse_vectors: Floats
+    base: Integers
+    base_centres: Floats
+    base_points: Floats
+    base_weights: Floats
 
 
 def prepare_map(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> PreparedMap:
@@ -97,21 +99,10 @@ def prepare_map(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> Pre
     heaviest = np.stack([weights.sum(axis=1), density.max(axis=1)])
     cells, faces, cell_vectors, moments = build_tree(order, ipix, start[along], weights)
     tree = cells, faces, cell_vectors, moments
-    sums = _coarse(order, ipix, weights)
-    return PreparedMap(order, ipix, weights, vectors, *tree, heaviest, *sums)
-
-
-def _coarse(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> tuple[Floats, Floats]:
-    """Return the weights in cells of order `COARSE`, and the cells' centres."""
-    cells = np.arange(12 * 4**COARSE)
-    finer = order >= COARSE
-    parent = ipix[finer] >> 2 * (order[finer].astype(np.int64) - COARSE)
-    sums = [np.bincount(parent, row[finer], cells.size) for row in weights]
-    coarse = np.asarray(sums, dtype=float)
-    for k in np.flatnonzero(~finer):
-        parts = 4 ** (COARSE - int(order[k]))
-        coarse[:, ipix[k] * parts : (ipix[k] + 1) * parts] += weights[:, k, None] / parts
-    return coarse, tiles_geometry(np.full(cells.size, COARSE, np.int8), cells)[0]
+    base, points, shares = build_base(order, ipix, weights, cells, faces, moments)
+    centres, _ = tiles_geometry(base[:, 1].astype(np.int8), base[:, 2])
+    mesh = base, centres, points, shares
+    return PreparedMap(order, ipix, weights, vectors, *tree, heaviest, *mesh)
 
 
 @njit(inline="always")

@@ -1,24 +1,23 @@
 """Sets of triggers that one source can explain together, and what each gives.
 
-The point spread of a trigger is a mixture of von Mises-Fisher (vMF) densities. A set therefore
-gives a sum over products of one component of each member, and a product of vMF densities is one
-again (`llama.stats.terms`). Most sets are nothing: each has an upper bound that costs little, and
-sets are left out as long as their bounds together stay below a stated part of the sum.
+Most sets are nothing: each has an upper bound that costs little, and sets are left out as long as
+their bounds together stay below a stated part of the sum. What others give is exact for point
+spreads that are single von Mises-Fisher (vMF) densities (`llama.stats.terms`); that of mixtures is
+summed over directions (`llama.stats.directions`).
 """
 
 import math
 
 import numpy as np
 
-from llama.stats.bounds import local_bounds
 from llama.stats.compiled import njit
+from llama.stats.components import sort_components
+from llama.stats.directions import event_directions
+from llama.stats.growth import MAX_SETS, grow, time_length
 from llama.stats.overlap import log_vmf_norm
-from llama.stats.terms import value, value_within
+from llama.stats.terms import value
 
-LEFT_OUT = 1e-3  # what sets and components may lack together, relative to Lambda_s
-MAX_SETS = 5_000  # sets of one size; beyond, larger sets are left out and the result says so
-
-_STEP = 0.05  # bounds of sets that are left out, relative to all that may be: the first attempt
+LEFT_OUT = 1e-3  # what sets may lack together, relative to Lambda_s
 
 
 @njit()
@@ -52,55 +51,60 @@ def sum_joint_sets(  # type: ignore[no-untyped-def]
     other messenger it has one or none. times: source times relative to t_gw that explain each
     trigger, first and last [s], and the time over which the trigger's own is spread evenly [s].
     kappa (n, components) [rad^-2]; intensity (n, components, sin dec nodes): 0 for a component that
-    is not there. left_out: as `LEFT_OUT`, 0 for every term; each trigger alone is in the result.
+    is not there. left_out: as `LEFT_OUT`, 0 for every set; each trigger alone is in the result.
     """
     n, components = kappa.shape
     span = gw_window[1] - gw_window[0]
     triggers = messenger, times, vectors, kappa, intensity
-    peaks, norms = np.zeros((n, components)), np.zeros((n, components))
-    for i in range(n):
-        for c in range(components):
-            peaks[i, c] = intensity[i, c].max()
-            norms[i, c] = log_vmf_norm(kappa[i, c])
-    local = np.zeros((n, components, 0))
-    if components > 1 and max_size > 1 and n > 1:  # single vMF densities end by themselves
-        local = local_bounds(vectors, kappa, intensity, norms, prepared.coarse_vectors)
-    heights = peaks, norms, local
+    peaks, norms = np.zeros(n), np.zeros(n)
+    mixed = components > 1
+    weights, densities = np.zeros((5, 0)), np.zeros((n, 0))
+    blocks = np.zeros(1, dtype=np.int64)
+    coarse = finer = weights, densities, blocks
+    if mixed:
+        ready = sort_components(vectors, kappa, intensity)
+        coarse, finer = event_directions(prepared, messenger, times[2], vectors, ready)
+    else:
+        for i in range(n):
+            peaks[i], norms[i] = intensity[i, 0].max(), log_vmf_norm(kappa[i, 0])
+    heights = peaks, norms
+    tops, sums = _of_blocks(coarse, finer)
+    directions = coarse, finer, tops, sums
+    summed = directions, prepared, triggers, heights
     members = np.full((max(n, 1), max_size), -1, dtype=np.int64)
     values = np.zeros(max(n, 1))
     count, total = 0, 0.0
     for i in range(n):
         members[count, 0] = i
-        length = _time_length(members[count, :1], times, gw_window)
+        length = time_length(members[count, :1], times, gw_window)
         if length > 0.0:
-            common = length, span
-            values[count] = value(prepared, members[count, :1], triggers, heights, common, left_out)
+            values[count] = _value(summed, members[count, :1], (length, span), 0.0)
             total += values[count]
             count += 1
     members, values = members[:count].copy(), values[:count].copy()
     largest = 1
     if max_size == 1 or n < 2:
         return members, values, max_size
-    together = local.sum(axis=1)
+    rates = tops.copy()
     for i in range(n):
-        together[i] /= times[2][i]
-    pairs = _pair_bounds(messenger, times[2], vectors, kappa, heights)
+        rates[i] /= times[2][i]
+    if mixed:
+        pairs = _highest_pairs(messenger, rates)
+    else:
+        pairs = _pair_bounds(messenger, times[2], vectors, kappa[:, 0], heights)
     of_size = total  # what all sets of the sizes so far give
     for size in range(2, max_size + 1):
-        # one half for sets as a whole, the other for terms of those that remain
+        # one half for sets as a whole, the other for the precision of those that remain
         allowed = 0.5 * left_out * of_size / (max_size - 1)
-        grown, bounds = _grow(
-            prepared, size, most, max_size, messenger, times, gw_window, (pairs, together), allowed
-        )
+        bounds_of = prepared.heaviest[0], pairs, rates, sums
+        grown, bounds = grow(bounds_of, size, most, max_size, messenger, times, gw_window, allowed)
         if grown.shape[0] > MAX_SETS:
             return members, values, largest
         given = np.zeros(grown.shape[0])
         share = allowed / max(bounds.sum(), 1e-300)
         for k in range(grown.shape[0]):
-            common = _time_length(grown[k], times, gw_window), span
-            given[k] = value_within(
-                prepared, grown[k, :size], triggers, heights, common, share * bounds[k]
-            )
+            common = time_length(grown[k], times, gw_window), span
+            given[k] = _value(summed, grown[k, :size], common, share * bounds[k])
         of_size += given.sum()
         members, values = np.concatenate((members, grown)), np.concatenate((values, given))
         largest = size
@@ -108,13 +112,80 @@ def sum_joint_sets(  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _time_length(indices, times, gw_window):  # type: ignore[no-untyped-def]
-    """Length [s] of the source times, relative to t_gw, that explain the GW and all members."""
-    low, high = -gw_window[1], -gw_window[0]
-    for i in indices:
-        if i >= 0:
-            low, high = max(low, times[0][i]), min(high, times[1][i])
-    return max(0.0, high - low)
+def _value(summed, members, common, error):  # type: ignore[no-untyped-def]
+    """Return what a set gives; common: as of `terms.value`."""
+    directions, prepared, triggers, heights = summed
+    if triggers[3].shape[1] > 1:
+        return _over_directions(directions, members, triggers[0], triggers[1][2], common, error)
+    return value(prepared, members, triggers, heights, common, error)
+
+
+@njit()
+def _of_blocks(coarse, finer):  # type: ignore[no-untyped-def]
+    """Return the highest density of each trigger (n, blocks), and the sum of the weights there.
+
+    Blocks of coarse directions come first, then those of finer ones.
+    """
+    number = coarse[2].size - 1
+    tops, sums = np.zeros((coarse[1].shape[0], 2 * number)), np.zeros((5, 2 * number))
+    for part in range(2):
+        weights, densities, blocks = coarse if part == 0 else finer
+        for b in range(number):
+            first, last, place = blocks[b], blocks[b + 1], part * number + b
+            for row in range(5):
+                for p in range(first, last):
+                    sums[row, place] += weights[row, p]
+            for i in range(densities.shape[0]):
+                top = 0.0
+                for p in range(first, last):
+                    top = max(top, densities[i, p])
+                tops[i, place] = top
+    return tops, sums
+
+
+@njit()
+def _over_directions(directions, members, messenger, spread, common, error):  # type: ignore[no-untyped-def]
+    """Return what a set of mixtures gives, within `error` of the sum over all directions."""
+    coarse, finer, tops, sums = directions
+    factor = common[0] / common[1]
+    row = 0
+    for i in members:
+        row += messenger[i] == 0
+        factor /= spread[i]
+    number = coarse[2].size - 1
+    small = error / factor / (2 * number)
+    total = 0.0
+    for part in range(2):
+        weights, densities, blocks = coarse if part == 0 else finer
+        for b in range(number):
+            bound = sums[row, part * number + b]
+            for i in members:
+                bound *= tops[i, part * number + b]
+            if bound <= small:
+                continue
+            for p in range(blocks[b], blocks[b + 1]):
+                product = weights[row, p]
+                for i in members:
+                    product *= densities[i, p]
+                total += product
+    return factor * total
+
+
+@njit()
+def _highest_pairs(messenger, tops):  # type: ignore[no-untyped-def]
+    """Return what `_pair_bounds` does, from the densities (n, blocks) of mixtures in blocks."""
+    n = tops.shape[0]
+    bounds = np.full((n, n), -math.inf)
+    for i in range(n):
+        for j in range(i):
+            if messenger[i] > 0 and messenger[i] == messenger[j]:
+                continue
+            highest = 0.0
+            for b in range(tops.shape[1]):
+                highest = max(highest, tops[i, b] * tops[j, b])
+            if highest > 0.0:
+                bounds[i, j] = bounds[j, i] = math.log(highest)
+    return bounds
 
 
 @njit()
@@ -123,8 +194,8 @@ def _pair_bounds(messenger, spread, vectors, kappa, heights):  # type: ignore[no
 
     (n, n) [s^-2 of their spreads included]; -inf for two that one source cannot give.
     """
-    n, components = kappa.shape
-    peaks, norms, _ = heights
+    n = kappa.size
+    peaks, norms = heights
     densest = peaks * np.exp(norms)
     bounds = np.full((n, n), -math.inf)
     for i in range(n):
@@ -134,132 +205,9 @@ def _pair_bounds(messenger, spread, vectors, kappa, heights):  # type: ignore[no
             dot = 0.0
             for axis in range(3):
                 dot += vectors[i, axis] * vectors[j, axis]
-            most = 0.0
-            for c in range(components):
-                if peaks[i, c] == 0.0:
-                    continue
-                a = kappa[i, c]
-                for d in range(components):
-                    if peaks[j, d] > 0.0:
-                        b = kappa[j, d]
-                        both = math.sqrt(max(0.0, a * a + b * b + 2.0 * a * b * dot))
-                        most += densest[i, c] * densest[j, d] * math.exp(both - a - b)
-            if most > 0.0:
-                bounds[i, j] = bounds[j, i] = math.log(most / (spread[i] * spread[j]))
+            a, b = kappa[i], kappa[j]
+            both = math.sqrt(max(0.0, a * a + b * b + 2.0 * a * b * dot))
+            highest = densest[i] * densest[j] * math.exp(both - a - b)
+            if highest > 0.0:
+                bounds[i, j] = bounds[j, i] = math.log(highest / (spread[i] * spread[j]))
     return bounds
-
-
-@njit()
-def _grow(  # type: ignore[no-untyped-def]
-    prepared, size, most, max_size, messenger, times, gw_window, bounds_of, allowed
-):
-    """Return all sets of `size` but those that together give less than `allowed`, and bounds."""
-    sets = 1.0
-    for m in range(size):
-        sets *= (messenger.size - m) / (m + 1)
-    each = _STEP * allowed
-    while True:
-        grown, bounds, left = _grow_above(
-            prepared, size, most, max_size, messenger, times, gw_window, bounds_of, each
-        )
-        if left <= allowed or grown.shape[0] > MAX_SETS or each * sets <= allowed:
-            return grown, bounds
-        each *= 0.2
-
-
-@njit()
-def _grow_above(  # type: ignore[no-untyped-def]  # noqa: C901
-    prepared, size, most, max_size, messenger, times, gw_window, bounds_of, each
-):
-    """Return all sets of `size` that have bounds above `each`, their bounds, those of the others.
-
-    A product of n densities is at most the (n - 1)th root of the product of all its pairs'
-    bounds. So a set is bounded by its pairs, and all sets with the same first members by these and
-    by the highest pairs of each. Both are bounded by what their members can give in each coarse
-    cell as well: sets that begin alike by the sum over all ways to go on.
-    """
-    pairs, together = bounds_of
-    n = messenger.size
-    span = gw_window[1] - gw_window[0]
-    highest = np.full(n, -math.inf)  # of the pairs that a trigger is in
-    for i in range(n):
-        for j in range(n):
-            highest[i] = max(highest[i], pairs[i, j])
-    of_all = highest.max() if n else 0.0
-    heaviest = 0.0
-    for row in range(min(size, most) + 1):
-        heaviest = max(heaviest, prepared.heaviest[0, row])
-    grown, bounds = np.full((16, max_size), -1, dtype=np.int64), np.zeros(16)
-    members = np.full(max_size, -1, dtype=np.int64)
-    places = together.shape[1]
-    coarse = np.zeros(places)
-    for row in range(size if messenger[n - 1] == 0 else 0, min(size, most) + 1):
-        for cell in range(places):
-            coarse[cell] = max(coarse[cell], prepared.coarse[row, cell])
-    later = np.zeros((n + 1, places))  # what all triggers from one on can give
-    for i in range(n - 1, -1, -1):
-        later[i] = later[i + 1] + together[i]
-    products = np.ones((size + 1, places))
-    logs = np.zeros(size)  # ln of the product of the pairs within the first members
-    count, left = 0, 0.0
-    depth, j = 0, 0  # the next place in the set, and the trigger to try there
-    while depth >= 0:
-        if j == n:  # back to the place before, on to its next trigger
-            depth -= 1
-            if depth >= 0:
-                j = members[depth] + 1
-                members[depth] = -1
-            continue
-        members[depth] = j
-        log = logs[depth - 1] if depth else 0.0
-        fits = messenger[j] > 0 or depth < most
-        for m in range(depth):
-            log += pairs[members[m], j]
-        length = _time_length(members[: depth + 1], times, gw_window)
-        if not fits or log == -math.inf or length == 0.0:
-            members[depth] = -1
-            j += 1
-            continue
-        missing = size - 1 - depth
-        bound = log
-        for m in range(depth + 1):
-            if missing:
-                bound += missing * highest[members[m]]
-        if missing > 1:
-            bound += 0.5 * missing * (missing - 1) * of_all
-        bound = heaviest * length / span * math.exp(min(bound / (size - 1), 700.0))
-        many = bound <= each
-        if many:
-            for m in range(missing):  # how many sets begin like this
-                bound *= (n - 1 - j - m) / (m + 1)
-        elif places:
-            locally = 0.0
-            for cell in range(places):
-                product = products[depth, cell] * together[j, cell]
-                products[depth + 1, cell] = product
-                product *= coarse[cell]
-                for m in range(missing):
-                    product *= later[j + 1, cell] / (m + 1)
-                locally += product
-            locally *= length / span
-            many = locally <= each
-            bound = locally if many else min(bound, locally)
-        if many:
-            left += max(0.0, bound)
-            members[depth] = -1
-            j += 1
-            continue
-        if missing:
-            logs[depth] = log
-            depth, j = depth + 1, j + 1
-            continue
-        if count == grown.shape[0]:
-            grown = np.concatenate((grown, np.empty_like(grown)))
-            bounds = np.concatenate((bounds, np.empty_like(bounds)))
-        grown[count], bounds[count] = members, bound
-        count += 1
-        if count > MAX_SETS:
-            break
-        members[depth] = -1
-        j += 1
-    return grown[:count], bounds[:count], left

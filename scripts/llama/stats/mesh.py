@@ -1,0 +1,170 @@
+"""Directions at which densities of all triggers are summed, with the map's weights there.
+
+A mixture of point spreads is no single exponential, and a product of mixtures has as many terms as
+there are ways to choose components. So densities are evaluated at directions instead: four in
+each HEALPix cell, which have the mean and the covariance of the weight in it. Cells are the finer
+the nearer a trigger is, as far as its components and the map's weight there need it; the same
+directions serve all sets of an event.
+"""
+
+import math
+
+import numpy as np
+
+from llama.stats.compiled import njit
+from llama.stats.healpix import sphere_point, tile_position
+
+BLOCKS = 192  # cells of order 2, within which the base's cells are neighbours
+_SIDE = math.sqrt(math.pi / 3.0)  # of a cell of order 0 [rad]
+# order of a cell of the base, by its part of the weight
+_BASE = ((2, 3e-5), (3, 2e-3), (4, 5e-3))
+_BASE_FINEST = 5
+_GAUSS = 0.5 / math.sqrt(3.0)
+_STACK = 512
+
+
+@njit(inline="always")
+def cell_side(order):  # type: ignore[no-untyped-def]
+    """Return the side [rad] of a cell."""
+    return _SIDE / (1 << order)
+
+
+@njit()
+def four_of_cell(moments, cell, points, weights, at):  # type: ignore[no-untyped-def]
+    """Write four directions of a cell of the tree, and the weights (5) of each, from `at` on.
+
+    moments: (5, cells, 10). Mean and covariance are those of the first neutrino's weight; for
+    other numbers of neutrinos the mean is.
+    """
+    row = 1 if moments[1, cell, 0] > 0.0 else 0
+    m = moments[row, cell]
+    length = math.sqrt(m[1] ** 2 + m[2] ** 2 + m[3] ** 2)
+    x, y, z = m[1] / length, m[2] / length, m[3] / length
+    s = math.hypot(x, y)
+    east_x, east_y = (-y / s, x / s) if s > 0.0 else (1.0, 0.0)
+    north_x, north_y, north_z = -z * east_y, z * east_x, x * east_y - y * east_x
+    # C east and C north, and the covariance in the plane
+    ce_x = m[4] * east_x + m[7] * east_y
+    ce_y = m[7] * east_x + m[5] * east_y
+    ce_z = m[8] * east_x + m[9] * east_y
+    cn_x = m[4] * north_x + m[7] * north_y + m[8] * north_z
+    cn_y = m[7] * north_x + m[5] * north_y + m[9] * north_z
+    cn_z = m[8] * north_x + m[9] * north_y + m[6] * north_z
+    one = max(1e-30, east_x * ce_x + east_y * ce_y)
+    both = north_x * ce_x + north_y * ce_y + north_z * ce_z
+    two = north_x * cn_x + north_y * cn_y + north_z * cn_z
+    l_e = math.sqrt(one)
+    l_b = both / l_e
+    l_n = math.sqrt(max(1e-30, two - l_b * l_b))
+    for n in range(5):
+        o = moments[n, cell]
+        a = b = 0.0
+        if n != row and o[0] > 0.0:
+            dx, dy, dz = o[1] - m[1], o[2] - m[2], o[3] - m[3]
+            a = (dx * east_x + dy * east_y) / l_e
+            b = (dx * north_x + dy * north_y + dz * north_z - l_b * a) / l_n
+            most = abs(a) + abs(b)
+            if most > 1.0:
+                a, b = a / most, b / most
+        quarter = 0.25 * o[0]
+        weights[n, at] = quarter * (1.0 + a + b)
+        weights[n, at + 1] = quarter * (1.0 + a - b)
+        weights[n, at + 2] = quarter * (1.0 - a + b)
+        weights[n, at + 3] = quarter * (1.0 - a - b)
+    for k in range(4):
+        e = l_e if k < 2 else -l_e
+        f = (l_b if k < 2 else -l_b) + (l_n if k % 2 == 0 else -l_n)
+        p_x = x + e * east_x + f * north_x
+        p_y = y + e * east_y + f * north_y
+        p_z = z + f * north_z
+        length = math.sqrt(p_x * p_x + p_y * p_y + p_z * p_z)
+        points[at + k, 0], points[at + k, 1] = p_x / length, p_y / length
+        points[at + k, 2] = p_z / length
+
+
+@njit()
+def four_of_tile(prepared_weights, k, parts, order, ipix, points, weights, at):  # type: ignore[no-untyped-def]
+    """The same for a tile k or one of its `parts`, which is the NESTED pixel `ipix` of `order`."""
+    face, x, y = tile_position(order, ipix)
+    side = _GAUSS / (1 << order)
+    points[at] = sphere_point(face, x - side, y - side)
+    points[at + 1] = sphere_point(face, x + side, y - side)
+    points[at + 2] = sphere_point(face, x - side, y + side)
+    points[at + 3] = sphere_point(face, x + side, y + side)
+    for n in range(5):
+        weights[n, at : at + 4] = 0.25 * prepared_weights[n, k] / parts
+
+
+@njit()
+def build_base(order, ipix, weights, cells, faces, moments):  # type: ignore[no-untyped-def]
+    """Return the directions of a map without triggers: cells (b, 4), points and weights.
+
+    A cell is its place in the tree, or -1 - k for (a part of) tile k, then its order and NESTED
+    index, and its block. points (4 b, 3), weights (5, 4 b): four of each cell.
+    """
+    sums = np.zeros(5)
+    for n in range(5):
+        sums[n] = max(weights[n].sum(), 1e-300)
+    base = np.empty((1024, 4), dtype=np.int64)
+    points, given = np.empty((4096, 3)), np.empty((5, 4096))
+    stack = np.empty((_STACK, 3), dtype=np.int64)
+    tree = order, ipix, cells
+    count = depth = 0
+    for c in range(faces - 1, -1, -1):
+        stack[depth] = c, 0, ipix[cells[c, 1]] >> (2 * np.int64(order[cells[c, 1]]))
+        depth += 1
+    while depth > 0:
+        depth -= 1
+        index, o, pixel = stack[depth]
+        share = 0.0
+        if index >= 0:
+            for n in range(5):
+                share = max(share, moments[n, index, 0] / sums[n])
+        else:
+            k = -1 - index
+            for n in range(5):
+                part = weights[n, k] / sums[n]
+                share = max(share, part / (1 << (2 * (o - np.int64(order[k])))))
+        if share == 0.0:
+            continue
+        fine = o >= _BASE_FINEST
+        for least, most in _BASE:
+            fine = fine or (o >= least and share < most)
+        if fine:
+            if count == base.shape[0]:
+                base = np.concatenate((base, np.empty_like(base)))
+                points = np.concatenate((points, np.empty_like(points)))
+                given = np.concatenate((given, np.empty_like(given)), axis=1)
+            if index >= 0:
+                four_of_cell(moments, index, points, given, 4 * count)
+            else:
+                k = -1 - index
+                parts = 1 << (2 * (o - np.int64(order[k])))
+                four_of_tile(weights, k, parts, o, pixel, points, given, 4 * count)
+            base[count] = index, o, pixel, pixel >> (2 * (o - 2))
+            count += 1
+            continue
+        depth = push_parts(tree, index, o, pixel, stack, depth)
+    return base[:count].copy(), points[: 4 * count].copy(), given[:, : 4 * count].copy()
+
+
+@njit()
+def push_parts(tree, index, o, pixel, stack, depth):  # type: ignore[no-untyped-def]
+    """Put the parts of a cell or tile on the stack, the first on top; return its new depth."""
+    order, ipix, cells = tree
+    if index < 0:
+        for part in range(3, -1, -1):
+            stack[depth, 0], stack[depth, 1], stack[depth, 2] = index, o + 1, 4 * pixel + part
+            depth += 1
+    elif cells[index, 4] > 0:
+        for c in range(cells[index, 3] + cells[index, 4] - 1, cells[index, 3] - 1, -1):
+            k = cells[c, 1]
+            child = ipix[k] >> (2 * (np.int64(order[k]) - o - 1))
+            stack[depth, 0], stack[depth, 1], stack[depth, 2] = c, o + 1, child
+            depth += 1
+    else:
+        for k in range(cells[index, 2] - 1, cells[index, 1] - 1, -1):
+            stack[depth, 0], stack[depth, 2] = -1 - k, ipix[k]
+            stack[depth, 1] = order[k]
+            depth += 1
+    return depth
