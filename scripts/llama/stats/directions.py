@@ -9,7 +9,8 @@ from llama.stats.components import densities, most_in, turned_in
 from llama.stats.healpix import RADIUS, sphere_point, tile_position
 from llama.stats.mesh import BLOCKS, cell_side, four_of_cell, four_of_tile, push_parts
 
-_GRADED = 0.6  # side of a cell over its distance from a trigger, at most
+# side of a cell over its distance from a trigger, at most: of one tile, of many with uneven weights
+_GRADED, _GRADED_MANY = 0.6, 0.4
 _PASSED_OVER = 3e-4  # what one cell need not be refined for, relative to the sum
 _EVEN = 0.3  # change of ln R within a cell that does no harm, R: the response over declinations
 _UNEVEN_ONE, _UNEVEN_ALL = 0.08, 0.4  # of the sum, times this change: one, and all others
@@ -61,7 +62,8 @@ def _base_bounds(prepared, i, row, v, ready, narrowest, bounds):  # type: ignore
         side, z = cell_side(prepared.base[b, 1]), prepared.base_centres[b, 2]
         dx, dy = prepared.base_centres[b, 0] - v[0], prepared.base_centres[b, 1] - v[1]
         chord2 = dx * dx + dy * dy + (z - v[2]) ** 2
-        if side > narrowest and side * side > _GRADED * _GRADED * chord2:
+        graded = _GRADED if prepared.base[b, 0] < 0 else _GRADED_MANY
+        if side > narrowest and side * side > graded * graded * chord2:
             bounds[b] = math.inf
             continue
         turned = turned_in(turns, z, side)
@@ -193,7 +195,8 @@ def _too_coarse(cell, candidates, others, triggers, ready, left):  # type: ignor
 
     0 if nothing that they could give there counts.
     """
-    order, ipix, given, parts = cell
+    index, order, ipix, given, parts = cell
+    graded = _GRADED if index < 0 else _GRADED_MANY
     messenger, spread, vectors, sums, small, every, narrowest = triggers
     side = cell_side(order)
     face, x, y = tile_position(order, ipix)
@@ -205,7 +208,7 @@ def _too_coarse(cell, candidates, others, triggers, ready, left):  # type: ignor
         near = max(0.0, chord - RADIUS / (1 << order))
         row = 1 if messenger[i] == 0 else 0
         weight = given[row] / parts
-        fine = side <= max(narrowest[i], _GRADED * chord)
+        fine = side <= max(narrowest[i], graded * chord)
         turned = turned_in(ready[5][i], t2, side)
         uneven = turned > _EVEN
         most = 0.0
