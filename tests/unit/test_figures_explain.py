@@ -13,9 +13,9 @@ from stats_samples import grb_parameters
 from llama.cli.main import main
 from llama.errors import LlamaError
 from llama.event.bursts import Bursts
+from llama.event.results import Distances, NeutrinoList, Significance
 from llama.event.significance import compute_significance
 from llama.figures.explain import explain, explain_lines
-from llama.figures.inputs import Distances, NeutrinoList, Significance
 from llama.files import dump_json, write_json
 from llama.settings import from_dict
 from llama.settings.render import defaults

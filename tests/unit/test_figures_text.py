@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llama.event.results import Neutrino, Significance
 from llama.figures import text
-from llama.figures.inputs import Neutrino, Significance
 
 NO_ODDS = {"odds_ratio": 0.0}
 

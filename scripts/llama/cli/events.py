@@ -39,8 +39,8 @@ def status(options: argparse.Namespace) -> None:
 
 def explain_event(options: argparse.Namespace) -> None:
     """Run `llama explain`."""
+    from llama.event.results import Distances, NeutrinoList, Significance, read
     from llama.figures.explain import explain, explain_lines
-    from llama.figures.inputs import Distances, NeutrinoList, Significance, read
 
     event_dir = _directory(options.event)
     info = read_info(event_dir)

@@ -6,9 +6,9 @@ from typing import Any
 
 from llama.alerts.foreign import foreign_signs
 from llama.event.names import products
+from llama.event.results import EventFiles, Significance, read_event
 from llama.figures import text
 from llama.figures.globe import globe_data, places
-from llama.figures.inputs import EventFiles, Significance, read_event
 from llama.figures.page import Grid, Picture, write_html
 from llama.figures.receipts import outcome, receipts_section
 from llama.figures.revisions import Revisions, keep_revision, revisions_section

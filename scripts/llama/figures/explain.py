@@ -7,8 +7,8 @@ from typing import NamedTuple, TypedDict
 from msgspec import UNSET
 
 from llama.errors import LlamaError
+from llama.event.results import Distances, EventFiles, Neutrino, NeutrinoList, Significance, Why
 from llama.figures import text
-from llama.figures.inputs import Distances, EventFiles, Neutrino, NeutrinoList, Significance, Why
 from llama.figures.text import clean, finite, number
 from llama.neutrinos.table import list_window
 

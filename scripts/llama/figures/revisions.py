@@ -11,20 +11,19 @@ from llama.alerts.record import Alert
 from llama.alerts.voevent import parse_voevent
 from llama.errors import LlamaError
 from llama.event.latency import AlertSteps, Step
+from llama.event.results import Compared, EventFiles, Number, read
 from llama.event.skymap_info import EventInfo
 from llama.figures import text
-from llama.figures.inputs import Compared, EventFiles, read
 from llama.figures.page import Grid
 from llama.figures.text import MISSING, clean, finite, number
 from llama.files import write_json
-from llama.publish.inputs import Number
 
 _STEPS = {
     "sent": "Sent",
     "heard": "Heard",
     "taken_over": "Taken over",
     "map": "Map",
-    "neutrinos": "Neutrinos",
+    "neutrinos": "NeutrinoList",
     "significance": "Significance",
     "published": "Published",
 }
@@ -146,7 +145,7 @@ def _made(made: Kept) -> dict[str, str]:
         "90 % area": text.area_text(made.area_90_deg2),
         "Distance": text.distance_text(made.distmean_mpc, made.diststd_mpc),
         "p_astro": number(made.p_astro, ".4g"),
-        "Neutrinos in the window": MISSING if count is None else f"{count}{provisional}",
+        "NeutrinoList in the window": MISSING if count is None else f"{count}{provisional}",
         "Odds ratio": number(made.odds_ratio),
         "p-value": text.p_text(made.p_value),
         "Background": (text.background_text(made) if known else "") or MISSING,

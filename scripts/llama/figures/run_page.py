@@ -12,8 +12,8 @@ from typing import TypedDict
 from llama.errors import LlamaError, sentence
 from llama.event.names import products
 from llama.event.provenance import software
+from llama.event.results import EventFiles, read_event
 from llama.figures import text
-from llama.figures.inputs import EventFiles, read_event
 from llama.figures.page import Page, write_html
 from llama.figures.receipts import sent_words
 from llama.figures.text import MISSING, clean, finite, number

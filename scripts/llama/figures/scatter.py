@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.figures.inputs import Neutrino, Significance
+from llama.event.results import Neutrino, Significance
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches, box, drawing, power_of_ten, title
 from llama.figures.text import background_text, finite, number, p_text, plain, reason_text
 

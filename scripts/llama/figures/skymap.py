@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llama.event.results import NeutrinoList, Significance
 from llama.event.skymap_info import EventInfo
 from llama.figures import geometry as sky
 from llama.figures.geometry import Floats
-from llama.figures.inputs import NeutrinoList, Significance
 from llama.figures.markers import Project, draw_best, draw_legend, draw_neutrinos, halo
 from llama.figures.style import ASIDE, INK, box, drawing, title
 from llama.figures.text import result_line

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llama.event.results import Neutrino
 from llama.event.skymap_info import EventInfo
-from llama.figures.inputs import Neutrino
 from llama.figures.text import marks, plain, utc_text
 from llama.files import write_bytes
 

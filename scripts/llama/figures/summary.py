@@ -5,10 +5,7 @@ from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.event.latency import AlertSteps
-from llama.event.skymap_info import EventInfo
-from llama.figures import text
-from llama.figures.explain import Explained, explanation_section
-from llama.figures.inputs import (
+from llama.event.results import (
     Classification,
     EventFiles,
     Neutrino,
@@ -16,6 +13,9 @@ from llama.figures.inputs import (
     Significance,
     Single,
 )
+from llama.event.skymap_info import EventInfo
+from llama.figures import text
+from llama.figures.explain import Explained, explanation_section
 from llama.figures.page import Facts, Grid, Page, Picture, Rows, provenance_rows, write_page
 from llama.figures.revisions import latency_section
 from llama.figures.text import MISSING, clean, finite, number, p_text
@@ -212,12 +212,12 @@ def _table(
 ) -> list[list[str]]:
     singles = {single.key: single for single in significance.single_neutrino}
     return [
-        _table_row(count, event, singles.get(str(event.id), Single()), info)
+        _table_row(count, event, singles.get(str(event.id)), info)
         for count, event in enumerate(events, start=1)
     ]
 
 
-def _table_row(count: int, event: Neutrino, single: Single, info: EventInfo) -> list[str]:
+def _table_row(count: int, event: Neutrino, single: Single | None, info: EventInfo) -> list[str]:
     gps, sigma = finite(event.gps), finite(event.sigma)
     if gps is None and event.mjd is not None:
         gps = float(mjd_to_gps(event.mjd))
@@ -233,8 +233,8 @@ def _table_row(count: int, event: Neutrino, single: Single, info: EventInfo) -> 
         number(sigma, ".2f"),
         number(sigma * R90_PER_SIGMA, ".2f"),
         text.three_digits(event.energy),
-        number(single.odds_ratio),
-        p_text(single.p_value),
+        number(single and single.odds_ratio),
+        p_text(single and single.p_value),
         clean(event.type or MISSING, 20),
         "yes" if text.in_window(event, info) else "no",
     ]

@@ -8,9 +8,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+from llama.event.results import Compared, Neutrino, Significance
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
-from llama.figures.inputs import Compared, Neutrino, Significance
 from llama.stats.window import PUBLISHED
 from llama.units import p_value_text
 

@@ -3,9 +3,9 @@
 import textwrap
 
 from llama.errors import LlamaError
+from llama.event.results import NeutrinoList, Sensitivity, Significance, Single
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.table import list_window
-from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, is_observation
 from llama.stats.window import Window
 from llama.times import gps_to_iso, iso_to_gps
@@ -34,8 +34,7 @@ def subject_is_accepted(subject: str) -> bool:
 def draft_circular(
     info: EventInfo,
     significance: Significance,
-    neutrinos: Neutrinos,
-    sensitivity: Sensitivity | None = None,
+    neutrinos: NeutrinoList,
     role: str = "observation",
 ) -> str:
     """Return the draft: a warning for the reader, the subject and the text.
@@ -79,7 +78,7 @@ def draft_circular(
         "[reporting collaboration] reports:",
         _wrap(_search(info, list_window(neutrinos.window), livetime_s, complete)),
         *_result(info, significance, listed, real),
-        *map(_wrap, _sensitivity(sensitivity)),
+        *_sensitivity(significance.neutrino_flux_sensitivity_range),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
         "[2] Countryman et al. 2019, arXiv:1901.05486",
     ]
@@ -203,8 +202,9 @@ def _sensitivity(sensitivity: Sensitivity | None) -> list[str]:
         return []
     low, high = sensitivity.flux_sensitivity
     bottom, top = sensitivity.sensitive_energy_range
-    return [
+    text = (
         "For an E^-2 spectrum (E^2 dN/dE) the time-integrated sensitivity within the 90 % region "
         f"of the sky map ranges from {low:.3g} to {high:.3g} GeV cm^-2; the central 90 % of "
         f"the events of such a source have energies from {bottom:.3g} to {top:.3g} GeV."
-    ]
+    )
+    return [_wrap(text)]

@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.results import NeutrinoList, Significance
 from llama.files import dump_json, read_json
 from llama.listening.kafka import client_config, client_log, redacted
-from llama.publish.inputs import Neutrinos, Significance
 from llama.publish.notice import build_notice
 from llama.publish.notice_check import check_notice
 from llama.publish.outbox import Found, NotSentError, Post
@@ -34,7 +34,7 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     path = result.event_dir / "gcn_notice.json"
     if kind == "withdrawal":
         notice = build_notice(
-            result.info, Significance(), Neutrinos(), alert_datetime=result.info.notice_time
+            result.info, Significance(), NeutrinoList(), alert_datetime=result.info.notice_time
         )
     else:
         if not path.exists():

@@ -11,10 +11,10 @@ from llama.errors import LlamaError
 from llama.event.messages import About
 from llama.event.names import significance_name
 from llama.event.provenance import other_inputs
+from llama.event.results import NeutrinoList, Number, Significance, read
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import dump_json, sha256_bytes
 from llama.neutrinos.table import list_window
-from llama.publish.inputs import Neutrinos, Number, Significance, read_neutrinos, read_significance
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, round_p
 
 
@@ -63,7 +63,7 @@ class Result:
     event_dir: Path
     info: EventInfo
     real: bool
-    neutrinos: Neutrinos | None = None
+    neutrinos: NeutrinoList | None = None
     significance: Significance | None = None
 
     @property
@@ -106,7 +106,7 @@ class Result:
             livetime_s=UNSET if live_s is None or is_whole else round(live_s),
             far_hz=self.info.far_hz,
             skymap=self.info.skymap_filename,
-            neutrinos=sum(neutrino.in_window for neutrino in self.neutrinos.events),
+            neutrinos=sum(one.in_window is not False for one in self.neutrinos.events),
             neutrinos_final=self.neutrinos.complete,
             odds_ratio=self.significance.odds_ratio,
             p_value=round_p(bayesian_p_value(self.info, self.significance)),
@@ -174,6 +174,6 @@ def read_result(event_dir: Path, real: bool) -> Result:
             raise LlamaError(f"{event_dir / product} is not there yet; {remedy}")
     if others := other_inputs(event_dir, info, name):
         raise LlamaError(f"{event_dir / name} was made from another {', '.join(others)}; {remedy}")
-    significance = read_significance(event_dir / name)
-    neutrinos = read_neutrinos(event_dir / "icecube_neutrino_list.json")
+    significance = read(event_dir / name, Significance)
+    neutrinos = read(event_dir / "icecube_neutrino_list.json", NeutrinoList)
     return Result(event_dir, info, real, neutrinos, significance)
