@@ -21,8 +21,7 @@ from llama.event.messages import Receipt, owed_words, published_events, standing
 from llama.figures.receipts import outcome, sent_words
 from llama.files import read_json, write_json
 from llama.publish import outbox
-from llama.publish.deliver import plan, publish, sentence, write_receipt
-from llama.publish.withdraw import note_withdrawal
+from llama.publish.deliver import note_withdrawal, plan, publish, sentence, write_receipt
 from llama.running.choice import Choice
 
 Change = Callable[[Path], None]

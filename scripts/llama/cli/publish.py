@@ -16,15 +16,17 @@ from llama.publish import circular_mail as mail
 from llama.publish.deliver import (
     CHANNELS,
     Kind,
+    Places,
     Plan,
     destinations,
+    note_withdrawal,
     plan,
     publish,
     sentence,
+    to_withdraw,
     write_receipt,
 )
 from llama.publish.result import read_result
-from llama.publish.withdraw import Places, note_withdrawal, to_withdraw
 from llama.settings import load
 from llama.settings.model import Settings
 
