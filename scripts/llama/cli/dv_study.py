@@ -160,26 +160,15 @@ def _counts(done: int, wanted: int) -> list[str]:
 
 def _wanted(settings: Settings, started: Mapping[str, Launch]) -> dict[tuple[str, str], int]:
     """Return {(study, kind): injections} of all studies that are named or were launched."""
-    studies = settings.output_dir / "studies"
-    counts = {
-        "background": settings.background.injections,
-        "signal": settings.background.signal_injections,
-        "doublet": settings.background.signal_injections,
-        "quadruplet": settings.background.signal_injections,
-    }
-    wanted = {
-        (study, kind): count
-        for study in sorted({*settings.background.studies, *started})
-        for kind, count in counts.items()
-        # signal is made on request only
-        if kind == "background" or (studies / study / kind).is_dir()
-    }
-    for study, kind in wanted:
-        if kind == "background":
-            asked = started[study].injections if study in started else None
-            pairs = most_injections(studies / study / "skymaps.hdf5")
-            count = asked or wanted[study, kind]
-            wanted[study, kind] = count if pairs is None else min(count, pairs)
+    studies, wanted = settings.output_dir / "studies", {}
+    for study in sorted({*settings.background.studies, *started}):
+        asked = started[study].injections if study in started else None
+        count = asked or settings.background.injections
+        pairs = most_injections(studies / study / "skymaps.hdf5")
+        wanted[study, "background"] = count if pairs is None else min(count, pairs)
+        for kind in ("signal", "doublet", "quadruplet"):
+            if (studies / study / kind).is_dir():  # it is made on request only
+                wanted[study, kind] = settings.background.signal_injections
     return wanted
 
 

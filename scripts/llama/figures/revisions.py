@@ -23,7 +23,7 @@ _STEPS = {
     "heard": "Heard",
     "taken_over": "Taken over",
     "map": "Map",
-    "neutrinos": "NeutrinoList",
+    "neutrinos": "Neutrinos",
     "significance": "Significance",
     "published": "Published",
 }
@@ -145,7 +145,7 @@ def _made(made: Kept) -> dict[str, str]:
         "90 % area": text.area_text(made.area_90_deg2),
         "Distance": text.distance_text(made.distmean_mpc, made.diststd_mpc),
         "p_astro": number(made.p_astro, ".4g"),
-        "NeutrinoList in the window": MISSING if count is None else f"{count}{provisional}",
+        "Neutrinos in the window": MISSING if count is None else f"{count}{provisional}",
         "Odds ratio": number(made.odds_ratio),
         "p-value": text.p_text(made.p_value),
         "Background": (text.background_text(made) if known else "") or MISSING,

@@ -68,7 +68,8 @@ class Injections:
 
     def numbers(self, study: str, kind: str, shard: str) -> list[int]:
         """Return first and last-but-one injection number of a shard."""
-        count, size = self.plan(study, kind)
+        plan = self.plan(study, kind)
+        count, size = plan.injections, plan.shard_size
         refusal = (
             f"there are {count:,} injections of kind {kind}, {size:,} per shard: no shard "
             f"{shard}; name a lower one"
