@@ -193,7 +193,7 @@ _NOT_CLASSES = {"p_astro", "p_astro_alert", "p_astro_far"}
 def classification(content: Mapping[str, object], where: str) -> Classification:
     """Return the content of a p_astro.json; where: its name, for a `LlamaError`."""
     known = typed(content, Classification, where, _REMEDY)
-    numbers = {name for name, value in content.items() if isinstance(value, int | float)}
+    numbers = {name for name, value in content.items() if type(value) in (int, float)}
     return replace(known, classes={name: content[name] for name in numbers - _NOT_CLASSES})
 
 

@@ -7,9 +7,17 @@ from typing import NamedTuple, TypedDict
 from msgspec import UNSET
 
 from llama.errors import LlamaError
-from llama.event.results import Distances, EventFiles, Neutrino, NeutrinoList, Significance, Why
+from llama.event.results import (
+    Distances,
+    EventFiles,
+    Neutrino,
+    NeutrinoList,
+    Number,
+    Significance,
+    Why,
+)
 from llama.figures import text
-from llama.figures.text import clean, finite, number
+from llama.figures.text import clean, number
 from llama.neutrinos.table import list_window
 
 _TITLES = {
@@ -98,7 +106,7 @@ def explanation_section(event: EventFiles) -> Explained:
     return {"heading": "What drove the odds ratio", "odds": odds, **why}
 
 
-def explain_lines(explanation: Explanation, odds_ratio: object) -> list[str]:
+def explain_lines(explanation: Explanation, odds_ratio: Number | None) -> list[str]:
     """Return the explanation as lines for a terminal."""
     lines = list(explanation["summary"])
     if explanation["factors"]:
@@ -129,7 +137,7 @@ def _summary(significance: Significance, why: Why, members: Sequence[int]) -> li
         sentences.append(f"What speaks most for it is the {most}, and most against it the {least}.")
     else:
         sentences.append("Nothing speaks for it.")
-    p_value = finite(significance.p_value)
+    p_value = significance.p_value
     if p_value is None:
         sentences.append("How often chance does as well is not known: there is no p-value.")
     else:

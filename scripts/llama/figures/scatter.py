@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from llama.errors import LlamaError
 from llama.event.results import Neutrino, Significance
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches, box, drawing, power_of_ten, title
-from llama.figures.text import background_text, finite, number, p_text, plain, reason_text
+from llama.figures.text import background_text, number, p_text, plain, reason_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,10 +68,9 @@ def _draw_background(
         xlabel="odds ratio",
         ylabel="p-value: fraction of the background\nwith at least this odds ratio",
     )
-    odds, p_value = finite(significance.odds_ratio), finite(significance.p_value)
+    odds, p_value = significance.odds_ratio, significance.p_value
     # A background is made at one p_astro; the event is compared as a trigger of that p_astro.
-    there = finite(significance.p_value_odds)
-    there = odds if there is None else there
+    there = odds if significance.p_value_odds is None else significance.p_value_odds
     scale = there / odds if there and odds else 1.0
     singles = _singles(significance, neutrinos, scale)
     # the smallest odds of the background are tens of decades away, and no one asks for them

@@ -10,7 +10,7 @@ from llama.event.skymap_info import EventInfo
 from llama.figures import geometry as sky
 from llama.figures.geometry import Floats
 from llama.figures.markers import Project, draw_best, draw_legend, draw_neutrinos, halo
-from llama.figures.style import ASIDE, INK, box, drawing, title
+from llama.figures.style import ASIDE, INK, blues, box, drawing, title
 from llama.figures.text import result_line
 from llama.sky.tiles import SkyTiles
 
@@ -61,14 +61,6 @@ def draw_skymap(
         draw_legend(figure, regions, neutrinos, info, significance, share)
 
 
-def _colours() -> Any:
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
-    # One hue, light to dark; it ends before black lines would drown in it.
-    return ListedColormap(colormaps["Blues"](np.linspace(0.0, 0.75, 256)))
-
-
 def _draw_image(axes: "Axes", density: sky.SkyDensity, top: float, ra: Any, dec: Any) -> Any:
     """Draw densities and contours on axes whose limits the grid fills, row 0 at the bottom."""
     from matplotlib.cm import ScalarMappable
@@ -79,7 +71,7 @@ def _draw_image(axes: "Axes", density: sky.SkyDensity, top: float, ra: Any, dec:
     known = np.isfinite(dec)
     values = np.zeros(dec.shape, dtype=np.float32)
     values[known] = density.at(ra[known], dec[known])
-    image = ScalarMappable(Normalize(0, top), _colours())
+    image = ScalarMappable(Normalize(0, top), blues())
     # Coloured here, to bytes: Matplotlib would need 100 MB for it when it saves.
     rgba = image.to_rgba(values, bytes=True)
     rgba[~known] = 255

@@ -220,7 +220,7 @@ def _message(kind: Kind, result: Result) -> Message:
     return Message(
         content_sha256=kind.content(result),
         about=result.about(),
-        withdrawal=result.retracted,
+        withdrawal=result.info.retracted,
         build=lambda key, word, refers_to: kind.build(result, key, word, refers_to),
     )
 

@@ -37,10 +37,12 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     if refers_to:
         lines.append(f"See also {refers_to}.")
     comment = "\n".join([*lines, f"LLAMA {key}"])  # the key is how the row is found again
-    row = Row(result.graceid, comment)
+    row = Row(result.info.graceid, comment)
     if kind != "withdrawal":
         path = result.event_dir / significance_name(result.info)
-        row = Row(result.graceid, comment, upload_name(result), path.read_text(encoding="utf-8"))
+        row = Row(
+            result.info.graceid, comment, upload_name(result), path.read_text(encoding="utf-8")
+        )
     return dump_json(to_builtins(row)).encode()
 
 

@@ -38,18 +38,20 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
         )
     else:
         if not path.exists():
-            raise LlamaError(f"{path} is not there; run: snakemake events/{result.graceid}/all")
+            raise LlamaError(
+                f"{path} is not there; run: snakemake events/{result.info.graceid}/all"
+            )
         notice = read_json(path)
         if not isinstance(notice, dict) or notice.get("reference") != {
             "gcn.notices.LVK.alert": result.info.notice
         }:
             raise LlamaError(
-                f"{path} belongs to another alert; run: snakemake events/{result.graceid}/all"
+                f"{path} belongs to another alert; run: snakemake events/{result.info.graceid}/all"
             )
         notice["alert_type"] = {"new": "initial", "update": "update"}[kind]
         if result.real and notice.get("alert_tense") != "current":
             raise LlamaError(
-                f"{path} calls a real event a test; run: snakemake events/{result.graceid}/all"
+                f"{path} calls a real event a test; run: snakemake events/{result.info.graceid}/all"
             )
     notice["alert_tense"] = "current" if result.real else "test"
     check_notice(notice)

@@ -66,20 +66,10 @@ class Result:
     neutrinos: NeutrinoList | None = None
     significance: Significance | None = None
 
-    @property
-    def graceid(self) -> str:
-        """The event's id."""
-        return str(self.info.graceid)
-
-    @property
-    def retracted(self) -> bool:
-        """Whether there is nothing left to say but that."""
-        return bool(self.info.retracted)
-
     def about(self) -> About:
         """Return what the outbox notes of a message: event, alert and audience."""
         return About(
-            graceid=self.graceid,
+            graceid=self.info.graceid,
             notice=self.info.notice,
             revision=self.info.revision,
             audience="real" if self.real else "test",
@@ -87,13 +77,14 @@ class Result:
 
     def facts(self) -> Facts:
         """Return the result in short, for machines and for telling whether anything is new."""
+        info = self.info
         facts = Facts(
-            graceid=self.graceid,
-            notice=self.info.notice,
-            revision=self.info.revision,
-            event_time=self.info.event_time,
+            graceid=info.graceid,
+            notice=info.notice,
+            revision=info.revision,
+            event_time=info.event_time,
             test=not self.real,
-            retracted=self.retracted,
+            retracted=info.retracted,
         )
         if self.significance is None or self.neutrinos is None:
             return facts
@@ -121,12 +112,12 @@ class Result:
 
     def text(self, kind: str) -> str:
         """Return the result in a few lines of plain text; kind: new, update or withdrawal."""
-        facts = self.facts()
+        facts, info = self.facts(), self.info
         mark = "" if self.real else "[TEST] "
         if kind == "withdrawal" or not isinstance(facts, Findings):
             return (
-                f"{mark}{self.graceid}: RETRACTED. LIGO/Virgo/KAGRA have retracted this candidate "
-                f"({self.info.notice}); what was reported here about it no longer stands."
+                f"{mark}{info.graceid}: RETRACTED. LIGO/Virgo/KAGRA have retracted this candidate "
+                f"({info.notice}); what was reported here about it no longer stands."
             )
         return _text(facts, f"{mark}{'UPDATE ' if kind == 'update' else ''}{facts.notice}")
 
