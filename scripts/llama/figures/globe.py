@@ -104,7 +104,6 @@ def _cells(density: SkyDensity) -> tuple[Ints, Ints, Ints]:
 
 
 def _split(order: Ints, ipix: Ints, level: Ints) -> tuple[Ints, Ints, Ints]:
-    """Divide cells that are wider than `_COARSEST`."""
     while (wide := order < _COARSEST).any():
         children = (4 * ipix[wide, None] + np.arange(4)).ravel()
         order = np.concatenate([order[~wide], np.repeat(order[wide] + 1, 4)])

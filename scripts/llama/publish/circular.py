@@ -148,25 +148,19 @@ def _result(
     notice = info.notice or info.graceid
     p_value = bayesian_p_value(info, significance)
     if info.retracted:
-        text = f"The candidate was retracted ({notice}): no result is reported for it."
-        return [_wrap(text)]
+        return [_wrap(f"The candidate was retracted ({notice}): no result is reported for it.")]
+    coincidence = f"in coincidence with the sky map of {notice}"
     if p_value is None:
-        text = (
-            f"No p-value is available for the sky map of {notice}. A counterpart is neither "
-            "reported nor excluded."
-        )
-        return [_wrap(text)]
-    count = {0: "No neutrino candidate is", 1: "One neutrino candidate is"}.get(
-        len(listed or []), f"{len(listed or [])} neutrino candidates are"
-    )
-    found = f"{count} found in coincidence with the sky map of {notice}. "
+        found = f"No p-value is available for the sky map of {notice}. A counterpart is neither "
+        return [_wrap(f"{found}reported nor excluded.")]
     if listed is None:
-        found = (
-            f"Which neutrinos are in coincidence with the sky map of {notice} was not tested one "
-            "by one. "
-        )
+        found = f"Which neutrinos are {coincidence} was not tested one by one."
+    else:
+        n = len(listed)
+        words = {0: "No neutrino candidate is", 1: "One neutrino candidate is"}
+        found = f"{words.get(n, f'{n} neutrino candidates are')} found {coincidence}."
     result = (
-        f"{found}The overall p-value of the Bayesian search is {p_value_text(p_value)}. It states "
+        f"{found} The overall p-value of the Bayesian search is {p_value_text(p_value)}. It states "
         "how often the atmospheric background alone gives a coincidence at least as "
         "convincing for a map of this kind; it is not corrected for trials over several "
         "gravitational-wave candidates. The false-alarm rate of the coincidence is the p-value "

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from msgspec import to_builtins
+from msgspec import convert, to_builtins
 from msgspec.structs import replace
 
 from llama.errors import LlamaError
@@ -233,7 +233,6 @@ def _receipt(
 ) -> Receipt:
     """Return the receipt; that of a retracted event is about the last withdrawal."""
     outbox = Outbox(event_dir, channel, destination or "")
-    entries = outbox.entries()
     sent = outbox.delivered()
     if read_info(event_dir).retracted:
         all_homes = [Outbox(home, channel, "").entries() for home in homes(event_dir)]
@@ -242,9 +241,6 @@ def _receipt(
         destination = sent[-1].destination if sent else None
         real = bool(sent) and sent[-1].audience == "real"
     last = sent[-1] if sent and not reasons else None
-    history = [
-        Line(**{name: getattr(entry, name) for name in Line.__struct_fields__}) for entry in entries
-    ]
     return Receipt(
         channel=channel,
         destination=destination,
@@ -252,7 +248,7 @@ def _receipt(
         status=STATUS[last.kind] if last else "refused",
         reasons=reasons,
         **{name: getattr(last, name) for name in _OF_LAST if last},
-        history=history,
+        history=[convert(entry, Line, from_attributes=True) for entry in outbox.entries()],
         standing=standing(event_dir, channel),
     )
 

@@ -191,7 +191,6 @@ class Slack:
             about["cursor"] = cursor
 
     def _call(self, method: str, **fields: object) -> _Answer:
-        """Return the answer of a method of Slack's Web API."""
         headers = {"Authorization": f"Bearer {self._secret}"}
         given = {name: value for name, value in fields.items() if value is not None}
         form: dict[str, object] = {"json": given}

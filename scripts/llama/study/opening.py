@@ -205,7 +205,6 @@ def _classification(study: str, p_astro: float) -> tuple[dict[str, float], str]:
 
 
 def _alert(info: EventInfo, classification: Mapping[str, float]) -> dict[str, Any]:
-    """Return an alert as LVK sends it."""
     return {
         "alert_type": "PRELIMINARY",
         "time_created": info.notice_time,
