@@ -46,7 +46,7 @@ def summary_content(
 ) -> SummaryPage:
     """Return the page; what came from outside is cleaned."""
     info, neutrinos, significance = event.info, event.neutrinos, event.significance
-    events = neutrinos.events
+    events, singles = neutrinos.events, {one.key: one for one in significance.single_neutrino}
     marks = text.marks(info, events, {"ROLE": None, **event.flags})
     return {
         "title": f"{clean(info.graceid, 30)}: gravitational wave and high-energy neutrinos",
@@ -62,7 +62,10 @@ def summary_content(
             "table": {
                 "caption": f"{len(events)} neutrinos of {clean(info.graceid, 30)}",
                 "header": TABLE_HEADER,
-                "rows": _table(info, events, significance),
+                "rows": [
+                    _table_row(count, event, singles.get(str(event.id)), info)
+                    for count, event in enumerate(events, start=1)
+                ],
             },
         },
         "latency": latency_section(info, latency),
@@ -203,16 +206,6 @@ def _explanation(neutrinos: NeutrinoList) -> str:
         "error circle, 1 σ of a two-dimensional Gaussian; the 90 % radius is 2.146 σ. Odds ratio "
         "and p-value are those of the neutrino alone."
     )
-
-
-def _table(
-    info: EventInfo, events: Sequence[Neutrino], significance: Significance
-) -> list[list[str]]:
-    singles = {single.key: single for single in significance.single_neutrino}
-    return [
-        _table_row(count, event, singles.get(str(event.id)), info)
-        for count, event in enumerate(events, start=1)
-    ]
 
 
 def _table_row(count: int, event: Neutrino, single: Single | None, info: EventInfo) -> list[str]:

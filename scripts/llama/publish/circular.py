@@ -48,7 +48,6 @@ def draft_circular(
         )
     real = is_observation(info, neutrinos, role)
     p_value = bayesian_p_value(info, significance)
-    listed = coincident_neutrinos(info, significance)
     head = ["DRAFT - not sent. Read it, correct it, and send it by hand if it is to be sent."]
     if info.retracted:
         head.append("The gravitational-wave alert was RETRACTED.")
@@ -73,11 +72,11 @@ def draft_circular(
         )
     parts = [
         "\n".join(f"# {line}" for line in head),
-        f"SUBJECT: {_subject(info, listed, p_value, complete, real)}",
+        f"SUBJECT: {_subject(info, significance, complete, real)}",
         *([] if real else ["THIS IS A TEST. It does not describe a real observation."]),
         "[reporting collaboration] reports:",
         _wrap(_search(info, list_window(neutrinos.window), livetime_s, complete)),
-        *_result(info, significance, listed, real),
+        *_result(info, significance, real),
         *_sensitivity(significance.neutrino_flux_sensitivity_range),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
         "[2] Countryman et al. 2019, arXiv:1901.05486",
@@ -89,13 +88,8 @@ def _wrap(paragraph: str) -> str:
     return textwrap.fill(paragraph, 80, break_long_words=False, break_on_hyphens=False)
 
 
-def _subject(
-    info: EventInfo,
-    listed: list[Single] | None,
-    p_value: float | None,
-    complete: bool,
-    real: bool,
-) -> str:
+def _subject(info: EventInfo, significance: Significance, complete: bool, real: bool) -> str:
+    listed, p_value = coincident_neutrinos(info, significance), bayesian_p_value(info, significance)
     if info.retracted:
         what = "neutrino search for a retracted candidate"
     elif p_value is None:
@@ -139,14 +133,9 @@ def _search(info: EventInfo, window: Window, livetime_s: float | None, complete:
     )
 
 
-def _result(
-    info: EventInfo,
-    significance: Significance,
-    listed: list[Single] | None,
-    real: bool,
-) -> list[str]:
+def _result(info: EventInfo, significance: Significance, real: bool) -> list[str]:
     notice = info.notice or info.graceid
-    p_value = bayesian_p_value(info, significance)
+    listed, p_value = coincident_neutrinos(info, significance), bayesian_p_value(info, significance)
     if info.retracted:
         return [_wrap(f"The candidate was retracted ({notice}): no result is reported for it.")]
     coincidence = f"in coincidence with the sky map of {notice}"
