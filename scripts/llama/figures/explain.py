@@ -56,13 +56,12 @@ class Explained(Explanation):
     odds: str
 
 
-def explain(
-    significance: Significance, distances: Distances, neutrinos: NeutrinoList
-) -> Explanation:
+def explain(event: EventFiles) -> Explanation:
     """Return why the odds ratio is what it is.
 
     `LlamaError` for a significance that an older version made.
     """
+    significance, distances, neutrinos = event.significance, event.distances, event.neutrinos
     why, events, info = significance.explanation, neutrinos.events, significance.info
     if why is UNSET:
         raise LlamaError(
@@ -71,7 +70,7 @@ def explain(
         )
     if why is None:
         return {"summary": [_nothing(significance, neutrinos)], "factors": []}
-    numbers = {str(event.id): k for k, event in enumerate(events, start=1)}
+    numbers = {str(one.id): k for k, one in enumerate(events, start=1)}
     members = [numbers[str(i)] for i in why.members if i in numbers]
     chosen = [events[k - 1] for k in members]
     words = {"bursts": _bursts(significance)}
@@ -81,7 +80,7 @@ def explain(
             f"{number(significance.p_astro, '.4g')}.",
             "distance": _distance(why, distances),
             "background_rate": _background(why),
-            "time": _time([text.time_difference(event, info) for event in chosen]),
+            "time": _time([text.time_difference(one, info) for one in chosen]),
             "position": _position(chosen),
             "energy": _energy(chosen),
             "other_sets": _others(why),
@@ -99,7 +98,7 @@ def explanation_section(event: EventFiles) -> Explained:
     """Return what `explain` does as a section of a page, whatever version made the event."""
     why: Explanation
     try:
-        why = explain(event.significance, event.distances, event.neutrinos)
+        why = explain(event)
     except LlamaError:
         why = {"summary": ["Made by a version that did not say."], "factors": []}
     odds = number(event.significance.odds_ratio)

@@ -253,11 +253,9 @@ def _receipt(
     )
 
 
-def write_receipt(event_dir: Path, receipt: Receipt) -> Path:
+def write_receipt(event_dir: Path, receipt: Receipt) -> None:
     """Write `receipts/<channel>.json`."""
-    path = event_dir / "receipts" / f"{receipt.channel}.json"
-    write_json(path, to_builtins(receipt))
-    return path
+    write_json(event_dir / "receipts" / f"{receipt.channel}.json", to_builtins(receipt))
 
 
 def sentence(receipt: Receipt) -> str:
