@@ -178,9 +178,9 @@ def _step(step: Step | None) -> str:
     return f"{_span(step.get('after_event_s'))} ({_span(step.get('after_notice_s'))})"
 
 
-def _span(seconds: float | None) -> str:
+def _span(seconds: object) -> str:
     """Return a length of time in few characters: what matters here is below an hour."""
-    if seconds is None:
+    if not isinstance(seconds, int | float):  # latency.json is taken as it is
         return MISSING
     if abs(seconds) < 100:
         return f"{seconds:.1f} s"
