@@ -32,6 +32,15 @@ class LlamaError(Exception):
 
 
 @contextmanager
+def system_errors(what: str, remedy: str) -> Iterator[None]:
+    """Raise what the system refuses, such as a full disk, as a `LlamaError`: what (why); remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise LlamaError(f"{what} ({error.strerror or error}); {remedy}") from error
+
+
+@contextmanager
 def for_users(remedy: str) -> Iterator[None]:
     """Raise what the statistic refuses with a ValueError as a `LlamaError` that tells the remedy.
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from llama.errors import LlamaError, printable
+from llama.errors import LlamaError, printable, system_errors
 from llama.locks import clear, holder, try_lock
 
 _START_S = 60.0
@@ -52,13 +52,9 @@ def start_in_background(arguments: Sequence[str], lock: Path, what: str, log: Pa
 
 
 def _open_log(path: Path) -> BinaryIO:
-    try:
+    with system_errors(f"cannot write the log {path}", "correct the permissions or the path"):
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("ab")
-    except OSError as error:
-        raise LlamaError(
-            f"cannot write the log {path} ({error.strerror}); correct the permissions or the path"
-        ) from error
 
 
 def _last_words(log: Path, begin: int, what: str) -> str:

@@ -1,24 +1,23 @@
 """Where secrets come from, and what may be told of them."""
 
+import contextlib
 import os
 import stat
 from pathlib import Path
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 
 
 def secret(name: str) -> str:
     """Return a secret from the environment, else from systemd's credentials, else ""."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(directory) / name.lower() if directory else None
-    try:
+    with (
+        system_errors(f"cannot read {path}", "correct LoadCredential of the unit"),
+        contextlib.suppress(FileNotFoundError),
+    ):
         return os.environ.get(name) or (path.read_text().strip() if path else "")
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise LlamaError(
-            f"cannot read {path} ({error.strerror}); correct LoadCredential of the unit"
-        ) from error
+    return ""
 
 
 def config_home() -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.record import Alert
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.event.skymap_info import KINDS, EventInfo
 from llama.files import sha256_bytes
 
@@ -203,10 +203,6 @@ def _alert(event_dir: Path, name: str) -> Alert:
 
 
 def _read(path: Path) -> bytes:
-    try:
+    remedy = "give the alert or the map again with skymap_info --force"
+    with system_errors(f"cannot read {path}", remedy):
         return path.read_bytes()
-    except OSError as error:
-        raise LlamaError(
-            f"cannot read {path} ({error.strerror}); give the alert or the map again "
-            "with skymap_info --force"
-        ) from error

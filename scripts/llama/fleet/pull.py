@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.fleet.spaces import Spaces
 from llama.fleet.transfer import Counter, is_same
 from llama.locks import only_one
@@ -63,12 +63,8 @@ def pull(
             stored = spaces.find(listed.key)  # a list does not tell the sha256
             path, state = paths[listed.key], "missing" if stored else "gone"
             if stored and os.path.lexists(path):
-                try:
+                with system_errors(f"cannot read {path}", "move it away"):
                     state = "different" if is_same(path, stored) is False else "same"
-                except OSError as error:
-                    raise LlamaError(
-                        f"cannot read {path} ({error.strerror}); move it away"
-                    ) from error
             compared(1)
             return stored or listed, state
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.files import sha256_file
 from llama.fleet import transfer
 from llama.locks import locked_file
@@ -231,11 +231,9 @@ def environment(settings: SpacesSettings) -> dict[str, str]:
 
 
 def _digest_of(path: Path) -> tuple[str, int]:
-    try:
+    with system_errors(f"cannot read {path}", "correct the path"):
         if path.is_dir():
             raise LlamaError(
                 f"{path} is a directory; pack it first: tar -czf {path.name}.tar.gz {path}"
             )
         return sha256_file(path), path.stat().st_size
-    except OSError as error:
-        raise LlamaError(f"cannot read {path} ({error.strerror}); correct the path") from error

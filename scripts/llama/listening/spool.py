@@ -38,7 +38,7 @@ from pathlib import Path
 from msgspec.structs import asdict
 
 from llama.alerts.gwalert import MAX_BYTES
-from llama.errors import LlamaError, printable
+from llama.errors import LlamaError, printable, system_errors
 from llama.files import (
     read_json,
     remove_older,
@@ -170,12 +170,8 @@ class Spool:
     def check(self, entry: Entry) -> Path:
         """Return where the raw bytes are; `LlamaError` if the archive has lost or changed them."""
         path = self._output_dir / entry.archive
-        try:
+        with system_errors(f"the archived record {path} cannot be read", "put it back"):
             same = path.stat().st_size == entry.size_bytes and sha256_file(path) == entry.sha256
-        except OSError as error:
-            raise LlamaError(
-                f"the archived record {path} cannot be read ({error.strerror}); put it back"
-            ) from error
         if same:
             return path
         raise LlamaError(f"the archived record {path} has been changed; put the original back")

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.settings import load
 
 
@@ -14,13 +14,9 @@ def prepare(output_dir: Path, clone: Path, say: Callable[[str], None]) -> None:
 
     `say` is told what was changed or is in the way in the clone; `LlamaError` for the rest.
     """
-    try:
+    what = f"cannot use the output directory {output_dir}"
+    with system_errors(what, "correct output_dir in config.yaml"):
         _prepare(output_dir, clone, lambda sentence: say(f"llama: {sentence}"))
-    except OSError as error:
-        raise LlamaError(
-            f"cannot use the output directory {output_dir} ({error.strerror}); correct output_dir "
-            "in config.yaml"
-        ) from error
 
 
 def _prepare(output_dir: Path, clone: Path, say: Callable[[str], None]) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.files import write_bytes
 from llama.locks import try_lock
 from llama.settings import Settings
@@ -41,14 +41,10 @@ def install(settings: Settings) -> tuple[str, str | None]:
     """
     line = cron_line(settings).encode()
     lock = settings.output_dir / "logs" / "cron.lock"
-    try:
+    with system_errors(f"cannot write {lock}", "correct the permissions or output_dir"):
         lock.parent.mkdir(parents=True, exist_ok=True)
         with lock.open("a") as file:
             try_lock(file)  # better said now than by cron every minute
-    except OSError as error:
-        raise LlamaError(
-            f"cannot write {lock} ({error.strerror}); correct the permissions or output_dir"
-        ) from error
     before, ours, after = _read()
     if ours != [line]:
         _write([*before, line, *after])
