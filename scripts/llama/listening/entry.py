@@ -66,12 +66,11 @@ def has_content(path: Path, content: bytes) -> bool:
 
 def load_entry(path: Path) -> Entry:
     """Return the entry in a file of the spool; `LlamaError` if it is none, or was changed."""
-    try:
-        size = path.stat().st_size
-    except OSError:
-        size = 0  # `read_json` says why
-    if size > _MOST_BYTES:
-        raise LlamaError(f"{path} has {size:,} bytes, more than any entry of the spool; {_REMEDY}")
+    with contextlib.suppress(OSError):  # `read_json` says why
+        if (size := path.stat().st_size) > _MOST_BYTES:
+            raise LlamaError(
+                f"{path} has {size:,} bytes, more than any entry of the spool; {_REMEDY}"
+            )
     content = read_json(path)
     if not isinstance(content, dict) or not {*Entry.__struct_fields__} <= content.keys():
         raise LlamaError(f"{path} is not an entry of the spool; {_REMEDY}")
