@@ -19,6 +19,10 @@ _CLASSES = ("BNS", "NSBH", "BBH")
 # be closer. The odds need Q = p / (1 - p) finite; at p = 1 - this they are as at 1 within 1e-9.
 _ROUNDING = 1e-9
 CLOCKS_AGREE_S = 600.0
+_OF_INFO = (
+    *("graceid", "notice", "retracted", "significant", "instruments", "pipeline", "group"),
+    "search",
+)
 
 Order = tuple[bool, str, int, str, int, str]
 
@@ -55,16 +59,9 @@ def event_data(event_dir: Path, info: EventInfo) -> dict[str, Any]:
     if isinstance(others := extra.pop("urls", None), Mapping):
         urls |= others
     return {
-        "graceid": info.graceid,
-        "notice": info.notice,
-        "retracted": info.retracted,
-        "significant": info.significant,
+        **{name: getattr(info, name) for name in _OF_INFO},
         "far": info.far_hz,
         "gpstime": info.gps_time,
-        "instruments": info.instruments,
-        "pipeline": info.pipeline,
-        "group": info.group,
-        "search": info.search,
         "labels": extra.pop("labels", []),
         "properties": alert.properties if alert else {},
         "classification": alert.classification if alert else {},

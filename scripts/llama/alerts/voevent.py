@@ -1,5 +1,6 @@
 """VOEvent notices of LVK, as sent in O2, O3 and O4 (by LVK itself or passed on by GCN)."""
 
+import contextlib
 import re
 
 from llama.alerts.record import Alert, from_notice, kind_named
@@ -113,12 +114,7 @@ def _external(params: Params) -> dict[str, str | float] | None:
     for (group, name), value in params.items():
         if group == "External Coincidence":
             key = name.lower().removeprefix("external_")
-            found[key] = _number(value) if key.startswith("time_") else value
+            found[key] = value
+            with contextlib.suppress(ValueError):
+                found[key] = float(value) if key.startswith("time_") else value
     return found or None
-
-
-def _number(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, TypedDict
 from msgspec import Struct
 
 import llama
-from llama.errors import LlamaError
 from llama.event.names import BURSTS_NAME
-from llama.files import dump_json, read_json, sha256_file
+from llama.files import dump_json, read_json, reading_hdf5, sha256_file
 from llama.typed import typed
 
 if TYPE_CHECKING:
@@ -154,10 +153,5 @@ def _is(path: Path, sha256: str | None) -> bool:
 
 def _map_of_tiles(path: Path) -> str:
     """Return the sha256 of the map, as published, that tiles were made from."""
-    import h5py
-
-    try:
-        with h5py.File(path) as tiles:
-            return str(tiles.attrs["input_sha256"])
-    except (OSError, KeyError) as error:
-        raise LlamaError(f"{path} cannot be read; delete it and run snakemake again") from error
+    with reading_hdf5(path, f"{path} cannot be read; delete it and run snakemake again") as tiles:
+        return str(tiles.attrs["input_sha256"])

@@ -61,25 +61,25 @@ def pull(
 
         def compare(listed: Stored) -> tuple[Stored, str]:
             stored = spaces.find(listed.key)  # a list does not tell the sha256
-            path, state = paths[listed.key], "missing" if stored else "gone"
-            if stored and os.path.lexists(path):
+            if stored is None:
+                raise LlamaError(
+                    f"{listed.key} was removed from s3://{spaces.name} meanwhile; "
+                    "run the same command again"
+                )
+            path, state = paths[listed.key], "missing"
+            if os.path.lexists(path):
                 with system_errors(f"cannot read {path}", "move it away"):
                     state = "different" if is_same(path, stored) is False else "same"
             compared(1)
-            return stored or listed, state
+            return stored, state
 
         judged = in_threads(compare, found, _AT_ONCE)
         of_state = {
             state: [stored for stored, its in judged if its == state]
-            for state in ("gone", "missing", "different", "same")
+            for state in ("missing", "different", "same")
         }
         different = sorted(paths[stored.key] for stored in of_state["different"])
         replaced = bool(different) and replace(different)
-        if gone := of_state["gone"]:
-            raise LlamaError(
-                f"{gone[0].key} was removed from s3://{spaces.name} meanwhile; "
-                "run the same command again"
-            )
         missing = of_state["missing"] + (of_state["different"] if replaced else [])
         size = sum(stored.size for stored in missing)
         if size > (free := shutil.disk_usage(studies).free):

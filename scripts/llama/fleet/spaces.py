@@ -196,15 +196,11 @@ def credentials_file(settings: SpacesSettings) -> Path:
 def read_keys(settings: SpacesSettings) -> Keys:
     """Return the keys of `credentials_file`; `LlamaError`, which never shows them."""
     path = credentials_file(settings)
-    try:
-        text = read_private(path, "the keys of Spaces")
-    except FileNotFoundError:
-        raise LlamaError(
-            f"there are no keys for Spaces in {path}; make them on DigitalOcean's API page and "
-            "write the file as docs/fleet.md shows, with mode 600"
-        ) from None
-    except OSError as error:
-        raise LlamaError(f"cannot read the keys of Spaces in {path} ({error.strerror})") from error
+    missing = (
+        f"there are no keys for Spaces in {path}; make them on DigitalOcean's API page and "
+        "write the file as docs/fleet.md shows, with mode 600"
+    )
+    text = read_private(path, "the keys of Spaces", missing)
     parser = configparser.RawConfigParser(default_section="no defaults")
     try:
         parser.read_string(text)

@@ -155,8 +155,8 @@ class Studies:
         """Return the files with the neutrino lists of a study, none if it draws neutrinos."""
         if not self.has_artifacts(study):
             return []
-        count = parts(len(self.artifacts(study).lists), LISTS_PER_PART)
-        return [f"studies/{study}/lists/part-{index:04d}.hdf5" for index in range(count)]
+        count = len(self.artifacts(study).lists)
+        return _parts(f"studies/{study}/lists/part-{{:04d}}.hdf5", count, LISTS_PER_PART)
 
     def lists_gps(self, study: str) -> float:
         """Return the time of the triggers [GPS s], about which the neutrino lists were made."""
@@ -169,8 +169,8 @@ class Studies:
     def bank_parts(self, study: str) -> list[str]:
         """Return the files that hold the sky maps of a study."""
         self._refuse_broken(study)
-        count = parts(len(self._made_skymaps(study)), MAPS_PER_PART)
-        return [f"studies/{study}/skymaps/part-{index:04d}.hdf5" for index in range(count)]
+        count = len(self._made_skymaps(study))
+        return _parts(f"studies/{study}/skymaps/part-{{:04d}}.hdf5", count, MAPS_PER_PART)
 
     def _refuse_broken(self, study: str) -> None:
         """Raise when what the bank left out is still broken and is no longer to be left out."""
@@ -233,8 +233,8 @@ class Simulations:
 
     def shards(self, simulation: str) -> list[str]:
         """Return the directories with the sky maps of a simulation."""
-        count = parts(self.known(simulation).injections, SHARD_SIZE)
-        return [f"simulations/{simulation}/maps/shard-{index:04d}" for index in range(count)]
+        count = self.known(simulation).injections
+        return _parts(f"simulations/{simulation}/maps/shard-{{:04d}}", count, SHARD_SIZE)
 
     def numbers(self, simulation: str, shard: str) -> list[int]:
         """Return first and last-but-one injection number of a shard of a simulation."""
@@ -243,9 +243,9 @@ class Simulations:
         return numbers_of(shard, SHARD_SIZE, count, refusal)
 
 
-def parts(items: int, size: int) -> int:
-    """Return how many parts of `size` there are; the last one may be shorter."""
-    return -(-items // size)
+def _parts(name: str, items: int, size: int) -> list[str]:
+    """Return the names of parts of `size`; the last one may be shorter."""
+    return [name.format(index) for index in range(-(-items // size))]
 
 
 def numbers_of(shard: str, size: int, count: int, refusal: str) -> list[int]:

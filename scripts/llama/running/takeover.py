@@ -154,20 +154,17 @@ def _take_alert(
     event_dir = run_dir / alert.graceid
     if alert.graceid in running:
         return Taken(entry, alert.graceid, stays=True)
-    problem = _problem(event_dir)
-    if problem:
+    if problem := _problem(event_dir):
         return Taken(entry, alert.graceid, stays=True, said=f"{entry.name} waits: {problem}")
-    suffix = "xml" if alert.alert_type == "gcn" else "json"
     is_test = alert.test_reason or begins_as_test(entry.topic)
     flags = PRESETS["TRIGGERED_TEST" if is_test else preset]
-    role = str(flags["ROLE"])
     try:
         result = create_event(
             run_dir,
             alert,
             alert_content=content,
-            alert_suffix=suffix,
-            role=role,
+            alert_suffix="xml" if alert.alert_type == "gcn" else "json",
+            role=flags["ROLE"],
             flags=flags,
             wait_s=0,
             heard=_heard(entry),
