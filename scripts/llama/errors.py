@@ -54,8 +54,6 @@ def for_users(remedy: str) -> Iterator[None]:
 
 def sentence(error: BaseException) -> str:
     """Return what an exception says, on one line; what is no `LlamaError` is named as a defect."""
-    if isinstance(error, LlamaError):
-        return printable(error, _SENTENCE)
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, LlamaError) or (isinstance(error, OSError) and error.strerror):
         return printable(error, _SENTENCE)
     return printable(f"a defect of LLAMA: {error!r}", 500)

@@ -4,7 +4,6 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from llama.alerts.record import Alert
 from llama.errors import LlamaError, system_errors
 from llama.event.skymap_info import KINDS, EventInfo
 from llama.files import sha256_bytes
+from llama.times import unix_to_iso
 
 _CLASSES = ("BNS", "NSBH", "BBH")
 # Probabilities are printed and summed with roundings: what is within this of 0 or 1 is not known to
@@ -167,7 +167,7 @@ def role_and_site(present: Alert | None, event: Alert | None) -> tuple[str, str 
 
 def is_from_the_future(alert: Alert) -> bool:
     """Tell whether a notice is dated later than any clock that is nearly right can say."""
-    return alert.notice_time > _iso(time.time() + CLOCKS_AGREE_S)
+    return alert.notice_time > unix_to_iso(time.time() + CLOCKS_AGREE_S)
 
 
 def order(alert: Alert, content: bytes, received: float) -> Order:
@@ -180,13 +180,9 @@ def order(alert: Alert, content: bytes, received: float) -> Order:
     """
     sent, is_believed = alert.notice_time, not is_from_the_future(alert)
     if not is_believed and alert.kind == "Retraction":
-        sent, is_believed = _iso(received), True
+        sent, is_believed = unix_to_iso(received), True
     rank = KINDS.index(alert.kind)
     return is_believed, sent[:19], rank, sent, alert.serial or 0, sha256_bytes(content)
-
-
-def _iso(unix_s: float) -> str:
-    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def _event_alert(event_dir: Path, info: EventInfo) -> Alert | None:

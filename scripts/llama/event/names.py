@@ -41,14 +41,12 @@ def run_name(gps: float) -> str:
 
 def significance_name(info: "EventInfo") -> str:
     """Return the name of the event's significance file (low-significance alerts have their own)."""
-    stem = "significance" if info.significant else "significance_subthresh"
-    return f"{stem}_lvc-i3.json"
+    return f"significance{'' if info.significant else '_subthresh'}_lvc-i3.json"
 
 
 def skymap_name(info: "EventInfo") -> str:
     """Return the name of the event's copy of the sky map, compressed if the given map is."""
-    compressed = (info.skymap_file or "").endswith(".gz")
-    return "lvc_skymap.fits.gz" if compressed else "lvc_skymap.fits"
+    return f"lvc_skymap.fits{'.gz' if (info.skymap_file or '').endswith('.gz') else ''}"
 
 
 def products(info: "EventInfo") -> list[str]:

@@ -49,8 +49,7 @@ class Cloud:
 
     def droplets(self, tag: str | None = None) -> list[Droplet]:
         """Return all droplets, or all with `tag`: every one or an error, never a part."""
-        tagged = {"tag_name": tag} if tag else {}
-        return self._list("droplets", list[Droplet], **tagged)
+        return self._list("droplets", list[Droplet], **({"tag_name": tag} if tag else {}))
 
     def snapshots(self) -> list[Image]:
         """Return the account's snapshots of droplets, newest first."""
@@ -135,8 +134,7 @@ class Cloud:
             "backups": False,
             "monitoring": False,
         }
-        answer = self._connection.ask("POST", "droplets", order)
-        return part(answer, "droplets", list[Droplet])
+        return part(self._connection.ask("POST", "droplets", order), "droplets", list[Droplet])
 
     def destroy(self, ident: int) -> None:
         """Destroy a droplet; one that is gone already is as good."""

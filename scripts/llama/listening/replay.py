@@ -81,8 +81,7 @@ def replay(path: Path, output_dir: Path, progress: Callable[[int, int], None]) -
             new += len(spool.keep(batch))
             done += len(batch)
             progress(done, len(notices))
-    undated = sum(notice.undated for notice in notices)
-    return Summary(len(notices), new, left_out, undated)
+    return Summary(len(notices), new, left_out, sum(notice.undated for notice in notices))
 
 
 def _batches(notices: list[_Notice]) -> Iterator[list[Record]]:

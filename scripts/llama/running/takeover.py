@@ -8,6 +8,7 @@ between finds the same record pending, and the event as if nothing had happened.
 
 import json
 import logging
+import time
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from llama.event.skymap_info import FILE_NAME, read_info
 from llama.files import first_sign, sync_directory
 from llama.listening.spool import Entry, Spool
 from llama.locks import LockedError, locked
-from llama.times import utc_now
+from llama.times import unix_to_iso
 from llama.topics import ALERT_TOPIC, LVK, POLL, REPLAY, begins_as_test, may_bring, topic_of_file
 
 _JSON_KEYS = ("superevent_id", "alert_type", "event")
@@ -198,6 +199,6 @@ def _heard(entry: Entry) -> Heard:
         topic=entry.topic,
         kafka_time_ms=entry.kafka_time_ms,
         heard_at=entry.received_at,
-        taken_over_at=f"{utc_now():%Y-%m-%dT%H:%M:%S.%f}Z",
+        taken_over_at=unix_to_iso(time.time()),
         archive=entry.archive,
     )
