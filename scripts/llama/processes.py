@@ -58,7 +58,6 @@ def _open_log(path: Path) -> BinaryIO:
 
 
 def _last_words(log: Path, begin: int, what: str) -> str:
-    """Return the last line that was written to `log` after the first `begin` bytes."""
     lines = log.read_bytes()[begin:].decode(errors="replace").split("\n")
     said = [line.removeprefix("llama: ") for line in lines if line.strip()]
     return said[-1] if said else f"{log} does not say why (a full disk?); try {what} -F"

@@ -128,7 +128,6 @@ class GraceDBClient:
         return list(found.values())
 
     def _json(self, what: str, ask: Callable[[], Any]) -> JsonObject:
-        """Return the JSON object that a request is answered with."""
         from llama import web
 
         with self._sentences(what):

@@ -142,7 +142,6 @@ def _history(event_dir: Path) -> dict[str, dict[str, str | None]]:
 
 
 def _step(time: str | None, event_time: str | None, notice_time: str) -> Step | None:
-    """Return a time, and seconds after the event and after the notice."""
     if not time:
         return None
     event, notice = (

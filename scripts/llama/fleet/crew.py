@@ -227,7 +227,6 @@ class Crew:
         return {d.name: d for d in sorted(droplets, reverse=True) if d.name in set(names)}
 
     def _come_late(self, names: list[str]) -> list[Droplet]:
-        """Return what has come of an order without an answer, given some time to appear."""
         for _ in range(_LOOKS):
             time.sleep(_LOOK_EVERY_S)
             found = [d for d in self.cloud.droplets(self.limits.tag) if d.name in names]

@@ -92,7 +92,6 @@ class Head:
         write_bytes(self.directory / "keeper.pid", f"{keeper.pid}\n".encode())
 
     def _free_nodes(self) -> None:
-        """Give nodes another chance that have not come up in the past."""
         (self.directory / "failures.json").unlink(missing_ok=True)
         down = [
             n.name for n in slurm.nodes() if "DOWN" in n.state and n.reason.startswith("llama:")

@@ -114,7 +114,6 @@ def _listed(spaces: Spaces, wanted: Collection[str]) -> list[Stored]:
 
 
 def _study(key: str) -> str:
-    """Return the study of a result, or of its table."""
     return key.removeprefix(f"{STUDIES}/").split("/")[0].partition(".")[0]
 
 

@@ -39,8 +39,6 @@ class _Networks(_Form, frozen=True, order=True):
 
 
 class _Part(_Form, frozen=True, order=True):
-    """Image, region or size of a droplet."""
-
     slug: str | None = None
     name: str | None = None
     price_hourly_usd: float | None = None

@@ -130,7 +130,6 @@ class Counter:
 
 
 def _append(bucket: Bucket, stored: Stored, stream: Any, start: int, progress: Progress) -> int:
-    """Append the next part of an object to `stream`, and return its size."""
     from botocore.exceptions import ClientError
 
     stop, done = min(start + PART, stored.size), start

@@ -144,7 +144,6 @@ def _fetch(spaces: Spaces, job: Job, place: Path) -> None:
 
 
 def _run(job: Job, place: Path) -> None:
-    """Run the rule's script in a process of its own, in `place`."""
     log = place / job.log
     log.parent.mkdir(parents=True, exist_ok=True)
     (place / "job.json").write_bytes(msgspec.json.encode(job))
@@ -223,7 +222,6 @@ class _Named(list[object]):
 
 
 def _script() -> None:
-    """Run the script of ./job.json, with the `snakemake` that it expects."""
     job = msgspec.json.decode(Path("job.json").read_bytes(), type=Job)
     path = Path(f"{job.rule}.py")
     path.write_text(job.script, encoding="utf-8")

@@ -106,7 +106,6 @@ class Listener:
         closing.join(_CLOSE_S)
 
     def _hear(self, timeout_s: float) -> list[Any]:
-        """Return the records that have come, at once when there is one; [] after `timeout_s`."""
         first = self._consumer.poll(timeout_s)
         if first is None:
             return []

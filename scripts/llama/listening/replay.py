@@ -205,7 +205,6 @@ def notice_gps(content: bytes) -> float | None:
 
 
 def _date(content: bytes) -> str:
-    """Return the date in a notice, "" without one."""
     if first_sign(content) == b"<":
         match = _XML_DATE.search(content) or _XML_TIME.search(content)
     else:

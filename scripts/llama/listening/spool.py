@@ -234,7 +234,6 @@ class Spool:
             remove_older(path, now - _DONE_KEPT_DAYS * 86400.0)
 
     def _state(self, name: str) -> Path | None:
-        """Return the directory that has the entry, None if nothing is known of it."""
         places = self._places.values()
         return next((place for place in places if (place / f"{name}.json").exists()), None)
 

@@ -73,8 +73,6 @@ class HttpsOptions(SourceOptions):
 
 
 class _Kept(Struct):
-    """An answer, when it came (ISO UTC), and what was asked."""
-
     asked_at: str
     url: str
     answer: object
@@ -132,7 +130,6 @@ class HttpsJsonSource:
         )
 
     def _kept(self, start_gps: float, stop_gps: float) -> _Kept | None:
-        """Return the answer that is kept, None if there is none."""
         try:
             path = self._path(start_gps, stop_gps)
             return typed(read_json(path), _Kept, str(path), "delete it")
@@ -154,7 +151,6 @@ class HttpsJsonSource:
         return age_s > (_SETTLED_S if self._is_complete(kept, stop_gps) else _WAITING_S)
 
     def _ask(self, start_gps: float, stop_gps: float, quick: bool = False) -> _Kept:
-        """Ask for a window, check the answer, and keep it."""
         import requests
         import urllib3
 
@@ -269,7 +265,6 @@ def _at(value: object, place: str) -> object:
 
 
 def _float(value: object) -> float:
-    """Return a value of JSON as a float; TypeError or ValueError if it is no number."""
     return float(cast("float | str", value))
 
 

@@ -39,7 +39,6 @@ def _prepare(output_dir: Path, clone: Path, say: Callable[[str], None]) -> None:
 
 
 def _link(link: Path, target: Path, say: Callable[[str], None]) -> None:
-    """Make a link where nothing is, or a link to another place."""
     if link.is_symlink() and os.path.realpath(link) != os.path.realpath(link.parent / target):
         say(f"{link} leads to {target} from now on; it had led to {link.readlink()}")
         link.unlink()

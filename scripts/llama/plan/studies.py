@@ -25,8 +25,6 @@ T = TypeVar("T")
 
 
 class _Source(NamedTuple):
-    """Where the artifacts of a study are read from, and what is there."""
-
     store: Store
     artifacts: Artifacts
 
@@ -126,7 +124,6 @@ class Studies:
         return str(self.known(study).skymaps) == "simulated"
 
     def _made_skymaps(self, study: str) -> list[str]:
-        """Return every sky map of a study, after their simulation if they are simulated."""
         if self._is_simulated(study):
             listed = self._listed(study)
             self._wait_for_list(listed.parent.name, listed.stem)
@@ -267,5 +264,4 @@ def _rows(pieces: Iterable[Piece]) -> list[list[object]]:
 
 
 def _date(path: str) -> float:
-    """Return when a file was written [Unix s], 0 when it is not there."""
     return Path(path).stat().st_mtime if Path(path).exists() else 0.0

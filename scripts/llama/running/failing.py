@@ -142,14 +142,12 @@ def troubles_of_run(output_dir: Path) -> list[str]:
 
 
 def _odd(path: Path) -> bool:
-    """Tell whether a file is there that was not written here, or was changed."""
     lines = _read(path)
     bad = not lines or None in lines.values()
     return bad and path.exists() and path.read_bytes().strip() != b"{}"
 
 
 def _read(path: Path) -> dict[str, Failure | str | None]:
-    """Return the lines of a file, None for one that was not written here."""
     found: dict[str, Failure | str | None] = {}
     with contextlib.suppress(LlamaError, TypeError, ValueError):
         for about, line in dict(read_json(path)).items():

@@ -193,7 +193,6 @@ def _problem(event_dir: Path) -> str | None:
 
 
 def _heard(entry: Entry) -> Heard:
-    """Return when and where a record was heard, and that it is taken over now."""
     return Heard(
         record=entry.name,
         topic=entry.topic,

@@ -155,7 +155,6 @@ def _unknown(block: type[Block], above: Place, key: str, raw: Nested) -> Problem
 
 
 def _setting(location: tuple[int | str, ...]) -> Place:
-    """Return that part of pydantic's `location` which names a setting or a block."""
     place: Place = ()
     model: type[Block] | None = Settings
     for part in location:
