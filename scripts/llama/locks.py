@@ -45,13 +45,18 @@ def try_lock(file: int | IO[Any], *, shared: bool = False) -> bool:
     return True
 
 
+def wait_until(done: Callable[[], bool], timeout_s: float) -> bool:
+    """Return whether something came to pass, asked again and again until `timeout_s` are over."""
+    deadline = time.monotonic() + timeout_s
+    while not (is_done := done()) and time.monotonic() <= deadline:
+        time.sleep(0.05)
+    return is_done
+
+
 def take_lock(file: int | IO[Any], timeout_s: float, refusal: Callable[[], str]) -> None:
     """Lock an open file for this process alone; `LockedError(refusal())` after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not try_lock(file):
-        if time.monotonic() > deadline:
-            raise LockedError(refusal())
-        time.sleep(0.05)
+    if not wait_until(lambda: try_lock(file), timeout_s):
+        raise LockedError(refusal())
 
 
 @contextlib.contextmanager

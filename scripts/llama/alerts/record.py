@@ -71,8 +71,7 @@ class Alert:
         notes = Notes(self.notes)
         self._set_event_time(notes)
         self._set("far_hz", notes.number("far", self.far_hz, 0.0, math.inf, "a rate in Hz"))
-        pipeline = notes.matching("pipeline", self.pipeline, _LABEL) or ""
-        self._set("pipeline", pipeline.upper())
+        self._set("pipeline", (notes.matching("pipeline", self.pipeline, _LABEL) or "").upper())
         self._set("group", notes.matching("group", self.group, _LABEL) or "")
         count = len(notes.all)
         self._set("search", notes.matching("search", self.search, _LABEL) or "")

@@ -20,6 +20,7 @@ from llama.files import write_bytes
 from llama.fleet import slurm
 from llama.fleet.head_files import PATH
 from llama.fleet.hooks import cluster_directory
+from llama.locks import wait_until
 from llama.running.watch import begin_watch
 from llama.settings import Settings
 from llama.settings.load import find_config
@@ -148,10 +149,7 @@ class Head:
         if not pid:
             return
         os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + 15
-        while self.pid(name) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if self.pid(name):
+        if not wait_until(lambda: not self.pid(name), 15):
             os.kill(pid, signal.SIGKILL)
 
 

@@ -183,13 +183,9 @@ def check_names(names: Iterable[str]) -> None:
 
 def doubles(droplets: Iterable[Droplet]) -> list[Droplet]:
     """Return all but the oldest droplet of each name."""
-    seen: set[str] = set()
-    found = []
-    for droplet in sorted(droplets):
-        if droplet.name in seen:
-            found.append(droplet)
-        seen.add(droplet.name)
-    return found
+    ordered = sorted(droplets)
+    oldest = {droplet.name: droplet.id for droplet in reversed(ordered)}
+    return [droplet for droplet in ordered if droplet.id != oldest[droplet.name]]
 
 
 def matching(droplets: Iterable[Droplet], patterns: Iterable[str]) -> list[Droplet]:
