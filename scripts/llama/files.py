@@ -195,6 +195,12 @@ def rendered(package: str, template: str, **values: object) -> str:
     return environment.get_template(template).render(values)
 
 
+def has_content(path: Path, content: bytes) -> bool:
+    """Tell whether a file has `content`; one of another size is not read."""
+    same_size = path.exists() and path.stat().st_size == len(content)
+    return same_size and path.read_bytes() == content
+
+
 def remove_older(path: Path, before_s: float) -> None:
     """Remove a file that was written before a Unix time; what cannot be removed stays."""
     with contextlib.suppress(OSError):

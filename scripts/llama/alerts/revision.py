@@ -14,7 +14,7 @@ from llama.alerts.record import Alert
 from llama.event.flags import write_flags
 from llama.event.names import products
 from llama.event.skymap_info import FILE_NAME, KINDS, EventInfo, check_info
-from llama.files import first_sign, sha256_bytes, sha256_file, write_bytes, write_json
+from llama.files import first_sign, has_content, sha256_bytes, write_bytes, write_json
 
 _GZIP = b"\x1f\x8b"
 _KIND = re.compile(rf"-(?:{'|'.join(KINDS)})\.")
@@ -82,10 +82,7 @@ class Revision:
         self.alert_file = f"{self.stem}.{suffix}"
 
     def _same(self, name: str | None, content: bytes) -> bool:
-        path = self.event_dir / name if name else None
-        if path is None or not path.exists() or path.stat().st_size != len(content):
-            return False
-        return sha256_file(path) == sha256_bytes(content)
+        return name is not None and has_content(self.event_dir / name, content)
 
     def _has_map(self, old: EventInfo, content: bytes) -> bool:
         there = old.skymap_source and (self.event_dir / old.skymap_source).exists()

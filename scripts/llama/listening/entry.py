@@ -58,12 +58,6 @@ def suffix_of(content: bytes) -> str:
     return {b"{": ".json", b"<": ".xml"}.get(first_sign(content), ".bin")
 
 
-def has_content(path: Path, content: bytes) -> bool:
-    """Tell whether a file has `content`; one of another size is not read."""
-    same_size = path.exists() and path.stat().st_size == len(content)
-    return same_size and path.read_bytes() == content
-
-
 def load_entry(path: Path) -> Entry:
     """Return the entry in a file of the spool; `LlamaError` if it is none, or was changed."""
     with contextlib.suppress(OSError):  # `read_json` says why

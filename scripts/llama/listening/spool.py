@@ -40,6 +40,7 @@ from msgspec.structs import asdict
 from llama.alerts.gwalert import MAX_BYTES
 from llama.errors import LlamaError, printable, system_errors
 from llama.files import (
+    has_content,
     read_json,
     remove_older,
     sha256_bytes,
@@ -52,7 +53,6 @@ from llama.listening.entry import (
     Entry,
     Record,
     entry_files,
-    has_content,
     has_reason,
     load_entry,
     name_of,
