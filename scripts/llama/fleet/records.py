@@ -114,6 +114,21 @@ class Size(_Form, frozen=True):
     regions: tuple[str, ...]
 
 
+class Order(msgspec.Struct, frozen=True):
+    """An order for droplets that are all alike but for their names, as the API has it."""
+
+    names: list[str]
+    image: int
+    size: str
+    region: str
+    ssh_keys: list[int]
+    tags: list[str]
+    user_data: str | None = None
+    vpc_uuid: str | None = None
+    backups: bool = False
+    monitoring: bool = False
+
+
 class Account(_Form, frozen=True):
     """Droplets it may have and has, status (`active`, `warning`, `locked`) and what that means."""
 
