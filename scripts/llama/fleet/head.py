@@ -20,6 +20,7 @@ from llama.files import write_bytes
 from llama.fleet import slurm
 from llama.fleet.head_files import PATH
 from llama.fleet.hooks import cluster_directory
+from llama.fleet.token import withheld
 from llama.locks import wait_until
 from llama.running.watch import begin_watch
 from llama.settings import Settings
@@ -76,9 +77,8 @@ class Head:
     def _start_keeper(self) -> None:
         every_s = os.environ.get("LLAMA_KEEPER_S", str(KEEPER_EVERY_S))
         config = find_config()
-        environment = {**os.environ, "LLAMA_CONFIG": str(config.resolve()) if config else ""}
-        for name in ("DIGITALOCEAN", "DIGITALOCEAN_ACCESS_TOKEN"):
-            environment.pop(name, None)
+        with withheld():
+            environment = {**os.environ, "LLAMA_CONFIG": str(config.resolve()) if config else ""}
         begin_watch(self.directory)
         with (self.directory / "log/fleet.log").open("a") as log:
             keeper = subprocess.Popen(

@@ -17,7 +17,7 @@ from llama.errors import LlamaError
 from llama.files import dump_json, rendered, write_bytes, write_json
 from llama.fleet.crew import Crew
 from llama.fleet.hooks import cluster_directory
-from llama.fleet.hostkeys import host_key_config, user_data
+from llama.fleet.hostkeys import user_data
 from llama.fleet.spaces import Spaces, credentials_file, place_of
 from llama.fleet.token import refuse_token
 from llama.settings import Settings
@@ -138,13 +138,12 @@ class HeadFiles:
         if wheel:
             files.append((Path("/etc/llama/constraints.txt"), "0600", _versions().encode()))
         # the rule that keeps all users but root from user data is among the host key's
-        config = host_key_config(self.settings.output_dir / "fleet")
-        config["write_files"] = [
+        written = [
             {"path": str(path), "permissions": mode, "content": content}
             for path, mode, content in files
         ]
-        config["runcmd"] = [["/usr/local/sbin/llama-worker"]]
-        return user_data(config)
+        command = ["/usr/local/sbin/llama-worker"]
+        return user_data(self.settings.output_dir / "fleet", write_files=written, runcmd=[command])
 
 
 def override(conf: str, extra: str) -> str:

@@ -6,7 +6,7 @@ Paths are relative to the output directory, sky maps absolute.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from llama.errors import LlamaError
 from llama.plan.events import POPULATIONS
@@ -24,11 +24,6 @@ LISTS_PER_PART = 2000  # some seconds, with the way from S3 half a minute
 T = TypeVar("T")
 
 
-class _Source(NamedTuple):
-    store: Store
-    artifacts: Artifacts
-
-
 class Studies:
     """The studies of the settings; each is read once.
 
@@ -44,7 +39,7 @@ class Studies:
     ) -> None:
         self._settings, self._warn, self._wait_for_list = settings, warn, wait_for_list
         self._output_dir = settings.output_dir
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, tuple[Store, Artifacts]] = {}
         self._maps: dict[str, list[str]] = {}
 
     def known(self, study: str) -> Study:
@@ -69,9 +64,9 @@ class Studies:
 
     def artifacts(self, study: str) -> Artifacts:
         """Return the artifacts of a study; `LlamaError` if one is missing and that matters."""
-        return self._source(study).artifacts
+        return self._source(study)[1]
 
-    def _source(self, study: str) -> _Source:
+    def _source(self, study: str) -> tuple[Store, Artifacts]:
         if study not in self._sources:
             source = self.known(study).artifacts
             if source is None:
@@ -84,7 +79,7 @@ class Studies:
             log = self._output_dir / f"logs/studies/{study}/missing.txt"
             if left := check_missing(artifacts, self._settings.background.broken_maps, log):
                 self._warn(f"{study} goes on without them: {left}")
-            self._sources[study] = _Source(store, artifacts)
+            self._sources[study] = store, artifacts
         return self._sources[study]
 
     def skymaps(self, study: str) -> list[str]:
