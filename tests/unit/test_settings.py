@@ -99,7 +99,11 @@ def test_a_study():
         ({"background.seed": 1.5}, "seed is 1.5, but should be a valid integer", "seed: 20261122"),
         ({"output_dir": "data"}, "should be an absolute path or start with ~", "output_dir: null"),
         ({"output_dir": "~no-such-user/x"}, "should be an absolute path or st", "output_dir: null"),
-        ({"output_dir": "/data/\0"}, "should be an absolute path or start with", "output_dir: null"),
+        (
+            {"output_dir": "/data/\0"},
+            "should be an absolute path or start with",
+            "output_dir: null",
+        ),
         ({"neutrinos.archive": "../x"}, "is '../x', but should look like icecube", "archive:"),
         ({"gracedb.service_url": "ftp://x/"}, "should look like https://gracedb", "service_url:"),
         ({"background.run": "O3!"}, "background.run is 'O3!', but should look like o3", "o3"),

@@ -71,7 +71,11 @@ class Webhook:
         try:
             identity = parse_json(answer_body(answer.raw))["id"]
             # one that is empty, true or false would be no sign that the message is there
-            if isinstance(identity, str | int) and not isinstance(identity, bool) and identity != "":
+            if (
+                isinstance(identity, str | int)
+                and not isinstance(identity, bool)
+                and identity != ""
+            ):
                 return printable(identity, 200)
         except (ValueError, TypeError, KeyError):
             pass
