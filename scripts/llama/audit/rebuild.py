@@ -138,7 +138,6 @@ class _Pieces:
         return source, job
 
     def _inputs(self) -> Iterator[tuple[str, str]]:
-        """Copy the small inputs as they were, and yield their names and paths."""
         kept = kept_files(self._event_dir, self._manifest)
         for name in (name for name in INPUTS if name in self._products):
             sha256 = self._products[name]["sha256"]
@@ -250,7 +249,6 @@ def _git(directory: Path, *words: str) -> str:
 
 
 def _run(scripts: Path, job: Mapping[str, object]) -> None:
-    """Do a job of `llama.event.make` in the code below `scripts`."""
     done = subprocess.run(
         [sys.executable, "-m", "llama.event.make"],
         input=json.dumps(job),

@@ -138,7 +138,6 @@ def _stream(notice: Mapping[str, object], name: str) -> str | None:
 
 
 def _key(notice: Mapping[str, object]) -> Key | None:
-    """Return run and event of a notice, else its id, else its name."""
     for value in (notice.get("id"), notice.get("event_name")):
         names = [v for v in (value if isinstance(value, list) else [value]) if v not in (None, "")]
         for name in names:
@@ -163,7 +162,6 @@ def _time(value: object) -> float | None:
 
 
 def _number(value: object) -> float | None:
-    """Return a finite number that is not negative, None if the value is none."""
     return (
         float(value)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e300
@@ -231,7 +229,6 @@ def _of_voevent(content: bytes, name: str) -> Notice | None:
 
 
 def _read(params: Mapping[str, str], name: str) -> float | None:
-    """Return a parameter that is a number, None if it is not there or not one."""
     try:
         return _number(float(params[name]))
     except (KeyError, ValueError):

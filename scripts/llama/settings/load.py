@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.settings.block import Nested, Place, merged, pick
 from llama.settings.model import Settings, leaves
 from llama.settings.problems import find_problems, lines_to_paste
@@ -136,16 +136,13 @@ def read_config(path: Path) -> Nested:
 
     `LlamaError` if it cannot be read, or names a setting twice.
     """
+    remedy = "correct the path, or $LLAMA_CONFIG if it names it"
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        with system_errors(f"cannot read the settings in {path}", remedy):
+            loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         top = loader.get_single_node()
         repeated = _repeated_keys(top)
         content: object = None if top is None else loader.construct_document(top)
-    except OSError as error:
-        raise LlamaError(
-            f"cannot read the settings in {path} ({error.strerror}); "
-            "correct the path, or $LLAMA_CONFIG if it names it"
-        ) from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""

@@ -119,18 +119,14 @@ def _explain(detail: ErrorDetails, raw: Nested) -> Problem:
     right = valid_or_default(place, pick(raw, place))
     shown = _SECRET.sub(r"\1***", repr(detail["input"]))
     shown = shown if len(shown) <= 40 else shown[:37] + "..."
-    if detail["type"] == "extra_forbidden":
-        what = "is not a setting"
-    elif detail["type"] == "missing":
-        what = "is missing"
-    elif detail["type"] == "string_pattern_mismatch":
-        example = next(iter(right)) if isinstance(right, dict) else right
-        what = f"is {shown}, but should look like {example}"
-    elif detail["type"] == "model_type":
-        what = f"is {shown}, but should be a block of settings"
-    else:
-        expected = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
-        what = f"is {shown}, but {expected.split(',')[0]}"
+    example = next(iter(right), "") if isinstance(right, dict) else right
+    expected = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    what = {
+        "extra_forbidden": "is not a setting",
+        "missing": "is missing",
+        "string_pattern_mismatch": f"is {shown}, but should look like {example}",
+        "model_type": f"is {shown}, but should be a block of settings",
+    }.get(detail["type"], f"is {shown}, but {expected.split(',')[0]}")
     return Problem(f"{name} {what}", {place: right})
 
 
@@ -162,7 +158,6 @@ def _unknown(block: type[Block], above: Place, key: str, raw: Nested) -> Problem
 
 
 def _setting(location: tuple[int | str, ...]) -> Place:
-    """Return that part of pydantic's `location` which names a setting or a block."""
     place: Place = ()
     model: type[Block] | None = Settings
     for part in location:
