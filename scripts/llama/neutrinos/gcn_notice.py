@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llama.errors import LlamaError
 from llama.files import first_sign
@@ -78,14 +78,9 @@ def read_notice(content: bytes, name: str) -> Notice | None:
 def unusable(name: str, why: str, notice: Notice | None = None) -> Notice:
     """Return what stands for a notice that cannot be used, with its key and time if known."""
     problem = f"notice {name} of IceCube cannot be used: {why.removeprefix(f'{name}, row 1: ')}"
-    key, order, gps = (
-        (None, (-math.inf, 0.0, name), None)
-        if notice is None
-        else (notice.key, notice.order, notice.gps)
-    )
     # one line that any file can hold, whatever the file's name and the error quote
     safe = " ".join(problem.encode("utf-8", "backslashreplace").decode().split())
-    return Notice(key, order, gps, problem=safe[:300])
+    return replace(notice or Notice(None, (-math.inf, 0.0, name), None), problem=safe[:300])
 
 
 def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
