@@ -1,15 +1,18 @@
 """IceTracks-DR2 at its real size: events, and the smearing matrix with them."""
 
+import itertools
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from dr2_samples import EVENT, SEASONS, contents, table, write_dr2
-from smearing_samples import analytic_matrix, as_rows, as_text
+from smearing_samples import analytic_matrix, whole_text
 
 from llama.errors import LlamaError
 from llama.neutrinos.archive import Archive, import_release
+
+ROWS = 14 * 30 * 20**3
 
 
 @pytest.fixture
@@ -21,16 +24,26 @@ def _write(path, text):
     path.write_text(text)
 
 
-def _matrix(directory, change=lambda rows: rows):
-    rows = change(as_rows(analytic_matrix(events=50)))
-    (directory / "irfs" / "IC86_smearing.csv").write_text(as_text(rows))
+@pytest.fixture(scope="module")
+def whole_matrix(tmp_path_factory):
+    """Path of a matrix with all 3,360,000 rows, written once."""
+    path = tmp_path_factory.mktemp("matrix") / "IC86_smearing.csv"
+    with path.open("w") as file:
+        file.writelines(whole_text(analytic_matrix(events=50)))
+    return path
 
 
-def test_the_matrix_goes_into_the_archive(release, tmp_path):
+def _matrix(directory, whole, change):
+    path = directory / "irfs" / "IC86_smearing.csv"
+    with whole.open() as lines, path.open("w") as file:
+        file.writelines(change(lines))
+
+
+def test_the_matrix_goes_into_the_archive(release, whole_matrix, tmp_path):
     without = import_release(release, tmp_path / "archive", "dr2")
     assert not without["smearing"]
     assert Archive.open(tmp_path / "archive" / "dr2").smearing() is None
-    _matrix(release)
+    _matrix(release, whole_matrix, iter)
     seen = []
     about = import_release(
         release, tmp_path / "archive", "dr2", progress=lambda *read: seen.append(read)
@@ -43,23 +56,25 @@ def test_the_matrix_goes_into_the_archive(release, tmp_path):
     assert seen[-1][0] == seen[-1][1] > 1e8
 
 
-def _negative(rows):
-    rows[3, 10] = -0.5
-    return rows
+def _negative(lines):
+    yield from itertools.islice(lines, 4)
+    yield "   ".join([*next(lines).split()[:-1], "-0.5\n"])
+    yield from lines
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda rows: rows[:-112_000], "ends or has a gap after"),
-        (lambda rows: rows[: 5 * 8000 + 17], "ends or has a gap after"),
+        (lambda lines: itertools.islice(lines, 1 + ROWS - 112_000), "ends or has a gap after"),
+        (lambda lines: itertools.islice(lines, 1 + 5 * 8000 + 17), "ends or has a gap after"),
         (_negative, "has -0.5 in column fractional_counts"),
     ],
+    ids=["the last slice", "in a cell", "negative"],
 )
-def test_a_wrong_matrix_leaves_the_old_archive(release, tmp_path, change, says):
+def test_a_wrong_matrix_leaves_the_old_archive(release, whole_matrix, tmp_path, change, says):
     import_release(release, tmp_path / "archive", "dr2")
     before = contents(tmp_path / "archive")
-    _matrix(release, change)
+    _matrix(release, whole_matrix, change)
     with pytest.raises(LlamaError, match=says) as error:
         import_release(release, tmp_path / "archive", "dr2")
     assert "\n" not in str(error.value)

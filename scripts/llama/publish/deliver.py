@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import to_builtins
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, printable
 from llama.event.messages import Line, Receipt, described, homes, standing
 from llama.event.skymap_info import read_info
 from llama.event.vetoes import Facts, Terms, not_real, read_facts, vetoes
@@ -200,6 +200,10 @@ def write_receipt(event_dir: Path, receipt: Receipt) -> Path:
 
 def sentence(receipt: Receipt) -> str:
     """Return a receipt in one line."""
+    return printable(_said(receipt), 4000)
+
+
+def _said(receipt: Receipt) -> str:
     if receipt.status == "refused":
         left = [f"an earlier message stands: {described(m)}" for m in receipt.standing]
         return f"{receipt.channel}: nothing is sent: " + "; ".join([*receipt.reasons, *left])

@@ -1,6 +1,7 @@
 """What is wrong with given settings, in sentences, with the lines that put it right."""
 
 import difflib
+import re
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -11,6 +12,8 @@ from llama.settings.model import Settings, block_at, block_of, leaves
 from llama.settings.render import defaults, yaml_lines
 from llama.settings.search import LOWER_END
 
+# A token, or user and password of an address, that was taken for a setting.
+_SECRET = re.compile(r"(xox[a-z]-|dop_v1_|://(?=[^\s/@]*@))[^\s'\"@,}]*")
 _NO_LONGER = "it belongs to a signal-to-noise model that this statistic does without"
 _SMOOTHING = "the background's smoothing is fixed when an archive is imported"
 # Names in the original LLAMA's published output and documents: the reason why one is gone, or what
@@ -106,7 +109,7 @@ def _explain(detail: ErrorDetails, raw: Nested) -> Problem:
     if block and place == location[:-1]:
         return _unknown(block, place, str(location[-1]), raw)
     right = valid_or_default(place, pick(raw, place))
-    shown = repr(detail["input"])
+    shown = _SECRET.sub(r"\1***", repr(detail["input"]))
     shown = shown if len(shown) <= 40 else shown[:37] + "..."
     example = next(iter(right), "") if isinstance(right, dict) else right
     expected = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")

@@ -21,6 +21,7 @@ from llama.files import open_hdf5, read_json, write_json
 from llama.typed import typed
 
 PLAN = "plan.json"
+_MOST_SHARDS = 10**6
 _SHOWN = 5
 _EVERY_S = 2.0
 _DEAD_AFTER_S = 60.0
@@ -62,6 +63,7 @@ def read_plan(study_dir: Path, kind: str = "background") -> Plan | None:
     try:
         plan = Plan(**content)
         good = all(type(value) is int and value > 0 for value in plan)
+        good = good and plan.injections <= _MOST_SHARDS * plan.shard_size
     except TypeError:
         good = False
     if not good:
@@ -174,7 +176,7 @@ def study_progress(
         for path in directory.glob(".shard-*.progress.json"):
             with contextlib.suppress(LlamaError):  # it has just ended
                 told = typed(read_json(path), _Running, str(path), "")
-                if time.time() - told.updated < _DEAD_AFTER_S:
+                if abs(time.time() - told.updated) < _DEAD_AFTER_S and told.done >= 0:
                     done += told.done
                     rate_hz += told.done / max(told.updated - told.started, 0.1)
         if not rate_hz and study in on_fleet:
