@@ -16,21 +16,13 @@ from llama.settings.search import LOWER_END
 _SECRET = re.compile(r"(xox[a-z]-|dop_v1_|://(?=[^\s/@]*@))[^\s'\"@,}]*")
 _NO_LONGER = "it belongs to a signal-to-noise model that this statistic does without"
 _SMOOTHING = "the background's smoothing is fixed when an archive is imported"
-_BY_EVENT = "each alert says it"
 # Names in the original LLAMA's published output and documents: the reason why one is gone, or what
 # it is called now and the factor from its unit to ours.
 _OLD: dict[str, str | tuple[Place, float]] = {
-    "k0": _NO_LONGER,
-    "rhomin": _NO_LONGER,
-    "Egwmin": _NO_LONGER,
-    "Egwmax": _NO_LONGER,
+    **dict.fromkeys(("k0", "rhomin", "Egwmin", "Egwmax"), _NO_LONGER),
     "ratebggw": "each alert's FAR takes its place",
-    "ΔE": _SMOOTHING,
-    "δω": _SMOOTHING,
-    "delta_E": _SMOOTHING,
-    "delta_omega": _SMOOTHING,
-    "population": _BY_EVENT,
-    "instruments": _BY_EVENT,
+    **dict.fromkeys(("ΔE", "δω", "delta_E", "delta_omega"), _SMOOTHING),
+    **dict.fromkeys(("population", "instruments"), "each alert says it"),
     "sensitivity": "background.run takes its place",
     "nu51_100": (("search", "nu_51_100"), 1.0),
     "n51_100": (("search", "nu_51_100"), 1.0),
