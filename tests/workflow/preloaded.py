@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pkgutil
 import runpy
+import select
 import shutil
 import signal
 import socket
@@ -127,12 +128,17 @@ def _serve_typed(listener: socket.socket) -> None:
             job.start()
             for stream in streams:
                 os.close(stream)
-            job.join()
             assert job.pid
-            assert job.exitcode is not None
+            ended = select.poll()
+            ended.register(os.pidfd_open(job.pid), select.POLLIN)
+            ended.register(client, 0)  # hangs up where what was typed is killed
+            ended.poll()
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(job.pid, signal.SIGKILL)  # what it has left would hold the streams
-            client.sendall(bytes([job.exitcode % 256]))
+            job.join()
+            assert job.exitcode is not None
+            with contextlib.suppress(BrokenPipeError):
+                client.sendall(bytes([job.exitcode % 256]))
             os._exit(0)
         client.close()
 

@@ -68,8 +68,7 @@ def create_event(
         revision = Revision(event_dir, alert, alert_content, alert_suffix, old, force)
         if old is not None and unless is not None and unless():
             return revision.unchanged()
-        new_flags = {**(flags or {}), "ROLE": role}
-        result = _revise(revision, old, skymap, neutrinos, new_flags)
+        result = _revise(revision, old, skymap, neutrinos, {**(flags or {}), "ROLE": role})
         path = (event_dir / result.alert_file).with_suffix(".heard.json")
         if heard is not None and not path.exists():
             write_json(path, msgspec.to_builtins(heard))

@@ -52,8 +52,6 @@ class _Background(TypedDict):
 
 
 class _Significance(TypedDict):
-    """What a manifest takes from the significance."""
-
     p_value_population: str
     provenance: _Background
 

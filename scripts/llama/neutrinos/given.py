@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -63,6 +64,7 @@ class Numbers(Struct):
     gps: Annotated[float, between(0.0, 1e10, "give GPS seconds or leave them out")] | None = None
 
 
+_OTHER_ENERGY = re.compile(r"energy|log_?10|log_?e\b|^e\b|[gtp]ev\b", re.IGNORECASE)
 _FORMS = (
     "give a JSON list, or a CSV whose header names mjd (or dt), ra, dec, sigma (or r90), energy"
 )
@@ -83,7 +85,18 @@ def read_given(content: bytes, name: str, event_gps: float | None = None) -> Row
     except UnicodeDecodeError as error:
         raise LlamaError(f"{name} is not UTF-8 text; {_FORMS}") from error
     rows = _read_json(text, name) if first_sign(content) in (b"[", b"{") else _read_csv(text, name)
+    _refuse_other_energies(rows, name)
     return check_rows(rows, name, event_gps)
+
+
+def _refuse_other_energies(rows: Sequence[object], name: str) -> None:
+    """Raise when the energy has a name that is not understood: it would be taken as not known."""
+    named = {key for row in rows if isinstance(row, dict) and "energy" not in row for key in row}
+    if other := next(filter(_OTHER_ENERGY.search, sorted(named)), None):
+        raise LlamaError(
+            f"{name} has no energy but {shown(other)}; call it energy and give it in GeV, or "
+            "delete it if the energies are not known"
+        )
 
 
 def check_rows(rows: Sequence[object], name: str, event_gps: float | None = None) -> Rows:
