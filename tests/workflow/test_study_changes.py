@@ -19,7 +19,7 @@ BBH = "bbh-o4-H1L1"
 
 
 def test_a_setting_changed_in_the_middle_of_two_studies(study: Workspace) -> None:
-    larger(study, 5000)
+    larger(study, 2000, 400)
     maps = write_maps(study.root / "maps")
     config = study.clone / "config.yaml"
     more = f"{{{BBH}: {{skymaps: {maps}}}, {STUDY}:"
@@ -40,7 +40,7 @@ def test_a_setting_changed_in_the_middle_of_two_studies(study: Workspace) -> Non
     remove_study(study)
     for path in (study.output / "studies" / BBH).rglob("*.hdf5"):
         path.unlink()
-    study.set("  shard_size: 1000", "  shard_size: 1700")
+    study.set("  shard_size: 400", "  shard_size: 680")
     study.snakemake("populations.hdf5")
     assert [numbers(study, f"studies/{name}") for name in (STUDY, BBH)] == resumed
 
