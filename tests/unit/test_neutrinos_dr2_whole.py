@@ -1,6 +1,8 @@
 """IceTracks-DR2 at its real size: events, and the smearing matrix with them."""
 
 import itertools
+import os
+import shutil
 import subprocess
 import sys
 
@@ -35,15 +37,26 @@ def whole_matrix(tmp_path_factory):
 
 def _matrix(directory, whole, change):
     path = directory / "irfs" / "IC86_smearing.csv"
-    with whole.open() as lines, path.open("w") as file:
+    with whole.open("rb") as lines, path.open("wb") as file:
         file.writelines(change(lines))
+        shutil.copyfileobj(lines, file, 1 << 20)
+
+
+def _first(rows):
+    """Cut a matrix after so many rows."""
+
+    def change(lines):
+        yield from itertools.islice(lines, 1 + rows)
+        lines.seek(0, os.SEEK_END)
+
+    return change
 
 
 def test_the_matrix_goes_into_the_archive(release, whole_matrix, tmp_path):
     without = import_release(release, tmp_path / "archive", "dr2")
     assert not without["smearing"]
     assert Archive.open(tmp_path / "archive" / "dr2").smearing() is None
-    _matrix(release, whole_matrix, iter)
+    (release / "irfs" / "IC86_smearing.csv").hardlink_to(whole_matrix)
     seen = []
     about = import_release(
         release, tmp_path / "archive", "dr2", progress=lambda *read: seen.append(read)
@@ -58,15 +71,14 @@ def test_the_matrix_goes_into_the_archive(release, whole_matrix, tmp_path):
 
 def _negative(lines):
     yield from itertools.islice(lines, 4)
-    yield "   ".join([*next(lines).split()[:-1], "-0.5\n"])
-    yield from lines
+    yield b"   ".join([*next(lines).split()[:-1], b"-0.5\n"])
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda lines: itertools.islice(lines, 1 + ROWS - 112_000), "ends or has a gap after"),
-        (lambda lines: itertools.islice(lines, 1 + 5 * 8000 + 17), "ends or has a gap after"),
+        (_first(ROWS - 112_000), "ends or has a gap after"),
+        (_first(5 * 8000 + 17), "ends or has a gap after"),
         (_negative, "has -0.5 in column fractional_counts"),
     ],
     ids=["the last slice", "in a cell", "negative"],
@@ -84,9 +96,8 @@ def test_a_wrong_matrix_leaves_the_old_archive(release, whole_matrix, tmp_path, 
 BIG = """
 import re, sys, time  # rusage has the memory of the process that forked
 from llama.neutrinos.archive import import_release
-begun = time.perf_counter()
 about = import_release(sys.argv[1], sys.argv[2], "big")
-print(about["events"], time.perf_counter() - begun,
+print(about["events"], time.process_time(),
       int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024)
 """
 
@@ -95,18 +106,21 @@ def test_the_size_of_the_whole_release(tmp_path):
     release = write_dr2(tmp_path / "dr2", seasons=("IC86_I",))
     rng = np.random.default_rng(1)
     n, seasons = 145_000, ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI"]
+    dec = np.degrees(np.arcsin(rng.uniform(-1, 1, n)))
+    sky = np.stack([rng.uniform(0, 360, n), dec, rng.uniform(0, 360, n), 90 + dec], 1)
+    day = np.sort(rng.uniform(0, 9, n))
+    lines = [
+        f'"   RUN  {i}  0  TENS{t:.8f}  {e:.2f}  0.48  {a:.3f}  {b:.3f}  {c:.3f}  {d:.3f}"\n'
+        for i, (t, e, (a, b, c, d)) in enumerate(zip(day, rng.uniform(2, 6, n), sky, strict=True))
+    ]
+    text = "".join([f"# {EVENT}\n", *lines])
     for k, season in enumerate(seasons):
-        dec = np.degrees(np.arcsin(rng.uniform(-1, 1, n)))
-        sky = np.stack([rng.uniform(0, 360, n), dec, rng.uniform(0, 360, n), 90 + dec], 1)
-        mjd = np.sort(rng.uniform(0, 9, n)) + SEASONS["IC86_I"] + 10 * k
-        lines = [
-            f'"   {120000 + k}  {i}  0  {t:.8f}  {e:.2f}  0.48  {a:.3f}  {b:.3f}  {c:.3f}  {d:.3f}"'
-            for i, (t, e, (a, b, c, d)) in enumerate(
-                zip(mjd, rng.uniform(2, 6, n), sky, strict=True)
-            )
-        ]
         name = f"IC86_{season}_exp.tab"
-        _write(release / "events" / name, "\n".join([f"# {EVENT}", *lines]) + "\n")
+        tens = str(SEASONS["IC86_I"] // 10 + k)
+        _write(
+            release / "events" / name,
+            text.replace("  RUN  ", f"  {120000 + k}  ").replace("  TENS", f"  {tens}"),
+        )
         runs = [[str(SEASONS["IC86_I"] + 10 * k), str(SEASONS["IC86_I"] + 10 * k + 9)]]
         _write(release / "uptime" / name, table("MJD_start[days]  MJD_stop[days]", runs, "tab"))
     made = subprocess.run(
@@ -116,7 +130,7 @@ def test_the_size_of_the_whole_release(tmp_path):
         check=True,
     )
     events, seconds, mb = map(float, made.stdout.split())
-    print(f"{events:.0f} events, {seconds:.1f} s, {mb:.0f} MB")
+    print(f"{events:.0f} events, {seconds:.1f} s of CPU, {mb:.0f} MB")
     assert events == n * len(seasons) == 1_595_000
-    assert seconds < 20  # a limit of the time on a busy machine
+    assert seconds < 20  # of the processor
     assert mb < 1024

@@ -155,3 +155,12 @@ def test_an_energy_of_another_name_is_not_taken_as_unknown(title):
             read_given(content, "list")
     both = f"mjd,ra,dec,sigma,energy,{title}\n61007.4,120.5,-19.0,0.5,5,3.7\n".encode()
     assert read_given(both, "list")[0]["energy"] == 5
+
+
+@pytest.mark.parametrize("said", ["false", "null", '"no"'])
+def test_a_part_is_not_taken_for_the_whole_list(said):
+    content = b'{"events": [], "complete": %s}' % said.encode()
+    assert read_given(content, "nu") == []  # as one file of several
+    with pytest.raises(LlamaError, match="nu says that it is not complete; give the whole list"):
+        read_given(content, "nu", whole=True)
+    assert read_given(b'{"events": [], "complete": true}', "nu", whole=True) == []

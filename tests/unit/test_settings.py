@@ -215,7 +215,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=30)
 @given(raw=st.dictionaries(NAMES | st.text(max_size=5), ANYTHING, max_size=8), whole=st.booleans())
 def test_whatever_is_given_the_remedy_is_right(raw, whole):
     raw = defaults() | raw if whole else raw

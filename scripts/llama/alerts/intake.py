@@ -59,7 +59,7 @@ def create_event(
         from llama.neutrinos.given import read_given
 
         # a bare retraction has no time: then only the form of the list is checked
-        read_given(neutrinos[1], neutrinos[0], alert.gps_time or 0.0)
+        read_given(neutrinos[1], neutrinos[0], alert.gps_time or 0.0, whole=True)
     event_dir = run_dir / alert.graceid
     with locked_event(event_dir, wait_s):
         old = _read_old(event_dir, force)
