@@ -147,7 +147,7 @@ class Bank:
         return SkyTiles.of(self._columns(index, COLUMNS))
 
     def prepared(self, index: int, area_relative: Floats, params: WeightModel) -> PreparedMap:
-        """Return map `index` as `prepare_skymap` does, bit for bit; the bank may hold its weights."""
+        """Return map `index` as `prepare_skymap` does, bit for bit; the bank may hold weights."""
         if self.weights != _identity(area_relative, params):
             return prepare_skymap(self.tiles(index), area_relative, params)
         columns = self._columns(index, _PREPARED)
