@@ -224,10 +224,7 @@ def _repeated(sent: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
 
 
 def _compared(
-    channel: str,
-    history: Sequence[Line],
-    messages: Sequence[Entry],
-    target: str,
+    channel: str, history: Sequence[Line], messages: Sequence[Entry], target: str
 ) -> Iterator[str]:
     told = [(line.n, line.destination, line.remote_id) for line in history]
     known = [(message.n, message.destination, message.remote_id) for message in messages]

@@ -65,8 +65,5 @@ class Block(BaseModel):
     """What all blocks share: unknown keys and numbers that are not finite are refused."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
