@@ -57,10 +57,7 @@ class Explained(Explanation):
 
 
 def explain(event: EventFiles) -> Explanation:
-    """Return why the odds ratio is what it is.
-
-    `LlamaError` for a significance that an older version made.
-    """
+    """Return why the odds are what they are; `LlamaError` for an older version's significance."""
     significance, distances, neutrinos = event.significance, event.distances, event.neutrinos
     why, events, info = significance.explanation, neutrinos.events, significance.info
     if why is UNSET:

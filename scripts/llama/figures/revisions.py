@@ -54,10 +54,7 @@ class Revisions(TypedDict):
 
 
 def keep_revision(event_dir: Path, event: EventFiles) -> None:
-    """Keep what the page says of the present revision in `revisions/<n>.json`.
-
-    The products themselves are overwritten by those of the next alert.
-    """
+    """Keep the page's words in `revisions/<n>.json`; the next alert overwrites the products."""
     result, distances = event.significance, event.distances
     info = result.info
     kept = Kept(

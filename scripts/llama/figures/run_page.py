@@ -58,10 +58,7 @@ class RunPage(Page):
 
 
 def write_run_page(settings: Settings, content: RunPage | None = None) -> tuple[Path, RunPage]:
-    """Write `status.html` in the output directory; return its path and what it says.
-
-    `content` is what `run_content` has just returned.
-    """
+    """Write `status.html`, of `content` if `run_content` just gave it; return path and content."""
     content = content or run_content(settings)
     path = settings.output_dir / "status.html"
     write_html("status", content, [], path, ["table.js"])

@@ -1,7 +1,4 @@
-"""The figures of a study: efficiency, calibration, and what it depends on.
-
-All are drawn from sensitivity.json.
-"""
+"""The figures of a study, drawn from sensitivity.json: efficiency, calibration, dependences."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -17,10 +17,7 @@ MISSING = "–"
 
 
 def clean(text: object, limit: int = 80) -> str:
-    """Return `text` on one line, without invisible characters, at most about `limit` long.
-
-    Control, format (text direction among them), surrogate and private characters go.
-    """
+    """Return `text` on one line of about `limit`, without control, format or private characters."""
     words = "".join(
         character if unicodedata.category(character)[0] != "C" else " "
         for character in str(text)[: 4 * limit]
@@ -80,10 +77,7 @@ def utc_text(iso: object) -> str:
 def marks(
     info: EventInfo, neutrinos: Iterable[Neutrino] = (), flags: Mapping[str, object] | None = None
 ) -> list[str]:
-    """Return the words that must stand beside the event's name: what it is and what it is not.
-
-    Alert and operator must both call it real; without `flags`, `info` speaks for both.
-    """
+    """Return the words beside the event's name; real only if alert and flags (else info) say so."""
     kinds, flags = {neutrino.type for neutrino in neutrinos}, flags or {}
     real = not signs_of_test(info, flags.get("ROLE", "observation"))
     blind = flags.get("BLINDED_NEUTRINOS") or "blinded" in kinds
@@ -124,10 +118,7 @@ def reason_text(result: Significance) -> str:
 
 
 def earlier_notice(info: EventInfo, result: Significance) -> str | None:
-    """Return notice and revision that a result was made from, None if they are the present ones.
-
-    A retraction makes no new result.
-    """
+    """Return notice and revision of an older result, or None; retractions make no new result."""
     used = result.info
     if info.retracted or used.revision in (None, info.revision):
         return None

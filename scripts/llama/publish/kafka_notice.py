@@ -27,10 +27,7 @@ _OF_A_GROUP = (
 
 
 def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
-    """Return the notice, held to the strict reading; the key goes with it as a header.
-
-    A retraction repeats the notice before it, without results.
-    """
+    """Return the notice after the strict reading; a retraction repeats the last without results."""
     path, info = result.event_dir / "gcn_notice.json", result.info
     again = f"run: snakemake events/{info.graceid}/all"
     if kind == "withdrawal":

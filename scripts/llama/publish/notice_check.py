@@ -1,7 +1,4 @@
-"""The strict reading of a notice: GCN's schema requires nothing and allows everything.
-
-Field by field the conditions are those of IceCube's live notices.
-"""
+"""The strict reading of a notice, as IceCube's live ones are; GCN's schema requires nothing."""
 
 import math
 import re

@@ -41,10 +41,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 class Findings(Facts, frozen=True, kw_only=True):
-    """The result itself; `livetime_s` only where the detector did not observe all the time.
-
-    `coincident_neutrinos` is None when nothing was tested.
-    """
+    """The result; livetime_s only with gaps, coincident_neutrinos None when nothing was tested."""
 
     livetime_s: int | UnsetType
     far_hz: Number | None

@@ -95,10 +95,7 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
 
 
 def check_skymap(content: bytes, name: str) -> Mapping[str, str]:
-    """Read a sky map that may come from anybody in a child with limits; return its meta as texts.
-
-    `LlamaError` as `read_skymap` has it, and when the child needs too much.
-    """
+    """Return anybody's map's meta, read in a child with limits; LlamaError as `read_skymap`."""
     found: dict[str, str] = in_child(
         lambda: {key: str(value)[:200] for key, value in read_skymap(content, name).meta.items()},
         name,
@@ -192,10 +189,7 @@ def _meta(table: Table) -> Meta:
 
 
 def check_equatorial(header: Mapping[str, Any], name: str) -> None:
-    """Raise LlamaError unless all that the header says of a frame is equatorial, J2000.
-
-    A map that says nothing is equatorial, as all of LVK's are.
-    """
+    """Raise LlamaError unless a header's frame is equatorial, J2000; LVK's maps say nothing."""
     equatorial = False
     unknown = None
     for key, value in header.items():

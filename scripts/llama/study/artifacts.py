@@ -1,7 +1,4 @@
-"""The artifacts of an O3B study: real superevents and ready-made lists of background neutrinos.
-
-Their layout is that of the operators' guide; `docs/studies.md` says what each file holds.
-"""
+"""The artifacts of an O3B study, superevents and lists, laid out as `docs/studies.md` says."""
 
 import io
 import json
@@ -86,10 +83,7 @@ def read_artifacts(store: Store) -> Artifacts:
 
 
 def check_missing(artifacts: Artifacts, broken_maps: str, log: Path) -> str:
-    """Return a sentence about what is missing and left out, "" when all is there.
-
-    broken_maps: "fail" raises it as LlamaError. More than ten names are written to `log`.
-    """
+    """Return what is missing, "" for nothing; LlamaError if maps "fail"; long lists go to `log`."""
     missing = artifacts.missing
     if not missing:
         return ""

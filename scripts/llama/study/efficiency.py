@@ -35,10 +35,7 @@ INJECTIONS = 3000  # of each kind: 0.5 % on the confidence level
 
 
 class Injections(NamedTuple):
-    """Injections of one kind: neutrinos of the source, count expected from 1e51 erg, found or not.
-
-    expected, found: shape (n,).
-    """
+    """Injections of one kind: count expected from 1e51 erg, and found or not, both shape (n,)."""
 
     neutrinos: int
     expected: Floats
@@ -88,11 +85,7 @@ def efficiency_curve(kinds: Sequence[Injections], energies_erg: Floats) -> Curve
 
 
 def energy_grid(expected: Floats) -> Floats:
-    """Return energies [erg], ten per decade, from where no source is found to where all are.
-
-    From 0.01 neutrinos of the brightest percent of the sources to 100 of the faintest percent;
-    empty when the detector sees none.
-    """
+    """Return energies [erg], ten a decade, from no source found to all; empty if none is seen."""
     seen = expected[expected > 0]
     if seen.size == 0:
         return np.empty(0)

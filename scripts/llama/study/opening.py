@@ -1,7 +1,4 @@
-"""Any injection as an event directory: what came in, so that the rules make the rest of it.
-
-The row of the injection and the significance of the event agree to the last bit.
-"""
+"""Any injection as an event directory, whose significance agrees with its row to the last bit."""
 
 import re
 from collections.abc import Mapping
@@ -80,10 +77,7 @@ def open_injection(
     skip_broken: bool,
     kind: str = "background",
 ) -> None:
-    """Write alert, flags, sky map, neutrinos and skymap_info.json of one injection.
-
-    Files that are already there and the same stay as they are; flags.json is the user's.
-    """
+    """Write the event files of an injection; equal ones stay, and so does the user's flags.json."""
     params, response = shard_search(search, study), archive.response()
     draws = Draws(seed, kind, archive.events(), response, params)
     path, content, tiles = _skymap(maps, draws, number, skip_broken)

@@ -81,10 +81,7 @@ def _read_list(path: Path, gps: float) -> Columns:
 
 
 class Lists:
-    """All lists of a study, from the parts that `write_lists` made, in order.
-
-    names, broken (indices), problems, and sha256 of all numbers.
-    """
+    """All lists of a study, in order: names, broken (indices), problems, sha256 of all numbers."""
 
     def __init__(self, parts: Sequence[str | Path]) -> None:
         self.names: list[str] = []

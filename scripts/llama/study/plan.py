@@ -1,8 +1,4 @@
-"""What a study is to consist of, what of it is not there, and how far it is.
-
-A part never passes for the whole. Each running shard tells its progress in a small file, which any
-other shell reads.
-"""
+"""What a study should hold, what is missing, and its progress, which shards tell in small files."""
 
 import contextlib
 import itertools

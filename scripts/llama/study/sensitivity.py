@@ -1,7 +1,4 @@
-"""What a study can see: content of sensitivity.json.
-
-Only sums, quantiles and curves are kept; figures and page are drawn from them.
-"""
+"""Content of sensitivity.json: the sums, quantiles and curves that tell what a study can see."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -44,11 +41,7 @@ class Threshold(NamedTuple):
 def compute_sensitivity(
     shards: Mapping[str, Sequence[Path]], bank: Bank, triggers_per_year: float
 ) -> dict[str, Any]:
-    """Return the content of sensitivity.json, without its provenance.
-
-    shards: those of each kind of injection (`KINDS`).
-    LlamaError when they do not belong together, or when the detector sees no source.
-    """
+    """Return what sensitivity.json holds; LlamaError for unlike shards or a blind detector."""
     (p_astro, seed, settings), rows = _rows(shards)
     expected = np.concatenate([rows[kind]["expected"] for kind in SOURCES])
     energies = energy_grid(expected)
@@ -149,10 +142,7 @@ def _share(found: Flags) -> dict[str, float]:
 def _by_distance(
     rows: ByKind, found: ByKind, energies: Floats
 ) -> dict[str, list[float] | list[list[float]]]:
-    """Return the efficiencies of sources in distance bins [Mpc] with equally many of them.
-
-    The nearest and the farthest percent are left out: bins would be wide for their sake only.
-    """
+    """Return efficiencies in equally filled distance bins [Mpc], without the outer percents."""
     distances = {k: rows[k]["distance_mpc"] for k in found}
     steps = np.linspace(0.01, 0.99, _DISTANCES + 1)
     edges = np.unique(np.quantile(np.concatenate(list(distances.values())), steps))

@@ -187,10 +187,7 @@ def count_without_distance(listed: Path) -> int:
 
 
 def pack(directory: Path, archive: Path) -> Iterator[Path]:
-    """Write `archive` (.tar.gz) with every sky map of `directory`, each compressed by itself.
-
-    Yields each map as it goes in. The original files stay; LlamaError if there are none.
-    """
+    """Write all sky maps, gzipped, to a .tar.gz, and yield each; LlamaError if there are none."""
     maps = _maps_in(directory)
     if not maps:
         raise LlamaError(f"{directory} holds no sky maps (.fits, .fits.gz); give their directory")
