@@ -58,7 +58,10 @@ def _refused(error: OSError) -> str:
 
 
 def _print_anything() -> None:
-    """Print all texts, in ASCII where the encoding lacks them, by line so that order stays."""
+    """Let every text be printed, spelled in ASCII where the encoding lacks it, and be typed.
+
+    Line by line: in a pipe or a log, what stderr says stands where it was said.
+    """
     codecs.register_error("llama.spell", _spell)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -108,7 +111,10 @@ def say(text: str) -> None:
 def print_table(
     lines: Sequence[Sequence[str]], right: Collection[int] = (), header_apart: bool = False
 ) -> None:
-    """Print aligned columns, those of `right` flush right; header_apart: the header to stderr."""
+    """Print aligned columns, those of `right` flush right.
+
+    header_apart: the first line goes to stderr: it is not data.
+    """
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for number, cells in enumerate(lines):
         padded = (
@@ -125,7 +131,11 @@ def plural(count: int, what: str) -> str:
 
 
 def counter(what: str, total: int, unit: int = 1, name: str = "") -> Callable[[int], None]:
-    """Return what shows, after two seconds and on a terminal only, how many `unit`s are done."""
+    """Return what shows, from two seconds on and on a terminal only, how many of `total` are done.
+
+    Both are shown in multiples of `unit`, which is called `name`. The line is wiped when the last
+    is done.
+    """
     start, shown = time.monotonic(), 0.0
 
     def show(done: int) -> None:

@@ -1,4 +1,7 @@
-"""Sky geometry of the figures, in degrees (ICRS) unless a name says otherwise; east is left."""
+"""Sky geometry of the figures: projections, circles, look-up of tiles, credible regions.
+
+Angles are degrees (ICRS) unless a name says otherwise. East is to the left.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +15,11 @@ _CHUNK = 1 << 16
 
 
 class SkyDensity:
-    """Density [deg^-2] of a sky map's tiles, and the smallest regions that hold a `level`."""
+    """Probability density per deg^2 of a sky map, ready for look-up.
+
+    `density` [deg^-2] has one value per tile; `threshold(level)` and `area_deg2(level)`
+    describe the smallest region that holds the fraction `level` of the probability.
+    """
 
     def __init__(self, tiles: SkyTiles) -> None:
         self.tiles = tiles
@@ -82,7 +89,10 @@ def circle(ra: float, dec: float, radius: float, n: int = 721) -> tuple[Floats, 
 
 
 def mollweide_inverse(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Return RA and Dec at x +-2, y +-1 (RA 180 deg in the middle), NaN outside of the ellipse."""
+    """Return RA and Dec of map points, x in [-2, 2], y in [-1, 1], RA 180 deg in the middle.
+
+    Points outside of the ellipse are NaN.
+    """
     inside = (x / 2) ** 2 + y**2 <= 1
     theta = np.arcsin(np.where(inside, y, np.nan))
     dec = np.degrees(np.arcsin((2 * theta + np.sin(2 * theta)) / np.pi))
@@ -91,7 +101,10 @@ def mollweide_inverse(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 
 def mollweide_line(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
-    """Return longitude and latitude [rad] for Matplotlib's projection, cut with NaN at the edge."""
+    """Return longitude and latitude [rad] of a line for Matplotlib's projection.
+
+    The line is cut with NaN where it leaves the map on one side and enters on the other.
+    """
     lon, lat = np.radians(180 - np.asarray(ra) % 360), np.radians(np.asarray(dec))
     at = np.flatnonzero(np.abs(np.diff(lon)) > np.pi)
     side = np.copysign(np.pi, lon[at])

@@ -23,7 +23,10 @@ Places = Mapping[str, str | None]  # the settings' real and test destination
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of channel, how it opens and what it sends; `content` changes when there is news."""
+    """A kind of channel: what it asks for, how its messages are made, how it is opened.
+
+    `content` returns what changes when there is something new to say.
+    """
 
     terms: Terms
     build: Callable[[Result, str, str, str | None], bytes]
@@ -65,7 +68,10 @@ class Plan:
 
 
 def plan(event_dir: Path, channel: str, places: Places) -> list[Plan]:
-    """Return one plan per destination, asking nobody; LlamaError for unusable files."""
+    """Return what publishing an event by a channel would do, one plan per destination; asks nobody.
+
+    `LlamaError` for files that are missing, broken or outdated.
+    """
     if read_info(event_dir).retracted:
         plans = [
             Plan(channel, real, box.destination, "withdrawal", box.pending() is not None, ())
@@ -103,9 +109,11 @@ def publish(
     kind: Kind | None = None,
     made_under: Mapping[str, object] | None = None,
 ) -> Receipt:
-    """Publish what is due, or withdraw a retracted event wherever it stands; return the receipt.
+    """Publish what is due, and return the receipt; `kind` is given for none of `CHANNELS`.
 
-    kind: for none of `CHANNELS`; made_under: flags of the products, where others would differ.
+    made_under: flags under which the products were made, where others would have made others.
+
+    A retracted event is withdrawn wherever it stands.
     `LlamaError` when a remote does not answer; the next call takes up from there.
     """
     kind = kind or CHANNELS[channel]
@@ -141,7 +149,11 @@ def to_withdraw(event_dir: Path, channel: str, places: Places) -> list[tuple[Out
 
 
 def _withdraw(event_dir: Path, channel: str, places: Places, kind: Kind) -> None:
-    """Withdraw a retracted event, whatever flags say; LlamaError, at the end, if one was missed."""
+    """Withdraw a retracted event at every destination of a channel that has it.
+
+    Neither flags nor settings stand in the way. `LlamaError`, once all were tried, names those
+    that were not reached.
+    """
     left = []
     for outbox, real in to_withdraw(event_dir, channel, places):
         try:
@@ -174,7 +186,10 @@ def _withdraw(event_dir: Path, channel: str, places: Places, kind: Kind) -> None
 
 
 def note_withdrawal(event_dir: Path, destination: str) -> list[str]:
-    """Note a human's withdrawal of a retracted event; return the channels, LlamaError if none."""
+    """Note that a human has withdrawn a retracted event at a destination; return the channels.
+
+    `LlamaError` when the event was not retracted, or nothing stands there.
+    """
     info, left = read_info(event_dir), standing(event_dir)
     if not info.retracted:
         raise LlamaError(f"{event_dir.name} was not retracted; withdraw only what was")

@@ -64,7 +64,11 @@ def build_notice(
     alert_datetime: str | None = None,
     role: str = "observation",
 ) -> dict[str, object]:
-    """Return `gcn_notice.json`, checked, of a time (UTC, default now); `LlamaError` if invalid."""
+    """Return the content of `gcn_notice.json`, checked.
+
+    `alert_datetime` is the notice's own time (UTC, default
+    now); `role` is the flag ROLE. `LlamaError` when the event's data cannot make a valid notice.
+    """
     if not info.event_time:
         raise LlamaError(
             f"{info.graceid} has no event time; a notice can be made once its alert has come"

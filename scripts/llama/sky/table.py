@@ -80,7 +80,10 @@ class Table:
     def blocks(
         self, size: int, place: Callable[[Integers], Integers] | None = None
     ) -> Iterator[Columns]:
-        """Yield the columns of `size` pixels at a time; with `place`, the whole table is held."""
+        """Yield the columns of `size` pixels at a time.
+
+        place: of pixels in the table, which is then held whole; None where they come in order.
+        """
         in_order = place is None and size % self._repeat == 0
         many = size // self._repeat if in_order else self._rows
         if many * self._width > _MAX_RING_BYTES:
@@ -146,7 +149,10 @@ class Table:
 
 
 def find_table(content: bytes, name: str) -> Table:
-    """Return the first table with probabilities; LlamaError for none, or one that is too large."""
+    """Return the first table with probabilities of a FITS file, gzipped or not.
+
+    `LlamaError` when there is no such table, or when the file claims more than a map has.
+    """
     stream, left = Unpacked(content, name), MAX_CARDS
     primary: Header | None = None
     others: list[str] | None = None

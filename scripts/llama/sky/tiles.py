@@ -180,7 +180,10 @@ def _equal_fours(columns: Columns) -> Flags:
 
 
 def _merge(ipix: Integers, columns: Columns, level: int, last: int) -> Iterator[Merged]:
-    """Yield, by order from `level` to `last`, those ascending tiles that no like ones join."""
+    """Yield, for each order from `level` down to `last`, the tiles that no others like them join.
+
+    ipix: tiles of order `level`, ascending.
+    """
     for order in range(level, last - 1, -1):
         whole = np.zeros(ipix.size, dtype=bool)
         if order > last and ipix.size >= 4:

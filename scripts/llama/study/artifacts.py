@@ -1,4 +1,7 @@
-"""The artifacts of an O3B study, superevents and lists, laid out as `docs/studies.md` says."""
+"""The artifacts of an O3B study: real superevents and ready-made lists of background neutrinos.
+
+Their layout is that of the operators' guide; `docs/studies.md` says what each file holds.
+"""
 
 import io
 import json
@@ -83,7 +86,10 @@ def read_artifacts(store: Store) -> Artifacts:
 
 
 def check_missing(artifacts: Artifacts, broken_maps: str, log: Path) -> str:
-    """Return what is missing, "" for nothing; LlamaError if maps "fail"; long lists go to `log`."""
+    """Return a sentence about what is missing and left out, "" when all is there.
+
+    broken_maps: "fail" raises it as LlamaError. More than ten names are written to `log`.
+    """
     missing = artifacts.missing
     if not missing:
         return ""

@@ -1,4 +1,8 @@
-"""The bank of a study: each sky map once, as tiles and weights, in linked files; one in memory."""
+"""The bank of a study: every sky map of its list once, as tiles with their weights.
+
+It is made in parts, files of some maps each, that a small file links together. Only the map in
+use is in memory, however long the list is.
+"""
 
 import hashlib
 import os
@@ -29,7 +33,11 @@ def build_bank(
     area_relative: Floats | None = None,
     params: WeightModel | None = None,
 ) -> list[str]:
-    """Write tiles (and weights w_{n,k}) of maps to HDF5; return what is wrong with broken ones."""
+    """Write the tiles of maps to one HDF5 file; return what is wrong with each broken one.
+
+    With A(dec)/<A> and the model, the weights w_{n,k} too. A broken map is marked and the rest
+    goes on; `link_banks` decides what becomes of it.
+    """
     broken = {}
     digest = hashlib.sha256()
     with atomic_hdf5(path) as file:
@@ -52,11 +60,13 @@ def build_bank(
 def link_banks(
     parts: Sequence[Path], path: str | Path, broken_maps: str = "fail", lists: Lists | None = None
 ) -> list[str]:
-    """Write the bank of all maps of `parts`, in order; return what is wrong with each broken map.
+    """Write the bank that consists of all maps of `parts`, in order, by links to them.
 
-    Links are relative to the bank. Maps without distance (bursts) are marked: weights assume one.
-    broken_maps: "fail" raises LlamaError that names them, "skip" leaves them out of every draw.
-    The neutrino lists of a study are judged too, and their file names are kept with the bank.
+    Maps without distance, as bursts have them, are marked: their weights assume one.
+
+    broken_maps: "fail" raises LlamaError that names them, "skip" leaves them out of every
+    draw. Returns what is wrong with each broken map. Links are relative to the bank. With the
+    neutrino lists of a study, these too are judged, and their file names are kept with the bank.
     """
     names: list[str] = []
     broken: list[int] = []
@@ -113,7 +123,11 @@ def check_broken(
 
 
 class Bank:
-    """A bank or a part of one: paths (`names`), indices of `broken` maps and their `problems`."""
+    """A bank, or a part of one, opened for reading; maps are read one at a time.
+
+    names: paths of all maps; broken: indices of those that cannot be used; problems: what is
+    wrong with these.
+    """
 
     def __init__(self, path: str | Path) -> None:
         try:
@@ -147,7 +161,10 @@ class Bank:
         return SkyTiles.of(self._columns(index, COLUMNS))
 
     def prepared(self, index: int, area_relative: Floats, params: WeightModel) -> PreparedMap:
-        """Return map `index` as `prepare_skymap` does, bit for bit; the bank may hold weights."""
+        """Return map `index` ready for the statistic, as `prepare_skymap` does, bit for bit.
+
+        The weights are those of the bank when it was made with this A(dec)/<A> and this model.
+        """
         if self.weights != _identity(area_relative, params):
             return prepare_skymap(self.tiles(index), area_relative, params)
         columns = self._columns(index, _PREPARED)

@@ -56,7 +56,10 @@ class Draws(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """Unit vectors (n, 3), distances [Mpc], GW emission [s], neutrinos expected from 1e51 erg."""
+    """Sources of n injections: unit vectors (n, 3), distance [Mpc], when the GW left [s].
+
+    expected: count of neutrinos from 1e51 erg (isotropic-equivalent) at that place.
+    """
 
     vectors: Floats
     distance_mpc: Floats
@@ -67,7 +70,10 @@ class Sources(NamedTuple):
 def draw_skymaps(
     seed: int, kind: int, numbers: Integers, n_maps: int, broken: Collection[int] = ()
 ) -> Integers:
-    """Return the map of each injection, uniform in all; only broken ones are drawn again."""
+    """Return the index of the sky map of each injection, uniform in those that are not broken.
+
+    A broken map is drawn again, so that injections with other maps stay what they are.
+    """
     bad = np.array(sorted(broken), dtype=np.int64)
     index = np.full(numbers.size, -1, dtype=np.int64)
     again, attempt = np.arange(numbers.size), 0
@@ -158,7 +164,11 @@ def draw_signal(draws: Draws, numbers: Integers, sources: Sources) -> tuple[Inte
 
 
 def whole_ticks(dt_s: Floats) -> Floats:
-    """Return times cut to multiples of 2^-20 s: adding whole GPS seconds then keeps every bit."""
+    """Return times cut to multiples of 2^-20 s.
+
+    Added to a GPS time in whole seconds and taken off again they are the same to the bit, so that
+    an injection opened as an event has the very same odds.
+    """
     return np.asarray(np.floor(dt_s * _TICKS_PER_S) / _TICKS_PER_S)
 
 

@@ -1,4 +1,8 @@
-"""Injections on sky maps of one class; each depends on seed, kind and its number only."""
+"""Injections: sky maps of one class with scrambled neutrinos, and some with a source's as well.
+
+The result of an injection depends on seed, kind and its number only: not on shard size, order,
+machine or number of cores.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -45,7 +49,11 @@ SIGNAL_DTYPE = np.dtype(
 def draw_neutrinos(
     draws: Draws, numbers: Integers, tiles: SkyTiles | None
 ) -> tuple[Integers, Columns, Sources | None]:
-    """Return counts, neutrinos (as `draw_background`, by time) and sources on one sky map."""
+    """Return the number of neutrinos of injections that share a sky map, all these, and sources.
+
+    Neutrinos ascend in time within an injection; columns as `draw_background`. Background has
+    no sources and needs no `tiles` of the map.
+    """
     background = draw_background(draws, numbers)
     if not KINDS[draws.kind] or tiles is None:
         return *join([background]), None

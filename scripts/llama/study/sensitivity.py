@@ -1,4 +1,7 @@
-"""Content of sensitivity.json: the sums, quantiles and curves that tell what a study can see."""
+"""What a study can see: content of sensitivity.json.
+
+Only sums, quantiles and curves are kept; figures and page are drawn from them.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -41,7 +44,11 @@ class Threshold(NamedTuple):
 def compute_sensitivity(
     shards: Mapping[str, Sequence[Path]], bank: Bank, triggers_per_year: float
 ) -> dict[str, Any]:
-    """Return what sensitivity.json holds; LlamaError for unlike shards or a blind detector."""
+    """Return the content of sensitivity.json, without its provenance.
+
+    shards: those of each kind of injection (`KINDS`).
+    LlamaError when they do not belong together, or when the detector sees no source.
+    """
     (p_astro, seed, settings), rows = _rows(shards)
     expected = np.concatenate([rows[kind]["expected"] for kind in SOURCES])
     energies = energy_grid(expected)
@@ -142,7 +149,10 @@ def _share(found: Flags) -> dict[str, float]:
 def _by_distance(
     rows: ByKind, found: ByKind, energies: Floats
 ) -> dict[str, list[float] | list[list[float]]]:
-    """Return efficiencies in equally filled distance bins [Mpc], without the outer percents."""
+    """Return the efficiencies of sources in distance bins [Mpc] with equally many of them.
+
+    The nearest and the farthest percent are left out: bins would be wide for their sake only.
+    """
     distances = {k: rows[k]["distance_mpc"] for k in found}
     steps = np.linspace(0.01, 0.99, _DISTANCES + 1)
     edges = np.unique(np.quantile(np.concatenate(list(distances.values())), steps))

@@ -65,7 +65,10 @@ class Coincidence(NamedTuple):
 def realize_coincs(
     psd: str, reach: str, injections: str, coincs: str, numbers: range, simulation: Simulation
 ) -> None:
-    """Write the injections `numbers` and their loud coincidences, which record `psd` as given."""
+    """Write the injections `numbers` and those coincidences of them that are loud enough.
+
+    The path of `psd` is recorded in the coincidences as it is given here.
+    """
     binaries = population(simulation["distribution"])
     columns, drawn = draw_injections(
         numbers, simulation["seed"], binaries, read_json(reach), simulation["net_snr"]
@@ -88,7 +91,11 @@ def realize_coincs(
 
 
 def localize_coincs(coincs: str, maps: str, first: int, simulation: Simulation) -> list[str]:
-    """Write `maps` whole: `<number>.fits.gz` and `coincs.json`; return the maps that failed."""
+    """Write directory `maps`: `<number>.fits.gz` of each coincidence, and `coincs.json`.
+
+    A kill leaves no directory. Returns the names of the maps that could not be made; they are
+    in `coincs.json` too.
+    """
     waveform = population(simulation["distribution"]).waveform
     rows = _coincidences(coincs)
     final = Path(maps)
@@ -173,7 +180,10 @@ def collate_coincs(
 
 
 def run_tool(name: str, *words: str, may_fail: bool = False) -> None:
-    """Run a ligo.skymap tool, one core, offline; LlamaError with its last words unless may_fail."""
+    """Run a tool of ligo.skymap on one core, without network; LlamaError with its last words.
+
+    may_fail: the caller looks at what has been made.
+    """
     places = str(Path(sys.executable).parent), os.environ.get("PATH", "")
     tool = shutil.which(name, path=os.pathsep.join(places))
     if tool is None:

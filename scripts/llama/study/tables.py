@@ -51,7 +51,10 @@ def write_table(
 
 
 def is_told_whole(path: Path) -> bool:
-    """Return whether a file beside a table tells what it holds; LlamaError if it holds other."""
+    """Return whether the file beside a table tells what it should hold, which is then checked.
+
+    LlamaError when the table holds something else.
+    """
     if not _about(path).exists():
         return False
     about = read_json(_about(path))
@@ -79,7 +82,10 @@ def study_shards(study_dir: Path) -> list[Path]:
 
 
 def read_table(path: Path) -> Floats:
-    """Return the odds of a table, in order; LlamaError for a bad row or another study's name."""
+    """Return the odds of a table, in its order; any amount of white space separates columns.
+
+    LlamaError that names the first line that is no row, and for one of another study than its name.
+    """
     try:
         with path.open(encoding="utf-8") as lines:
             if next(lines, "").split() != HEADER.split() or set(next(lines, "").strip()) != {"="}:
