@@ -6,6 +6,7 @@ from llama.neutrinos.archive import Archive
 from llama.script import logged
 from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank
+from llama.study.draws import Draws
 from llama.study.injections import run_shard, write_shard
 from llama.study.opening import trigger_p_astro
 from llama.study.pairs import Lists, Pairs
@@ -18,18 +19,9 @@ with logged(snakemake.log[0]):
     numbers, lists = range(*params.numbers), list(snakemake.input.lists)
     with Bank(snakemake.input.bank) as bank, Progress(output, len(numbers)) as progress:
         pairs = Pairs(len(bank.names), bank.broken, Lists(lists), params.gps) if lists else None
-        rows, single = run_shard(
-            bank,
-            archive.events(),
-            archive.response(),
-            SearchParameters(**params.search),
-            p_astro,
-            params.seed,
-            numbers,
-            progress.tick,
-            kind,
-            pairs,
-        )
+        search = SearchParameters(**params.search)
+        draws = Draws(params.seed, kind, archive.events(), archive.response(), search)
+        rows, single = run_shard(bank, draws, p_astro, numbers, progress.tick, pairs)
         made_by = {"search": params.search, "archive": archive.identity, "skymaps": bank.sha256}
         if pairs is not None:
             made_by |= {"lists": pairs.sha256, "gps": params.gps}

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import healpy
 import numpy as np
 
+from llama.event import results
 from llama.event.skymap_info import unchecked_info
-from llama.figures import inputs
 from llama.typed import typed
 
 DATA = Path(__file__).parents[2].resolve().parent / "shared/data"
@@ -270,14 +270,14 @@ def event_files(**changes):
         "neutrinos": neutrino_list(),
         "significance": significance(),
     } | changes
-    known["p_astro"] = inputs.classification(known["p_astro"], "sample")
+    known["p_astro"] = results.classification(known["p_astro"], "sample")
     for name, kind in (
-        ("distances", inputs.Distances),
-        ("neutrinos", inputs.NeutrinoList),
-        ("significance", inputs.Significance),
+        ("distances", results.Distances),
+        ("neutrinos", results.NeutrinoList),
+        ("significance", results.Significance),
     ):
         known[name] = form(known[name], kind)
-    return inputs.EventFiles(**known)
+    return results.EventFiles(**known)
 
 
 def facts(section):

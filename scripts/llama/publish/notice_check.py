@@ -150,7 +150,6 @@ def check_notice(content: object) -> None:
 def _check_fields(
     where: str, value: Any, required: dict[str, Check], optional: dict[str, Check] | None = None
 ) -> Mapping[str, Any]:
-    """Return an object whose fields have been checked."""
     _check_field(where or "the notice", value, _OBJECT)
     known = required | (optional or {})
     for name in required:

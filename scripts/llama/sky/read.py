@@ -38,6 +38,7 @@ _META = {
 _MOMENTS = {"DISTMEAN": "distmean_mpc", "DISTSTD": "diststd_mpc"}
 
 # A frame, by whichever key of a header says it.
+_AXIS = re.compile(r"T?CTYPE?\d+")
 _KEY = re.compile(r"COORD|^RADE?C?SYS$|^REFSYS$|^SKY_?SYS$")  # of these, every value must be known
 _LOOSE_KEY = re.compile(r"FRAME|^SYSTEM$")  # also of masses and times
 _SPLIT = re.compile(r"FK\d|[BJ]\d{4}|[A-Z]+|\d+")
@@ -198,6 +199,8 @@ def check_equatorial(header: Mapping[str, Any], name: str) -> None:
     equatorial = False
     unknown = None
     for key, value in header.items():
+        if _AXIS.fullmatch(key) and str(value)[1:4].upper() in ("LON", "LAT"):
+            unknown = key  # as GLON-HPX; it may be the frame of a picture in the same file
         strict = _KEY.search(key)
         if not isinstance(value, str) or not (strict or _LOOSE_KEY.search(key)):
             continue

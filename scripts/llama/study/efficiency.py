@@ -25,7 +25,7 @@ from llama.event.significance import search_parameters
 from llama.neutrinos.archive import Archive
 from llama.stats.arrays import Flags, Floats
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import KINDS, SOURCES
+from llama.study.draws import KINDS, SOURCES, Draws
 from llama.study.injections import run_shard
 
 REFERENCE_ERG = 1e51  # `expected` belongs to a source of this isotropic-equivalent energy
@@ -159,16 +159,8 @@ def upper_limit(
             raise LlamaError(problems[0])
         with Bank(path) as bank:
             for kind in SOURCES:
-                rows, _ = run_shard(
-                    bank,
-                    archive.events(),
-                    response,
-                    params,
-                    significance["p_astro"],
-                    seed,
-                    range(injections),
-                    kind=kind,
-                )
+                draws = Draws(seed, kind, archive.events(), response, params)
+                rows, _ = run_shard(bank, draws, significance["p_astro"], range(injections))
                 kinds.append(Injections(KINDS[kind], rows["expected"], rows["odds"] > observed))
                 distances.append(rows["distance_mpc"])
     expected = np.concatenate([kind.expected for kind in kinds])

@@ -19,9 +19,10 @@ from llama.neutrinos.archive import Archive
 from llama.neutrinos.table import Columns, from_columns
 from llama.sky import SkyTiles, read_skymap
 from llama.study.artifacts import Artifacts
-from llama.study.draws import KINDS, directions, draw_skymaps
+from llama.study.draws import KINDS, Draws, directions, draw_skymaps
 from llama.study.injections import draw_neutrinos, shard_search
 from llama.study.pairs import Pairs
+from llama.study.skymaps import content_of
 from llama.times import gps_to_iso, iso_to_gps
 
 # When injections happen: a date of their run, long past.
@@ -83,11 +84,10 @@ def open_injection(
 
     Files that are already there and the same stay as they are; flags.json is the user's.
     """
-    path, content, tiles = _skymap(maps, seed, kind, number, skip_broken)
     params, response = shard_search(search, study), archive.response()
-    _, columns, sources = draw_neutrinos(
-        seed, kind, np.array([number]), tiles, archive.events(), response, params
-    )
+    draws = Draws(seed, kind, archive.events(), response, params)
+    path, content, tiles = _skymap(maps, draws, number, skip_broken)
+    _, columns, sources = draw_neutrinos(draws, np.array([number]), tiles)
     run = study.split("-")[1]
     gps = float(round(iso_to_gps(_DATES.get(run, _DATES["o4"]))))
     origin = {"kind": kind, "seed": seed, "skymap": str(path)}
@@ -117,14 +117,10 @@ def open_pair(
         )
     index = int(pairs.skymaps(np.array([number]))[0])
     graceid = list(artifacts.superevents)[index]
-    try:
-        content = skymaps[index].read_bytes()
-    except OSError as error:
-        raise LlamaError(f"{skymaps[index]} cannot be read; replace it") from error
+    skymap = (skymaps[index], content_of(skymaps[index]))
     _, columns = pairs.neutrinos(np.array([number]))
     origin = {"kind": "background", "superevent": graceid, "skymap": str(skymaps[index])}
     origin["list"] = pairs.list_name(number)
-    skymap = (skymaps[index], content)
     _write_event(event_dir, study, number, artifacts.gps, p_astro, skymap, columns, origin)
 
 
@@ -185,16 +181,15 @@ def _write_event(
 
 
 def _skymap(
-    maps: list[Path], seed: int, kind: str, number: int, skip_broken: bool
+    maps: list[Path], draws: Draws, number: int, skip_broken: bool
 ) -> tuple[Path, bytes, SkyTiles]:
     broken: set[int] = set()
     while len(broken) < len(maps):
-        index = int(draw_skymaps(seed, KINDS[kind], np.array([number]), len(maps), broken)[0])
+        code, numbers = KINDS[draws.kind], np.array([number])
+        index = int(draw_skymaps(draws.seed, code, numbers, len(maps), broken)[0])
+        content = content_of(maps[index])
         try:
-            content = maps[index].read_bytes()
             return maps[index], content, read_skymap(content, str(maps[index]))
-        except OSError as error:
-            raise LlamaError(f"{maps[index]} cannot be read; replace it") from error
         except LlamaError:
             if not skip_broken:
                 raise
@@ -210,7 +205,6 @@ def _classification(study: str, p_astro: float) -> tuple[dict[str, float], str]:
 
 
 def _alert(info: EventInfo, classification: Mapping[str, float]) -> dict[str, Any]:
-    """Return an alert as LVK sends it."""
     return {
         "alert_type": "PRELIMINARY",
         "time_created": info.notice_time,

@@ -51,6 +51,14 @@ def list_skymaps(source: Path) -> list[Path]:
     return maps
 
 
+def content_of(path: Path) -> bytes:
+    """Return the bytes of one piece of a study, a sky map or a list; `LlamaError` if it cannot."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LlamaError(f"{path} cannot be read ({error.strerror}); replace it") from error
+
+
 def read_coincs(path: Path) -> list[tuple[str, str]]:
     """Return (id, detectors) of each coincidence, detectors like H1L1V1, in the table's order.
 
