@@ -59,7 +59,7 @@ SETTINGS: dict[str, Callable[[Places, str], Places]] = {
     },
 }
 # every which combination is tried, in the whole proof and in a part; no divisor of their number
-STEPS = {"webhook": (1, 7), "gracedb": (13, 13), "slack": (23, 23)}
+STEPS = {"webhook": (1, 17), "gracedb": (13, 29), "slack": (23, 37)}
 ORDERS = ("change, retract", "retract, change", "retract, answer lost, change")
 
 
