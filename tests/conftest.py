@@ -72,6 +72,12 @@ _LONGEST = (
     "tests/system/test_run_kill.py",
     "tests/workflow/test_canary.py",
     "tests/workflow/test_study_changes.py",
+    # and those that mostly wait
+    "tests/system/test_publish_kafka.py",
+    "tests/unit/test_publish_channels.py",
+    "tests/system/test_listen_disk.py",
+    "tests/system/test_listen_broker.py",
+    "tests/unit/test_web_answers.py",
 )
 # which tests have a mark: the beginning of their files' names; what is not here is quick
 _MARKS = {
