@@ -39,7 +39,7 @@ $(BIN)/.compiled: $(BIN)/.installed
 test: needs $(BIN)/.compiled ## all tests; only="-m fleet" runs a part
 	@$(ACTIVE) pytest -q -n 5 --dist loadfile --no-loadscope-reorder $(only)
 
-proofs: $(BIN)/.installed ## the whole of all proofs by simulation; writes tests/proofs.json
+proofs: $(BIN)/.installed ## the whole of what other runs repeat a part of; writes tests/proofs.json
 	@PROOFS=whole $(ACTIVE) pytest -q -n 2 --dist loadfile -m proof
 
 lint: $(BIN)/.installed ## form, types, layers, workflow
