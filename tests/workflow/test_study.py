@@ -70,8 +70,8 @@ def test_only_what_a_setting_changes_is_made_again(study: Workspace) -> None:
 
 def test_a_killed_study_is_taken_up_where_it_stopped(study: Workspace) -> None:
     remove_study(study)
-    study.set("  injections: 60", "  injections: 1500")
-    study.set("  shard_size: 20", "  shard_size: 500")
+    study.set("  injections: 60", "  injections: 3000")
+    study.set("  shard_size: 20", "  shard_size: 1000")
     shards = study.output / DIRECTORY / "background"
     with study.started("snakemake", "populations.hdf5", "--cores", "1") as run:
         deadline = time.monotonic() + 300
@@ -84,7 +84,7 @@ def test_a_killed_study_is_taken_up_where_it_stopped(study: Workspace) -> None:
         at_work = study.run(*DONE)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait(10)
-    assert re.search(rf"{STUDY} +background +[\d,]+ +1,500 +\d\d% +[\d,.]+ Hz +\d+ \w+", at_work)
+    assert re.search(rf"{STUDY} +background +[12],\d+ +3,000 +\d\d% +[\d,.]+ Hz +\d+ \w+", at_work)
     complete = {path.name: path.stat().st_mtime_ns for path in shards.glob("shard-*")}
     study.snakemake("populations.hdf5")
     resumed = numbers(study)
@@ -92,7 +92,7 @@ def test_a_killed_study_is_taken_up_where_it_stopped(study: Workspace) -> None:
     assert len(list(shards.glob("shard-*"))) == 3
     assert all((shards / name).stat().st_mtime_ns == date for name, date in complete.items())
     remove_study(study)
-    study.set("  shard_size: 500", "  shard_size: 1500")
+    study.set("  shard_size: 1000", "  shard_size: 3000")
     study.snakemake("populations.hdf5")
     assert numbers(study) == resumed
     assert (study.output / "populations.hdf5").read_bytes() == populations

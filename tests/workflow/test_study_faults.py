@@ -12,7 +12,7 @@ from workspace import Workspace
 
 
 def test_a_second_run_on_the_same_study_is_refused(study: Workspace) -> None:
-    larger(study, 900, 300)
+    larger(study, 3000, 1000)
     with study.started("snakemake", "populations.hdf5", "--cores", "1") as run:
         wait_for_work(run, study.output / "studies", 0)
         os.killpg(run.pid, signal.SIGSTOP)  # so that it cannot have ended before the others look
