@@ -19,13 +19,13 @@ BBH = "bbh-o4-H1L1"
 
 
 def test_a_setting_changed_in_the_middle_of_two_studies(study: Workspace) -> None:
-    larger(study, 1200, 400)  # each shard is a job that imports all anew
+    larger(study, 5000, 1000)
     maps = write_maps(study.root / "maps")
     config = study.clone / "config.yaml"
     more = f"{{{BBH}: {{skymaps: {maps}}}, {STUDY}:"
     config.write_text(config.read_text().replace(f"{{{STUDY}:", more))
     with study.started("snakemake", "populations.hdf5", "--cores", "2") as run:
-        wait_for_work(run, study.output / "studies", 4)
+        wait_for_work(run, study.output / "studies", 7)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait(10)
     study.set("    bbh: 2000.0", "    bbh: 1000.0")
@@ -40,7 +40,7 @@ def test_a_setting_changed_in_the_middle_of_two_studies(study: Workspace) -> Non
     remove_study(study)
     for path in (study.output / "studies" / BBH).rglob("*.hdf5"):
         path.unlink()
-    study.set("  shard_size: 400", "  shard_size: 500")
+    study.set("  shard_size: 1000", "  shard_size: 1700")
     study.snakemake("populations.hdf5")
     assert [numbers(study, f"studies/{name}") for name in (STUDY, BBH)] == resumed
 
