@@ -29,7 +29,7 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextlib.contextmanager
 def terminal(typed: str | None) -> Iterator[TextIO]:
-    """A terminal at which this was typed, or nobody's standard input."""
+    """A terminal at which this was typed, or standard input without one."""
     if typed is None:
         with Path(os.devnull).open() as nobody:
             yield nobody

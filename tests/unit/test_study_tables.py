@@ -257,4 +257,4 @@ def test_what_is_no_plan_is_a_sentence(here, capsys):
         plan(here)
         plan_path(here / "studies" / NAME).write_text(content)
         assert main(["dev", "background", "table", f"{NAME}.txt"]) == 1
-        assert re.search(r"plan\.json is (no plan of a study|not valid)", capsys.readouterr().err)
+        assert re.search(r"plan\.json is not (the plan of a study|valid)", capsys.readouterr().err)

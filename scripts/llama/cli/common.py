@@ -51,7 +51,7 @@ def run_command(func: Callable[[], int | None], prog: str) -> int:
 
 
 def _refused(error: OSError) -> str:
-    """Return in one sentence what the system refuses to do with a file that nobody had checked."""
+    """Return in one sentence why the system refused a file that was not checked before."""
     named = error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
     remedy = "correct the path" if named else "free some space or correct the permissions"
     return f"cannot use {printable(error.filename, 300)}: {error.strerror}; {remedy}"

@@ -40,7 +40,7 @@ def absolute(value: Any) -> Path:
     """Return the path that `value` names from everywhere; `ValueError` for a relative one."""
     try:
         path = Path(value).expanduser()
-    except (TypeError, RuntimeError):  # ~ of nobody
+    except (TypeError, RuntimeError):  # ~ of a user that does not exist
         path = Path()
     # a relative path would mean another place for each directory a command is typed in
     if not path.is_absolute() or "\0" in str(path):

@@ -61,7 +61,7 @@ def read_plan(study_dir: Path, kind: str = "background") -> Plan | None:
             raise ValidationError
     except ValidationError as error:
         raise LlamaError(
-            f"{path} is no plan of a study; delete it and run llama dev dv pull again"
+            f"{path} is not the plan of a study; delete it and run llama dev dv pull again"
         ) from error
     return plan
 
