@@ -31,11 +31,16 @@ check: lint ## the linters and the quick unit tests, in two minutes; before ever
 needs: $(BIN)/.installed ## what tests need beyond Python
 	$(NEEDS)
 
-test: needs ## all tests; only="-m fleet" runs a part
+# What tests import is compiled once, not by all workers at the same time.
+$(BIN)/.compiled: $(BIN)/.installed
+	@$(ACTIVE) pytest -qq --collect-only > $@.log || { cat $@.log; exit 1; }
+	@touch $@
+
+test: needs $(BIN)/.compiled ## all tests; only="-m fleet" runs a part
 	@$(ACTIVE) pytest -q -n 5 --dist loadfile --no-loadscope-reorder $(only)
 
-proofs: $(BIN)/.installed ## the whole of all proofs by simulation; writes tests/proofs.json
-	@PROOFS=whole $(ACTIVE) pytest -q -n 2 --dist loadfile -m proof tests/unit
+proofs: $(BIN)/.installed ## the whole of what other runs repeat a part of; writes tests/proofs.json
+	@PROOFS=whole $(ACTIVE) pytest -q -n 2 --dist loadfile -m proof
 
 lint: $(BIN)/.installed ## form, types, layers, workflow
 	@$(ACTIVE) ruff format --check .

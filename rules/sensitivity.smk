@@ -114,7 +114,8 @@ for study in COMMAND.studies():
     checked(STUDIES.known, study)
 
 
-# `studies/bns-o3-H1L1V1/all` is a rule without output, like that of an event.
+# `studies/bns-o3-H1L1V1/all` is a rule without output, like that of an event; `.../background` are the
+# shards alone, which `llama dev dv launch` asks for.
 for study in SETTINGS.background.studies:
 
     rule:
@@ -122,10 +123,6 @@ for study in SETTINGS.background.studies:
             f"studies/{study}/all"
         input:
             [f"studies/{study}.txt", *(f"studies/{study}/{p}" for p in STUDY_PRODUCTS)],
-
-
-# `studies/bns-o3-H1L1V1/background`: the shards alone, which `llama dev dv launch` asks for.
-for study in SETTINGS.background.studies:
 
     rule:
         name:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from llama.event.populations import read_background
-from llama.figures.inputs import Significance, read
+from llama.event.results import Significance, read
 from llama.figures.scatter import draw_scatter
 from llama.script import logged
 

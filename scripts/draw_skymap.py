@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from llama.event.results import NeutrinoList, Significance, read
 from llama.event.skymap_info import read_info
-from llama.figures.inputs import NeutrinoList, Significance, read
 from llama.figures.skymap import draw_skymap
 from llama.script import logged
 from llama.sky.tiles import SkyTiles

@@ -8,6 +8,7 @@ from llama.neutrinos.truth import archive_truth
 from llama.script import logged
 from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank
+from llama.study.draws import Draws
 from llama.study.injections import run_shard, write_shard
 from llama.study.opening import trigger_p_astro
 from llama.study.pairs import Lists, Pairs
@@ -21,19 +22,15 @@ with logged(snakemake.log[0]):
     numbers, lists = range(*params.numbers), list(snakemake.input.lists)
     with Bank(snakemake.input.bank) as bank, Progress(output, len(numbers)) as progress:
         pairs = Pairs(len(bank.names), bank.broken, Lists(lists), params.gps) if lists else None
-        rows, single = run_shard(
-            bank,
+        draws = Draws(
+            params.seed,
+            kind,
             archive.events(),
             response,
             SearchParameters(**params.search),
-            p_astro,
-            params.seed,
-            numbers,
-            progress.tick,
-            kind,
-            pairs,
             archive_truth(archive.directory, response),
         )
+        rows, single = run_shard(bank, draws, p_astro, numbers, progress.tick, pairs)
         made_by = {"search": params.search, "archive": archive.identity, "skymaps": bank.sha256}
         if pairs is not None:
             made_by |= {"lists": pairs.sha256, "gps": params.gps}

@@ -21,8 +21,7 @@ with logged(snakemake.log[0]):
         astrophysical = p_astro(classes, info.far_hz, rate_hz, info.group)
     settings = {"far_signal_rate_hz": rate_hz}
     write_json(
-        snakemake.output.p_astro,
-        astrophysical | {"provenance": provenance(made_from, settings)},
+        snakemake.output.p_astro, astrophysical | {"provenance": provenance(made_from, settings)}
     )
     data = event_data(event_dir, info) | {"provenance": provenance(made_from)}
     write_json(snakemake.output.event_data, data)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from llama.event.results import NeutrinoList, Significance, read
 from llama.event.skymap_info import read_info
 from llama.files import write_bytes, write_json
 from llama.publish.circular import draft_circular
-from llama.publish.inputs import read_neutrinos, read_significance
 from llama.publish.notice import build_notice
 from llama.script import logged
 
@@ -13,14 +13,11 @@ with logged(snakemake.log[0]):
     source, out = snakemake.input, snakemake.output
     info = read_info(Path(source.info).parent)
     role = snakemake.params.role
-    significance = read_significance(Path(source.significance))
-    neutrinos = read_neutrinos(Path(source.neutrinos))
-    sensitivity = significance.neutrino_flux_sensitivity_range
+    significance = read(Path(source.significance), Significance)
+    neutrinos = read(Path(source.neutrinos), NeutrinoList)
     # when the neutrinos were taken: equal inputs give equal bytes
     heard = neutrinos.retrieved_at
-    notice = build_notice(
-        info, significance, neutrinos, sensitivity, alert_datetime=heard, role=role
-    )
+    notice = build_notice(info, significance, neutrinos, alert_datetime=heard, role=role)
     write_json(out.notice, notice)
-    circular = draft_circular(info, significance, neutrinos, sensitivity, role)
+    circular = draft_circular(info, significance, neutrinos, role)
     write_bytes(out.circular, circular.encode())

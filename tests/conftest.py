@@ -72,6 +72,12 @@ _LONGEST = (
     "tests/system/test_run_kill.py",
     "tests/workflow/test_canary.py",
     "tests/workflow/test_study_changes.py",
+    # and those that mostly wait
+    "tests/system/test_publish_kafka.py",
+    "tests/unit/test_publish_channels.py",
+    "tests/system/test_listen_disk.py",
+    "tests/system/test_listen_broker.py",
+    "tests/unit/test_web_answers.py",
 )
 # which tests have a mark: the beginning of their files' names; what is not here is quick
 _MARKS = {
@@ -80,8 +86,11 @@ _MARKS = {
         *("tests/unit/test_alerts_hostile.py", "tests/unit/test_alerts_order.py"),
         *("tests/unit/test_alerts_gracedb_double.py", "tests/unit/test_event_vetoes.py"),
         *("tests/unit/test_publish_channels.py", "tests/unit/test_publish_outbox.py"),
-        *("tests/unit/test_publish_withdraw.py", "tests/unit/test_running_takeover.py"),
+        *("tests/unit/test_publish_withdraw.py", "tests/unit/test_running_takeover"),
         "tests/unit/test_sky_bounds.py",
+        *("tests/unit/test_event_significance.py", "tests/unit/test_listening_replay.py"),
+        *("tests/unit/test_alerts_intake_faults.py", "tests/unit/test_figures_event_page.py"),
+        *("tests/unit/test_study_limit.py", "tests/unit/test_study_opening.py"),
         *(
             "tests/unit/test_figures_scatter.py",
             "tests/unit/test_figures_skymap.py",

@@ -74,7 +74,8 @@ def significance(event: dict[str, Any], events: list[dict[str, Any]]) -> dict[st
         "posterior": {"coincidence": 0.03, "gw_only": 0.87, "neutrino_only": 1e-9, "noise": 0.1},
         "most_probable_direction": {"ra": 102.0, "dec": -24.1},
         "single_neutrino": [
-            {"id": e["id"], "i3event": e["event"], "odds_ratio": 0.01, "p_value": 0.2}
+            {key: e[key] for key in ("id", "dt", "ra", "dec", "sigma")}
+            | {"i3event": e["event"], "odds_ratio": 0.01, "p_value": 0.2}
             for e in events
         ],
         "inputs": {"gw_skymap_info": event, "neutrino_info": events},

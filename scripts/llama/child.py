@@ -49,7 +49,6 @@ def in_child(parse: Callable[[], object], what: str, remedy: str) -> Any:
 
 
 def _once(parse: Callable[[], object], what: str) -> tuple[str, int]:
-    """Return the answer of one child, and the signal that ended it, or minus its exit code."""
     reading, writing = os.pipe()
     try:
         pid = _fork()
@@ -113,7 +112,6 @@ def _lower(kind: int, most: int) -> None:
 
 
 def _wait(pid: int, reading: int) -> tuple[str, int]:
-    """Return what the child has written, and the status with which it ended."""
     poll, answer = select.poll(), b""
     poll.register(reading)
     try:

@@ -32,6 +32,15 @@ class LlamaError(Exception):
 
 
 @contextmanager
+def system_errors(what: str, remedy: str) -> Iterator[None]:
+    """Raise what the system refuses, such as a full disk, as a `LlamaError`: what (why); remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise LlamaError(f"{what} ({error.strerror or error}); {remedy}") from error
+
+
+@contextmanager
 def for_users(remedy: str) -> Iterator[None]:
     """Raise what the statistic refuses with a ValueError as a `LlamaError` that tells the remedy.
 
@@ -45,8 +54,6 @@ def for_users(remedy: str) -> Iterator[None]:
 
 def sentence(error: BaseException) -> str:
     """Return what an exception says, on one line; what is no `LlamaError` is named as a defect."""
-    if isinstance(error, LlamaError):
-        return printable(error, _SENTENCE)
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, LlamaError) or (isinstance(error, OSError) and error.strerror):
         return printable(error, _SENTENCE)
     return printable(f"a defect of LLAMA: {error!r}", 500)

@@ -180,6 +180,27 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
+def rendered(package: str, template: str, **values: object) -> str:
+    """Return a template of a package with its values, for shells and services: none is escaped."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(package),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - no HTML; who calls refuses what is special where it goes
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(values)
+
+
+def has_content(path: Path, content: bytes) -> bool:
+    """Tell whether a file has `content`; one of another size is not read."""
+    same_size = path.exists() and path.stat().st_size == len(content)
+    return same_size and path.read_bytes() == content
+
+
 def remove_older(path: Path, before_s: float) -> None:
     """Remove a file that was written before a Unix time; what cannot be removed stays."""
     with contextlib.suppress(OSError):

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 
 TIMEOUT_S = 30.0
 EVENT_LOCK = ".lock"
+_REMEDY = "correct the permissions or choose another directory with --rundir DIR"
+_START_AGAIN = "free some space, or correct the permissions or output_dir, and start it again"
 
 
 class LockedError(LlamaError):
@@ -43,13 +45,18 @@ def try_lock(file: int | IO[Any], *, shared: bool = False) -> bool:
     return True
 
 
+def wait_until(done: Callable[[], bool], timeout_s: float) -> bool:
+    """Return whether something came to pass, asked again and again until `timeout_s` are over."""
+    deadline = time.monotonic() + timeout_s
+    while not (is_done := done()) and time.monotonic() <= deadline:
+        time.sleep(0.05)
+    return is_done
+
+
 def take_lock(file: int | IO[Any], timeout_s: float, refusal: Callable[[], str]) -> None:
     """Lock an open file for this process alone; `LockedError(refusal())` after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not try_lock(file):
-        if time.monotonic() > deadline:
-            raise LockedError(refusal())
-        time.sleep(0.05)
+    if not wait_until(lambda: try_lock(file), timeout_s):
+        raise LockedError(refusal())
 
 
 @contextlib.contextmanager
@@ -100,7 +107,9 @@ def lock_event(event_dir: Path, wait_s: float) -> int:
     """
     path = event_dir / EVENT_LOCK
     while True:
-        handle = _open(path)
+        with system_errors(f"cannot write {event_dir}", _REMEDY):
+            # not for reading alone: NFS locks only what may be written
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
         try:
             _take(handle, wait_s, event_dir)
             if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
@@ -114,26 +123,9 @@ def lock_event(event_dir: Path, wait_s: float) -> int:
 
 def _make(directory: Path) -> bool:
     made = not directory.exists()
-    try:
+    with system_errors(f"cannot write {directory}", _REMEDY):
         directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_write(directory, error) from error
     return made
-
-
-def _open(path: Path) -> int:
-    try:
-        # not for reading alone: NFS locks only what may be written
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
-    except OSError as error:
-        raise _cannot_write(path.parent, error) from error
-
-
-def _cannot_write(directory: Path, error: OSError) -> LlamaError:
-    return LlamaError(
-        f"cannot write {directory} ({error.strerror}); correct the permissions or choose "
-        "another directory with --rundir DIR"
-    )
 
 
 def _take(handle: int, wait_s: float, directory: Path) -> None:
@@ -172,11 +164,9 @@ def only_one(lock: Path, what: str, remedy: str = "") -> Iterator[IO[str]]:
     Whoever ends, by an exception too, empties it again: see `killed`. `remedy` is what to do
     then, if it is not to end the other one with `what` -k.
     """
-    try:
+    with system_errors(f"cannot write {lock}", _START_AGAIN):
         lock.parent.mkdir(parents=True, exist_ok=True)
         file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o666), "r+")
-    except OSError as error:
-        raise _cannot_start(lock, error) from error
     with file:
         # a question of `holder` keeps it for an instant
         take_lock(
@@ -187,34 +177,22 @@ def only_one(lock: Path, what: str, remedy: str = "") -> Iterator[IO[str]]:
                 f"{remedy or f'end it first with {what} -k'}"
             ),
         )
-        try:
+        with system_errors(f"cannot write {lock}", _START_AGAIN):
             # over the last one's: that needs no room on a full disk
             os.pwrite(file.fileno(), f"{os.getpid():<10}\n".encode(), 0)
-        except OSError as error:
-            raise _cannot_start(lock, error) from error
         try:
             yield file
         finally:
             clear(file.fileno())
 
 
-def _cannot_start(lock: Path, error: OSError) -> LlamaError:
-    return LlamaError(
-        f"cannot write {lock} ({error.strerror}); free some space, or correct the permissions or "
-        "output_dir, and start it again"
-    )
-
-
 def holder(lock: Path) -> int | None:
     """Return the pid of the process that holds `lock`, None if nobody does."""
-    try:
-        file = lock.open(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise LlamaError(
-            f"cannot read {lock} ({error.strerror}); correct the permissions"
-        ) from error
+    with system_errors(f"cannot read {lock}", "correct the permissions"):
+        try:
+            file = lock.open(encoding="utf-8")
+        except FileNotFoundError:
+            return None
     with file:
         if try_lock(file, shared=True):
             return None

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from llama.errors import LlamaError, printable
-from llama.locks import clear, holder, try_lock
+from llama.errors import LlamaError, printable, system_errors
+from llama.locks import clear, holder, try_lock, wait_until
 
 _START_S = 60.0
 _LINE = 4000  # letters of a line in a log
@@ -41,28 +41,20 @@ def start_in_background(arguments: Sequence[str], lock: Path, what: str, log: Pa
             stdout=subprocess.DEVNULL,
             stderr=stderr,
         )
-    deadline = time.monotonic() + _START_S
-    while holder(lock) != process.pid:
-        if process.poll() is not None:
-            raise LlamaError(f"{what} did not start: {_last_words(log, begin, what)}")
-        if time.monotonic() > deadline:
-            raise LlamaError(f"{what} did not start within {_START_S:.0f} s; see {log}")
-        time.sleep(0.1)
+    if not wait_until(lambda: process.poll() is not None or holder(lock) == process.pid, _START_S):
+        raise LlamaError(f"{what} did not start within {_START_S:.0f} s; see {log}")
+    if process.poll() is not None:
+        raise LlamaError(f"{what} did not start: {_last_words(log, begin, what)}")
     return process.pid
 
 
 def _open_log(path: Path) -> BinaryIO:
-    try:
+    with system_errors(f"cannot write the log {path}", "correct the permissions or the path"):
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("ab")
-    except OSError as error:
-        raise LlamaError(
-            f"cannot write the log {path} ({error.strerror}); correct the permissions or the path"
-        ) from error
 
 
 def _last_words(log: Path, begin: int, what: str) -> str:
-    """Return the last line that was written to `log` after the first `begin` bytes."""
     lines = log.read_bytes()[begin:].decode(errors="replace").split("\n")
     said = [line.removeprefix("llama: ") for line in lines if line.strip()]
     return said[-1] if said else f"{log} does not say why (a full disk?); try {what} -F"
@@ -81,14 +73,11 @@ def stop(
         return pid
     except PermissionError as error:
         raise LlamaError(f"{what} with pid {pid} is another user's; ask them to end it") from error
-    deadline = time.monotonic() + timeout_s
-    while holder(lock) == pid:
-        if time.monotonic() > deadline:
-            raise TooSlowError(
-                f"{what} with pid {pid} has not ended within {timeout_s:.0f} s; "
-                f"see its log, then kill -9 {pid}: nothing that it has committed is lost"
-            )
-        time.sleep(0.1)
+    if not wait_until(lambda: holder(lock) != pid, timeout_s):
+        raise TooSlowError(
+            f"{what} with pid {pid} has not ended within {timeout_s:.0f} s; "
+            f"see its log, then kill -9 {pid}: nothing that it has committed is lost"
+        )
     return pid
 
 

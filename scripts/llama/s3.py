@@ -122,8 +122,29 @@ class Bucket:
         return self.patiently(lambda: self.once(action, **options))
 
     def patiently(self, call: Callable[[], T]) -> T:
-        """Return what `call` returns; again while S3 is out of order."""
-        return patiently(call, self._tell, self._patience_s)
+        """Return what `call`, which may be repeated, returns; again while S3 is out of order.
+
+        Ends with the last error after `patience_s` (`PATIENCE_S`) of pauses. `tell` hears of each
+        pause from the second on.
+        """
+        patience_s = PATIENCE_S if self._patience_s is None else self._patience_s
+
+        def pausing(state: tenacity.RetryCallState) -> None:
+            if state.attempt_number > 1 and state.outcome and state.next_action:
+                error = state.outcome.exception()
+                answered = getattr(error, "response", None)  # None where the connection broke
+                reason = _code(error) if answered else type(error).__name__
+                pause_s = state.upcoming_sleep
+                self._tell(f"S3 does not answer as it should ({reason}); again in {pause_s:g} s")
+
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_passing),
+            wait=tenacity.wait_exponential(0.5, max=5),
+            stop=lambda state: state.idle_for >= patience_s,
+            before_sleep=pausing,
+            reraise=True,
+        )
+        return attempts(call)
 
     def find(self, call: Callable[[], T]) -> T | None:
         """Return what `call` returns, patiently; None if it asks for what is not there."""
@@ -195,35 +216,6 @@ def make_client(
             max_pool_connections=CONNECTIONS,
         ),
     )
-
-
-def patiently(
-    call: Callable[[], T],
-    tell: Callable[[str], object] = lambda text: None,
-    patience_s: float | None = None,
-) -> T:
-    """Return what `call`, which may be repeated, returns; again while S3 is out of order.
-
-    Ends with the last error after `patience_s` (`PATIENCE_S`) of pauses. `tell` hears of each pause
-    from the second on.
-    """
-    patience_s = PATIENCE_S if patience_s is None else patience_s
-
-    def pausing(state: tenacity.RetryCallState) -> None:
-        if state.attempt_number > 1 and state.outcome and state.next_action:
-            error = state.outcome.exception()
-            answered = getattr(error, "response", None)  # None where the connection broke
-            reason = _code(error) if answered else type(error).__name__
-            tell(f"S3 does not answer as it should ({reason}); again in {state.upcoming_sleep:g} s")
-
-    attempts = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(is_passing),
-        wait=tenacity.wait_exponential(0.5, max=5),
-        stop=lambda state: state.idle_for >= patience_s,
-        before_sleep=pausing,
-        reraise=True,
-    )
-    return attempts(call)
 
 
 def in_threads(call: Callable[[Item], T], items: Iterable[Item], count: int) -> list[T]:

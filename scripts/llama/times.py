@@ -66,6 +66,11 @@ def utc_now() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)
 
 
+def unix_to_iso(unix_s: float) -> str:
+    """Return the UTC time of Unix seconds as `YYYY-MM-DDThh:mm:ss.ffffffZ`."""
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
 def now_gps() -> float:
     """Return the present time in GPS seconds."""
     return iso_to_gps(utc_now().strftime("%Y-%m-%dT%H:%M:%S.%f"))

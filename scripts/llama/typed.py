@@ -138,7 +138,6 @@ def _meta(kind: Any) -> Meta | None:
 
 
 def _wrong_key(error: ValidationError) -> tuple[str, str]:
-    """Return the key that msgspec complains of, "" for none, and what it says."""
     said, _, path = str(error).rpartition(" - at `$")
     found = re.match(r"\.(\w+)", path)
     return found[1] if found else "", said

@@ -13,6 +13,7 @@ from llama.event.significance import search_parameters
 from llama.neutrinos.archive import Archive
 from llama.settings.search import Search
 from llama.study.bank import Bank, build_bank
+from llama.study.draws import Draws
 from llama.study.injections import run_shard
 
 SHARD = 1_000
@@ -22,12 +23,13 @@ def main() -> None:
     """Run shards one after the other, as a worker of a study may."""
     directory, params = Path(sys.argv[1]), search_parameters(Search().model_dump(), "cbc")
     archive = Archive.open(directory / "mock")
-    response, events = archive.response(), archive.events()
+    response = archive.response()
+    draws = Draws(1, "background", archive.events(), response, params)
     build_bank([directory / "map.fits"], directory / "bank.hdf5", response.area_relative, params)
     used = []
     with Bank(directory / "bank.hdf5") as bank:
         for first in range(0, 100_000, SHARD):
-            run_shard(bank, events, response, params, 0.99, 1, range(first, first + SHARD))
+            run_shard(bank, draws, 0.99, range(first, first + SHARD))
             used.append(psutil.Process().memory_info().rss / 2**20)
     print(max(used) - used[0])
 

@@ -34,6 +34,7 @@ from llama.stats.overlap import log_vmf_norm
 from llama.stats.parameters import SearchParameters
 from llama.stats.pvalue import p_value
 from llama.study.bank import Bank, build_bank
+from llama.study.draws import Draws
 from llama.study.injections import run_shard
 
 FIGURES = Path(__file__).parents[2] / "docs" / "figures"
@@ -88,9 +89,8 @@ def background(p_astro: float, max_set_size: int = 4) -> tuple[Floats, Floats]:
         build_bank(names, Path(directory) / "bank.hdf5")
         with Bank(Path(directory) / "bank.hdf5") as bank:
             numbers = range(INJECTIONS)
-            rows, single = run_shard(
-                bank, events, response, params, p_astro, BACKGROUND_SEED, numbers
-            )
+            draws = Draws(BACKGROUND_SEED, "background", events, response, params)
+            rows, single = run_shard(bank, draws, p_astro, numbers)
     return np.sort(rows["odds"]), np.sort(single)
 
 

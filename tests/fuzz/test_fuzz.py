@@ -62,7 +62,7 @@ def _changed(draw: Any, name: str) -> bytes:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_changed_samples(name: str) -> None:
-    @settings(max_examples=100)
+    @settings(max_examples=50)
     @given(_changed(name))
     def examples(content: bytes) -> None:
         _outcome(name, content)

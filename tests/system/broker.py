@@ -75,9 +75,9 @@ def main() -> None:
         {"test.mock.num.brokers": 1, "bootstrap.servers": "127.0.0.1:1"}
     )
     for topic in sys.argv[1:]:
-        while producer.list_topics(topic, timeout=5).topics[topic].error is not None:
+        while producer.list_topics(topic, timeout=60).topics[topic].error is not None:
             time.sleep(0.05)
-    (broker,) = producer.list_topics(timeout=5).brokers.values()
+    (broker,) = producer.list_topics(timeout=60).brokers.values()
     print(f"{broker.host}:{broker.port}", flush=True)
     sys.stdin.read()
 

@@ -1,17 +1,21 @@
 """One LLAMA that hears and computes: a site with a neutrino archive, and `llama run` in it."""
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 from broker import Broker
 from listening import Site, wait_for
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
+
+import preloaded
 
 from llama.files import write_bytes
 from llama.listening.spool import Record, Spool
@@ -27,6 +31,7 @@ class Keeping(Site):
     """A site whose events are computed by the clone's workflow."""
 
     def __init__(self, directory: Path, broker: Broker | None = None, **listen: Any) -> None:
+        self.typed: dict[str, str] = {}
         super().__init__(directory, broker, **listen)
         release = directory / "release"
         start, stop = S230518H_MJD - 10, S230518H_MJD + 10
@@ -34,6 +39,9 @@ class Keeping(Site):
         import_release(release, self.output / "archive", "mock")
         self.set("neutrinos", archive="mock")
         self.keeper: subprocess.Popen[bytes] | None = None
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return super().environment(**self.typed, **more)
 
     def set(self, block: str, **values: Any) -> None:
         """Change settings in place."""
@@ -93,12 +101,23 @@ class Keeping(Site):
         return path.read_text() if path.exists() else ""
 
 
-@contextmanager
-def keeping(directory: Path, broker: Broker | None = None, **listen: Any) -> Iterator[Keeping]:
-    """Yield a site that hears and computes; what still runs afterwards is killed."""
+@contextlib.contextmanager
+def keeping(
+    directory: Path, broker: Broker | None = None, forked: bool = False, **listen: Any
+) -> Iterator[Keeping]:
+    """Yield a site that hears and computes; what still runs afterwards is killed.
+
+    forked: Snakemake and its jobs are, instead of importing all they need; none may be killed.
+    """
     made = Keeping(directory, broker, **listen)
     try:
-        yield made
+        with contextlib.ExitStack() as stack:
+            if forked:
+                typed = directory / "typed"
+                typed.mkdir()
+                stack.enter_context(preloaded.typed(typed))
+                made.typed = {"LLAMA_TEST_TYPED": str(typed)}
+            yield made
     finally:
         if made.keeper is not None and made.keeper.poll() is None:
             made.run("-K")

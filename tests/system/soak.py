@@ -72,7 +72,7 @@ class Day:
         number = max(3, round(minutes))
         for n in range(number):
             yield from self._event(n, CHAINS[n] if n < 3 else source.choice(CHAINS))
-        for n in range(max(3, number // 3)):
+        for n in range(max(1, number // 3)):
             yield source.uniform(0, 23), self.send, ([malformed(source, n)], True)
             yield source.uniform(0, 23), self.send, ([self._hostile(n)], True)
             yield source.uniform(0, 23), self.operator.cron_pass, ()

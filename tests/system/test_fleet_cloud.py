@@ -20,7 +20,7 @@ from llama.fleet.connection import (
     PassingError,
     RefusedError,
 )
-from llama.fleet.records import Droplet
+from llama.fleet.records import Droplet, Order
 
 EVERYTHING = r"\w+ "
 
@@ -39,8 +39,9 @@ def hasty(cloud: Cloud) -> Cloud:
 
 def order(cloud: Cloud, *names: str, user_data: str = "") -> list[Droplet]:
     image = cloud.image("llama-worker", "nyc3")
+    keys = cloud.ssh_keys()
     return cloud.create(
-        list(names), image, "s-1vcpu-1gb", "nyc3", cloud.ssh_keys(), ["llama"], user_data
+        Order([*names], image.id, "s-1vcpu-1gb", "nyc3", keys, ["llama"], user_data or None)
     )
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 from do_double import Cloud
 from shell import Bash
 from standin import StandIns, keygen
 
 from llama.files import write_json
-from llama.fleet.hostkeys import fingerprint, fleet_key, host_key_config
+from llama.fleet.hostkeys import fingerprint, fleet_key, user_data
 from llama.fleet.launch import Launch, places
 from llama.locks import only_one
 from llama.settings import load
@@ -172,6 +173,6 @@ def test_the_fleet_key(tmp_path: Path):
         ["ssh-keygen", "-y", "-f", tmp_path / "host_ed25519"], text=True
     )
     assert derived.split()[:2] == public.split()
-    config = host_key_config(tmp_path)
+    config = yaml.safe_load(user_data(tmp_path))
     assert config["ssh_keys"] == {"ed25519_private": private, "ed25519_public": public}
     assert config["ssh_deletekeys"] is True

@@ -1,6 +1,7 @@
 """The token is found where it may be, and seen nowhere else."""
 
 import base64
+import contextlib
 import os
 import subprocess
 import threading
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from command_lines import command_lines
 from do_double import Cloud
 from shell import TOKEN, Bash
 from standin import StandIns
@@ -104,17 +106,14 @@ def test_canary(fleet: Cloud, stand_ins: StandIns, bash: Bash, tmp_path: Path, m
 
     def watch() -> None:
         while not stop.is_set():
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    content = path.read_bytes()
-                    if b"ssh" in content and b"-F" in content:
-                        content += path.with_name("environ").read_bytes()
+            for process, content in command_lines():
+                if b"ssh" in content and b"-F" in content:
+                    with contextlib.suppress(OSError):
+                        content += Path(process, "environ").read_bytes()
                         seen.add("ssh")
-                except OSError:
-                    continue
                 if TOKEN.encode() in content:
                     seen.add(content)
-            time.sleep(0.005)
+            time.sleep(0.02)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -1,5 +1,6 @@
 """Ten thousand records, one in twenty malformed: every one is archived and waits, in order.
 
+That is the whole proof; other runs send two thousand.
 What `llama run` makes of them is tested where it is.
 """
 
@@ -8,14 +9,18 @@ import json
 import random
 from collections import Counter
 
+import proofs
+import pytest
 from listening import fast_directory, site, wait_for
 
 from llama.files import sha256_bytes
 from llama.listening.spool import Spool
 
-RECORDS = 10_000
-MALFORMED = 500
-UNHEARD = 2000  # less than the 5 MB that the mock cluster remembers
+SEED, WHOLE = 20261123, 10_000
+RECORDS = proofs.size(WHOLE, 2_000)
+MALFORMED = RECORDS // 20
+AGAIN = RECORDS // 20
+UNHEARD = RECORDS // 5  # less than the 5 MB that the mock cluster remembers
 
 
 def alert(random_source, number, kind="PRELIMINARY"):
@@ -64,14 +69,14 @@ def malformed(random_source, number):
 
 def campaign():
     """Return the records: retractions may come before their alerts, some come twice."""
-    source = random.Random(20261123)
+    source = random.Random(SEED)
     records = [
         json.dumps(
             alert(source, n, source.choice(["PRELIMINARY", "UPDATE", "RETRACTION"]))
         ).encode()
-        for n in range(RECORDS - MALFORMED - 500)
+        for n in range(RECORDS - MALFORMED - AGAIN)
     ]
-    records += source.sample(records, 500)  # sent again by somebody
+    records += source.sample(records, AGAIN)  # sent again by somebody
     records += [malformed(source, RECORDS + n) for n in range(MALFORMED - 6)]
     records += [b'{"skymap": "' + b"A" * 5_000_000 + b'"}', b"\x00" * 5_000_000, b"\xff\xfe" * 9]
     records += [b"{" + source.randbytes(1_000_000), b"NaN", None]
@@ -80,7 +85,8 @@ def campaign():
     return sorted(records, key=lambda record: len(record or b"") < 1_000_000)
 
 
-def test_the_campaign(broker, tmp_path):
+@pytest.mark.proof
+def test_the_campaign(broker, tmp_path, proven):
     records = campaign()
     assert len(records) == RECORDS
     assert sum(len(record or b"") for record in records[-UNHEARD:]) < 4_000_000
@@ -109,3 +115,4 @@ def test_the_campaign(broker, tmp_path):
         assert {path.name for path in one.output.iterdir()} == {"gcn", "spool", "logs", "listener"}
         assert {path.name for path in directory.iterdir()} == {"out", "config.yaml"}
         assert "Traceback" not in one.log()
+    proven(SEED, WHOLE, heard=len(entries))

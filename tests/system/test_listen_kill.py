@@ -2,6 +2,7 @@
 
 Every step is named by killer/sitecustomize.py in a first, undisturbed run. Then one listener
 per step is killed there and started again, each with a Kafka group and a directory of its own.
+The whole proof has every step, other runs every third.
 """
 
 import os
@@ -12,6 +13,7 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+import proofs
 import pytest
 from listening import PATIENCE_S, fast_directory, kept, site, wait_for
 
@@ -21,6 +23,7 @@ from llama.listening.spool import Record, Spool
 KILLER = Path(__file__).parent / "killer"
 RECORDS = [b'{"superevent_id": "S1"}', b"<x/>"]
 LAST = b"the last one"
+EVERY = proofs.size(1, 3)  # odd: before and after take turns
 AT_ONCE = 8  # listeners: forty that start at once take minutes on a slow machine
 TAKE_OVER = """
 import sys
@@ -52,9 +55,11 @@ def steps(broker, tmp_path):
     return list(dict.fromkeys(trace.read_text().splitlines()))
 
 
-def test_the_listener_killed_at_any_step(broker, steps, tmp_path):
+@pytest.mark.proof
+def test_the_listener_killed_at_any_step(broker, steps, tmp_path, proven):
     assert sum("before fsync" in step for step in steps) >= 6
     assert steps[-1] == "after commit"
+    steps = steps[::-EVERY][::-1]
     with fast_directory(tmp_path) as directory, ExitStack() as stack:
         sites = [
             stack.enter_context(site(directory / str(number), broker))
@@ -80,9 +85,11 @@ def test_the_listener_killed_at_any_step(broker, steps, tmp_path):
                 assert contents == [*RECORDS, LAST], step
                 assert one.archived() == Counter(map(sha256_bytes, contents)), step
         assert sites[-1].state()["heard"] == {"igwn.gwalert": 1}  # the rest was committed
+    proven("every step", 1, steps=len(steps))
 
 
-def test_the_takeover_killed_at_any_step(tmp_path):
+@pytest.mark.proof
+def test_the_takeover_killed_at_any_step(tmp_path, proven):
     def take_over(output, **variables):
         command = [sys.executable, "-c", TAKE_OVER, output]
         return subprocess.run(command, env=os.environ | killing(**variables)).returncode
@@ -100,6 +107,7 @@ def test_the_takeover_killed_at_any_step(tmp_path):
     assert take_over(output, KILL_TRACE=str(output / "trace")) == 0
     steps = list(dict.fromkeys((output / "trace").read_text().splitlines()))
     assert {step.split()[1] for step in steps} == {"fsync", "replace", "utime", "mkstemp", "unlink"}
+    steps = steps[::EVERY]
     for number, step in enumerate(steps):
         output, records = heard(str(number))
         assert take_over(output, KILL_AT=step) == -signal.SIGKILL, step
@@ -109,3 +117,4 @@ def test_the_takeover_killed_at_any_step(tmp_path):
         assert Spool(output).count() == {"pending": 0, "quarantine": 1}, step
         assert len(list((spool / "done").glob("*.json"))) == 1, step
         assert not list(spool.glob("[!.]*.json"))
+    proven("every step", 1, steps=len(steps))

@@ -16,11 +16,11 @@ from publish_samples import GRACEID, Crash, Killed, make_event, revise
 
 from llama.errors import LlamaError
 from llama.event.flags import write_flags
+from llama.event.results import NeutrinoList, Significance, read
 from llama.event.skymap_info import read_info
 from llama.files import read_json, write_json
 from llama.publish import kafka_notice, outbox
 from llama.publish.deliver import publish
-from llama.publish.inputs import read_neutrinos, read_significance
 from llama.publish.notice import build_notice, check_notice
 from llama.publish.result import read_result
 
@@ -44,11 +44,10 @@ def write_notice(event_dir: Path) -> None:
     """As scripts/write_notice.py does for an event whose ROLE is test."""
     info = replace(read_info(event_dir), role="test")
     name = "significance_lvc-i3.json"
-    significance = read_significance(event_dir / name)
-    neutrinos = read_neutrinos(event_dir / "icecube_neutrino_list.json")
-    sensitivity = significance.neutrino_flux_sensitivity_range
+    significance = read(event_dir / name, Significance)
+    neutrinos = read(event_dir / "icecube_neutrino_list.json", NeutrinoList)
     heard = neutrinos.retrieved_at
-    notice = build_notice(info, significance, neutrinos, sensitivity, alert_datetime=heard)
+    notice = build_notice(info, significance, neutrinos, alert_datetime=heard)
     write_json(event_dir / "gcn_notice.json", notice)
 
 

@@ -10,8 +10,9 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import pytest
 from listening import fast_directory
-from test_listen_campaign import MALFORMED, RECORDS, alert, malformed
+from test_listen_campaign import MALFORMED, RECORDS, WHOLE, alert, malformed
 
 from llama.event.skymap_info import read_info
 from llama.listening.spool import Record, Spool
@@ -21,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
 from alert_samples import skymap_fits
 
-EVENTS = 600
-REPLAYED = 500
-OTHERS = 300
+SEED = 20261124
+EVENTS = RECORDS * 6 // 100
+REPLAYED = RECORDS // 20
+OTHERS = RECORDS * 3 // 100
 
 
 def valid(source, number):
@@ -40,8 +42,9 @@ def valid(source, number):
     return record
 
 
-def test_the_campaign(tmp_path):
-    source = random.Random(20261124)
+@pytest.mark.proof
+def test_the_campaign(tmp_path, proven):
+    source = random.Random(SEED)
     alerts = [valid(source, n) for n in range(RECORDS - MALFORMED - REPLAYED - OTHERS)]
     contents = [json.dumps(record).encode() for record in alerts]
     records = [("igwn.gwalert", content) for content in contents]
@@ -72,6 +75,7 @@ def test_the_campaign(tmp_path):
         assert found == set(events)
         for name, history in events.items():
             check(directory / "current_run" / name, sorted(history, key=lambda line: line[0]))
+    proven(SEED, WHOLE, events=len(events))
 
 
 def check(event, history):

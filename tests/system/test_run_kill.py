@@ -1,7 +1,8 @@
 """kill -9 between any two steps of the takeover: nothing is lost, nothing is doubled.
 
 Every step is named by killer/sitecustomize.py in a first, undisturbed run: each call, before it
-and after it, that changes a file or brings one to disk.
+and after it, that changes a file or brings one to disk. The whole proof kills at all of them, other
+runs at every third.
 """
 
 import base64
@@ -12,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import proofs
+import pytest
 from listening import fast_directory
 
 from llama.listening.spool import Record, Spool
@@ -30,7 +33,8 @@ RECORDS = [
 ]
 
 
-def test_the_takeover_killed_at_any_step(tmp_path):
+@pytest.mark.proof
+def test_the_takeover_killed_at_any_step(tmp_path, proven):
     with fast_directory(tmp_path) as directory:
         spool = Spool(directory / "template")
         spool.keep(
@@ -38,7 +42,8 @@ def test_the_takeover_killed_at_any_step(tmp_path):
             for offset, content in enumerate(RECORDS)
         )
         spool.keep([Record(topic="other", content=b"{}", partition=0, offset=0)])
-        command = [sys.executable, str(DRIVER), spool.directory.parent, str(directory)]
+        every = str(proofs.size(1, 3))
+        command = [sys.executable, str(DRIVER), spool.directory.parent, str(directory), every]
         one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, env=one_thread, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -57,10 +62,11 @@ def test_the_takeover_killed_at_any_step(tmp_path):
     assert (info["retracted"], info["skymap_alert_file"]) == (True, "alerts/3-Update.json")
     assert sum(name.startswith("spool/done/") for name in expected) == 5
     kinds = {"fsync", "replace", "utime", "mkstemp", "unlink"}
-    assert {step.split()[1] for step, *_ in result["steps"]} == kinds
-    assert sum("current_run" in step for step, *_ in result["steps"]) > 25
-    for step, killed, again, count, state in result["steps"]:
+    assert {step.split()[1] for step in result["steps"]} == kinds
+    assert sum("current_run" in step for step in result["steps"]) > 25
+    for step, killed, again, count, state in result["killed"]:
         assert killed == -signal.SIGKILL, step
         assert again == 0, step
         assert count == {"pending": 0, "quarantine": 1}, step
         assert state == expected, step
+    proven("every step", 1, steps=len(result["killed"]))

@@ -60,7 +60,7 @@ def jobs(one, graceid=GRACEID):
 
 
 def test_alerts_become_significances_and_each_revision_remakes_its_part(broker, tmp_path):
-    with keeping(tmp_path, broker) as one:
+    with keeping(tmp_path, broker, forked=True) as one:
         one.start()
         one.keep()
         for number, content in enumerate(three_alerts(), 1):
@@ -81,7 +81,7 @@ def test_alerts_become_significances_and_each_revision_remakes_its_part(broker, 
 
 def test_a_time_without_broker(broker, tmp_path):
     """What comes meanwhile from elsewhere is computed, and what GCN sends afterwards too."""
-    with keeping(tmp_path, broker) as one:
+    with keeping(tmp_path, broker, forked=True) as one:
         one.start()
         wait_for(lambda: one.state().get("partitions"), "partitions")
         one.keep()
@@ -108,7 +108,7 @@ def test_a_time_without_broker(broker, tmp_path):
 
 
 def test_cron_without_daemon_and_an_event_that_fails(tmp_path):
-    with keeping(tmp_path) as one:
+    with keeping(tmp_path, forked=True) as one:
         one.hear(generated("Preliminary", graceid="MS230518a"))
         one.hear(generated("Preliminary", graceid="MS230518b"))
         assert list(take_over(one.output, "TRIGGERED_TEST"))

@@ -5,6 +5,8 @@ Mises-Fisher of AngErr (nine in ten) or of six times AngErr. All follow from the
 cell's true energy and declination, so that nothing but the sampling is between truth and matrix.
 """
 
+import itertools
+
 import numpy as np
 
 from llama.neutrinos.release import EffectiveArea
@@ -87,3 +89,23 @@ def as_text(rows, header="#  " + COLUMNS, quoted=False):
     formats = ["%.2f", "%.2f", "%.6f", "%.6f", "%.9f", "%.9f", *["%.10g"] * 4, "%.9e"]
     lines = ["   " + "   ".join(f % v for f, v in zip(formats, row, strict=True)) for row in rows]
     return "\n".join([header, *(f'"{line}"' if quoted else line for line in lines)]) + "\n"
+
+
+def whole_text(matrix):
+    """Yield a matrix as text, cell by cell: its millions of rows one by one take a minute."""
+    yield "#  " + COLUMNS + "\n"
+    n_e, n_b = matrix.events.shape[:2]
+    for b, e in np.ndindex(n_b, n_e):
+        energy, dec = matrix.log10_energy[e : e + 2], matrix.dec_deg[b : b + 2]
+        cell = "{:.2f}  {:.2f}  {:.6f}  {:.6f}  ".format(*energy, *dec)
+        axes = [
+            [f"{low:.9f}  {high:.9f}  " for low, high in itertools.pairwise(edges)]
+            for edges in matrix.edges[e, b]
+        ]
+        total = max(matrix.events[e, b].sum(), 1)
+        share = {n: f"{n / total:.9e}\n" for n in np.unique(matrix.events[e, b]).tolist()}
+        counts = matrix.events[e, b].ravel().tolist()
+        bins = itertools.product(*axes)
+        yield "".join(
+            [cell + x + y + z + share[n] for (x, y, z), n in zip(bins, counts, strict=True)]
+        )

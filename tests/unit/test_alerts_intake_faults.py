@@ -2,8 +2,7 @@
 
 import fcntl
 import os
-import subprocess
-import sys
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from alert_samples import UPDATE, gwalert_bytes, skymap_fits, take, tree, voevent
 
 from llama import locks
+from llama.child import in_child
 from llama.errors import LlamaError
 
 BAD_INPUT: list[dict[str, Any]] = [
@@ -47,23 +47,13 @@ def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path: Path, wher
     assert "\n" not in str(error.value)
 
 
-# A file-size limit of the process is the same to the code as a full disk: write() fails.
-_FULL_DISK = """
-import resource, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-import llama.sky  # before the limit: nothing but the intake may meet it
-from alert_samples import skymap_fits, take, voevent
-from llama.errors import LlamaError
-limit = int(sys.argv[3])
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-try:
+def _take_on_a_full_disk(run_dir: Path, limit: int) -> None:
+    """Take an alert where a file has no room for more than `limit` bytes."""
+    # a limit of the process is the same to the code as a full disk: write() fails; what a child
+    # imports first might fail, too, but conftest.py has imported llama.sky
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     notice = voevent(date="2024-01-01T03:00:00Z")
-    take(Path(sys.argv[1]), notice, skymap=("map.fits", skymap_fits(7)))
-except LlamaError as error:
-    print(error)
-    sys.exit(1)
-"""
+    take(run_dir, notice, skymap=("map.fits", skymap_fits(7)))
 
 
 # The notice has 2 kB, the map 9 kB: with 5000 the notice is written before the map fails.
@@ -75,11 +65,9 @@ def test_a_full_disk_leaves_no_trace(tmp_path: Path, limit: int, there_before: b
     if there_before:
         take(run_dir, gwalert_bytes())
     before = tree(tmp_path)
-    command = [sys.executable, "-B", "-c", _FULL_DISK, str(run_dir), str(Path(__file__).parent)]
-    done = subprocess.run([*command, str(limit)], capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stderr
-    assert done.stdout.startswith("cannot write")
-    assert done.stdout.count("\n") == 1
+    with pytest.raises(LlamaError, match=r"^cannot write") as error:
+        in_child(lambda: _take_on_a_full_disk(run_dir, limit), "an alert", "take less")
+    assert "\n" not in str(error.value)
     assert tree(tmp_path) == before
     assert there_before or not (run_dir / "S240101ab").exists()
 

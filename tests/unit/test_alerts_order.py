@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from llama.event.skymap_info import KINDS, read_info
 from llama.files import sha256_bytes
 
+pytestmark = pytest.mark.usefixtures("maps_checked_once")
 SECOND = "2024-01-01T01:00:00"
 # numbers that tell in which order alerts came, and what is called after them; a map that comes
 # twice is where it was found first

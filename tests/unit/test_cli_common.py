@@ -33,8 +33,15 @@ def test_how_commands_end(
     assert capsys.readouterr().err == "llama x: too many moons; remove one\n"
     with pytest.raises(ZeroDivisionError):
         run_command(defective, "llama x")
+    assert run_command(lambda: len(os.listdir("a" * 300)), "llama x") == 1
+    refused = capsys.readouterr().err
+    assert refused.endswith("aaa: File name too long; correct the path\n")
+    assert run_command(lambda: os.mkdir("/proc/x"), "llama x") == 1
+    refused = capsys.readouterr().err
+    assert refused.startswith("llama x: cannot use /proc/x: ")
+    assert refused.endswith("; free some space or correct the permissions\n")
     log = (tmp_path / "llama/logs/llama_x.log").read_text()
-    assert log.count("Traceback") == 2
+    assert log.count("Traceback") == 4
 
 
 def test_a_reader_that_has_gone_away() -> None:

@@ -11,7 +11,7 @@ from llama.errors import LlamaError
 from llama.event.find import find_events
 from llama.event.flags import DEFAULTS, PRESETS, parse_changes, read_flags
 from llama.files import read_json, write_json
-from llama.publish.withdraw import note_withdrawal
+from llama.publish.deliver import note_withdrawal
 from llama.settings import default_yaml, load
 
 MOCK = f"M{GRACEID}"

@@ -1,12 +1,14 @@
 """The command `skymap_info`, as typed: what it makes, asks, prints and refuses."""
 
+import contextlib
 import os
 import pty
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 from alert_samples import go_to_work, skymap_fits, without_log
@@ -25,25 +27,28 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return go_to_work(tmp_path, monkeypatch)
 
 
-def run(*words: str, typed: str | None = None) -> "subprocess.CompletedProcess[str]":
-    """Run the command in a new process; `typed` at a terminal, if given."""
+@contextlib.contextmanager
+def terminal(typed: str | None) -> Iterator[TextIO]:
+    """A terminal at which this was typed, or standard input without one."""
     if typed is None:
-        return subprocess.run(
-            [*COMMAND, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with Path(os.devnull).open() as nobody:
+            yield nobody
+        return
     master, slave = pty.openpty()
     os.write(master, typed.encode())
     try:
-        return subprocess.run(
-            [*COMMAND, *words], stdin=slave, capture_output=True, text=True, check=False
-        )
+        with os.fdopen(slave) as stdin:
+            yield stdin
     finally:
         os.close(master)
-        os.close(slave)
+
+
+def run(*words: str, typed: str | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a new process; `typed` at a terminal, if given."""
+    with terminal(typed) as stdin:
+        return subprocess.run(
+            [*COMMAND, *words], stdin=stdin, capture_output=True, text=True, check=False
+        )
 
 
 def test_help_and_version_are_quick(output: Path) -> None:
@@ -157,12 +162,16 @@ def test_the_role_is_asked_and_yes_is_typed(output: Path) -> None:
     ],
 )
 def test_roles(
-    output: Path, words: list[str], typed: str | None, code: int, role: str | None
-) -> None:
-    done = run("--alert", "alert.json", *words, typed=typed)
-    assert done.returncode == code, done.stderr
+    output: Path, words: list[str], typed: str | None, code: int, role: str | None,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    with terminal(typed) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        done = main(["--alert", "alert.json", *words])
+    said = capsys.readouterr().err
+    assert done == code, said
     if role is None:
-        assert done.stderr.splitlines()[-1].count("skymap_info: ") == 1
+        assert said.splitlines()[-1].count("skymap_info: ") == 1
         assert without_log(output) == {}
     else:
         assert read_flags(output / "current_run/S240101ab")["ROLE"] == role

@@ -23,7 +23,7 @@ from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap, to_fits
 from llama.stats.healpix import unit_vectors
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import draw_signal, draw_sources
+from llama.study.draws import Draws, draw_signal, draw_sources
 from llama.study.injections import run_shard
 
 PARAMS = parameters(assumed_horizon_mpc=200.0)
@@ -90,8 +90,9 @@ def test_an_events_odds_say_what_they_are_from(archive, detector):
 
 def test_signal_neutrinos_are_as_simulated(archive, detector, truth):
     numbers = np.arange(4000)
-    sources = draw_sources(1, 1, numbers, SKYMAP, detector, PARAMS)
-    counts, columns = draw_signal(1, 1, numbers, sources, detector, archive.events(), PARAMS, truth)
+    draws = Draws(1, "signal", archive.events(), detector, PARAMS, truth)
+    sources = draw_sources(draws, numbers, SKYMAP)
+    counts, columns = draw_signal(draws, numbers, sources)
     assert counts.sum() == numbers.size
     seen = unit_vectors(columns["ra_deg"], columns["dec_deg"])
     angle = 2 * np.arcsin(np.linalg.norm(seen - sources.vectors, axis=1) / 2)
@@ -117,8 +118,8 @@ def test_the_division_into_shards_changes_nothing(archive, detector, truth, tmp_
     with Bank(tmp_path / "maps") as bank:
 
         def run(numbers, kind):
-            more = {"kind": kind, "truth": truth}
-            return run_shard(bank, archive.events(), detector, PARAMS, 0.99, 7, numbers, **more)
+            draws = Draws(7, kind, archive.events(), detector, PARAMS, truth)
+            return run_shard(bank, draws, 0.99, numbers)
 
         for kind in ("background", "doublet"):
             rows, single = run(range(12), kind)

@@ -3,10 +3,10 @@
 import figure_samples as sample
 import pytest
 
+from llama.event.results import NeutrinoList, Significance
 from llama.event.vetoes import Facts, not_real, signs_of_test
 from llama.figures.text import marks
 from llama.publish.circular import draft_circular
-from llama.publish.inputs import Neutrinos, Significance
 from llama.publish.notice import build_notice
 from llama.typed import typed
 
@@ -45,7 +45,7 @@ def test_each_sign_alone_makes_a_test_everywhere(tmp_path, changes, others, sign
     assert [s for s in not_real(facts) if not s.startswith("its path")] == ([sign] if sign else [])
     neutrinos = sample.neutrino_list([sample.neutrino(1, 240, 36, type=kind) for kind in kinds])
     significance = typed(sample.significance(neutrinos), Significance, "result", "")
-    neutrinos = typed(neutrinos, Neutrinos, "list", "")
+    neutrinos = typed(neutrinos, NeutrinoList, "list", "")
     notice = build_notice(info, significance, neutrinos, alert_datetime=info.notice_time, role=role)
     assert notice["alert_tense"] == ("test" if sign else "current")
     draft = draft_circular(info, significance, neutrinos, role=role)

@@ -193,7 +193,7 @@ def test_p_values_count_the_background_at_its_own_p_astro(compute, background):
     assert [row["p_value"] for row in empty["single_neutrino"]] == [None] * 3
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.sampled_from([0.0, 5e-324, 1e-300, 1e-30, 1e-9]) | st.floats(0, 1 - 1e-9),
     st.integers(0, 12),

@@ -13,18 +13,23 @@ from stats_samples import grb_parameters
 from llama.cli.main import main
 from llama.errors import LlamaError
 from llama.event.bursts import Bursts
+from llama.event.results import Classification, Distances, EventFiles, NeutrinoList, Significance
 from llama.event.significance import compute_significance
 from llama.figures.explain import explain, explain_lines
-from llama.figures.inputs import Distances, NeutrinoList, Significance
 from llama.files import dump_json, write_json
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap
 from llama.sky.tiles import SkyTiles
 
-FORMS = (Significance, Distances, NeutrinoList)
 MAP = mock_skymap(60.0, 25.0, (6.0, 3.0), (120.0, 30.0))
 BURST = SkyTiles(MAP.order, MAP.ipix, MAP.prob)  # a burst's map has no distance
+
+
+def explained(significance, distances, neutrinos):
+    files = (distances, Distances), (neutrinos, NeutrinoList), (significance, Significance)
+    forms = (sample_form(*file) for file in files)
+    return explain(EventFiles(INFO, {}, Classification(), *forms))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,7 @@ def told(response):
             tiles, INFO, p_astro, {"events": events}, response, search, background, bursts
         )
         content = json.loads(dump_json(result)), tiles.summary(), {"events": events}
-        return result, explain(*map(sample_form, content, FORMS))
+        return result, explained(*content)
 
     return told_of
 
@@ -164,7 +169,7 @@ def _spot():
 
 def test_a_result_of_an_older_version_is_refused_with_the_remedy():
     with pytest.raises(LlamaError, match="run snakemake for this event again"):
-        explain(*map(sample_form, ({"odds_ratio": 1.0}, {}, {"events": []}), FORMS))
+        explained({"odds_ratio": 1.0}, {}, {"events": []})
 
 
 def test_the_command_prints_the_same_for_a_path_and_an_id(tmp_path, monkeypatch, capsys):

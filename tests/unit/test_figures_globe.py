@@ -7,9 +7,9 @@ import healpy
 import numpy as np
 import pytest
 
+from llama.event.results import NeutrinoList, Significance
 from llama.figures.geometry import FULL_SKY_DEG2, SkyDensity
 from llama.figures.globe import _COARSEST, LEVELS, _cells, globe_data, places
-from llama.figures.inputs import NeutrinoList, Significance
 
 RESULT = sample.form(sample.significance(), Significance)
 NONE = sample.form(sample.significance(odds_ratio=0.0), Significance)

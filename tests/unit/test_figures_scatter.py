@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llama.errors import LlamaError
-from llama.figures.inputs import Significance
+from llama.event.results import Significance
 from llama.figures.scatter import draw_scatter
 from llama.figures.style import power_of_ten
 

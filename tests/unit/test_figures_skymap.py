@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from llama.figures.inputs import NeutrinoList, Significance
+from llama.event.results import NeutrinoList, Significance
 from llama.figures.skymap import draw_skymap
 from llama.figures.style import DPI, WIDTH_IN
 

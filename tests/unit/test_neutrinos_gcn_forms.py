@@ -1,5 +1,6 @@
 """IceCube's notice in every form that the schema permits; what is of no use is named, not lost."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from gcn_samples import GPS, REVISED, WINDOW, archive_of, notice, voevent
 
 from llama.neutrinos.event_list import make_list
+from llama.neutrinos.gcn_notice import read_notice
 from llama.times import gps_to_iso
 
 
@@ -134,6 +136,61 @@ def test_what_a_later_notice_puts_right_is_no_problem(archive: Any) -> None:
     found = archive(notice(nu_energy=-5, alert_datetime="2023-04-17T00:00:00Z")).fetch(*WINDOW)
     assert [row["energy"] for row in found.rows] == [None]  # not lost for a minor field
     assert "nu_energy -5 is taken as not known" in found.unusable[0]
+
+
+JSON_TOPIC = "gcn.notices.icecube.gold_bronze_track_alerts"
+CLASSIC_TOPIC = "gcn.classic.voevent.ICECUBE_ASTROTRACK_GOLD"
+
+
+@pytest.mark.parametrize("pipeline", ["GOLD", "Gold alert", "HESE", ["Track"]])
+def test_whatever_the_pipeline_is_called_a_topic_of_tracks_has_tracks(pipeline: object) -> None:
+    content = json.dumps(notice(pipeline=pipeline)).encode()
+    found = read_notice(content, f"{JSON_TOPIC}-0-000000001-0123456789abcdef.json")
+    assert found is not None
+    assert found.row is not None
+
+
+@pytest.mark.parametrize(
+    ("topic", "content", "said"),
+    [
+        (JSON_TOPIC, json.dumps(notice()).encode("utf-16"), "neither JSON nor XML"),
+        (CLASSIC_TOPIC, voevent().decode().encode("utf-16"), "neither JSON nor XML"),
+        (CLASSIC_TOPIC, voevent(packet="173.0"), "its Packet_Type '173.0' is not 173 or 174"),
+        (CLASSIC_TOPIC, voevent(packet=""), "its Packet_Type '' is not 173 or 174"),
+        (CLASSIC_TOPIC, voevent(role="observed"), "its role 'observed' is not known"),
+    ],
+)
+def test_what_cannot_be_told_on_a_topic_of_tracks_is_named(
+    topic: str, content: bytes, said: str
+) -> None:
+    found = read_notice(content, f"{topic}-0-000000001-0123456789abcdef.bin")
+    assert found is not None
+    assert said in str(found.problem)
+    assert read_notice(b"", f"{topic}-0-000000001-0123456789abcdef.bin") is None
+
+
+@pytest.mark.parametrize(
+    ("gone", "rows"),
+    [
+        (notice(alert_type=["retraction"], alert_datetime="2023-04-16T09:00:00Z"), 0),
+        (voevent(date="2023-04-16T10:00:00", retraction="True"), 0),
+        (voevent(date="2023-04-16T10:00:00", retraction="1"), 0),
+        (voevent(date="2023-04-16T10:00:00", test="True", retraction="true"), 1),
+        (voevent(date="2023-04-16T10:00:00", role="TEST", retraction="true"), 1),
+        (voevent(date="2023-04-16T10:00:00", role="Observation", retraction="true"), 0),
+    ],
+)
+def test_a_retraction_is_understood_however_it_is_spelled(
+    archive: Any, gone: Any, rows: int
+) -> None:
+    found = archive(notice(), gone).fetch(*WINDOW)
+    assert (len(found.rows), list(found.unusable)) == (rows, [])
+
+
+def test_an_unknown_type_of_alert_is_named_and_loses_nothing(archive: Any) -> None:
+    found = archive(notice(alert_type="withdrawn")).fetch(*WINDOW)
+    assert [row["ra"] for row in found.rows] == [345.82]
+    assert "alert_type 'withdrawn' is taken as an alert" in found.unusable[0]
 
 
 def test_other_notices_of_icecube_are_left_aside(archive: Any) -> None:

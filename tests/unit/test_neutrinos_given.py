@@ -142,3 +142,25 @@ def test_a_neutrino_given_twice_is_refused():
 def test_any_bytes_give_a_list_or_a_sentence(content):
     with contextlib.suppress(LlamaError):
         dump_json(read_given(content, "nu"))
+
+
+@pytest.mark.parametrize(
+    "title", ["log10(energy)", "log10(E/GeV)", "logE", "log10_energy", "E", "E_GeV", "nu_energy"]
+)
+def test_an_energy_of_another_name_is_not_taken_as_unknown(title):
+    table = f"mjd,ra,dec,sigma,{title}\n61007.4,120.5,-19.0,0.5,3.7\n".encode()
+    listed = json.dumps([{"mjd": 61007.4, "ra": 1, "dec": 2, "sigma": 0.5, title: 3.7}]).encode()
+    for content in (table, listed):
+        with pytest.raises(LlamaError, match="call it energy and give it in GeV"):
+            read_given(content, "list")
+    both = f"mjd,ra,dec,sigma,energy,{title}\n61007.4,120.5,-19.0,0.5,5,3.7\n".encode()
+    assert read_given(both, "list")[0]["energy"] == 5
+
+
+@pytest.mark.parametrize("said", ["false", "null", '"no"'])
+def test_a_part_is_not_taken_for_the_whole_list(said):
+    content = b'{"events": [], "complete": %s}' % said.encode()
+    assert read_given(content, "nu") == []  # as one file of several
+    with pytest.raises(LlamaError, match="nu says that it is not complete; give the whole list"):
+        read_given(content, "nu", whole=True)
+    assert read_given(b'{"events": [], "complete": true}', "nu", whole=True) == []

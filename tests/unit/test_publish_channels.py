@@ -203,7 +203,7 @@ def test_random_schedules_end_with_each_message_once(
 ) -> None:
     """Deaths, faults, new notices and retractions in any order, many times."""
     rng = random.Random(site.name)
-    for number in range(proofs.size(SCHEDULES, 15)):
+    for number in range(proofs.size(SCHEDULES, 8)):
         before = len(site.arrived())
         event = make_event(tmp_path / str(number) / "current_run", graceid=f"S2402{number:02d}a")
         retracted = False

@@ -2,8 +2,8 @@ import figure_samples as sample
 import pytest
 
 from llama.errors import LlamaError
+from llama.event.results import NeutrinoList, Significance
 from llama.publish.circular import draft_circular, subject_is_accepted
-from llama.publish.inputs import Neutrinos, Sensitivity, Significance
 from llama.typed import typed
 
 
@@ -14,11 +14,11 @@ def as_read(content, form):
 def draft(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVITY):
     neutrinos = neutrinos or sample.neutrino_list()
     result = result or sample.significance(neutrinos)
+    result |= {"neutrino_flux_sensitivity_range": sensitivity}
     return draft_circular(
         event or sample.info(),
         as_read(result, Significance),
-        as_read(neutrinos, Neutrinos),
-        sensitivity and as_read(sensitivity, Sensitivity),
+        as_read(neutrinos, NeutrinoList),
     )
 
 

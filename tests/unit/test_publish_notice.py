@@ -11,8 +11,8 @@ from referencing.jsonschema import DRAFT202012
 from test_publish_circular import as_read
 
 from llama.errors import LlamaError
+from llama.event.results import NeutrinoList, Significance
 from llama.files import dump_json, read_json, write_json
-from llama.publish.inputs import Neutrinos, Sensitivity, Significance
 from llama.publish.notice import build_notice, check_notice, round_p
 
 SCHEMAS = sample.DATA / "schemas"
@@ -22,11 +22,12 @@ CREATED = "2019-04-25T09:10:00Z"
 
 def build(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVITY):
     neutrinos = neutrinos or sample.neutrino_list()
+    result = result or sample.significance(neutrinos)
+    result |= {"neutrino_flux_sensitivity_range": sensitivity}
     return build_notice(
         event or sample.info(),
-        as_read(result or sample.significance(neutrinos), Significance),
-        as_read(neutrinos, Neutrinos),
-        sensitivity and as_read(sensitivity, Sensitivity),
+        as_read(result, Significance),
+        as_read(neutrinos, NeutrinoList),
         alert_datetime=CREATED,
     )
 

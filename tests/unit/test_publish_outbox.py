@@ -59,7 +59,7 @@ def test_600_random_schedules(
 ) -> None:
     """Deaths at any step, every fault, new notices, retractions, waits, a clock put back."""
     ends: Counter[str] = Counter()
-    for number in range(proofs.size(600, 150)):
+    for number in range(proofs.size(600, 60)):
         rng = random.Random(number)
         remote.taken.clear()
         event = make_event(memory / str(number) / "current_run")

@@ -16,14 +16,13 @@ from publish_sites import SITES, GraceDBSite, Site, SlackSite, WebhookSite
 
 from llama.audit.event import audit_messages
 from llama.errors import LlamaError
+from llama.event.find import Choice
 from llama.event.flags import DEFAULTS, write_flags
 from llama.event.messages import Receipt, owed_words, published_events, standing
 from llama.figures.receipts import outcome, sent_words
 from llama.files import read_json, write_json
 from llama.publish import outbox
-from llama.publish.deliver import plan, publish, sentence, write_receipt
-from llama.publish.withdraw import note_withdrawal
-from llama.running.choice import Choice
+from llama.publish.deliver import note_withdrawal, plan, publish, sentence, write_receipt
 
 Change = Callable[[Path], None]
 Places = dict[str, str | None]
@@ -60,7 +59,7 @@ SETTINGS: dict[str, Callable[[Places, str], Places]] = {
     },
 }
 # every which combination is tried, in the whole proof and in a part; no divisor of their number
-STEPS = {"webhook": (1, 7), "gracedb": (13, 13), "slack": (23, 23)}
+STEPS = {"webhook": (1, 17), "gracedb": (13, 29), "slack": (23, 37)}
 ORDERS = ("change, retract", "retract, change", "retract, answer lost, change")
 
 

@@ -27,6 +27,7 @@ from llama.listening.spool import Record, Spool
 from llama.running import takeover
 from llama.running.takeover import Taken, take_over
 
+pytestmark = pytest.mark.usefixtures("maps_checked_once")
 EVENT = "S240101ab"
 
 

@@ -12,6 +12,7 @@ from test_running_takeover import hear, reasons, taken
 
 from llama.listening.spool import Spool
 
+pytestmark = pytest.mark.usefixtures("maps_checked_once")
 HOSTILE_NAMES = ["\ud800", "\x1b[31m", "a\u202eb", "x\ny", "\x00", "x" * 100_000]
 
 

@@ -57,6 +57,10 @@ def test_the_clone_is_found_from_anywhere():
         (b"search:\0  fb: 1\n", "is not valid YAML"),
         (b"search:\n\tfb: 1\n", "is not valid YAML at line 2"),
         (b"<html><body>404</body></html>", "holds no settings"),
+        (b"output_dir: 2024-13-45\n", "is not valid YAML .month must be in 1..12"),
+        (b"search: {fb: 0b_}\n", "is not valid YAML .invalid literal for int"),
+        (b"search: {fb: " + b"9" * 5000 + b"}\n", "is not valid YAML .Exceeds the limit"),
+        (b"search: " + b"[" * 600 + b"]" * 600, "is not valid YAML .it is nested too deeply"),
     ],
 )
 def test_files_that_are_no_settings(tmp_path, content, sentence):

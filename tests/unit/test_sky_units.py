@@ -71,6 +71,13 @@ def test_frames_that_disagree_are_refused():
     assert "EQUINOX 'B1950" in refusal(flat(TILES, EQUINOX="B1950"))
 
 
+def test_axes_tell_the_frame_where_nothing_else_does():
+    for value in ("GLON-HPX", "GLAT-CAR", "ELON-HPX", "SLON"):
+        assert f"CTYPE1 {value!r}" in refusal(framed("CTYPE1", value))
+        assert read_skymap(flat(TILES, CTYPE1=value), "map.fits")  # COORDSYS says C
+    assert read_skymap(framed("CTYPE1", "RA---HPX"), "map.fits")
+
+
 def test_what_is_not_a_frame_of_the_sky_does_not_matter():
     read = {"FRAME": "detector", "TIMESYS": "UTC", "SPECSYS": "BARYCENT", "EQUINOX": 2000.0}
     read |= {

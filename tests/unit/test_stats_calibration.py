@@ -118,7 +118,7 @@ def test_simulation_is_what_it_should_be(simulation):
 
 def test_core_is_event_odds(simulation, neutrinos, right):
     prepared = [prepare(*map_) for map_ in maps()]
-    for t in np.flatnonzero(right > 1e-3)[:150]:
+    for t in np.flatnonzero(right > 1e-3)[:50]:
         part = slice(*np.searchsorted(simulation.trigger, [t, t + 1]))
         whole = event_odds(
             prepared[simulation.which[t]],

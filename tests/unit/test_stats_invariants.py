@@ -223,7 +223,7 @@ def test_14_subset_sum_is_the_product_form(blob, n):
     found = odds(rows, prepared(blob, r, params), params=params)
     order, ipix, prob = blob
     positions, _ = tiles_geometry(order, ipix)
-    log_e, share = np.polynomial.legendre.leggauss(48)
+    log_e, share = np.polynomial.legendre.leggauss(16)
     mu = params.nu_51_100 * 10 ** (2.5 * log_e - 2.5) * (100 / r) ** 2
     given = neutrinos(rows, params=params)
     kappa = given.kappa[:, 0]

@@ -163,7 +163,7 @@ def test_core_is_event_odds(simulation, right):
     maps = [prepare_tiles(*map_, AREA, PARAMS) for map_ in MAPS]
     neutrinos = prepare_neutrinos(*simulation.neutrino_columns, RESPONSE, PARAMS)
     both = np.intersect1d(simulation.neutrinos, simulation.bursts)
-    for t in both[right[both] > 1e-6][:150]:
+    for t in both[right[both] > 1e-6][:50]:
         part = slice(*np.searchsorted(simulation.neutrinos, [t, t + 1]))
         other = slice(*np.searchsorted(simulation.bursts, [t, t + 1]))
         bursts = prepare_bursts(

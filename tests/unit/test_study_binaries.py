@@ -161,14 +161,15 @@ def antenna(row, name):
 def test_those_stay_that_noise_can_lift_over_the_threshold(bns):
     chirp = (bns["mass1"] * bns["mass2"]) ** 0.6 / (bns["mass1"] + bns["mass2"]) ** 0.2
     overhead = THRESHOLD * 600 * (chirp / 1.2188) ** (5 / 6) / bns["distance"]
-    squares = np.zeros(COUNT)
-    for k in range(COUNT):
+    some = COUNT // 2
+    squares = np.zeros(some)
+    for k in range(some):
         row = {name: column[k] for name, column in bns.items()}
         u = math.cos(row["inclination"])
         for detector in ("H1", "L1"):
             plus, cross = antenna(row, detector)
             squares[k] += ((1 + u * u) / 2 * plus) ** 2 + (u * cross) ** 2
-    snr = overhead * np.sqrt(squares)
+    snr = overhead[:some] * np.sqrt(squares)
     # 3 %: the table is interpolated between masses
     assert THRESHOLD * 0.97 < snr.min() < THRESHOLD * 1.03
     # p(snr) ~ snr^-4 wherever space is flat

@@ -9,6 +9,7 @@ from stats_samples import parameters
 
 from llama.study.draws import (
     KINDS,
+    Draws,
     draw_background,
     draw_skymaps,
     join,
@@ -70,7 +71,7 @@ def test_maps_are_uniform_and_broken_ones_are_never_drawn():
 def test_the_number_is_poisson(rate_hz):
     params = parameters(ratebgnu=rate_hz)
     numbers = np.arange(300 if rate_hz > 1 else 4000)
-    counts, _ = draw_background(3, 0, numbers, EVENTS, params)
+    counts, _ = draw_background(Draws(3, "background", EVENTS, None, params), numbers)
     mean = 1000 * rate_hz
     assert counts.mean() == pytest.approx(mean, abs=5 * np.sqrt(mean / numbers.size))
     if rate_hz == 0.0064:
@@ -81,7 +82,8 @@ def test_the_number_is_poisson(rate_hz):
 
 
 def test_neutrinos_are_uniform_in_time_and_ra_and_keep_what_belongs_together():
-    counts, columns = join([draw_background(3, 0, np.arange(2000), EVENTS, PARAMS)])
+    draws = Draws(3, "background", EVENTS, None, PARAMS)
+    counts, columns = join([draw_background(draws, np.arange(2000))])
     assert kstest(columns["dt_s"], "uniform", (-500, 1000)).pvalue > 1e-3
     assert kstest(columns["ra_deg"], "uniform", (0, 360)).pvalue > 1e-3
     which = np.searchsorted(EVENTS["dec_deg"], columns["dec_deg"])

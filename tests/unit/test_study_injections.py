@@ -17,7 +17,7 @@ from llama.settings.render import defaults
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.pvalue import p_value
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import draw_background, draw_skymaps
+from llama.study.draws import Draws, draw_background, draw_skymaps
 from llama.study.injections import DTYPE, SIGNAL_DTYPE, run_shard, shard_search, write_shard
 
 PARAMS = parameters(assumed_horizon_mpc=200.0)
@@ -39,8 +39,9 @@ def bank(tmp_path_factory, archive):
 def shard(archive, bank):
     events, response = archive.events(), archive.response()
 
-    def run(numbers, seed=SEED, params=PARAMS, **more):
-        return run_shard(bank, events, response, params, P_ASTRO, seed, numbers, **more)
+    def run(numbers, seed=SEED, params=PARAMS, kind="background", **more):
+        draws = Draws(seed, kind, events, response, params)
+        return run_shard(bank, draws, P_ASTRO, numbers, **more)
 
     return run
 
@@ -48,7 +49,7 @@ def shard(archive, bank):
 def draw(seed, k, n_maps, events, params):
     """Return the map and the neutrinos of one background injection."""
     numbers = np.array([k])
-    counts, columns = draw_background(seed, 0, numbers, events, params)
+    counts, columns = draw_background(Draws(seed, "background", events, None, params), numbers)
     along = np.argsort(columns["dt_s"], kind="stable")
     assert counts.tolist() == [along.size]
     index = int(draw_skymaps(seed, 0, numbers, n_maps)[0])

@@ -12,7 +12,7 @@ from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap, to_fits
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import KINDS, SOURCES
+from llama.study.draws import KINDS, SOURCES, Draws
 from llama.study.efficiency import CONFIDENCE, Injections, efficiency, upper_limit
 from llama.study.injections import run_shard
 
@@ -59,8 +59,8 @@ def rows(archive, skymap, tmp_path_factory):
     made = {}
     with Bank(path) as bank:
         for kind in KINDS:
-            arguments = PARAMS, P_ASTRO, 99, range(SIZE)
-            made[kind], _ = run_shard(bank, archive.events(), response, *arguments, kind=kind)
+            draws = Draws(99, kind, archive.events(), response, PARAMS)
+            made[kind], _ = run_shard(bank, draws, P_ASTRO, range(SIZE))
     return made
 
 

@@ -20,7 +20,7 @@ from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky import read_skymap
 from llama.study.bank import Bank, build_bank, link_banks
-from llama.study.draws import draw_skymaps
+from llama.study.draws import Draws, draw_skymaps
 from llama.study.injections import run_shard, shard_search
 from llama.study.opening import injection_number, open_injection, trigger_p_astro
 
@@ -73,10 +73,8 @@ def test_an_event_has_the_numbers_of_its_row(tmp_path, maps, archive, kind, p_as
     link_banks([tmp_path / "part.hdf5"], tmp_path / "bank.hdf5", "skip")
     numbers = range(20, 28)
     with Bank(tmp_path / "bank.hdf5") as bank:
-        rows, single = run_shard(
-            bank, archive.events(), response, params, trigger_p_astro(STUDY, p_astro), SEED,
-            numbers, kind=kind,
-        )  # fmt: skip
+        draws = Draws(SEED, kind, archive.events(), response, params)
+        rows, single = run_shard(bank, draws, trigger_p_astro(STUDY, p_astro), numbers)
     ends = np.cumsum(rows["neutrinos"])
     for k, number in enumerate(numbers):
         event = opened(tmp_path / "events", number, maps, archive, kind, p_astro)

@@ -17,6 +17,7 @@ from llama.neutrinos.table import Neutrino, from_columns, to_columns
 from llama.sky import read_skymap
 from llama.stats.odds import event_odds
 from llama.study.bank import Bank, build_bank, link_banks
+from llama.study.draws import Draws
 from llama.study.injections import run_shard
 from llama.study.pairs import Lists, Pairs, pair, write_lists
 from llama.study.plan import broken_files, most_injections
@@ -82,9 +83,8 @@ def test_lists_are_read_as_given(lists):
 def test_the_odds_of_a_row_are_those_of_the_pair(bank, lists, maps, archive):
     pairs, response = Pairs(3, frozenset(), lists, GPS), archive.response()
     assert len(pairs) == 3 * LISTS
-    rows, single = run_shard(
-        bank, archive.events(), response, PARAMS, P_ASTRO, 1, range(100), pairs=pairs
-    )
+    draws = Draws(1, "background", archive.events(), response, PARAMS)
+    rows, single = run_shard(bank, draws, P_ASTRO, range(100), pairs=pairs)
     assert rows.size == len(pairs)  # there are no more
     superevents, which = pair(np.arange(rows.size), 3, LISTS)
     assert rows["skymap"].tolist() == superevents.tolist()
@@ -107,7 +107,7 @@ def test_the_odds_of_a_row_are_those_of_the_pair(bank, lists, maps, archive):
         first += len(given)
     # nothing depends on the division, nor on the seed
     parts = [
-        run_shard(bank, archive.events(), response, PARAMS, P_ASTRO, 2, numbers, pairs=pairs)[0]
+        run_shard(bank, draws._replace(seed=2), P_ASTRO, numbers, pairs=pairs)[0]
         for numbers in (range(8), range(8, 16), range(16, 24), range(24, 32))
     ]
     assert np.concatenate(parts).tobytes() == rows.tobytes()
@@ -129,7 +129,8 @@ def test_lists_without_energies_or_with_times_relative_to_the_event(tmp_path, ba
     assert [row["energy"] for row in opened] == [None] * 6
     json.dumps(opened, allow_nan=False)
     response = archive.response()
-    rows, _ = run_shard(bank, archive.events(), response, PARAMS, P_ASTRO, 1, range(6), pairs=pairs)
+    draws = Draws(1, "background", archive.events(), response, PARAMS)
+    rows, _ = run_shard(bank, draws, P_ASTRO, range(6), pairs=pairs)
     assert np.isfinite(rows["odds"]).all()
     assert (rows["odds"] > 0).all()
 

@@ -54,6 +54,9 @@ def test_a_killed_shard_is_not_at_work(studies):
     progress_path(directory / "shard-0000.hdf5").write_text(json.dumps(content))
     progress_path(directory / "shard-0001.hdf5").write_text("{")
     assert progress(studies)[2:] == (0, 2500, None)
+    for wrong in ({"updated": 1e308}, {"updated": time.time(), "done": -5}):
+        progress_path(directory / "shard-0000.hdf5").write_text(json.dumps(content | wrong))
+        assert progress(studies)[2:] == (0, 2500, None)
 
 
 def test_sky_maps_of_a_simulation_count_by_shard(tmp_path):

@@ -13,7 +13,7 @@ from llama.figures.study_page import study_content
 from llama.sky.mock import mock_skymap, to_fits
 from llama.stats.pvalue import p_value, p_values
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import KINDS
+from llama.study.draws import KINDS, Draws
 from llama.study.efficiency import poisson
 from llama.study.injections import run_shard, write_shard
 from llama.study.sensitivity import compute_sensitivity
@@ -47,7 +47,7 @@ def injections(archive, bank):
     events, response = archive.events(), archive.response()
 
     def make(kind, numbers, seed=SEED):
-        return run_shard(bank, events, response, PARAMS, P_ASTRO, seed, numbers, kind=kind)
+        return run_shard(bank, Draws(seed, kind, events, response, PARAMS), P_ASTRO, numbers)
 
     return make
 

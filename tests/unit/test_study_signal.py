@@ -8,10 +8,14 @@ from stats_samples import parameters
 from llama.sky import SkyTiles
 from llama.sky.mock import mock_skymap
 from llama.stats.healpix import unit_vectors
-from llama.study.draws import KINDS, draw_signal, draw_sources
+from llama.study.draws import KINDS, Draws, draw_signal, draw_sources
 
 PARAMS = parameters(assumed_horizon_mpc=200.0)
 NUMBERS = np.arange(3000)
+
+
+def drawn_from(archive, kind="signal"):
+    return Draws(1, kind, archive.events(), archive.response(), PARAMS)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +25,7 @@ def tiles():
 
 @pytest.fixture(scope="module")
 def sources(tiles, archive):
-    return draw_sources(1, 1, NUMBERS, tiles, archive.response(), PARAMS)
+    return draw_sources(drawn_from(archive), NUMBERS, tiles)
 
 
 def test_sources_follow_the_map(tiles, sources):
@@ -41,7 +45,7 @@ def test_distances_follow_the_map(archive):
     tiles = mock_skymap(80.0, 30.0, (6.0, 3.0), (100.0, 20.0))
     one = np.full(tiles.prob.size, 20.0)
     tiles = SkyTiles(tiles.order, tiles.ipix, tiles.prob, one * 5, one, one)
-    drawn = draw_sources(1, 1, NUMBERS, tiles, archive.response(), PARAMS).distance_mpc
+    drawn = draw_sources(drawn_from(archive), NUMBERS, tiles).distance_mpc
     r = np.linspace(0, 300, 30_001)
     density = r**2 * np.exp(-0.5 * ((r - 100) / 20) ** 2)
     cumulative = np.cumsum(density) / density.sum()
@@ -50,7 +54,7 @@ def test_distances_follow_the_map(archive):
 
 def test_a_map_without_distance_is_uniform_in_volume(tiles, archive):
     flat = SkyTiles(tiles.order, tiles.ipix, tiles.prob)
-    drawn = draw_sources(1, 1, NUMBERS, flat, archive.response(), PARAMS).distance_mpc
+    drawn = draw_sources(drawn_from(archive), NUMBERS, flat).distance_mpc
     assert kstest((drawn / 200) ** 3, "uniform").pvalue > 1e-3
 
 
@@ -63,9 +67,10 @@ def test_expected_counts_are_those_of_the_model(sources, archive):
 
 @pytest.mark.parametrize("kind", ["signal", "doublet"])
 def test_neutrinos_come_from_their_source(archive, tiles, kind):
-    code, response, events = KINDS[kind], archive.response(), archive.events()
-    sources = draw_sources(1, code, NUMBERS, tiles, response, PARAMS)
-    counts, columns = draw_signal(1, code, NUMBERS, sources, response, events, PARAMS)
+    code, draws = KINDS[kind], drawn_from(archive, kind)
+    response, events = draws.response, draws.events
+    sources = draw_sources(draws, NUMBERS, tiles)
+    counts, columns = draw_signal(draws, NUMBERS, sources)
     assert (counts == code).all()
     seen = unit_vectors(columns["ra_deg"], columns["dec_deg"])
     true = np.repeat(sources.vectors, code, axis=0)
@@ -103,8 +108,9 @@ def test_a_source_that_the_detector_cannot_see_has_weight_0_and_an_energy(archiv
     blind = np.zeros_like(response.area_relative)
     blind[:20] = 1.0  # far south only
     changed = type(response)(**{**vars(response), "area_relative": blind})
-    sources = draw_sources(1, 1, NUMBERS[:100], tiles, changed, PARAMS)
-    _, columns = draw_signal(1, 1, NUMBERS[:100], sources, changed, archive.events(), PARAMS)
+    draws = drawn_from(archive)._replace(response=changed)
+    sources = draw_sources(draws, NUMBERS[:100], tiles)
+    _, columns = draw_signal(draws, NUMBERS[:100], sources)
     assert (sources.expected == 0).mean() > 0.9
     assert np.isfinite(columns["energy_gev"]).all()
     assert (columns["energy_gev"] >= 10).all()

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def work(realized, tmp_path, monkeypatch):
     script = f"""test "$OMP_NUM_THREADS" = 1 || exit 3
 for k in $(seq 1 {last}); do cp {tmp_path}/map.fits "$5/$k.fits"; done
 exit 1"""
-    monkeypatch.setattr(simulate, "_bin", lambda: tool(tmp_path, script))
+    monkeypatch.setattr(sys, "executable", f"{tool(tmp_path, script)}/python")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.xml.gz").write_bytes((realized / "a.xml.gz").read_bytes())
     return tmp_path
@@ -142,7 +143,7 @@ def test_a_shard_that_fails_leaves_no_directory(work, monkeypatch):
         ("echo 'boom' >&2; exit 2", r"ended with code 2 \(boom\); correct"),
         ("exit 0", "no sky map of a.xml.gz could be made"),
     ):
-        monkeypatch.setattr(simulate, "_bin", lambda script=script: tool(work, script))
+        monkeypatch.setattr(sys, "executable", f"{tool(work, script)}/python")
         with pytest.raises(LlamaError, match=says):
             localize_coincs("a.xml.gz", "maps/shard-0000", 100, SIMULATION)
         assert os.listdir("maps") == []
@@ -155,7 +156,7 @@ def test_no_detection_is_a_sentence(tmp_path):
 
 
 def test_tools_that_are_not_installed_are_a_sentence(monkeypatch, tmp_path):
-    monkeypatch.setattr(simulate, "_bin", lambda: str(tmp_path))
+    monkeypatch.setattr(sys, "executable", f"{tmp_path}/python")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LlamaError, match=r"not installed; .* pip install 'ligo.skymap>=2.5', or"):
         run_tool("bayestar-sample-model-psd")

@@ -251,8 +251,10 @@ def test_pairs_that_a_broken_map_leaves_out_are_not_missing(tmp_path):
 
 
 def test_what_is_no_plan_is_a_sentence(here, capsys):
-    for content in ("[]", '{"injections": 60}', '{"injections": -1, "shard_size": 1}', "{"):
+    endless = '{"injections": 1000000000000000000, "shard_size": 1}'
+    negative = '{"injections": -1, "shard_size": 1}'
+    for content in ("[]", '{"injections": 60}', negative, endless, "{"):
         plan(here)
         plan_path(here / "studies" / NAME).write_text(content)
         assert main(["dev", "background", "table", f"{NAME}.txt"]) == 1
-        assert re.search(r"plan\.json is (no plan of a study|not valid)", capsys.readouterr().err)
+        assert re.search(r"plan\.json is not (the plan of a study|valid)", capsys.readouterr().err)

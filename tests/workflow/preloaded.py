@@ -13,15 +13,16 @@ import multiprocessing
 import os
 import pkgutil
 import runpy
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing import forkserver
-from multiprocessing.connection import Client, Listener
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ _IMPORTED = [
     *("h5py", "healpy", "numba", "pandas", "requests", "pydantic", "lxml.etree", "erfa"),
     *("astropy.coordinates", "astropy.cosmology", "astropy.io.fits", "astropy.table"),
     *("astropy.time", "astropy.units", "matplotlib.figure", "matplotlib.backends.backend_agg"),
-    *("graphlib", "snakemake.storage"),
+    *("matplotlib.backends.backend_pdf", "matplotlib.patheffects", "contourpy", "nbformat"),
+    *("graphlib", "jsonschema", "snakemake.storage"),
 ]
 # rooms that read their environment when they are imported, or that no rule and few commands need
 _NOT_IMPORTED = ("llama.__main__", "llama.fleet", "llama.settings.__main__")
@@ -40,7 +42,7 @@ _NOT_IMPORTED = ("llama.__main__", "llama.fleet", "llama.settings.__main__")
 _READ_EARLY = ("LANG", "LC_", "MPL", "NUMBA_", "PYTHON")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 COMMANDS = ("llama", "skymap_info", "snakemake")
-# hands its streams, words, directory and environment to `_serve_typed`
+# hands its streams, words, directory and environment to `_start_typed`
 _TYPED = """#!{python} -IS
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
@@ -49,7 +51,7 @@ with socket.socket(socket.AF_UNIX) as server:
     command = [{program!r}, sys.argv[1:], os.getcwd(), dict(os.environ)]
     server.sendall(json.dumps(command).encode())
     server.shutdown(socket.SHUT_WR)
-    sys.exit(server.recv(1)[0])
+    sys.exit(int(server.recv(9)))
 """
 _SERVER = "LLAMA_TEST_PRELOADED"  # set where this module is imported in order to import all
 _TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
@@ -95,7 +97,7 @@ def typed(directory: Path) -> Iterator[None]:
         listener.bind(address)
         listener.listen()
         process = multiprocessing.get_context("forkserver").Process(
-            target=_serve_typed, args=(listener,)
+            target=_serve, args=(listener, _start_typed)
         )
         process.start()
         for name in COMMANDS:
@@ -110,31 +112,15 @@ def typed(directory: Path) -> Iterator[None]:
             process.join()
 
 
-def _serve_typed(listener: socket.socket) -> None:
-    """Fork for each command that is typed, as `_serve` does for each job."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
-        client = listener.accept()[0]
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            listener.close()
-            _, streams, *_ = socket.recv_fds(client, 1, 3)
-            with client.makefile("rb") as content:
-                command = json.loads(content.read())
-            job = multiprocessing.get_context("fork").Process(
-                target=_typed, args=(streams, *command)
-            )
-            job.start()
-            for stream in streams:
-                os.close(stream)
-            job.join()
-            assert job.pid
-            assert job.exitcode is not None
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(job.pid, signal.SIGKILL)  # what it has left would hold the streams
-            client.sendall(bytes([job.exitcode % 256]))
-            os._exit(0)
-        client.close()
+def _start_typed(client: socket.socket) -> ForkProcess:
+    _, streams, *_ = socket.recv_fds(client, 1, 3)
+    with client.makefile("rb") as content:
+        command = json.loads(content.read())
+    job = multiprocessing.get_context("fork").Process(target=_typed, args=(streams, *command))
+    job.start()
+    for stream in streams:
+        os.close(stream)
+    return job
 
 
 def _typed(streams: list[int], *command: Any) -> None:
@@ -169,9 +155,16 @@ def _import_all() -> None:
     for module in pkgutil.walk_packages(llama.__path__, "llama."):
         if not module.name.startswith(_NOT_IMPORTED):
             importlib.import_module(module.name)
+    from numba.core.registry import cpu_target
     from snakemake.cli import get_argument_parser
 
+    from llama.figures import skymap, style
+
     get_argument_parser()  # it looks for plugins
+    for context in (cpu_target.typing_context, cpu_target.target_context):
+        context.refresh()  # what Numba does before it takes anything from its cache
+    # figures are looked at in tests/unit; with fewer pixels the map is drawn in half the time
+    style.DPI, skymap._GRID = 50, (305, 152)
     gc.collect()
     gc.freeze()  # collections in the forks leave alone, and share, what is here
 
@@ -194,7 +187,7 @@ def _command(
     os.setsid()
     for stream, file in enumerate(streams):
         os.dup2(file, stream)
-    if Path(program).name == "snakemake":
+    if Path(program).name == "snakemake" and "--dry-run" not in words:
         _fork_jobs()
     _become(program, words, directory, environment)
 
@@ -215,36 +208,63 @@ def _fork_jobs() -> None:
     """Let the scripts of rules be forks of this process as it is now, before Snakemake begins."""
     from snakemake.script import PythonScript
 
-    listener = Listener(family="AF_UNIX")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("")  # Linux gives it an address that is no file
+    listener.listen()
+    address = listener.getsockname()
     if os.fork() == 0:
-        _serve(listener)
+        _serve(listener, _start_job)
+    listener.close()
 
     def execute_script(script: Any, fname: str, edit: bool = False) -> None:
         environment = dict(os.environ)
         environment |= dict.fromkeys(_THREADS, str(script.threads))
         environment |= dict.fromkeys(_TEMPORARY, script.resources["tmpdir"])
-        with Client(listener.address) as client:
-            client.send((fname, (), os.getcwd(), environment))
-            if code := client.recv():
+        with socket.socket(socket.AF_UNIX) as server:
+            server.connect(address)
+            server.sendall(json.dumps([fname, (), os.getcwd(), environment]).encode())
+            server.shutdown(socket.SHUT_WR)
+            if code := int(server.recv(9)):
                 raise subprocess.CalledProcessError(code, f"{sys.executable} {fname}")
 
     PythonScript.execute_script = execute_script
 
 
-def _serve(listener: Listener) -> None:
-    """Fork for each job one process that waits for it and says how it ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+def _start_job(client: socket.socket) -> ForkProcess:
+    with client.makefile("rb") as content:
+        command = json.loads(content.read())
+    job = multiprocessing.get_context("fork").Process(target=_become, args=command)
+    job.start()
+    return job
+
+
+def _serve(listener: socket.socket, start: Callable[[socket.socket], ForkProcess]) -> None:
+    """Fork one process for each client, and tell the client how it has ended."""
+    events = select.poll()
+    events.register(listener, select.POLLIN)
+    started: dict[int, tuple[int, socket.socket, ForkProcess]] = {}
     while True:
-        with listener.accept() as client:
-            if os.fork() == 0:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                job = multiprocessing.get_context("fork").Process(
-                    target=_become, args=client.recv()
-                )
-                job.start()
+        for ready, _ in events.poll():
+            if ready == listener.fileno():
+                client = listener.accept()[0]
+                job = start(client)
+                assert job.pid
+                end = os.pidfd_open(job.pid)
+                started[end] = started[client.fileno()] = end, client, job
+                events.register(end, select.POLLIN)
+                events.register(client, 0)  # hangs up where what was typed is killed
+            elif ready in started:  # not both in one poll
+                end, client, job = started[ready]
+                assert job.pid
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(job.pid, signal.SIGKILL)  # what it has left would hold the streams
                 job.join()
-                client.send(job.exitcode)
-                os._exit(0)
+                for file in (end, client.fileno()):
+                    events.unregister(file)
+                    del started[file]
+                os.close(end)
+                with client, contextlib.suppress(BrokenPipeError):
+                    client.sendall(str(job.exitcode).encode())
 
 
 if os.environ.pop(_SERVER, None):

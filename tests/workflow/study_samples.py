@@ -39,7 +39,7 @@ def numbers(workspace: Workspace, directory: str = DIRECTORY) -> tuple[bytes, by
     return rows, single
 
 
-def larger(study: Workspace, injections: int = 3000, size: int = 1000) -> Path:
+def larger(study: Workspace, injections: int, size: int) -> Path:
     """Take the study back to its beginning, with more injections; return the shards' directory."""
     remove_study(study)
     study.set("  injections: 60", f"  injections: {injections}")

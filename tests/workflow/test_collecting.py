@@ -60,15 +60,6 @@ def launch(head: Workspace, *words: str, code: int = 0, before: tuple[str, ...] 
                     "--profile", "profiles/here", *words, code=code)  # fmt: skip
 
 
-def wait_for(head: Workspace, pattern: str) -> str:
-    deadline = time.monotonic() + 600
-    while not re.search(pattern, told := done_bg(head)):
-        log = head.output / "logs" / "studies" / STUDY / "launch.log"
-        assert time.monotonic() < deadline, f"{told}\n{log.read_text()}"
-        time.sleep(2)  # asking takes half a second of processor
-    return told
-
-
 def done_bg(head: Workspace) -> str:
     return head.run("llama", "dev", "dv", "done", "bg")
 
@@ -80,12 +71,13 @@ def started(told: str) -> int:
 
 
 def ended(head: Workspace, study: str = STUDY) -> None:
-    wait_for(head, rf"{study} .* done\n")
     lock = head.output / "fleet" / "launches" / f"{study}.lock"
-    deadline = time.monotonic() + 60
+    log = head.output / "logs" / "studies" / study / "launch.log"
+    deadline = time.monotonic() + 600
     while holder(lock):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
+    assert re.search(rf"{study} .* done\n", done_bg(head)), log.read_text()
 
 
 def test_launch(head: Workspace, s3: Any) -> None:

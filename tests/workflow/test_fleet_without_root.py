@@ -18,6 +18,7 @@ from study_samples import STUDY
 from llama.fleet.head_files import override
 
 pytestmark = pytest.mark.needs(*SLURM)
+SHARDS = 2
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def fleet(head: Fleet) -> Iterator[Fleet]:
 
 
 def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet) -> None:
-    fleet.another_study(4)
+    fleet.another_study(SHARDS)
     local = fleet.local_run()
     fleet.warm()
     run = fleet.start("snakemake", "--profile", "do-cluster")
@@ -48,9 +49,9 @@ def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet)
     assert fleet.numbers() == local
     key = f"studies/{STUDY}/background/plan.json"
     plan = fleet.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
-    assert json.loads(plan) == {"injections": 40, "shard_size": 10}
+    assert json.loads(plan) == {"injections": 10 * SHARDS, "shard_size": 10}
     # results that somebody has removed from the bucket come again with their plan
-    fleet.another_study(4)
+    fleet.another_study(SHARDS)
     assert fleet.run("snakemake", "--profile", "do-cluster")
     assert fleet.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read() == plan
     fleet.let_go()
@@ -89,7 +90,7 @@ def test_a_head_whose_token_is_revoked_says_so_until_up_brings_another(fleet: Fl
 
 
 def test_a_launch_that_is_ended_while_spaces_is_away_makes_no_droplet_later(fleet: Fleet) -> None:
-    fleet.another_study(4)
+    fleet.another_study(SHARDS)
     fleet.forget_inputs()
     created = fleet.cloud.created
     config = (fleet.workspace.clone / "config.yaml").read_text()
@@ -118,7 +119,7 @@ def test_a_launch_that_is_ended_while_spaces_is_away_makes_no_droplet_later(flee
 
 
 def test_a_snakemake_that_is_interrupted_while_spaces_is_away_submits_nothing(fleet: Fleet) -> None:
-    fleet.another_study(4)
+    fleet.another_study(SHARDS)
     fleet.forget_inputs()
     with fleet.s3.away():
         run = fleet.start("env", "--default-signal=INT", "snakemake", "--profile", "do-cluster")
@@ -140,7 +141,7 @@ def _group(pid: int) -> list[str]:
 
 
 def test_the_same_rules_on_a_site_with_a_shared_file_system(fleet: Fleet) -> None:
-    fleet.another_study(4)
+    fleet.another_study(SHARDS)
     local = fleet.local_run()
     shutil.rmtree(fleet.workspace.output / "studies", ignore_errors=True)
     fleet.warm()
@@ -154,7 +155,7 @@ def test_the_same_rules_on_a_site_with_a_shared_file_system(fleet: Fleet) -> Non
 
 def test_a_site_that_keeps_no_account_of_jobs(fleet: Fleet) -> None:
     """Its controller has forgotten the jobs when Snakemake asks again: what they left counts."""
-    fleet.another_study(4)
+    fleet.another_study(SHARDS)
     shutil.rmtree(fleet.workspace.output / "logs", ignore_errors=True)
     conf = fleet.slurm / "slurm.conf"
     before = conf.read_text()
@@ -171,7 +172,7 @@ def test_a_site_that_keeps_no_account_of_jobs(fleet: Fleet) -> None:
         fleet.wait(lambda: all(_is_forgotten(fleet, number) for number in numbers), 240)
         run.send_signal(signal.SIGCONT)
         assert fleet.wait_for(run, 300) == 0
-        assert fleet.shards() == 4
+        assert fleet.shards() == SHARDS
         assert "sacct" not in fleet.said()
     finally:
         conf.write_text(before)

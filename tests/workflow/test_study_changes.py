@@ -19,7 +19,7 @@ BBH = "bbh-o4-H1L1"
 
 
 def test_a_setting_changed_in_the_middle_of_two_studies(study: Workspace) -> None:
-    larger(study, 5000)
+    larger(study, 5000, 1000)
     maps = write_maps(study.root / "maps")
     config = study.clone / "config.yaml"
     more = f"{{{BBH}: {{skymaps: {maps}}}, {STUDY}:"

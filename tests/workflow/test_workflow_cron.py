@@ -87,7 +87,7 @@ def test_a_pass_that_fails_is_mailed_with_its_reason(event: Workspace, crontab: 
     assert as_cron(event, crontab) == ""
 
 
-def test_ten_minutes_of_cron_beside_the_daemon_mail_nothing_and_make_nothing_twice(
+def test_minutes_of_cron_beside_the_daemon_mail_nothing_and_make_nothing_twice(
     event: Workspace, crontab: Path
 ) -> None:
     event.run("llama", "cron", "install")
@@ -107,13 +107,13 @@ def test_ten_minutes_of_cron_beside_the_daemon_mail_nothing_and_make_nothing_twi
             time.sleep(0.1)
 
     Spool(event.output).keep([Record(topic="replay", content=alert("RETRACTION", minute=6))])
-    minutes(3)
+    minutes(2)
     with event.started("llama", "run", "-F") as daemon:
-        minutes(3)
+        minutes(2)
         wait_for_line(f"{GRACEID} is up to date")
         wait_for_line("keeping events")
-        minutes(4)
-        assert [mail_of(one_pass) for one_pass in passes] == [""] * 10
+        minutes(2)
+        assert [mail_of(one_pass) for one_pass in passes] == [""] * 6
         daemon.terminate()
         assert daemon.wait(60) == 0
     told = re.findall(rf"{GRACEID}(?:: (\w+, revision \d)| is (up to date))", log.read_text())

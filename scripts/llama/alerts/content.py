@@ -4,21 +4,25 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from llama.alerts.gwalert import parse_alert
 from llama.alerts.record import Alert
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.event.skymap_info import KINDS, EventInfo
 from llama.files import sha256_bytes
+from llama.times import unix_to_iso
 
 _CLASSES = ("BNS", "NSBH", "BBH")
 # Probabilities are printed and summed with roundings: what is within this of 0 or 1 is not known to
 # be closer. The odds need Q = p / (1 - p) finite; at p = 1 - this they are as at 1 within 1e-9.
 _ROUNDING = 1e-9
 CLOCKS_AGREE_S = 600.0
+_OF_INFO = (
+    *("graceid", "notice", "retracted", "significant", "instruments", "pipeline", "group"),
+    "search",
+)
 
 Order = tuple[bool, str, int, str, int, str]
 
@@ -55,16 +59,9 @@ def event_data(event_dir: Path, info: EventInfo) -> dict[str, Any]:
     if isinstance(others := extra.pop("urls", None), Mapping):
         urls |= others
     return {
-        "graceid": info.graceid,
-        "notice": info.notice,
-        "retracted": info.retracted,
-        "significant": info.significant,
+        **{name: getattr(info, name) for name in _OF_INFO},
         "far": info.far_hz,
         "gpstime": info.gps_time,
-        "instruments": info.instruments,
-        "pipeline": info.pipeline,
-        "group": info.group,
-        "search": info.search,
         "labels": extra.pop("labels", []),
         "properties": alert.properties if alert else {},
         "classification": alert.classification if alert else {},
@@ -170,7 +167,7 @@ def role_and_site(present: Alert | None, event: Alert | None) -> tuple[str, str 
 
 def is_from_the_future(alert: Alert) -> bool:
     """Tell whether a notice is dated later than any clock that is nearly right can say."""
-    return alert.notice_time > _iso(time.time() + CLOCKS_AGREE_S)
+    return alert.notice_time > unix_to_iso(time.time() + CLOCKS_AGREE_S)
 
 
 def order(alert: Alert, content: bytes, received: float) -> Order:
@@ -183,13 +180,9 @@ def order(alert: Alert, content: bytes, received: float) -> Order:
     """
     sent, is_believed = alert.notice_time, not is_from_the_future(alert)
     if not is_believed and alert.kind == "Retraction":
-        sent, is_believed = _iso(received), True
+        sent, is_believed = unix_to_iso(received), True
     rank = KINDS.index(alert.kind)
     return is_believed, sent[:19], rank, sent, alert.serial or 0, sha256_bytes(content)
-
-
-def _iso(unix_s: float) -> str:
-    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def _event_alert(event_dir: Path, info: EventInfo) -> Alert | None:
@@ -203,10 +196,6 @@ def _alert(event_dir: Path, name: str) -> Alert:
 
 
 def _read(path: Path) -> bytes:
-    try:
+    remedy = "give the alert or the map again with skymap_info --force"
+    with system_errors(f"cannot read {path}", remedy):
         return path.read_bytes()
-    except OSError as error:
-        raise LlamaError(
-            f"cannot read {path} ({error.strerror}); give the alert or the map again "
-            "with skymap_info --force"
-        ) from error

@@ -16,6 +16,9 @@ from llama.graceid import check_graceid
 
 _MAX_BYTES = 1 << 27  # as the reader of maps has it; published ones have some MB
 _MAX_JSON_BYTES = 50_000_000
+_GIVE = "give the alert itself with skymap_info --alert FILE"
+# what an answer may end in; every error of requests is an OSError
+_UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class _Page(msgspec.Struct, rename={"count": "numRows"}):
@@ -125,7 +128,6 @@ class GraceDBClient:
         return list(found.values())
 
     def _json(self, what: str, ask: Callable[[], Any]) -> JsonObject:
-        """Return the JSON object that a request is answered with."""
         from llama import web
 
         with self._sentences(what):
@@ -142,36 +144,20 @@ class GraceDBClient:
 
         try:
             yield
-        except requests.HTTPError as error:
-            status = getattr(error.response, "status_code", "?")
-            give = "give the alert itself with skymap_info --alert FILE"
-            said = f"answered {status} for {what}; try again later or {give}"
-            if status == 404:
-                said = f"has no public {what}; check the id and the name"
-            elif status in (401, 403):
-                said = (
-                    f"does not show {what} to everybody ({status}); wait for its alert, or {give}"
-                )
-            raise LlamaError(f"GraceDB at {self._url} {said}") from error
-        except (requests.ConnectionError, requests.Timeout) as error:
-            raise LlamaError(
-                f"GraceDB at {self._url} cannot be reached ({type(error).__name__}); try again or "
-                "give the alert itself with skymap_info --alert FILE"
-            ) from error
-        # every other error of requests is an OSError
-        except (
-            urllib3.exceptions.HTTPError,
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-        ) as error:
+        except (*_UNUSABLE, urllib3.exceptions.HTTPError) as error:
             reason = " ".join(str(error).split())[:100]
-            raise LlamaError(
-                f"GraceDB at {self._url} gave no usable answer for {what} ({reason}); "
-                "try again or give the alert itself with skymap_info --alert FILE"
-            ) from error
+            said = f"gave no usable answer for {what} ({reason}); try again or {_GIVE}"
+            if isinstance(error, requests.HTTPError):
+                status = getattr(error.response, "status_code", "?")
+                said = f"answered {status} for {what}; try again later or {_GIVE}"
+                if status == 404:
+                    said = f"has no public {what}; check the id and the name"
+                elif status in (401, 403):
+                    said = f"does not show {what} to everybody ({status}); wait for its alert, or "
+                    said += _GIVE
+            elif isinstance(error, requests.ConnectionError | requests.Timeout):
+                said = f"cannot be reached ({type(error).__name__}); try again or {_GIVE}"
+            raise LlamaError(f"GraceDB at {self._url} {said}") from error
 
 
 def open_session(service_url: str, **credentials: Any) -> Any:
@@ -227,14 +213,11 @@ def fetch_record(client: GraceDBClient, graceid: str) -> bytes:
 def _probabilities(content: bytes, name: str) -> JsonObject:
     from llama.web import parse_json
 
+    what, remedy = f"GraceDB's file {name} is", "give the alert with --alert FILE"
     try:
         value = parse_json(content)
     except ValueError as error:
-        raise LlamaError(
-            f"GraceDB's file {name} is not valid JSON; give the alert with --alert FILE"
-        ) from error
+        raise LlamaError(f"{what} not valid JSON; {remedy}") from error
     if not isinstance(value, dict):
-        raise LlamaError(
-            f"GraceDB's file {name} is no JSON object; give the alert with --alert FILE"
-        )
+        raise LlamaError(f"{what} no JSON object; {remedy}")
     return value

@@ -19,6 +19,7 @@ _OF_PIPELINE = {"aframe": "amplfi", **{name: name for name in _RAPID[2:7]}}
 _SKYMAP_SUFFIXES = (".multiorder.fits", ".fits.gz", ".fits")
 # distances along the line of sight, or with the sky map of another messenger in it
 _NO_SKYMAP = re.compile("volume|combined|external|(^|[-_.])ext([-_.]|$)|^glg_|fermi|swift|overlap")
+_OF_EVENT = ("pipeline", "group", "search", "instruments")  # of the preferred event
 JsonObject = Mapping[str, object]
 
 
@@ -112,10 +113,7 @@ def record_to_alert(record: JsonObject) -> Alert:
         notice_time=str(created).replace(" UTC", ""),
         event_time_iso=gps_to_iso(gps),
         far_hz=superevent.far,
-        pipeline=preferred.pipeline or "",
-        group=preferred.group or "",
-        search=preferred.search or "",
-        instruments=preferred.instruments or "",
+        **{name: getattr(preferred, name) or "" for name in _OF_EVENT},
         significant="SIGNIF_LOCKED" in labels or "LOW_SIGNIF_LOCKED" not in labels,
         classification=record.get("p_astro"),
         properties=record.get("em_bright"),

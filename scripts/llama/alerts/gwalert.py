@@ -23,8 +23,6 @@ _REMEDY = "get the alert again from its source"
 
 
 class _Notice(Struct, frozen=True):
-    """A record of igwn.gwalert; a value may be anything."""
-
     alert_type: object
     time_created: object
     superevent_id: object
@@ -142,7 +140,6 @@ def _to_alert(content: JsonObject) -> Alert:
 
 
 def _unknown(content: JsonObject, known: Struct) -> dict[str, object]:
-    """Return the keys that the form does not have."""
     return {key: content[key] for key in content if key not in known.__struct_encode_fields__}
 
 

@@ -59,7 +59,7 @@ def create_event(
         from llama.neutrinos.given import read_given
 
         # a bare retraction has no time: then only the form of the list is checked
-        read_given(neutrinos[1], neutrinos[0], alert.gps_time or 0.0)
+        read_given(neutrinos[1], neutrinos[0], alert.gps_time or 0.0, whole=True)
     event_dir = run_dir / alert.graceid
     with locked_event(event_dir, wait_s):
         old = _read_old(event_dir, force)
@@ -68,8 +68,7 @@ def create_event(
         revision = Revision(event_dir, alert, alert_content, alert_suffix, old, force)
         if old is not None and unless is not None and unless():
             return revision.unchanged()
-        new_flags = {**(flags or {}), "ROLE": role}
-        result = _revise(revision, old, skymap, neutrinos, new_flags)
+        result = _revise(revision, old, skymap, neutrinos, {**(flags or {}), "ROLE": role})
         path = (event_dir / result.alert_file).with_suffix(".heard.json")
         if heard is not None and not path.exists():
             write_json(path, msgspec.to_builtins(heard))

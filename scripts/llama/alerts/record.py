@@ -71,8 +71,7 @@ class Alert:
         notes = Notes(self.notes)
         self._set_event_time(notes)
         self._set("far_hz", notes.number("far", self.far_hz, 0.0, math.inf, "a rate in Hz"))
-        pipeline = notes.matching("pipeline", self.pipeline, _LABEL) or ""
-        self._set("pipeline", pipeline.upper())
+        self._set("pipeline", (notes.matching("pipeline", self.pipeline, _LABEL) or "").upper())
         self._set("group", notes.matching("group", self.group, _LABEL) or "")
         count = len(notes.all)
         self._set("search", notes.matching("search", self.search, _LABEL) or "")
@@ -195,14 +194,17 @@ class Notes:
                 self.left_out("instrument", name, "a detector like H1")
         return tuple(sorted({name for name in names if _matches(_DETECTOR, name)}))
 
+    def _object(self, what: str, raw: object, meaning: str) -> Mapping[str, object]:
+        if isinstance(raw, Mapping):
+            return raw
+        if raw is not None:
+            self.left_out(what, raw, meaning)
+        return {}
+
     def probabilities(self, what: str, raw: object) -> dict[str, float]:
         """Return the probabilities that can be used, those beyond 0 or 1 by rounding there."""
-        if not isinstance(raw, Mapping):
-            if raw is not None:
-                self.left_out(what, raw, "a set of probabilities")
-            return {}
         found = {}
-        for name, value in raw.items():
+        for name, value in self._object(what, raw, "a set of probabilities").items():
             probability = as_number(value)
             clipped = min(max(probability, 0.0), 1.0)
             if not (name and _matches(_LABEL, name)):
@@ -233,12 +235,8 @@ class Notes:
 
     def storable(self, what: str, raw: object) -> dict[str, object]:
         """Return the keys whose values are text and finite numbers, in lists and objects too."""
-        if not isinstance(raw, Mapping):
-            if raw is not None:
-                self.left_out(what, raw, "a JSON object")
-            return {}
         found = {}
-        for key, value in raw.items():
+        for key, value in self._object(what, raw, "a JSON object").items():
             try:
                 json.dumps({key: value}, ensure_ascii=False, allow_nan=False).encode()
             except (TypeError, ValueError, RecursionError):

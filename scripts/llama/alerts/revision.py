@@ -14,11 +14,16 @@ from llama.alerts.record import Alert
 from llama.event.flags import write_flags
 from llama.event.names import products
 from llama.event.skymap_info import FILE_NAME, KINDS, EventInfo, check_info
-from llama.files import first_sign, sha256_bytes, sha256_file, write_bytes, write_json
+from llama.files import first_sign, has_content, sha256_bytes, write_bytes, write_json
 
 _GZIP = b"\x1f\x8b"
 _KIND = re.compile(rf"-(?:{'|'.join(KINDS)})\.")
 INSIDE = ""  # the name of a map that came inside its alert
+# What skymap_info.json has as its alert has it.
+_OF_ALERT = (
+    *("alert_type", "graceid", "gps_time", "far_hz", "pipeline", "group", "search", "internal"),
+    *("notice_time", "skymap_filename"),
+)
 # What an alert says about the event itself; a bare retraction says none of it.
 _EVENT_KEYS = (
     *("event_time", "gps_time", "far_hz", "pipeline", "group", "search", "instruments"),
@@ -77,17 +82,11 @@ class Revision:
         self.alert_file = f"{self.stem}.{suffix}"
 
     def _same(self, name: str | None, content: bytes) -> bool:
-        path = self.event_dir / name if name else None
-        if path is None or not path.exists() or path.stat().st_size != len(content):
-            return False
-        return sha256_file(path) == sha256_bytes(content)
+        return name is not None and has_content(self.event_dir / name, content)
 
-    def _has_map(self, content: bytes) -> bool:
-        old = self.old
-        if old is None or self.force or old.skymap_source is None:
-            return False
-        path = self.event_dir / old.skymap_source
-        return path.exists() and old.skymap_sha256 == sha256_bytes(content)
+    def _has_map(self, old: EventInfo, content: bytes) -> bool:
+        there = old.skymap_source and (self.event_dir / old.skymap_source).exists()
+        return bool(there) and not self.force and old.skymap_sha256 == sha256_bytes(content)
 
     @property
     def _present(self) -> EventInfo:
@@ -178,7 +177,7 @@ class Revision:
     ) -> IntakeResult:
         """Write the new revision: archived files first, skymap_info.json last."""
         notes = (*self._clock(), *self._notes(info, skymap))
-        if skymap is not None and self.old is not None and self._has_map(skymap[1]):
+        if skymap is not None and self.old is not None and self._has_map(self.old, skymap[1]):
             skymap = None  # the same map again: what was made from it stays
             info = info.taking(self.old, _SKYMAP_KEYS)
         for pattern in ("alerts/.*", f".{FILE_NAME}.*"):  # of processes that were killed
@@ -220,28 +219,19 @@ class Revision:
         described = archived_alert(self.event_dir, old.event_alert_file) if bare and old else None
         role, site = role_and_site(alert, described[0] if described else None)
         info = EventInfo(
-            alert_type=alert.alert_type,
-            graceid=alert.graceid,
+            **{name: getattr(alert, name) for name in _OF_ALERT},
             event_time=alert.event_time_iso,
-            gps_time=alert.gps_time,
-            far_hz=alert.far_hz,
-            pipeline=alert.pipeline,
-            group=alert.group,
-            search=alert.search,
             instruments=list(alert.instruments),
             significant=True if bare else alert.significant,
             role=role,
             gracedb_service_url=site,
-            internal=alert.internal,
             retracted=alert.kind == "Retraction",
             alert_file=self.alert_file,
             event_alert_file=None if bare else self.alert_file,
-            notice_time=alert.notice_time,
             notice=f"{alert.graceid}-{alert.serial or self.revision}-{alert.kind}",
             revision=self.revision,
             skymap_file=None,
             skymap_alert_file=None,
-            skymap_filename=alert.skymap_filename,
             skymap_sha256=None,
             neutrino_file=None,
         )
@@ -257,15 +247,15 @@ class Revision:
         name, content = skymap
         compressed = content.startswith(_GZIP)
         inside = name == INSIDE and not compressed and self.alert_file.endswith(".json")
-        if not inside:
-            path = f"{self.stem}.fits{'.gz' if compressed else ''}"
-            files[path] = content
+        path = f"{self.stem}.fits{'.gz' if compressed else ''}"
+        files |= {} if inside else {path: content}
+        safe = re.sub(r"[^A-Za-z0-9_.:,+-]", "_", Path(name).name)[-150:]
         default = f"{self.alert.graceid}-{self.revision}-{self.alert.kind}.multiorder.fits"
         return replace(
             info,
             skymap_file=None if inside else path,
             skymap_alert_file=self.alert_file if inside else None,
-            skymap_filename=_safe(name) or self.alert.skymap_filename or default,
+            skymap_filename=safe or self.alert.skymap_filename or default,
             skymap_sha256=sha256_bytes(content),
         )
 
@@ -282,7 +272,3 @@ class Revision:
                 "give the new one with --skymap FILE or --graceid",
             )
         return ()
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.:,+-]", "_", Path(name).name)[-150:]

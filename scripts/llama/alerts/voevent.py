@@ -1,5 +1,6 @@
 """VOEvent notices of LVK, as sent in O2, O3 and O4 (by LVK itself or passed on by GCN)."""
 
+import contextlib
 import re
 
 from llama.alerts.record import Alert, from_notice, kind_named
@@ -28,7 +29,8 @@ def parse_voevent(content: bytes) -> Alert:
     """Return the alert in a VOEvent; `LlamaError` if it is not a valid VOEvent of LVK."""
     root = parse(content)
     params = params_of(root)
-    top = {name.lower(): value for (group, name), value in params.items() if not group}
+    outside = _group(params, "")
+    top = {name.lower(): value for name, value in outside.items()}
     if not top.get("graceid"):
         raise LlamaError(
             f"the VOEvent {printable(root.get('ivorn', 'without ivorn'))} is not an LVK "
@@ -37,6 +39,7 @@ def parse_voevent(content: bytes) -> Alert:
     kind, notice_time = _kind(top), text(root, "{*}Who/{*}Date")
     if notice_time is None:
         raise LlamaError("the VOEvent has no Who/Date; give the notice as it was sent")
+    others = {name: outside[name] for name in outside if name.lower() not in _FIELDS}
     return from_notice(
         graceid=top["graceid"],
         kind=kind,
@@ -44,10 +47,7 @@ def parse_voevent(content: bytes) -> Alert:
         notice_time=notice_time,
         event_time_iso=text(root, "{*}WhereWhen//{*}ISOTime"),
         far_hz=top.get("far"),
-        pipeline=top.get("pipeline", ""),
-        group=top.get("group", ""),
-        search=top.get("search", ""),
-        instruments=top.get("instruments", ""),
+        **{name: top.get(name, "") for name in ("pipeline", "group", "search", "instruments")},
         significant=top.get("significant") or True,
         classification=_group(params, "Classification"),
         properties=_group(params, "Properties") or _o2_properties(top),
@@ -58,14 +58,7 @@ def parse_voevent(content: bytes) -> Alert:
         external_coinc=_external(params),
         hardware_injection=top.get("hardwareinj") or False,
         internal=top.get("internal") or False,
-        extra={
-            "ivorn": root.get("ivorn", ""),
-            **{
-                name: value
-                for (group, name), value in params.items()
-                if not group and name.lower() not in _FIELDS
-            },
-        },
+        extra={"ivorn": root.get("ivorn", ""), **others},
     )
 
 
@@ -113,12 +106,7 @@ def _external(params: Params) -> dict[str, str | float] | None:
     for (group, name), value in params.items():
         if group == "External Coincidence":
             key = name.lower().removeprefix("external_")
-            found[key] = _number(value) if key.startswith("time_") else value
+            found[key] = value
+            with contextlib.suppress(ValueError):
+                found[key] = float(value) if key.startswith("time_") else value
     return found or None
-
-
-def _number(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text

@@ -113,7 +113,6 @@ def _without_entry(
 
 
 def _graceid(entry: Entry, content: bytes) -> str | None:
-    """Return the event of a record that is a valid alert of LVK."""
     try:
         alert = recognise(source(entry), content)
     except LlamaError:
@@ -157,7 +156,6 @@ def audit_alerts(output_dir: Path, event_dir: Path) -> Iterator[Finding]:
 
 
 def _heard(output_dir: Path, event_dir: Path, path: Path) -> Iterator[Finding]:
-    """Compare an alert that was heard with the archive of records."""
     stem = path.name.removesuffix(".heard.json")
     alerts = [path.with_name(f"{stem}.{suffix}") for suffix in ("json", "xml")]
     alert = next((alert for alert in alerts if alert.exists()), None)

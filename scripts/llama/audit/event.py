@@ -21,8 +21,6 @@ _SHOWN = 3
 
 
 class _Kept(Struct):
-    """What counts of an earlier skymap_info.json."""
-
     revision: int
 
 
@@ -61,13 +59,11 @@ def audit_files(output_dir: Path, event_dir: Path, target: str) -> Iterator[Find
 
 
 def _some(names: Sequence[str]) -> str:
-    """Return some names for a sentence, the first of them."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 
 
 def _history(event_dir: Path) -> Iterator[str]:
-    """See that every manifest is there, whole, and that the small files it names are."""
     found = manifests(event_dir)
     lost = sorted(set(range(1, max(found, default=0) + 1)) - set(found))
     if lost:
@@ -178,7 +174,6 @@ def audit_messages(event_dir: Path, target: str) -> Iterator[Finding]:
 
 
 def _owed(event_dir: Path, target: str) -> Iterator[Finding]:
-    """Yield what still stands of a retracted event."""
     try:
         left = owed(event_dir)
     except LlamaError:
@@ -229,12 +224,8 @@ def _repeated(sent: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
 
 
 def _compared(
-    channel: str,
-    history: Sequence[Line],
-    messages: Sequence[Entry],
-    target: str,
+    channel: str, history: Sequence[Line], messages: Sequence[Entry], target: str
 ) -> Iterator[str]:
-    """Compare the receipt with the outbox, which must never know less."""
     told = [(line.n, line.destination, line.remote_id) for line in history]
     known = [(message.n, message.destination, message.remote_id) for message in messages]
     lost = [str(entry[0]) for entry in told if entry not in known and entry[2] is not None]

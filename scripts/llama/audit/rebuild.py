@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from llama.alerts.content import skymap_bytes
 from llama.errors import LlamaError
@@ -74,7 +74,6 @@ def rebuild(
             raise LlamaError(f"{name} cannot be rebuilt; what is missing:{listed}")
         tiles, made = Path(temporary) / TILES, Path(temporary) / name
         _run(tiles_code, {"make": "tiles", "source": source, "output": str(tiles)})
-        job["inputs"]["skymap"] = str(tiles)
         _run(code, {"make": "significance", "output": str(made), **job})
         content, tiles_sha256 = made.read_bytes(), sha256_file(tiles)
     sha256, recorded = sha256_bytes(content), products[name]["sha256"]
@@ -90,17 +89,6 @@ def rebuild(
     return Rebuilt(path, sha256, recorded, tuple(differences))
 
 
-class _Job(TypedDict):
-    """The arguments of `llama.event.make.make_significance`, but for its output."""
-
-    inputs: dict[str, str | None]
-    search: Mapping[str, object]
-    grb: Mapping[str, object] | None
-    run: str | None
-    populations: str | None
-    backgrounds: dict[str, str]
-
-
 class _Pieces:
     """What the significance of a manifest was made of; `missing` says what is not there."""
 
@@ -112,12 +100,13 @@ class _Pieces:
         self._trees: dict[str, Path] = {}
         self.missing: list[str] = []
 
-    def collect(self) -> tuple[str | None, _Job]:
-        """Return the sky map's path and the job, as far as the pieces are there."""
+    def collect(self) -> tuple[str | None, dict[str, object]]:
+        """Return the sky map's path and the arguments of `make_significance`, as far as there."""
         files = dict(self._inputs())
         settings, external = self._manifest["settings"], self._manifest["external"]
         response, background = external["response"], external["background"]
         inputs = {
+            "skymap": str(self._directory / TILES),
             "distances": files.get("lvc_skymap_distances.json"),
             "p_astro": files.get("p_astro.json"),
             "neutrinos": files.get("icecube_neutrino_list.json"),
@@ -127,7 +116,7 @@ class _Pieces:
         bursts = files.get(BURSTS_NAME)
         digest = background["sha256"]
         source = self._skymap(files.get("skymap_info.json"))
-        job: _Job = {
+        job = {
             "inputs": inputs | ({"bursts": bursts} if bursts else {}),
             "search": settings["search"],
             "grb": settings["grb"] if bursts else None,
@@ -138,7 +127,6 @@ class _Pieces:
         return source, job
 
     def _inputs(self) -> Iterator[tuple[str, str]]:
-        """Copy the small inputs as they were, and yield their names and paths."""
         kept = kept_files(self._event_dir, self._manifest)
         for name in (name for name in INPUTS if name in self._products):
             sha256 = self._products[name]["sha256"]
@@ -250,7 +238,6 @@ def _git(directory: Path, *words: str) -> str:
 
 
 def _run(scripts: Path, job: Mapping[str, object]) -> None:
-    """Do a job of `llama.event.make` in the code below `scripts`."""
     done = subprocess.run(
         [sys.executable, "-m", "llama.event.make"],
         input=json.dumps(job),

@@ -12,7 +12,7 @@ from llama.errors import LlamaError
 from llama.fleet.cloud import Cloud, take_snapshot
 from llama.fleet.connection import CloudError
 from llama.fleet.crew import LATE_S, Crew, orphans
-from llama.fleet.hostkeys import host_key_config, user_data
+from llama.fleet.hostkeys import user_data
 from llama.fleet.records import Balance, Droplet, Image, check_names, expand, matching
 from llama.fleet.token import find_token
 from llama.settings import load
@@ -108,7 +108,7 @@ def _create(crew: Crew, options: argparse.Namespace) -> int:
     made = crew.create(
         wanted,
         offer,
-        user_data=user_data(host_key_config(crew.directory)),
+        user_data=user_data(crew.directory),
         progress=counter("made", len(wanted)),
     )
     if made.unanswered:

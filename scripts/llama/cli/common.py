@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, printable
 
 _SPELLED = str.maketrans(
     {"–": "-", "−": "-", "×": "x", "±": "+-", "²": "2", "σ": "sigma", "…": "..."}
@@ -21,9 +22,10 @@ _SPELLED = str.maketrans(
 def run_command(func: Callable[[], int | None], prog: str) -> int:
     """Call `func` and return the exit code of the command `prog`.
 
-    A `LlamaError` is printed as one sentence (exit 1), Ctrl-C is quiet (130), and so is a
-    reader of stdout that has gone away (1). Every other exception is a defect and goes on to
-    Python. Tracebacks are appended to `logs/<prog>.log` in the output directory.
+    A `LlamaError`, and a file that the system refuses, are printed as one sentence (exit 1), Ctrl-C
+    is quiet (130), and so is a reader of stdout that has gone away (1). Every other exception is
+    a defect and goes on to Python. Tracebacks are appended to `logs/<prog>.log` in the output
+    directory.
     """
     _print_anything()
     try:
@@ -39,10 +41,20 @@ def run_command(func: Callable[[], int | None], prog: str) -> int:
         # Python flushes stdout once more at exit; there it must not meet the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception:
+    except Exception as error:
         _log_traceback(prog)
-        raise
+        if not (isinstance(error, OSError) and error.strerror and error.filename is not None):
+            raise
+        print(f"{prog}: {_refused(error)}", file=sys.stderr)
+        return 1
     return code
+
+
+def _refused(error: OSError) -> str:
+    """Return in one sentence why the system refused a file that was not checked before."""
+    named = error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
+    remedy = "correct the path" if named else "free some space or correct the permissions"
+    return f"cannot use {printable(error.filename, 300)}: {error.strerror}; {remedy}"
 
 
 def _print_anything() -> None:

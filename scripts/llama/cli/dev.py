@@ -1,6 +1,7 @@
 """`llama dev`: background studies, their tables, lists of sky maps; droplets at work are in dv."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -76,7 +77,9 @@ def list_maps(options: argparse.Namespace) -> None:
 def pack_maps(options: argparse.Namespace) -> None:
     """Run `llama dev skymaps pack`."""
 
-    directory = options.directory.resolve()
+    directory = Path(os.path.realpath(options.directory))
+    if not directory.name:
+        raise LlamaError(f"{directory} names no archive; give the directory of the sky maps")
     archive = directory.with_name(f"{directory.name}.tar.gz")
     count = 0
     for count, path in enumerate(pack(directory, archive), 1):

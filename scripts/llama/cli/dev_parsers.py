@@ -1,9 +1,9 @@
-"""What can be typed after `llama dev`, `llama com` and `llama fleet`: studies, droplets, files."""
+"""The options of `llama dev`, `llama com` and `llama fleet`: studies, droplets, files."""
 
 import argparse
 from pathlib import Path
 
-from llama.cli.parsers import Subparsers, add_command, add_group, add_switch, commands_of
+from llama.cli.parsers import Parser, Parsers, add_switch
 
 # what -C may name, of a droplet and of a snapshot
 DROPLET = (
@@ -13,78 +13,20 @@ DROPLET = (
 IMAGE = ("name", "id", "created", "size_gb", "min_disk_gb", "regions")
 
 
-def add_commands(top: Subparsers) -> None:
-    """Add `llama dev`, `llama com do` and `llama fleet`."""
-    _add_dev(top)
-    _add_com(top)
-    _add_fleet(top)
+def add_options(parsers: Parsers) -> None:
+    """Add the options of `llama dev`, `llama com do` and `llama fleet`."""
+    _add_dv(parsers)
+    _add_dev(parsers)
+    _add_com(parsers["com do"])
+    _add_fleet(parsers)
 
 
-def _add_dev(top: Subparsers) -> None:
-    group = add_group(top, "dev", "background studies, their droplets, tables and sky-map lists")
-    _add_dv(group)
-
-    background = add_group(group, "background", "tables of background odds and their p-values")
-    command = add_command(
-        background, "table", "collate the injections of a study in a table", "dev.table"
-    )
-    table = "table to write, such as bns-o3-H1L1V1.txt"
-    command.add_argument("file", metavar="FILE.txt", type=Path, help=table)
-    which = "study to collate (default: the name of FILE.txt, else the only one)"
-    command.add_argument("study", metavar="STUDY", nargs="?", help=which)
-    all_tables = "make populations.hdf5 from all tables in the current directory"
-    add_command(background, "pvalue", all_tables, "dev.pvalue")
-
-    skymaps = add_group(group, "skymaps", "lists of simulated sky maps")
-    command = add_command(
-        skymaps, "lists", "list the sky maps of a simulation by their detectors", "dev.list_maps"
-    )
-    command.add_argument("coincs", metavar="COINCS.DAT", type=Path, help="table of coincidences")
-    command.add_argument("--out", type=Path, required=True, help="directory for the lists")
-    command.add_argument(
-        "--maps", type=Path, help="directory of the maps (default: that of COINCS.DAT)"
-    )
-    command = add_command(
-        skymaps, "pack", "compress sky maps into one archive, DIR.tar.gz", "dev.pack_maps"
-    )
-    command.add_argument("directory", metavar="DIR", type=Path, help="directory of the maps")
-
-    command = add_command(
-        group,
-        "upload",
-        "put files into Spaces; print URL and cache entry of each",
-        "uploads.upload",
-    )
-    command.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="file to put there")
-    command = add_command(
-        group,
-        "uploads",
-        "list what was uploaded to Spaces, or fetch it by its name",
-        "uploads.list_or_fetch",
-    )
-    name = "file to fetch into this directory (default: list)"
-    command.add_argument("names", metavar="NAME", nargs="*", help=name)
-
-
-def _add_dv(dev: Subparsers) -> None:
-    parser = add_command(dev, "dv", "droplets at work, all at once")
+def _add_dv(parsers: Parsers) -> None:
     which = "only droplets of the fleet whose names match (wildcards as the shell's)"
-    parser.add_argument("-p", "--pattern", default="*", help=which)
-    group = commands_of(parser)
-    launch = add_command(
-        group,
-        "launch",
-        "start the background study of a list of sky maps on the fleet",
-        "dv_study.launch_list",
-    )
+    parsers["dev dv"].add_argument("-p", "--pattern", default="*", help=which)
+    launch, batch = parsers["dev dv launch"], parsers["dev dv batch"]
     launch.add_argument("what", choices=["bg"], help="bg: background injections")
     launch.add_argument("skymaps", metavar="LIST.csv", type=Path, help="one sky map per line")
-    batch = add_command(
-        group,
-        "batch",
-        "start the study of superevents and lists made before (O3B)",
-        "dv_study.launch_batch",
-    )
     batch.add_argument("study", metavar="STUDY", nargs="?", help="which, if there are several")
     for command in (launch, batch):
         injections = "injections (default: background.injections)"
@@ -92,20 +34,11 @@ def _add_dv(dev: Subparsers) -> None:
         add_switch(command, "wait for its end", "-F", "--foreground")
         add_switch(command, "end it", "-k", "--kill")
         command.add_argument("--profile", default="do-cluster", help=argparse.SUPPRESS)
-    done = add_command(
-        group, "done", "tell injections done, rate, time left and cost", "dv_study.done"
-    )
-    done.add_argument("what", choices=["bg"], help="bg: background and signal injections")
-    command = add_command(
-        group, "pull", "fetch results from Spaces into ./studies", "dv_study.pull_results"
-    )
-    command.add_argument("studies", metavar="STUDY", nargs="*", help="which (default: all)")
-    keys = "learn the host keys of all droplets; asks for unknown ones"
-    add_command(group, "init", keys, "dv.init")
-    add_command(group, "ls-procs", "list LLAMA's processes on all droplets", "dv.ls_procs")
-    add_command(group, "tail", "show the last lines of the newest log of each droplet", "dv.tail")
-    add_command(group, "killall", "end LLAMA's processes on all droplets", "dv.killall")
-    command = add_command(group, "eval", "run any command on all droplets", "dv.evaluate")
+    kinds = "bg: background and signal injections"
+    parsers["dev dv done"].add_argument("what", choices=["bg"], help=kinds)
+    which = "which (default: all)"
+    parsers["dev dv pull"].add_argument("studies", metavar="STUDY", nargs="*", help=which)
+    command = parsers["dev dv eval"]
     command.add_argument("command", metavar="CMD", nargs="+", help="the command; quote it")
 
 
@@ -116,9 +49,26 @@ def _count(text: str) -> int:
     return count
 
 
-def _add_com(top: Subparsers) -> None:
-    group = add_group(top, "com", "droplets and snapshots on DigitalOcean")
-    parser = add_command(group, "do", "list, make and destroy droplets on DigitalOcean", "com.run")
+def _add_dev(parsers: Parsers) -> None:
+    command = parsers["dev background table"]
+    table = "table to write, such as bns-o3-H1L1V1.txt"
+    command.add_argument("file", metavar="FILE.txt", type=Path, help=table)
+    which = "study to collate (default: the name of FILE.txt, else the only one)"
+    command.add_argument("study", metavar="STUDY", nargs="?", help=which)
+    command = parsers["dev skymaps lists"]
+    command.add_argument("coincs", metavar="COINCS.DAT", type=Path, help="table of coincidences")
+    command.add_argument("--out", type=Path, required=True, help="directory for the lists")
+    maps = "directory of the maps (default: that of COINCS.DAT)"
+    command.add_argument("--maps", type=Path, help=maps)
+    command = parsers["dev skymaps pack"]
+    command.add_argument("directory", metavar="DIR", type=Path, help="directory of the maps")
+    command = parsers["dev upload"]
+    command.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="file to put there")
+    name = "file to fetch into this directory (default: list)"
+    parsers["dev uploads"].add_argument("names", metavar="NAME", nargs="*", help=name)
+
+
+def _add_com(parser: Parser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "columns of -D: " + ", ".join(DROPLET) + "\n"
@@ -144,9 +94,8 @@ def _add_com(top: Subparsers) -> None:
     parser.add_argument("--region", help="region for -c (default: fleet.region)")
 
 
-def _add_fleet(top: Subparsers) -> None:
-    group = add_group(top, "fleet", "the head of the droplets that studies run on")
-    up = add_command(group, "up", "make this machine the fleet's head, or renew it", "fleet.up")
+def _add_fleet(parsers: Parsers) -> None:
+    up = parsers["fleet up"]
     address = "address at which droplets reach this machine (default: asked for)"
     up.add_argument("--address", help=address)
     add_switch(up, "install the Debian packages that are missing", "--install")
@@ -154,8 +103,4 @@ def _add_fleet(top: Subparsers) -> None:
     up.add_argument("--wheel", type=Path, metavar="FILE", help=wheel)
     lines = "lines for slurm.conf in place of ours"
     up.add_argument("--slurm-conf", type=Path, metavar="FILE", help=lines)
-    add_command(group, "status", "tell workers, jobs, cost and budget", "fleet.status")
-    down = add_command(
-        group, "down", "end all jobs, destroy all workers, stop the head", "fleet.down"
-    )
-    add_switch(down, "do not ask", "--yes")
+    add_switch(parsers["fleet down"], "do not ask", "--yes")

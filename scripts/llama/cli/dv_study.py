@@ -8,71 +8,57 @@ from pathlib import Path
 
 from llama.cli.common import ask, counter, plural, print_table, say
 from llama.errors import LlamaError
-from llama.fleet.launch import (
-    Launch,
-    end,
-    is_running,
-    launches,
-    places,
-    prepare,
-    run,
-    study_of_artifacts,
-    study_of_list,
-)
+from llama.fleet import launch as launching
 from llama.fleet.money import Cost, Ledger, running_cost
 from llama.locks import holder
 from llama.processes import start_in_background
 from llama.settings import Settings, load
 from llama.study.plan import localised_injections, missing_shards, most_injections, study_progress
 from llama.study.simulate import SHARD_SIZE
-from llama.study.skymaps import list_skymaps
+from llama.study.skymaps import list_skymaps, some
 
 
 def launch_list(options: argparse.Namespace) -> None:
     """Run `llama dev dv launch`."""
     settings = load()
-    study, skymaps = study_of_list(settings, options.skymaps)
-    if not options.kill:
-        count = len(list_skymaps(options.skymaps))
-        say(f"{study}: {plural(count, 'sky map')}, {_injections(settings, options.n)}")
+    study, skymaps = launching.study_of_list(settings, options.skymaps)
+    maps = plural(len(list_skymaps(options.skymaps)), "sky map") if not options.kill else ""
     words = ["dev", "dv", "launch", "bg", str(options.skymaps)]
-    _start(
-        settings, Launch(study, skymaps, options.n, options.profile, time.time()), words, options
-    )
+    _start(settings, study, skymaps, f"{maps}, ", words, options)
 
 
 def launch_batch(options: argparse.Namespace) -> None:
     """Run `llama dev dv batch`."""
     settings = load()
-    study = study_of_artifacts(settings, options.study)
-    if not options.kill:
-        source = settings.background.studies[study].artifacts
-        say(f"{study}: {source}, at most {_injections(settings, options.n)}")
-    words = ["dev", "dv", "batch", study]
-    _start(settings, Launch(study, "", options.n, options.profile, time.time()), words, options)
-
-
-def _injections(settings: Settings, count: int | None) -> str:
-    count = count or settings.background.injections
-    shards = -(-count // settings.background.shard_size)
-    return f"{plural(count, 'injection')} in {plural(shards, 'shard')}"
+    study = launching.study_of_artifacts(settings, options.study)
+    source = f"{settings.background.studies[study].artifacts}, at most "
+    _start(settings, study, "", source, ["dev", "dv", "batch", study], options)
 
 
 def _start(
-    settings: Settings, launch: Launch, words: list[str], options: argparse.Namespace
+    settings: Settings,
+    study: str,
+    skymaps: str,
+    source: str,
+    words: list[str],
+    options: argparse.Namespace,
 ) -> None:
     """Start a launch in the background, become it with -F, or end it with -k."""
-    what, where = " ".join(["llama", *words]), places(settings, launch.study)
+    what, where = " ".join(["llama", *words]), launching.places(settings, study)
     if options.kill:
-        ended = end(settings, launch.study, what)
-        say(f"ended {launch.study} with {ended}; the same command without -k goes on with it")
+        ended = launching.end(settings, study, what)
+        say(f"ended {study} with {ended}; the same command without -k goes on with it")
         return
+    count = options.n or settings.background.injections
+    shards = plural(-(-count // settings.background.shard_size), "shard")
+    say(f"{study}: {source}{plural(count, 'injection')} in {shards}")
     if (other := holder(where.lock)) is not None:
-        raise LlamaError(f"{launch.study} is running already with pid {other}; see {where.log}")
-    prepare(settings, launch, say)
+        raise LlamaError(f"{study} is running already with pid {other}; see {where.log}")
+    launch = launching.Launch(study, skymaps, options.n, options.profile, time.time())
+    launching.prepare(settings, launch, say)
     if options.foreground:
-        run(settings, launch, what, to_log=not sys.stderr.isatty())
-    words += ["-F", "--profile", launch.profile, *(["--n", str(options.n)] if options.n else [])]
+        launching.run(settings, launch, what, to_log=not sys.stderr.isatty())
+    words += ["-F", "--profile", options.profile, *(["--n", str(options.n)] if options.n else [])]
     pid = start_in_background(words, where.lock, what, where.log)
     say(f"launched, pid {pid}; log: {where.log}; how far it is: llama dev dv done bg")
 
@@ -115,9 +101,8 @@ def _tell_missing(studies: list[str]) -> bool:
         _, study, kind, _ = path.parts
         missing = missing_shards(path.parents[1], kind)
         if missing and (study in studies or not studies):
-            names = ", ".join(missing[:5]) + ", ..." * (len(missing) > 5)
             count = plural(len(missing), "shard")
-            say(f"{study} is not whole: {count} of {kind} not there ({names})")
+            say(f"{study} is not whole: {count} of {kind} not there ({some(missing, 5)})")
             whole = False
     return whole
 
@@ -125,7 +110,7 @@ def _tell_missing(studies: list[str]) -> bool:
 def done(options: argparse.Namespace) -> None:
     """Run `llama dev dv done`."""
     settings = load()
-    studies, started = settings.output_dir / "studies", launches(settings, say)
+    studies, started = settings.output_dir / "studies", launching.launches(settings, say)
     wanted = _wanted(settings, started)
     simulations = settings.background.simulations
     lines = [["study", "injections", "done", "of", "", "rate", "left"]]
@@ -135,7 +120,7 @@ def done(options: argparse.Namespace) -> None:
         left = "done" if made == total else "-"
         lines.append([name, "sky maps", *_counts(made, total), "-", left])
     elsewhere = _in_spaces(settings, wanted)
-    at_work = {study for study in started if is_running(settings, study)}
+    at_work = {study for study in started if launching.is_running(settings, study)}
     for row in study_progress(studies, wanted, settings.background.shard_size, elsewhere, at_work):
         digits = ",.0f" if (row.rate_hz or 0) >= 10 else ".2g"
         rate = f"{row.rate_hz:{digits}} Hz" if row.rate_hz else "-"
@@ -158,28 +143,19 @@ def _counts(done: int, wanted: int) -> list[str]:
     return [f"{done:,}", f"{wanted:,}", f"{done / wanted:.0%}"]
 
 
-def _wanted(settings: Settings, started: Mapping[str, Launch]) -> dict[tuple[str, str], int]:
+def _wanted(
+    settings: Settings, started: Mapping[str, launching.Launch]
+) -> dict[tuple[str, str], int]:
     """Return {(study, kind): injections} of all studies that are named or were launched."""
-    studies = settings.output_dir / "studies"
-    counts = {
-        "background": settings.background.injections,
-        "signal": settings.background.signal_injections,
-        "doublet": settings.background.signal_injections,
-        "quadruplet": settings.background.signal_injections,
-    }
-    wanted = {
-        (study, kind): count
-        for study in sorted({*settings.background.studies, *started})
-        for kind, count in counts.items()
-        # signal is made on request only
-        if kind == "background" or (studies / study / kind).is_dir()
-    }
-    for study, kind in wanted:
-        if kind == "background":
-            asked = started[study].injections if study in started else None
-            pairs = most_injections(studies / study / "skymaps.hdf5")
-            count = asked or wanted[study, kind]
-            wanted[study, kind] = count if pairs is None else min(count, pairs)
+    studies, wanted = settings.output_dir / "studies", {}
+    for study in sorted({*settings.background.studies, *started}):
+        asked = started[study].injections if study in started else None
+        count = asked or settings.background.injections
+        pairs = most_injections(studies / study / "skymaps.hdf5")
+        wanted[study, "background"] = count if pairs is None else min(count, pairs)
+        for kind in ("signal", "doublet", "quadruplet"):
+            if (studies / study / kind).is_dir():  # it is made on request only
+                wanted[study, kind] = settings.background.signal_injections
     return wanted
 
 

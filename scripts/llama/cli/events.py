@@ -9,7 +9,7 @@ from llama.errors import LlamaError
 from llama.event.find import find_events
 from llama.event.flags import PRESETS, Flags, change_flags, parse_changes, read_flags
 from llama.event.names import significance_name
-from llama.event.skymap_info import read_info
+from llama.event.results import read_event
 from llama.files import dump_json, read_json
 from llama.locks import locked
 from llama.settings import load
@@ -40,31 +40,26 @@ def status(options: argparse.Namespace) -> None:
 def explain_event(options: argparse.Namespace) -> None:
     """Run `llama explain`."""
     from llama.figures.explain import explain, explain_lines
-    from llama.figures.inputs import Distances, NeutrinoList, Significance, read
 
     event_dir = _directory(options.event)
-    info = read_info(event_dir)
-    path = event_dir / significance_name(info)
-    if not path.exists():
-        if info.retracted:
+    event = read_event(event_dir)
+    if "significance" not in event.there:
+        if event.info.retracted:
             raise LlamaError(
                 f"{event_dir.name} was retracted and has no result; there is nothing to explain"
             )
         raise LlamaError(
             f"{event_dir} has no result yet; run: snakemake events/{event_dir.name}/all"
         )
-    significance = read(path, Significance)
-    distances = read(event_dir / "lvc_skymap_distances.json", Distances)
-    neutrinos = read(event_dir / "icecube_neutrino_list.json", NeutrinoList)
-    explanation = explain(significance, distances, neutrinos)
+    explanation = explain(event)
     if options.json:
-        whole = read_json(path)
+        whole = read_json(event_dir / significance_name(event.info))
         numbers = {key: whole[key] for key in ("odds_ratio", "p_value", "explanation")}
         print(dump_json(numbers), end="")
         return
-    if info.retracted:
+    if event.info.retracted:
         print(f"{event_dir.name} was RETRACTED. Its last result, for the record:\n")
-    print("\n".join(explain_lines(explanation, significance.odds_ratio)))
+    print("\n".join(explain_lines(explanation, event.significance.odds_ratio)))
 
 
 def _directory(given: str) -> Path:

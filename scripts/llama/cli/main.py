@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command `llama`: its commands are declared in `parsers` and `dev_parsers`."""
+"""The command `llama`: its commands are declared in `parsers`."""
 
 import argparse
 import os
@@ -22,10 +22,9 @@ def build_parser() -> argparse.ArgumentParser:
         "minutes after the alert.",
     )
     parsers.add_version(parser)
-    top = parsers.commands_of(parser)
-    parsers.add_commands(top)
-    parsers.add_proofs(top)
-    dev_parsers.add_commands(top)
+    added = parsers.add_commands(parser)
+    parsers.add_options(added)
+    dev_parsers.add_options(added)
     return parser
 
 

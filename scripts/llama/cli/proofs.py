@@ -47,7 +47,6 @@ def audit(options: argparse.Namespace) -> int:
 
 
 def _directories(output_dir: Path, pattern: str | None) -> list[str]:
-    """Return the directories of events, such as current_run/S190425z."""
     if pattern is None and not any(output_dir.glob("current_run/*/skymap_info.json")):
         return []
     found = find_events(output_dir, pattern)

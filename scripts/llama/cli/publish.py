@@ -13,18 +13,9 @@ from llama.event.skymap_info import read_info
 from llama.event.vetoes import Terms, not_real, read_facts
 from llama.files import sha256_bytes
 from llama.publish import circular_mail as mail
-from llama.publish.deliver import (
-    CHANNELS,
-    Kind,
-    Plan,
-    destinations,
-    plan,
-    publish,
-    sentence,
-    write_receipt,
-)
+from llama.publish import deliver
+from llama.publish.deliver import Places
 from llama.publish.result import read_result
-from llama.publish.withdraw import Places, note_withdrawal, to_withdraw
 from llama.settings import load
 from llama.settings.model import Settings
 
@@ -52,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _channels(event: Path, settings: Settings) -> dict[str, Places]:
     """Return the channels that have a destination, or had one: real and test one of each."""
-    found = {channel: destinations(settings, channel) for channel in CHANNELS}
+    found = {channel: deliver.destinations(settings, channel) for channel in deliver.CHANNELS}
     return {
         channel: both
         for channel, both in found.items()
@@ -62,7 +53,7 @@ def _channels(event: Path, settings: Settings) -> dict[str, Places]:
 
 def _show(event: Path, channel: str, destinations: Places) -> int:
     try:
-        plans = plan(event, channel, destinations)
+        plans = deliver.plan(event, channel, destinations)
     except Exception as error:
         if not isinstance(error, LlamaError):
             log.exception("%s %s", event.name, channel)
@@ -73,7 +64,7 @@ def _show(event: Path, channel: str, destinations: Places) -> int:
     return 0
 
 
-def _show_plan(event: Path, channel: str, made: Plan) -> None:
+def _show_plan(event: Path, channel: str, made: deliver.Plan) -> None:
     if made.reasons:
         print(f"{event.name}  {channel:8} nothing would be sent: {made.reasons[0]}")
         for reason in made.reasons[1:]:
@@ -92,14 +83,14 @@ def _show_plan(event: Path, channel: str, made: Plan) -> None:
 
 def _send(event: Path, channel: str, destinations: Places) -> int:
     try:
-        receipt = publish(event, channel, destinations)
-        write_receipt(event, receipt)
+        receipt = deliver.publish(event, channel, destinations)
+        deliver.write_receipt(event, receipt)
     except Exception as error:  # the other channels and events are told all the same
         if not isinstance(error, LlamaError):
             log.exception("%s %s", event.name, channel)
         say(f"{event.name} {channel}: {errors.sentence(error)}")
         return 1
-    print(f"{event.name} {sentence(receipt)}")
+    print(f"{event.name} {deliver.sentence(receipt)}")
     return 0
 
 
@@ -107,12 +98,12 @@ def _note_withdrawal(destination: str, settings: Settings, events: list[Path]) -
     """Note the operator's own withdrawal, and bring the receipts up to date."""
     if len(events) != 1:
         raise LlamaError(f"a withdrawal is of one event, not of {len(events)}; name it")
-    channels = note_withdrawal(events[0], destination)
+    channels = deliver.note_withdrawal(events[0], destination)
     say(f"{events[0].name}: withdrawn by hand at {destination} ({', '.join(channels)})")
     receipts = [
-        _send(events[0], channel, destinations(settings, channel))
+        _send(events[0], channel, deliver.destinations(settings, channel))
         for channel in channels
-        if channel in CHANNELS
+        if channel in deliver.CHANNELS
     ]
     return max(receipts, default=0)
 
@@ -126,11 +117,11 @@ def _mail(options: argparse.Namespace, settings: Settings, events: list[Path]) -
         raise LlamaError("set publish.mail_server and publish.mail_from in the settings first")
     (event,) = events
     path = options.text or event / mail.FILE_NAME
-    places = destinations(settings, "circular")
+    places = deliver.destinations(settings, "circular")
     circular = mail.read_circular(path)
     receivers: list[tuple[str | None, bool]] = []
     if read_info(event).retracted:
-        boxes = to_withdraw(event, "circular", places)
+        boxes = deliver.to_withdraw(event, "circular", places)
         receivers += [(outbox.destination, real) for outbox, real in boxes]
     else:
         real = not not_real(read_facts(event))
@@ -147,13 +138,13 @@ def _mail(options: argparse.Namespace, settings: Settings, events: list[Path]) -
         return 0
     if receivers and ask(f"Send this to {to}? Type YES:") != "YES":
         raise LlamaError("nothing was sent; type YES to send")
-    kind = Kind(
+    kind = deliver.Kind(
         Terms(),
         mail.build(circular, sender),
         lambda destination: mail.CircularMail(destination, server, options.arrived),
         lambda result: sha256_bytes(f"{circular.subject}\n{circular.body}".encode()),
     )
-    receipt = publish(event, "circular", places, kind)
-    write_receipt(event, receipt)
-    print(f"{event.name} {sentence(receipt)}")
+    receipt = deliver.publish(event, "circular", places, kind)
+    deliver.write_receipt(event, receipt)
+    print(f"{event.name} {deliver.sentence(receipt)}")
     return 0 if receipt.status != "refused" else 1

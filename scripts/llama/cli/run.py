@@ -9,11 +9,10 @@ from pathlib import Path
 from llama import processes
 from llama.cli.common import plural, say
 from llama.errors import LlamaError, printable
-from llama.event.find import is_run, parse_downselect, run_named
+from llama.event.find import Choice, is_run, parse_downselect, run_named
 from llama.listening.spool import Spool
 from llama.locks import holder
 from llama.running import cron
-from llama.running.choice import Choice
 from llama.running.failing import Failing, daemon_lock, troubles_of_run
 from llama.running.keeper import COMMAND, run_daemon, run_once
 from llama.settings import Settings, load

@@ -24,8 +24,6 @@ _FORM = "give a JSON list of objects with gps_time, ra, dec and sigma"
 
 
 class _Numbers(Struct):
-    """The numbers that a row must have."""
-
     gps_time: Annotated[float, between(1e8, 1e10, "give GPS seconds, e.g. 1240215503.017")]
     ra: Ra
     dec: Dec

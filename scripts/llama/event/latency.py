@@ -16,7 +16,7 @@ from llama.errors import LlamaError
 from llama.event.messages import Line, Receipt, read_receipt
 from llama.event.skymap_info import KINDS, EventInfo
 from llama.files import read_json, write_json
-from llama.times import iso_to_gps
+from llama.times import iso_to_gps, unix_to_iso
 from llama.typed import as_written, typed
 
 STEPS = ("sent", "heard", "taken_over", "map", "neutrinos", "significance", "published")
@@ -75,7 +75,7 @@ def remember_steps(event_dir: Path, info: EventInfo, made: Mapping[str, Path]) -
     """
     history = _history(event_dir)
     taken_over = _times(event_dir / info.alert_file)["taken_over"] or ""
-    moments = {step: _moment(path.stat().st_mtime) for step, path in made.items()}
+    moments = {step: unix_to_iso(path.stat().st_mtime) for step, path in made.items()}
     published = _published(event_dir)
     reached: dict[str, dict[str, str | None]] = {n: {"published": published[n]} for n in published}
     reached.setdefault(str(info.revision), {}).update(
@@ -127,21 +127,21 @@ def _times(alert: Path) -> dict[str, str | None]:
     heard = typed(read_json(path), Heard, str(path), _REMEDY) if path.exists() else Heard()
     sent_ms, at, taken_over = heard.kafka_time_ms, heard.heard_at, heard.taken_over_at
     return {
-        "sent": None if sent_ms is None else _moment(sent_ms / 1000),
+        "sent": None if sent_ms is None else unix_to_iso(sent_ms / 1000),
         "heard": _normal(at, path) if at else None,
-        "taken_over": _normal(taken_over, path) if taken_over else _moment(alert.stat().st_mtime),
+        "taken_over": _normal(taken_over, path)
+        if taken_over
+        else unix_to_iso(alert.stat().st_mtime),
     }
 
 
 def _history(event_dir: Path) -> dict[str, dict[str, str | None]]:
     path = event_dir / HISTORY
-    if not path.exists():
-        return {}
-    return as_written(read_json(path), dict[str, dict[str, str | None]], str(path), _REMEDY)
+    content = read_json(path) if path.exists() else {}
+    return as_written(content, dict[str, dict[str, str | None]], str(path), _REMEDY)
 
 
 def _step(time: str | None, event_time: str | None, notice_time: str) -> Step | None:
-    """Return a time, and seconds after the event and after the notice."""
     if not time:
         return None
     event, notice = (
@@ -151,14 +151,10 @@ def _step(time: str | None, event_time: str | None, notice_time: str) -> Step | 
     return {"time": time, "after_event_s": event, "after_notice_s": notice}
 
 
-def _moment(unix_s: float) -> str:
-    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-
-
 def _normal(time: str, where: Path) -> str:
     """Return an ISO time with microseconds and Z, so that texts compare as times do."""
     try:
-        return _moment(datetime.fromisoformat(time).astimezone(UTC).timestamp())
+        return unix_to_iso(datetime.fromisoformat(time).astimezone(UTC).timestamp())
     except ValueError as error:
         raise LlamaError(
             f"{where} has the time {time[:40]!r}, which is no ISO time; {_REMEDY}"

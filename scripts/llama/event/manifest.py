@@ -52,8 +52,6 @@ class _Background(TypedDict):
 
 
 class _Significance(TypedDict):
-    """What a manifest takes from the significance."""
-
     p_value_population: str
     provenance: _Background
 
@@ -125,10 +123,7 @@ def build_manifest(
     as_written(content, _Significance, str(path), remedy)
     made = content["provenance"]
     manifest["external"] = {
-        "background": {
-            "class": content["p_value_population"],
-            "sha256": made["background_sha256"],
-        },
+        "background": {"class": content["p_value_population"], "sha256": made["background_sha256"]},
         "response": {
             "path": f"archive/{manifest['settings']['neutrinos']['archive']}/response.hdf5",
             "sha256": made["inputs"]["response.hdf5"],

@@ -173,16 +173,8 @@ def standing(event_dir: Path, channel: str = "*") -> list[Standing]:
             doubtful = messages[-1].is_open and messages[-1].kind != "withdrawal"
             if stands or doubtful:
                 last = sent[-1] if stands else messages[-1]
-                found.append(
-                    Standing(
-                        home=str(outbox.parents[1]),
-                        channel=outbox.name,
-                        audience=last.audience,
-                        destination=last.destination,
-                        sent_at=last.sent_at,
-                        remote_id=last.remote_id,
-                    )
-                )
+                where = (str(outbox.parents[1]), outbox.name, last.audience, last.destination)
+                found.append(Standing(*where, last.sent_at, last.remote_id))
     return found
 
 

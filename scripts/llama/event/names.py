@@ -1,12 +1,9 @@
 """Names: which ids become directories, which files an event has, which run it belongs to."""
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
 
+from llama.event.skymap_info import EventInfo
 from llama.graceid import GRACEID_PATTERN
-
-if TYPE_CHECKING:
-    from llama.event.skymap_info import EventInfo
 
 _SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 # The value of Snakemake's wildcard {event}: the directory of one event, as a target names it.
@@ -39,19 +36,17 @@ def run_name(gps: float) -> str:
     return _RUN_STARTS[max(index - 1, 0)][1]
 
 
-def significance_name(info: "EventInfo") -> str:
+def significance_name(info: EventInfo) -> str:
     """Return the name of the event's significance file (low-significance alerts have their own)."""
-    stem = "significance" if info.significant else "significance_subthresh"
-    return f"{stem}_lvc-i3.json"
+    return f"significance{'' if info.significant else '_subthresh'}_lvc-i3.json"
 
 
-def skymap_name(info: "EventInfo") -> str:
+def skymap_name(info: EventInfo) -> str:
     """Return the name of the event's copy of the sky map, compressed if the given map is."""
-    compressed = (info.skymap_file or "").endswith(".gz")
-    return "lvc_skymap.fits.gz" if compressed else "lvc_skymap.fits"
+    return f"lvc_skymap.fits{'.gz' if (info.skymap_file or '').endswith('.gz') else ''}"
 
 
-def products(info: "EventInfo") -> list[str]:
+def products(info: EventInfo) -> list[str]:
     """Return the name of every file of an event, in the order they are made.
 
     A retracted event whose map, or whose alert, never came has only what its alerts say; every

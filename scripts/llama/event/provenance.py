@@ -4,18 +4,15 @@ import functools
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from msgspec import Struct
 
 import llama
-from llama.errors import LlamaError
 from llama.event.names import BURSTS_NAME
-from llama.files import dump_json, read_json, sha256_file
+from llama.event.skymap_info import EventInfo
+from llama.files import dump_json, read_json, reading_hdf5, sha256_file
 from llama.typed import typed
-
-if TYPE_CHECKING:
-    from llama.event.skymap_info import EventInfo
 
 LIST, P_ASTRO, TILES = "icecube_neutrino_list.json", "p_astro.json", "lvc_skymap.hdf5"
 DISTANCES = "lvc_skymap_distances.json"
@@ -106,7 +103,7 @@ def _commit(git: Path) -> str:
         return ""
 
 
-def other_inputs(event_dir: Path, info: "EventInfo", significance: str) -> list[str]:
+def other_inputs(event_dir: Path, info: EventInfo, significance: str) -> list[str]:
     """Return what the file `significance` was made from that is not what is there now, in words.
 
     That is each of its own inputs, and what those were made from in turn: the map that
@@ -117,7 +114,7 @@ def other_inputs(event_dir: Path, info: "EventInfo", significance: str) -> list[
     return list(dict.fromkeys(_others(event_dir, info, significance)))
 
 
-def _others(event_dir: Path, info: "EventInfo", significance: str) -> Iterator[str]:
+def _others(event_dir: Path, info: EventInfo, significance: str) -> Iterator[str]:
     made_from = _made(event_dir / significance).inputs
     names = ["skymap_info.json", TILES, DISTANCES, P_ASTRO, LIST]
     names += [BURSTS_NAME] if BURSTS_NAME in made_from else []
@@ -153,11 +150,5 @@ def _is(path: Path, sha256: str | None) -> bool:
 
 
 def _map_of_tiles(path: Path) -> str:
-    """Return the sha256 of the map, as published, that tiles were made from."""
-    import h5py
-
-    try:
-        with h5py.File(path) as tiles:
-            return str(tiles.attrs["input_sha256"])
-    except (OSError, KeyError) as error:
-        raise LlamaError(f"{path} cannot be read; delete it and run snakemake again") from error
+    with reading_hdf5(path, f"{path} cannot be read; delete it and run snakemake again") as tiles:
+        return str(tiles.attrs["input_sha256"])

@@ -162,7 +162,6 @@ class _Told(TypedDict, total=False):
 def _explanation(
     why: Explanation | None, events: Sequence[Mapping[str, object]], params: SearchParameters
 ) -> _Told | None:
-    """Return what neutrinos alone make of the odds, None if nothing."""
     if why is None:
         return None
     return {
@@ -207,7 +206,6 @@ def _odds(
     bursts: Sequence[Burst] | None = None,
     messengers: Sequence[Messenger] = (),
 ) -> dict[str, object]:
-    """Return the odds and what follows from them; bursts: rows of the messenger, if any."""
     q = p_astro / (1 - p_astro) if p_astro > 0 else 0.0
     ratio = (odds.lambda_cgw + odds.lambda_s) / q if q > 0 else 1.0
     ra, dec = most_probable_direction(prepared, neutrinos, odds.sets, messengers)
@@ -232,7 +230,6 @@ def _odds(
 
 
 def _p_values(ranked: Odds | None, background: Background) -> dict[str, float | str | None]:
-    """Return the event's p-value and what it was taken from."""
     event = None if ranked is None else ranked.odds_ratio
     return {
         "p_value": None if event is None else p_value(event, background["odds"]),
@@ -267,7 +264,6 @@ def _single_neutrinos(
 
 
 def _credible_sin_dec(tiles: SkyTiles) -> Floats:
-    """Return sin(dec) of the tiles in the 90 % region of the map."""
     along = np.argsort(-tiles.prob / tiles.area_deg2, kind="stable")
     count = int(np.searchsorted(np.cumsum(tiles.prob[along]), 0.9)) + 1
     return tiles_geometry(tiles.order, tiles.ipix)[0][along[:count], 2]

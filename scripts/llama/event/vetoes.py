@@ -114,16 +114,13 @@ def vetoes(facts: Facts, terms: Terms, real: bool) -> list[str]:
     ]
     if real:
         far_hz = facts.info.far_hz
-        reasons += [(True, reason) for reason in not_real(facts)]
-        reasons.append((facts.info.internal, "its alert is internal to LVK"))
+        too_high = f"its false-alarm rate of {(far_hz or 0) * 86_400:.3g} per day is above "
         reasons += [
+            *((True, reason) for reason in not_real(facts)),
+            (facts.info.internal, "its alert is internal to LVK"),
             (far_hz is None, "its alert has no false-alarm rate"),
-            (
-                # written so that NaN is refused too
-                far_hz is not None and not far_hz <= MAX_FAR_HZ,
-                f"its false-alarm rate of {(far_hz or 0) * 86_400:.3g} per day is above "
-                f"{MAX_FAR_HZ * 86_400:.0f}",
-            ),
+            # written so that NaN is refused too
+            (not (far_hz or 0.0) <= MAX_FAR_HZ, f"{too_high}{MAX_FAR_HZ * 86_400:.0f}"),
             (terms.final and not facts.complete, "its list of neutrinos is provisional"),
         ]
     return [reason for applies, reason in reasons if applies]
@@ -138,20 +135,16 @@ def signs_of_test(
     neutrinos must all be real.
     """
     host = re.sub(r"^https?://([^/]*).*", r"\1", info.gracedb_service_url or "")
+    is_test_server = word_in(host, ("playground", "test", "dev")) is not None
+    is_real_id = re.fullmatch(_REAL_ID, str(info.graceid)) is not None
     unreal = sorted({str(kind) for kind in kinds} - _REAL_NEUTRINOS)
     signs = [
         (role != "observation", "the flag ROLE is not observation"),
         (info.role != "observation", "its alert is a test or hardware injection"),
-        (
-            not re.fullmatch(_REAL_ID, str(info.graceid)),
-            f"{info.graceid} is not the id of a real one",
-        ),
+        (not is_real_id, f"{info.graceid} is not the id of a real one"),
         (str(info.search).upper() == "MDC", "its search is MDC, a mock data challenge"),
         (info.alert_type not in _REAL_ALERTS, f"it comes from {info.alert_type}, not an alert"),
-        (
-            word_in(host, ("playground", "test", "dev")) is not None,
-            f"it comes from the test server {host}",
-        ),
+        (is_test_server, f"it comes from the test server {host}"),
         (bool(unreal), f"its neutrinos are {' and '.join(unreal)}"),
     ]
     return [reason for applies, reason in signs if applies]

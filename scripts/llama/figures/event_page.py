@@ -6,14 +6,14 @@ from typing import Any
 
 from llama.alerts.foreign import foreign_signs
 from llama.event.names import products
+from llama.event.results import EventFiles, Significance, read_event
 from llama.figures import text
 from llama.figures.globe import globe_data, places
-from llama.figures.inputs import EventFiles, Significance, read_event
 from llama.figures.page import Grid, Picture, write_html
 from llama.figures.receipts import outcome, receipts_section
 from llama.figures.revisions import Revisions, keep_revision, revisions_section
 from llama.figures.summary import SummaryPage, figure_texts, livetime_words, summary_content
-from llama.figures.text import MISSING, clean, finite, number
+from llama.figures.text import MISSING, clean, number
 from llama.files import read_json
 from llama.neutrinos.table import list_window
 from llama.sky.tiles import SkyTiles
@@ -104,7 +104,7 @@ def page_content(event_dir: Path, target: str, event: EventFiles) -> EventPage:
         **summary,
         "globe": globe_data(drawn, neutrinos.events, info, event.significance) if drawn else None,
         "places": places(drawn, neutrinos.events, info) if drawn else [],
-        "has_background": finite(event.significance.p_value) is not None,
+        "has_background": event.significance.p_value is not None,
         "keys": _keys(event),
         "out": outcome(event_dir),
         "problems": _problems(event_dir, event, tiles),
@@ -167,7 +167,7 @@ def _keys(event: EventFiles) -> list[tuple[str, str, str]]:
         complete = "complete" if neutrinos.complete else "provisional"
         complete += f", observed {live}" if live else ""
     background = "no background" if "significance" in event.there else ""
-    if finite(significance.p_value) is not None:
+    if significance.p_value is not None:
         background = text.background_text(significance)
     distance = text.distance_text(distances.distmean_mpc, distances.diststd_mpc)
     population = clean(event.p_astro.population or "")
@@ -185,7 +185,7 @@ def _keys(event: EventFiles) -> list[tuple[str, str, str]]:
 def _hypotheses(significance: Significance) -> list[tuple[str, str, str, str]]:
     rows = []
     for key, symbol, words in _HYPOTHESES:
-        share = finite(significance.posterior.get(key))
+        share = significance.posterior.get(key)
         if share is not None:
             width = f"{100 * min(max(share, 0.0), 1.0):.2f}"
             rows.append((symbol, words, text.share_text(share), width))

@@ -7,9 +7,17 @@ from typing import NamedTuple, TypedDict
 from msgspec import UNSET
 
 from llama.errors import LlamaError
+from llama.event.results import (
+    Distances,
+    EventFiles,
+    Neutrino,
+    NeutrinoList,
+    Number,
+    Significance,
+    Why,
+)
 from llama.figures import text
-from llama.figures.inputs import Distances, EventFiles, Neutrino, NeutrinoList, Significance, Why
-from llama.figures.text import clean, finite, number
+from llama.figures.text import clean, number
 from llama.neutrinos.table import list_window
 
 _TITLES = {
@@ -48,13 +56,9 @@ class Explained(Explanation):
     odds: str
 
 
-def explain(
-    significance: Significance, distances: Distances, neutrinos: NeutrinoList
-) -> Explanation:
-    """Return why the odds ratio is what it is.
-
-    `LlamaError` for a significance that an older version made.
-    """
+def explain(event: EventFiles) -> Explanation:
+    """Return why the odds are what they are; `LlamaError` for an older version's significance."""
+    significance, distances, neutrinos = event.significance, event.distances, event.neutrinos
     why, events, info = significance.explanation, neutrinos.events, significance.info
     if why is UNSET:
         raise LlamaError(
@@ -63,7 +67,7 @@ def explain(
         )
     if why is None:
         return {"summary": [_nothing(significance, neutrinos)], "factors": []}
-    numbers = {str(event.id): k for k, event in enumerate(events, start=1)}
+    numbers = {str(one.id): k for k, one in enumerate(events, start=1)}
     members = [numbers[str(i)] for i in why.members if i in numbers]
     chosen = [events[k - 1] for k in members]
     words = {"bursts": _bursts(significance)}
@@ -73,7 +77,7 @@ def explain(
             f"{number(significance.p_astro, '.4g')}.",
             "distance": _distance(why, distances),
             "background_rate": _background(why),
-            "time": _time([text.time_difference(event, info) for event in chosen]),
+            "time": _time([text.time_difference(one, info) for one in chosen]),
             "position": _position(chosen),
             "energy": _energy(chosen),
             "other_sets": _others(why),
@@ -91,14 +95,14 @@ def explanation_section(event: EventFiles) -> Explained:
     """Return what `explain` does as a section of a page, whatever version made the event."""
     why: Explanation
     try:
-        why = explain(event.significance, event.distances, event.neutrinos)
+        why = explain(event)
     except LlamaError:
         why = {"summary": ["Made by a version that did not say."], "factors": []}
     odds = number(event.significance.odds_ratio)
     return {"heading": "What drove the odds ratio", "odds": odds, **why}
 
 
-def explain_lines(explanation: Explanation, odds_ratio: object) -> list[str]:
+def explain_lines(explanation: Explanation, odds_ratio: Number | None) -> list[str]:
     """Return the explanation as lines for a terminal."""
     lines = list(explanation["summary"])
     if explanation["factors"]:
@@ -129,7 +133,7 @@ def _summary(significance: Significance, why: Why, members: Sequence[int]) -> li
         sentences.append(f"What speaks most for it is the {most}, and most against it the {least}.")
     else:
         sentences.append("Nothing speaks for it.")
-    p_value = finite(significance.p_value)
+    p_value = significance.p_value
     if p_value is None:
         sentences.append("How often chance does as well is not known: there is no p-value.")
     else:

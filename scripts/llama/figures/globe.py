@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.event.results import Neutrino, Significance
 from llama.event.skymap_info import EventInfo
 from llama.figures import text
 from llama.figures.geometry import FULL_SKY_DEG2, SkyDensity
-from llama.figures.inputs import Neutrino, Significance
 from llama.sky.tiles import SkyTiles
 from llama.units import R90_PER_SIGMA
 
@@ -104,7 +104,6 @@ def _cells(density: SkyDensity) -> tuple[Ints, Ints, Ints]:
 
 
 def _split(order: Ints, ipix: Ints, level: Ints) -> tuple[Ints, Ints, Ints]:
-    """Divide cells that are wider than `_COARSEST`."""
     while (wide := order < _COARSEST).any():
         children = (4 * ipix[wide, None] + np.arange(4)).ravel()
         order = np.concatenate([order[~wide], np.repeat(order[wide] + 1, 4)])

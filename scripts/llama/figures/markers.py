@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llama.errors import LlamaError
+from llama.event.results import Neutrino, NeutrinoList, Significance
 from llama.event.skymap_info import EventInfo
 from llama.figures.geometry import Floats, circle
-from llama.figures.inputs import Neutrino, NeutrinoList, Significance
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches
 from llama.figures.text import area_text, best_direction, in_window, time_difference
 from llama.neutrinos.table import list_window

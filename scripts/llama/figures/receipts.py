@@ -8,6 +8,8 @@ from llama.event.messages import Receipt, described, owed_words, receipts, stand
 from llama.figures.page import Grid
 from llama.figures.text import MISSING, clean, utc_text
 
+_VERBS = {"sent": "Sent to", "updated": "Updated at", "withdrawn": "Withdrawn from"}
+
 
 def standing_words(event_dir: Path) -> list[str]:
     """Return where the event stands, though no receipt says that it was sent there."""
@@ -30,11 +32,9 @@ def sent_words(event_dir: Path) -> tuple[str, str]:
     out += [words.partition(" ")[0] for words in standing_words(event_dir)]
     gone = [clean(r.channel, 20) for r in known if r.status == "withdrawn"]
     held = sum(r.status == "refused" for r in known)
-    notes = [
-        *([f"withdrawn from {', '.join(gone)}"] if gone else []),
-        *([f"{held} refused"] if held else []),
-        *([f"{len(waiting(event_dir))} waiting"] if waiting(event_dir) else []),
-    ]
+    left = len(waiting(event_dir))
+    notes = [f"withdrawn from {', '.join(gone)}"] * bool(gone)
+    notes += [f"{held} refused"] * bool(held) + [f"{left} waiting"] * bool(left)
     return ", ".join(dict.fromkeys(out)) or "nothing", ", ".join(notes)
 
 
@@ -42,11 +42,7 @@ def outcome(event_dir: Path) -> list[str]:
     """Return what has gone out, and why the rest has not, in sentences for the top of a page."""
     known = receipts(event_dir)
     words = []
-    for status, verb in (
-        ("sent", "Sent to"),
-        ("updated", "Updated at"),
-        ("withdrawn", "Withdrawn from"),
-    ):
+    for status, verb in _VERBS.items():
         names = [clean(r.channel, 20) for r in known if r.status == status]
         words += [f"{verb} {', '.join(names)}."] if names else []
     words += [f"Still published: {where}." for where in standing_words(event_dir)]

@@ -11,13 +11,12 @@ from llama.alerts.record import Alert
 from llama.alerts.voevent import parse_voevent
 from llama.errors import LlamaError
 from llama.event.latency import AlertSteps, Step
+from llama.event.results import Compared, EventFiles, Number, read
 from llama.event.skymap_info import EventInfo
 from llama.figures import text
-from llama.figures.inputs import Compared, EventFiles, read
 from llama.figures.page import Grid
-from llama.figures.text import MISSING, clean, finite, number
+from llama.figures.text import MISSING, clean, number
 from llama.files import write_json
-from llama.publish.inputs import Number
 
 _STEPS = {
     "sent": "Sent",
@@ -55,10 +54,7 @@ class Revisions(TypedDict):
 
 
 def keep_revision(event_dir: Path, event: EventFiles) -> None:
-    """Keep what the page says of the present revision in `revisions/<n>.json`.
-
-    The products themselves are overwritten by those of the next alert.
-    """
+    """Keep the page's words in `revisions/<n>.json`; the next alert overwrites the products."""
     result, distances = event.significance, event.distances
     info = result.info
     kept = Kept(
@@ -114,7 +110,8 @@ def _column(path: Path, event_dir: Path) -> dict[str, str]:
     made = Kept()
     kept = event_dir / DIRECTORY / f"{path.name.split('-')[0]}.json"
     try:
-        alert = (parse_voevent if path.suffix == ".xml" else _parse_json)(path.read_bytes())
+        content, is_xml = path.read_bytes(), path.suffix == ".xml"
+        alert = parse_voevent(content) if is_xml else parse_alert(content, "the archived alert")
         made = read(kept, Kept) if kept.exists() else made
         said = _said(alert)
     except (LlamaError, OSError) as error:
@@ -122,16 +119,11 @@ def _column(path: Path, event_dir: Path) -> dict[str, str]:
     return said | _made(made)
 
 
-def _parse_json(content: bytes) -> Alert:
-    return parse_alert(content, "the archived alert")
-
-
 def _said(alert: Alert) -> dict[str, str]:
-    rate = finite(alert.far_hz)
     classes = [f"{name} {100 * p:.3g} %" for name, p in alert.classification.items() if p >= 5e-4]
     return {
         "Notice time": text.utc_text(alert.notice_time),
-        "False-alarm rate": MISSING if rate is None else f"{rate:.3g} Hz",
+        "False-alarm rate": MISSING if alert.far_hz is None else f"{alert.far_hz:.3g} Hz",
         "Pipeline": clean(alert.pipeline or MISSING, 40),
         "Classification": clean(", ".join(classes) or MISSING, 120),
         **({"Left out": clean("; ".join(alert.notes), 600)} if alert.notes else {}),
@@ -140,7 +132,7 @@ def _said(alert: Alert) -> dict[str, str]:
 
 def _made(made: Kept) -> dict[str, str]:
     count, provisional = made.neutrinos, "" if made.complete else " (provisional)"
-    known = finite(made.p_value) is not None
+    known = made.p_value is not None
     return {
         "Sky map": clean(made.skymap_filename or MISSING, 80),
         "90 % area": text.area_text(made.area_90_deg2),
@@ -185,12 +177,11 @@ def _step(step: Step | None) -> str:
 
 def _span(seconds: object) -> str:
     """Return a length of time in few characters: what matters here is below an hour."""
-    known = finite(seconds)
-    if known is None:
+    if not isinstance(seconds, int | float):  # latency.json is taken as it is
         return MISSING
-    if abs(known) < 100:
-        return f"{known:.1f} s"
+    if abs(seconds) < 100:
+        return f"{seconds:.1f} s"
     for unit_s, unit, most in ((1, "s", 10_000), (3600, "h", 100), (86_400, "d", 1000)):
-        if abs(known) < most * unit_s:
-            return f"{known / unit_s:.0f} {unit}"
-    return f"{known / (365.25 * 86_400):.0f} yr"
+        if abs(seconds) < most * unit_s:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{seconds / (365.25 * 86_400):.0f} yr"

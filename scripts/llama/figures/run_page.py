@@ -12,11 +12,11 @@ from typing import TypedDict
 from llama.errors import LlamaError, sentence
 from llama.event.names import products
 from llama.event.provenance import software
+from llama.event.results import EventFiles, read_event
 from llama.figures import text
-from llama.figures.inputs import EventFiles, read_event
 from llama.figures.page import Page, write_html
 from llama.figures.receipts import sent_words
-from llama.figures.text import MISSING, clean, finite, number
+from llama.figures.text import MISSING, clean, number
 from llama.graceid import GRACEID_PATTERN
 from llama.running.health import Part, system_health
 from llama.settings.model import Settings
@@ -58,10 +58,7 @@ class RunPage(Page):
 
 
 def write_run_page(settings: Settings, content: RunPage | None = None) -> tuple[Path, RunPage]:
-    """Write `status.html` in the output directory; return its path and what it says.
-
-    `content` is what `run_content` has just returned.
-    """
+    """Write `status.html`, of `content` if `run_content` just gave it; return path and content."""
     content = content or run_content(settings)
     path = settings.output_dir / "status.html"
     write_html("status", content, [], path, ["table.js"])
@@ -142,9 +139,8 @@ def _cells(event_dir: Path) -> tuple[list[str], list[Cell]]:
     ]
 
 
-def _cell(shown: str, value: object) -> Cell:
-    known = finite(value)
-    return shown, "" if known is None else known
+def _cell(shown: str, value: float | None) -> Cell:
+    return shown, "" if value is None else float(value)
 
 
 def _state(event_dir: Path, event: EventFiles) -> str:

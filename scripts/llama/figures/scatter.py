@@ -1,7 +1,6 @@
 """The significance figure: the event's odds ratio against its background."""
 
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.figures.inputs import Neutrino, Significance
+from llama.event.results import Significance
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches, box, drawing, power_of_ten, title
-from llama.figures.text import background_text, finite, number, p_text, plain, reason_text
+from llama.figures.text import background_text, number, p_text, plain, reason_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,23 +35,19 @@ def draw_scatter(
         raise LlamaError(
             "the background holds odds ratios that are negative or not finite; make its table again"
         )
-    info, neutrinos = significance.info, significance.inputs.neutrino_info
     with drawing(4.0, png, pdf) as figure:
         subtitle = f"background: {background_text(significance)}" if background.size else ""
-        title(figure, info, neutrinos, subtitle, role)
+        title(figure, significance.info, significance.inputs.neutrino_info, subtitle, role)
         axes = figure.add_axes(box(figure, 0.75, 0.5, 5.75, 2.85))
         if background.size:
-            notes = _draw_background(axes, background, significance, neutrinos)
+            notes = _draw_background(axes, background, significance)
             figure.text(*at_inches(figure, 0.75, 3.42), plain(notes, 200), size=8, color=ASIDE)
         else:
             _draw_absence(axes, significance)
 
 
 def _draw_background(
-    axes: "Axes",
-    background: NDArray[np.float64],
-    significance: Significance,
-    neutrinos: Sequence[Neutrino],
+    axes: "Axes", background: NDArray[np.float64], significance: Significance
 ) -> str:
     """Draw curve, event and single neutrinos; return the sentence about what a log axis hides."""
     from matplotlib.ticker import NullFormatter
@@ -68,12 +63,11 @@ def _draw_background(
         xlabel="odds ratio",
         ylabel="p-value: fraction of the background\nwith at least this odds ratio",
     )
-    odds, p_value = finite(significance.odds_ratio), finite(significance.p_value)
+    odds, p_value = significance.odds_ratio, significance.p_value
     # A background is made at one p_astro; the event is compared as a trigger of that p_astro.
-    there = finite(significance.p_value_odds)
-    there = odds if there is None else there
+    there = odds if significance.p_value_odds is None else significance.p_value_odds
     scale = there / odds if there and odds else 1.0
-    singles = _singles(significance, neutrinos, scale)
+    singles = _singles(significance, scale)
     # the smallest odds of the background are tens of decades away, and no one asks for them
     ends = len(positive) // 10, len(positive) - 1
     shown = [x for x in (there, *(x for x, _, _ in singles)) if x]
@@ -122,11 +116,10 @@ def _draw_background(
     return notes + "." if left or odds == 0 else ""
 
 
-def _singles(
-    significance: Significance, neutrinos: Sequence[Neutrino], scale: float
-) -> list[tuple[float, float, str]]:
+def _singles(significance: Significance, scale: float) -> list[tuple[float, float, str]]:
     """Return odds, p-value and row number of the single neutrinos that a log axis can show."""
-    rows = {str(event.id): str(k) for k, event in enumerate(neutrinos, start=1)}
+    neutrinos = enumerate(significance.inputs.neutrino_info, start=1)
+    rows = {str(event.id): str(k) for k, event in neutrinos}
     return [
         (single.odds_ratio * scale, single.p_value, rows.get(single.key, ""))
         for single in significance.single_neutrino

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llama.event.results import NeutrinoList, Significance
 from llama.event.skymap_info import EventInfo
 from llama.figures import geometry as sky
 from llama.figures.geometry import Floats
-from llama.figures.inputs import NeutrinoList, Significance
 from llama.figures.markers import Project, draw_best, draw_legend, draw_neutrinos, halo
-from llama.figures.style import ASIDE, INK, box, drawing, title
+from llama.figures.style import ASIDE, INK, blues, box, drawing, title
 from llama.figures.text import result_line
 from llama.sky.tiles import SkyTiles
 
@@ -43,11 +43,10 @@ def draw_skymap(
     bottom = 3.15 if frame else 0.7
     with drawing(bottom + 4.25, png, pdf) as figure:
         title(figure, info, neutrinos.events, result_line(significance), role)
-        top = float(density.density.max())
-        globe = _draw_all_sky(figure, density, top, bottom + 0.6)
+        globe = _draw_all_sky(figure, density, bottom + 0.6)
         panels: list[tuple[Axes, Project]] = [(globe, sky.mollweide_line)]
         if frame:
-            panel, project = _draw_zoom(figure, density, top, *frame)
+            panel, project = _draw_zoom(figure, density, *frame[:2])
             panels.append((panel, project))
             # A box below 6 deg would vanish among the marks.
             x, y = _square(max(frame[1], 3.0))
@@ -61,15 +60,7 @@ def draw_skymap(
         draw_legend(figure, regions, neutrinos, info, significance, share)
 
 
-def _colours() -> Any:
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
-    # One hue, light to dark; it ends before black lines would drown in it.
-    return ListedColormap(colormaps["Blues"](np.linspace(0.0, 0.75, 256)))
-
-
-def _draw_image(axes: "Axes", density: sky.SkyDensity, top: float, ra: Any, dec: Any) -> Any:
+def _draw_image(axes: "Axes", density: sky.SkyDensity, ra: Any, dec: Any) -> Any:
     """Draw densities and contours on axes whose limits the grid fills, row 0 at the bottom."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -79,7 +70,7 @@ def _draw_image(axes: "Axes", density: sky.SkyDensity, top: float, ra: Any, dec:
     known = np.isfinite(dec)
     values = np.zeros(dec.shape, dtype=np.float32)
     values[known] = density.at(ra[known], dec[known])
-    image = ScalarMappable(Normalize(0, top), _colours())
+    image = ScalarMappable(Normalize(0, float(density.density.max())), blues())
     # Coloured here, to bytes: Matplotlib would need 100 MB for it when it saves.
     rgba = image.to_rgba(values, bytes=True)
     rgba[~known] = 255
@@ -105,14 +96,14 @@ def _draw_image(axes: "Axes", density: sky.SkyDensity, top: float, ra: Any, dec:
     return image
 
 
-def _draw_all_sky(figure: "Figure", density: sky.SkyDensity, top: float, bottom: float) -> "Axes":
+def _draw_all_sky(figure: "Figure", density: sky.SkyDensity, bottom: float) -> "Axes":
     place = box(figure, 0.45, bottom, 6.1, 3.05)
     under = figure.add_axes(place, frameon=False, xticks=[], yticks=[], xlim=(-2, 2), ylim=(-1, 1))
     columns, rows = _GRID
     x, y = np.meshgrid(
         -2 + (np.arange(columns) + 0.5) * 4 / columns, -1 + (np.arange(rows) + 0.5) * 2 / rows
     )
-    image = _draw_image(under, density, top, *sky.mollweide_inverse(x, y))
+    image = _draw_image(under, density, *sky.mollweide_inverse(x, y))
     bar = figure.add_axes(box(figure, 1.6, bottom - 0.18, 3.8, 0.09))
     figure.colorbar(image, cax=bar, orientation="horizontal", format=lambda v, _: f"{v:.3g}")
     bar.locator_params(nbins=5)
@@ -159,12 +150,7 @@ def _square(half: float) -> tuple[Floats, Floats]:
 
 
 def _draw_zoom(
-    figure: "Figure",
-    density: sky.SkyDensity,
-    top: float,
-    centre: tuple[float, float],
-    half: float,
-    share: float,
+    figure: "Figure", density: sky.SkyDensity, centre: tuple[float, float], half: float
 ) -> tuple["Axes", Project]:
     panel = figure.add_axes(
         box(figure, 0.7, 0.45, 2.6, 2.6), xlim=(half, -half), ylim=(-half, half), facecolor="none"
@@ -173,7 +159,7 @@ def _draw_zoom(
     x, y = np.meshgrid(
         (1 - (2 * np.arange(n) + 1) / n) * half, ((2 * np.arange(n) + 1) / n - 1) * half
     )
-    _draw_image(panel, density, top, *sky.gnomonic_inverse(x, y, centre))
+    _draw_image(panel, density, *sky.gnomonic_inverse(x, y, centre))
 
     def project(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
         return sky.gnomonic(ra, dec, centre)

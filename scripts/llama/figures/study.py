@@ -1,7 +1,4 @@
-"""The figures of a study: efficiency, calibration, and what it depends on.
-
-All are drawn from sensitivity.json.
-"""
+"""The figures of a study, drawn from sensitivity.json: efficiency, calibration, dependences."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +12,7 @@ from llama.figures.style import (
     INK,
     NEUTRINO,
     at_inches,
+    blues,
     box,
     drawing,
     label_powers,
@@ -57,7 +55,9 @@ def draw_efficiency(study: Record, png: Target, pdf: Target) -> None:
             axes.fill_between(energies, low, high, color=colour, alpha=0.25, lw=0)
             axes.plot(energies, value, color=colour, ls=line, lw=1.4, label=label)
             shown |= (value > 0.005) & (value < 0.995 * value.max())
-        _energy_limits(axes.set_xlim, energies, shown)
+        where = np.flatnonzero(shown) if shown.any() else np.arange(energies.size)
+        ends = max(where[0] - 5, 0), min(where[-1] + 5, energies.size - 1)
+        axes.set_xlim(energies[ends[0]], energies[ends[1]])
         axes.set(xscale="log", ylim=(0, 1.02), xlabel=_ENERGY, ylabel="fraction of sources found")
         axes.xaxis.set_major_formatter(power_of_ten)
         for level in (0.5, 0.9):
@@ -75,9 +75,6 @@ _ENERGY = "isotropic-equivalent energy in neutrinos (erg)"
 def _draw_distances(
     figure: "Figure", study: Record, energies: Floats, limits: tuple[float, float]
 ) -> None:
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
     first = study["by_distance"][0]
     edges, value = np.array(first["distance_mpc"]), np.array(first["value"])
     axes = figure.add_axes(box(figure, 3.85, 0.5, 2.0, 2.25))
@@ -85,12 +82,11 @@ def _draw_distances(
         axes.set_axis_off()
         axes.text(0, 0.5, "all sources have one distance")
         return
-    blues = ListedColormap(colormaps["Blues"](np.linspace(0.0, 0.75, 256)))
     log10_energies = np.log10(energies)
     steps = 10 ** np.interp(
         np.arange(energies.size + 1) - 0.5, np.arange(energies.size), log10_energies
     )
-    image = axes.pcolormesh(edges, steps, value.T, cmap=blues, vmin=0, vmax=1, rasterized=True)
+    image = axes.pcolormesh(edges, steps, value.T, cmap=blues(), vmin=0, vmax=1, rasterized=True)
     for found, threshold, (_, line) in zip(
         study["by_distance"], study["thresholds"], _CRITERIA, strict=True
     ):
@@ -126,11 +122,6 @@ def _plain_ticks(axes: "Axes", low: float, high: float) -> None:
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-
-
-def _energy_limits(set_limits: Any, energies: Floats, shown: NDArray[np.bool_]) -> None:
-    where = np.flatnonzero(shown) if shown.any() else np.arange(energies.size)
-    set_limits(energies[max(where[0] - 5, 0)], energies[min(where[-1] + 5, energies.size - 1)])
 
 
 def draw_pp(study: Record, png: Target, pdf: Target) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from llama.figures.page import Facts, Page, Picture, Rows, Table, provenance_rows, write_page
-from llama.figures.text import MISSING, clean, finite, number, p_text
+from llama.figures.text import MISSING, clean, number, p_text
 
 Record = Mapping[str, Any]
 
@@ -93,7 +93,7 @@ def _lead(study: Record) -> str:
     threshold = study["thresholds"][0]
     if threshold["reason"]:
         return f"Nothing can be found: {clean(threshold['reason'], 300)}."
-    half, most = (finite(threshold[f"e_iso_{k}"]["value_erg"]) for k in (50, 90))
+    half, most = (threshold[f"e_iso_{k}"]["value_erg"] for k in (50, 90))
     if half is None:
         return "Not even half of the brightest sources of this class are found with p < 0.01."
     words = f"Half of the sources of this class are found with p < 0.01 if they emit {_erg(half)}"
@@ -121,7 +121,7 @@ def _result(study: Record) -> Rows:
 
 
 def _range(energy: Record) -> str:
-    low, value, high = (finite(energy[f"{name}_erg"]) for name in ("low", "value", "high"))
+    low, value, high = (energy[f"{name}_erg"] for name in ("low", "value", "high"))
     if value is None:
         return "no energy is enough"
     return f"{_erg(value)} (1 σ: {number(low, '.1e')} to {number(high, '.1e')})"

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llama.event.results import Neutrino
 from llama.event.skymap_info import EventInfo
-from llama.figures.inputs import Neutrino
 from llama.figures.text import marks, plain, utc_text
 from llama.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
+    from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
 WIDTH_IN = 6.7  # text width of an A4 page, so that 8 pt in the file are 8 pt on paper
@@ -37,6 +38,14 @@ _SETTINGS = {
     "pdf.fonttype": 42,
     "axes.unicode_minus": True,
 }
+
+
+def blues() -> "ListedColormap":
+    """Return one hue, light to dark; it ends before black lines would drown in it."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(colormaps["Blues"](np.linspace(0.0, 0.75, 256)))
 
 
 @contextlib.contextmanager

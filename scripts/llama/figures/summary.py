@@ -5,10 +5,7 @@ from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.event.latency import AlertSteps
-from llama.event.skymap_info import EventInfo
-from llama.figures import text
-from llama.figures.explain import Explained, explanation_section
-from llama.figures.inputs import (
+from llama.event.results import (
     Classification,
     EventFiles,
     Neutrino,
@@ -16,9 +13,12 @@ from llama.figures.inputs import (
     Significance,
     Single,
 )
+from llama.event.skymap_info import EventInfo
+from llama.figures import text
+from llama.figures.explain import Explained, explanation_section
 from llama.figures.page import Facts, Grid, Page, Picture, Rows, provenance_rows, write_page
 from llama.figures.revisions import latency_section
-from llama.figures.text import MISSING, clean, finite, number, p_text
+from llama.figures.text import MISSING, clean, number, p_text
 from llama.neutrinos.table import list_window
 from llama.times import gps_to_iso, mjd_to_gps
 from llama.units import R90_PER_SIGMA
@@ -46,7 +46,7 @@ def summary_content(
 ) -> SummaryPage:
     """Return the page; what came from outside is cleaned."""
     info, neutrinos, significance = event.info, event.neutrinos, event.significance
-    events = neutrinos.events
+    events, singles = neutrinos.events, {one.key: one for one in significance.single_neutrino}
     marks = text.marks(info, events, {"ROLE": None, **event.flags})
     return {
         "title": f"{clean(info.graceid, 30)}: gravitational wave and high-energy neutrinos",
@@ -62,7 +62,10 @@ def summary_content(
             "table": {
                 "caption": f"{len(events)} neutrinos of {clean(info.graceid, 30)}",
                 "header": TABLE_HEADER,
-                "rows": _table(info, events, significance),
+                "rows": [
+                    _table_row(count, event, singles.get(str(event.id)), info)
+                    for count, event in enumerate(events, start=1)
+                ],
             },
         },
         "latency": latency_section(info, latency),
@@ -83,10 +86,10 @@ def _lead(info: EventInfo, significance: Significance, blind: bool) -> str:
         return (
             "No result: the neutrinos are blinded, and what follows is made with them as they are."
         )
-    p_value = finite(significance.p_value)
+    p_value = significance.p_value
     if p_value is None:
         return f"No p-value. {text.reason_text(significance)}"
-    if not finite(significance.odds_ratio) and p_value == 1:
+    if not significance.odds_ratio and p_value == 1:
         return (
             "No neutrino is compatible with this event in time and direction: odds ratio 0, p = 1."
         )
@@ -102,7 +105,7 @@ def _percent(fraction: float) -> str:
 
 def _event(event: EventFiles) -> Rows:
     info, distances = event.info, event.distances
-    name, revision = clean(info.notice or MISSING), finite(info.revision)
+    name, revision = clean(info.notice or MISSING), info.revision
     distance = text.distance_text(distances.distmean_mpc, distances.diststd_mpc)
     if distances.distance == "assumed" and distance != MISSING:
         distance += " (assumed: the sky map has no distance)"
@@ -128,14 +131,13 @@ def _event(event: EventFiles) -> Rows:
 def _classification(p_astro: Classification) -> str:
     known = ("BNS", "NSBH", "BBH", "Terrestrial")
     others = sorted(set(p_astro.classes) - set(known))
-    classes = [(clean(name, 20), finite(p_astro.classes.get(name))) for name in (*known, *others)]
+    classes = [(clean(name, 20), p_astro.classes.get(name)) for name in (*known, *others)]
     words = [f"{name} {_percent(p)}" for name, p in classes if p is not None][:8]
     source = {"alert": "as in the alert", "far": "from the false-alarm rate"}
-    astro = finite(p_astro.p_astro)
-    if astro is not None:
+    if p_astro.p_astro is not None:
         notes = source.get(str(p_astro.source), ""), clean(p_astro.reason or "", 100)
         note = ": ".join(filter(None, notes))
-        words.append(f"p_astro {astro:.4g}" + (f" ({note})" if note else ""))
+        words.append(f"p_astro {p_astro.p_astro:.4g}" + (f" ({note})" if note else ""))
     if p_astro.population:
         words.append(f"background of class {clean(p_astro.population, 20)}")
     return ", ".join(words) or MISSING
@@ -143,7 +145,7 @@ def _classification(p_astro: Classification) -> str:
 
 def _result(significance: Significance) -> Rows:
     background = text.background_text(significance)
-    if finite(significance.p_value) is None:
+    if significance.p_value is None:
         shown = text.reason_text(significance)
     else:
         shown = p_text(significance.p_value) + (f" (background {background})" if background else "")
@@ -190,9 +192,8 @@ def _completeness(neutrinos: NeutrinoList) -> str:
 
 def livetime_words(neutrinos: NeutrinoList) -> str:
     """Return `500 of 1000 s` where the detector observed during a part of the window, else ""."""
-    half_s = finite((neutrinos.window or {}).get("half_width_s"))
-    live_s = finite(neutrinos.livetime_s)
-    if half_s is None or live_s is None or round(live_s) >= round(2 * half_s):
+    half_s, live_s = (neutrinos.window or {}).get("half_width_s"), neutrinos.livetime_s
+    if not isinstance(half_s, int | float) or live_s is None or round(live_s) >= round(2 * half_s):
         return ""
     return f"{live_s:.0f} of {2 * half_s:.0f} s"
 
@@ -207,18 +208,8 @@ def _explanation(neutrinos: NeutrinoList) -> str:
     )
 
 
-def _table(
-    info: EventInfo, events: Sequence[Neutrino], significance: Significance
-) -> list[list[str]]:
-    singles = {single.key: single for single in significance.single_neutrino}
-    return [
-        _table_row(count, event, singles.get(str(event.id), Single()), info)
-        for count, event in enumerate(events, start=1)
-    ]
-
-
-def _table_row(count: int, event: Neutrino, single: Single, info: EventInfo) -> list[str]:
-    gps, sigma = finite(event.gps), finite(event.sigma)
+def _table_row(count: int, event: Neutrino, single: Single | None, info: EventInfo) -> list[str]:
+    gps, sigma = event.gps, event.sigma
     if gps is None and event.mjd is not None:
         gps = float(mjd_to_gps(event.mjd))
     if sigma is None or sigma <= 0:
@@ -233,8 +224,8 @@ def _table_row(count: int, event: Neutrino, single: Single, info: EventInfo) -> 
         number(sigma, ".2f"),
         number(sigma * R90_PER_SIGMA, ".2f"),
         text.three_digits(event.energy),
-        number(single.odds_ratio),
-        p_text(single.p_value),
+        number(single.odds_ratio if single else None),
+        p_text(single.p_value if single else None),
         clean(event.type or MISSING, 20),
         "yes" if text.in_window(event, info) else "no",
     ]

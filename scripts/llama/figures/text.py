@@ -3,14 +3,13 @@
 Alerts are written by others: every text of theirs passes through `clean` before it is shown.
 """
 
-import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+from llama.event.results import Compared, Neutrino, Number, Significance
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
-from llama.figures.inputs import Compared, Neutrino, Significance
 from llama.stats.window import PUBLISHED
 from llama.units import p_value_text
 
@@ -18,10 +17,7 @@ MISSING = "–"
 
 
 def clean(text: object, limit: int = 80) -> str:
-    """Return `text` on one line, without invisible characters, at most about `limit` long.
-
-    Control, format (text direction among them), surrogate and private characters go.
-    """
+    """Return `text` on one line of about `limit`, without control, format or private characters."""
     words = "".join(
         character if unicodedata.category(character)[0] != "C" else " "
         for character in str(text)[: 4 * limit]
@@ -35,38 +31,27 @@ def plain(text: object, limit: int = 80) -> str:
     return clean(text, limit).encode("ascii", "replace").decode()
 
 
-def finite(value: object) -> float | None:
-    """Return `value` as a float, None when it is missing, not a number or not finite."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None
-
-
-def number(value: object, style: str = ".3g") -> str:
+def number(value: Number | None, style: str = ".3g") -> str:
     """Return a number in the given format, a dash when there is none."""
-    known = finite(value)
-    return MISSING if known is None else format(known, style)
+    return MISSING if value is None else format(value, style)
 
 
-def area_text(area_deg2: object) -> str:
+def area_text(area_deg2: Number | None) -> str:
     """Return an area with its unit: whole square degrees, three digits below 100."""
-    known = finite(area_deg2)
-    return (
-        MISSING if known is None else f"{known:.0f} deg²" if known >= 100 else f"{known:.3g} deg²"
-    )
+    if area_deg2 is None:
+        return MISSING
+    return f"{area_deg2:.0f} deg²" if area_deg2 >= 100 else f"{area_deg2:.3g} deg²"
 
 
-def three_digits(value: object) -> str:
+def three_digits(value: Number | None) -> str:
     """Return a number to three digits: `23,000`, from 1e6 on `2.5e+07`."""
-    known = finite(value)
-    if known is None or not 1000 <= known < 1e6:
-        return number(known, ".3g")
-    return f"{float(f'{known:.3g}'):,.0f}"
+    if value is None or not 1000 <= value < 1e6:
+        return number(value)
+    return f"{float(f'{value:.3g}'):,.0f}"
 
 
-def share_text(posterior: object) -> str:
+def share_text(probability: Number | None) -> str:
     """Return a probability so that it is never rounded to 0 or 1."""
-    probability = finite(posterior)
     if probability is None:
         return MISSING
     if 0 < probability < 1e-12:
@@ -76,10 +61,9 @@ def share_text(posterior: object) -> str:
     return f"{probability:.6f}" if probability > 0.99 else f"{probability:.3g}"
 
 
-def p_text(p_value: object) -> str:
+def p_text(p_value: Number | None) -> str:
     """Return a p-value as IceCube rounds it, a dash when there is none."""
-    known = finite(p_value)
-    return MISSING if known is None else p_value_text(known)
+    return MISSING if p_value is None else p_value_text(p_value)
 
 
 def utc_text(iso: object) -> str:
@@ -93,10 +77,7 @@ def utc_text(iso: object) -> str:
 def marks(
     info: EventInfo, neutrinos: Iterable[Neutrino] = (), flags: Mapping[str, object] | None = None
 ) -> list[str]:
-    """Return the words that must stand beside the event's name: what it is and what it is not.
-
-    Alert and operator must both call it real; without `flags`, `info` speaks for both.
-    """
+    """Return the words beside the event's name; real only if alert and flags (else info) say so."""
     kinds, flags = {neutrino.type for neutrino in neutrinos}, flags or {}
     real = not signs_of_test(info, flags.get("ROLE", "observation"))
     blind = flags.get("BLINDED_NEUTRINOS") or "blinded" in kinds
@@ -109,25 +90,24 @@ def marks(
     ]
 
 
-def rate_text(far_hz: object) -> tuple[str, str]:
+def rate_text(far_hz: Number | None) -> tuple[str, str]:
     """Return a false-alarm rate in Hz, and in words that need no calculator."""
-    rate = finite(far_hz)
-    if rate is None:
+    if far_hz is None:
         return MISSING, ""
-    per_year = rate * 365.25 * 86400
+    per_year = far_hz * 365.25 * 86400
     if per_year == 0 or per_year >= 1:
-        return f"{rate:.2g} Hz", f"{per_year:.3g} per year"
+        return f"{far_hz:.2g} Hz", f"{per_year:.3g} per year"
     years = float(f"{1 / per_year:.3g}")
     words = f"{years:,.3g}" if years < 1000 else f"{years:,.0f}"
     return (
-        f"{rate:.2g} Hz",
+        f"{far_hz:.2g} Hz",
         f"one in {words if years < 1e6 else f'{years / 1e6:.3g} million'} years",
     )
 
 
 def background_text(result: Compared) -> str:
     """Return the background class and its size, e.g. `bns-o3-H1L1, n = 20000`; empty if none."""
-    name, n = result.p_value_population, finite(result.n_background)
+    name, n = result.p_value_population, result.n_background
     return f"{plain(name, 60)}, n = {n:.0f}" if name and n is not None else ""
 
 
@@ -138,10 +118,7 @@ def reason_text(result: Significance) -> str:
 
 
 def earlier_notice(info: EventInfo, result: Significance) -> str | None:
-    """Return notice and revision that a result was made from, None if they are the present ones.
-
-    A retraction makes no new result.
-    """
+    """Return notice and revision of an older result, or None; retractions make no new result."""
     used = result.info
     if info.retracted or used.revision in (None, info.revision):
         return None
@@ -151,17 +128,16 @@ def earlier_notice(info: EventInfo, result: Significance) -> str | None:
 def result_line(result: Compared) -> str:
     """Return odds ratio and p-value in one line."""
     odds, background = f"odds ratio {number(result.odds_ratio)}", background_text(result)
-    if finite(result.p_value) is None:
+    if result.p_value is None:
         return f"{odds}, no p-value"
     return f"{odds}, p = {p_text(result.p_value)}" + (f" ({background})" if background else "")
 
 
-def distance_text(mean_mpc: object, std_mpc: object) -> str:
+def distance_text(mean_mpc: Number | None, std_mpc: Number | None) -> str:
     """Return a distance with its standard deviation, a dash when there is none."""
-    mean, std = finite(mean_mpc), finite(std_mpc)
-    if mean is None:
+    if mean_mpc is None:
         return MISSING
-    return f"{mean:.0f} Mpc" if std is None else f"{mean:.0f} ± {std:.0f} Mpc"
+    return f"{mean_mpc:.0f} Mpc" if std_mpc is None else f"{mean_mpc:.0f} ± {std_mpc:.0f} Mpc"
 
 
 def in_window(neutrino: Neutrino, info: EventInfo) -> bool:
@@ -182,6 +158,6 @@ def time_difference(neutrino: Neutrino, info: EventInfo) -> float | None:
 def best_direction(result: Significance) -> tuple[float, float] | None:
     """Return RA and Dec [deg] of the most probable common source, None without a coincidence."""
     place = result.most_probable_direction
-    if place.ra is None or place.dec is None or not finite(result.odds_ratio):
+    if place.ra is None or place.dec is None or not result.odds_ratio:
         return None
     return place.ra, place.dec

@@ -21,7 +21,7 @@ from llama.fleet.connection import (
     RefusedError,
     part,
 )
-from llama.fleet.records import Account, Action, Balance, Droplet, Image, Key, Size
+from llama.fleet.records import Account, Action, Balance, Droplet, Image, Key, Order, Size
 from llama.fleet.token import refuse_token
 
 PER_CREATION = 10  # names that one order may hold
@@ -49,8 +49,7 @@ class Cloud:
 
     def droplets(self, tag: str | None = None) -> list[Droplet]:
         """Return all droplets, or all with `tag`: every one or an error, never a part."""
-        tagged = {"tag_name": tag} if tag else {}
-        return self._list("droplets", list[Droplet], **tagged)
+        return self._list("droplets", list[Droplet], **({"tag_name": tag} if tag else {}))
 
     def snapshots(self) -> list[Image]:
         """Return the account's snapshots of droplets, newest first."""
@@ -110,32 +109,10 @@ class Cloud:
             return None
         return part({"balance": answer}, "balance", Balance)
 
-    def create(
-        self,
-        names: list[str],
-        image: Image,
-        size: str,
-        region: str,
-        ssh_keys: list[int],
-        tags: list[str],
-        user_data: str = "",
-        vpc_uuid: str | None = None,
-    ) -> list[Droplet]:
+    def create(self, order: Order) -> list[Droplet]:
         """Send one order for at most ten droplets; `PassingError`: nobody knows what came of it."""
-        refuse_token(user_data, self._token, "the user data")
-        order = {
-            "names": names,
-            "region": region,
-            "size": size,
-            "image": image.id,
-            "ssh_keys": ssh_keys,
-            "tags": tags,
-            "user_data": user_data or None,
-            "vpc_uuid": vpc_uuid,
-            "backups": False,
-            "monitoring": False,
-        }
-        answer = self._connection.ask("POST", "droplets", order)
+        refuse_token(order.user_data or "", self._token, "the user data")
+        answer = self._connection.ask("POST", "droplets", msgspec.structs.asdict(order))
         return part(answer, "droplets", list[Droplet])
 
     def destroy(self, ident: int) -> None:

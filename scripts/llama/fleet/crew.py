@@ -1,10 +1,11 @@
 """The fleet's droplets: made within the budget and never twice, destroyed, counted, reaped."""
 
-import functools
 import re
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
+
+import msgspec
 
 from llama.fleet.cloud import PER_CREATION, Cloud
 from llama.fleet.connection import (
@@ -23,7 +24,7 @@ from llama.fleet.money import (
     running_cost,
     unix,
 )
-from llama.fleet.records import Droplet, Image, Size, check_names, doubles, matching
+from llama.fleet.records import Droplet, Image, Order, Size, check_names, doubles, matching
 from llama.fleet.token import find_token
 from llama.settings import Settings
 
@@ -144,19 +145,12 @@ class Crew:
             usd_per_hour, lives = len(wanted) * price, self.ledger.lives()
             check_budget(self.limits, lives, now, len(wanted), usd_per_hour, study)
             self.ledger.record("ordered", now, names=wanted, study=study, price_hourly_usd=price)
-            order = functools.partial(
-                self.cloud.create,
-                image=offer.image,
-                size=offer.size.slug,
-                region=offer.region,
-                ssh_keys=self.cloud.ssh_keys(),
-                tags=[self.limits.tag],
-                user_data=user_data,
-                vpc_uuid=vpc_uuid,
-            )
+            what = (offer.image.id, offer.size.slug, offer.region)
+            keys, tags = self.cloud.ssh_keys(), [self.limits.tag]
+            order = Order(wanted, *what, keys, tags, user_data or None, vpc_uuid)
             new: dict[str, Droplet] = {}
             deadline = time.monotonic() + patience_s
-            reason, lost = self._fill(order, study, wanted, new, deadline, progress)
+            reason, lost = self._fill(order, study, new, deadline, progress)
         missing = {name: reason for name in wanted if name not in new}
         return Made(list(new.values()), list(old.values()), missing, lost)
 
@@ -181,21 +175,20 @@ class Crew:
 
     def _fill(
         self,
-        order: Callable[[list[str]], list[Droplet]],
+        order: Order,
         study: str,
-        wanted: list[str],
         new: dict[str, Droplet],
         deadline: float,
         progress: Callable[[int], object],
     ) -> tuple[str, bool]:
-        """Order `wanted` into `new`; return why some are missing, and if an answer was lost."""
+        """Fill an order into `new`; return why some are missing, and if an answer was lost."""
         reason, batch_size, lost = "", PER_CREATION, False
-        while (left := [name for name in wanted if name not in new]) and (
+        while (left := [name for name in order.names if name not in new]) and (
             not reason or time.monotonic() < deadline
         ):
             batch = left[:batch_size]
             try:
-                made = order(batch)
+                made = self.cloud.create(msgspec.structs.replace(order, names=batch))
                 reason = "" if made else "DigitalOcean has made no droplet, and given no reason"
             except DropletLimitError as error:
                 reason = str(error)
@@ -227,7 +220,6 @@ class Crew:
         return {d.name: d for d in sorted(droplets, reverse=True) if d.name in set(names)}
 
     def _come_late(self, names: list[str]) -> list[Droplet]:
-        """Return what has come of an order without an answer, given some time to appear."""
         for _ in range(_LOOKS):
             time.sleep(_LOOK_EVERY_S)
             found = [d for d in self.cloud.droplets(self.limits.tag) if d.name in names]

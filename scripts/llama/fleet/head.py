@@ -20,6 +20,8 @@ from llama.files import write_bytes
 from llama.fleet import slurm
 from llama.fleet.head_files import PATH
 from llama.fleet.hooks import cluster_directory
+from llama.fleet.token import withheld
+from llama.locks import wait_until
 from llama.running.watch import begin_watch
 from llama.settings import Settings
 from llama.settings.load import find_config
@@ -75,9 +77,8 @@ class Head:
     def _start_keeper(self) -> None:
         every_s = os.environ.get("LLAMA_KEEPER_S", str(KEEPER_EVERY_S))
         config = find_config()
-        environment = {**os.environ, "LLAMA_CONFIG": str(config.resolve()) if config else ""}
-        for name in ("DIGITALOCEAN", "DIGITALOCEAN_ACCESS_TOKEN"):
-            environment.pop(name, None)
+        with withheld():
+            environment = {**os.environ, "LLAMA_CONFIG": str(config.resolve()) if config else ""}
         begin_watch(self.directory)
         with (self.directory / "log/fleet.log").open("a") as log:
             keeper = subprocess.Popen(
@@ -92,7 +93,6 @@ class Head:
         write_bytes(self.directory / "keeper.pid", f"{keeper.pid}\n".encode())
 
     def _free_nodes(self) -> None:
-        """Give nodes another chance that have not come up in the past."""
         (self.directory / "failures.json").unlink(missing_ok=True)
         down = [
             n.name for n in slurm.nodes() if "DOWN" in n.state and n.reason.startswith("llama:")
@@ -149,10 +149,7 @@ class Head:
         if not pid:
             return
         os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + 15
-        while self.pid(name) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if self.pid(name):
+        if not wait_until(lambda: not self.pid(name), 15):
             os.kill(pid, signal.SIGKILL)
 
 

@@ -14,10 +14,10 @@ from importlib import metadata
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.files import dump_json, write_bytes, write_json
+from llama.files import dump_json, rendered, write_bytes, write_json
 from llama.fleet.crew import Crew
 from llama.fleet.hooks import cluster_directory
-from llama.fleet.hostkeys import host_key_config, user_data
+from llama.fleet.hostkeys import user_data
 from llama.fleet.spaces import Spaces, credentials_file, place_of
 from llama.fleet.token import refuse_token
 from llama.settings import Settings
@@ -66,7 +66,7 @@ class HeadFiles:
             "cpus": offer.size.vcpus,
             "memory_mb": int(0.9 * offer.size.memory_mb),
         }
-        conf = override(_render("slurm.conf.j2", **values), extra)
+        conf = override(rendered("llama.fleet", "slurm.conf.j2", **values), extra)
         write_bytes(self.conf, conf.encode())
         for_workers = self._user_data(address, wheel, number_of(conf, "SlurmctldPort"))
         refuse_token(for_workers, token, "the user data")
@@ -98,7 +98,8 @@ class HeadFiles:
 
     def _write_hook(self, what: str) -> None:
         kept = ("DIGITALOCEAN_END_POINT", "PYTHONPATH", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "HOME")
-        text = _render(
+        text = rendered(
+            "llama.fleet",
             "hook.sh.j2",
             what=what,
             path=PATH,
@@ -117,7 +118,8 @@ class HeadFiles:
         wheel_url, spaces = "", Spaces(self.settings.spaces)
         if wheel:
             wheel_url = spaces.signed_url(spaces.upload(wheel).key)
-        script = _render(
+        script = rendered(
+            "llama.fleet",
             "worker.sh.j2",
             address=address,
             port=int(port),
@@ -136,13 +138,12 @@ class HeadFiles:
         if wheel:
             files.append((Path("/etc/llama/constraints.txt"), "0600", _versions().encode()))
         # the rule that keeps all users but root from user data is among the host key's
-        config = host_key_config(self.settings.output_dir / "fleet")
-        config["write_files"] = [
+        written = [
             {"path": str(path), "permissions": mode, "content": content}
             for path, mode, content in files
         ]
-        config["runcmd"] = [["/usr/local/sbin/llama-worker"]]
-        return user_data(config)
+        command = ["/usr/local/sbin/llama-worker"]
+        return user_data(self.settings.output_dir / "fleet", write_files=written, runcmd=[command])
 
 
 def override(conf: str, extra: str) -> str:
@@ -156,18 +157,6 @@ def override(conf: str, extra: str) -> str:
 def number_of(conf: str, key: str) -> float:
     """Return the number that slurm.conf gives for `key`."""
     return float(re.findall(rf"^{key}=(\d+)", conf, re.MULTILINE)[-1])
-
-
-def _render(name: str, **values: object) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("llama.fleet"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - shell and slurm.conf, no page
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(name).render({"extra": "", **values})
 
 
 def _versions() -> str:

@@ -89,11 +89,8 @@ class Hooks:
 
     def _over_budget(self, now: float, count: int, usd_per_hour: float, *studies: str) -> str:
         """Return the limit that so many more droplets for any of `studies` break, "" if none."""
-        lives, limits = self.crew.ledger.lives(), self._settings.fleet
-        for study in studies:
-            if reason := over_budget(limits, lives, now, count, usd_per_hour, study):
-                return reason
-        return ""
+        what = (self._settings.fleet, self.crew.ledger.lives(), now, count, usd_per_hour)
+        return next(filter(None, (over_budget(*what, study) for study in studies)), "")
 
     def _by_study(self, names: list[str]) -> dict[str, list[str]]:
         """Return the nodes by the study whose job each of them is to come for."""

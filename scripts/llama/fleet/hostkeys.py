@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypedDict
 
 import yaml
 
@@ -63,18 +62,8 @@ def fleet_key(directory: Path) -> tuple[str, str]:
     return path.read_text(), " ".join(public_text.split()[:2])
 
 
-class CloudConfig(TypedDict, total=False):
-    """What cloud-init does when a droplet boots for the first time."""
-
-    ssh_deletekeys: bool
-    ssh_keys: dict[str, str]
-    bootcmd: list[list[str]]
-    write_files: list[dict[str, str | bytes]]
-    runcmd: list[list[str]]
-
-
-def host_key_config(directory: Path) -> CloudConfig:
-    """Return the cloud-config that gives a droplet the fleet's host key.
+def user_data(directory: Path, **more: object) -> str:
+    """Return the cloud-config, as user data, that gives a droplet the fleet's host key; and `more`.
 
     The metadata service hands user data, and so this key, to any process of the droplet; the
     rule keeps all users but root from it.
@@ -82,11 +71,7 @@ def host_key_config(directory: Path) -> CloudConfig:
     private, public = fleet_key(directory)
     rule = ["ip", "rule", "add", "uidrange", "1-4294967294", "to", _METADATA, "prohibit"]
     keys = {"ed25519_private": private, "ed25519_public": public}
-    return {"ssh_deletekeys": True, "ssh_keys": keys, "bootcmd": [rule]}
-
-
-def user_data(config: CloudConfig) -> str:
-    """Return a cloud-config as user data."""
+    config = {"ssh_deletekeys": True, "ssh_keys": keys, "bootcmd": [rule], **more}
     return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False)
 
 

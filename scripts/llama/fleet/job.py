@@ -54,8 +54,6 @@ class Properties(msgspec.Struct):
 
 
 class _Queued(msgspec.Struct):
-    """What is kept of a job in the queue."""
-
     digest: str
     outputs: list[str]
     log: str
@@ -69,7 +67,6 @@ class _Shipped(msgspec.Struct):
 
 
 def _submit(words: Sequence[str]) -> str:
-    """Queue a job of Snakemake, and return its number."""
     parent = os.getppid()  # Spaces may be waited for longer than Snakemake lives
     parser = argparse.ArgumentParser(prog="llama.fleet.job submit")
     parser.add_argument("--file", nargs=2, action="append", default=[])
@@ -177,7 +174,6 @@ def status(number: str) -> str:
 
 
 def _collect(number: str) -> bool:
-    """Fetch the log and the outputs of a job; return whether all outputs came."""
     job = msgspec.convert(read_json(JOBS / f"{number}.json"), _Queued)
     spaces, came = open_place(read_json(SPACES)), True
     for key in (job.log, *job.outputs):

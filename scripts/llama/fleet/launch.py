@@ -227,7 +227,6 @@ def _group_of(pid: int) -> int:
 
 
 def _cancel(settings: Settings, study: str) -> set[str]:
-    """Cancel the jobs of a study on the fleet, and return their numbers."""
     conf, found = Head(settings).conf, set[str]()
     if not conf.exists() or shutil.which("scancel") is None:
         return found

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.fleet.records import Account
 from llama.locks import locked_file, take_lock
 from llama.settings.fleet import Fleet as Limits
@@ -96,7 +96,8 @@ class Ledger:
         """Append one line, on disk when this returns."""
         stamp = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": stamp, "event": event, **content}, allow_nan=False) + "\n"
-        try:
+        remedy = "no droplet is made without it; free some space or correct the permissions"
+        with system_errors(f"cannot write the ledger {self.path}", remedy):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as stream:
                 # a line of another writer would look torn
@@ -112,11 +113,6 @@ class Ledger:
                 stream.write(line.encode())
                 stream.flush()
                 os.fsync(stream.fileno())
-        except OSError as error:
-            raise LlamaError(
-                f"cannot write the ledger {self.path} ({error.strerror}); no droplet is made "
-                "without it; free some space or correct the permissions"
-            ) from error
 
     def entries(self) -> list[Entry]:
         """Return all lines; a broken one is left out, its droplet is found again in the cloud."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.fleet.spaces import Spaces
 from llama.fleet.transfer import Counter, is_same
 from llama.locks import only_one
@@ -61,29 +61,25 @@ def pull(
 
         def compare(listed: Stored) -> tuple[Stored, str]:
             stored = spaces.find(listed.key)  # a list does not tell the sha256
-            path, state = paths[listed.key], "missing" if stored else "gone"
-            if stored and os.path.lexists(path):
-                try:
+            if stored is None:
+                raise LlamaError(
+                    f"{listed.key} was removed from s3://{spaces.name} meanwhile; "
+                    "run the same command again"
+                )
+            path, state = paths[listed.key], "missing"
+            if os.path.lexists(path):
+                with system_errors(f"cannot read {path}", "move it away"):
                     state = "different" if is_same(path, stored) is False else "same"
-                except OSError as error:
-                    raise LlamaError(
-                        f"cannot read {path} ({error.strerror}); move it away"
-                    ) from error
             compared(1)
-            return stored or listed, state
+            return stored, state
 
         judged = in_threads(compare, found, _AT_ONCE)
         of_state = {
             state: [stored for stored, its in judged if its == state]
-            for state in ("gone", "missing", "different", "same")
+            for state in ("missing", "different", "same")
         }
         different = sorted(paths[stored.key] for stored in of_state["different"])
         replaced = bool(different) and replace(different)
-        if gone := of_state["gone"]:
-            raise LlamaError(
-                f"{gone[0].key} was removed from s3://{spaces.name} meanwhile; "
-                "run the same command again"
-            )
         missing = of_state["missing"] + (of_state["different"] if replaced else [])
         size = sum(stored.size for stored in missing)
         if size > (free := shutil.disk_usage(studies).free):
@@ -118,7 +114,6 @@ def _listed(spaces: Spaces, wanted: Collection[str]) -> list[Stored]:
 
 
 def _study(key: str) -> str:
-    """Return the study of a result, or of its table."""
     return key.removeprefix(f"{STUDIES}/").split("/")[0].partition(".")[0]
 
 

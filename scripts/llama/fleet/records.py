@@ -39,8 +39,6 @@ class _Networks(_Form, frozen=True, order=True):
 
 
 class _Part(_Form, frozen=True, order=True):
-    """Image, region or size of a droplet."""
-
     slug: str | None = None
     name: str | None = None
     price_hourly_usd: float | None = None
@@ -116,6 +114,21 @@ class Size(_Form, frozen=True):
     regions: tuple[str, ...]
 
 
+class Order(msgspec.Struct, frozen=True):
+    """An order for droplets that are all alike but for their names, as the API has it."""
+
+    names: list[str]
+    image: int
+    size: str
+    region: str
+    ssh_keys: list[int]
+    tags: list[str]
+    user_data: str | None = None
+    vpc_uuid: str | None = None
+    backups: bool = False
+    monitoring: bool = False
+
+
 class Account(_Form, frozen=True):
     """Droplets it may have and has, status (`active`, `warning`, `locked`) and what that means."""
 
@@ -185,13 +198,9 @@ def check_names(names: Iterable[str]) -> None:
 
 def doubles(droplets: Iterable[Droplet]) -> list[Droplet]:
     """Return all but the oldest droplet of each name."""
-    seen: set[str] = set()
-    found = []
-    for droplet in sorted(droplets):
-        if droplet.name in seen:
-            found.append(droplet)
-        seen.add(droplet.name)
-    return found
+    ordered = sorted(droplets)
+    oldest = {droplet.name: droplet.id for droplet in reversed(ordered)}
+    return [droplet for droplet in ordered if droplet.id != oldest[droplet.name]]
 
 
 def matching(droplets: Iterable[Droplet], patterns: Iterable[str]) -> list[Droplet]:

@@ -93,9 +93,7 @@ def ask(*words: str) -> str:
 
 
 def ask_patiently(
-    *words: str,
-    patience_s: float = PATIENCE_S,
-    before: Callable[[], str | None] = lambda: None,
+    *words: str, patience_s: float = PATIENCE_S, before: Callable[[], str | None] = lambda: None
 ) -> str:
     """Run a command until the controller has answered; `before` may tell that it is done already.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.files import sha256_file
 from llama.fleet import transfer
 from llama.locks import locked_file
@@ -196,15 +196,11 @@ def credentials_file(settings: SpacesSettings) -> Path:
 def read_keys(settings: SpacesSettings) -> Keys:
     """Return the keys of `credentials_file`; `LlamaError`, which never shows them."""
     path = credentials_file(settings)
-    try:
-        text = read_private(path, "the keys of Spaces")
-    except FileNotFoundError:
-        raise LlamaError(
-            f"there are no keys for Spaces in {path}; make them on DigitalOcean's API page and "
-            "write the file as docs/fleet.md shows, with mode 600"
-        ) from None
-    except OSError as error:
-        raise LlamaError(f"cannot read the keys of Spaces in {path} ({error.strerror})") from error
+    missing = (
+        f"there are no keys for Spaces in {path}; make them on DigitalOcean's API page and "
+        "write the file as docs/fleet.md shows, with mode 600"
+    )
+    text = read_private(path, "the keys of Spaces", missing)
     parser = configparser.RawConfigParser(default_section="no defaults")
     try:
         parser.read_string(text)
@@ -231,11 +227,9 @@ def environment(settings: SpacesSettings) -> dict[str, str]:
 
 
 def _digest_of(path: Path) -> tuple[str, int]:
-    try:
+    with system_errors(f"cannot read {path}", "correct the path"):
         if path.is_dir():
             raise LlamaError(
                 f"{path} is a directory; pack it first: tar -czf {path.name}.tar.gz {path}"
             )
         return sha256_file(path), path.stat().st_size
-    except OSError as error:
-        raise LlamaError(f"cannot read {path} ({error.strerror}); correct the path") from error

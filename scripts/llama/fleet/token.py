@@ -29,15 +29,11 @@ def find_token(path: Path | None = None) -> str:
         if os.environ.get(name, "").strip():
             return _checked(os.environ[name], f"${name}")
     path = path or token_file()
-    try:
-        return _checked(read_private(path, "the token"), str(path))
-    except FileNotFoundError as error:
-        raise LlamaError(
-            f"there is no DigitalOcean token; export DIGITALOCEAN=<token>, or put it into {path} "
-            "with mode 600"
-        ) from error
-    except OSError as error:
-        raise LlamaError(f"cannot read the token in {path} ({error.strerror})") from error
+    missing = (
+        f"there is no DigitalOcean token; export DIGITALOCEAN=<token>, or put it into {path} "
+        "with mode 600"
+    )
+    return _checked(read_private(path, "the token", missing), str(path))
 
 
 def _checked(text: str, source: str) -> str:

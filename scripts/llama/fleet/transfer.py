@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.files import sha256_file
 from llama.s3 import Begun, Bucket, Part, Stored, in_threads
 
@@ -78,7 +78,8 @@ def receive(bucket: Bucket, stored: Stored, target: Path, progress: Progress) ->
     """Download an object beside `target`, check it, and give it that name."""
     version = hashlib.sha256(stored.etag.encode()).hexdigest()[:12]
     partial = target.with_name(f".{target.name}.{version}.part")
-    try:
+    remedy = "free some space or correct the permissions, then run the same command again"
+    with system_errors(f"cannot write {target}", remedy):
         target.parent.mkdir(parents=True, exist_ok=True)
         versions = "[0-9a-f]" * len(version)  # not those of a file of a longer name
         for old in target.parent.glob(f".{glob.escape(target.name)}.{versions}.part"):
@@ -100,11 +101,6 @@ def receive(bucket: Bucket, stored: Stored, target: Path, progress: Progress) ->
                 "run the same command again, and if that does not help upload it anew"
             )
         os.replace(partial, target)
-    except OSError as error:
-        raise LlamaError(
-            f"cannot write {target} ({error.strerror or error}); free some space or correct the "
-            "permissions, then run the same command again"
-        ) from error
 
 
 def is_same(path: Path, stored: Stored) -> bool | None:
@@ -134,7 +130,6 @@ class Counter:
 
 
 def _append(bucket: Bucket, stored: Stored, stream: Any, start: int, progress: Progress) -> int:
-    """Append the next part of an object to `stream`, and return its size."""
     from botocore.exceptions import ClientError
 
     stop, done = min(start + PART, stored.size), start

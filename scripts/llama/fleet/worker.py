@@ -22,6 +22,7 @@ from types import SimpleNamespace
 import msgspec
 
 from llama.errors import LlamaError
+from llama.event.provenance import code_sha256
 from llama.files import read_json, sha256_bytes
 from llama.fleet.spaces import UPLOADS, Place, Spaces, open_place
 from llama.study.plan import progress_path
@@ -63,13 +64,8 @@ class UnfitError(LlamaError):
 @functools.cache
 def revision() -> str:
     """Return what differs between machines whose results may differ: our code, its libraries."""
-    package = Path(__file__).parents[1]
     content = [f"{name} {metadata.version(name)}" for name in _LIBRARIES]
-    content.append(f"python {sys.version_info[:2]}")
-    content += [
-        f"{path.relative_to(package)} {sha256_bytes(path.read_bytes())}"
-        for path in sorted(package.rglob("*.py"))
-    ]
+    content += [f"python {sys.version_info[:2]}", code_sha256()]
     return sha256_bytes("\n".join(content).encode())[:16]
 
 
@@ -144,7 +140,6 @@ def _fetch(spaces: Spaces, job: Job, place: Path) -> None:
 
 
 def _run(job: Job, place: Path) -> None:
-    """Run the rule's script in a process of its own, in `place`."""
     log = place / job.log
     log.parent.mkdir(parents=True, exist_ok=True)
     (place / "job.json").write_bytes(msgspec.json.encode(job))
@@ -223,7 +218,6 @@ class _Named(list[object]):
 
 
 def _script() -> None:
-    """Run the script of ./job.json, with the `snakemake` that it expects."""
     job = msgspec.json.decode(Path("job.json").read_bytes(), type=Job)
     path = Path(f"{job.rule}.py")
     path.write_text(job.script, encoding="utf-8")

@@ -58,20 +58,13 @@ def suffix_of(content: bytes) -> str:
     return {b"{": ".json", b"<": ".xml"}.get(first_sign(content), ".bin")
 
 
-def has_content(path: Path, content: bytes) -> bool:
-    """Tell whether a file has `content`; one of another size is not read."""
-    same_size = path.exists() and path.stat().st_size == len(content)
-    return same_size and path.read_bytes() == content
-
-
 def load_entry(path: Path) -> Entry:
     """Return the entry in a file of the spool; `LlamaError` if it is none, or was changed."""
-    try:
-        size = path.stat().st_size
-    except OSError:
-        size = 0  # `read_json` says why
-    if size > _MOST_BYTES:
-        raise LlamaError(f"{path} has {size:,} bytes, more than any entry of the spool; {_REMEDY}")
+    with contextlib.suppress(OSError):  # `read_json` says why
+        if (size := path.stat().st_size) > _MOST_BYTES:
+            raise LlamaError(
+                f"{path} has {size:,} bytes, more than any entry of the spool; {_REMEDY}"
+            )
     content = read_json(path)
     if not isinstance(content, dict) or not {*Entry.__struct_fields__} <= content.keys():
         raise LlamaError(f"{path} is not an entry of the spool; {_REMEDY}")

@@ -33,6 +33,7 @@ _RENEWED_EVERY_S = 5.0
 _RENEWAL_LATE_S = 60.0
 _TAKEN_OVER_LATE_S = 600.0
 _MOST_NAMED = 20
+_LAST = ("heartbeat_at", "alert_at", "record_at", "record")  # what a new listener goes on from
 
 log = logging.getLogger("llama.listen")
 
@@ -152,17 +153,9 @@ class Monitor:
         alarm: Callable[[str], None] | None = None,
         elsewhere: Callable[[Path], list[str]] = lambda output_dir: [],
     ) -> None:
-        before = read_state(output_dir) or State()
-        now = time.time()
-        self.state = State(
-            since=before.since or now,
-            started_at=now,
-            renewed_at=now,
-            heartbeat_at=before.heartbeat_at,
-            alert_at=before.alert_at,
-            record_at=before.record_at,
-            record=before.record,
-        )
+        before, now = read_state(output_dir) or State(), time.time()
+        last = {name: getattr(before, name) for name in _LAST}
+        self.state = State(since=before.since or now, started_at=now, renewed_at=now, **last)
         self.told = msgspec.to_builtins(self.state)  # for other threads; replaced as a whole
         self._output_dir = output_dir
         self._path = state_path(output_dir)

@@ -106,7 +106,6 @@ class Listener:
         closing.join(_CLOSE_S)
 
     def _hear(self, timeout_s: float) -> list[Any]:
-        """Return the records that have come, at once when there is one; [] after `timeout_s`."""
         first = self._consumer.poll(timeout_s)
         if first is None:
             return []
@@ -152,11 +151,8 @@ class Listener:
         defect = not isinstance(error, LlamaError | OSError)
         self._monitor.error(said)
         self._monitor.state.blocked = said
-        log.error(
-            "nothing is heard until this can be written: %s",
-            said,
-            exc_info=error if defect else None,
-        )
+        exc_info = error if defect else None
+        log.error("nothing is heard until this can be written: %s", said, exc_info=exc_info)
 
     def _wait(self, seconds: float, stop: threading.Event) -> None:
         """Stay in the group while nothing can be written; take nothing more from the broker."""
@@ -207,19 +203,17 @@ class Listener:
         """Count what waits at the broker, as far as is known without asking it."""
         from confluent_kafka import KafkaException
 
+        state, lag = self._monitor.state, 0
         try:
-            self._monitor.state.lag = self._lag(self._consumer.assignment())
+            partitions = self._consumer.assignment()
+            state.partitions = len(partitions)
+            for place in self._consumer.position(partitions):
+                low_high = self._consumer.get_watermark_offsets(place, cached=True)
+                if place.topic != HEARTBEAT_TOPIC and low_high and place.offset >= 0:
+                    lag += max(0, low_high[1] - place.offset)
+            state.lag = lag
         except KafkaException as error:  # partitions come and go
             log.info("the lag is not known: %s", redacted(error.args[0].str()))
-
-    def _lag(self, partitions: list[Any]) -> int:
-        self._monitor.state.partitions = len(partitions)
-        lag = 0
-        for place in self._consumer.position(partitions):
-            low_high = self._consumer.get_watermark_offsets(place, cached=True)
-            if place.topic != HEARTBEAT_TOPIC and low_high and place.offset >= 0:
-                lag += max(0, low_high[1] - place.offset)
-        return lag
 
     def _client_error(self, error: Any) -> None:
         text = redacted(error.str())

@@ -81,8 +81,7 @@ def replay(path: Path, output_dir: Path, progress: Callable[[int, int], None]) -
             new += len(spool.keep(batch))
             done += len(batch)
             progress(done, len(notices))
-    undated = sum(notice.undated for notice in notices)
-    return Summary(len(notices), new, left_out, undated)
+    return Summary(len(notices), new, left_out, sum(notice.undated for notice in notices))
 
 
 def _batches(notices: list[_Notice]) -> Iterator[list[Record]]:
@@ -199,23 +198,21 @@ def notice_gps(content: bytes) -> float | None:
     """Return when a notice says it was made, in GPS seconds; None if it does not say so."""
     from llama.times import iso_to_gps
 
-    found = _xml_date(content) if first_sign(content) == b"<" else _json_date(content)
     try:
-        return None if found is None else iso_to_gps(found.strip())
+        return iso_to_gps(_date(content))
     except LlamaError:
         return None
 
 
-def _xml_date(content: bytes) -> str | None:
-    match = _XML_DATE.search(content) or _XML_TIME.search(content)
-    return match[1].decode() if match else None
-
-
-def _json_date(content: bytes) -> str | None:
-    try:
-        notice: object = json.loads(content)
-    except (ValueError, RecursionError):
-        match = _JSON_DATE.search(content)
-        return match[1].decode() if match else None
-    dates = [notice.get(key) for key in _JSON_DATES] if isinstance(notice, dict) else []
-    return next((date for date in dates if isinstance(date, str)), None)
+def _date(content: bytes) -> str:
+    if first_sign(content) == b"<":
+        match = _XML_DATE.search(content) or _XML_TIME.search(content)
+    else:
+        try:
+            notice: object = json.loads(content)
+        except (ValueError, RecursionError):
+            match = _JSON_DATE.search(content)
+        else:
+            dates = [notice.get(key) for key in _JSON_DATES] if isinstance(notice, dict) else []
+            return next((date for date in dates if isinstance(date, str)), "")
+    return match[1].decode() if match else ""

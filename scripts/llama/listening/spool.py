@@ -38,8 +38,9 @@ from pathlib import Path
 from msgspec.structs import asdict
 
 from llama.alerts.gwalert import MAX_BYTES
-from llama.errors import LlamaError, printable
+from llama.errors import LlamaError, printable, system_errors
 from llama.files import (
+    has_content,
     read_json,
     remove_older,
     sha256_bytes,
@@ -52,7 +53,6 @@ from llama.listening.entry import (
     Entry,
     Record,
     entry_files,
-    has_content,
     has_reason,
     load_entry,
     name_of,
@@ -170,12 +170,8 @@ class Spool:
     def check(self, entry: Entry) -> Path:
         """Return where the raw bytes are; `LlamaError` if the archive has lost or changed them."""
         path = self._output_dir / entry.archive
-        try:
+        with system_errors(f"the archived record {path} cannot be read", "put it back"):
             same = path.stat().st_size == entry.size_bytes and sha256_file(path) == entry.sha256
-        except OSError as error:
-            raise LlamaError(
-                f"the archived record {path} cannot be read ({error.strerror}); put it back"
-            ) from error
         if same:
             return path
         raise LlamaError(f"the archived record {path} has been changed; put the original back")
@@ -238,7 +234,6 @@ class Spool:
             remove_older(path, now - _DONE_KEPT_DAYS * 86400.0)
 
     def _state(self, name: str) -> Path | None:
-        """Return the directory that has the entry, None if nothing is known of it."""
         places = self._places.values()
         return next((place for place in places if (place / f"{name}.json").exists()), None)
 

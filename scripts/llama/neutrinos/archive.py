@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
@@ -20,7 +21,7 @@ from msgspec import Meta
 
 from llama import __version__
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5, open_hdf5, read_json, sha256_file, write_json
+from llama.files import atomic_hdf5, read_json, reading_hdf5, sha256_file, write_json
 from llama.neutrinos.release import MOCK_SEASON, EffectiveArea, Release, read_release
 from llama.neutrinos.release_table import Progress
 from llama.neutrinos.response import Response, build_response
@@ -136,14 +137,10 @@ class Archive:
         path = self.directory / "smearing.hdf5"
         return Smearing.load(path) if path.is_file() else None
 
-    def _open(self) -> Any:
-        try:
-            return open_hdf5(self.directory / "events.hdf5")
-        except OSError as error:
-            raise LlamaError(
-                f"{self.directory / 'events.hdf5'} cannot be read; "
-                "import the archive again with `llama neutrinos import PATH`"
-            ) from error
+    def _open(self) -> AbstractContextManager[Any]:
+        path = self.directory / "events.hdf5"
+        remedy = "import the archive again with `llama neutrinos import PATH`"
+        return reading_hdf5(path, f"{path} cannot be read; {remedy}")
 
 
 def import_release(

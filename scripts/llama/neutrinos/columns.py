@@ -148,7 +148,6 @@ def _cells(line: str, like: str | None = None) -> list[str]:
 
 
 def _known(line: str) -> int:
-    """Return how many titles of a line LLAMA knows."""
     try:
         titles = _cells(line)
     except csv.Error:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5, open_hdf5
+from llama.files import atomic_hdf5, reading_hdf5
 from llama.neutrinos.mixture import (
     MULTIPLES,
     NODES_ANGERR,
@@ -101,15 +101,12 @@ class Detector:
     @classmethod
     def load(cls, path: str | Path) -> "Detector":
         """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
-        try:
-            with open_hdf5(path) as file:
-                tables: list[Any] = [file[name][()] for name in _TABLES]
-                return cls(str(file.attrs["season"]), float(file.attrs["gamma"]), *tables)
-        except (OSError, KeyError) as error:
-            raise LlamaError(
-                f"{path} is missing or not a detector's tables; "
-                "make it again with `llama neutrinos import PATH`"
-            ) from error
+        problem = f"{path} is missing or not a detector's tables; "
+        with reading_hdf5(
+            path, problem + "make it again with `llama neutrinos import PATH`"
+        ) as file:
+            tables: list[Any] = [file[name][()] for name in _TABLES]
+            return cls(str(file.attrs["season"]), float(file.attrs["gamma"]), *tables)
 
     def neutrinos(self, log10_proxy: Floats, sigma_deg: Floats, sin_dec: Floats) -> Mixture:
         """Return what each neutrino (n,) is, with any AngErr > 0 and |sin dec| <= 1.

@@ -63,7 +63,6 @@ class FilesSource:
         return Found(rows, covers=bool(inputs), complete=complete, about=about)
 
     def _meeting(self, start_gps: float, stop_gps: float) -> Iterator[tuple[Path, bytes, bool]]:
-        """Yield each file that meets the window, and whether it says that it has all of it."""
         for path in self._files():
             first, last, said = _span(path)
             if last >= start_gps and first <= stop_gps:
@@ -71,7 +70,6 @@ class FilesSource:
                 yield path, path.read_bytes(), spans and said
 
     def _files(self) -> list[Path]:
-        """Return the lists, the newest first."""
         found = self._directory.glob("[!.]*.json")
         return sorted(found, key=lambda path: (-path.stat().st_mtime_ns, path.name))
 

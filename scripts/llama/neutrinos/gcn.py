@@ -94,7 +94,6 @@ def _notices(day: str, mtime_ns: int) -> tuple[Notice, ...]:
 
 
 def _notice(path: Path) -> Notice | None:
-    """Return the notice in a file, None if it holds anything else."""
     if not may_bring(topic_of_file(path.name) or REPLAY, TRACKS):
         return None  # whoever wrote it there, it was not IceCube
     try:

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llama.errors import LlamaError
 from llama.files import first_sign
@@ -25,6 +25,10 @@ _TRACKS = {"173": "gold", "174": "bronze"}  # Packet_Type of classic notices
 _SIGNS = (b"icecube", b"track alert", b"amon")  # one of them is in each of IceCube's notices
 _SURE_SIGNS = (b"single_neutrino_alerts", b"track alert", b"icecube_gold", b"icecube_bronze")
 _SCHEMA, _TOPIC = "icecube/single_neutrino_alerts", "icecube.gold_bronze_track_alerts"
+_CLASSIC_TOPIC = "voevent.ICECUBE_ASTROTRACK_"
+_TYPES = ("initial", "update", "retraction")
+_OTHER_ROLES = ("test", "utility", "prediction")
+_TRUE = ("true", "1", "yes")
 _TENSES = ("current", "archival")
 _OTHER_TENSES = ("test", "injection", "planned", "commanded")  # nothing has happened
 _OFFSET = re.compile(r"(.+[T ].+?)([+-])(\d\d):?(\d\d)")
@@ -56,7 +60,9 @@ def may_be_notice(content: bytes) -> bool:
 
 def read_notice(content: bytes, name: str) -> Notice | None:
     """Return the notice in a file called `name`, None if it holds anything else."""
-    if not may_be_notice(content):
+    # only such notices come on these topics, so that what cannot be read there is one
+    is_ours = _TOPIC in name or _CLASSIC_TOPIC in name
+    if not content.strip() or not (is_ours or may_be_notice(content)):
         return None
     start = first_sign(content)
     try:
@@ -70,7 +76,7 @@ def read_notice(content: bytes, name: str) -> Notice | None:
     except BROKEN as error:
         # an alert of LVK with an IceCube coincidence has such words too, and is read elsewhere
         lower = content.lower()
-        if _TOPIC in name or any(sign in lower for sign in _SURE_SIGNS):
+        if is_ours or any(sign in lower for sign in _SURE_SIGNS):
             return unusable(name, str(error))
     return None
 
@@ -78,14 +84,9 @@ def read_notice(content: bytes, name: str) -> Notice | None:
 def unusable(name: str, why: str, notice: Notice | None = None) -> Notice:
     """Return what stands for a notice that cannot be used, with its key and time if known."""
     problem = f"notice {name} of IceCube cannot be used: {why.removeprefix(f'{name}, row 1: ')}"
-    key, order, gps = (
-        (None, (-math.inf, 0.0, name), None)
-        if notice is None
-        else (notice.key, notice.order, notice.gps)
-    )
     # one line that any file can hold, whatever the file's name and the error quote
     safe = " ".join(problem.encode("utf-8", "backslashreplace").decode().split())
-    return Notice(key, order, gps, problem=safe[:300])
+    return replace(notice or Notice(None, (-math.inf, 0.0, name), None), problem=safe[:300])
 
 
 def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
@@ -93,7 +94,9 @@ def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
     tense = notice.get("alert_tense") or _TENSES[0]
     if stream is None or tense in _OTHER_TENSES:
         return None
-    retracted = str(notice.get("alert_type")).lower() == "retraction"
+    kind = notice.get("alert_type") or _TYPES[0]
+    kind = kind[0] if isinstance(kind, list) and len(kind) == 1 else kind
+    retracted = str(kind).lower() == "retraction"
     gps, sent = (_time(notice.get(key)) for key in ("trigger_time", "alert_datetime"))
     if sent is None:  # a retraction ends the alert, others are as old as can be
         sent = math.inf if retracted else -math.inf if gps is None else gps
@@ -122,6 +125,8 @@ def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
     except BROKEN as error:
         return unusable(name, str(error), bare)
     problem = None
+    if str(kind).lower() not in _TYPES:
+        problem = f"notice {name} of IceCube: alert_type {shown(kind)} is taken as an alert"
     if tev is not None and whole["energy"] is None:
         problem = f"notice {name} of IceCube: nu_energy {shown(tev)} is taken as not known"
     return Notice(bare.key, order, gps, whole, problem)
@@ -130,15 +135,15 @@ def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
 def _stream(notice: Mapping[str, object], name: str) -> str | None:
     """Return gold or bronze, track if it does not say which, None if it is another notice."""
     pipeline = str(notice.get("pipeline") or "").lower()
+    only_tracks = _TOPIC in name and "cascade" not in pipeline
     for stream in ("gold", "bronze"):
-        if stream in pipeline and "track" in pipeline:
+        if stream in pipeline and ("track" in pipeline or only_tracks):
             return stream
-    ours = _SCHEMA in str(notice.get("$schema")) or _TOPIC in name
-    return "track" if ours and not pipeline else None
+    ours = only_tracks or (_SCHEMA in str(notice.get("$schema")) and not pipeline)
+    return "track" if ours else None
 
 
 def _key(notice: Mapping[str, object]) -> Key | None:
-    """Return run and event of a notice, else its id, else its name."""
     for value in (notice.get("id"), notice.get("event_name")):
         names = [v for v in (value if isinstance(value, list) else [value]) if v not in (None, "")]
         for name in names:
@@ -163,7 +168,6 @@ def _time(value: object) -> float | None:
 
 
 def _number(value: object) -> float | None:
-    """Return a finite number that is not negative, None if the value is none."""
     return (
         float(value)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e300
@@ -195,20 +199,25 @@ def _of_voevent(content: bytes, name: str) -> Notice | None:
     params = params_of(root)
     top = {param: value for (group, param), value in params.items() if not group}
     flags = {param: value for (group, param), value in params.items() if group == "Trigger_ID"}
-    stream = _TRACKS.get(top.get("Packet_Type", ""))
-    test = "true" in (flags.get("Test"), flags.get("InternalTest"))
-    if stream is None or root.get("role") != "observation" or test:
+    packet = top.get("Packet_Type", "").strip()
+    stream, role = _TRACKS.get(packet), (root.get("role") or "observation").lower()
+    test = any(flags.get(flag, "").lower() in _TRUE for flag in ("Test", "InternalTest"))
+    if test or role in _OTHER_ROLES or (stream is None and _CLASSIC_TOPIC not in name):
         return None
     gps, sent = (
         _time(text(root, place)) for place in ("{*}WhereWhen//{*}ISOTime", "{*}Who/{*}Date")
     )
-    retracted = flags.get("Retraction") == "true"
+    retracted = flags.get("Retraction", "").lower() in _TRUE
     if sent is None:
         sent = math.inf if retracted else -math.inf if gps is None else gps
     key = (int(top["run_id"]), int(top["event_id"])) if "run_id" in top else None
     bare = Notice(key, (sent, _read(top, "Rev") or 0.0, name), gps)
+    if role != "observation":
+        return unusable(name, f"its role {shown(role)} is not known", bare)
     if retracted and key is not None:
         return bare
+    if stream is None:
+        return unusable(name, f"its Packet_Type {shown(packet)} is not 173 or 174", bare)
     if gps is None or key is None:
         return unusable(name, "it has no time or no event_id", bare)
     energy, far = _read(top, "energy"), _read(top, "FAR")
@@ -231,7 +240,6 @@ def _of_voevent(content: bytes, name: str) -> Notice | None:
 
 
 def _read(params: Mapping[str, str], name: str) -> float | None:
-    """Return a parameter that is a number, None if it is not there or not one."""
     try:
         return _number(float(params[name]))
     except (KeyError, ValueError):

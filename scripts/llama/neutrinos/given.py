@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -63,18 +64,22 @@ class Numbers(Struct):
     gps: Annotated[float, between(0.0, 1e10, "give GPS seconds or leave them out")] | None = None
 
 
+_OTHER_ENERGY = re.compile(r"energy|log_?10|log_?e\b|^e\b|[gtp]ev\b", re.IGNORECASE)
 _FORMS = (
     "give a JSON list, or a CSV whose header names mjd (or dt), ra, dec, sigma (or r90), energy"
 )
 
 
-def read_given(content: bytes, name: str, event_gps: float | None = None) -> Rows:
+def read_given(
+    content: bytes, name: str, event_gps: float | None = None, whole: bool = False
+) -> Rows:
     """Return the neutrinos of a JSON list, a JSON object with `events`, or a CSV with a header.
 
     Each has mjd (UTC), ra, dec, sigma (deg, 1 sigma) and energy (GeV, None if not known) as finite
     numbers in range; other keys are kept. `dt` (s after `event_gps`) may stand for mjd, `r90` or
     else `r50` (deg, radii of a 2D Gaussian) for sigma. An empty list is valid. `LlamaError` names
-    `name` and the row (counted from 1) that is wrong.
+    `name` and the row (counted from 1) that is wrong, and for an object that says that it is not
+    complete where the `whole` list is wanted.
     """
     if len(content) > _MAX_BYTES:
         raise LlamaError(f"{name} is larger than 20 MB; give only the neutrinos around the event")
@@ -82,8 +87,23 @@ def read_given(content: bytes, name: str, event_gps: float | None = None) -> Row
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise LlamaError(f"{name} is not UTF-8 text; {_FORMS}") from error
-    rows = _read_json(text, name) if first_sign(content) in (b"[", b"{") else _read_csv(text, name)
+    rows = (
+        _read_json(text, name, whole)
+        if first_sign(content) in (b"[", b"{")
+        else _read_csv(text, name)
+    )
+    _refuse_other_energies(rows, name)
     return check_rows(rows, name, event_gps)
+
+
+def _refuse_other_energies(rows: Sequence[object], name: str) -> None:
+    """Raise when the energy has a name that is not understood: it would be taken as not known."""
+    named = {key for row in rows if isinstance(row, dict) and "energy" not in row for key in row}
+    if other := next(filter(_OTHER_ENERGY.search, sorted(named)), None):
+        raise LlamaError(
+            f"{name} has no energy but {shown(other)}; call it energy and give it in GeV, or "
+            "delete it if the energies are not known"
+        )
 
 
 def check_rows(rows: Sequence[object], name: str, event_gps: float | None = None) -> Rows:
@@ -97,11 +117,16 @@ def check_rows(rows: Sequence[object], name: str, event_gps: float | None = None
     return neutrinos
 
 
-def _read_json(text: str, name: str) -> list[object]:
+def _read_json(text: str, name: str, whole: bool) -> list[object]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise LlamaError(f"{name} is not valid JSON ({error}); {_FORMS}") from error
+    if whole and isinstance(value, dict) and value.get("complete", True) is not True:
+        raise LlamaError(
+            f"{name} says that it is not complete; give the whole list, or delete `complete` to "
+            "use it as it is"
+        )
     rows = json_rows(value, name)
     if rows is None:
         raise LlamaError(f"{name} is a JSON object without a list 'events'; {_FORMS}")

@@ -1,9 +1,8 @@
 """A collaboration's real-time stream that answers with JSON over HTTPS."""
 
-import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from llama.files import dump_json, read_json, sha256_bytes, write_json
 from llama.neutrinos.given import PER_SIGMA, check_rows
 from llama.neutrinos.sources import Found, SourceOptions, check_options
 from llama.neutrinos.table import Neutrino, Row, Rows
+from llama.secrets import secret
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps, mjd_to_gps, now_gps
 from llama.typed import typed
 
@@ -29,6 +29,11 @@ _NAMES = (
     *("zenith", "azimuth", "run", "event", "subevent", "id"),
 )
 _DEG = {"deg": 1.0, "rad": 57.29577951308232}
+_TO_GEV: dict[str, Callable[[float], float]] = {
+    "gev": float,
+    "tev": lambda value: value * 1e3,
+    "log10_gev": lambda value: 10.0**value,
+}
 
 
 class HttpsOptions(SourceOptions):
@@ -68,8 +73,6 @@ class HttpsOptions(SourceOptions):
 
 
 class _Kept(Struct):
-    """An answer, when it came (ISO UTC), and what was asked."""
-
     asked_at: str
     url: str
     answer: object
@@ -91,6 +94,7 @@ class HttpsJsonSource:
         self.name = name
         self._options = check_options(HttpsOptions, name, options)
         self._directory = output_dir / "neutrino_answers" / name
+        self._failed = self._directory / ".failed"
         self.time_scale = f"UTC ({self._options.time})"
         self.sigma = {"sigma": "1 sigma of a 2D Gaussian"}.get(
             self._options.error, f"{self._options.error} / {PER_SIGMA[self._options.error]:.6f}"
@@ -105,7 +109,9 @@ class HttpsJsonSource:
             try:
                 kept = self._ask(start_gps, stop_gps, quick=True)
             except LlamaError:
-                self._note_failure()  # the job, if there is one, says what is wrong
+                # the job, if there is one, says what is wrong
+                self._directory.mkdir(parents=True, exist_ok=True)
+                self._failed.touch()
         if kept is None:
             return [None, False]
         digest = sha256_bytes(dump_json(kept.answer).encode())[:12]
@@ -124,7 +130,6 @@ class HttpsJsonSource:
         )
 
     def _kept(self, start_gps: float, stop_gps: float) -> _Kept | None:
-        """Return the answer that is kept, None if there is none."""
         try:
             path = self._path(start_gps, stop_gps)
             return typed(read_json(path), _Kept, str(path), "delete it")
@@ -136,8 +141,7 @@ class HttpsJsonSource:
 
     def _is_due(self, kept: _Kept | None, stop_gps: float) -> bool:
         # a clock may be put back: abs
-        failure = self._directory / ".failed"
-        if failure.exists() and abs(time.time() - failure.stat().st_mtime) < _WAITING_S:
+        if self._failed.exists() and abs(time.time() - self._failed.stat().st_mtime) < _WAITING_S:
             return False
         if kept is None:
             return True
@@ -146,12 +150,7 @@ class HttpsJsonSource:
         age_s = abs(now_gps() - iso_to_gps(kept.asked_at))
         return age_s > (_SETTLED_S if self._is_complete(kept, stop_gps) else _WAITING_S)
 
-    def _note_failure(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        (self._directory / ".failed").touch()
-
     def _ask(self, start_gps: float, stop_gps: float, quick: bool = False) -> _Kept:
-        """Ask for a window, check the answer, and keep it."""
         import requests
         import urllib3
 
@@ -192,24 +191,20 @@ class HttpsJsonSource:
             ) from error
         kept = _Kept(gps_to_iso(now_gps(), 0), url, answer)
         write_json(self._path(start_gps, stop_gps), to_builtins(kept))
-        (self._directory / ".failed").unlink(missing_ok=True)
+        self._failed.unlink(missing_ok=True)
         return kept
 
     def _authorization(self) -> dict[str, str]:
         name = self._options.token
         if name is None:
             return {}
-        token = os.environ.get(name, "")
-        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-        path = Path(credentials) / name if credentials else None
-        if not token and path and path.is_file():
-            token = path.read_text(encoding="utf-8", errors="replace")
-        if not re.fullmatch(r"[\x21-\x7e]+", token.strip()):
+        token = secret(name, credential=name).strip()
+        if not re.fullmatch(r"[\x21-\x7e]+", token):
             raise LlamaError(
                 f"the neutrino source {self.name} needs a token; put it into the environment "
                 f"variable or the systemd credential {name}"
             )
-        return {"Authorization": f"Bearer {token.strip()}"}
+        return {"Authorization": f"Bearer {token}"}
 
     def _is_complete(self, kept: _Kept, stop_gps: float) -> bool:
         """Tell whether an answer that was given after the window says that it is all."""
@@ -253,7 +248,7 @@ class HttpsJsonSource:
                 raise ValueError("no error")
             numbers["sigma"] /= PER_SIGMA[options.error]
             if (energy := row.get("energy")) is not None:
-                numbers["energy"] = _to_gev(_float(energy), options.energy)
+                numbers["energy"] = _TO_GEV[options.energy](_float(energy))
         except (TypeError, ValueError, OverflowError) as error:
             raise LlamaError(
                 f"{where} has no usable time, direction, error or energy ({str(error)[:80]}); "
@@ -270,7 +265,6 @@ def _at(value: object, place: str) -> object:
 
 
 def _float(value: object) -> float:
-    """Return a value of JSON as a float; TypeError or ValueError if it is no number."""
     return float(cast("float | str", value))
 
 
@@ -283,9 +277,3 @@ def _to_gps(value: object, kind: str) -> float:
     if kind == "unix":
         return float(mjd_to_gps(40587.0 + number / 86400.0))
     return number if kind == "gps" else float(mjd_to_gps(number))
-
-
-def _to_gev(value: float, kind: str) -> float:
-    if kind == "log10_gev":
-        return 10.0**value
-    return value * 1e3 if kind == "tev" else value

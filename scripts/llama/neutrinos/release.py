@@ -140,9 +140,7 @@ def read_release(directory: Path, seasons: Sequence[str] | None = None) -> Relea
     )
 
 
-def read_events(
-    paths: Sequence[Path],
-) -> tuple[dict[str, NDArray[Any]], dict[str, dict[str, int]]]:
+def read_events(paths: Sequence[Path]) -> tuple[dict[str, NDArray[Any]], dict[str, dict[str, int]]]:
     """Return the events of all files as arrays sorted by gps, and the counts per file.
 
     Columns: mjd, gps, ra_deg, dec_deg, sigma_deg, energy_gev, zenith_deg, azimuth_deg (float64),

@@ -23,11 +23,7 @@ def generator(seed: int) -> np.random.Generator:
 
 
 def scramble(
-    archive_events: Columns,
-    n: int,
-    rng: np.random.Generator,
-    event_gps: float,
-    window: Window,
+    archive_events: Columns, n: int, rng: np.random.Generator, event_gps: float, window: Window
 ) -> Columns:
     """Return `n` background neutrinos in the window, ascending gps.
 
@@ -43,11 +39,7 @@ def scramble(
 
 
 def simulate(
-    archive_events: Columns,
-    seed: int,
-    event_gps: float,
-    window: Window,
-    rate_hz: float,
+    archive_events: Columns, seed: int, event_gps: float, window: Window, rate_hz: float
 ) -> Columns:
     """Return a background window as `scramble` does, with a Poisson number at `rate_hz`."""
     rng = generator(seed)

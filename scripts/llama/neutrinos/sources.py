@@ -136,7 +136,6 @@ def _state(source: Source, start_gps: float, stop_gps: float) -> object:
 
 
 def _fetch(source: Source, start_gps: float, stop_gps: float) -> Found:
-    """Return what a source has; `LlamaError` names the one that fails, however it does."""
     try:
         return source.fetch(start_gps, stop_gps)
     except LlamaError:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llama.errors import LlamaError
-from llama.files import open_hdf5
+from llama.files import reading_hdf5
 from llama.neutrinos.mixture import tents
 from llama.neutrinos.release import EffectiveArea
 from llama.neutrinos.response import Response
@@ -43,16 +42,14 @@ def archive_truth(directory: Path, response: "Response | Detector") -> "Sampler 
     """
     if isinstance(response, Response):
         return None
-    try:
-        with open_hdf5(directory / "events.hdf5") as file:
-            group = file["effective_areas"][response.season]
-            names = ("log10_energy_edges", "dec_edges_deg", "area_cm2")
-            area = EffectiveArea(response.season, *(group[name][()] for name in names))
-    except (OSError, KeyError) as error:
-        raise LlamaError(
-            f"{directory / 'events.hdf5'} has no effective area of {response.season}; "
-            "import the archive again with `llama neutrinos import PATH`"
-        ) from error
+    path = directory / "events.hdf5"
+    problem = f"{path} has no effective area of {response.season}; "
+    with reading_hdf5(
+        path, problem + "import the archive again with `llama neutrinos import PATH`"
+    ) as file:
+        group = file["effective_areas"][response.season]
+        names = ("log10_energy_edges", "dec_edges_deg", "area_cm2")
+        area = EffectiveArea(response.season, *(group[name][()] for name in names))
     own = directory / "smearing.hdf5"
     return Sampler(Smearing.load(own if own.exists() else PUBLIC_IC86), area, response.gamma)
 

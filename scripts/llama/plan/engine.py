@@ -7,13 +7,16 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from logging import Logger
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from llama import __version__
 from llama.errors import LlamaError
 from llama.files import sha256_file
 from llama.locks import LockedError, lock_event
 from llama.settings import Settings, load
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
 
 # An alert that is just being taken is waited for; another run of Snakemake is not.
 _PATIENCE_S = 5.0
@@ -27,50 +30,10 @@ class Job(NamedTuple):
     output: Sequence[str]
 
 
-class _Rule(Protocol):
-    name: str
-
-
-class _Wildcards(Protocol):
-    def items(self) -> Iterable[tuple[str, str]]: ...
-
-
-class _Job(Protocol):
-    rule: _Rule
-    wildcards: _Wildcards
-    output: Sequence[str]
-
-
-class _Dag(Protocol):
-    def needrun_jobs(self) -> Iterable[_Job]: ...
-
-
-class _ConfigSettings(Protocol):
-    config: Mapping[str, object]
-
-
-class _Resources(Protocol):
-    default_resources: Iterable[str] | None
-
-
-class _Workflow(Protocol):
-    basedir: Path
-    config_settings: _ConfigSettings
-    dag: _Dag
-    dryrun: bool
-    executor_plugin: object
-    is_main_process: bool
-    overwrite_configfiles: Sequence[Path]
-    resource_settings: _Resources
-    rules: Iterable[_Rule]
-
-    def localrules(self, *names: str) -> None: ...
-
-
 class Engine:
     """One run of Snakemake: `workflow` and `logger` as a Snakefile has them."""
 
-    def __init__(self, workflow: _Workflow, logger: Logger) -> None:
+    def __init__(self, workflow: "Workflow", logger: Logger) -> None:
         self._workflow = workflow
         self._logger = logger
         self.clone = Path(workflow.basedir)

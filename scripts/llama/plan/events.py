@@ -88,8 +88,7 @@ class Events:
     def skymap_source(self, event: str) -> str:
         """Return the path of what the sky map is taken from."""
         info = self.info(event)
-        source = info.skymap_source or info.alert_file
-        return f"{event}/{source}"
+        return f"{event}/{info.skymap_source or info.alert_file}"
 
     def alert(self, event: str) -> list[str]:
         """Return the path of the alert that describes the event, if there is one."""

@@ -23,13 +23,9 @@ class Injections:
     def __init__(self, settings: Settings, studies: Studies, requested: Iterable[str]) -> None:
         self._settings, self._studies = settings, studies
         self._background = settings.background
-        signal = self._background.signal_injections
-        self._counts = {
-            "background": self._background.injections,
-            "signal": signal,
-            "doublet": signal,
-            "quadruplet": signal,
-        }
+        kinds = ("signal", "doublet", "quadruplet")
+        signal = dict.fromkeys(kinds, self._background.signal_injections)
+        self._counts = {"background": self._background.injections, **signal}
         self._waiting = set(requested)
 
     def plan(self, study: str, kind: str) -> Plan:
@@ -68,7 +64,8 @@ class Injections:
 
     def numbers(self, study: str, kind: str, shard: str) -> list[int]:
         """Return first and last-but-one injection number of a shard."""
-        count, size = self.plan(study, kind)
+        plan = self.plan(study, kind)
+        count, size = plan.injections, plan.shard_size
         refusal = (
             f"there are {count:,} injections of kind {kind}, {size:,} per shard: no shard "
             f"{shard}; name a lower one"

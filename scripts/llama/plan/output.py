@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.settings import load
 
 
@@ -14,38 +14,30 @@ def prepare(output_dir: Path, clone: Path, say: Callable[[str], None]) -> None:
 
     `say` is told what was changed or is in the way in the clone; `LlamaError` for the rest.
     """
-    try:
-        _prepare(output_dir, clone, lambda sentence: say(f"llama: {sentence}"))
-    except OSError as error:
-        raise LlamaError(
-            f"cannot use the output directory {output_dir} ({error.strerror}); correct output_dir "
-            "in config.yaml"
-        ) from error
-
-
-def _prepare(output_dir: Path, clone: Path, say: Callable[[str], None]) -> None:
-    run_dir = output_dir / "current_run"
-    if run_dir.is_symlink() and not run_dir.exists():
-        raise LlamaError(
-            f"{run_dir} is a link to {run_dir.readlink()}, which is not there; mount its disk or "
-            "correct the link"
-        )
-    run_dir.mkdir(parents=True, exist_ok=True)
-    events = output_dir / "events"
-    _link(events, Path("current_run"), say)
-    if not events.is_symlink():
-        raise LlamaError(_no_link(events, output_dir))
-    # systemd's sandbox makes the clone read-only
-    if load(clone / "config.yaml").output_dir == output_dir and os.access(clone, os.W_OK):
-        _link(clone / "events", run_dir, say)
-        if not (clone / "events").is_symlink():
-            say(f"{_no_link(clone / 'events', output_dir)}: what is in it is not looked at")
+    what = f"cannot use the output directory {output_dir}"
+    with system_errors(what, "correct output_dir in config.yaml"):
+        run_dir = output_dir / "current_run"
+        if run_dir.is_symlink() and not run_dir.exists():
+            raise LlamaError(
+                f"{run_dir} is a link to {run_dir.readlink()}, which is not there; mount its disk "
+                "or correct the link"
+            )
+        run_dir.mkdir(parents=True, exist_ok=True)
+        events = output_dir / "events"
+        _link(events, Path("current_run"), say)
+        if not events.is_symlink():
+            raise LlamaError(_no_link(events, output_dir))
+        # systemd's sandbox makes the clone read-only
+        if load(clone / "config.yaml").output_dir == output_dir and os.access(clone, os.W_OK):
+            _link(clone / "events", run_dir, say)
+            if not (clone / "events").is_symlink():
+                no_link = _no_link(clone / "events", output_dir)
+                say(f"llama: {no_link}: what is in it is not looked at")
 
 
 def _link(link: Path, target: Path, say: Callable[[str], None]) -> None:
-    """Make a link where nothing is, or a link to another place."""
     if link.is_symlink() and os.path.realpath(link) != os.path.realpath(link.parent / target):
-        say(f"{link} leads to {target} from now on; it had led to {link.readlink()}")
+        say(f"llama: {link} leads to {target} from now on; it had led to {link.readlink()}")
         link.unlink()
     with contextlib.suppress(FileExistsError):  # two runs may start at once
         link.symlink_to(target)

@@ -65,13 +65,12 @@ class Publishing:
             return []
         info = self._events.info(event)
         outboxes = [home / "outbox" for home in homes(self._settings.output_dir / event)]
+        has_result = info.has_skymap or not info.retracted
         return [
             f"{event}/receipts/{channel}.json"
             for channel in CHANNELS
             if (info.retracted and any((box / channel).is_dir() for box in outboxes))
-            or (
-                any(self.destinations(channel).values()) and (info.has_skymap or not info.retracted)
-            )
+            or (has_result and any(self.destinations(channel).values()))
         ]
 
     def destinations(self, channel: str) -> Mapping[str, str | None]:

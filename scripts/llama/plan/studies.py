@@ -6,7 +6,7 @@ Paths are relative to the output directory, sky maps absolute.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from llama.errors import LlamaError
 from llama.plan.events import POPULATIONS
@@ -24,13 +24,6 @@ LISTS_PER_PART = 2000  # some seconds, with the way from S3 half a minute
 T = TypeVar("T")
 
 
-class _Source(NamedTuple):
-    """Where the artifacts of a study are read from, and what is there."""
-
-    store: Store
-    artifacts: Artifacts
-
-
 class Studies:
     """The studies of the settings; each is read once.
 
@@ -46,7 +39,7 @@ class Studies:
     ) -> None:
         self._settings, self._warn, self._wait_for_list = settings, warn, wait_for_list
         self._output_dir = settings.output_dir
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, tuple[Store, Artifacts]] = {}
         self._maps: dict[str, list[str]] = {}
 
     def known(self, study: str) -> Study:
@@ -71,9 +64,9 @@ class Studies:
 
     def artifacts(self, study: str) -> Artifacts:
         """Return the artifacts of a study; `LlamaError` if one is missing and that matters."""
-        return self._source(study).artifacts
+        return self._source(study)[1]
 
-    def _source(self, study: str) -> _Source:
+    def _source(self, study: str) -> tuple[Store, Artifacts]:
         if study not in self._sources:
             source = self.known(study).artifacts
             if source is None:
@@ -86,7 +79,7 @@ class Studies:
             log = self._output_dir / f"logs/studies/{study}/missing.txt"
             if left := check_missing(artifacts, self._settings.background.broken_maps, log):
                 self._warn(f"{study} goes on without them: {left}")
-            self._sources[study] = _Source(store, artifacts)
+            self._sources[study] = store, artifacts
         return self._sources[study]
 
     def skymaps(self, study: str) -> list[str]:
@@ -126,7 +119,6 @@ class Studies:
         return str(self.known(study).skymaps) == "simulated"
 
     def _made_skymaps(self, study: str) -> list[str]:
-        """Return every sky map of a study, after their simulation if they are simulated."""
         if self._is_simulated(study):
             listed = self._listed(study)
             self._wait_for_list(listed.parent.name, listed.stem)
@@ -155,8 +147,8 @@ class Studies:
         """Return the files with the neutrino lists of a study, none if it draws neutrinos."""
         if not self.has_artifacts(study):
             return []
-        count = parts(len(self.artifacts(study).lists), LISTS_PER_PART)
-        return [f"studies/{study}/lists/part-{index:04d}.hdf5" for index in range(count)]
+        count = len(self.artifacts(study).lists)
+        return _parts(f"studies/{study}/lists/part-{{:04d}}.hdf5", count, LISTS_PER_PART)
 
     def lists_gps(self, study: str) -> float:
         """Return the time of the triggers [GPS s], about which the neutrino lists were made."""
@@ -169,8 +161,8 @@ class Studies:
     def bank_parts(self, study: str) -> list[str]:
         """Return the files that hold the sky maps of a study."""
         self._refuse_broken(study)
-        count = parts(len(self._made_skymaps(study)), MAPS_PER_PART)
-        return [f"studies/{study}/skymaps/part-{index:04d}.hdf5" for index in range(count)]
+        count = len(self._made_skymaps(study))
+        return _parts(f"studies/{study}/skymaps/part-{{:04d}}.hdf5", count, MAPS_PER_PART)
 
     def _refuse_broken(self, study: str) -> None:
         """Raise when what the bank left out is still broken and is no longer to be left out."""
@@ -233,8 +225,8 @@ class Simulations:
 
     def shards(self, simulation: str) -> list[str]:
         """Return the directories with the sky maps of a simulation."""
-        count = parts(self.known(simulation).injections, SHARD_SIZE)
-        return [f"simulations/{simulation}/maps/shard-{index:04d}" for index in range(count)]
+        count = self.known(simulation).injections
+        return _parts(f"simulations/{simulation}/maps/shard-{{:04d}}", count, SHARD_SIZE)
 
     def numbers(self, simulation: str, shard: str) -> list[int]:
         """Return first and last-but-one injection number of a shard of a simulation."""
@@ -243,9 +235,9 @@ class Simulations:
         return numbers_of(shard, SHARD_SIZE, count, refusal)
 
 
-def parts(items: int, size: int) -> int:
-    """Return how many parts of `size` there are; the last one may be shorter."""
-    return -(-items // size)
+def _parts(name: str, items: int, size: int) -> list[str]:
+    """Return the names of parts of `size`; the last one may be shorter."""
+    return [name.format(index) for index in range(-(-items // size))]
 
 
 def numbers_of(shard: str, size: int, count: int, refusal: str) -> list[int]:
@@ -267,5 +259,4 @@ def _rows(pieces: Iterable[Piece]) -> list[list[object]]:
 
 
 def _date(path: str) -> float:
-    """Return when a file was written [Unix s], 0 when it is not there."""
     return Path(path).stat().st_mtime if Path(path).exists() else 0.0

@@ -46,8 +46,7 @@ class Command:
         """Return the events of this run and past ones; `LlamaError` for what is no GraceID."""
         for word in self._words:
             if match := _EVENT.fullmatch(word):
-                event = EventRef.parse(f"{match[1]}/{match[2]}")
-                yield _target(word, event.named, match[3])
+                yield _target(word, EventRef.parse(f"{match[1]}/{match[2]}").named, match[3])
 
     def injections(self) -> Iterator[Target]:
         """Return the injections of studies."""

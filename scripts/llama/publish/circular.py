@@ -3,9 +3,9 @@
 import textwrap
 
 from llama.errors import LlamaError
+from llama.event.results import NeutrinoList, Sensitivity, Significance, Single
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.table import list_window
-from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, is_observation
 from llama.stats.window import Window
 from llama.times import gps_to_iso, iso_to_gps
@@ -34,8 +34,7 @@ def subject_is_accepted(subject: str) -> bool:
 def draft_circular(
     info: EventInfo,
     significance: Significance,
-    neutrinos: Neutrinos,
-    sensitivity: Sensitivity | None = None,
+    neutrinos: NeutrinoList,
     role: str = "observation",
 ) -> str:
     """Return the draft: a warning for the reader, the subject and the text.
@@ -49,7 +48,6 @@ def draft_circular(
         )
     real = is_observation(info, neutrinos, role)
     p_value = bayesian_p_value(info, significance)
-    listed = coincident_neutrinos(info, significance)
     head = ["DRAFT - not sent. Read it, correct it, and send it by hand if it is to be sent."]
     if info.retracted:
         head.append("The gravitational-wave alert was RETRACTED.")
@@ -74,12 +72,12 @@ def draft_circular(
         )
     parts = [
         "\n".join(f"# {line}" for line in head),
-        f"SUBJECT: {_subject(info, listed, p_value, complete, real)}",
+        f"SUBJECT: {_subject(info, significance, complete, real)}",
         *([] if real else ["THIS IS A TEST. It does not describe a real observation."]),
         "[reporting collaboration] reports:",
         _wrap(_search(info, list_window(neutrinos.window), livetime_s, complete)),
-        *_result(info, significance, listed, real),
-        *map(_wrap, _sensitivity(sensitivity)),
+        *_result(info, significance, real),
+        *_sensitivity(significance.neutrino_flux_sensitivity_range),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
         "[2] Countryman et al. 2019, arXiv:1901.05486",
     ]
@@ -90,13 +88,8 @@ def _wrap(paragraph: str) -> str:
     return textwrap.fill(paragraph, 80, break_long_words=False, break_on_hyphens=False)
 
 
-def _subject(
-    info: EventInfo,
-    listed: list[Single] | None,
-    p_value: float | None,
-    complete: bool,
-    real: bool,
-) -> str:
+def _subject(info: EventInfo, significance: Significance, complete: bool, real: bool) -> str:
+    listed, p_value = coincident_neutrinos(info, significance), bayesian_p_value(info, significance)
     if info.retracted:
         what = "neutrino search for a retracted candidate"
     elif p_value is None:
@@ -140,34 +133,23 @@ def _search(info: EventInfo, window: Window, livetime_s: float | None, complete:
     )
 
 
-def _result(
-    info: EventInfo,
-    significance: Significance,
-    listed: list[Single] | None,
-    real: bool,
-) -> list[str]:
+def _result(info: EventInfo, significance: Significance, real: bool) -> list[str]:
     notice = info.notice or info.graceid
-    p_value = bayesian_p_value(info, significance)
+    listed, p_value = coincident_neutrinos(info, significance), bayesian_p_value(info, significance)
     if info.retracted:
-        text = f"The candidate was retracted ({notice}): no result is reported for it."
-        return [_wrap(text)]
+        return [_wrap(f"The candidate was retracted ({notice}): no result is reported for it.")]
+    coincidence = f"in coincidence with the sky map of {notice}"
     if p_value is None:
-        text = (
-            f"No p-value is available for the sky map of {notice}. A counterpart is neither "
-            "reported nor excluded."
-        )
-        return [_wrap(text)]
-    count = {0: "No neutrino candidate is", 1: "One neutrino candidate is"}.get(
-        len(listed or []), f"{len(listed or [])} neutrino candidates are"
-    )
-    found = f"{count} found in coincidence with the sky map of {notice}. "
+        found = f"No p-value is available for the sky map of {notice}. A counterpart is neither "
+        return [_wrap(f"{found}reported nor excluded.")]
     if listed is None:
-        found = (
-            f"Which neutrinos are in coincidence with the sky map of {notice} was not tested one "
-            "by one. "
-        )
+        found = f"Which neutrinos are {coincidence} was not tested one by one."
+    else:
+        n = len(listed)
+        words = {0: "No neutrino candidate is", 1: "One neutrino candidate is"}
+        found = f"{words.get(n, f'{n} neutrino candidates are')} found {coincidence}."
     result = (
-        f"{found}The overall p-value of the Bayesian search is {p_value_text(p_value)}. It states "
+        f"{found} The overall p-value of the Bayesian search is {p_value_text(p_value)}. It states "
         "how often the atmospheric background alone gives a coincidence at least as "
         "convincing for a map of this kind; it is not corrected for trials over several "
         "gravitational-wave candidates. The false-alarm rate of the coincidence is the p-value "
@@ -203,8 +185,9 @@ def _sensitivity(sensitivity: Sensitivity | None) -> list[str]:
         return []
     low, high = sensitivity.flux_sensitivity
     bottom, top = sensitivity.sensitive_energy_range
-    return [
+    text = (
         "For an E^-2 spectrum (E^2 dN/dE) the time-integrated sensitivity within the 90 % region "
         f"of the sky map ranges from {low:.3g} to {high:.3g} GeV cm^-2; the central 90 % of "
         f"the events of such a source have energies from {bottom:.3g} to {top:.3g} GeV."
-    ]
+    )
+    return [_wrap(text)]

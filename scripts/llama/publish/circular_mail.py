@@ -56,7 +56,7 @@ def check_circular(circular: Circular, result: Result) -> None:
     """Raise `LlamaError` for a text that is not about the event, or not about what it is."""
     path, subject = circular.path, circular.subject
     words = f"{subject} {circular.body}".upper()
-    _require(path, result.graceid in subject, f"has a subject without {result.graceid}")
+    _require(path, result.info.graceid in subject, f"has a subject without {result.info.graceid}")
     if result.real:
         _require(path, subject_is_accepted(subject), "has a subject that GCN refuses")
         _require(path, not re.search(r"\bTEST\b", words), "calls a real event a test")

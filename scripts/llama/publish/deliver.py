@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from msgspec import to_builtins
+from msgspec import convert, to_builtins
+from msgspec.structs import replace
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, printable
 from llama.event.messages import Line, Receipt, described, homes, standing
 from llama.event.skymap_info import read_info
 from llama.event.vetoes import Facts, Terms, not_real, read_facts, vetoes
@@ -14,8 +15,10 @@ from llama.files import write_json
 from llama.publish import gracedb_log, icecube_files, kafka_notice, slack, webhook
 from llama.publish.outbox import STATUS, Channel, Message, Outbox
 from llama.publish.result import Result, read_result
-from llama.publish.withdraw import to_withdraw, withdraw
 from llama.settings.model import Settings
+from llama.settings.places import place
+
+Places = Mapping[str, str | None]  # the settings' real and test destination
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,21 @@ class Plan:
     reasons: tuple[str, ...]
 
 
-def plan(event_dir: Path, channel: str, places: Mapping[str, str | None]) -> list[Plan]:
+def plan(event_dir: Path, channel: str, places: Places) -> list[Plan]:
     """Return what publishing an event by a channel would do, one plan per destination; asks nobody.
 
-    places: {"real", "test"}, each a destination or None. `LlamaError` for files that are
-    missing, broken or outdated.
+    `LlamaError` for files that are missing, broken or outdated.
     """
     if read_info(event_dir).retracted:
-        return _plan_withdrawals(event_dir, channel, places)
+        plans = [
+            Plan(channel, real, box.destination, "withdrawal", box.pending() is not None, ())
+            for box, real in to_withdraw(event_dir, channel, places)
+        ]
+        if plans:
+            return plans
+        last = _receipt(event_dir, channel, None, False, [])
+        real, why = last.audience == "real", tuple(last.reasons)
+        return [Plan(channel, real, last.destination, None, False, why)]
     facts = read_facts(event_dir)
     real, destination, reasons = _verdict(facts, CHANNELS[channel].terms, places)
     if reasons or destination is None:
@@ -81,39 +91,21 @@ def plan(event_dir: Path, channel: str, places: Mapping[str, str | None]) -> lis
     return [Plan(channel, real, destination, kind, outbox.pending() is not None, ())]
 
 
-def _plan_withdrawals(
-    event_dir: Path, channel: str, places: Mapping[str, str | None]
-) -> list[Plan]:
-    plans = [
-        Plan(channel, real, box.destination, "withdrawal", box.pending() is not None, ())
-        for box, real in to_withdraw(event_dir, channel, places)
-    ]
-    if plans:
-        return plans
-    receipt = _receipt(event_dir, channel, None, False, [])
-    real = receipt.audience == "real"
-    return [Plan(channel, real, receipt.destination, None, False, tuple(receipt.reasons))]
-
-
-def _verdict(
-    facts: Facts, terms: Terms, places: Mapping[str, str | None]
-) -> tuple[bool, str | None, list[str]]:
+def _verdict(facts: Facts, terms: Terms, places: Places) -> tuple[bool, str | None, list[str]]:
     """Return whether the event is real, its destination, and every reason against sending."""
     signs = not_real(facts)
-    real = not signs
-    destination = places["real" if real else "test"]
-    reasons = vetoes(facts, terms, real)
+    audience = "test" if signs else "real"
+    destination, reasons = places[audience], vetoes(facts, terms, not signs)
     if destination is None:
-        wanted = "real" if real else "test"
-        reasons = [f"there is no destination for {wanted} events in the settings", *reasons]
-        reasons += [] if real else [f"it counts as a test because {sign}" for sign in signs]
-    return real, destination, reasons
+        reasons = [f"there is no destination for {audience} events in the settings", *reasons]
+        reasons += [f"it counts as a test because {sign}" for sign in signs]
+    return not signs, destination, reasons
 
 
 def publish(
     event_dir: Path,
     channel: str,
-    places: Mapping[str, str | None],
+    places: Places,
     kind: Kind | None = None,
     made_under: Mapping[str, object] | None = None,
 ) -> Receipt:
@@ -126,14 +118,7 @@ def publish(
     """
     kind = kind or CHANNELS[channel]
     if read_info(event_dir).retracted:
-        withdraw(
-            event_dir,
-            channel,
-            places,
-            lambda outbox, result: outbox.deliver(
-                kind.open(outbox.destination), _message(kind, result)
-            ),
-        )
+        _withdraw(event_dir, channel, places, kind)
         return _receipt(event_dir, channel, None, False, [])
     facts = read_facts(event_dir)
     real, destination, reasons = _verdict(facts, kind.terms, places)
@@ -150,11 +135,92 @@ def publish(
     return _receipt(event_dir, channel, destination, real, reasons)
 
 
+def to_withdraw(event_dir: Path, channel: str, places: Places) -> list[tuple[Outbox, bool]]:
+    """Return the outboxes of what stands, spelled as the settings do, and whether it was real."""
+    spelled = {place(channel, known): known for known in places.values() if known is not None}
+    return [
+        (
+            Outbox(Path(message.home), channel, spelled.get(place(channel, to), to)),
+            message.audience == "real",
+        )
+        for message in standing(event_dir, channel)
+        for to in (message.destination,)
+    ]
+
+
+def _withdraw(event_dir: Path, channel: str, places: Places, kind: Kind) -> None:
+    """Withdraw a retracted event at every destination of a channel that has it.
+
+    Neither flags nor settings stand in the way. `LlamaError`, once all were tried, names those
+    that were not reached.
+    """
+    left = []
+    for outbox, real in to_withdraw(event_dir, channel, places):
+        try:
+            with outbox.locked():
+                info = read_info(event_dir)
+                if not info.retracted:
+                    raise LlamaError(f"{event_dir} has just changed; run the same command again")
+                # a retraction that came first in this run knows no time
+                earlier = read_info(outbox.directory.parents[1])
+                info = replace(
+                    info,
+                    event_time=info.event_time or earlier.event_time,
+                    gps_time=earlier.gps_time if info.gps_time is None else info.gps_time,
+                )
+                message = _message(kind, Result(event_dir, info, real))
+                outbox.deliver(kind.open(outbox.destination), message)
+        except LlamaError as error:
+            left.append(
+                f"{event_dir.name} was retracted, and its withdrawal has not reached {channel} "
+                f"{outbox.destination} ({'real' if real else 'test'}): {error}"
+            )
+            if outbox.destination not in places.values():
+                left[-1] += (
+                    "; the settings do not have this destination any more: give the secrets that "
+                    "reached it, or withdraw it there yourself and run: llama publish "
+                    f"{event_dir.name} --withdrawn-by-hand '{outbox.destination}'"
+                )
+    if left:
+        raise LlamaError("; ".join(left))
+
+
+def note_withdrawal(event_dir: Path, destination: str) -> list[str]:
+    """Note that a human has withdrawn a retracted event at a destination; return the channels.
+
+    `LlamaError` when the event was not retracted, or nothing stands there.
+    """
+    info, left = read_info(event_dir), standing(event_dir)
+    if not info.retracted:
+        raise LlamaError(f"{event_dir.name} was not retracted; withdraw only what was")
+    found = [
+        message
+        for message in left
+        if place(message.channel, message.destination) == place(message.channel, destination)
+    ]
+    if not found:
+        known = "; ".join(map(described, left)) or "nowhere"
+        raise LlamaError(f"nothing of {event_dir.name} stands at {destination}, but: {known}")
+    for message in found:
+        outbox = Outbox(Path(message.home), message.channel, message.destination)
+        result = Result(event_dir, info, message.audience == "real")
+        with outbox.locked():
+            outbox.note_withdrawal(
+                Message(
+                    content_sha256=result.sha256(),
+                    about=result.about(),
+                    withdrawal=True,
+                    build=lambda *_: b"withdrawn by hand\n",
+                )
+            )
+    return [message.channel for message in found]
+
+
 def _message(kind: Kind, result: Result) -> Message:
     return Message(
         content_sha256=kind.content(result),
         about=result.about(),
-        withdrawal=result.retracted,
+        withdrawal=result.info.retracted,
         build=lambda key, word, refers_to: kind.build(result, key, word, refers_to),
     )
 
@@ -167,7 +233,6 @@ def _receipt(
 ) -> Receipt:
     """Return the receipt; that of a retracted event is about the last withdrawal."""
     outbox = Outbox(event_dir, channel, destination or "")
-    entries = outbox.entries()
     sent = outbox.delivered()
     if read_info(event_dir).retracted:
         all_homes = [Outbox(home, channel, "").entries() for home in homes(event_dir)]
@@ -176,9 +241,6 @@ def _receipt(
         destination = sent[-1].destination if sent else None
         real = bool(sent) and sent[-1].audience == "real"
     last = sent[-1] if sent and not reasons else None
-    history = [
-        Line(**{name: getattr(entry, name) for name in Line.__struct_fields__}) for entry in entries
-    ]
     return Receipt(
         channel=channel,
         destination=destination,
@@ -186,20 +248,22 @@ def _receipt(
         status=STATUS[last.kind] if last else "refused",
         reasons=reasons,
         **{name: getattr(last, name) for name in _OF_LAST if last},
-        history=history,
+        history=[convert(entry, Line, from_attributes=True) for entry in outbox.entries()],
         standing=standing(event_dir, channel),
     )
 
 
-def write_receipt(event_dir: Path, receipt: Receipt) -> Path:
+def write_receipt(event_dir: Path, receipt: Receipt) -> None:
     """Write `receipts/<channel>.json`."""
-    path = event_dir / "receipts" / f"{receipt.channel}.json"
-    write_json(path, to_builtins(receipt))
-    return path
+    write_json(event_dir / "receipts" / f"{receipt.channel}.json", to_builtins(receipt))
 
 
 def sentence(receipt: Receipt) -> str:
     """Return a receipt in one line."""
+    return printable(_said(receipt), 4000)
+
+
+def _said(receipt: Receipt) -> str:
     if receipt.status == "refused":
         left = [f"an earlier message stands: {described(m)}" for m in receipt.standing]
         return f"{receipt.channel}: nothing is sent: " + "; ".join([*receipt.reasons, *left])

@@ -37,11 +37,11 @@ def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
     if refers_to:
         lines.append(f"See also {refers_to}.")
     comment = "\n".join([*lines, f"LLAMA {key}"])  # the key is how the row is found again
-    row = Row(result.graceid, comment)
+    info, name, content = result.info, None, None
     if kind != "withdrawal":
-        path = result.event_dir / significance_name(result.info)
-        row = Row(result.graceid, comment, upload_name(result), path.read_text(encoding="utf-8"))
-    return dump_json(to_builtins(row)).encode()
+        name = upload_name(result)
+        content = (result.event_dir / significance_name(info)).read_text(encoding="utf-8")
+    return dump_json(to_builtins(Row(info.graceid, comment, name, content))).encode()
 
 
 class GraceDBLog:

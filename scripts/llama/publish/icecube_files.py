@@ -25,7 +25,7 @@ class File(Struct, frozen=True):
 def file_name(result: Result) -> str:
     """Return the name that the script looks for, and a name of its own for a retraction."""
     notice = result.info.notice
-    if result.retracted:
+    if result.info.retracted:
         return f"{notice}.retraction_lvc-i3.json"
     word = "opa" if len(result.info.instruments) == 1 else "subthreshold"
     return f"{notice}.significance_{word}_lvc-i3.json"

@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from llama.errors import LlamaError
+from llama.event.results import NeutrinoList, Significance
 from llama.files import dump_json, read_json
 from llama.listening.kafka import client_config, client_log, redacted
-from llama.publish.inputs import Neutrinos, Significance
 from llama.publish.notice import build_notice
 from llama.publish.notice_check import check_notice
 from llama.publish.outbox import Found, NotSentError, Post
@@ -27,30 +27,21 @@ _OF_A_GROUP = (
 
 
 def build(result: Result, key: str, kind: str, refers_to: str | None) -> bytes:
-    """Return the notice, held to the strict reading; the key goes with it as a header.
-
-    A retraction repeats the notice before it, without results.
-    """
-    path = result.event_dir / "gcn_notice.json"
+    """Return the notice after the strict reading; a retraction repeats the last without results."""
+    path, info = result.event_dir / "gcn_notice.json", result.info
+    again = f"run: snakemake events/{info.graceid}/all"
     if kind == "withdrawal":
-        notice = build_notice(
-            result.info, Significance(), Neutrinos(), alert_datetime=result.info.notice_time
-        )
+        nothing = Significance(), NeutrinoList()
+        notice = build_notice(info, *nothing, alert_datetime=info.notice_time)
     else:
         if not path.exists():
-            raise LlamaError(f"{path} is not there; run: snakemake events/{result.graceid}/all")
-        notice = read_json(path)
-        if not isinstance(notice, dict) or notice.get("reference") != {
-            "gcn.notices.LVK.alert": result.info.notice
-        }:
-            raise LlamaError(
-                f"{path} belongs to another alert; run: snakemake events/{result.graceid}/all"
-            )
+            raise LlamaError(f"{path} is not there; {again}")
+        notice, about = read_json(path), {"gcn.notices.LVK.alert": info.notice}
+        if not isinstance(notice, dict) or notice.get("reference") != about:
+            raise LlamaError(f"{path} belongs to another alert; {again}")
         notice["alert_type"] = {"new": "initial", "update": "update"}[kind]
         if result.real and notice.get("alert_tense") != "current":
-            raise LlamaError(
-                f"{path} calls a real event a test; run: snakemake events/{result.graceid}/all"
-            )
+            raise LlamaError(f"{path} calls a real event a test; {again}")
     notice["alert_tense"] = "current" if result.real else "test"
     check_notice(notice)
     return dump_json(notice).encode()

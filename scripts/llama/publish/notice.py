@@ -5,10 +5,10 @@ import re
 from msgspec.structs import asdict
 
 from llama.errors import LlamaError
+from llama.event.results import NeutrinoList, Significance, Single
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
 from llama.neutrinos.table import list_window
-from llama.publish.inputs import Neutrinos, Sensitivity, Significance, Single
 from llama.publish.notice_check import TYPE, check_notice
 from llama.times import gps_to_iso, iso_to_gps, now_gps
 from llama.units import R90_PER_SIGMA, p_value_text
@@ -17,7 +17,7 @@ SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/icecube/lvk_nu_track_se
 LISTED_BELOW = 0.1  # neutrinos are listed when the overall p-value and their own are below this
 
 
-def is_observation(info: EventInfo, neutrinos: Neutrinos, role: str) -> bool:
+def is_observation(info: EventInfo, neutrinos: NeutrinoList, role: str) -> bool:
     """Return whether every sign says that event and neutrinos are real; role: the flag ROLE."""
     return not signs_of_test(info, role, (neutrino.type for neutrino in neutrinos.events))
 
@@ -59,15 +59,14 @@ def coincident_neutrinos(info: EventInfo, significance: Significance) -> list[Si
 def build_notice(
     info: EventInfo,
     significance: Significance,
-    neutrinos: Neutrinos,
-    sensitivity: Sensitivity | None = None,
+    neutrinos: NeutrinoList,
     *,
     alert_datetime: str | None = None,
     role: str = "observation",
 ) -> dict[str, object]:
     """Return the content of `gcn_notice.json`, checked.
 
-    `sensitivity` is None when unknown; `alert_datetime` is the notice's own time (UTC, default
+    `alert_datetime` is the notice's own time (UTC, default
     now); `role` is the flag ROLE. `LlamaError` when the event's data cannot make a valid notice.
     """
     if not info.event_time:
@@ -83,7 +82,7 @@ def build_notice(
         "$schema": SCHEMA,
         "type": TYPE,
         "alert_tense": "current" if is_observation(info, neutrinos, role) else "test",
-        "alert_type": _alert_type(info, revision),
+        "alert_type": "retraction" if info.retracted else "initial" if revision == 1 else "update",
         "record_number": revision,
         "reference": {"gcn.notices.LVK.alert": info.notice},
         "ref_ID": info.graceid,
@@ -101,6 +100,7 @@ def build_notice(
         notice["n_events_coincident"] = len(listed)
     if listed:
         notice["coincident_events"] = [_coincident_event(single) for single in listed]
+    sensitivity = significance.neutrino_flux_sensitivity_range
     if sensitivity and sensitivity.flux_sensitivity:
         notice["neutrino_flux_sensitivity_range"] = {
             name: [float(f"{value:.3g}") for value in values]
@@ -110,14 +110,7 @@ def build_notice(
     return notice
 
 
-def _alert_type(info: EventInfo, revision: int) -> str:
-    if info.retracted:
-        return "retraction"
-    return "initial" if revision == 1 else "update"
-
-
 def _coincident_event(single: Single) -> dict[str, object]:
-    identity = str(single.i3event if single.id is None else single.id)
     return {
         "event_dt": round(single.dt, 2),
         "localization": {
@@ -127,7 +120,7 @@ def _coincident_event(single: Single) -> dict[str, object]:
             "containment_probability": 0.9,
             "systematic_included": False,
         },
-        "id": [re.sub(r"[^A-Za-z0-9_.:+-]", "_", identity)[:64]],
+        "id": [re.sub(r"[^A-Za-z0-9_.:+-]", "_", single.key)[:64]],
         "event_pval_generic": None,
         "event_pval_bayesian": round_p(single.p_value),
     }

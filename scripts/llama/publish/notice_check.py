@@ -1,7 +1,4 @@
-"""The strict reading of a notice: GCN's schema requires nothing and allows everything.
-
-Field by field the conditions are those of IceCube's live notices.
-"""
+"""The strict reading of a notice, as IceCube's live ones are; GCN's schema requires nothing."""
 
 import math
 import re
@@ -150,7 +147,6 @@ def check_notice(content: object) -> None:
 def _check_fields(
     where: str, value: Any, required: dict[str, Check], optional: dict[str, Check] | None = None
 ) -> Mapping[str, Any]:
-    """Return an object whose fields have been checked."""
     _check_field(where or "the notice", value, _OBJECT)
     known = required | (optional or {})
     for name in required:

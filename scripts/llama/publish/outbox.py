@@ -204,7 +204,6 @@ class Outbox:
         return intent
 
     def _intend(self, intent: Intent, tried_at: float | None) -> None:
-        """Write the intent of a message, tried at so many Unix seconds."""
         content = {name: getattr(intent, name) for name in Intent.__struct_fields__}
         content["tried_at"] = tried_at
         self._write(f"{intent.n}.intent.json", dump_json(content).encode())

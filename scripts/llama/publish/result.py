@@ -11,10 +11,10 @@ from llama.errors import LlamaError
 from llama.event.messages import About
 from llama.event.names import significance_name
 from llama.event.provenance import other_inputs
+from llama.event.results import NeutrinoList, Number, Significance, read
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import dump_json, sha256_bytes
 from llama.neutrinos.table import list_window
-from llama.publish.inputs import Neutrinos, Number, Significance, read_neutrinos, read_significance
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, round_p
 
 
@@ -41,10 +41,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 class Findings(Facts, frozen=True, kw_only=True):
-    """The result itself; `livetime_s` only where the detector did not observe all the time.
-
-    `coincident_neutrinos` is None when nothing was tested.
-    """
+    """The result; livetime_s only with gaps, coincident_neutrinos None when nothing was tested."""
 
     livetime_s: int | UnsetType
     far_hz: Number | None
@@ -63,23 +60,13 @@ class Result:
     event_dir: Path
     info: EventInfo
     real: bool
-    neutrinos: Neutrinos | None = None
+    neutrinos: NeutrinoList | None = None
     significance: Significance | None = None
-
-    @property
-    def graceid(self) -> str:
-        """The event's id."""
-        return str(self.info.graceid)
-
-    @property
-    def retracted(self) -> bool:
-        """Whether there is nothing left to say but that."""
-        return bool(self.info.retracted)
 
     def about(self) -> About:
         """Return what the outbox notes of a message: event, alert and audience."""
         return About(
-            graceid=self.graceid,
+            graceid=self.info.graceid,
             notice=self.info.notice,
             revision=self.info.revision,
             audience="real" if self.real else "test",
@@ -87,13 +74,14 @@ class Result:
 
     def facts(self) -> Facts:
         """Return the result in short, for machines and for telling whether anything is new."""
+        info = self.info
         facts = Facts(
-            graceid=self.graceid,
-            notice=self.info.notice,
-            revision=self.info.revision,
-            event_time=self.info.event_time,
+            graceid=info.graceid,
+            notice=info.notice,
+            revision=info.revision,
+            event_time=info.event_time,
             test=not self.real,
-            retracted=self.retracted,
+            retracted=info.retracted,
         )
         if self.significance is None or self.neutrinos is None:
             return facts
@@ -106,7 +94,7 @@ class Result:
             livetime_s=UNSET if live_s is None or is_whole else round(live_s),
             far_hz=self.info.far_hz,
             skymap=self.info.skymap_filename,
-            neutrinos=sum(neutrino.in_window for neutrino in self.neutrinos.events),
+            neutrinos=sum(one.in_window is not False for one in self.neutrinos.events),
             neutrinos_final=self.neutrinos.complete,
             odds_ratio=self.significance.odds_ratio,
             p_value=round_p(bayesian_p_value(self.info, self.significance)),
@@ -121,12 +109,12 @@ class Result:
 
     def text(self, kind: str) -> str:
         """Return the result in a few lines of plain text; kind: new, update or withdrawal."""
-        facts = self.facts()
+        facts, info = self.facts(), self.info
         mark = "" if self.real else "[TEST] "
         if kind == "withdrawal" or not isinstance(facts, Findings):
             return (
-                f"{mark}{self.graceid}: RETRACTED. LIGO/Virgo/KAGRA have retracted this candidate "
-                f"({self.info.notice}); what was reported here about it no longer stands."
+                f"{mark}{info.graceid}: RETRACTED. LIGO/Virgo/KAGRA have retracted this candidate "
+                f"({info.notice}); what was reported here about it no longer stands."
             )
         return _text(facts, f"{mark}{'UPDATE ' if kind == 'update' else ''}{facts.notice}")
 
@@ -174,6 +162,6 @@ def read_result(event_dir: Path, real: bool) -> Result:
             raise LlamaError(f"{event_dir / product} is not there yet; {remedy}")
     if others := other_inputs(event_dir, info, name):
         raise LlamaError(f"{event_dir / name} was made from another {', '.join(others)}; {remedy}")
-    significance = read_significance(event_dir / name)
-    neutrinos = read_neutrinos(event_dir / "icecube_neutrino_list.json")
+    significance = read(event_dir / name, Significance)
+    neutrinos = read(event_dir / "icecube_neutrino_list.json", NeutrinoList)
     return Result(event_dir, info, real, neutrinos, significance)

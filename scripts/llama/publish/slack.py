@@ -191,7 +191,6 @@ class Slack:
             about["cursor"] = cursor
 
     def _call(self, method: str, **fields: object) -> _Answer:
-        """Return the answer of a method of Slack's Web API."""
         headers = {"Authorization": f"Bearer {self._secret}"}
         given = {name: value for name, value in fields.items() if value is not None}
         form: dict[str, object] = {"json": given}
@@ -204,12 +203,13 @@ class Slack:
             answer = _Answer()
         if status == 200 and answer.ok:
             return answer
-        said = answer.error
+        said = answer.error and answer.error.replace(self._secret, "")
         named = re.sub(r"\W+", " ", str(said or status), flags=re.ASCII)[:60]
         what = f"Slack refused ({named}); {_LATER}"
         if said in ("missing_scope", "not_in_channel", "channel_not_found"):
             what += ", once the bot is in the channel and may read and write in it"
-        clear = (said and said not in _UNCLEAR) or status == 429
+        # a gateway's 5xx says nothing about who is behind it
+        clear = (said and said not in _UNCLEAR and status < 500) or status == 429
         raise (NotSentError if clear else LlamaError)(what)
 
     def _post(self, address: str, **options: Any) -> tuple[int, bytes]:

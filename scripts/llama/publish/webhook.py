@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, printable
 from llama.files import dump_json
 from llama.publish.outbox import Found, NotSentError, Post
 from llama.publish.result import Result
@@ -70,8 +70,13 @@ class Webhook:
 
         try:
             identity = parse_json(answer_body(answer.raw))["id"]
-            if isinstance(identity, str | int):
-                return str(identity)[:200]
+            # one that is empty, true or false would be no sign that the message is there
+            if (
+                isinstance(identity, str | int)
+                and not isinstance(identity, bool)
+                and identity != ""
+            ):
+                return printable(identity, 200)
         except (ValueError, TypeError, KeyError):
             pass
         raise LlamaError(

@@ -13,8 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from llama.errors import LlamaError
-from llama.files import write_bytes
+from llama.errors import LlamaError, system_errors
+from llama.files import rendered, write_bytes
 from llama.locks import try_lock
 from llama.settings import Settings
 from llama.settings.load import find_clone, find_config
@@ -41,14 +41,10 @@ def install(settings: Settings) -> tuple[str, str | None]:
     """
     line = cron_line(settings).encode()
     lock = settings.output_dir / "logs" / "cron.lock"
-    try:
+    with system_errors(f"cannot write {lock}", "correct the permissions or output_dir"):
         lock.parent.mkdir(parents=True, exist_ok=True)
         with lock.open("a") as file:
             try_lock(file)  # better said now than by cron every minute
-    except OSError as error:
-        raise LlamaError(
-            f"cannot write {lock} ({error.strerror}); correct the permissions or output_dir"
-        ) from error
     before, ours, after = _read()
     if ours != [line]:
         _write([*before, line, *after])
@@ -145,21 +141,10 @@ def write_units(directory: Path, settings: Settings) -> list[Path]:
 
     `LlamaError` for names that systemd would read as something else.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("llama.running"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 (no HTML; `_values` refuses what is special to systemd)
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    values = _values(settings) | {"alarms": settings.listen.alarm_slack is not None}
+    alarms = settings.listen.alarm_slack is not None
+    values = {**_values(settings), "alarms": alarms, "variables": variables()}
     contents = {
-        name: environment.get_template(f"{template}.j2").render(
-            values, variables=variables(), once=once
-        )
+        name: rendered("llama.running", f"{template}.j2", once=once, **values)
         for name, (template, once) in _UNITS.items()
     }
     # systemd starts nothing whose ReadWritePaths are not there

@@ -40,12 +40,6 @@ class Failure(msgspec.Struct, frozen=True):
     next_try: float
 
 
-class _Kept(msgspec.Struct):
-    """A line of either file."""
-
-    line: Failure | str
-
-
 class Failing:
     """The events that fail: why, and when they are tried again.
 
@@ -148,25 +142,19 @@ def troubles_of_run(output_dir: Path) -> list[str]:
 
 
 def _odd(path: Path) -> bool:
-    """Tell whether a file is there that was not written here, or was changed."""
     lines = _read(path)
     bad = not lines or None in lines.values()
     return bad and path.exists() and path.read_bytes().strip() != b"{}"
 
 
 def _read(path: Path) -> dict[str, Failure | str | None]:
-    """Return the lines of a file, None for one that was not written here."""
-    try:
-        return {about: _line(line) for about, line in dict(read_json(path)).items()}
-    except (LlamaError, TypeError, ValueError):
-        return {}
-
-
-def _line(line: object) -> Failure | str | None:
-    try:
-        return convert({"line": line}, _Kept).line
-    except msgspec.ValidationError:
-        return None
+    found: dict[str, Failure | str | None] = {}
+    with contextlib.suppress(LlamaError, TypeError, ValueError):
+        for about, line in dict(read_json(path)).items():
+            found[about] = line if isinstance(line, str) else None
+            with contextlib.suppress(msgspec.ValidationError):
+                found[about] = found[about] or convert(line, Failure)
+    return found
 
 
 def _write(path: Path, content: object) -> None:

@@ -62,14 +62,13 @@ def _listener(settings: Settings) -> tuple[bool, list[str]]:
     state, problems = examine(settings.output_dir, settings.listen)
     words = [problem[:1].upper() + problem[1:] + "." for problem in problems]
     if state is not None:
-        now = time.time()
-        times = (("Heartbeat", state.heartbeat_at), ("LVK alert", state.alert_at))
-        ago = [
-            f"{what} {'never' if when is None else span(now - when) + ' ago'}"
-            for what, when in times
-        ]
-        words.append("; ".join(ago) + ".")
+        heartbeat, alert = map(_ago, (state.heartbeat_at, state.alert_at))
+        words.append(f"Heartbeat {heartbeat}; LVK alert {alert}.")
     return not problems, words
+
+
+def _ago(moment: float | None) -> str:
+    return "never" if moment is None else f"{span(time.time() - moment)} ago"
 
 
 def _run(output_dir: Path) -> tuple[bool, list[str]]:

@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from llama.errors import LlamaError, sentence
+from llama.event.find import Choice
 from llama.locks import LockedError, is_processed, only_one
 from llama.running import decide
-from llama.running.choice import Choice
 from llama.running.failing import Failing, Troubles, daemon_lock, ending, pass_lock
 from llama.running.takeover import take_over
 from llama.running.tidy import tidy
@@ -96,7 +96,6 @@ class Keeper:
         return self._failed or len(self._failing.events) + len(self._troubles.now)
 
     def _round(self, retry_s: float) -> None:
-        """Give every part its turn; one that fails is left out for a while and stops no other."""
         parts: dict[decide.Part, Callable[[], object]] = {
             "reap": self._reap,
             "take over": self._take_over,

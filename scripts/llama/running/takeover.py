@@ -8,6 +8,7 @@ between finds the same record pending, and the event as if nothing had happened.
 
 import json
 import logging
+import time
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from llama.event.skymap_info import FILE_NAME, read_info
 from llama.files import first_sign, sync_directory
 from llama.listening.spool import Entry, Spool
 from llama.locks import LockedError, locked
-from llama.times import utc_now
+from llama.times import unix_to_iso
 from llama.topics import ALERT_TOPIC, LVK, POLL, REPLAY, begins_as_test, may_bring, topic_of_file
 
 _JSON_KEYS = ("superevent_id", "alert_type", "event")
@@ -154,20 +155,17 @@ def _take_alert(
     event_dir = run_dir / alert.graceid
     if alert.graceid in running:
         return Taken(entry, alert.graceid, stays=True)
-    problem = _problem(event_dir)
-    if problem:
+    if problem := _problem(event_dir):
         return Taken(entry, alert.graceid, stays=True, said=f"{entry.name} waits: {problem}")
-    suffix = "xml" if alert.alert_type == "gcn" else "json"
     is_test = alert.test_reason or begins_as_test(entry.topic)
     flags = PRESETS["TRIGGERED_TEST" if is_test else preset]
-    role = str(flags["ROLE"])
     try:
         result = create_event(
             run_dir,
             alert,
             alert_content=content,
-            alert_suffix=suffix,
-            role=role,
+            alert_suffix="xml" if alert.alert_type == "gcn" else "json",
+            role=flags["ROLE"],
             flags=flags,
             wait_s=0,
             heard=_heard(entry),
@@ -195,12 +193,11 @@ def _problem(event_dir: Path) -> str | None:
 
 
 def _heard(entry: Entry) -> Heard:
-    """Return when and where a record was heard, and that it is taken over now."""
     return Heard(
         record=entry.name,
         topic=entry.topic,
         kafka_time_ms=entry.kafka_time_ms,
         heard_at=entry.received_at,
-        taken_over_at=f"{utc_now():%Y-%m-%dT%H:%M:%S.%f}Z",
+        taken_over_at=unix_to_iso(time.time()),
         archive=entry.archive,
     )

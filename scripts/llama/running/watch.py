@@ -7,31 +7,34 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated
+
+import msgspec
 
 from llama.errors import LlamaError
 from llama.files import read_json, write_json
+from llama.typed import convert
 
 _ALARM_AFTER_S = 120.0  # an API that is away for a moment wakes nobody
 _SILENT_AFTER_S = 300.0
-_MOST_S = 250e9  # what has a date
+_Moment = Annotated[float, msgspec.Meta(ge=0, lt=250e9)]  # Unix seconds of what has a date
 REMEDY = (
     "droplets are billed meanwhile: export a token that is valid as DIGITALOCEAN, then "
     "llama fleet up; or destroy them on DigitalOcean's web page"
 )
 
 
-class Watch(NamedTuple):
-    """What the keeper has written; times are Unix seconds.
+class Watch(msgspec.Struct, frozen=True):
+    """What the keeper has written.
 
     notice: why jobs wait; time: of its last good round, or of its start; problem: why rounds fail
     since `since`, or "".
     """
 
     notice: str = ""
-    time: float = 0.0
+    time: _Moment = 0.0
     problem: str = ""
-    since: float = 0.0
+    since: _Moment = 0.0
 
     def trouble(self, now: float) -> str:
         """Return a sentence about a keeper that does not look after the droplets, "" if it does."""
@@ -51,7 +54,7 @@ def watch_path(directory: Path) -> Path:
 
 def begin_watch(directory: Path) -> None:
     """Write that a keeper starts now, so that one whose first round never ends is noticed."""
-    write_json(watch_path(directory), Watch(time=time.time())._asdict())
+    write_json(watch_path(directory), msgspec.to_builtins(Watch(time=time.time())))
 
 
 def read_watch(directory: Path) -> Watch | None:
@@ -59,15 +62,10 @@ def read_watch(directory: Path) -> Watch | None:
     path = watch_path(directory)
     if not path.exists():
         return None
-    content = read_json(path)
-    kinds = {"notice": str, "time": float, "problem": str, "since": float}
-    if (
-        not isinstance(content, dict)
-        or not all(isinstance(content.get(name), kind) for name, kind in kinds.items())
-        or not all(0 <= content[name] < _MOST_S for name in ("time", "since"))
-    ):
-        raise LlamaError(f"{path} is not what the keeper writes; run llama fleet up")
-    return Watch(**{name: content[name] for name in kinds})
+    try:
+        return convert(read_json(path), Watch)
+    except msgspec.ValidationError as error:
+        raise LlamaError(f"{path} is not what the keeper writes; run llama fleet up") from error
 
 
 def words_of_fleet(directory: Path) -> tuple[bool, list[str]]:
@@ -90,18 +88,17 @@ class Watcher:
     def note(self, directory: Path, notice: str, problem: str) -> None:
         """Write down a round that has ended, badly if there is a `problem`."""
         now, before = time.time(), self._watch
+        self._watch = Watch(notice, now)
         if problem:
             since = before.since if before.problem else now
-            self._watch = before._replace(problem=problem, since=since)
-        else:
-            self._watch = Watch(notice, now)
+            self._watch = Watch(before.notice, before.time, problem, since)
         if problem and now - self._watch.since >= _ALARM_AFTER_S and not self._alarmed:
             self._alarmed = True
             self._alarm(f"ALARM: {self._watch.trouble(now)}; {REMEDY}")
         elif self._alarmed and not problem:
             self._alarmed = False
             self._alarm(f"over: {before.problem}")
-        write_json(watch_path(directory), self._watch._asdict())
+        write_json(watch_path(directory), msgspec.to_builtins(self._watch))
 
 
 def _clock(moment: float) -> str:

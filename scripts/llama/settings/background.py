@@ -29,8 +29,7 @@ NoiseModel = Annotated[str, Field(pattern=r"^(/.+|[A-Za-z][A-Za-z0-9]*)$")]
 Detector = Annotated[str, Field(pattern=r"^[A-Z][0-9]$")]
 SimulationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*$")]
 StudyMaps = Annotated[
-    Path,
-    BeforeValidator(lambda value: Path(value) if value == "simulated" else absolute(value)),
+    Path, BeforeValidator(lambda value: Path(value) if value == "simulated" else absolute(value))
 ]
 StudyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*-([A-Z][0-9])+$")]
 
@@ -125,8 +124,7 @@ class Background(Block):
     {distribution: bns_astro, psds: {H1: aLIGO175MpcT1800545, L1: aLIGO175MpcT1800545}, injections:
     10000}; docs/populations.md has all that may be set."""
     studies: dict[StudyName, Study] = Field(
-        default_factory=dict,
-        examples=[{"bns-o3-H1L1V1": {"skymaps": "/data/bns.csv"}}],
+        default_factory=dict, examples=[{"bns-o3-H1L1V1": {"skymaps": "/data/bns.csv"}}]
     )
     """Studies to make, named population-run-detectors, each with its sky maps: a file with one path
     per line, a directory, or the word simulated for those of a simulation above. Each is a line

@@ -38,10 +38,14 @@ def nest(place: Place, value: object) -> Nested:
 
 def absolute(value: Any) -> Path:
     """Return the path that `value` names from everywhere; `ValueError` for a relative one."""
-    if not isinstance(value, str | Path) or not Path(value).expanduser().is_absolute():
-        # a relative path would mean another place for each directory a command is typed in
+    try:
+        path = Path(value).expanduser()
+    except (TypeError, RuntimeError):  # ~ of a user that does not exist
+        path = Path()
+    # a relative path would mean another place for each directory a command is typed in
+    if not path.is_absolute() or "\0" in str(path):
         raise ValueError("should be an absolute path or start with ~")
-    return Path(value).expanduser()
+    return path
 
 
 def _not_bool(value: Any) -> Any:
@@ -61,8 +65,5 @@ class Block(BaseModel):
     """What all blocks share: unknown keys and numbers that are not finite are refused."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from llama.errors import LlamaError
+from llama.errors import LlamaError, system_errors
 from llama.settings.block import Nested, Place, merged, pick
 from llama.settings.model import Settings, leaves
 from llama.settings.problems import find_problems, lines_to_paste
@@ -136,22 +136,18 @@ def read_config(path: Path) -> Nested:
 
     `LlamaError` if it cannot be read, or names a setting twice.
     """
+    remedy = "correct the path, or $LLAMA_CONFIG if it names it"
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        with system_errors(f"cannot read the settings in {path}", remedy):
+            loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         top = loader.get_single_node()
         repeated = _repeated_keys(top)
         content: object = None if top is None else loader.construct_document(top)
-    except OSError as error:
-        raise LlamaError(
-            f"cannot read the settings in {path} ({error.strerror}); "
-            "correct the path, or $LLAMA_CONFIG if it names it"
-        ) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or "a character that is not UTF-8"
         raise LlamaError(
-            f"{path} is not valid YAML{line} ({reason}); "
+            f"{path} is not valid YAML{line} ({_reason(error)}); "
             "correct it, or print fresh settings with python -m llama.settings"
         ) from error
     if repeated:
@@ -161,6 +157,15 @@ def read_config(path: Path) -> Nested:
             f"{path} holds no settings; print fresh ones with python -m llama.settings"
         )
     return content or {}
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong with YAML; plain `ValueError`s come from dates and numbers in it."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, ValueError) and not isinstance(error, UnicodeDecodeError):
+        return str(error).partition(";")[0]
+    return getattr(error, "problem", None) or "a character that is not UTF-8"
 
 
 def _repeated_keys(top: yaml.Node | None) -> list[str]:

@@ -48,10 +48,7 @@ class Events(Block):
     observations, which mock and test events never become."""
 
 
-RELEASE_DOI = {
-    "icetracks-dr2": "10.7910/DVN/MMIIZA",
-    "icecube-10-year": "10.7910/DVN/VKL316",
-}
+RELEASE_DOI = {"icetracks-dr2": "10.7910/DVN/MMIIZA", "icecube-10-year": "10.7910/DVN/VKL316"}
 
 
 class Neutrinos(Block):
@@ -61,8 +58,7 @@ class Neutrinos(Block):
     """Name of the archive that gives neutrinos, their background and the effective area; made by
     `llama neutrinos import PATH --name NAME`, listed by `llama neutrinos show`."""
     source: dict[Name, dict[str, object]] = Field(
-        default_factory=dict,
-        examples=[{"archive": {}, "gcn": {}}],
+        default_factory=dict, examples=[{"archive": {}, "gcn": {}}]
     )
     """Sources that the neutrinos of an event are taken from, the first first, each with its
     options; {} takes the archive alone. Kinds and options are in docs/neutrinos.md. Each is a line

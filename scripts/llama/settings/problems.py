@@ -1,6 +1,7 @@
 """What is wrong with given settings, in sentences, with the lines that put it right."""
 
 import difflib
+import re
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -11,23 +12,17 @@ from llama.settings.model import Settings, block_at, block_of, leaves
 from llama.settings.render import defaults, yaml_lines
 from llama.settings.search import LOWER_END
 
+# A token, or user and password of an address, that was taken for a setting.
+_SECRET = re.compile(r"(xox[a-z]-|dop_v1_|://(?=[^\s/@]*@))[^\s'\"@,}]*")
 _NO_LONGER = "it belongs to a signal-to-noise model that this statistic does without"
 _SMOOTHING = "the background's smoothing is fixed when an archive is imported"
-_BY_EVENT = "each alert says it"
 # Names in the original LLAMA's published output and documents: the reason why one is gone, or what
 # it is called now and the factor from its unit to ours.
 _OLD: dict[str, str | tuple[Place, float]] = {
-    "k0": _NO_LONGER,
-    "rhomin": _NO_LONGER,
-    "Egwmin": _NO_LONGER,
-    "Egwmax": _NO_LONGER,
+    **dict.fromkeys(("k0", "rhomin", "Egwmin", "Egwmax"), _NO_LONGER),
     "ratebggw": "each alert's FAR takes its place",
-    "ΔE": _SMOOTHING,
-    "δω": _SMOOTHING,
-    "delta_E": _SMOOTHING,
-    "delta_omega": _SMOOTHING,
-    "population": _BY_EVENT,
-    "instruments": _BY_EVENT,
+    **dict.fromkeys(("ΔE", "δω", "delta_E", "delta_omega"), _SMOOTHING),
+    **dict.fromkeys(("population", "instruments"), "each alert says it"),
     "sensitivity": "background.run takes its place",
     "nu51_100": (("search", "nu_51_100"), 1.0),
     "n51_100": (("search", "nu_51_100"), 1.0),
@@ -114,20 +109,16 @@ def _explain(detail: ErrorDetails, raw: Nested) -> Problem:
     if block and place == location[:-1]:
         return _unknown(block, place, str(location[-1]), raw)
     right = valid_or_default(place, pick(raw, place))
-    shown = repr(detail["input"])
+    shown = _SECRET.sub(r"\1***", repr(detail["input"]))
     shown = shown if len(shown) <= 40 else shown[:37] + "..."
-    if detail["type"] == "extra_forbidden":
-        what = "is not a setting"
-    elif detail["type"] == "missing":
-        what = "is missing"
-    elif detail["type"] == "string_pattern_mismatch":
-        example = next(iter(right)) if isinstance(right, dict) else right
-        what = f"is {shown}, but should look like {example}"
-    elif detail["type"] == "model_type":
-        what = f"is {shown}, but should be a block of settings"
-    else:
-        expected = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
-        what = f"is {shown}, but {expected.split(',')[0]}"
+    example = next(iter(right), "") if isinstance(right, dict) else right
+    expected = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    what = {
+        "extra_forbidden": "is not a setting",
+        "missing": "is missing",
+        "string_pattern_mismatch": f"is {shown}, but should look like {example}",
+        "model_type": f"is {shown}, but should be a block of settings",
+    }.get(detail["type"], f"is {shown}, but {expected.split(',')[0]}")
     return Problem(f"{name} {what}", {place: right})
 
 
@@ -159,7 +150,6 @@ def _unknown(block: type[Block], above: Place, key: str, raw: Nested) -> Problem
 
 
 def _setting(location: tuple[int | str, ...]) -> Place:
-    """Return that part of pydantic's `location` which names a setting or a block."""
     place: Place = ()
     model: type[Block] | None = Settings
     for part in location:

@@ -73,10 +73,7 @@ def from_list(
 
 
 def from_flat(table: Table, nside: int, *, ring: bool) -> Merged:
-    """Return order, NESTED index and columns of the tiles of a map that has all pixels.
-
-    Flattened multi-order maps come back to their tiles while they are read, without any loss.
-    """
+    """Return order, NESTED index and columns of an all-pixel map, merged to tiles without loss."""
     order = nside.bit_length() - 1
     depth = min(order, BLOCK_ORDER)
     place = None

@@ -38,6 +38,7 @@ _META = {
 _MOMENTS = {"DISTMEAN": "distmean_mpc", "DISTSTD": "diststd_mpc"}
 
 # A frame, by whichever key of a header says it.
+_AXIS = re.compile(r"T?CTYPE?\d+")
 _KEY = re.compile(r"COORD|^RADE?C?SYS$|^REFSYS$|^SKY_?SYS$")  # of these, every value must be known
 _LOOSE_KEY = re.compile(r"FRAME|^SYSTEM$")  # also of masses and times
 _SPLIT = re.compile(r"FK\d|[BJ]\d{4}|[A-Z]+|\d+")
@@ -94,10 +95,7 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
 
 
 def check_skymap(content: bytes, name: str) -> Mapping[str, str]:
-    """Read a sky map that may come from anybody in a child with limits; return its meta as texts.
-
-    `LlamaError` as `read_skymap` has it, and when the child needs too much.
-    """
+    """Return anybody's map's meta, read in a child with limits; LlamaError as `read_skymap`."""
     found: dict[str, str] = in_child(
         lambda: {key: str(value)[:200] for key, value in read_skymap(content, name).meta.items()},
         name,
@@ -191,13 +189,12 @@ def _meta(table: Table) -> Meta:
 
 
 def check_equatorial(header: Mapping[str, Any], name: str) -> None:
-    """Raise LlamaError unless all that the header says of a frame is equatorial, J2000.
-
-    A map that says nothing is equatorial, as all of LVK's are.
-    """
+    """Raise LlamaError unless a header's frame is equatorial, J2000; LVK's maps say nothing."""
     equatorial = False
     unknown = None
     for key, value in header.items():
+        if _AXIS.fullmatch(key) and str(value)[1:4].upper() in ("LON", "LAT"):
+            unknown = key  # as GLON-HPX; it may be the frame of a picture in the same file
         strict = _KEY.search(key)
         if not isinstance(value, str) or not (strict or _LOOSE_KEY.search(key)):
             continue

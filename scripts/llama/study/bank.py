@@ -21,8 +21,8 @@ from llama.stats.arrays import Floats
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import WeightModel, WeightParameters
 from llama.stats.weights import CHANGE, CHANGE_ORDER, FINEST_DIVIDED
-from llama.study.pairs import Lists
-from llama.study.skymaps import some
+from llama.study.pairs import Lists, write_broken
+from llama.study.skymaps import content_of, some
 
 _PREPARED = ("prepared_order", "prepared_ipix", "weights")  # tiles divided as `prepare_skymap` does
 
@@ -51,9 +51,7 @@ def build_bank(
             for column, values in columns.items():
                 group.create_dataset(column, data=values, track_times=False)
                 digest.update(f"{index} {column}".encode() + np.ascontiguousarray(values).data)
-        file["names"] = [str(name) for name in maps]
-        file["broken"] = np.array(list(broken), dtype=np.int64)
-        file["problems"] = list(broken.values()) or np.empty(0, dtype="S1")
+        write_broken(file, [str(name) for name in maps], [*broken], [*broken.values()])
         file.attrs["sha256"] = digest.hexdigest()
         file.attrs["weights"] = _identity(area_relative, params)
     return list(broken.values())
@@ -105,8 +103,7 @@ def link_banks(
             file.attrs["injections"] = (len(names) - len(broken)) * usable
             problems += lists.problems
         file["broken_files"] = files or np.empty(0, dtype="S1")
-        file["names"], file["broken"] = names, np.array(broken, dtype=np.int64)
-        file["problems"] = problems or np.empty(0, dtype="S1")
+        write_broken(file, names, broken, problems)
         file["without_distance"] = np.array(without_distance, dtype=np.int64)
         file.attrs["sha256"] = hashlib.sha256(" ".join(digests).encode()).hexdigest()
         file.attrs["weights"] = made.pop() if made else ""
@@ -188,11 +185,7 @@ class Bank:
 
 
 def _columns(path: Path, area_relative: Floats | None, params: WeightModel | None) -> Columns:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise LlamaError(f"{path} cannot be read ({error.strerror}); replace it") from error
-    tiles = read_skymap(content, str(path))
+    tiles = read_skymap(content_of(path), str(path))
     if area_relative is None or params is None:
         return tiles.columns
     prepared = prepare_skymap(tiles, area_relative, params)

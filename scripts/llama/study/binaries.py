@@ -77,7 +77,6 @@ def _normal(low: float, high: float, mean: float, sigma: float) -> tuple[float, 
 
 
 def _power(low: float, high: float, index: float) -> tuple[float, float, Draw]:
-    """Return p(m) ~ m^index between low and high."""
     if index == -1:
         return low, high, lambda u: low * (high / low) ** u
     power = index + 1

@@ -37,6 +37,21 @@ _NODES = 512  # of the distance's distribution
 _NEIGHBOURS = 200  # archive events of like energy that a neutrino may have its sigma from
 
 
+class Draws(NamedTuple):
+    """What injections of one kind are drawn from: an archive, its response, and the model."""
+
+    seed: int
+    kind: str  # of KINDS
+    events: Columns
+    response: Response | Detector
+    params: SearchParameters
+    truth: Sampler | None = None  # what draws a source's neutrinos, by default the response
+
+    def uniforms(self, stream: int, numbers: Integers, blocks: int) -> Floats:
+        """Return the first blocks of a stream as `uniforms` does."""
+        return uniforms(self.seed, KINDS[self.kind], stream, numbers, blocks)
+
+
 class Sources(NamedTuple):
     """Sources of n injections: unit vectors (n, 3), distance [Mpc], when the GW left [s].
 
@@ -66,24 +81,23 @@ def draw_skymaps(
     return index
 
 
-def draw_background(
-    seed: int, kind: int, numbers: Integers, events: Columns, params: SearchParameters
-) -> tuple[Integers, Columns]:
+def draw_background(draws: Draws, numbers: Integers) -> tuple[Integers, Columns]:
     """Return how many background neutrinos each injection has, and all of them one after another.
 
     The number is Poisson at `ratebgnu` in the window of the search (1000 s). Columns
     dt_s (t_nu - t_gw [s], see `whole_ticks`), ra_deg, dec_deg, sigma_deg, energy_gev; the last
     three are drawn together from the archive's `events`, RA and time are uniform.
     """
-    window = params.window
-    mean = params.ratebgnu * window.length_s
+    window, events = draws.params.window, draws.events
+    mean = draws.params.ratebgnu * window.length_s
     n = range(int(mean + 12 * math.sqrt(mean)) + 30)  # as far as probabilities are below 1
     poisson = np.exp([i * math.log(mean) - mean - math.lgamma(i + 1) for i in n])
-    u = uniforms(seed, kind, TRIGGER, numbers, 1)[:, 0, 0]
+    u = draws.uniforms(TRIGGER, numbers, 1)[:, 0, 0]
     counts = np.searchsorted(np.cumsum(poisson), u, side="right")
     drawn = np.empty((int(counts.sum()), 4))
     ends = np.cumsum(counts)
-    fill(seed, kind, BACKGROUND, numbers.astype(np.uint64), ends, drawn)
+    code = KINDS[draws.kind]
+    fill(draws.seed, code, BACKGROUND, numbers.astype(np.uint64), ends, drawn)
     size = len(events["dec_deg"])
     which = np.minimum((drawn[:, 0] * size).astype(np.int64), size - 1)
     columns = {"dt_s": whole_ticks(window.start_s + window.length_s * drawn[:, 1])}
@@ -93,20 +107,13 @@ def draw_background(
     return counts, columns
 
 
-def draw_sources(
-    seed: int,
-    kind: int,
-    numbers: Integers,
-    tiles: SkyTiles,
-    response: Response | Detector,
-    params: SearchParameters,
-) -> Sources:
+def draw_sources(draws: Draws, numbers: Integers, tiles: SkyTiles) -> Sources:
     """Return the sources of injections that all have the sky map `tiles`.
 
     A tile by its probability, a point uniform in it, a distance from its distribution; where
     the map tells none, uniform in volume to `assumed_horizon_mpc`.
     """
-    u = uniforms(seed, kind, SOURCE, numbers, 2)
+    u, params = draws.uniforms(SOURCE, numbers, 2), draws.params
     cumulative = np.cumsum(tiles.prob)
     which = np.searchsorted(cumulative, u[:, 0, 0] * cumulative[-1], side="right")
     which = np.minimum(which, tiles.prob.size - 1)
@@ -118,7 +125,7 @@ def draw_sources(
         mu, sigma = (c[which][known, None] for c in (tiles.distmu, tiles.distsigma))
         r, density = distance_nodes(mu, sigma, np.sqrt(np.linspace(0, 1, _NODES)), 1.0)
         distance[known] = _quantiles(r, density, quantile[known])
-    area = np.interp(vectors[:, 2], response.sin_dec, response.area_relative)
+    area = np.interp(vectors[:, 2], draws.response.sin_dec, draws.response.area_relative)
     return Sources(
         vectors,
         distance,
@@ -127,30 +134,22 @@ def draw_sources(
     )
 
 
-def draw_signal(
-    seed: int,
-    kind: int,
-    numbers: Integers,
-    sources: Sources,
-    response: Response | Detector,
-    events: Columns,
-    params: SearchParameters,
-    truth: Sampler | None = None,
-) -> tuple[Integers, Columns]:
-    """Return how many neutrinos of its source each injection has (`kind`), and all of them.
+def draw_signal(draws: Draws, numbers: Integers, sources: Sources) -> tuple[Integers, Columns]:
+    """Return how many neutrinos of its source each injection has (`KINDS`), and all of them.
 
     Energies follow A_eff E^-2 at the source's declination, sigma is that of an archive event of
     like energy, the direction is von Mises-Fisher about the source; with `truth`, all of these are
     as simulated. Emission times are uniform in their window. Columns as `draw_background`.
     """
-    u = uniforms(seed, kind, SIGNAL, numbers, 2 * kind).reshape(-1, 8)
-    true = np.repeat(sources.vectors, kind, axis=0)
-    if truth is not None:
-        drawn = truth.draw(true[:, 2], u[:, 1 : 1 + UNIFORMS])
+    count, events, params = KINDS[draws.kind], draws.events, draws.params
+    u = draws.uniforms(SIGNAL, numbers, 2 * count).reshape(-1, 8)
+    true = np.repeat(sources.vectors, count, axis=0)
+    if draws.truth is not None:
+        drawn = draws.truth.draw(true[:, 2], u[:, 1 : 1 + UNIFORMS])
         energy, sigma = drawn.energy_gev, drawn.sigma_deg
         seen = _displaced(true, 2 * np.sin(drawn.angle_rad / 2) ** 2, u[:, 1 + UNIFORMS])
     else:
-        energy = _energies(response, true[:, 2], u[:, 1], u[:, 2])
+        energy = _energies(draws.response, true[:, 2], u[:, 1], u[:, 2])
         along = np.argsort(events["energy_gev"], kind="stable")
         nearest = np.searchsorted(events["energy_gev"][along], energy)
         nearest += np.floor((u[:, 3] - 0.5) * _NEIGHBOURS).astype(np.int64)
@@ -158,8 +157,8 @@ def draw_signal(
         error = np.radians(np.maximum(sigma, params.sigma_floor_deg))
         seen = _scattered(true, error, u[:, 4], u[:, 5])
     emitted = params.tnuminus + (params.tnuplus - params.tnuminus) * u[:, 0]
-    return np.full(numbers.size, kind), {
-        "dt_s": whole_ticks(emitted - np.repeat(sources.gw_time_s, kind)),
+    return np.full(numbers.size, count), {
+        "dt_s": whole_ticks(emitted - np.repeat(sources.gw_time_s, count)),
         **directions(seen),
         "sigma_deg": sigma,
         "energy_gev": energy,

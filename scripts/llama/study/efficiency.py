@@ -27,7 +27,7 @@ from llama.neutrinos.response import load_response, response_file
 from llama.neutrinos.truth import archive_truth
 from llama.stats.arrays import Flags, Floats
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import KINDS, SOURCES
+from llama.study.draws import KINDS, SOURCES, Draws
 from llama.study.injections import run_shard
 
 REFERENCE_ERG = 1e51  # `expected` belongs to a source of this isotropic-equivalent energy
@@ -37,10 +37,7 @@ INJECTIONS = 3000  # of each kind: 0.5 % on the confidence level
 
 
 class Injections(NamedTuple):
-    """Injections of one kind: neutrinos of the source, count expected from 1e51 erg, found or not.
-
-    expected, found: shape (n,).
-    """
+    """Injections of one kind: count expected from 1e51 erg, and found or not, both shape (n,)."""
 
     neutrinos: int
     expected: Floats
@@ -90,11 +87,7 @@ def efficiency_curve(kinds: Sequence[Injections], energies_erg: Floats) -> Curve
 
 
 def energy_grid(expected: Floats) -> Floats:
-    """Return energies [erg], ten per decade, from where no source is found to where all are.
-
-    From 0.01 neutrinos of the brightest percent of the sources to 100 of the faintest percent;
-    empty when the detector sees none.
-    """
+    """Return energies [erg], ten a decade, from no source found to all; empty if none is seen."""
     seen = expected[expected > 0]
     if seen.size == 0:
         return np.empty(0)
@@ -163,17 +156,8 @@ def upper_limit(
             raise LlamaError(problems[0])
         with Bank(path) as bank:
             for kind in SOURCES:
-                rows, _ = run_shard(
-                    bank,
-                    archive.events(),
-                    response,
-                    params,
-                    significance["p_astro"],
-                    seed,
-                    range(injections),
-                    kind=kind,
-                    truth=truth,
-                )
+                draws = Draws(seed, kind, archive.events(), response, params, truth)
+                rows, _ = run_shard(bank, draws, significance["p_astro"], range(injections))
                 kinds.append(Injections(KINDS[kind], rows["expected"], rows["odds"] > observed))
                 distances.append(rows["distance_mpc"])
     expected = np.concatenate([kind.expected for kind in kinds])

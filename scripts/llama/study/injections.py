@@ -15,10 +15,7 @@ from llama.errors import LlamaError
 from llama.event.provenance import settings_hash, software
 from llama.event.significance import prepare_columns, search_parameters
 from llama.files import atomic_hdf5
-from llama.neutrinos.detector import Detector
-from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
-from llama.neutrinos.truth import Sampler
 from llama.sky import SkyTiles
 from llama.stats.arrays import Floats, Integers
 from llama.stats.odds import Neutrinos, event_odds
@@ -26,6 +23,7 @@ from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank
 from llama.study.draws import (
     KINDS,
+    Draws,
     Sources,
     directions,
     draw_background,
@@ -49,58 +47,43 @@ SIGNAL_DTYPE = np.dtype(
 
 
 def draw_neutrinos(
-    seed: int,
-    kind: str,
-    numbers: Integers,
-    tiles: SkyTiles | None,
-    events: Columns,
-    response: Response | Detector,
-    params: SearchParameters,
-    truth: Sampler | None = None,
+    draws: Draws, numbers: Integers, tiles: SkyTiles | None
 ) -> tuple[Integers, Columns, Sources | None]:
     """Return the number of neutrinos of injections that share a sky map, all these, and sources.
 
     Neutrinos ascend in time within an injection; columns as `draw_background`. Background has
-    no sources and needs no `tiles` of the map. truth: what draws a source's neutrinos, by default
-    the response.
+    no sources and needs no `tiles` of the map.
     """
-    code = KINDS[kind]
-    background = draw_background(seed, code, numbers, events, params)
-    if not code or tiles is None:
+    background = draw_background(draws, numbers)
+    if not KINDS[draws.kind] or tiles is None:
         return *join([background]), None
-    sources = draw_sources(seed, code, numbers, tiles, response, params)
-    signal = draw_signal(seed, code, numbers, sources, response, events, params, truth)
-    return *join([background, signal]), sources
+    sources = draw_sources(draws, numbers, tiles)
+    return *join([background, draw_signal(draws, numbers, sources)]), sources
 
 
 def run_shard(
     bank: Bank,
-    events: Columns,
-    response: Response | Detector,
-    params: SearchParameters,
+    draws: Draws,
     p_astro: float,
-    seed: int,
     numbers: range,
     tick: Callable[[], object] = lambda: None,
-    kind: str = "background",
     pairs: Pairs | None = None,
-    truth: Sampler | None = None,
 ) -> tuple[NDArray[Any], Floats]:
     """Return one row per injection number, and all single-neutrino odds in that order.
 
     Rows are of DTYPE, or SIGNAL_DTYPE for the kinds with neutrinos of a source (signal,
     doublet and quadruplet). p_astro is given to every trigger. Maps are taken one after the
     other, so that only one is in memory; `tick` is called after each injection. With `pairs`,
-    number k is that pair instead of a draw, and there are no more rows than pairs. truth: as for
-    `draw_neutrinos`.
+    number k is that pair instead of a draw, and there are no more rows than pairs.
     """
+    response, params, code = draws.response, draws.params, KINDS[draws.kind]
     every = np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
     if pairs is not None:
         every = every[every < len(pairs)]
         by_map = pairs.skymaps(every)
     else:
-        by_map = draw_skymaps(seed, KINDS[kind], every, len(bank.names), bank.broken)
-    rows = np.zeros(every.size, dtype=SIGNAL_DTYPE if KINDS[kind] else DTYPE)
+        by_map = draw_skymaps(draws.seed, code, every, len(bank.names), bank.broken)
+    rows = np.zeros(every.size, dtype=SIGNAL_DTYPE if code else DTYPE)
     single: list[Floats] = [np.empty(0)] * every.size
     rows["skymap"] = by_map
     along = np.argsort(by_map, kind="stable")
@@ -109,16 +92,13 @@ def run_shard(
             continue
         index = int(by_map[of_map[0]])
         prepared = bank.prepared(index, response.area_relative, params)
-        tiles = bank.tiles(index) if KINDS[kind] else None
+        tiles = bank.tiles(index) if code else None
         for start in range(0, of_map.size, _BLOCK):
             block = of_map[start : start + _BLOCK]
             if pairs is not None:
-                counts, columns = pairs.neutrinos(every[block])
-                sources = None
+                (counts, columns), sources = pairs.neutrinos(every[block]), None
             else:
-                counts, columns, sources = draw_neutrinos(
-                    seed, kind, every[block], tiles, events, response, params, truth
-                )
+                counts, columns, sources = draw_neutrinos(draws, every[block], tiles)
             if sources is not None:
                 for name, values in directions(sources.vectors).items():
                     rows[name][block] = values

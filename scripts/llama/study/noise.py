@@ -45,11 +45,7 @@ def sample_psds(psd: str | Path, reach: str | Path, simulation: Simulation) -> N
 def network_reach(
     psds: dict[str, Any], binaries: Population, f_high_hz: float | None = None
 ) -> Reach:
-    """Return the table of each detector's SNR at 1 Mpc.
-
-    psds: LAL frequency series by detector. Both spins are equal and aligned, and the binary is
-    overhead and face-on.
-    """
+    """Return each detector's SNR at 1 Mpc: overhead, face-on binaries, equal and aligned spins."""
     from ligo.skymap.bayestar.filter import abscissa, sngl_inspiral_psd
 
     noises = []

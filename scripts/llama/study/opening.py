@@ -1,7 +1,4 @@
-"""Any injection as an event directory: what came in, so that the rules make the rest of it.
-
-The row of the injection and the significance of the event agree to the last bit.
-"""
+"""Any injection as an event directory, whose significance agrees with its row to the last bit."""
 
 import re
 from collections.abc import Mapping
@@ -21,9 +18,10 @@ from llama.neutrinos.table import Columns, from_columns
 from llama.neutrinos.truth import archive_truth
 from llama.sky import SkyTiles, read_skymap
 from llama.study.artifacts import Artifacts
-from llama.study.draws import KINDS, directions, draw_skymaps
+from llama.study.draws import KINDS, Draws, directions, draw_skymaps
 from llama.study.injections import draw_neutrinos, shard_search
 from llama.study.pairs import Pairs
+from llama.study.skymaps import content_of
 from llama.times import gps_to_iso, iso_to_gps
 
 # When injections happen: a date of their run, long past.
@@ -81,17 +79,13 @@ def open_injection(
     skip_broken: bool,
     kind: str = "background",
 ) -> None:
-    """Write alert, flags, sky map, neutrinos and skymap_info.json of one injection.
-
-    Files that are already there and the same stay as they are; flags.json is the user's.
-    """
-    path, content, tiles = _skymap(maps, seed, kind, number, skip_broken)
+    """Write the event files of an injection; equal ones stay, and so does the user's flags.json."""
     params, directory = shard_search(search, study), archive.directory
     response = load_response(directory / response_file(directory, search["response"]))
     truth = archive_truth(directory, response)
-    _, columns, sources = draw_neutrinos(
-        seed, kind, np.array([number]), tiles, archive.events(), response, params, truth
-    )
+    draws = Draws(seed, kind, archive.events(), response, params, truth)
+    path, content, tiles = _skymap(maps, draws, number, skip_broken)
+    _, columns, sources = draw_neutrinos(draws, np.array([number]), tiles)
     run = study.split("-")[1]
     gps = float(round(iso_to_gps(_DATES.get(run, _DATES["o4"]))))
     origin = {"kind": kind, "seed": seed, "skymap": str(path)}
@@ -121,14 +115,10 @@ def open_pair(
         )
     index = int(pairs.skymaps(np.array([number]))[0])
     graceid = list(artifacts.superevents)[index]
-    try:
-        content = skymaps[index].read_bytes()
-    except OSError as error:
-        raise LlamaError(f"{skymaps[index]} cannot be read; replace it") from error
+    skymap = (skymaps[index], content_of(skymaps[index]))
     _, columns = pairs.neutrinos(np.array([number]))
     origin = {"kind": "background", "superevent": graceid, "skymap": str(skymaps[index])}
     origin["list"] = pairs.list_name(number)
-    skymap = (skymaps[index], content)
     _write_event(event_dir, study, number, artifacts.gps, p_astro, skymap, columns, origin)
 
 
@@ -189,16 +179,15 @@ def _write_event(
 
 
 def _skymap(
-    maps: list[Path], seed: int, kind: str, number: int, skip_broken: bool
+    maps: list[Path], draws: Draws, number: int, skip_broken: bool
 ) -> tuple[Path, bytes, SkyTiles]:
     broken: set[int] = set()
     while len(broken) < len(maps):
-        index = int(draw_skymaps(seed, KINDS[kind], np.array([number]), len(maps), broken)[0])
+        code, numbers = KINDS[draws.kind], np.array([number])
+        index = int(draw_skymaps(draws.seed, code, numbers, len(maps), broken)[0])
+        content = content_of(maps[index])
         try:
-            content = maps[index].read_bytes()
             return maps[index], content, read_skymap(content, str(maps[index]))
-        except OSError as error:
-            raise LlamaError(f"{maps[index]} cannot be read; replace it") from error
         except LlamaError:
             if not skip_broken:
                 raise
@@ -214,7 +203,6 @@ def _classification(study: str, p_astro: float) -> tuple[dict[str, float], str]:
 
 
 def _alert(info: EventInfo, classification: Mapping[str, float]) -> dict[str, Any]:
-    """Return an alert as LVK sends it."""
     return {
         "alert_type": "PRELIMINARY",
         "time_created": info.notice_time,

@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from llama.neutrinos.given import read_given
 from llama.neutrinos.table import STATISTIC, Columns, Neutrino, to_columns
 from llama.stats.arrays import Floats, Integers
 from llama.study.populations import BROKEN
+from llama.study.skymaps import content_of
+
+if TYPE_CHECKING:
+    import h5py
 
 
 def pair(numbers: Integers, superevents: int, lists: int) -> tuple[Integers, Integers]:
@@ -48,19 +53,22 @@ def write_lists(paths: Sequence[Path], gps: float, path: str | Path) -> list[str
             values = np.concatenate([*parts, np.empty(0)])
             digest.update(values.tobytes())
             file[name] = values
-        file["names"] = [str(source) for source in paths]
+        write_broken(file, [str(source) for source in paths], [*broken], [*broken.values()])
         file["counts"] = np.array(counts, dtype=np.int64)
-        file["broken"] = np.array(list(broken), dtype=np.int64)
-        file["problems"] = list(broken.values()) or np.empty(0, dtype="S1")
         file.attrs["sha256"] = digest.hexdigest()
     return list(broken.values())
 
 
+def write_broken(
+    file: "h5py.File", names: Sequence[str], broken: Sequence[int], problems: Sequence[str]
+) -> None:
+    """Write the names of pieces, the indices of the broken ones, and what is wrong with these."""
+    file["names"], file["broken"] = names, np.array(broken, dtype=np.int64)
+    file["problems"] = problems or np.empty(0, dtype="S1")
+
+
 def _read_list(path: Path, gps: float) -> Columns:
-    try:
-        rows = read_given(path.read_bytes(), str(path), gps)
-    except OSError as error:
-        raise LlamaError(f"{path} cannot be read ({error.strerror}); replace it") from error
+    rows = read_given(content_of(path), str(path), gps)
     columns = to_columns([Neutrino.of(row) for row in rows])
     times = columns["gps"]
     along = np.argsort(times, kind="stable")
@@ -73,10 +81,7 @@ def _read_list(path: Path, gps: float) -> Columns:
 
 
 class Lists:
-    """All lists of a study, from the parts that `write_lists` made, in order.
-
-    names, broken (indices), problems, and sha256 of all numbers.
-    """
+    """All lists of a study, in order: names, broken (indices), problems, sha256 of all numbers."""
 
     def __init__(self, parts: Sequence[str | Path]) -> None:
         self.names: list[str] = []

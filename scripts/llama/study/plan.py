@@ -1,8 +1,4 @@
-"""What a study is to consist of, what of it is not there, and how far it is.
-
-A part never passes for the whole. Each running shard tells its progress in a small file, which any
-other shell reads.
-"""
+"""What a study should hold, what is missing, and its progress, which shards tell in small files."""
 
 import contextlib
 import itertools
@@ -11,27 +7,28 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct, ValidationError
 from msgspec.structs import asdict
 
 from llama.errors import LlamaError
 from llama.files import open_hdf5, read_json, write_json
-from llama.typed import typed
+from llama.typed import convert, typed
 
 PLAN = "plan.json"
+_MOST_SHARDS = 10**6
 _SHOWN = 5
 _EVERY_S = 2.0
 _DEAD_AFTER_S = 60.0
 _RECENT_S = 1800.0
 
 
-class Plan(NamedTuple):
+class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     """How many injections of one kind a study is to have, and how many a shard has."""
 
-    injections: int
-    shard_size: int
+    injections: Annotated[int, Meta(gt=0)]
+    shard_size: Annotated[int, Meta(gt=0)]
 
     def shards(self) -> list[str]:
         """Return the names of all shards."""
@@ -50,7 +47,7 @@ def plan_path(study_dir: Path, kind: str = "background") -> Path:
 
 def write_plan(study_dir: Path, kind: str, plan: Plan) -> None:
     """Write the plan, before the first shard is made."""
-    write_json(plan_path(study_dir, kind), plan._asdict())
+    write_json(plan_path(study_dir, kind), asdict(plan))
 
 
 def read_plan(study_dir: Path, kind: str = "background") -> Plan | None:
@@ -58,14 +55,14 @@ def read_plan(study_dir: Path, kind: str = "background") -> Plan | None:
     path = plan_path(study_dir, kind)
     if not path.exists():
         return None
-    content = read_json(path)
     try:
-        plan = Plan(**content)
-        good = all(type(value) is int and value > 0 for value in plan)
-    except TypeError:
-        good = False
-    if not good:
-        raise LlamaError(f"{path} is no plan of a study; delete it and run llama dev dv pull again")
+        plan = convert(read_json(path), Plan)
+        if plan.injections > _MOST_SHARDS * plan.shard_size:
+            raise ValidationError
+    except ValidationError as error:
+        raise LlamaError(
+            f"{path} is not the plan of a study; delete it and run llama dev dv pull again"
+        ) from error
     return plan
 
 
@@ -174,7 +171,7 @@ def study_progress(
         for path in directory.glob(".shard-*.progress.json"):
             with contextlib.suppress(LlamaError):  # it has just ended
                 told = typed(read_json(path), _Running, str(path), "")
-                if time.time() - told.updated < _DEAD_AFTER_S:
+                if abs(time.time() - told.updated) < _DEAD_AFTER_S and told.done >= 0:
                     done += told.done
                     rate_hz += told.done / max(told.updated - told.started, 0.1)
         if not rate_hz and study in on_fleet:

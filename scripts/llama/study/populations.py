@@ -20,10 +20,7 @@ _ROOM = 2**14  # bytes that a class takes in the file besides its numbers
 
 
 class Column:
-    """A column of float64 in many shards; iterating reads one shard after the other.
-
-    name: dataset, or dataset and field such as injections/odds. `LlamaError` names a broken shard.
-    """
+    """A float64 column (dataset, or dataset/field) of shards; `LlamaError` names a broken one."""
 
     def __init__(self, shards: Sequence[str | Path], name: str, size: int) -> None:
         self._shards, self._name, self.size = shards, name.split("/"), size
@@ -36,10 +33,7 @@ class Column:
 
 
 class ClassOdds(NamedTuple):
-    """Background odds of triggers and of single neutrinos, and what they were made with.
-
-    Arrays are ascending, columns are put in order when they are written.
-    """
+    """Background odds of triggers and single neutrinos; arrays ascend, columns when written."""
 
     odds: Column | Floats
     single: Column | Floats

@@ -6,7 +6,7 @@ Only sums, quantiles and curves are kept; figures and page are drawn from them.
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,19 +39,6 @@ class Threshold(NamedTuple):
     criterion: str
     p_value: float
     reason: str | None
-
-
-class Uniformity(TypedDict):
-    """What `uniformity` returns."""
-
-    n_reference: int
-    n_tested: int
-    p: list[float]
-    fraction: list[float]
-    sigma: list[float]
-    ks_p_value: float | None
-    zero_odds: list[int]
-    zero_odds_sigma: float
 
 
 def compute_sensitivity(
@@ -209,7 +196,7 @@ def _by(rows: ByKind, p: ByKind, values: ByKind) -> list[dict[str, Any]]:
     return table
 
 
-def uniformity(odds: Floats) -> Uniformity:
+def uniformity(odds: Floats) -> dict[str, object]:
     """Return how the p-values of one half of a background are distributed against the other half.
 
     odds: of background injections in the order of their numbers. Which half one is in, reference
@@ -238,16 +225,16 @@ def uniformity(odds: Floats) -> Uniformity:
     pooled = zero.sum() / max(m + n, 1)
     spread = np.sqrt(pooled * (1 - pooled) * (1 / max(m, 1) + 1 / max(n, 1)))
     difference = zero[0] / max(m, 1) - zero[1] / max(n, 1)
-    return Uniformity(
-        n_reference=int(m),
-        n_tested=int(n),
-        p=p.tolist(),
-        fraction=fraction.tolist(),
-        sigma=sigma.tolist(),
-        ks_p_value=float(ks_2samp(above, positive).pvalue) if enough else None,
-        zero_odds=[int(count) for count in zero],
-        zero_odds_sigma=float(difference / spread) if spread > 0 else 0.0,
-    )
+    return {
+        "n_reference": int(m),
+        "n_tested": int(n),
+        "p": p.tolist(),
+        "fraction": fraction.tolist(),
+        "sigma": sigma.tolist(),
+        "ks_p_value": float(ks_2samp(above, positive).pvalue) if enough else None,
+        "zero_odds": zero.tolist(),
+        "zero_odds_sigma": float(difference / spread) if spread > 0 else 0.0,
+    }
 
 
 def cumulative(p_values: dict[str, Floats]) -> dict[str, list[float]]:

@@ -184,7 +184,8 @@ def run_tool(name: str, *words: str, may_fail: bool = False) -> None:
 
     may_fail: the caller looks at what has been made.
     """
-    tool = shutil.which(name, path=os.pathsep.join([_bin(), os.environ.get("PATH", "")]))
+    places = str(Path(sys.executable).parent), os.environ.get("PATH", "")
+    tool = shutil.which(name, path=os.pathsep.join(places))
     if tool is None:
         raise LlamaError(
             f"{name} is not installed; install ligo.skymap with: pip install 'ligo.skymap>=2.5', "
@@ -206,10 +207,6 @@ def run_tool(name: str, *words: str, may_fail: bool = False) -> None:
             f"{name} ended with code {done.returncode} ({last[:200]}); "
             "correct background.simulations, or see the log"
         )
-
-
-def _bin() -> str:
-    return str(Path(sys.executable).parent)
 
 
 def _tool_seed(seed: int, first: int) -> int:

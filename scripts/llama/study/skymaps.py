@@ -51,6 +51,14 @@ def list_skymaps(source: Path) -> list[Path]:
     return maps
 
 
+def content_of(path: Path) -> bytes:
+    """Return the bytes of one piece of a study, a sky map or a list; `LlamaError` if it cannot."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LlamaError(f"{path} cannot be read ({error.strerror}); replace it") from error
+
+
 def read_coincs(path: Path) -> list[tuple[str, str]]:
     """Return (id, detectors) of each coincidence, detectors like H1L1V1, in the table's order.
 
@@ -179,10 +187,7 @@ def count_without_distance(listed: Path) -> int:
 
 
 def pack(directory: Path, archive: Path) -> Iterator[Path]:
-    """Write `archive` (.tar.gz) with every sky map of `directory`, each compressed by itself.
-
-    Yields each map as it goes in. The original files stay; LlamaError if there are none.
-    """
+    """Write all sky maps, gzipped, to a .tar.gz, and yield each; LlamaError if there are none."""
     maps = _maps_in(directory)
     if not maps:
         raise LlamaError(f"{directory} holds no sky maps (.fits, .fits.gz); give their directory")

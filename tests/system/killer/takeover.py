@@ -1,8 +1,8 @@
 """Takes the same spool over once per step, killed there and taken up again; see test_run_kill.py.
 
-`python takeover.py TEMPLATE DIRECTORY` prints JSON: the state after an undisturbed run, and for
-every step how the killed process ended and the state after the next one. Children are forked, so
-that nothing is imported twice.
+`python takeover.py TEMPLATE DIRECTORY N` kills at every Nth step and prints JSON: the state after
+an undisturbed run, all steps, and how each killed process ended and the state after the next one.
+Children are forked, so that nothing is imported twice.
 """
 
 import json
@@ -47,7 +47,7 @@ def state(output):
 
 
 def main():
-    template, directory = map(Path, sys.argv[1:])
+    template, directory = map(Path, sys.argv[1:3])
     list(take_over(shutil.copytree(template, directory / "imports"), "TRIGGERED_TEST"))
     first = shutil.copytree(template, directory / "first")
     trace = directory / "trace"
@@ -56,13 +56,13 @@ def main():
     # after a step is before the next one
     steps = [*(step for step in steps if step.startswith("before")), last]
     results = []
-    for number, step in enumerate(steps):
+    for number, step in enumerate(steps[:: int(sys.argv[3])]):
         output = shutil.copytree(template, directory / str(number))
         killed = child(output, KILL_AT=step)
         again = child(output)
         results.append([step, killed, again, Spool(output).count(), state(output)])
         shutil.rmtree(output)
-    print(json.dumps({"undisturbed": state(first), "steps": results}))
+    print(json.dumps({"undisturbed": state(first), "steps": steps, "killed": results}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What figures and pages read of an event's files, as typed forms; no other key is looked at.
+"""What is shown and published of an event's files, as typed forms; no other key is looked at.
 
 All values may be missing: those of a result that an older version made, or that could not be.
 """
@@ -15,10 +15,11 @@ from llama.event.flags import read_flags
 from llama.event.names import significance_name
 from llama.event.skymap_info import EventInfo, read_info, unchecked_info
 from llama.files import read_json
-from llama.publish.inputs import REMEDY, Number
 from llama.typed import typed
 
 Form = TypeVar("Form", bound=Struct)
+Number = int | float  # as the file has it: the same bytes go out again
+_REMEDY = "make it again: remove it and run snakemake"
 
 
 class Neutrino(Struct, frozen=True):
@@ -43,6 +44,7 @@ class NeutrinoList(Struct, frozen=True):
     complete: bool = False
     unusable: list[str] = []
     livetime_s: Number | None = None
+    retrieved_at: str | None = None
     window: dict[str, Number | str | None] | None = None
 
 
@@ -74,8 +76,12 @@ class Place(Struct, frozen=True):
 
 
 class Single(Struct, frozen=True):
-    """The odds and the p-value of a neutrino by itself."""
+    """A neutrino by itself: dt [s] after the wave, ICRS position and 1 sigma [deg]."""
 
+    dt: Number
+    ra: Number
+    dec: Number
+    sigma: Number
     id: str | int | None = None
     i3event: str | int | None = None
     odds_ratio: Number | None = None
@@ -95,6 +101,13 @@ class Why(Struct, frozen=True):
     probability_of_count: float = 0.0
     expected_background: float = 0.0
     fb: float = 0.0
+
+
+class Sensitivity(Struct, frozen=True):
+    """[min, max] in GeV cm^-2 and [low, high] in GeV, both empty when unknown."""
+
+    flux_sensitivity: list[Number]
+    sensitive_energy_range: list[Number]
 
 
 class Inputs(Struct, frozen=True):
@@ -126,6 +139,7 @@ class Significance(Compared, frozen=True):
     single_neutrino: list[Single] = []
     explanation: Why | UnsetType | None = UNSET
     without_bursts: Compared | None = None
+    neutrino_flux_sensitivity_range: Sensitivity | None = None
     inputs: Inputs = Inputs()
     provenance: dict[str, object] = {}
 
@@ -153,24 +167,23 @@ class EventFiles:
 
 def read_event(event_dir: Path) -> EventFiles:
     """Return an event's files; `LlamaError` names one that is broken."""
-    info = read_info(event_dir)
-    paths = {
-        "p_astro": event_dir / "p_astro.json",
-        "distances": event_dir / "lvc_skymap_distances.json",
-        "neutrinos": event_dir / "icecube_neutrino_list.json",
-        "significance": event_dir / significance_name(info),
-    }
-    there = frozenset(name for name, path in paths.items() if path.exists())
+    info, p_astro = read_info(event_dir), event_dir / "p_astro.json"
+    there = {"p_astro"} if p_astro.exists() else set()
+
+    def read_one(name: str, file: str, form: type[Form]) -> Form:
+        if not (event_dir / file).exists():
+            return form()
+        there.add(name)
+        return read(event_dir / file, form)
+
     return EventFiles(
         info,
         read_flags(event_dir),
-        classification(read_json(paths["p_astro"]), "p_astro.json")
-        if "p_astro" in there
-        else Classification(),
-        read(paths["distances"], Distances) if "distances" in there else Distances(),
-        read(paths["neutrinos"], NeutrinoList) if "neutrinos" in there else NeutrinoList(),
-        read(paths["significance"], Significance) if "significance" in there else Significance(),
-        there,
+        classification(read_json(p_astro), p_astro.name) if there else Classification(),
+        read_one("distances", "lvc_skymap_distances.json", Distances),
+        read_one("neutrinos", "icecube_neutrino_list.json", NeutrinoList),
+        read_one("significance", significance_name(info), Significance),
+        frozenset(there),
     )
 
 
@@ -179,11 +192,11 @@ _NOT_CLASSES = {"p_astro", "p_astro_alert", "p_astro_far"}
 
 def classification(content: Mapping[str, object], where: str) -> Classification:
     """Return the content of a p_astro.json; where: its name, for a `LlamaError`."""
-    known = typed(content, Classification, where, REMEDY)
-    numbers = {name for name, value in content.items() if isinstance(value, int | float)}
+    known = typed(content, Classification, where, _REMEDY)
+    numbers = {name for name, value in content.items() if type(value) in (int, float)}
     return replace(known, classes={name: content[name] for name in numbers - _NOT_CLASSES})
 
 
 def read(path: Path, form: type[Form]) -> Form:
     """Return a file as `form`; `LlamaError` names what is wrong."""
-    return typed(read_json(path), form, str(path), REMEDY)
+    return typed(read_json(path), form, str(path), _REMEDY)
