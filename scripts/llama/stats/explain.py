@@ -100,7 +100,7 @@ def _overlap_without_energy(
     total = neutrinos.intensity.sum(axis=1, keepdims=True)
     shares = np.full_like(neutrinos.intensity, 1 / neutrinos.kappa.shape[1])
     np.divide(neutrinos.intensity, total, out=shares, where=total > 0)
-    windows = np.array([params.tgwminus, params.tgwplus, params.tnuminus, params.tnuplus])
+    windows = params.emission_windows_s
     even = neutrinos._replace(intensity=shares)
     members, values, _ = sum_sets(prepared, *even, windows, n, left_out=0.0)
     return float(values[(members >= 0).sum(axis=1) == n].sum())
