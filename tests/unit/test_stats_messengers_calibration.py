@@ -23,7 +23,7 @@ from stats_simulation import simulate_bursts, simulate_sources
 from llama.stats.compiled import njit
 from llama.stats.messengers import prepare_bursts
 from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
-from llama.stats.sets import sum_joint_sets
+from llama.stats.sets import LEFT_OUT, sum_joint_sets
 
 # Few background triggers and a bright source: true coincidences in many decades of odds.
 PARAMS = parameters(
@@ -75,7 +75,7 @@ def simulation():
 @njit()
 def count_sets(prepared, begin, triggers, messenger, windows, most, owner, value, bursts):
     """Write trigger, value and number of bursts of every set; return how many there are."""
-    start, stop, spread, vectors, sigma, intensity = triggers
+    start, stop, spread, vectors, kappa, intensity = triggers
     count = 0
     for t in range(begin.size - 1):
         a, b = begin[t], begin[t + 1]
@@ -87,11 +87,12 @@ def count_sets(prepared, begin, triggers, messenger, windows, most, owner, value
             messenger[a:b],
             times,
             vectors[a:b],
-            sigma[a:b],
+            kappa[a:b],
             intensity[a:b],
             windows[:2],
             most,
             most + 1,
+            LEFT_OUT,
         )
         for k in range(values.size):
             owner[count], value[count], bursts[count] = t, values[k], 0

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from llama.stats.compiled import njit
+from llama.stats.components import most_beyond
 
 MAX_SETS = 5_000  # sets of one size; beyond, larger sets are left out and the result says so
 
@@ -19,6 +20,26 @@ def time_length(indices, times, gw_window):  # type: ignore[no-untyped-def]
         if i >= 0:
             low, high = max(low, times[0][i]), min(high, times[1][i])
     return max(0.0, high - low)
+
+
+@njit()
+def half_way(messenger, spread, vectors, ready):  # type: ignore[no-untyped-def]
+    """Return the most that the density of trigger j can be half the way to i or beyond (n, n).
+
+    [s^-1 of j's spread included]; 0 for two that one source cannot give, and on the diagonal.
+    """
+    n = vectors.shape[0]
+    most = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            if i == j or (messenger[i] > 0 and messenger[i] == messenger[j]):
+                continue
+            chord2 = 0.0
+            for axis in range(3):
+                chord2 += (vectors[i, axis] - vectors[j, axis]) ** 2
+            half = math.sqrt(2.0 - 2.0 * math.sqrt(max(0.0, 1.0 - 0.25 * chord2)))
+            most[i, j] = most_beyond(j, ready, half) / spread[j]
+    return most
 
 
 @njit()
@@ -40,40 +61,31 @@ def grow(  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _grow_above(  # type: ignore[no-untyped-def]  # noqa: C901
+def _grow_above(  # type: ignore[no-untyped-def]
     bounds_of, size, most, max_size, messenger, times, gw_window, each
 ):
     """Return all sets of `size` that have bounds above `each`, their bounds, those of the others.
 
-    A product of n densities is at most the (n - 1)th root of the product of all its pairs'
-    bounds. So a set is bounded by its pairs, and all sets with the same first members by these and
-    by the highest pairs of each. Both are bounded by what their members can give in each block of
-    the sky as well: sets that begin alike by the sum over all ways to go on. bounds_of: sums of
-    the map's weights (5,); ln of the pairs' bounds; the triggers' highest densities (n, blocks)
-    and the sums of the weights (5, blocks) in blocks of the sky, if there are any.
+    bounds_of: sums of the map's weights (5,) and ln of the pairs' bounds, for single vMF
+    densities; what each trigger gives alone with the weights of so many neutrinos (5, n), and
+    `half_way`, for mixtures. What is of the other kind has no elements.
     """
-    heaviest_of, pairs, together, of_blocks = bounds_of
+    heaviest_of, pairs, alone, halves = bounds_of
     n = messenger.size
     span = gw_window[1] - gw_window[0]
-    highest = np.full(n, -math.inf)  # of the pairs that a trigger is in
-    for i in range(n):
-        for j in range(n):
-            highest[i] = max(highest[i], pairs[i, j])
-    of_all = highest.max() if n else 0.0
-    heaviest = 0.0
-    for row in range(min(size, most) + 1):
+    highest, of_all = _highest(pairs)
+    heaviest, tops = 0.0, np.zeros(alone.shape[1])
+    for row in range(size if messenger[n - 1] == 0 else 0, min(size, most) + 1):
         heaviest = max(heaviest, heaviest_of[row])
+        for i in range(tops.size):
+            tops[i] = max(tops[i], alone[row, i])
+    later = np.zeros((halves.shape[0], n + 1))  # half-way densities of all triggers from one on
+    for j in range(n - 1, -1, -1):
+        for i in range(halves.shape[0]):
+            later[i, j] = later[i, j + 1] + halves[i, j]
+    products = np.ones((size + 1, halves.shape[0]))
     grown, bounds = np.full((16, max_size), -1, dtype=np.int64), np.zeros(16)
     members = np.full(max_size, -1, dtype=np.int64)
-    places = together.shape[1]
-    coarse = np.zeros(places)
-    for row in range(size if messenger[n - 1] == 0 else 0, min(size, most) + 1):
-        for cell in range(places):
-            coarse[cell] = max(coarse[cell], of_blocks[row, cell])
-    later = np.zeros((n + 1, places))  # what all triggers from one on can give
-    for i in range(n - 1, -1, -1):
-        later[i] = later[i + 1] + together[i]
-    products = np.ones((size + 1, places))
     logs = np.zeros(size)  # ln of the product of the pairs within the first members
     count, left = 0, 0.0
     depth, j = 0, 0  # the next place in the set, and the trigger to try there
@@ -85,55 +97,97 @@ def _grow_above(  # type: ignore[no-untyped-def]  # noqa: C901
                 members[depth] = -1
             continue
         members[depth] = j
-        log = logs[depth - 1] if depth else 0.0
-        fits = messenger[j] > 0 or depth < most
-        for m in range(depth):
-            log += pairs[members[m], j]
-        length = time_length(members[: depth + 1], times, gw_window)
-        if not fits or log == -math.inf or length == 0.0:
-            members[depth] = -1
-            j += 1
-            continue
         missing = size - 1 - depth
-        bound = log
-        for m in range(depth + 1):
-            if missing:
-                bound += missing * highest[members[m]]
-        if missing > 1:
-            bound += 0.5 * missing * (missing - 1) * of_all
-        bound = heaviest * length / span * math.exp(min(bound / (size - 1), 700.0))
-        many = bound <= each
-        if many:
-            for m in range(missing):  # how many sets begin like this
-                bound *= (n - 1 - j - m) / (m + 1)
-        elif places:
-            locally = 0.0
-            for cell in range(places):
-                product = products[depth, cell] * together[j, cell]
-                products[depth + 1, cell] = product
-                product *= coarse[cell]
-                for m in range(missing):
-                    product *= later[j + 1, cell] / (m + 1)
-                locally += product
-            locally *= length / span
-            many = locally <= each
-            bound = locally if many else min(bound, locally)
-        if many:
-            left += max(0.0, bound)
-            members[depth] = -1
-            j += 1
-            continue
-        if missing:
+        bound = time_length(members[: depth + 1], times, gw_window) / span
+        if messenger[j] == 0 and depth >= most:
+            bound = 0.0
+        ways = 1.0
+        if halves.shape[0]:
+            if bound > 0.0:
+                bound *= _together(
+                    members[: depth + 1], missing, most, messenger, alone, tops, halves, later, products
+                )
+        else:
+            log = logs[depth - 1] if depth else 0.0
+            for m in range(depth):
+                log += pairs[members[m], j]
             logs[depth] = log
+            bound *= heaviest * _of_pairs(log, members[: depth + 1], missing, highest, of_all)
+            for m in range(missing):  # how many sets begin like this
+                ways *= (n - 1 - j - m) / (m + 1)
+        if bound <= each:
+            left += max(0.0, bound * ways)
+        elif missing:
             depth, j = depth + 1, j + 1
             continue
-        if count == grown.shape[0]:
-            grown = np.concatenate((grown, np.empty_like(grown)))
-            bounds = np.concatenate((bounds, np.empty_like(bounds)))
-        grown[count], bounds[count] = members, bound
-        count += 1
-        if count > MAX_SETS:
-            break
+        else:
+            if count == grown.shape[0]:
+                grown = np.concatenate((grown, np.empty_like(grown)))
+                bounds = np.concatenate((bounds, np.empty_like(bounds)))
+            grown[count], bounds[count] = members, bound
+            count += 1
+            if count > MAX_SETS:
+                break
         members[depth] = -1
         j += 1
     return grown[:count], bounds[:count], left
+
+
+@njit()
+def _highest(pairs):  # type: ignore[no-untyped-def]
+    """Return the highest bound of the pairs that each trigger is in (n,), and of all."""
+    highest, of_all = np.full(pairs.shape[0], -math.inf), -math.inf
+    for i in range(pairs.shape[0]):
+        for j in range(pairs.shape[0]):
+            highest[i] = max(highest[i], pairs[i, j])
+        of_all = max(of_all, highest[i])
+    return highest, of_all
+
+
+@njit(inline="always")
+def _of_pairs(log, members, missing, highest, of_all):  # type: ignore[no-untyped-def]
+    """Return the most that the product of the densities of a set can be that begins like this.
+
+    A product of n densities is at most the (n - 1)th root of the product of all its pairs'
+    bounds, here those of its first members, and the highest that each, and any, is in.
+    """
+    if log == -math.inf:
+        return 0.0
+    depth = members.size
+    bound = log
+    if missing:
+        for m in range(depth):
+            bound += missing * highest[members[m]]
+    if missing > 1:
+        bound += 0.5 * missing * (missing - 1) * of_all
+    return math.exp(min(bound / max(1, depth + missing - 1), 700.0))
+
+
+@njit()
+def _together(members, missing, most, messenger, alone, tops, halves, later, products):  # type: ignore[no-untyped-def]
+    """Return the most that all sets together can give that begin like this.
+
+    Every direction is nearest to one member: there all others are half the way to it or beyond,
+    so that a set gives no more than the sum over its members of what one gives alone times these.
+    """
+    depth, j = members.size - 1, members[-1]
+    for k in range(tops.size):
+        products[depth + 1, k] = products[depth, k] * halves[k, j]
+    row, total = 0, 0.0
+    for m in members:
+        row += messenger[m] == 0
+    for m in members:
+        bound = alone[row, m] if missing == 0 else tops[m]
+        for other in members:
+            if other != m:
+                bound *= halves[m, other]
+        for more in range(missing):
+            bound *= later[m, j + 1] / (more + 1)
+        total += bound
+    if missing:
+        for k in range(j + 1, tops.size):
+            bound = tops[k] * products[depth + 1, k]
+            for more in range(missing - 1):
+                bound *= later[k, j + 1] / (more + 1)
+            total += bound
+    return total

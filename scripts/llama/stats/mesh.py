@@ -12,13 +12,13 @@ import math
 import numpy as np
 
 from llama.stats.compiled import njit
-from llama.stats.healpix import sphere_point, tile_position
+from llama.stats.healpix import RING, sphere_angles, sphere_point, tile_position
 
 BLOCKS = 192  # cells of order 2, within which the base's cells are neighbours
 _SIDE = math.sqrt(math.pi / 3.0)  # of a cell of order 0 [rad]
 # order of a cell of the base, by its part of the weight
-_BASE = ((2, 3e-5), (3, 2e-3), (4, 5e-3))
-_BASE_FINEST = 5
+_BASE = ((2, 1e-3),)
+_BASE_FINEST = 3
 _GAUSS = 0.5 / math.sqrt(3.0)
 _STACK = 512
 
@@ -82,17 +82,43 @@ def four_of_cell(moments, cell, points, weights, at):  # type: ignore[no-untyped
         points[at + k, 2] = p_z / length
 
 
+@njit(inline="always")
+def _turned(z, cos, sin, by):  # type: ignore[no-untyped-def]
+    """Return the unit vector at z = sin(dec) whose right ascension is further by a small angle."""
+    s = math.sqrt(max(0.0, (1.0 - z) * (1.0 + z)))
+    square = by * by
+    c = 1.0 - square * (0.5 - square * (1.0 / 24.0 - square / 720.0))
+    d = by * (1.0 - square * (1.0 / 6.0 - square * (1.0 / 120.0 - square / 5040.0)))
+    return s * (cos * c - sin * d), s * (sin * c + cos * d), z
+
+
 @njit()
-def four_of_tile(prepared_weights, k, parts, order, ipix, points, weights, at):  # type: ignore[no-untyped-def]
-    """The same for a tile k or one of its `parts`, which is the NESTED pixel `ipix` of `order`."""
-    face, x, y = tile_position(order, ipix)
-    side = _GAUSS / (1 << order)
+def four_around(face, x, y, side, points, at):  # type: ignore[no-untyped-def]
+    """Write the four directions at x -+ side, y -+ side of a face from `at` on."""
+    ring = RING[face] - x - y
+    if abs(ring - 2.0) + 2.0 * side < 1.0:  # no polar cap, where right ascensions are bent
+        z, _, phi = sphere_angles(face, x, y)
+        cos, sin = math.cos(phi), math.sin(phi)
+        up, turn = 4.0 / 3.0 * side, 0.5 * math.pi * side
+        points[at] = _turned(z + up, cos, sin, 0.0)
+        points[at + 1] = _turned(z, cos, sin, turn)
+        points[at + 2] = _turned(z, cos, sin, -turn)
+        points[at + 3] = _turned(z - up, cos, sin, 0.0)
+        return
     points[at] = sphere_point(face, x - side, y - side)
     points[at + 1] = sphere_point(face, x + side, y - side)
     points[at + 2] = sphere_point(face, x - side, y + side)
     points[at + 3] = sphere_point(face, x + side, y + side)
+
+
+@njit()
+def four_of_tile(prepared_weights, k, parts, order, ipix, points, weights, at):  # type: ignore[no-untyped-def]
+    """The same for a tile k or one of its `parts`, which is the NESTED pixel `ipix` of `order`."""
+    face, x, y = tile_position(order, ipix)
+    four_around(face, x, y, _GAUSS / (1 << order), points, at)
     for n in range(5):
-        weights[n, at : at + 4] = 0.25 * prepared_weights[n, k] / parts
+        for p in range(at, at + 4):
+            weights[n, p] = 0.25 * prepared_weights[n, k] / parts
 
 
 @njit()

@@ -11,9 +11,9 @@ import math
 import numpy as np
 
 from llama.stats.compiled import njit
-from llama.stats.components import sort_components
-from llama.stats.directions import event_directions
-from llama.stats.growth import MAX_SETS, grow, time_length
+from llama.stats.components import densities, only, sort_components
+from llama.stats.directions import directions_of
+from llama.stats.growth import MAX_SETS, grow, half_way, time_length
 from llama.stats.overlap import log_vmf_norm
 from llama.stats.terms import value
 
@@ -56,21 +56,17 @@ def sum_joint_sets(  # type: ignore[no-untyped-def]
     n, components = kappa.shape
     span = gw_window[1] - gw_window[0]
     triggers = messenger, times, vectors, kappa, intensity
-    peaks, norms = np.zeros(n), np.zeros(n)
     mixed = components > 1
-    weights, densities = np.zeros((5, 0)), np.zeros((n, 0))
-    blocks = np.zeros(1, dtype=np.int64)
-    coarse = finer = weights, densities, blocks
     if mixed:
         ready = sort_components(vectors, kappa, intensity)
-        coarse, finer = event_directions(prepared, messenger, times[2], vectors, ready)
+        base = densities(ready, vectors, prepared.base_points)
+        alone = _each_alone(prepared, messenger, times[2], vectors, ready, base)
+        halves = half_way(messenger, times[2], vectors, ready)
     else:
-        for i in range(n):
-            peaks[i], norms[i] = intensity[i, 0].max(), log_vmf_norm(kappa[i, 0])
-    heights = peaks, norms
-    tops, sums = _of_blocks(coarse, finer)
-    directions = coarse, finer, tops, sums
-    summed = directions, prepared, triggers, heights
+        ready = sort_components(vectors[:0], kappa[:0], intensity[:0])
+        base, alone, halves = np.zeros((0, 0)), np.zeros((5, 0)), np.zeros((0, 0))
+    heights = _heights(kappa, intensity)
+    mixtures = messenger, times[2], vectors, ready, base, alone
     members = np.full((max(n, 1), max_size), -1, dtype=np.int64)
     values = np.zeros(max(n, 1))
     count, total = 0, 0.0
@@ -78,33 +74,39 @@ def sum_joint_sets(  # type: ignore[no-untyped-def]
         members[count, 0] = i
         length = time_length(members[count, :1], times, gw_window)
         if length > 0.0:
-            values[count] = _value(summed, members[count, :1], (length, span), 0.0)
+            if mixed:
+                values[count] = alone[1 if messenger[i] == 0 else 0, i] * length / span
+            else:
+                common = length, span
+                values[count] = value(prepared, members[count, :1], triggers, heights, common, 0.0)
             total += values[count]
             count += 1
     members, values = members[:count].copy(), values[:count].copy()
     largest = 1
     if max_size == 1 or n < 2:
         return members, values, max_size
-    rates = tops.copy()
-    for i in range(n):
-        rates[i] /= times[2][i]
-    if mixed:
-        pairs = _highest_pairs(messenger, rates)
-    else:
+    pairs = np.zeros((0, 0))
+    if not mixed:
         pairs = _pair_bounds(messenger, times[2], vectors, kappa[:, 0], heights)
     of_size = total  # what all sets of the sizes so far give
     for size in range(2, max_size + 1):
         # one half for sets as a whole, the other for the precision of those that remain
         allowed = 0.5 * left_out * of_size / (max_size - 1)
-        bounds_of = prepared.heaviest[0], pairs, rates, sums
+        bounds_of = prepared.heaviest[0], pairs, alone, halves
         grown, bounds = grow(bounds_of, size, most, max_size, messenger, times, gw_window, allowed)
         if grown.shape[0] > MAX_SETS:
             return members, values, largest
-        given = np.zeros(grown.shape[0])
-        share = allowed / max(bounds.sum(), 1e-300)
+        errors = bounds * (allowed / max(bounds.sum(), 1e-300))
+        lengths = np.zeros(grown.shape[0])
         for k in range(grown.shape[0]):
-            common = time_length(grown[k], times, gw_window), span
-            given[k] = _value(summed, grown[k, :size], common, share * bounds[k])
+            lengths[k] = time_length(grown[k], times, gw_window)
+        if mixed:
+            given = _given_by_mixtures(prepared, mixtures, grown[:, :size], lengths / span, errors)
+        else:
+            given = np.zeros(grown.shape[0])
+            for k in range(grown.shape[0]):
+                common = lengths[k], span
+                given[k] = value(prepared, grown[k, :size], triggers, heights, common, errors[k])
         of_size += given.sum()
         members, values = np.concatenate((members, grown)), np.concatenate((values, given))
         largest = size
@@ -112,12 +114,50 @@ def sum_joint_sets(  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _value(summed, members, common, error):  # type: ignore[no-untyped-def]
-    """Return what a set gives; common: as of `terms.value`."""
-    directions, prepared, triggers, heights = summed
-    if triggers[3].shape[1] > 1:
-        return _over_directions(directions, members, triggers[0], triggers[1][2], common, error)
-    return value(prepared, members, triggers, heights, common, error)
+def _heights(kappa, intensity):  # type: ignore[no-untyped-def]
+    """Return the largest intensity of each trigger's first component, and ln of its highest vMF."""
+    n = kappa.shape[0]
+    peaks, norms = np.zeros(n), np.zeros(n)
+    for i in range(n):
+        peaks[i], norms[i] = intensity[i, 0].max(), log_vmf_norm(kappa[i, 0])
+    return peaks, norms
+
+
+@njit()
+def _each_alone(prepared, messenger, spread, vectors, ready, base):  # type: ignore[no-untyped-def]
+    """Return what each trigger gives with the weights of so many neutrinos (5, n) [s^-1]."""
+    n = vectors.shape[0]
+    alone = np.zeros((5, n))
+    for i in range(n):
+        one = messenger[i : i + 1], spread[i : i + 1], vectors[i : i + 1]
+        mine, sums = only(ready, np.full(1, i)), np.zeros(1)
+        coarse, finer = directions_of(prepared, one, mine, base[i : i + 1], sums)
+        for row in range(5):
+            alone[row, i] = np.dot(coarse[0][row], coarse[1][0])
+            alone[row, i] += np.dot(finer[0][row], finer[1][0])
+    return alone / spread
+
+
+@njit()
+def _given_by_mixtures(prepared, mixtures, grown, lengths, errors):  # type: ignore[no-untyped-def]
+    """Return what sets of mixtures give, from directions that are common to all of them."""
+    messenger, spread, vectors, ready, base, alone = mixtures
+    given = np.zeros(grown.shape[0])
+    if given.size == 0:
+        return given
+    some = np.unique(grown)
+    sums = np.zeros(some.size)
+    for k in range(some.size):
+        i = some[k]
+        sums[k] = alone[1 if messenger[i] == 0 else 0, i] * spread[i]
+    triggers = messenger[some], spread[some], vectors[some]
+    coarse, finer = directions_of(prepared, triggers, only(ready, some), base[some], sums)
+    tops, weights = _of_blocks(coarse, finer)
+    directions = coarse, finer, tops, weights
+    for k in range(grown.shape[0]):
+        members = np.searchsorted(some, grown[k])
+        given[k] = _over_directions(directions, members, triggers, lengths[k], errors[k])
+    return given
 
 
 @njit()
@@ -144,10 +184,10 @@ def _of_blocks(coarse, finer):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _over_directions(directions, members, messenger, spread, common, error):  # type: ignore[no-untyped-def]
+def _over_directions(directions, members, triggers, factor, error):  # type: ignore[no-untyped-def]
     """Return what a set of mixtures gives, within `error` of the sum over all directions."""
     coarse, finer, tops, sums = directions
-    factor = common[0] / common[1]
+    messenger, spread, _ = triggers
     row = 0
     for i in members:
         row += messenger[i] == 0
@@ -169,23 +209,6 @@ def _over_directions(directions, members, messenger, spread, common, error):  # 
                     product *= densities[i, p]
                 total += product
     return factor * total
-
-
-@njit()
-def _highest_pairs(messenger, tops):  # type: ignore[no-untyped-def]
-    """Return what `_pair_bounds` does, from the densities (n, blocks) of mixtures in blocks."""
-    n = tops.shape[0]
-    bounds = np.full((n, n), -math.inf)
-    for i in range(n):
-        for j in range(i):
-            if messenger[i] > 0 and messenger[i] == messenger[j]:
-                continue
-            highest = 0.0
-            for b in range(tops.shape[1]):
-                highest = max(highest, tops[i, b] * tops[j, b])
-            if highest > 0.0:
-                bounds[i, j] = bounds[j, i] = math.log(highest)
-    return bounds
 
 
 @njit()
