@@ -133,9 +133,9 @@ def services(
             shutil.copy(REPOSITORY / "config.yaml", home / "llama")
         else:
             _write_settings(home, bucket, s3_endpoint, gracedb.url, s3)
+        preloaded.write_commands(home / "bin")
         try:
-            with preloaded.typed(home / "bin"):
-                yield _environment(home, end_point, broker)
+            yield _environment(home, end_point, broker)
         finally:
             end_all(home)
             stand_ins.halt_all()

@@ -1,8 +1,9 @@
 """Commands and jobs in processes of their own, forked from one that has imported all they need.
 
 Importing Snakemake, NumPy, Astropy, LLAMA, ... takes a second of processor and more, most of what
-many tests would take. What a test kills, or starts with other limits or another environment, is
-started as typed (`Workspace.started`).
+many tests would take. One process does it for all workers of a run of pytest: the first that needs
+it starts it, and it ends with the run. What a test kills, or starts with other limits or another
+environment, is started as typed (`Workspace.started`).
 """
 
 import contextlib
@@ -17,11 +18,12 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from multiprocessing import forkserver
+import uuid
+from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
@@ -41,9 +43,14 @@ _IMPORTED = [
 _NOT_IMPORTED = ("llama.__main__", "llama.fleet", "llama.settings.__main__")
 # libraries have read these when they were imported
 _READ_EARLY = ("LANG", "LC_", "MPL", "NUMBA_", "PYTHON")
+# the same for all workers of a run; a test may change its own
+_ENVIRONMENT = dict(os.environ)
+# the run's address, which on Linux needs no file, and the process that the run ends with
+_ADDRESS = f"\0llama-test-{os.environ.get('PYTEST_XDIST_TESTRUNUID') or uuid.uuid4().hex}"
+_CONTROLLER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 COMMANDS = ("llama", "skymap_info", "snakemake")
-# hands its streams, words, directory and environment to `_start_typed`
+# hands its streams, words, directory and environment to `_command`
 _TYPED = """#!{python} -IS
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
@@ -54,7 +61,6 @@ with socket.socket(socket.AF_UNIX) as server:
     server.shutdown(socket.SHUT_WR)
     sys.exit(int(server.recv(9)))
 """
-_SERVER = "LLAMA_TEST_PRELOADED"  # set where this module is imported in order to import all
 _TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 
 
@@ -62,7 +68,7 @@ def can_run(command: str, environment: Mapping[str, str]) -> bool:
     """Return whether a command is one of ours, in an environment that libraries would not see."""
     early = [
         {name: value for name, value in variables.items() if name.startswith(_READ_EARLY)}
-        for variables in (environment, os.environ)
+        for variables in (environment, _ENVIRONMENT)
     ]
     return command in COMMANDS and early[0] == early[1]
 
@@ -72,79 +78,61 @@ def run(
 ) -> tuple[int | None, str]:
     """Run a command as typed in a directory; return its exit code and what it printed."""
     program = shutil.which(words[0], path=environment.get("PATH")) or words[0]
-    context = multiprocessing.get_context("forkserver")
-    _start_server()
-    with tempfile.NamedTemporaryFile("r", errors="replace") as printed:
-        process = context.Process(
-            target=_main, args=(program, words[1:], str(directory), dict(environment), printed.name)
-        )
-        process.start()
-        assert process.pid
-        process.join(timeout_s)
-        code = process.exitcode
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # with all that it has left
-        process.join()
-        process.close()
+    with (
+        tempfile.TemporaryFile("a+", errors="replace") as printed,
+        Path(os.devnull).open() as nothing,
+        _connected() as server,
+    ):
+        server.settimeout(timeout_s)
+        socket.send_fds(server, [b"-"], [nothing.fileno(), *[printed.fileno()] * 2])
+        code = None
+        with contextlib.suppress(TimeoutError):
+            code = _ask(server, program, words[1:], str(directory), dict(environment))
+        printed.seek(0)
         return code, printed.read()
 
 
-@contextlib.contextmanager
-def typed(directory: Path) -> Iterator[None]:
+def write_commands(directory: Path) -> None:
     """Write our commands into a directory of a shell: what is typed there is forked, too."""
     _start_server()
-    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listener:
-        address = str(Path(short) / "typed")  # the path of a socket has at most 107 characters
-        listener.bind(address)
-        listener.listen()
-        process = multiprocessing.get_context("forkserver").Process(
-            target=_serve, args=(listener, _start_typed)
-        )
-        process.start()
-        for name in COMMANDS:
-            program = str(Path(sys.executable).with_name(name))
-            text = _TYPED.format(python=sys.executable, address=address, program=program)
-            (directory / name).write_text(text)
-            (directory / name).chmod(0o755)
-        try:
-            yield
-        finally:
-            process.kill()
-            process.join()
+    for name in COMMANDS:
+        program = str(Path(sys.executable).with_name(name))
+        text = _TYPED.format(python=sys.executable, address=_ADDRESS, program=program)
+        (directory / name).write_text(text)
+        (directory / name).chmod(0o755)
 
 
-def _start_typed(client: socket.socket) -> ForkProcess:
-    _, streams, *_ = socket.recv_fds(client, 1, 3)
-    with client.makefile("rb") as content:
-        command = json.loads(content.read())
-    job = multiprocessing.get_context("fork").Process(target=_typed, args=(streams, *command))
-    job.start()
-    for stream in streams:
-        os.close(stream)
-    return job
+def _ask(server: socket.socket, *command: Any) -> int:
+    """Send a command; return its exit code. Who hangs up before that has it killed."""
+    server.sendall(json.dumps(command).encode())
+    server.shutdown(socket.SHUT_WR)
+    return int(server.recv(9))
 
 
-def _typed(streams: list[int], *command: Any) -> None:
-    for stream, file in enumerate(streams):
-        os.dup2(file, stream)
-        os.close(file)
-    # those that were made at the start are for other files; by lines, so that both are in order
-    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
-    _command((0, 1, 2), *command)
+def _connected() -> socket.socket:
+    """Return a connection to the run's server; it answers when it has imported all."""
+    client = socket.socket(socket.AF_UNIX)
+    while client.connect_ex(_ADDRESS):
+        _start_server()
+    return client
 
 
 def _start_server() -> None:
-    """Start the process that is forked, unless it runs; it imports this module, and that all."""
-    forkserver.set_forkserver_preload([__name__])
-    kept = dict(os.environ)
-    path = os.pathsep.join([str(Path(__file__).parent), kept.get("PYTHONPATH", "")])
-    # libraries read the numbers of threads when they are imported
-    os.environ.update(dict.fromkeys(_THREADS, "1") | {"PYTHONPATH": path, _SERVER: "1"})
-    try:
-        forkserver.ensure_running()
-    finally:
-        os.environ.clear()
-        os.environ.update(kept)
+    """Start the process that is forked, unless this run has it."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            listener.bind(_ADDRESS)
+        except OSError:  # its address is in use
+            return
+        listener.listen()
+        subprocess.run(
+            [sys.executable, __file__, str(listener.fileno()), str(_CONTROLLER)],
+            pass_fds=[listener.fileno()],
+            cwd="/",
+            # libraries read the numbers of threads when they are imported
+            env=_ENVIRONMENT | dict.fromkeys(_THREADS, "1"),
+            check=True,
+        )
 
 
 def _import_all() -> None:
@@ -170,27 +158,28 @@ def _import_all() -> None:
     gc.freeze()  # collections in the forks leave alone, and share, what is here
 
 
-def _main(
-    program: str, words: tuple[str, ...], directory: str, environment: dict[str, str], to: str
-) -> None:
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    streams = (nothing, *[os.open(to, os.O_WRONLY | os.O_APPEND)] * 2)
-    _command(streams, program, words, directory, environment)
-
-
-def _command(
-    streams: Iterable[int],
-    program: str,
-    words: tuple[str, ...],
-    directory: str,
-    environment: dict[str, str],
-) -> None:
+def _command(client: socket.socket) -> None:
     os.setsid()
+    _, streams, *_ = socket.recv_fds(client, 1, 3)
+    program, words, directory, environment = _received(client)
     for stream, file in enumerate(streams):
         os.dup2(file, stream)
+        os.close(file)
+    # those that were made at the start are for other files; by lines, so that both are in order
+    sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w", 1)
+    sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace")
     if Path(program).name == "snakemake" and "--dry-run" not in words:
         _fork_jobs()
     _become(program, words, directory, environment)
+
+
+def _job(client: socket.socket) -> None:
+    _become(*_received(client))
+
+
+def _received(client: socket.socket) -> list[Any]:
+    with client, client.makefile("rb") as content:
+        return json.loads(content.read())
 
 
 def _become(
@@ -201,7 +190,7 @@ def _become(
     os.environ.update(environment)
     tempfile.tempdir = None
     sys.argv = [program, *words]
-    sys.path.insert(0, str(Path(program).parent))
+    sys.path[0] = str(Path(program).parent)
     runpy.run_path(program, run_name="__main__")
 
 
@@ -210,11 +199,13 @@ def _fork_jobs() -> None:
     from snakemake.script import PythonScript
 
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind("")  # Linux gives it an address that is no file
+    listener.bind("")  # Linux gives it an address
     listener.listen()
     address = listener.getsockname()
+    snakemake = os.pidfd_open(os.getpid())
     if os.fork() == 0:
-        _serve(listener, _start_job)
+        _serve(listener, _job, until=snakemake)
+    os.close(snakemake)
     listener.close()
 
     def execute_script(script: Any, fname: str, edit: bool = False) -> None:
@@ -223,42 +214,40 @@ def _fork_jobs() -> None:
         environment |= dict.fromkeys(_TEMPORARY, script.resources["tmpdir"])
         with socket.socket(socket.AF_UNIX) as server:
             server.connect(address)
-            server.sendall(json.dumps([fname, (), os.getcwd(), environment]).encode())
-            server.shutdown(socket.SHUT_WR)
-            if code := int(server.recv(9)):
+            if code := _ask(server, fname, (), os.getcwd(), environment):
                 raise subprocess.CalledProcessError(code, f"{sys.executable} {fname}")
 
     PythonScript.execute_script = execute_script
 
 
-def _start_job(client: socket.socket) -> ForkProcess:
-    with client.makefile("rb") as content:
-        command = json.loads(content.read())
-    job = multiprocessing.get_context("fork").Process(target=_become, args=command)
-    job.start()
-    return job
-
-
-def _serve(listener: socket.socket, start: Callable[[socket.socket], ForkProcess]) -> None:
-    """Fork one process for each client, and tell the client how it has ended."""
+def _serve(listener: socket.socket, start: Callable[[socket.socket], None], until: int) -> None:
+    """Fork one process for each client, and tell it how that has ended; end with `until`."""
     events = select.poll()
-    events.register(listener, select.POLLIN)
+    for file in (listener, until):
+        events.register(file, select.POLLIN)
     started: dict[int, tuple[int, socket.socket, ForkProcess]] = {}
     while True:
         for ready, _ in events.poll():
             if ready == listener.fileno():
                 client = listener.accept()[0]
-                job = start(client)
+                if not _is_ours(client):
+                    client.close()
+                    continue
+                # the fork receives what is asked, so that no client waits for another one
+                job = multiprocessing.get_context("fork").Process(target=start, args=(client,))
+                job.start()
                 assert job.pid
                 end = os.pidfd_open(job.pid)
                 started[end] = started[client.fileno()] = end, client, job
                 events.register(end, select.POLLIN)
                 events.register(client, 0)  # hangs up where what was typed is killed
+            elif ready == until:
+                for _, _, job in started.values():
+                    _kill(job)
+                os._exit(0)
             elif ready in started:  # not both in one poll
                 end, client, job = started[ready]
-                assert job.pid
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(job.pid, signal.SIGKILL)  # what it has left would hold the streams
+                _kill(job)
                 job.join()
                 for file in (end, client.fileno()):
                     events.unregister(file)
@@ -268,5 +257,24 @@ def _serve(listener: socket.socket, start: Callable[[socket.socket], ForkProcess
                     client.sendall(str(job.exitcode).encode())
 
 
-if os.environ.pop(_SERVER, None):
+def _is_ours(client: socket.socket) -> bool:
+    """Tell whether a client is of this user: all can connect to an address that is no file."""
+    content = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+    return struct.unpack("iII", content)[1] == os.getuid()
+
+
+def _kill(job: ForkProcess) -> None:
+    """Kill what a fork has left, which would hold the streams; and the fork if it is not ended."""
+    assert job.pid
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(job.pid, signal.SIGKILL)
+    job.kill()
+
+
+if __name__ == "__main__":
+    if os.fork():
+        os._exit(0)  # whoever has started it need not wait for it
+    os.setsid()
+    controller = os.pidfd_open(int(sys.argv[2]))
     _import_all()
+    _serve(socket.socket(fileno=int(sys.argv[1])), _command, until=controller)
