@@ -114,7 +114,6 @@ def keeping(
         with contextlib.ExitStack() as stack:
             if forked:
                 typed = directory / "typed"
-                typed.mkdir()
                 stack.enter_context(preloaded.typed(typed))
                 made.typed = {"LLAMA_TEST_TYPED": str(typed)}
             yield made

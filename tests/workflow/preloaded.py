@@ -1,8 +1,8 @@
 """Commands and jobs in processes of their own, forked from one that has imported all they need.
 
 Importing Snakemake, NumPy, Astropy, LLAMA, ... takes a second of processor and more, most of what
-many tests would take. What a test kills, or starts with other limits or another environment, is
-started as typed (`Workspace.started`).
+many tests would take. What a test starts with other limits or another environment is started as
+typed (`Workspace.started`). What is killed can be forked by `typed`, whose end kills all of it.
 """
 
 import contextlib
@@ -20,11 +20,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing import forkserver
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 # what Snakemake and the rules' scripts import at every start, some of it late
 _IMPORTED = [
@@ -42,16 +45,20 @@ _NOT_IMPORTED = ("llama.__main__", "llama.fleet", "llama.settings.__main__")
 _READ_EARLY = ("LANG", "LC_", "MPL", "NUMBA_", "PYTHON")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 COMMANDS = ("llama", "skymap_info", "snakemake")
-# hands its streams, words, directory and environment to `_start_typed`
+# hands its streams, words, directory and environment to `_start_typed`, and then a Ctrl-C
 _TYPED = """#!{python} -IS
-import json, os, socket, sys
+import json, os, signal, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     socket.send_fds(server, [b"-"], [0, 1, 2])
     command = [{program!r}, sys.argv[1:], os.getcwd(), dict(os.environ)]
     server.sendall(json.dumps(command).encode())
     server.shutdown(socket.SHUT_WR)
-    sys.exit(int(server.recv(9)))
+    answers = server.makefile()
+    pid = int(answers.readline())
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: os.kill(pid, signal.SIGINT))
+    sys.exit(int(answers.readline() or 137))
 """
 _SERVER = "LLAMA_TEST_PRELOADED"  # set where this module is imported in order to import all
 _TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
@@ -90,7 +97,11 @@ def run(
 
 @contextlib.contextmanager
 def typed(directory: Path) -> Iterator[None]:
-    """Write our commands into a directory of a shell: what is typed there is forked, too."""
+    """Write our commands into a directory of a shell: what is typed there is forked, too.
+
+    At the end it is killed, and all that it has started.
+    """
+    directory.mkdir(exist_ok=True)
     _start_server()
     with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listener:
         address = str(Path(short) / "typed")  # the path of a socket has at most 107 characters
@@ -108,8 +119,22 @@ def typed(directory: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            process.kill()
+            server = psutil.Process(process.pid)
+            server.suspend()  # it forks no more
+            forked = server.children(recursive=True)
+            for one in [*forked, server]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
             process.join()
+            while not all(map(_has_ended, forked)):
+                time.sleep(0.01)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE  # not every machine's first process reaps
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _start_typed(client: socket.socket) -> ForkProcess:
@@ -120,6 +145,8 @@ def _start_typed(client: socket.socket) -> ForkProcess:
     job.start()
     for stream in streams:
         os.close(stream)
+    with contextlib.suppress(BrokenPipeError):  # what was typed is killed already
+        client.sendall(f"{job.pid}\n".encode())
     return job
 
 
