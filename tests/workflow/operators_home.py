@@ -177,6 +177,7 @@ def _environment(home: Path, end_point: str, broker: Broker) -> dict[str, str]:
         "DIGITALOCEAN_END_POINT": end_point,
         "DIGITALOCEAN": TOKEN,
         "LLAMA_CONFIG": str(home / "llama/config.yaml"),
+        "LLAMA_TEST_TYPED": str(home / "bin"),
         "KAFKA": broker.address,
         # the mock cluster answers a waiting fetch at its end only
         "KAFKA_FETCH_WAIT_MAX_MS": "10",

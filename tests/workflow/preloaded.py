@@ -2,11 +2,13 @@
 
 Importing Snakemake, NumPy, Astropy, LLAMA, ... takes a second of processor and more, most of what
 many tests would take. One process does it for all workers of a run of pytest: the first that needs
-it starts it, and it ends with the run. What a test kills, or starts with other limits or another
-environment, is started as typed (`Workspace.started`).
+it starts it, and it ends with the run. What a test starts with other limits or another environment
+is started as typed (`Workspace.started`). What is killed can be forked by `typed`, whose end kills
+all of it.
 """
 
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
@@ -23,10 +25,14 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.context import ForkProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+import psutil
+
+from llama.locks import wait_until
 
 # what Snakemake and the rules' scripts import at every start, some of it late
 _IMPORTED = [
@@ -50,17 +56,22 @@ _ADDRESS = f"\0llama-test-{os.environ.get('PYTEST_XDIST_TESTRUNUID') or uuid.uui
 _CONTROLLER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 COMMANDS = ("llama", "skymap_info", "snakemake")
-# hands its streams, words, directory and environment to `_command`
+# hands its streams, words, directory and environment to `_command`, and then a Ctrl-C
 _TYPED = """#!{python} -IS
-import json, os, socket, sys
+import json, os, signal, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     socket.send_fds(server, [b"-"], [0, 1, 2])
-    command = [{program!r}, sys.argv[1:], os.getcwd(), dict(os.environ)]
+    command = [{program!r}, sys.argv[1:], os.getcwd(), dict(os.environ), {alive!r}]
     server.sendall(json.dumps(command).encode())
     server.shutdown(socket.SHUT_WR)
-    sys.exit(int(server.recv(9)))
+    answers = server.makefile()
+    pid = int(answers.readline())
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: os.kill(pid, signal.SIGINT))
+    sys.exit(int(answers.readline() or 137))
 """
+_ALIVE = ".alive"  # locked by what was typed
 _TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 
 
@@ -87,7 +98,7 @@ def run(
         socket.send_fds(server, [b"-"], [nothing.fileno(), *[printed.fileno()] * 2])
         code = None
         with contextlib.suppress(TimeoutError):
-            code = _ask(server, program, words[1:], str(directory), dict(environment))
+            code = _ask(server, program, words[1:], str(directory), dict(environment), "")
         printed.seek(0)
         return code, printed.read()
 
@@ -97,16 +108,44 @@ def write_commands(directory: Path) -> None:
     _start_server()
     for name in COMMANDS:
         program = str(Path(sys.executable).with_name(name))
-        text = _TYPED.format(python=sys.executable, address=_ADDRESS, program=program)
+        alive = str(directory / _ALIVE)
+        text = _TYPED.format(python=sys.executable, address=_ADDRESS, program=program, alive=alive)
         (directory / name).write_text(text)
         (directory / name).chmod(0o755)
+
+
+@contextlib.contextmanager
+def typed(directory: Path) -> Iterator[None]:
+    """Make a directory with our commands; at its end what was typed there has ended or is killed."""
+    directory.mkdir()
+    write_commands(directory)
+    try:
+        yield
+    finally:
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if any(word.startswith(f"{directory}/") for word in process.cmdline()[:3]):
+                    process.kill()  # and the server what it has typed
+        with (directory / _ALIVE).open("a") as alive:
+            assert wait_until(lambda: _is_free(alive), timeout_s=300)
+        shutil.rmtree(directory)
+
+
+def _is_free(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _ask(server: socket.socket, *command: Any) -> int:
     """Send a command; return its exit code. Who hangs up before that has it killed."""
     server.sendall(json.dumps(command).encode())
     server.shutdown(socket.SHUT_WR)
-    return int(server.recv(9))
+    answers = server.makefile()
+    answers.readline()  # its process
+    return int(answers.readline())
 
 
 def _connected() -> socket.socket:
@@ -161,7 +200,10 @@ def _import_all() -> None:
 def _command(client: socket.socket) -> None:
     os.setsid()
     _, streams, *_ = socket.recv_fds(client, 1, 3)
-    program, words, directory, environment = _received(client)
+    program, words, directory, environment, alive = _received(client)
+    # shared with all that it forks: nobody else can lock it until the last of them has ended
+    if alive:
+        fcntl.flock(os.open(alive, os.O_RDWR | os.O_CREAT), fcntl.LOCK_SH)
     for stream, file in enumerate(streams):
         os.dup2(file, stream)
         os.close(file)
@@ -237,6 +279,8 @@ def _serve(listener: socket.socket, start: Callable[[socket.socket], None], unti
                 job = multiprocessing.get_context("fork").Process(target=start, args=(client,))
                 job.start()
                 assert job.pid
+                with contextlib.suppress(BrokenPipeError):  # it is killed already
+                    client.sendall(f"{job.pid}\n".encode())
                 end = os.pidfd_open(job.pid)
                 started[end] = started[client.fileno()] = end, client, job
                 events.register(end, select.POLLIN)

@@ -64,6 +64,8 @@ def connect(
         clients.append(socket.socket(socket.AF_UNIX))
         clients[-1].settimeout(PATIENCE_S)
         clients[-1].connect(server[0])
+        while clients[-1].recv(1) != b"\n":
+            pass  # the number of its process
         return clients[-1]
 
     yield connected
