@@ -116,7 +116,7 @@ def write_commands(directory: Path) -> None:
 
 @contextlib.contextmanager
 def typed(directory: Path) -> Iterator[None]:
-    """Make a directory with our commands; at its end what was typed there has ended or is killed."""
+    """Make a directory with our commands; at its end what was typed there is killed."""
     directory.mkdir()
     write_commands(directory)
     try:
@@ -298,7 +298,7 @@ def _serve(listener: socket.socket, start: Callable[[socket.socket], None], unti
                     del started[file]
                 os.close(end)
                 with client, contextlib.suppress(BrokenPipeError):
-                    client.sendall(str(job.exitcode).encode())
+                    client.sendall(f"{job.exitcode}\n".encode())
 
 
 def _is_ours(client: socket.socket) -> bool:

@@ -70,13 +70,13 @@ def gate(study: Workspace, shards: int = 0) -> Iterator[Callable[[], None]]:
         open_gate()
 
 
-def wait_for_work(studies: Path, done: int, at_work: int = 1) -> None:
-    """Wait until so many shards are there, and so many others are at work."""
+def wait_for_work(studies: Path, done: int | None = None, at_work: int = 1) -> None:
+    """Wait until so many shards (None: any number) are there, and so many others are at work."""
 
     def is_so() -> bool:
         there = {path.with_suffix("") for path in studies.glob("*/background/shard-*")}
         told = studies.glob("*/background/.shard-*.progress.json")
         working = {path.with_name(path.name.split(".")[1]) for path in told} - there
-        return (len(there), len(working)) == (done, at_work)
+        return len(working) == at_work and done in (None, len(there))
 
     assert wait_until(is_so, timeout_s=300)

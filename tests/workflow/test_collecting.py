@@ -134,9 +134,9 @@ def test_a_launch_is_ended_and_gone_on_with(head: Workspace) -> None:
         left = shards()
         assert len(left) == 3
         assert "is not running; there is nothing to end" in launch(head, "-k", code=1)
-    with preloaded.typed(head.typed), gate(head, 1):
+    with preloaded.typed(head.typed), gate(head):
         pid = started(launch(head))
-        wait_for_work(studies, 2, at_work=2)
+        wait_for_work(studies, at_work=2)
         os.killpg(pid, signal.SIGKILL)
         assert wait_until(lambda: holder(lock_of(head)) is None, 300)
     # one that was killed leaves nothing that would stop the next

@@ -92,10 +92,10 @@ def test_who_asks_is_told_the_end_and_waits_for_nobody(
     silent, client, other = connect(), connect(), connect()
     other.sendall(b"os.abort()")
     client.sendall(b"os._exit(3)")
-    assert client.recv(9) == b"3"
-    assert other.recv(9) == b"-6"
+    assert client.recv(9) == b"3\n"
+    assert other.recv(9) == b"-6\n"
     silent.sendall(b"sys.exit()")
-    assert silent.recv(9) == b"0"
+    assert silent.recv(9) == b"0\n"
 
 
 def test_who_hangs_up_has_the_job_killed_with_its_children(
