@@ -120,8 +120,7 @@ class Fleet:
         """
         self.idle_s(300)  # Snakemake needs a while to the first job
         # one that is still powering down ("idle%") would not hear of it
-        states = ("sinfo", "-h", "-N", "-o", "%t")
-        self.wait(lambda: all(s in ("idle", "idle~") for s in self.run(*states).split()))
+        self.wait(lambda: self._states() <= {"idle", "idle~"})
         names = [f"llama-worker-{number:03}" for number in numbers or range(4)]
         called = [*names, *([f"llama-worker-{but:03}"] if but is not None else [])]
         self.run("scontrol", "update", f"nodename={','.join(called)}", "state=power_up")
@@ -129,11 +128,24 @@ class Fleet:
         idle = {f"{name} idle" for name in names}
         self.wait(lambda: idle <= set(self.run("sinfo", "-h", "-N", "-o", "%N %t").splitlines()))
 
+    def all_down(self) -> bool:
+        """Whether Slurm takes all workers for powered down."""
+        return self._states() == {"idle~"}
+
+    def _states(self) -> set[str]:
+        return set(self.run("sinfo", "-h", "-N", "-o", "%t").split())
+
     def idle_s(self, seconds: int) -> None:
         """Let idle droplets live so long."""
+        self._reconfigure("SuspendTime", seconds)
+
+    def boots_within_s(self, seconds: int) -> None:
+        """Let Slurm give up a droplet that has not come in this time."""
+        self._reconfigure("ResumeTimeout", seconds)
+
+    def _reconfigure(self, name: str, value: int) -> None:
         conf = self.slurm / "slurm.conf"
-        text = re.sub(r"(?m)^SuspendTime=.*", f"SuspendTime={seconds}", conf.read_text())
-        conf.write_text(text)
+        conf.write_text(re.sub(rf"(?m)^{name}=.*", f"{name}={value}", conf.read_text()))
         self.run("scontrol", "reconfigure")
 
     def let_go(self) -> None:

@@ -23,12 +23,13 @@ from workspace import EVENT_MJD, REPOSITORY, Workspace
 from llama.fleet.head_files import override
 from llama.neutrinos.mock import write_mock_release
 
+BOOTS_WITHIN_S = 150  # only a droplet that hangs takes so long
 # seconds where the real cloud takes minutes; slurmctld's port is one that nobody has
 TIMES = """\
 SlurmctldPort={port}
 SuspendTime=4
 SuspendTimeout=3
-ResumeTimeout=24
+ResumeTimeout={boots_within_s}
 SlurmdTimeout=10
 KillWait=2
 MessageTimeout=10
@@ -83,7 +84,7 @@ def fleet(
     )
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(root))  # two heads are too much for one machine
-        times = TIMES.format(port=16817)
+        times = TIMES.format(port=16817, boots_within_s=BOOTS_WITHIN_S)
         made: Any
         if with_root:
             made = namespaces.Droplets(root / "droplets", {"/etc/llama/task-prolog": prolog})

@@ -14,6 +14,7 @@ from broker import Broker
 from bucket_samples import PART
 from do_double import Cloud
 from do_server import running
+import preloaded
 from needs import SSH, require
 from s3_faults import KEY, SECRET, FaultyS3, faulty_s3
 from shell import TOKEN, Bash, change
@@ -70,19 +71,24 @@ def _account(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def bash(tmp_path: Path) -> Bash:
-    """Run a line in bash as typed, in an empty directory, with `answers` to its questions."""
-    place = tmp_path / "here"
+def bash(tmp_path: Path) -> Iterator[Bash]:
+    """Run a line in bash as typed, in an empty directory, with `answers` to its questions.
+
+    Our commands are forked from a process that has imported what they need.
+    """
+    place, forked = tmp_path / "here", tmp_path / "forked"
     place.mkdir()
+    forked.mkdir()
 
     def run(line: str, answers: str = "") -> subprocess.CompletedProcess[str]:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        path = f"{forked}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         return subprocess.run(
             ["bash", "-c", line], input=answers, capture_output=True, text=True, timeout=120,
             cwd=place, env=os.environ | {"PATH": path},
         )  # fmt: skip
 
-    return run
+    with preloaded.typed(forked):
+        yield run
 
 
 @pytest.fixture

@@ -74,9 +74,9 @@ def test_a_study_on_four_droplets_is_the_local_one_bit_for_bit(fleet: Fleet) -> 
     _assert_files_are_the_same_ones(fleet)
     fleet.let_go()
     assert fleet.cloud.created == fleet.cloud.deleted == created + 4
-    # Slurm takes a node for powered down some seconds later
-    fleet.wait(lambda: "workers   none" in fleet.run("llama", "fleet", "status"), 20)
+    fleet.wait(fleet.all_down)  # Slurm takes a node for powered down some seconds later
     status = fleet.run("llama", "fleet", "status")
+    assert "workers   none" in status
     assert "jobs      none" in status
     assert "bns-o4-H1L1: $" in status
     assert fleet.spent() == pytest.approx(spent + 4 * 0.03571, abs=0.02)
@@ -93,10 +93,11 @@ def test_droplets_that_die_or_do_not_boot_or_have_no_disk_and_spaces_away(fleet:
     fleet.droplets.kill(node)
     time.sleep(1)
     with fleet.s3.away():
+        fleet.boots_within_s(1)
+        fleet.wait(lambda: "failed llama-worker-000" in fleet.hooks_log())
+        fleet.boots_within_s(cluster_setup.BOOTS_WITHIN_S)
+        fleet.cloud.boot_fail = set()
         time.sleep(30)
-    log = fleet.slurm / "log/fleet.log"
-    fleet.wait(lambda: "failed llama-worker-000" in log.read_text()[fleet.log_from :])
-    fleet.cloud.boot_fail = set()
     assert fleet.wait_for(run, 240) == 0
     assert fleet.numbers() == local
     assert _restarts(fleet, job)

@@ -58,6 +58,7 @@ def test_a_disk_that_is_full_only_for_the_listener_is_an_alarm(broker, tmp_path)
         limits = resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE, (20_000, -1))
         broker.send("igwn.gwalert", [b"large" * 10_000])
         wait_for(lambda: "ALARM: it cannot write" in one.log(), "an alarm")
+        wait_for(lambda: one.state().get("blocked"), "a full disk")
         status = one.command("status")
         assert status.returncode == 1
         assert "PROBLEM: it cannot write and hears nothing until it can" in status.stdout

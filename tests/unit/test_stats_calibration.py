@@ -28,7 +28,6 @@ SIGMA = (0.4, 1.5)  # deg
 SEED, WHOLE = 20260101, 600_000
 TRIGGERS = proofs.size(WHOLE, 100_000)
 SOME = 40_000  # triggers that suffice to find a wrong factor
-WINDOWS = np.array([PARAMS.tgwminus, PARAMS.tgwplus, PARAMS.tnuminus, PARAMS.tnuplus])
 
 
 class Simulation(NamedTuple):
@@ -63,7 +62,7 @@ def simulation():
 
 
 @njit()
-def all_lambda_s(prepared, which, m, begin, neutrinos, factor, windows, result):
+def all_lambda_s(prepared, which, m, begin, neutrinos, factor, windows, most, result):
     for t in range(which.size):
         if which[t] != m or begin[t] == begin[t + 1]:
             continue
@@ -75,7 +74,7 @@ def all_lambda_s(prepared, which, m, begin, neutrinos, factor, windows, result):
             neutrinos[2][a:b],
             neutrinos[3][a:b],
             windows,
-            4,
+            most,
         )
         for k in range(values.size):
             value = values[k]
@@ -93,7 +92,15 @@ def odds_of(simulation, neutrinos, factor=None, prepared=None, fb=PARAMS.fb):
     lambda_s, cgw = np.zeros(n), np.zeros(n)
     for m, prepared_map in enumerate(prepared or [prepare(*map_) for map_ in maps()]):
         all_lambda_s(
-            prepared_map, simulation.which, m, begin, tuple(neutrinos), factor, WINDOWS, lambda_s
+            prepared_map,
+            simulation.which,
+            m,
+            begin,
+            tuple(neutrinos),
+            factor,
+            PARAMS.emission_windows_s,
+            PARAMS.max_set_size,
+            lambda_s,
         )
         cgw[simulation.which == m] = 1 - (1 - prepared_map.weights[0].sum()) / PARAMS.fb
     q = simulation.p_astro / (1 - simulation.p_astro)

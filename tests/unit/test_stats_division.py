@@ -118,7 +118,7 @@ def test_odds_where_the_effective_area_jumps(sigma_deg, centre, hundredth, most)
     # half of them in the jump, half anywhere
     z = np.concatenate([rng.uniform(-0.15, 0.0, 200), rng.uniform(-1, 1, 200)])
     vectors = unit_vectors(rng.uniform(0, 360, z.size), np.degrees(np.arcsin(z)))
-    kappa, table = 1 / np.radians(sigma_deg) ** 2, np.ones(201)
+    kappa, table = 1 / np.radians(sigma_deg) ** 2, np.ones((1, 201))
 
     def sums(prepared):
         return np.array([overlap(prepared, 1, kappa, v, table) for v in vectors])

@@ -35,7 +35,6 @@ AREA = RESPONSE.area_relative
 SEED, WHOLE = 20261123, 360_000
 TRIGGERS = proofs.size(WHOLE, 120_000)
 SOME = 30_000  # triggers that suffice to find a wrong angle
-WINDOWS = np.array([PARAMS.tgwminus, PARAMS.tgwplus, PARAMS.tnuminus, PARAMS.tnuplus])
 
 
 MAPS = (
@@ -74,7 +73,7 @@ def simulation():
 
 
 @njit()
-def count_sets(prepared, begin, triggers, messenger, windows, owner, value, bursts):
+def count_sets(prepared, begin, triggers, messenger, windows, most, owner, value, bursts):
     """Write trigger, value and number of bursts of every set; return how many there are."""
     start, stop, spread, vectors, sigma, intensity = triggers
     count = 0
@@ -91,8 +90,8 @@ def count_sets(prepared, begin, triggers, messenger, windows, owner, value, burs
             sigma[a:b],
             intensity[a:b],
             windows[:2],
-            4,
-            5,
+            most,
+            most + 1,
         )
         for k in range(values.size):
             owner[count], value[count], bursts[count] = t, values[k], 0
@@ -124,6 +123,7 @@ def sets_of(simulation, n=TRIGGERS, sigma_factor=1.0):
     trigger = np.concatenate([simulation.neutrinos, simulation.bursts])
     messenger = np.repeat([0, 1], [simulation.neutrinos.size, simulation.bursts.size])
     found, survive = [], np.empty(n)
+    windows, most = PARAMS.emission_windows_s, PARAMS.max_set_size
     for m, map_ in enumerate(MAPS):
         mine = (simulation.which == m)[:n]
         which = np.flatnonzero(mine)
@@ -135,7 +135,7 @@ def sets_of(simulation, n=TRIGGERS, sigma_factor=1.0):
         out = np.empty(room, int), np.empty(room), np.empty(room, int)
         prepared = prepare_tiles(*map_, AREA, PARAMS)
         survive[mine] = prepared.weights[0].sum()
-        k = count_sets(prepared, begin, joint, messenger[along], WINDOWS, *out)
+        k = count_sets(prepared, begin, joint, messenger[along], windows, most, *out)
         found.append((which[out[0][:k]], out[1][:k], out[2][:k]))
     return Sets(simulation.p_astro[:n], survive, *map(np.concatenate, zip(*found, strict=True)))
 

@@ -33,6 +33,7 @@ _IMPORTED = [
     *("snakemake.cli", "snakemake.report.html_reporter", "snakemake.script", "smart_open"),
     *("numpy", "scipy.special", "scipy.optimize", "scipy.interpolate", "scipy.integrate"),
     *("h5py", "healpy", "numba", "pandas", "requests", "pydantic", "lxml.etree", "erfa"),
+    "boto3",
     *("astropy.coordinates", "astropy.cosmology", "astropy.io.fits", "astropy.table"),
     *("astropy.time", "astropy.units", "matplotlib.figure", "matplotlib.backends.backend_agg"),
     *("matplotlib.backends.backend_pdf", "matplotlib.patheffects", "contourpy", "nbformat"),

@@ -98,6 +98,6 @@ def _overlap_without_energy(
     """Return T_S sum_k w_{n,k} <prod_i vMF_i>_k of all of the neutrinos together."""
     n = neutrinos.dt_s.size
     even = neutrinos._replace(intensity=np.ones_like(neutrinos.intensity))
-    windows = np.array([params.tgwminus, params.tgwplus, params.tnuminus, params.tnuplus])
+    windows = params.emission_windows_s
     members, values, _ = sum_sets(prepared, *even, windows, n)
     return float(values[(members >= 0).sum(axis=1) == n].sum())

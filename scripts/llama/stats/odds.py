@@ -93,7 +93,7 @@ def prepare_neutrinos(
     values that are not finite, or impossible, and for a response that no detector could have.
     """
     columns = [
-        np.atleast_1d(np.asarray(c, dtype=float))
+        np.atleast_1d(np.ascontiguousarray(c, dtype=float))
         for c in (dt_s, ra_deg, dec_deg, sigma_deg, energy_gev)
     ]
     dt, ra, dec, sigma, energy = columns
@@ -159,7 +159,7 @@ def event_odds(
     if neutrinos.vectors.shape != (n, 3) or neutrinos.intensity.shape != (n, area_relative.size):
         raise ValueError("neutrinos and effective areas must be tables of one size")
     q = p_astro / (1.0 - p_astro)
-    windows = np.array([params.tgwminus, params.tgwplus, params.tnuminus, params.tnuplus])
+    windows = params.emission_windows_s
     if messengers:
         check_messengers(messengers, area_relative.size)
         members, values, largest = _joint_sets(prepared, neutrinos, messengers, windows, params)

@@ -4,6 +4,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from llama.stats.arrays import Floats
 from llama.stats.window import Window, search_window
 
 YEAR_S = 365.0 * 86400.0  # the published ndotgwnu is 23.9 Gpc^-3 yr^-1 with a year of 365 days
@@ -73,6 +76,11 @@ class SearchParameters:
     def window(self) -> Window:
         """Times of neutrinos that one source can explain."""
         return search_window(vars(self))
+
+    @property
+    def emission_windows_s(self) -> Floats:
+        """Return tgwminus, tgwplus, tnuminus, tnuplus [s], shape (4,), for compiled code."""
+        return np.array([self.tgwminus, self.tgwplus, self.tnuminus, self.tnuplus], dtype=float)
 
     def as_dict(self) -> dict[str, float]:
         """Return all parameters as a plain dictionary."""
