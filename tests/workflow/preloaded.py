@@ -9,44 +9,22 @@ all of it.
 
 import contextlib
 import fcntl
-import gc
-import importlib
-import json
-import multiprocessing
 import os
-import pkgutil
-import runpy
-import select
 import shutil
-import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from multiprocessing.context import ForkProcess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+import forking
 import psutil
 
 from llama.locks import wait_until
 
-# what Snakemake and the rules' scripts import at every start, some of it late
-_IMPORTED = [
-    *("snakemake.cli", "snakemake.report.html_reporter", "snakemake.script", "smart_open"),
-    *("numpy", "scipy.special", "scipy.optimize", "scipy.interpolate", "scipy.integrate"),
-    *("h5py", "healpy", "numba", "pandas", "requests", "pydantic", "lxml.etree", "erfa"),
-    "boto3",
-    *("astropy.coordinates", "astropy.cosmology", "astropy.io.fits", "astropy.table"),
-    *("astropy.time", "astropy.units", "matplotlib.figure", "matplotlib.backends.backend_agg"),
-    *("matplotlib.backends.backend_pdf", "matplotlib.patheffects", "contourpy", "nbformat"),
-    *("graphlib", "jsonschema", "snakemake.storage"),
-]
-# rooms that read their environment when they are imported, or that no rule and few commands need
-_NOT_IMPORTED = ("llama.__main__", "llama.fleet", "llama.settings.__main__")
 # libraries have read these when they were imported
 _READ_EARLY = ("LANG", "LC_", "MPL", "NUMBA_", "PYTHON")
 # the same for all workers of a run; a test may change its own
@@ -54,9 +32,8 @@ _ENVIRONMENT = dict(os.environ)
 # the run's address, which on Linux needs no file, and the process that the run ends with
 _ADDRESS = f"\0llama-test-{os.environ.get('PYTEST_XDIST_TESTRUNUID') or uuid.uuid4().hex}"
 _CONTROLLER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 COMMANDS = ("llama", "skymap_info", "snakemake")
-# hands its streams, words, directory and environment to `_command`, and then a Ctrl-C
+# hands its streams, words, directory and environment to a fork, and then a Ctrl-C
 _TYPED = """#!{python} -IS
 import json, os, signal, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
@@ -72,7 +49,6 @@ with socket.socket(socket.AF_UNIX) as server:
     sys.exit(int(answers.readline() or 137))
 """
 _ALIVE = ".alive"  # locked by what was typed
-_TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 
 
 def can_run(command: str, environment: Mapping[str, str]) -> bool:
@@ -98,7 +74,7 @@ def run(
         socket.send_fds(server, [b"-"], [nothing.fileno(), *[printed.fileno()] * 2])
         code = None
         with contextlib.suppress(TimeoutError):
-            code = _ask(server, program, words[1:], str(directory), dict(environment), "")
+            code = forking.ask(server, program, words[1:], str(directory), dict(environment), "")
         printed.seek(0)
         return code, printed.read()
 
@@ -139,15 +115,6 @@ def _is_free(file: TextIO) -> bool:
     return True
 
 
-def _ask(server: socket.socket, *command: Any) -> int:
-    """Send a command; return its exit code. Who hangs up before that has it killed."""
-    server.sendall(json.dumps(command).encode())
-    server.shutdown(socket.SHUT_WR)
-    answers = server.makefile()
-    answers.readline()  # its process
-    return int(answers.readline())
-
-
 def _connected() -> socket.socket:
     """Return a connection to the run's server; it answers when it has imported all."""
     client = socket.socket(socket.AF_UNIX)
@@ -165,160 +132,10 @@ def _start_server() -> None:
             return
         listener.listen()
         subprocess.run(
-            [sys.executable, __file__, str(listener.fileno()), str(_CONTROLLER)],
+            [sys.executable, forking.__file__, str(listener.fileno()), str(_CONTROLLER)],
             pass_fds=[listener.fileno()],
             cwd="/",
             # libraries read the numbers of threads when they are imported
-            env=_ENVIRONMENT | dict.fromkeys(_THREADS, "1"),
+            env=_ENVIRONMENT | dict.fromkeys(forking.THREADS, "1"),
             check=True,
         )
-
-
-def _import_all() -> None:
-    """Import what commands and jobs import, and do what Snakemake does once in each process."""
-    import llama
-
-    for name in _IMPORTED:
-        importlib.import_module(name)
-    for module in pkgutil.walk_packages(llama.__path__, "llama."):
-        if not module.name.startswith(_NOT_IMPORTED):
-            importlib.import_module(module.name)
-    from numba.core.registry import cpu_target
-    from snakemake.cli import get_argument_parser
-
-    from llama.figures import skymap, style
-
-    get_argument_parser()  # it looks for plugins
-    for context in (cpu_target.typing_context, cpu_target.target_context):
-        context.refresh()  # what Numba does before it takes anything from its cache
-    # figures are looked at in tests/unit; with fewer pixels the map is drawn in half the time
-    style.DPI, skymap._GRID = 50, (305, 152)
-    gc.collect()
-    gc.freeze()  # collections in the forks leave alone, and share, what is here
-
-
-def _command(client: socket.socket) -> None:
-    os.setsid()
-    _, streams, *_ = socket.recv_fds(client, 1, 3)
-    program, words, directory, environment, alive = _received(client)
-    # shared with all that it forks: nobody else can lock it until the last of them has ended
-    if alive:
-        fcntl.flock(os.open(alive, os.O_RDWR | os.O_CREAT), fcntl.LOCK_SH)
-    for stream, file in enumerate(streams):
-        os.dup2(file, stream)
-        os.close(file)
-    # those that were made at the start are for other files; by lines, so that both are in order
-    sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w", 1)
-    sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace")
-    if Path(program).name == "snakemake" and "--dry-run" not in words:
-        _fork_jobs()
-    _become(program, words, directory, environment)
-
-
-def _job(client: socket.socket) -> None:
-    _become(*_received(client))
-
-
-def _received(client: socket.socket) -> list[Any]:
-    with client, client.makefile("rb") as content:
-        return json.loads(content.read())
-
-
-def _become(
-    program: str, words: tuple[str, ...], directory: str, environment: dict[str, str]
-) -> None:
-    os.chdir(directory)
-    os.environ.clear()
-    os.environ.update(environment)
-    tempfile.tempdir = None
-    sys.argv = [program, *words]
-    sys.path[0] = str(Path(program).parent)
-    runpy.run_path(program, run_name="__main__")
-
-
-def _fork_jobs() -> None:
-    """Let the scripts of rules be forks of this process as it is now, before Snakemake begins."""
-    from snakemake.script import PythonScript
-
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind("")  # Linux gives it an address
-    listener.listen()
-    address = listener.getsockname()
-    snakemake = os.pidfd_open(os.getpid())
-    if os.fork() == 0:
-        _serve(listener, _job, until=snakemake)
-    os.close(snakemake)
-    listener.close()
-
-    def execute_script(script: Any, fname: str, edit: bool = False) -> None:
-        environment = dict(os.environ)
-        environment |= dict.fromkeys(_THREADS, str(script.threads))
-        environment |= dict.fromkeys(_TEMPORARY, script.resources["tmpdir"])
-        with socket.socket(socket.AF_UNIX) as server:
-            server.connect(address)
-            if code := _ask(server, fname, (), os.getcwd(), environment):
-                raise subprocess.CalledProcessError(code, f"{sys.executable} {fname}")
-
-    PythonScript.execute_script = execute_script
-
-
-def _serve(listener: socket.socket, start: Callable[[socket.socket], None], until: int) -> None:
-    """Fork one process for each client, and tell it how that has ended; end with `until`."""
-    events = select.poll()
-    for file in (listener, until):
-        events.register(file, select.POLLIN)
-    started: dict[int, tuple[int, socket.socket, ForkProcess]] = {}
-    while True:
-        for ready, _ in events.poll():
-            if ready == listener.fileno():
-                client = listener.accept()[0]
-                if not _is_ours(client):
-                    client.close()
-                    continue
-                # the fork receives what is asked, so that no client waits for another one
-                job = multiprocessing.get_context("fork").Process(target=start, args=(client,))
-                job.start()
-                assert job.pid
-                with contextlib.suppress(BrokenPipeError):  # it is killed already
-                    client.sendall(f"{job.pid}\n".encode())
-                end = os.pidfd_open(job.pid)
-                started[end] = started[client.fileno()] = end, client, job
-                events.register(end, select.POLLIN)
-                events.register(client, 0)  # hangs up where what was typed is killed
-            elif ready == until:
-                for _, _, job in started.values():
-                    _kill(job)
-                os._exit(0)
-            elif ready in started:  # not both in one poll
-                end, client, job = started[ready]
-                _kill(job)
-                job.join()
-                for file in (end, client.fileno()):
-                    events.unregister(file)
-                    del started[file]
-                os.close(end)
-                with client, contextlib.suppress(BrokenPipeError):
-                    client.sendall(f"{job.exitcode}\n".encode())
-
-
-def _is_ours(client: socket.socket) -> bool:
-    """Tell whether a client is of this user: all can connect to an address that is no file."""
-    content = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
-    return struct.unpack("iII", content)[1] == os.getuid()
-
-
-def _kill(job: ForkProcess) -> None:
-    """Kill what a fork has left, which would hold the streams; and the fork if it is not ended."""
-    assert job.pid
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(job.pid, signal.SIGKILL)
-    job.kill()
-
-
-if __name__ == "__main__":
-    if os.fork():
-        os._exit(0)  # whoever has started it need not wait for it
-    os.setsid()
-    controller = os.pidfd_open(int(sys.argv[2]))
-    _import_all()
-    _serve(socket.socket(fileno=int(sys.argv[1])), _command, until=controller)

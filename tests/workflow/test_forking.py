@@ -13,7 +13,7 @@ import pytest
 # a job does as it is told, or tells who it and its child are and stays
 _SERVER = """
 import os, socket, sys, time
-import preloaded
+import forking
 
 def job(client):
     os.setsid()
@@ -25,7 +25,7 @@ def job(client):
     time.sleep(1e6)
 
 listener, run = map(int, sys.argv[1:])
-preloaded._serve(socket.socket(fileno=listener), job, until=os.pidfd_open(run))
+forking.serve(socket.socket(fileno=listener), job, until=os.pidfd_open(run))
 """
 PATIENCE_S = 100
 
