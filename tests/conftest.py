@@ -78,6 +78,8 @@ _LONGEST = (
     "tests/system/test_listen_disk.py",
     "tests/system/test_listen_broker.py",
     "tests/unit/test_web_answers.py",
+    # one fleet at a time: it waits for the first one, which ends about now
+    "tests/workflow/test_fleet_without_root.py",
 )
 # which tests have a mark: the beginning of their files' names; what is not here is quick
 _MARKS = {
@@ -131,9 +133,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _rank(file: str) -> int:
     if file in _LONGEST:
         return _LONGEST.index(file)
-    # one fleet at a time: the second begins when the first, which came first of all, has ended
-    is_second_fleet = file == "tests/workflow/test_fleet_without_root.py"
-    return len(_LONGEST) + is_second_fleet + 2 * file.startswith("tests/unit/")
+    return len(_LONGEST) + file.startswith("tests/unit/")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

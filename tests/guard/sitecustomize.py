@@ -2,11 +2,15 @@
 
 An audit hook sees every socket of the interpreter, whoever opens it, and cannot be taken off
 again. It does not see C libraries with sockets of their own.
+
+It also has the gate at which shards of a study wait where a test says so.
 """
 
+import contextlib
 import ipaddress
 import os
 import sys
+import time
 
 LOOPBACK_ONLY = True
 # this machine as its stand-in droplets see it, over a bridge without a way out
@@ -36,8 +40,30 @@ def _refuse_other_machines(event: str, arguments: tuple[object, ...]) -> None:
         raise RuntimeError(f"tests may connect to this machine only, not to {host!r}")
 
 
-sys.addaudithook(_refuse_other_machines)
+def _wait_at_gate(event: str, arguments: tuple[object, ...]) -> None:
+    """Hold a shard that is about to get its name until it has taken a file of the gate's directory.
 
-# what `llama run` starts is forked where its test says so, as tests/workflow/preloaded.py does it
-if (_typed := os.environ.get("LLAMA_TEST_TYPED")) and sys.orig_argv[1:3] == ["-m", "snakemake"]:
-    os.execv(os.path.join(_typed, "snakemake"), ["snakemake", *sys.orig_argv[3:]])  # noqa: S606
+    Without the directory there is no gate; `gate` of tests/workflow/study_samples.py makes it.
+    """
+    if event != "os.rename" or not (gate := os.environ.get("LLAMA_TEST_GATE")):
+        return
+    name = os.path.basename(str(arguments[1]))
+    while name.startswith("shard-") and name.endswith(".hdf5"):
+        try:
+            tokens = os.listdir(gate)
+        except FileNotFoundError:
+            return
+        for token in tokens:
+            with contextlib.suppress(FileNotFoundError):  # another shard has taken it
+                os.unlink(os.path.join(gate, token))
+                return
+        time.sleep(0.02)
+
+
+sys.addaudithook(_refuse_other_machines)
+sys.addaudithook(_wait_at_gate)
+
+# what LLAMA starts is forked where its test says so, as tests/workflow/preloaded.py does it
+_snakemake = os.path.join(os.environ.get("LLAMA_TEST_TYPED", "/none"), "snakemake")
+if sys.orig_argv[1:3] == ["-m", "snakemake"] and os.path.isfile(_snakemake):
+    os.execv(_snakemake, ["snakemake", *sys.orig_argv[3:]])  # noqa: S606

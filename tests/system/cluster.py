@@ -9,18 +9,15 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import pytest
 from do_double import Cloud
 from s3_server import S3
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
-
 from study_samples import numbers
 from workspace import Workspace
 
@@ -37,6 +34,9 @@ class Fleet:
         self.started: list[subprocess.Popen[str]] = []
         self.address, self.log_from, self.injections = "", 0, 400
         self._local: dict[int, tuple[bytes, bytes]] = {}
+        self._forked = workspace.root.parent / "forked"
+        self._forked.mkdir()
+        preloaded.write_commands(self._forked)
 
     @property
     def slurm(self) -> Path:
@@ -45,8 +45,10 @@ class Fleet:
 
     def run(self, *words: str, code: int | None = 0, timeout: float = 240) -> str:
         """Run a command on the head as typed in the clone, and return what it printed."""
+        path = f"{self._forked}:{self.environment['PATH']}"
         done = subprocess.run(
-            words, cwd=self.workspace.clone, env=self.environment, text=True, timeout=timeout,
+            [shutil.which(words[0], path=path) or words[0], *words[1:]],
+            cwd=self.workspace.clone, env=self.environment, text=True, timeout=timeout,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert code is None or done.returncode == code, self.explain(done.stdout)
@@ -120,20 +122,20 @@ class Fleet:
         """
         self.idle_s(300)  # Snakemake needs a while to the first job
         # one that is still powering down ("idle%") would not hear of it
-        self.wait(lambda: self._states() <= {"idle", "idle~"})
+        self.wait(lambda: set(self._states().values()) <= {"idle", "idle~"})
         names = [f"llama-worker-{number:03}" for number in numbers or range(4)]
         called = [*names, *([f"llama-worker-{but:03}"] if but is not None else [])]
         self.run("scontrol", "update", f"nodename={','.join(called)}", "state=power_up")
         # powered down is "idle~"
-        idle = {f"{name} idle" for name in names}
-        self.wait(lambda: idle <= set(self.run("sinfo", "-h", "-N", "-o", "%N %t").splitlines()))
+        self.wait(lambda: {self._states()[name] for name in names} == {"idle"})
 
     def all_down(self) -> bool:
         """Whether Slurm takes all workers for powered down."""
-        return self._states() == {"idle~"}
+        return set(self._states().values()) == {"idle~"}
 
-    def _states(self) -> set[str]:
-        return set(self.run("sinfo", "-h", "-N", "-o", "%t").split())
+    def _states(self) -> dict[str, str]:
+        lines = self.run("sinfo", "-h", "-N", "-o", "%N %t").splitlines()
+        return dict(line.split() for line in lines)
 
     def idle_s(self, seconds: int) -> None:
         """Let idle droplets live so long."""

@@ -23,7 +23,7 @@ from workspace import EVENT_MJD, REPOSITORY, Workspace
 from llama.fleet.head_files import override
 from llama.neutrinos.mock import write_mock_release
 
-BOOTS_WITHIN_S = 150  # only a droplet that hangs takes so long
+BOOTS_WITHIN_S = 60  # so long a job waits for a droplet whose order a killed controller forgot
 # seconds where the real cloud takes minutes; slurmctld's port is one that nobody has
 TIMES = """\
 SlurmctldPort={port}

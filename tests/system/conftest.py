@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import pytest
 from broker import Broker
 from bucket_samples import PART
 from do_double import Cloud
 from do_server import running
-import preloaded
 from needs import SSH, require
 from s3_faults import KEY, SECRET, FaultyS3, faulty_s3
 from shell import TOKEN, Bash, change
@@ -71,7 +71,7 @@ def _account(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def bash(tmp_path: Path) -> Iterator[Bash]:
+def bash(tmp_path: Path) -> Bash:
     """Run a line in bash as typed, in an empty directory, with `answers` to its questions.
 
     Our commands are forked from a process that has imported what they need.
@@ -79,6 +79,7 @@ def bash(tmp_path: Path) -> Iterator[Bash]:
     place, forked = tmp_path / "here", tmp_path / "forked"
     place.mkdir()
     forked.mkdir()
+    preloaded.write_commands(forked)
 
     def run(line: str, answers: str = "") -> subprocess.CompletedProcess[str]:
         path = f"{forked}:{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -87,8 +88,7 @@ def bash(tmp_path: Path) -> Iterator[Bash]:
             cwd=place, env=os.environ | {"PATH": path},
         )  # fmt: skip
 
-    with preloaded.typed(forked):
-        yield run
+    return run
 
 
 @pytest.fixture

@@ -111,13 +111,12 @@ def keeping(
     """
     made = Keeping(directory, broker, **listen)
     try:
-        with contextlib.ExitStack() as stack:
-            if forked:
-                typed = directory / "typed"
-                typed.mkdir()
-                stack.enter_context(preloaded.typed(typed))
-                made.typed = {"LLAMA_TEST_TYPED": str(typed)}
-            yield made
+        if forked:
+            typed = directory / "typed"
+            typed.mkdir()
+            preloaded.write_commands(typed)
+            made.typed = {"LLAMA_TEST_TYPED": str(typed)}
+        yield made
     finally:
         if made.keeper is not None and made.keeper.poll() is None:
             made.run("-K")

@@ -1,5 +1,6 @@
 """What drove the odds, in words: the numbers that are stated multiply to the odds ratio."""
 
+import functools
 import json
 import math
 import re
@@ -22,8 +23,14 @@ from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap
 from llama.sky.tiles import SkyTiles
 
-MAP = mock_skymap(60.0, 25.0, (6.0, 3.0), (120.0, 30.0))
-BURST = SkyTiles(MAP.order, MAP.ipix, MAP.prob)  # a burst's map has no distance
+
+@functools.cache
+def skymap():
+    return mock_skymap(60.0, 25.0, (6.0, 3.0), (120.0, 30.0))
+
+
+def burst():
+    return SkyTiles(skymap().order, skymap().ipix, skymap().prob)  # a burst has no distance
 
 
 def explained(significance, distances, neutrinos):
@@ -41,7 +48,8 @@ def response(archive):
 def told(response):
     search = from_dict(defaults(), "defaults").search_parameters()
 
-    def told_of(events, tiles=MAP, p_astro=P_ASTRO, background=NONE, bursts=None):
+    def told_of(events, tiles=None, p_astro=P_ASTRO, background=NONE, bursts=None):
+        tiles = tiles or skymap()
         result = compute_significance(
             tiles, INFO, p_astro, {"events": events}, response, search, background, bursts
         )
@@ -72,10 +80,10 @@ def test_an_energy_that_is_not_known_is_said(told, events, says):
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("tiles", [MAP, BURST], ids=["distance", "burst"])
+@pytest.mark.parametrize("make", [skymap, burst], ids=["distance", "burst"])
 @pytest.mark.parametrize("p_astro", [0.999, 1e-4])
-def test_the_stated_numbers_multiply_to_the_stated_odds(told, name, tiles, p_astro):
-    result, why = told(CASES[name], tiles, P_ASTRO | {"p_astro": p_astro})
+def test_the_stated_numbers_multiply_to_the_stated_odds(told, name, make, p_astro):
+    result, why = told(CASES[name], make(), P_ASTRO | {"p_astro": p_astro})
     lines = [line.replace(",", "") for line in explain_lines(why, result["odds_ratio"])]
     stated = [float(x) for line in lines for x in re.findall(r"  × (\S+)  ", line)]
     assert len(stated) == 7
@@ -112,7 +120,7 @@ def test_words_for_two_neutrinos_and_a_strong_case(told):
 
 
 def test_a_burst_without_distance_says_that_one_is_assumed(told):
-    _, why = told([neutrino()], BURST)
+    _, why = told([neutrino()], burst())
     words = {row[0]: row[2] for row in why["factors"]}["Distance"]
     assert words.startswith("The sky map has no distance; one is assumed. There a source")
 
@@ -152,7 +160,7 @@ def test_what_gamma_ray_bursts_change_is_one_more_factor(told, rows, events):
     ],
 )
 def test_odds_of_zero_have_a_reason(told, events, p_astro, words):
-    tiles = MAP if p_astro == 0 or not events or events[0]["ra"] < 100 else _spot()
+    tiles = skymap() if p_astro == 0 or not events or events[0]["ra"] < 100 else _spot()
     result, why = told(events, tiles, P_ASTRO | {"p_astro": p_astro})
     assert result["odds_ratio"] == 0
     assert result["explanation"] is None
@@ -162,9 +170,10 @@ def test_odds_of_zero_have_a_reason(told, events, p_astro, words):
 
 def _spot():
     """A map with probability in a spot only, and none elsewhere."""
-    near = MAP.prob > 1e-5
-    prob = MAP.prob[near] / MAP.prob[near].sum()
-    return SkyTiles(MAP.order[near], MAP.ipix[near], prob)
+    whole = skymap()
+    near = whole.prob > 1e-5
+    prob = whole.prob[near] / whole.prob[near].sum()
+    return SkyTiles(whole.order[near], whole.ipix[near], prob)
 
 
 def test_a_result_of_an_older_version_is_refused_with_the_remedy():

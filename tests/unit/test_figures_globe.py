@@ -1,6 +1,7 @@
 """The few tiles that the globe draws are the map: its regions, its places, its neutrinos."""
 
 import base64
+import functools
 
 import figure_samples as sample
 import healpy
@@ -14,16 +15,21 @@ from llama.figures.globe import _COARSEST, LEVELS, _cells, globe_data, places
 RESULT = sample.form(sample.significance(), Significance)
 NONE = sample.form(sample.significance(odds_ratio=0.0), Significance)
 MAPS = {
-    "flat": sample.gaussian_map(240.0, 36.0, 12.0, order=6),
-    "small": sample.gaussian_map(10.0, -70.0, 0.8, order=8),
-    "refined": sample.refined_map(),
-    "pole": sample.gaussian_map(0.0, 90.0, 5.0, order=5),
+    "flat": lambda: sample.gaussian_map(240.0, 36.0, 12.0, order=6),
+    "small": lambda: sample.gaussian_map(10.0, -70.0, 0.8, order=8),
+    "refined": sample.refined_map,
+    "pole": lambda: sample.gaussian_map(0.0, 90.0, 5.0, order=5),
 }
+
+
+@functools.cache
+def skymap(name):
+    return MAPS[name]()
 
 
 @pytest.mark.parametrize("name", MAPS)
 def test_the_cells_are_disjoint_and_have_the_areas_of_the_regions(name):
-    density = SkyDensity(MAPS[name])
+    density = SkyDensity(skymap(name))
     order, ipix, level = _cells(density)
     assert order.min() >= _COARSEST
     first = ipix << 2 * (29 - order)
@@ -37,7 +43,7 @@ def test_the_cells_are_disjoint_and_have_the_areas_of_the_regions(name):
 
 
 def test_every_cell_has_the_level_of_the_map_at_its_centre():
-    density = SkyDensity(MAPS["flat"])
+    density = SkyDensity(skymap("flat"))
     order, ipix, level = _cells(density)
     ra, dec = healpy.pix2ang(1 << order, ipix, nest=True, lonlat=True)
     thresholds = np.array([density.threshold(x) for x in LEVELS])
@@ -47,13 +53,13 @@ def test_every_cell_has_the_level_of_the_map_at_its_centre():
 
 @pytest.mark.parametrize("name", MAPS)
 def test_the_corners_are_those_of_the_cells(name):
-    data = globe_data(MAPS[name], [], sample.info(), RESULT)
+    data = globe_data(skymap(name), [], sample.info(), RESULT)
     codes = np.frombuffer(base64.b64decode(data["corners"]), dtype="<u2").reshape(-1, 4, 2)
     assert len(codes) == sum(data["counts"])
     assert len(data["counts"]) == len(data["levels"]) == len(LEVELS)
     ra, dec = codes[..., 0] / 65535 * 360, codes[..., 1] / 65535 * 180 - 90
     centre = healpy.ang2vec(ra, dec, lonlat=True).mean(axis=0)  # it turns the axes round
-    order, ipix, level = _cells(SkyDensity(MAPS[name]))
+    order, ipix, level = _cells(SkyDensity(skymap(name)))
     along = np.argsort(level, kind="stable")
     wanted = np.stack(healpy.pix2vec(1 << order[along], ipix[along], nest=True), axis=-1)
     away = np.degrees(
@@ -65,7 +71,7 @@ def test_the_corners_are_those_of_the_cells(name):
 
 def test_neutrinos_are_where_the_list_has_them():
     events = sample.form(sample.neutrino_list(), NeutrinoList).events
-    data = globe_data(MAPS["flat"], events, sample.info(), RESULT)
+    data = globe_data(skymap("flat"), events, sample.info(), RESULT)
     assert [n["number"] for n in data["neutrinos"]] == [1, 2, 3]
     assert [n["aside"] for n in data["neutrinos"]] == [False, False, True]
     assert data["neutrinos"][0]["r90"] == pytest.approx(1.8 * 2.145966, abs=1e-3)
@@ -76,7 +82,7 @@ def test_neutrinos_are_where_the_list_has_them():
 
 def test_places_in_words():
     events = sample.form(sample.neutrino_list(), NeutrinoList).events
-    words = places(MAPS["flat"], events, sample.info())
+    words = places(skymap("flat"), events, sample.info())
     assert words[0].startswith("The most probable place is RA 2")
     assert words[1:] == [
         "Neutrino 1, RA 240.5 deg, Dec +36.1 deg: in the 10 % region.",

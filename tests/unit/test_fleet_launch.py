@@ -127,19 +127,21 @@ def test_the_command():
 
 
 PARENT = """\
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", sys.argv[1], *sys.argv[2:]], stdout=sys.stderr)
+import os, subprocess, sys, time
+child = subprocess.Popen(
+    [sys.executable, "-c", sys.argv[1], *sys.argv[2:]], stdout=sys.stderr,
+    env=os.environ | {"LLAMA_SNAKEMAKE": str(os.getpid())},
+)
 child.wait()
 """
 CHILD = """\
 import os, sys, time
 from pathlib import Path
 from llama.fleet import slurm
-parent = os.getppid()
 Path(sys.argv[1], "begun").touch()
 while not Path(sys.argv[1], "go").exists():
     time.sleep(0.01)
-print(slurm.answer_snakemake(["submit", "--wrap=:"], lambda words: slurm.submit(words, "", parent)))
+print(slurm.answer_snakemake(["submit", "--wrap=:"], slurm.submit))
 """
 
 

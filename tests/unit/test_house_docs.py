@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 CLONE = Path(__file__).parents[2]
-FILES = runpy.run_path(str(CLONE / "tests/bench/files_page.py"))
-MEASURED = runpy.run_path(str(CLONE / "tests/bench/measured_page.py"))
 TEXTS = [*sorted(CLONE.glob("*.md")), *sorted((CLONE / "docs").glob("*.md"))]
 
 
@@ -20,17 +18,19 @@ def anchors(path: Path) -> set[str]:
 
 
 def test_the_page_of_files_is_fresh() -> None:
-    shown = FILES["PAGE"].read_text()
-    assert shown == FILES["page"](), "write it: python tests/bench/files_page.py"
+    files = runpy.run_path(str(CLONE / "tests/bench/files_page.py"))
+    shown = files["PAGE"].read_text()
+    assert shown == files["page"](), "write it: python tests/bench/files_page.py"
 
 
 def test_the_page_of_measurements_is_fresh_and_alone_tells_times_in_ms() -> None:
-    shown = MEASURED["PAGE"].read_text()
-    assert shown == MEASURED["page"](), "write it: python tests/bench/measured_page.py"
+    measured = runpy.run_path(str(CLONE / "tests/bench/measured_page.py"))
+    shown = measured["PAGE"].read_text()
+    assert shown == measured["page"](), "write it: python tests/bench/measured_page.py"
     elsewhere = [
         f"{path.name}: {line}"
         for path in TEXTS
-        if path not in (MEASURED["PAGE"], CLONE / "CHANGES.md")
+        if path not in (measured["PAGE"], CLONE / "CHANGES.md")
         for line in path.read_text().splitlines()
         if re.search(r"\d ms\b", line) and "measured.md" not in line
     ]

@@ -20,21 +20,21 @@ from llama.stats.odds import event_odds, prepare_neutrinos
 
 TILES = random_tiles(seed=3)
 FORMS = {
-    "multi-order": multiorder(TILES),
-    "multi-order, unsigned": multiorder(TILES, unsigned=True),
-    "NESTED": flat(TILES),
-    "RING": flat(TILES, ring=True),
-    "NESTED, 1024 a row": flat(TILES, width=1024),
-    "RING, 1024 a row": flat(TILES, ring=True, width=1024),
-    "gzip": gzip.compress(flat(TILES)),
-    "gzip of gzip": gzip.compress(gzip.compress(multiorder(TILES))),
-    "no NSIDE": fits_map(flat_columns(TILES), "NESTED"),
-    "no COORDSYS": fits_map(flat_columns(TILES), "NEST", COORDSYS=""),
+    "multi-order": lambda: multiorder(TILES),
+    "multi-order, unsigned": lambda: multiorder(TILES, unsigned=True),
+    "NESTED": lambda: flat(TILES),
+    "RING": lambda: flat(TILES, ring=True),
+    "NESTED, 1024 a row": lambda: flat(TILES, width=1024),
+    "RING, 1024 a row": lambda: flat(TILES, ring=True, width=1024),
+    "gzip": lambda: gzip.compress(flat(TILES)),
+    "gzip of gzip": lambda: gzip.compress(gzip.compress(multiorder(TILES))),
+    "no NSIDE": lambda: fits_map(flat_columns(TILES), "NESTED"),
+    "no COORDSYS": lambda: fits_map(flat_columns(TILES), "NEST", COORDSYS=""),
 }
 LISTS = {
-    "NESTED pixels": pixel_list(TILES),
-    "RING pixels": pixel_list(TILES, ring=True),
-    "IPIX": pixel_list(TILES, name="IPIX"),
+    "NESTED pixels": lambda: pixel_list(TILES),
+    "RING pixels": lambda: pixel_list(TILES, ring=True),
+    "IPIX": lambda: pixel_list(TILES, name="IPIX"),
 }
 
 
@@ -51,12 +51,12 @@ def check_tiles(read, expected=TILES):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_tiles(form):
-    check_tiles(read_skymap(FORMS[form], form))
+    check_tiles(read_skymap(FORMS[form](), form))
 
 
 @pytest.mark.parametrize("form", LISTS)
 def test_a_list_of_pixels_keeps_its_pixels(form):
-    read = read_skymap(LISTS[form], form)
+    read = read_skymap(LISTS[form](), form)
     np.testing.assert_array_equal(read.order, np.full(3072, 4))
     np.testing.assert_array_equal(read.ipix, np.arange(3072))
     np.testing.assert_allclose(read.prob, flat_columns(TILES)["PROB"], rtol=1e-12)
@@ -152,12 +152,12 @@ def odds(content, response, ra, dec, sigma):
     ],
 )
 def test_every_form_gives_the_same_odds(response, neutrinos):
-    reference = odds(FORMS["multi-order"], response, *neutrinos)
+    reference = odds(FORMS["multi-order"](), response, *neutrinos)
     assert reference > 0
     for form in ("NESTED", "RING", "multi-order, unsigned"):
-        assert odds(FORMS[form], response, *neutrinos) == pytest.approx(reference, rel=1e-9)
+        assert odds(FORMS[form](), response, *neutrinos) == pytest.approx(reference, rel=1e-9)
     # tiles are cut into pixels here, so that only the integral is the same
-    assert odds(LISTS["RING pixels"], response, *neutrinos) == pytest.approx(reference, rel=0.005)
+    assert odds(LISTS["RING pixels"](), response, *neutrinos) == pytest.approx(reference, rel=0.005)
 
 
 @settings(max_examples=60)

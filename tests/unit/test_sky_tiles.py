@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.integrate import quad
 from sky_samples import DISTANCE, multiorder, random_tiles
 
 from llama.errors import LlamaError
@@ -37,6 +36,8 @@ def brute_force_area(tiles, level):
 
 
 def brute_force_moments(mu, sigma):
+    from scipy.integrate import quad
+
     def integral(power):
         def integrand(r):
             return r ** (2 + power) * math.exp(-0.5 * ((r - mu) / sigma) ** 2 + peak)

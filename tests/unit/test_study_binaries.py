@@ -2,18 +2,8 @@
 
 import math
 
-import lal
-import lal.series
 import numpy as np
 import pytest
-from astropy.cosmology import Planck15
-from igwn_ligolw import lsctables, utils
-from lalsimulation import (
-    DetectorPrefixToLALDetector,
-    SimNoisePSDaLIGOAPlusDesignSensitivityT1800042,
-)
-from ligo.skymap.bayestar import filter as bayestar_filter
-from ligo.skymap.io.events.ligolw import ContentHandler
 from scipy import integrate, stats
 
 from llama.errors import LlamaError
@@ -63,6 +53,8 @@ def no_antenna(monkeypatch):
 
 
 def redshift_of(distance):
+    from astropy.cosmology import Planck15
+
     z = np.linspace(0, 4, 20_000)
     return np.interp(distance, Planck15.luminosity_distance(z).to_value("Mpc"), z)
 
@@ -72,6 +64,8 @@ def uniformity(values):
 
 
 def test_sources_are_uniform_in_comoving_volume_and_time(no_antenna):
+    from astropy.cosmology import Planck15
+
     # detectors that see every binary up to the same distance, 5 Gpc
     reach = table(np.full((12, 12), THRESHOLD * 5000), ("H1",))
     drawn, count = draw_injections(range(COUNT), 1, population("bbh_broad"), reach, NET_SNR)
@@ -146,6 +140,9 @@ def test_masses_and_spins_are_those_of_the_distribution(name, first, second, spi
 
 def antenna(row, name):
     """F+ and Fx from the detector's tensor and the wave's two axes, in the frame of the Earth."""
+    import lal
+    from lalsimulation import DetectorPrefixToLALDetector
+
     response = DetectorPrefixToLALDetector(name).response.astype(float)
     hour_angle = lal.GreenwichMeanSiderealTime(lal.LIGOTimeGPS(row["time_geocent"]))
     lon, lat, psi = row["longitude"] - hour_angle, row["latitude"], row["polarization"]
@@ -198,6 +195,9 @@ def test_what_is_seen_nowhere_or_everywhere_is_a_sentence(reach_mpc):
 
 
 def test_black_holes_are_within_the_table_for_detectors_up_to_a_plus(monkeypatch):
+    import lal
+    from lalsimulation import SimNoisePSDaLIGOAPlusDesignSensitivityT1800042
+
     psd = lal.CreateREAL8FrequencySeries("H1", 0, 0.0, 1.0, lal.Unit("s"), 2048)
     SimNoisePSDaLIGOAPlusDesignSensitivityT1800042(psd, 9.0)
     monkeypatch.setattr("llama.study.noise._MASS_STEPS", 7)
@@ -207,6 +207,9 @@ def test_black_holes_are_within_the_table_for_detectors_up_to_a_plus(monkeypatch
 
 
 def test_the_reach_is_the_horizon_that_the_tools_use(monkeypatch):
+    import lal
+    from ligo.skymap.bayestar import filter as bayestar_filter
+
     frequency = np.arange(9.0, 2049.0)
     psd = lal.CreateREAL8FrequencySeries("H1", 0, 9.0, 1.0, lal.Unit("s"), frequency.size)
     psd.data.data = 1e-46 * ((frequency / 100) ** -4 + 2 + (frequency / 200) ** 2)
@@ -230,6 +233,9 @@ def test_the_reach_is_the_horizon_that_the_tools_use(monkeypatch):
 
 
 def test_the_table_is_read_back_by_the_tools(bns, tmp_path):
+    from igwn_ligolw import lsctables, utils
+    from ligo.skymap.io.events.ligolw import ContentHandler
+
     few = {name: column[:5] for name, column in bns.items()}
     written = []
     for name in ("a.xml.gz", "b.xml.gz"):
@@ -247,6 +253,10 @@ def test_the_table_is_read_back_by_the_tools(bns, tmp_path):
 
 def test_the_shared_population_is_found_as_often_as_the_sampler_expects(shared_data, monkeypatch):
     """400 binaries and the 46 of them that the tools have found (see the README there)."""
+    import lal.series
+    from igwn_ligolw import lsctables, utils
+    from ligo.skymap.io.events.ligolw import ContentHandler
+
     directory = shared_data / "population"
     document = utils.load_filename(
         str(directory / "psd.xml.gz"), contenthandler=lal.series.PSDContentHandler

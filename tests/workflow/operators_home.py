@@ -133,9 +133,9 @@ def services(
             shutil.copy(REPOSITORY / "config.yaml", home / "llama")
         else:
             _write_settings(home, bucket, s3_endpoint, gracedb.url, s3)
+        preloaded.write_commands(home / "bin")
         try:
-            with preloaded.typed(home / "bin"):
-                yield _environment(home, end_point, broker)
+            yield _environment(home, end_point, broker)
         finally:
             end_all(home)
             stand_ins.halt_all()
@@ -177,6 +177,7 @@ def _environment(home: Path, end_point: str, broker: Broker) -> dict[str, str]:
         "DIGITALOCEAN_END_POINT": end_point,
         "DIGITALOCEAN": TOKEN,
         "LLAMA_CONFIG": str(home / "llama/config.yaml"),
+        "LLAMA_TEST_TYPED": str(home / "bin"),
         "KAFKA": broker.address,
         # the mock cluster answers a waiting fetch at its end only
         "KAFKA_FETCH_WAIT_MAX_MS": "10",

@@ -1,12 +1,14 @@
 """A small study of three maps: its inputs, its numbers."""
 
+import contextlib
 import shutil
-import subprocess
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
 from workspace import Workspace, skymap_fits
+
+from llama.locks import wait_until
 
 STUDY = "bns-o4-H1L1"
 DIRECTORY = f"studies/{STUDY}"
@@ -47,13 +49,34 @@ def larger(study: Workspace, injections: int, size: int) -> Path:
     return study.output / DIRECTORY / "background"
 
 
-def wait_for_work(run: "subprocess.Popen[str]", studies: Path, done: int) -> None:
-    """Wait until so many shards are there and one more is at work."""
-    deadline = time.monotonic() + 300
-    while (
-        len(list(studies.glob("*/background/shard-*"))) < done
-        or not list(studies.glob("*/background/.shard-*.progress.json"))
-    ):  # fmt: skip
-        assert time.monotonic() < deadline
-        assert run.poll() is None
-        time.sleep(0.01)
+@contextlib.contextmanager
+def gate(study: Workspace, shards: int = 0) -> Iterator[Callable[[], None]]:
+    """Let so many shards get their names; the others are at work until the gate is opened.
+
+    What is yielded opens it, and so does the end.
+    """
+    study.gate.mkdir()
+    for number in range(shards):
+        (study.gate / str(number)).touch()
+
+    def open_gate() -> None:
+        with contextlib.suppress(FileNotFoundError):  # it is open already
+            opened = study.gate.rename(study.gate.with_name("gate-opened"))
+            shutil.rmtree(opened)
+
+    try:
+        yield open_gate
+    finally:
+        open_gate()
+
+
+def wait_for_work(studies: Path, done: int | None = None, at_work: int = 1) -> None:
+    """Wait until so many shards (None: any number) are there, and so many others are at work."""
+
+    def is_so() -> bool:
+        there = {path.with_suffix("") for path in studies.glob("*/background/shard-*")}
+        told = studies.glob("*/background/.shard-*.progress.json")
+        working = {path.with_name(path.name.split(".")[1]) for path in told} - there
+        return len(working) == at_work and done in (None, len(there))
+
+    assert wait_until(is_so, timeout_s=300)

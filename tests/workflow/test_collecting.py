@@ -5,18 +5,19 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import h5py
+import preloaded
 import pytest
 from artifact_samples import write_artifacts
-from study_samples import STUDY, larger
+from study_samples import STUDY, gate, larger, wait_for_work
 from workspace import Workspace
 
-from llama.locks import holder
+from llama.locks import holder, wait_until
 
 SECRET = "canary/secret+of/spaces0123456789abcdefg"  # noqa: S105
 
@@ -70,33 +71,39 @@ def started(told: str) -> int:
     return int(found[1])
 
 
+def lock_of(head: Workspace, study: str = STUDY) -> Path:
+    return head.output / "fleet" / "launches" / f"{study}.lock"
+
+
 def ended(head: Workspace, study: str = STUDY) -> None:
-    lock = head.output / "fleet" / "launches" / f"{study}.lock"
     log = head.output / "logs" / "studies" / study / "launch.log"
-    deadline = time.monotonic() + 600
-    while holder(lock):
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
+    assert wait_until(lambda: holder(lock_of(head, study)) is None, 600), log.read_text()
     assert re.search(rf"{study} .* done\n", done_bg(head)), log.read_text()
 
 
 def test_launch(head: Workspace, s3: Any) -> None:
     assert "no studies: name their sky maps under background.studies" in done_bg(head)
-    told = launch(head, "--n", "80")
-    assert f"{STUDY}: 3 sky maps, 80 injections in 4 shards" in told
-    pid = started(told)
-    assert f"{STUDY} is running already with pid {pid}; see " in launch(head, code=1)
-    environment = Path(f"/proc/{pid}/environ").read_bytes()
-    assert SECRET.encode() not in environment
-    assert b"AWS_SECRET_ACCESS_KEY" not in environment
-    assert b"AWS_SHARED_CREDENTIALS_FILE=" in environment
     background = head.output / "studies" / STUDY / "background"
-    dates = {path: path.stat().st_mtime_ns for path in sorted(background.glob("*.hdf5"))[:3]}
-    assert re.search(rf"{STUDY} +background +60 +80  75% +\S+( Hz)? +", done_bg(head))
-    ended(head)
+    dates = {path: path.stat().st_mtime_ns for path in background.glob("*.hdf5")}
+    with preloaded.typed(head.typed), gate(head) as open_gate:
+        told = launch(head, "--n", "80")
+        assert f"{STUDY}: 3 sky maps, 80 injections in 4 shards" in told
+        pid = started(told)
+        wait_for_work(head.output / "studies", 3)
+        assert f"{STUDY} is running already with pid {pid}; see " in launch(head, code=1)
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        assert SECRET.encode() not in environment
+        assert b"AWS_SECRET_ACCESS_KEY" not in environment
+        assert b"AWS_SHARED_CREDENTIALS_FILE=" in environment
+        # the shard at work tells how far it is, after its first injection and every two seconds
+        told = done_bg(head)
+        assert re.search(rf"{STUDY} +background +(6[1-9]|7\d|80) +80 +\d+% +\S+ Hz +", told)
+        open_gate()
+        ended(head)
     assert re.search(rf"{STUDY} +background +80 +80 +100% +\S+( Hz)? +done", done_bg(head))
     shards = sorted(background.glob("*.hdf5"))
     assert [h5py.File(path)["injections"].size for path in shards] == [20, 20, 20, 20]
+    assert len(dates) == 3
     assert {path: path.stat().st_mtime_ns for path in shards[:3]} == dates
     plan = json.loads((background / "plan.json").read_text())
     assert plan == {"injections": 80, "shard_size": 20}
@@ -105,26 +112,41 @@ def test_launch(head: Workspace, s3: Any) -> None:
 
 
 def test_a_launch_is_ended_and_gone_on_with(head: Workspace) -> None:
-    background = larger(head, 8_000, 1_000)
+    background = larger(head, 60, 10)
+    studies = head.output / "studies"
+
+    def shards() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in background.glob("shard-*.hdf5")}
+
     in_the_background = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
-    started(launch(head, before=in_the_background))
-    deadline = time.monotonic() + 400
-    while len(list(background.glob("shard-*.hdf5"))) < 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    assert f"ended {STUDY} with pid" in launch(head, "-k")
-    assert "not at work" in done_bg(head)
-    left = {path.name: path.stat().st_mtime_ns for path in background.glob("shard-*.hdf5")}
-    assert 1 <= len(left) < 8
-    assert "is not running; there is nothing to end" in launch(head, "-k", code=1)
+    log = head.output / "logs" / "studies" / STUDY / "launch.log"
+    with preloaded.typed(head.typed), gate(head, 1) as open_gate:
+        started(launch(head, before=in_the_background))
+        wait_for_work(studies, 1, at_work=2)
+        done = shards()
+        with ThreadPoolExecutor() as pool:
+            ending = pool.submit(launch, head, "-k")
+            # Snakemake waits for the shards at work, one per core
+            assert wait_until(lambda: "Terminating processes" in log.read_text(), 300)
+            open_gate()
+            assert f"ended {STUDY} with pid" in ending.result()
+        assert "not at work" in done_bg(head)
+        left = shards()
+        assert len(left) == 3
+        assert "is not running; there is nothing to end" in launch(head, "-k", code=1)
+    with preloaded.typed(head.typed), gate(head):
+        pid = started(launch(head))
+        wait_for_work(studies, at_work=2)
+        os.killpg(pid, signal.SIGKILL)
+        assert wait_until(lambda: holder(lock_of(head)) is None, 300)
     # one that was killed leaves nothing that would stop the next
-    os.killpg(started(launch(head)), signal.SIGKILL)
-    started(launch(head))
-    ended(head)
-    shards = {path.name: path.stat().st_mtime_ns for path in background.glob("shard-*.hdf5")}
-    assert len(shards) == 8
-    # at most the shards at work are made again, one per core
-    assert len(left.items() - shards.items()) <= 2
+    with preloaded.typed(head.typed):
+        started(launch(head))
+        ended(head)
+    assert len(shards()) == 6
+    # at most the shards at work are made again
+    assert done.items() <= shards().items()
+    assert len(left.items() - shards().items()) <= 2
 
 
 def test_what_cannot_be_launched(head: Workspace, s3: Any) -> None:
@@ -147,30 +169,37 @@ def test_what_cannot_be_launched(head: Workspace, s3: Any) -> None:
     assert not (head.output / "fleet" / "launches").exists()
 
 
-def test_collecting_results(study: Workspace, s3: Any, s3_endpoint: str) -> None:
+@pytest.fixture
+def laptop(study: Workspace) -> Iterator[Path]:
+    """A home directory where what is typed is forked."""
+    with preloaded.typed(study.typed):
+        yield study.root / "laptop"
+
+
+def test_collecting_results(study: Workspace, laptop: Path, s3: Any, s3_endpoint: str) -> None:
     """Command by command as in the guide, on another machine than the one that has the results."""
     s3.create_bucket(Bucket="llama")
     for path in (study.output / "studies").rglob("*"):
         if path.is_file() and not path.name.startswith("."):
             key = str(path.relative_to(study.output))
             s3.upload_file(str(path), "llama", key)
-    home = study.root / "laptop"
-    (home / "config" / "llama").mkdir(parents=True)
-    keys = home / "config" / "llama" / "spaces-credentials"
+    keys = laptop / "config" / "llama" / "spaces-credentials"
+    keys.parent.mkdir(parents=True)
     keys.touch(0o600)
     keys.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
-    config = home / "config.yaml"
+    config = laptop / "config.yaml"
     text = (study.clone / "config.yaml").read_text().replace("  bucket: null", "  bucket: llama")
     text = text.replace("https://nyc3.digitaloceanspaces.com", s3_endpoint)
-    config.write_text(text.replace("output_dir: null", f"output_dir: {home / 'data'}"))
-    here = home / "here"
+    config.write_text(text.replace("output_dir: null", f"output_dir: {laptop / 'data'}"))
+    here = laptop / "here"
     here.mkdir()
 
     def typed(line: str, answer: str = "") -> subprocess.CompletedProcess[str]:
         environment = study.environment
-        environment |= {"LLAMA_CONFIG": str(config), "XDG_CONFIG_HOME": str(home / "config")}
+        environment |= {"LLAMA_CONFIG": str(config), "XDG_CONFIG_HOME": str(laptop / "config")}
+        environment["PATH"] = f"{study.typed}{os.pathsep}{environment['PATH']}"
         return subprocess.run(["bash", "-c", line], cwd=here, env=environment, text=True,
-                              input=answer, capture_output=True, timeout=120)  # fmt: skip
+                              input=answer, capture_output=True, timeout=300)  # fmt: skip
 
     done = typed("llama dev dv done bg")
     assert re.search(rf"{STUDY} +background +60 +60 +100% +- +done", done.stdout), done
@@ -220,8 +249,9 @@ def test_batch(head: Workspace, s3: Any) -> None:
     study = "cbc-o3-H1L1"
     source = "s3://test-batch/llama/artifacts"
     head.set("  studies: {}", f"  studies: {{{study}: {{artifacts: {source}}}}}")
-    told = head.run("llama", "dev", "dv", "batch", "--profile", "profiles/here")
-    assert f"{study}: {source}, at most 60 injections in 3 shards" in told
-    started(told)
-    ended(head, study)
+    with preloaded.typed(head.typed):
+        told = head.run("llama", "dev", "dv", "batch", "--profile", "profiles/here")
+        assert f"{study}: {source}, at most 60 injections in 3 shards" in told
+        started(told)
+        ended(head, study)
     assert re.search(rf"{study} +background +15 +15 +100%", done_bg(head))

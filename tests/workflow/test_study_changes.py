@@ -1,12 +1,11 @@
 """Studies whose settings or sky maps change when a part of them is made."""
 
-import os
 import re
-import signal
 
+import preloaded
 from study_samples import (
-    DIRECTORY,
     STUDY,
+    gate,
     larger,
     numbers,
     remove_study,
@@ -19,28 +18,32 @@ BBH = "bbh-o4-H1L1"
 
 
 def test_a_setting_changed_in_the_middle_of_two_studies(study: Workspace) -> None:
-    larger(study, 5000, 1000)
+    larger(study, 30, 10)
     maps = write_maps(study.root / "maps")
     config = study.clone / "config.yaml"
     more = f"{{{BBH}: {{skymaps: {maps}}}, {STUDY}:"
     config.write_text(config.read_text().replace(f"{{{STUDY}:", more))
-    with study.started("snakemake", "populations.hdf5", "--cores", "2") as run:
-        wait_for_work(run, study.output / "studies", 7)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait(10)
+    with (
+        gate(study, 4),
+        preloaded.typed(study.typed),
+        study.started(f"{study.typed}/snakemake", "populations.hdf5", "--cores", "2"),
+    ):
+        # a shard per core; so Snakemake knows that the others are done
+        wait_for_work(study.output / "studies", 4, at_work=2)
+        # and is killed with them
     study.set("    bbh: 2000.0", "    bbh: 1000.0")
-    done = list((study.output / DIRECTORY / "background").glob("shard-*"))
+    done = list((study.output / "studies").glob("*/background/shard-*"))
     dates = {path: path.stat().st_mtime_ns for path in done}
     study.snakemake("populations.hdf5")
-    again = [path for path, date in dates.items() if path.stat().st_mtime_ns != date]
-    assert len(again) < len(done)
-    assert len(again) <= 2  # a shard per core: it was there, but its job had not ended
+    kept = [path for path, date in dates.items() if path.stat().st_mtime_ns == date]
+    assert kept == [path for path in done if STUDY in path.parts]
+    assert 1 <= len(kept) < len(done)  # each study has three shards
     resumed = [numbers(study, f"studies/{name}") for name in (STUDY, BBH)]
     # from the beginning, with the new setting and other shards
     remove_study(study)
     for path in (study.output / "studies" / BBH).rglob("*.hdf5"):
         path.unlink()
-    study.set("  shard_size: 1000", "  shard_size: 1700")
+    study.set("  shard_size: 10", "  shard_size: 17")
     study.snakemake("populations.hdf5")
     assert [numbers(study, f"studies/{name}") for name in (STUDY, BBH)] == resumed
 

@@ -101,6 +101,16 @@ class Workspace:
         return {name: sha256_file(self.output / event / name) for name in names}
 
     @property
+    def gate(self) -> Path:
+        """Where shards of studies wait while it is there (study_samples.py)."""
+        return self.root / "gate"
+
+    @property
+    def typed(self) -> Path:
+        """With a Snakemake of `preloaded.typed` in it, `llama` starts that one."""
+        return self.root / "typed"
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment of a fresh machine with the virtual environment active."""
         kept = {
@@ -109,8 +119,8 @@ class Workspace:
             if not name.startswith(("XDG_", "LLAMA_", "SNAKEMAKE_", "PYTEST_"))
         }
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
-        data = str(self.root / "data")
-        return kept | {"HOME": str(self.home), "PATH": path, "XDG_DATA_HOME": data}
+        kept |= {"HOME": str(self.home), "PATH": path, "XDG_DATA_HOME": str(self.root / "data")}
+        return kept | {"LLAMA_TEST_GATE": str(self.gate), "LLAMA_TEST_TYPED": str(self.typed)}
 
     @contextlib.contextmanager
     def started(self, *words: str) -> Iterator["subprocess.Popen[str]"]:

@@ -67,7 +67,6 @@ class _Shipped(msgspec.Struct):
 
 
 def _submit(words: Sequence[str]) -> str:
-    parent = os.getppid()  # Spaces may be waited for longer than Snakemake lives
     parser = argparse.ArgumentParser(prog="llama.fleet.job submit")
     parser.add_argument("--file", nargs=2, action="append", default=[])
     parser.add_argument("--files", nargs="+", action="append", default=[])
@@ -96,7 +95,6 @@ def _submit(words: Sequence[str]) -> str:
                 str(script),
             ],
             name,
-            parent,
         )
     finally:
         script.unlink(missing_ok=True)

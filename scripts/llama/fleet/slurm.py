@@ -201,14 +201,14 @@ def _past_state(number: str) -> str:
     return states[0].rstrip("+") if states else _UNKNOWN
 
 
-def submit(words: Sequence[str], name: str = "", parent: int | None = None) -> str:
+def submit(words: Sequence[str], name: str = "") -> str:
     """Run `sbatch WORDS` and return the job's number.
 
     A job called `name`, when given, is not queued twice: one that is there already is returned.
-    `SlurmError` without a job once `parent` (default: our parent now) is our parent no more: the
-    Snakemake that wants the job has ended.
+    `SlurmError` without a job once the Snakemake that wants it is our parent no more; the
+    profiles tell its number as LLAMA_SNAKEMAKE, since it can end before we can ask.
     """
-    parent = os.getppid() if parent is None else parent
+    parent = int(os.environ.get("LLAMA_SNAKEMAKE") or os.getppid())
 
     def there() -> str | None:
         if os.getppid() != parent:
