@@ -1,21 +1,28 @@
-"""Mixtures of von Mises-Fisher (vMF) densities, and how finely the sky must be divided for them."""
+"""Mixtures of von Mises-Fisher (vMF) densities, divided into wide and narrow components.
+
+Wide ones are smooth in a cell of the base (`llama.stats.mesh`), so that densities at its directions
+suffice; of a narrow one, what the map leaves is a small region (`llama.stats.region`), in which
+wide ones are smooth in their turn.
+"""
 
 import math
 
 import numpy as np
 
 from llama.stats.compiled import njit
+from llama.stats.mesh import BANDS
 from llama.stats.overlap import log_vmf_norm
 
-_TOLERANCE = 2e-3  # error of a component, relative to the mixture
-_NOTHING = 1e-5  # of the wider components: what a narrow one need not be added for
-_REACH = 36.0  # exponents beyond count as infinite
+WIDE_KAPPA = math.radians(5.0) ** -2.0  # components with less are wide
+REACH = 36.0  # exponents beyond count as infinite
 _STEPS = 64  # of the table of exponentials
-_EXP = np.exp(-np.arange(int(_REACH) * _STEPS + 2) / _STEPS)
+_LEAST = -REACH / 64.0
+_C3, _C4, _C5 = 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0
+_EXP = np.exp(-np.arange(int(REACH) * _STEPS + 2) / _STEPS)
 
 
 @njit(inline="always")
-def _exp(x):  # type: ignore[no-untyped-def]
+def exp_minus(x):  # type: ignore[no-untyped-def]
     """Return exp(-x) for 0 <= x <= 36, to a part in a million; four times as fast as the library's."""
     x *= _STEPS
     i = int(x)
@@ -24,67 +31,100 @@ def _exp(x):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def sort_components(vectors, kappa, intensity):  # type: ignore[no-untyped-def]
-    """Return what `event_directions` takes of triggers, components that there are, widest first.
+def sort_components(kappa, intensity):  # type: ignore[no-untyped-def]
+    """Return the components that there are of each trigger, the widest first.
 
-    numbers (n,) of components; kappa (n, components); tables (n, sin dec nodes, components) of the
-    vMF densities at their centres; peaks (n, components) of these; reach (n, components): largest
-    side of a cell [rad] whose four directions do for a component; limits (n, components): exponents
-    where a component is nothing beside wider ones.
+    numbers (n,) of components, and of wide ones; kappa (n, components); densities of their vMF at
+    the centre; intensity (n, components, sin dec nodes); its highest value; its averages over what
+    one direction of the base stands for, at the edges of bands.
     """
     n, components, nodes = intensity.shape
-    numbers = np.zeros(n, dtype=np.int64)
-    kappas, peaks = np.ones((n, components)), np.zeros((n, components))
-    tables, reach = np.zeros((n, nodes, components)), np.zeros((n, components))
-    limits = np.full((n, components), _REACH)
-    parts = np.zeros((3, components))
+    numbers, wide = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    kappas, norms = np.ones((n, components)), np.zeros((n, components))
+    highest, tables = np.zeros((n, components)), np.zeros((n, components, nodes))
+    averages = np.zeros((n, components, BANDS + 1))
     for i in range(n):
-        here = min(nodes - 1, int(0.5 * (vectors[i, 2] + 1.0) * (nodes - 1) + 0.5))
-        for c in np.argsort(kappa[i]):
-            norm = math.exp(log_vmf_norm(kappa[i, c]))
-            peak = 0.0
-            k = numbers[i]
-            for node in range(nodes):
-                peak = max(peak, intensity[i, c, node])
-                tables[i, node, k] = norm * intensity[i, c, node]
-            if peak == 0.0:
+        for c in range(components):
+            top = intensity[i, c].max()
+            if top == 0.0:
                 continue
-            kappas[i, k], peaks[i, k] = kappa[i, c], norm * peak
+            k = numbers[i]
+            while k > 0 and kappas[i, k - 1] > kappa[i, c]:
+                kappas[i, k], norms[i, k] = kappas[i, k - 1], norms[i, k - 1]
+                highest[i, k], tables[i, k] = highest[i, k - 1], tables[i, k - 1]
+                k -= 1
+            kappas[i, k], norms[i, k] = kappa[i, c], math.exp(log_vmf_norm(kappa[i, c]))
+            highest[i, k], tables[i, k] = top, intensity[i, c]
             numbers[i] += 1
-        for k in range(1, numbers[i]):
-            for wider in range(k):
-                apart = 1.0 - kappas[i, wider] / kappas[i, k]
-                higher = math.log(max(1.0, peaks[i, k] / peaks[i, wider]) / _NOTHING)
-                if apart * _REACH > higher:
-                    limits[i, k] = min(limits[i, k], higher / apart)
-        # what a component is of the mixture, of its square and of its third power
-        parts[:] = 0.0
-        for k in range(numbers[i]):
-            for power in range(3):
-                parts[power, k] = tables[i, here, k] ** (power + 1) / kappas[i, k]
-        for k in range(numbers[i]):
-            share = 1e-6
-            for power in range(3):
-                share = max(share, parts[power, k] / max(parts[power].sum(), 1e-300))
-            # an error like (side kappa^0.5)^4 / 720
-            reach[i, k] = math.sqrt(math.sqrt(720.0 * _TOLERANCE / share) / kappas[i, k])
-    return numbers, kappas, tables, peaks, reach, limits
+            wide[i] += kappa[i, c] < WIDE_KAPPA
+        for k in range(wide[i]):
+            _average(tables[i, k], averages[i, k])
+    return numbers, wide, kappas, norms, tables, highest, averages
+
+
+@njit()
+def _average(table, averages):  # type: ignore[no-untyped-def]
+    """Write a table's means about the edges of bands."""
+    half = 0.5 * (table.size - 1)
+    edges = np.empty(BANDS + 1)
+    for edge in range(BANDS + 1):
+        position = edge * (2.0 / BANDS) * half
+        node = min(int(position), table.size - 2)
+        edges[edge] = table[node] + (position - node) * (table[node + 1] - table[node])
+    for edge in range(BANDS + 1):
+        beside = edges[max(edge - 1, 0)] + edges[min(edge + 1, BANDS)]
+        averages[edge] = 0.5 * edges[edge] + 0.25 * beside
 
 
 @njit()
 def only(ready, which):  # type: ignore[no-untyped-def]
     """Return what `sort_components` does for some of the triggers."""
-    numbers, kappas, tables, peaks, reach, limits = ready
-    shapes = kappas[which], tables[which], peaks[which]
-    return numbers[which], shapes[0], shapes[1], shapes[2], reach[which], limits[which]
+    numbers, wide, kappas, norms, tables, highest, averages = ready
+    shapes = kappas[which], norms[which], tables[which], highest[which], averages[which]
+    return numbers[which], wide[which], shapes[0], shapes[1], shapes[2], shapes[3], shapes[4]
+
+
+@njit(error_model="numpy", fastmath=True)
+def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-def]
+    """Write the sum of the wide components of trigger i, which is at v, at the base's directions."""
+    wide, kappa, norm, averages = ready[1][i], ready[2][i], ready[3][i], ready[6][i]
+    v0, v1, v2 = v
+    v_s = math.hypot(v0, v1)
+    x, y, z, beyond = prepared.base
+    bands = prepared.bands
+    away = np.empty(found.size)
+    # loops without branches, which processors do four at a time
+    for p in range(found.size):
+        away[p] = 1.0 - (v0 * x[p] + v1 * y[p] + v2 * z[p])
+        found[p] = 0.0
+    for c in range(wide):
+        steep = -kappa[c] / 64.0
+        for band in range(BANDS):
+            here = norm[c] * averages[c, band]
+            step = norm[c] * averages[c, band + 1] - here
+            near = min(max(v2, -1.0 + band * (2.0 / BANDS)), -1.0 + (band + 1) * (2.0 / BANDS))
+            least = 1.0 - v2 * near - v_s * math.sqrt(max(0.0, 1.0 - near * near))
+            if kappa[c] * least > REACH:
+                continue
+            for p in range(bands[band], bands[band + 1]):
+                # the 64th root of the exponential: for exponents up to 40, to a part in 10^5
+                a = max(steep * away[p], _LEAST)
+                e = 1.0 + a * (1.0 + a * (0.5 + a * (_C3 + a * (_C4 + a * _C5))))
+                e *= e
+                e *= e
+                e *= e
+                e *= e
+                e *= e
+                e *= e
+                found[p] += (here + beyond[p] * step) * e
 
 
 @njit()
-def evaluate(ready, i, v, points, found):  # type: ignore[no-untyped-def]
-    """Write the densities of trigger i, which is at v, at points (n, 3)."""
-    number, kappa, table, limit = ready[0][i], ready[1][i], ready[2][i], ready[5][i]
+def wide_densities(ready, i, v, points, found):  # type: ignore[no-untyped-def]
+    """Write the sum of the wide components of trigger i, which is at v, at points (n, 3)."""
+    wide, kappa, norm, tables = ready[1][i], ready[2][i], ready[3][i], ready[4][i]
     v0, v1, v2 = v
-    steps = table.shape[0] - 1
+    steps = tables.shape[1] - 1
     half = 0.5 * steps
     for p in range(points.shape[0]):
         dx, dy, dz = points[p, 0] - v0, points[p, 1] - v1, points[p, 2] - v2
@@ -93,37 +133,24 @@ def evaluate(ready, i, v, points, found):  # type: ignore[no-untyped-def]
         node = min(max(int(position), 0), steps - 1)
         f = position - node
         total = 0.0
-        for c in range(number):
+        for c in range(wide):
             x = kappa[c] * away
-            if x > limit[c]:
+            if x > REACH:
                 break
-            here = table[node, c]
-            total += (here + f * (table[node + 1, c] - here)) * _exp(x)
+            here = tables[c, node]
+            total += norm[c] * (here + f * (tables[c, node + 1] - here)) * exp_minus(x)
         found[p] = total
 
 
-@njit()
-def densities(ready, vectors, points):  # type: ignore[no-untyped-def]
-    """Return the density of each trigger at points (n, points)."""
-    found = np.empty((vectors.shape[0], points.shape[0]))
-    for i in range(vectors.shape[0]):
-        evaluate(ready, i, vectors[i], points, found[i])
-    return found
-
-
 @njit(inline="always")
-def most_beyond(i, ready, near, side=math.inf):  # type: ignore[no-untyped-def]
-    """Return the most that a trigger's density can be at a chord of `near` and beyond.
-
-    With `side` only that of components for which four directions of such a cell do not do.
-    """
-    numbers, kappas, _, peaks, reach, limits = ready
+def most_beyond(ready, i, near):  # type: ignore[no-untyped-def]
+    """Return the most that a trigger's density can be at a chord of `near` and beyond."""
+    numbers, _, kappas, norms, _, highest, _ = ready
     away = 0.5 * near * near
     most = 0.0
     for c in range(numbers[i]):
         x = kappas[i, c] * away
-        if x > limits[i, c]:
+        if x > REACH:
             break
-        if reach[i, c] < side:
-            most += peaks[i, c] * _exp(x)
+        most += norms[i, c] * highest[i, c] * exp_minus(x)
     return most

@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from llama.stats.compiled import njit
-from llama.stats.components import most_beyond
 
 MAX_SETS = 5_000  # sets of one size; beyond, larger sets are left out and the result says so
 
@@ -20,26 +19,6 @@ def time_length(indices, times, gw_window):  # type: ignore[no-untyped-def]
         if i >= 0:
             low, high = max(low, times[0][i]), min(high, times[1][i])
     return max(0.0, high - low)
-
-
-@njit()
-def half_way(messenger, spread, vectors, ready):  # type: ignore[no-untyped-def]
-    """Return the most that the density of trigger j can be half the way to i or beyond (n, n).
-
-    [s^-1 of j's spread included]; 0 for two that one source cannot give, and on the diagonal.
-    """
-    n = vectors.shape[0]
-    most = np.zeros((n, n))
-    for i in range(n):
-        for j in range(n):
-            if i == j or (messenger[i] > 0 and messenger[i] == messenger[j]):
-                continue
-            chord2 = 0.0
-            for axis in range(3):
-                chord2 += (vectors[i, axis] - vectors[j, axis]) ** 2
-            half = math.sqrt(2.0 - 2.0 * math.sqrt(max(0.0, 1.0 - 0.25 * chord2)))
-            most[i, j] = most_beyond(j, ready, half) / spread[j]
-    return most
 
 
 @njit()
@@ -68,7 +47,7 @@ def _grow_above(  # type: ignore[no-untyped-def]
 
     bounds_of: sums of the map's weights (5,) and ln of the pairs' bounds, for single vMF
     densities; what each trigger gives alone with the weights of so many neutrinos (5, n), and
-    `half_way`, for mixtures. What is of the other kind has no elements.
+    `mixtures.half_way`, for mixtures. What is of the other kind has no elements.
     """
     heaviest_of, pairs, alone, halves = bounds_of
     n = messenger.size

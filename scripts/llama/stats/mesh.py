@@ -1,9 +1,6 @@
-"""Directions at which densities of all triggers are summed, with the map's weights there.
+"""Directions at which wide densities of all triggers are summed, with the map's weights there.
 
-A mixture of point spreads is no single exponential, and a product of mixtures has as many terms as
-there are ways to choose components. So densities are evaluated at directions instead: four in
-each HEALPix cell, which have the mean and the covariance of the weight in it. Cells are the finer
-the nearer a trigger is, as far as its components and the map's weight there need it; the same
+Four in each HEALPix cell, which have the mean and the covariance of the weight in it. The same
 directions serve all sets of an event.
 """
 
@@ -14,11 +11,11 @@ import numpy as np
 from llama.stats.compiled import njit
 from llama.stats.healpix import RING, sphere_angles, sphere_point, tile_position
 
-BLOCKS = 192  # cells of order 2, within which the base's cells are neighbours
+BANDS = 100  # of sin(dec), by which the directions are sorted
 _SIDE = math.sqrt(math.pi / 3.0)  # of a cell of order 0 [rad]
 # order of a cell of the base, by its part of the weight
-_BASE = ((2, 1e-3),)
-_BASE_FINEST = 3
+_BASE = ((2, 3e-5), (3, 5e-4))
+_BASE_FINEST = 4
 _GAUSS = 0.5 / math.sqrt(3.0)
 _STACK = 512
 
@@ -94,16 +91,16 @@ def _turned(z, cos, sin, by):  # type: ignore[no-untyped-def]
 
 @njit()
 def four_around(face, x, y, side, points, at):  # type: ignore[no-untyped-def]
-    """Write the four directions at x -+ side, y -+ side of a face from `at` on."""
+    """Write the four directions at x -+ side, y -+ side of a face from `at` on, as in NESTED."""
     ring = RING[face] - x - y
     if abs(ring - 2.0) + 2.0 * side < 1.0:  # no polar cap, where right ascensions are bent
         z, _, phi = sphere_angles(face, x, y)
         cos, sin = math.cos(phi), math.sin(phi)
         up, turn = 4.0 / 3.0 * side, 0.5 * math.pi * side
-        points[at] = _turned(z + up, cos, sin, 0.0)
+        points[at] = _turned(z - up, cos, sin, 0.0)
         points[at + 1] = _turned(z, cos, sin, turn)
         points[at + 2] = _turned(z, cos, sin, -turn)
-        points[at + 3] = _turned(z - up, cos, sin, 0.0)
+        points[at + 3] = _turned(z + up, cos, sin, 0.0)
         return
     points[at] = sphere_point(face, x - side, y - side)
     points[at + 1] = sphere_point(face, x + side, y - side)
@@ -123,15 +120,13 @@ def four_of_tile(prepared_weights, k, parts, order, ipix, points, weights, at): 
 
 @njit()
 def build_base(order, ipix, weights, cells, faces, moments):  # type: ignore[no-untyped-def]
-    """Return the directions of a map without triggers: cells (b, 4), points and weights.
+    """Return directions (4, n) of a map, their weights (5, n), and where bands begin (`BANDS` + 1).
 
-    A cell is its place in the tree, or -1 - k for (a part of) tile k, then its order and NESTED
-    index, and its block. points (4 b, 3), weights (5, 4 b): four of each cell.
+    x, y, z, and the part of the band of sin(dec) that is south of it; sorted by bands.
     """
     sums = np.zeros(5)
     for n in range(5):
         sums[n] = max(weights[n].sum(), 1e-300)
-    base = np.empty((1024, 4), dtype=np.int64)
     points, given = np.empty((4096, 3)), np.empty((5, 4096))
     stack = np.empty((_STACK, 3), dtype=np.int64)
     tree = order, ipix, cells
@@ -157,8 +152,7 @@ def build_base(order, ipix, weights, cells, faces, moments):  # type: ignore[no-
         for least, most in _BASE:
             fine = fine or (o >= least and share < most)
         if fine:
-            if count == base.shape[0]:
-                base = np.concatenate((base, np.empty_like(base)))
+            if 4 * count == points.shape[0]:
                 points = np.concatenate((points, np.empty_like(points)))
                 given = np.concatenate((given, np.empty_like(given)), axis=1)
             if index >= 0:
@@ -167,11 +161,19 @@ def build_base(order, ipix, weights, cells, faces, moments):  # type: ignore[no-
                 k = -1 - index
                 parts = 1 << (2 * (o - np.int64(order[k])))
                 four_of_tile(weights, k, parts, o, pixel, points, given, 4 * count)
-            base[count] = index, o, pixel, pixel >> (2 * (o - 2))
             count += 1
             continue
         depth = push_parts(tree, index, o, pixel, stack, depth)
-    return base[:count].copy(), points[: 4 * count].copy(), given[:, : 4 * count].copy()
+    count *= 4
+    position = 0.5 * BANDS * (points[:count, 2] + 1.0)
+    band = np.minimum(position.astype(np.int64), BANDS - 1)
+    along = np.argsort(band, kind="mergesort")
+    base = np.empty((4, count))
+    for p in range(count):
+        base[:3, p] = points[along[p]]
+        base[3, p] = position[along[p]] - band[along[p]]
+    bands = np.searchsorted(band[along], np.arange(BANDS + 1))
+    return base, np.ascontiguousarray(given[:, along]), bands
 
 
 @njit()

@@ -44,8 +44,9 @@ class PreparedMap(NamedTuple):
     HEALPix cells that hold tiles first..last-1: cells (m, 5) = order, first, last, first child,
     children; cell_vectors (m, 3); moments (5, m, 10) = weight, mean (3) and covariance (xx, yy,
     zz, xy, xz, yz) of the weight's position in space. heaviest (2, 5): sum of the weights, and
-    their highest density [sr^-1]. base (b, 4), base_centres (b, 3), base_points (4 b, 3) and
-    base_weights (5, 4 b): as of `llama.stats.mesh.build_base`.
+    their highest density [sr^-1]. shares (n, 6), cell_shares (m, 6): weights of one tile or cell, and
+    the second of them, or the first where that is 0. base (4, b), base_weights (5, b), bands:
+    as of `llama.stats.mesh.build_base`.
     """
 
     order: NDArray[np.int8]
@@ -57,10 +58,11 @@ class PreparedMap(NamedTuple):
     cell_vectors: Floats
     moments: Floats
     heaviest: Floats
-    base: Integers
-    base_centres: Floats
-    base_points: Floats
+    shares: Floats
+    cell_shares: Floats
+    base: Floats
     base_weights: Floats
+    bands: Integers
 
 
 def prepare_map(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> PreparedMap:
@@ -99,10 +101,12 @@ def prepare_map(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> Pre
     heaviest = np.stack([weights.sum(axis=1), density.max(axis=1)])
     cells, faces, cell_vectors, moments = build_tree(order, ipix, start[along], weights)
     tree = cells, faces, cell_vectors, moments
-    base, points, shares = build_base(order, ipix, weights, cells, faces, moments)
-    centres, _ = tiles_geometry(base[:, 1].astype(np.int8), base[:, 2])
-    mesh = base, centres, points, shares
-    return PreparedMap(order, ipix, weights, vectors, *tree, heaviest, *mesh)
+    base = build_base(order, ipix, weights, cells, faces, moments)
+    shares = [
+        np.ascontiguousarray(np.vstack([each, np.where(each[1] > 0, each[1], each[0])]).T)
+        for each in (weights, moments[:, :, 0])
+    ]
+    return PreparedMap(order, ipix, weights, vectors, *tree, heaviest, *shares, *base)
 
 
 @njit(inline="always")

@@ -1,9 +1,9 @@
 """Sets of triggers that one source can explain together, and what each gives.
 
 Most sets are nothing: each has an upper bound that costs little, and sets are left out as long as
-their bounds together stay below a stated part of the sum. What others give is exact for point
-spreads that are single von Mises-Fisher (vMF) densities (`llama.stats.terms`); that of mixtures is
-summed over directions (`llama.stats.directions`).
+their bounds together stay below a stated part of the sum. What others give is one overlap for point
+spreads that are single von Mises-Fisher (vMF) densities (`llama.stats.terms`), and a sum of regions
+of the sky for mixtures of these (`llama.stats.mixtures`).
 """
 
 import math
@@ -11,9 +11,9 @@ import math
 import numpy as np
 
 from llama.stats.compiled import njit
-from llama.stats.components import densities, only, sort_components
-from llama.stats.directions import directions_of
-from llama.stats.growth import MAX_SETS, grow, half_way, time_length
+from llama.stats.components import sort_components
+from llama.stats.growth import MAX_SETS, grow, time_length
+from llama.stats.mixtures import each_alone, half_way, together
 from llama.stats.overlap import log_vmf_norm
 from llama.stats.terms import value
 
@@ -57,16 +57,13 @@ def sum_joint_sets(  # type: ignore[no-untyped-def]
     span = gw_window[1] - gw_window[0]
     triggers = messenger, times, vectors, kappa, intensity
     mixed = components > 1
-    if mixed:
-        ready = sort_components(vectors, kappa, intensity)
-        base = densities(ready, vectors, prepared.base_points)
-        alone = _each_alone(prepared, messenger, times[2], vectors, ready, base)
-        halves = half_way(messenger, times[2], vectors, ready)
-    else:
-        ready = sort_components(vectors[:0], kappa[:0], intensity[:0])
-        base, alone, halves = np.zeros((0, 0)), np.zeros((5, 0)), np.zeros((0, 0))
+    some = slice(0, n if mixed else 0)
+    ready = sort_components(kappa[some], intensity[some])
+    mixtures = messenger[some], times[2][some], vectors[some]
+    alone, base, points, weights = each_alone(prepared, *mixtures, ready)
+    halves = half_way(*mixtures, ready)
+    parts = base, points, weights
     heights = _heights(kappa, intensity)
-    mixtures = messenger, times[2], vectors, ready, base, alone
     members = np.full((max(n, 1), max_size), -1, dtype=np.int64)
     values = np.zeros(max(n, 1))
     count, total = 0, 0.0
@@ -101,7 +98,7 @@ def sum_joint_sets(  # type: ignore[no-untyped-def]
         for k in range(grown.shape[0]):
             lengths[k] = time_length(grown[k], times, gw_window)
         if mixed:
-            given = _given_by_mixtures(prepared, mixtures, grown[:, :size], lengths / span, errors)
+            given = together(prepared, mixtures, ready, parts, grown[:, :size], lengths / span)
         else:
             given = np.zeros(grown.shape[0])
             for k in range(grown.shape[0]):
@@ -121,94 +118,6 @@ def _heights(kappa, intensity):  # type: ignore[no-untyped-def]
     for i in range(n):
         peaks[i], norms[i] = intensity[i, 0].max(), log_vmf_norm(kappa[i, 0])
     return peaks, norms
-
-
-@njit()
-def _each_alone(prepared, messenger, spread, vectors, ready, base):  # type: ignore[no-untyped-def]
-    """Return what each trigger gives with the weights of so many neutrinos (5, n) [s^-1]."""
-    n = vectors.shape[0]
-    alone = np.zeros((5, n))
-    for i in range(n):
-        one = messenger[i : i + 1], spread[i : i + 1], vectors[i : i + 1]
-        mine, sums = only(ready, np.full(1, i)), np.zeros(1)
-        coarse, finer = directions_of(prepared, one, mine, base[i : i + 1], sums)
-        for row in range(5):
-            alone[row, i] = np.dot(coarse[0][row], coarse[1][0])
-            alone[row, i] += np.dot(finer[0][row], finer[1][0])
-    return alone / spread
-
-
-@njit()
-def _given_by_mixtures(prepared, mixtures, grown, lengths, errors):  # type: ignore[no-untyped-def]
-    """Return what sets of mixtures give, from directions that are common to all of them."""
-    messenger, spread, vectors, ready, base, alone = mixtures
-    given = np.zeros(grown.shape[0])
-    if given.size == 0:
-        return given
-    some = np.unique(grown)
-    sums = np.zeros(some.size)
-    for k in range(some.size):
-        i = some[k]
-        sums[k] = alone[1 if messenger[i] == 0 else 0, i] * spread[i]
-    triggers = messenger[some], spread[some], vectors[some]
-    coarse, finer = directions_of(prepared, triggers, only(ready, some), base[some], sums)
-    tops, weights = _of_blocks(coarse, finer)
-    directions = coarse, finer, tops, weights
-    for k in range(grown.shape[0]):
-        members = np.searchsorted(some, grown[k])
-        given[k] = _over_directions(directions, members, triggers, lengths[k], errors[k])
-    return given
-
-
-@njit()
-def _of_blocks(coarse, finer):  # type: ignore[no-untyped-def]
-    """Return the highest density of each trigger (n, blocks), and the sum of the weights there.
-
-    Blocks of coarse directions come first, then those of finer ones.
-    """
-    number = coarse[2].size - 1
-    tops, sums = np.zeros((coarse[1].shape[0], 2 * number)), np.zeros((5, 2 * number))
-    for part in range(2):
-        weights, densities, blocks = coarse if part == 0 else finer
-        for b in range(number):
-            first, last, place = blocks[b], blocks[b + 1], part * number + b
-            for row in range(5):
-                for p in range(first, last):
-                    sums[row, place] += weights[row, p]
-            for i in range(densities.shape[0]):
-                top = 0.0
-                for p in range(first, last):
-                    top = max(top, densities[i, p])
-                tops[i, place] = top
-    return tops, sums
-
-
-@njit()
-def _over_directions(directions, members, triggers, factor, error):  # type: ignore[no-untyped-def]
-    """Return what a set of mixtures gives, within `error` of the sum over all directions."""
-    coarse, finer, tops, sums = directions
-    messenger, spread, _ = triggers
-    row = 0
-    for i in members:
-        row += messenger[i] == 0
-        factor /= spread[i]
-    number = coarse[2].size - 1
-    small = error / factor / (2 * number)
-    total = 0.0
-    for part in range(2):
-        weights, densities, blocks = coarse if part == 0 else finer
-        for b in range(number):
-            bound = sums[row, part * number + b]
-            for i in members:
-                bound *= tops[i, part * number + b]
-            if bound <= small:
-                continue
-            for p in range(blocks[b], blocks[b + 1]):
-                product = weights[row, p]
-                for i in members:
-                    product *= densities[i, p]
-                total += product
-    return factor * total
 
 
 @njit()

@@ -14,7 +14,7 @@ _PRECISION = 1e-3  # error of `overlap`, relative to its sum and what is beside 
 
 
 @njit(inline="always")
-def _most(prepared, n, kappa):  # type: ignore[no-untyped-def]
+def most_of_map(prepared, n, kappa):  # type: ignore[no-untyped-def]
     """Return the most that sum_k w_{n,k} <exp(kappa (v.Omega - 1))>_k can be."""
     return min(
         prepared.heaviest[0, n],
@@ -53,7 +53,7 @@ def value(prepared, members, triggers, heights, common, error):  # type: ignore[
         return 0.0
     # the product at its centre: prod C(kappa_i) exp(kappa_S)
     height = math.exp(log_norm + both - summed)
-    bound = peak * height * _most(prepared, neutrinos, both)
+    bound = peak * height * most_of_map(prepared, neutrinos, both)
     small = 0.5 * error
     if bound <= small or height == 0.0:
         return 0.0
