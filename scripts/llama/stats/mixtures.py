@@ -23,30 +23,27 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
     """Return what triggers give alone, and what of them sets are made of.
 
     alone (5, n) [s^-1], with the weights of so many neutrinos; densities of the wide components on
-    the base (n, points); regions of the narrow ones: points (n, points, 3), weights (5, n, points).
+    the base (n, points); regions of the narrow ones: points (n, 7, 3), weights (n, 5, 7).
     """
     numbers, wide, kappas, norms, tables, highest, _ = ready
-    n, components = kappas.shape
+    n = numbers.size
     base = np.empty((n, prepared.base.shape[1]))
-    points = np.empty((n, components * POINTS, 3))
-    weights = np.zeros((5, n, components * POINTS))
+    points, weights = np.empty((n, POINTS, 3)), np.zeros((n, 5, POINTS))
     alone = np.zeros((5, n))
-    seven = np.empty((5, POINTS))
     for i in range(n):
         densities_of_base(prepared, ready, i, vectors[i], base[i])
         for row in range(5):
             alone[row, i] = np.dot(prepared.base_weights[row], base[i])
-        row = 1 if messenger[i] == 0 else 0
-        for c in range(wide[i], numbers[i]):
-            first = (c - wide[i]) * POINTS
-            here, one = slice(first, first + POINTS), slice(c, c + 1)
-            beside = alone[row, i] / norms[i, c]
-            table, top = tables[i, one], highest[i, c]
-            region(prepared, kappas[i, c], vectors[i], table, top, beside, points[i, here], seven)
-            for k in range(5):
-                for p in range(POINTS):
-                    weights[k, i, first + p] = norms[i, c] * seven[k, p]
-                alone[k, i] += weights[k, i, here].sum()
+        some = slice(wide[i], numbers[i])
+        if wide[i] < numbers[i]:
+            heights = norms[i, some] * highest[i, some]
+            density = kappas[i, some], heights, norms[i, some], tables[i, some], False
+            beside = alone[1 if messenger[i] == 0 else 0, i]
+            region(prepared, density, vectors[i], beside, points[i], weights[i])
+            for row in range(5):
+                alone[row, i] += weights[i, row].sum()
+        else:
+            points[i] = vectors[i]
     return alone / spread, base, points, weights
 
 
@@ -82,16 +79,14 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
     if given.size == 0:
         return given
     some = np.unique(grown)
-    base, points, weights = parts[0][some], parts[1][some], parts[2][:, some]
+    base, points, weights = parts[0][some], parts[1][some], parts[2][some]
     vectors, ready = vectors[some], only(ready, some)
     n = some.size
-    # wide densities of each trigger at the narrow regions of another
-    there = np.zeros((n, n, points.shape[1]))
+    there = np.empty((n, n, POINTS))  # wide densities of each trigger in the region of another
     for i in range(n):
-        filled = (ready[0][i] - ready[1][i]) * POINTS
         for j in range(n):
             if i != j:
-                wide_densities(ready, j, vectors[j], points[i, :filled], there[i, j, :filled])
+                wide_densities(ready, j, vectors[j], points[i], there[i, j])
     for k in range(grown.shape[0]):
         row, factor = 0, lengths[k]
         for i in grown[k]:
@@ -100,9 +95,8 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
         members = np.searchsorted(some, grown[k])
         total = _sum_of_base(prepared.base_weights[row], base, members)
         for i in members:
-            filled = (ready[0][i] - ready[1][i]) * POINTS
-            for p in range(filled):
-                value = weights[row, i, p]
+            for p in range(POINTS):
+                value = weights[i, row, p]
                 for other in members:
                     if other != i:
                         value *= there[i, other, p]
@@ -153,7 +147,8 @@ def _narrow(prepared, row, vectors, ready, members, choice, beside):  # type: ig
         component[m] = wide[chosen[m]]
     product = np.empty((many, tables.shape[2]))
     points, weights = np.empty((POINTS, 3)), np.empty((5, POINTS))
-    density = np.empty(POINTS)
+    kappa_of, norm_of, top_of = np.empty(1), np.empty(1), np.empty(1)
+    wide_there = np.empty(POINTS)
     while True:
         c0 = c1 = c2 = summed = 0.0
         height = top = 1.0
@@ -174,13 +169,15 @@ def _narrow(prepared, row, vectors, ready, members, choice, beside):  # type: ig
                 for m in range(many):
                     product[m] = tables[chosen[m], component[m]]
                 centre = np.array((c0 / both, c1 / both, c2 / both))
-                more = (beside + total) / (height * max(top_of_rest, 1e-300))
-                region(prepared, both, centre, product, top, more, points, weights)
-                value = weights[row] * height
+                more = (beside + total) / max(top_of_rest, 1e-300)
+                kappa_of[0], norm_of[0], top_of[0] = both, height, height * top
+                density = kappa_of, top_of, norm_of, product, True
+                region(prepared, density, centre, more, points, weights)
+                value = weights[row]
                 for m in range(rest):
                     i = others[m]
-                    wide_densities(ready, i, vectors[i], points, density)
-                    value *= density
+                    wide_densities(ready, i, vectors[i], points, wide_there)
+                    value = value * wide_there
                 total += value.sum()
         m = 0
         while m < many:

@@ -1,4 +1,4 @@
-"""What a map leaves of a narrow von Mises-Fisher (vMF) density: its sum, and where it is."""
+"""What a map leaves of a narrow density: its sum, and where it is."""
 
 import math
 
@@ -7,15 +7,14 @@ import numpy as np
 from llama.stats.compiled import njit
 from llama.stats.components import REACH, exp_minus
 from llama.stats.healpix import RADIUS, tile_position
-from llama.stats.mesh import cell_side, four_around, push_parts
-from llama.stats.tile_average import product_at, response_around
+from llama.stats.mesh import cell_side, four_around, four_of_cell, push_parts
+from llama.stats.tile_average import product_at, response_at
 
 POINTS = 7  # of a region
-_FINE = 0.64  # square of a cell's side over the density's width, at most
-_FINE_TILE = 2.0  # the same of a tile, which is even
-_COARSE, _COARSE_TILE = 1e-3, 1e-1  # the same, squared, times the most that it can be of the sum
-_REACH, _FARTHEST = 18.0, 700.0  # exponents beyond count as infinite
-_NOTHING = 1e-4  # what one cell may lack, relative to the sum and what is beside it
+_FINE = 2.0  # square of a cell's side over a density's width, at most, for four points to do
+_COARSE = 1.0  # the most of the sum that a cell may be where it is wider, times that to the fourth
+_NOTHING = 3e-4  # what one cell may lack, relative to the sum and what is beside it
+_FARTHEST = 700.0  # exponents beyond count as infinite
 _FINEST = 28  # order
 _STACK = 512
 _GAUSS = 0.5 / math.sqrt(3.0)
@@ -23,17 +22,16 @@ _RING = np.array([[math.cos(k * math.pi / 3.0), math.sin(k * math.pi / 3.0)] for
 
 
 @njit()
-def region(prepared, kappa, v, tables, highest, beside, points, weights):  # type: ignore[no-untyped-def]
-    """Write sum_k w_{n,k} <exp(kappa (v.Omega - 1)) R(dec)>_k, for n = 0..4, as seven directions.
+def region(prepared, density, v, beside, points, weights):  # type: ignore[no-untyped-def]
+    """Write sum_k w_{n,k} <density>_k, for n = 0..4, as seven directions.
 
-    kappa [rad^-2] and v: concentration and centre; tables: as of `llama.stats.overlap.overlap`;
-    highest: the most that their product is; beside: a sum that these are added to. points (7, 3)
-    and weights (5, 7) have the sums' means and covariances, and hold polynomials of the fifth
-    degree exactly where the sums are Gaussian.
+    density: as `_density` takes it; beside: a sum that these are added to. points (7, 3) and
+    weights (5, 7) have the sums' means and covariances, and hold polynomials of the fifth degree
+    exactly where the sums are Gaussian.
     """
-    reach = _REACH
+    reach = 0.5 * REACH
     while True:
-        sums, first, second, one = _moments(prepared, kappa, v, tables, highest, beside, reach)
+        sums, first, second, one = _moments(prepared, density, v, beside, reach)
         if one > 0.0 or beside > 0.0 or reach > _FARTHEST:
             break
         reach *= 4.0
@@ -75,48 +73,92 @@ def region(prepared, kappa, v, tables, highest, beside, points, weights):  # typ
         points[k + 1, 2] = p_z / length
 
 
+@njit(inline="always")
+def _bounds(density, chord, order, reach):  # type: ignore[no-untyped-def]
+    """Return the most that a density can be in a cell; the same of what is too narrow for it."""
+    kappas, heights = density[0], density[1]
+    near = max(0.0, chord - RADIUS / (1 << order))
+    away, side2 = 0.5 * near * near, cell_side(order) ** 2
+    most = steep = 0.0
+    for c in range(kappas.size):  # the widest first
+        exponent = kappas[c] * away
+        if exponent > reach:
+            break
+        here = heights[c] * (exp_minus(exponent) if exponent < REACH else math.exp(-exponent))
+        most += here
+        wide = kappas[c] * side2
+        if wide > _FINE:
+            steep += here * min(wide * wide, 1e4)
+    return most, steep
+
+
+@njit(inline="always")
+def _density(density, away, z, reach):  # type: ignore[no-untyped-def]
+    """Return a density: the sum of vMF times a table each, or one vMF times all tables.
+
+    density: kappa (k,) [rad^-2], the most of each vMF times its table, vMF densities at the
+    centre, tables on uniform nodes of sin(dec), and whether it is one vMF.
+    """
+    kappas, _, norms, tables, is_one = density
+    if is_one:
+        exponent = kappas[0] * away
+        value = exp_minus(exponent) if exponent < REACH else math.exp(-exponent)
+        return norms[0] * product_at(tables, z) * value
+    total = 0.0
+    for c in range(kappas.size):
+        exponent = kappas[c] * away
+        if exponent > reach:
+            break
+        value = exp_minus(exponent) if exponent < REACH else math.exp(-exponent)
+        total += norms[c] * response_at(tables[c], z) * value
+    return total
+
+
 @njit()
-def _moments(prepared, kappa, v, tables, highest, beside, reach):  # type: ignore[no-untyped-def]
+def _moments(prepared, density, v, beside, reach):  # type: ignore[no-untyped-def]
     """Return the sums (5,), and of one of them the first and second moments, and itself.
 
-    Only cells count whose exponent is less than `reach` somewhere. The nearest are summed first,
-    and what is far is then nothing beside them.
+    Only what has exponents less than `reach` counts. The nearest are summed first, and what is far
+    is then nothing beside them.
     """
     sums, first, second, one = np.zeros(5), np.zeros(3), np.zeros(6), 0.0
     # what is left to sum, the nearest of the newest on top: a cell or -1 - k for (a part of) tile
-    # k, with order and NESTED index; the most that it can give, its weight, its centre
-    places, numbers = np.empty((_STACK, 3), dtype=np.int64), np.empty((_STACK, 5))
-    four, tree = np.empty((4, 3)), (prepared.order, prepared.ipix, prepared.cells)
+    # k, with order and NESTED index; the most that it can give, the same of what is too narrow for
+    # it, its weight, its centre
+    places, numbers = np.empty((_STACK, 3), dtype=np.int64), np.empty((_STACK, 6))
+    four, quarters, tree = (
+        np.empty((4, 3)),
+        np.empty((5, 4)),
+        (prepared.order, prepared.ipix, prepared.cells),
+    )
     depth = bottom = 0
     for c in range(prepared.faces):
         places[c, 0], places[c, 1] = c, 0
-        numbers[c, 2:] = prepared.cell_vectors[c]
+        numbers[c, 3:] = prepared.cell_vectors[c]
     top = prepared.faces
     while True:
         depth, nearest, least = bottom, bottom, math.inf
         for new in range(bottom, top):
             index, order = places[new, 0], places[new, 1]
-            t0, t1, t2 = numbers[new, 2], numbers[new, 3], numbers[new, 4]
+            t0, t1, t2 = numbers[new, 3], numbers[new, 4], numbers[new, 5]
             dx, dy, dz = t0 - v[0], t1 - v[1], t2 - v[2]
             chord = math.sqrt(dx * dx + dy * dy + dz * dz)
-            near = max(0.0, chord - RADIUS / (1 << order))
-            exponent = 0.5 * kappa * near * near
-            if exponent > reach:
+            most, steep = _bounds(density, chord, order, reach)
+            if most == 0.0:
                 continue
             if index >= 0:
                 weight = prepared.cell_shares[index, 5]
             else:
                 k = -1 - index
                 weight = prepared.shares[k, 5] / (1 << (2 * (order - np.int64(prepared.order[k]))))
-            most = exp_minus(exponent) if exponent < REACH else math.exp(-exponent)
-            bound = weight * highest * most
-            if bound <= _NOTHING * (one + beside):
+            if weight * most <= _NOTHING * (one + beside):
                 continue
             if chord < least:
                 nearest, least = depth, chord
             places[depth, 0], places[depth, 1], places[depth, 2] = index, order, places[new, 2]
-            numbers[depth, 0], numbers[depth, 1] = bound, weight
-            numbers[depth, 2], numbers[depth, 3], numbers[depth, 4] = t0, t1, t2
+            numbers[depth, 0], numbers[depth, 1] = weight * most, weight * steep
+            numbers[depth, 2] = weight
+            numbers[depth, 3], numbers[depth, 4], numbers[depth, 5] = t0, t1, t2
             depth += 1
         if depth == 0:
             return sums, first, second, one
@@ -124,70 +166,47 @@ def _moments(prepared, kappa, v, tables, highest, beside, reach):  # type: ignor
         if bottom <= nearest < depth:
             for i in range(3):
                 places[nearest, i], places[depth, i] = places[depth, i], places[nearest, i]
-            for i in range(5):
+            for i in range(6):
                 numbers[nearest, i], numbers[depth, i] = numbers[depth, i], numbers[nearest, i]
         index, order, ipix = places[depth, 0], places[depth, 1], places[depth, 2]
-        bound, weight = numbers[depth, 0], numbers[depth, 1]
+        bound, steep, weight = numbers[depth, 0], numbers[depth, 1], numbers[depth, 2]
         bottom = top = depth
         if bound <= _NOTHING * (one + beside):
             continue
-        wide = kappa * cell_side(order) ** 2
+        divided = order < _FINEST and steep > _COARSE * (one + beside)
         if index >= 0:
-            if wide > _FINE and wide * wide * bound > _COARSE * (one + beside):
+            if divided:
                 top = push_parts(tree, index, order, ipix, places, depth)
                 for new in range(depth, top):
                     index = places[new, 0]
                     if index >= 0:
-                        numbers[new, 2:] = prepared.cell_vectors[index]
+                        numbers[new, 3:] = prepared.cell_vectors[index]
                     else:
-                        numbers[new, 2:] = prepared.vectors[-1 - index]
+                        numbers[new, 3:] = prepared.vectors[-1 - index]
                 continue
+            shares, part = prepared.cell_shares[index], 1.0
+            four_of_cell(prepared.moments, index, four, quarters, 0)
         else:
             face, x, y = tile_position(order, ipix)
-            if wide > _FINE_TILE and order < _FINEST:
-                if wide * wide * bound > _COARSE_TILE * (one + beside):
-                    four_around(face, x, y, 0.25 / (1 << order), four, 0)
-                    for part in range(4):
-                        places[top, 0], places[top, 1], places[top, 2] = index, order + 1, 4 * ipix + part
-                        for i in range(3):
-                            numbers[top, 2 + i] = four[part, i]
-                        top += 1
-                    continue
-        if index >= 0:
-            # the exponent is linear in space: two cumulants
-            shares = prepared.cell_shares[index]
-            m = prepared.moments[1 if shares[1] > 0.0 else 0, index]
-            u_x = kappa * (m[4] * v[0] + m[7] * v[1] + m[8] * v[2])
-            u_y = kappa * (m[7] * v[0] + m[5] * v[1] + m[9] * v[2])
-            u_z = kappa * (m[8] * v[0] + m[9] * v[1] + m[6] * v[2])
-            log = kappa * (m[1] * v[0] + m[2] * v[1] + m[3] * v[2] - 1.0)
-            log += 0.5 * kappa * (u_x * v[0] + u_y * v[1] + u_z * v[2])
-            p_x, p_y, p_z = m[1] + u_x, m[2] + u_y, m[3] + u_z
-            average = math.exp(log) * response_around(tables, p_z, math.sqrt(max(0.0, m[6])))[0]
-            given = weight * average
-            one += given
-            first[0] += given * p_x
-            first[1] += given * p_y
-            first[2] += given * p_z
-            second[0] += given * (p_x * p_x + m[4])
-            second[1] += given * (p_y * p_y + m[5])
-            second[2] += given * (p_z * p_z + m[6])
-            second[3] += given * (p_x * p_y + m[7])
-            second[4] += given * (p_x * p_z + m[8])
-            second[5] += given * (p_y * p_z + m[9])
-            for n in range(5):
-                sums[n] += shares[n] * average
-            continue
-        four_around(face, x, y, _GAUSS / (1 << order), four, 0)
+            if divided:
+                four_around(face, x, y, 0.25 / (1 << order), four, 0)
+                for child in range(4):
+                    places[top, 0], places[top, 1] = index, order + 1
+                    places[top, 2] = 4 * ipix + child
+                    for i in range(3):
+                        numbers[top, 3 + i] = four[child, i]
+                    top += 1
+                continue
+            shares, part = prepared.shares[-1 - index], weight / prepared.shares[-1 - index, 5]
+            four_around(face, x, y, _GAUSS / (1 << order), four, 0)
         average = 0.0
         for p in range(4):
-            p_x, p_y, p_z = four[p]
+            p_x, p_y, p_z = four[p, 0], four[p, 1], four[p, 2]
             dx, dy, dz = p_x - v[0], p_y - v[1], p_z - v[2]
-            exponent = 0.5 * kappa * (dx * dx + dy * dy + dz * dz)
-            value = exp_minus(exponent) if exponent < REACH else math.exp(-exponent)
-            value *= product_at(tables, p_z)
-            average += 0.25 * value
-            given = 0.25 * weight * value
+            away = 0.5 * (dx * dx + dy * dy + dz * dz)
+            value = 0.25 * _density(density, away, p_z, reach)
+            average += value
+            given = weight * value
             first[0] += given * p_x
             first[1] += given * p_y
             first[2] += given * p_z
@@ -198,7 +217,5 @@ def _moments(prepared, kappa, v, tables, highest, beside, reach):  # type: ignor
             second[4] += given * p_x * p_z
             second[5] += given * p_y * p_z
         one += weight * average
-        k = -1 - index
-        part = average / (1 << (2 * (order - np.int64(prepared.order[k]))))
         for n in range(5):
-            sums[n] += prepared.shares[k, n] * part
+            sums[n] += shares[n] * part * average
