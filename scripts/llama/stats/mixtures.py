@@ -87,98 +87,140 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
         for j in range(n):
             if i != j:
                 wide_densities(ready, j, vectors[j], points[i], there[i, j])
+    # regions of two triggers' narrow components, of each pair from `first` on
+    first, number = np.full((n, n), -1, dtype=np.int64), np.zeros((n, n), dtype=np.int64)
+    regions = np.empty((64, POINTS, 3)), np.empty((64, 5, POINTS))
+    filled = 0
+    density = np.empty(POINTS)
     for k in range(grown.shape[0]):
         row, factor = 0, lengths[k]
         for i in grown[k]:
             row += messenger[i] == 0
             factor /= spread[i]
         members = np.searchsorted(some, grown[k])
-        total = _sum_of_base(prepared.base_weights[row], base, members)
-        for i in members:
-            for p in range(POINTS):
-                value = weights[i, row, p]
-                for other in members:
-                    if other != i:
-                        value *= there[i, other, p]
-                total += value
-        for choice in range(3, 1 << members.size):
-            if choice & (choice - 1):
-                total += _narrow(prepared, row, vectors, ready, members, choice, total)
+        total = _one_or_none_narrow(prepared, row, base, weights, there, members)
+        alike = True
+        for a in range(1, members.size):
+            for b in range(a):
+                i, j = members[b], members[a]
+                if first[i, j] < 0:
+                    pair = np.array((i, j))
+                    two = (messenger[some[i]] == 0) + (messenger[some[j]] == 0)
+                    beside = _one_or_none_narrow(prepared, two, base, weights, there, pair)
+                    first[i, j] = filled
+                    regions, filled = _of_all(
+                        prepared, two, vectors, ready, pair, beside, regions, filled
+                    )
+                    number[i, j] = filled - first[i, j]
+                alike = alike and number[i, j] > 0
+                for at in range(first[i, j], first[i, j] + number[i, j]):
+                    value = regions[1][at, row].copy()
+                    for other in members:
+                        if other not in (i, j):
+                            wide_densities(ready, other, vectors[other], regions[0][at], density)
+                            value *= density
+                    total += value.sum()
+        if alike or members.size > 3:
+            for choice in range(7, 1 << members.size):
+                chosen = members[(choice >> np.arange(members.size) & 1) == 1]
+                if chosen.size < 3 or not _all_near(chosen, number):
+                    continue
+                wide = members[(choice >> np.arange(members.size) & 1) == 0]
+                start = filled
+                regions, filled = _of_all(
+                    prepared, row, vectors, ready, chosen, total, regions, filled
+                )
+                for at in range(start, filled):
+                    value = regions[1][at, row].copy()
+                    for other in wide:
+                        wide_densities(ready, other, vectors[other], regions[0][at], density)
+                        value *= density
+                    total += value.sum()
+                filled = start
         given[k] = factor * total
     return given
 
 
 @njit()
-def _sum_of_base(weights, base, members):  # type: ignore[no-untyped-def]
-    """Return the sum of weight times the product of the members' densities."""
-    product = weights * base[members[0]]
-    for i in members[1:]:
-        product *= base[i]
-    return product.sum()
+def _all_near(chosen, number):  # type: ignore[no-untyped-def]
+    """Return whether each two of some triggers have regions in common."""
+    for a in range(1, chosen.size):
+        for b in range(a):
+            if number[chosen[b], chosen[a]] == 0:
+                return False
+    return True
 
 
 @njit()
-def _narrow(prepared, row, vectors, ready, members, choice, beside):  # type: ignore[no-untyped-def]
-    """Return what a set gives where members with a bit in `choice` are narrow and others wide."""
-    numbers, wide, kappas, norms, tables, highest, _ = ready
-    size = members.size
+def _one_or_none_narrow(prepared, row, base, weights, there, members):  # type: ignore[no-untyped-def]
+    """Return what a set gives where no member is narrow, or one."""
     total = 0.0
-    chosen, others = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-    many = rest = 0
-    top_of_rest = 1.0
-    for m in range(size):
-        i = members[m]
-        if choice >> m & 1:
-            if numbers[i] == wide[i]:
-                return 0.0
-            chosen[many] = i
-            many += 1
-        else:
-            if wide[i] == 0:
-                return 0.0
-            others[rest] = i
-            rest += 1
-            top = 0.0
-            for c in range(wide[i]):
-                top += norms[i, c] * highest[i, c]
-            top_of_rest *= top
-    component = np.empty(many, dtype=np.int64)
-    for m in range(many):
-        component[m] = wide[chosen[m]]
+    shares = prepared.base_weights[row]
+    if members.size == 2:
+        one, two = base[members[0]], base[members[1]]
+        for p in range(shares.size):
+            total += shares[p] * one[p] * two[p]
+    elif members.size == 3:
+        one, two, three = base[members[0]], base[members[1]], base[members[2]]
+        for p in range(shares.size):
+            total += shares[p] * one[p] * two[p] * three[p]
+    else:
+        product = shares * base[members[0]]
+        for i in members[1:]:
+            product *= base[i]
+        total = product.sum()
+    for i in members:
+        for p in range(POINTS):
+            value = weights[i, row, p]
+            for other in members:
+                if other != i:
+                    value *= there[i, other, p]
+            total += value
+    return total
+
+
+@njit()
+def _of_all(prepared, row, vectors, ready, chosen, beside, regions, filled):  # type: ignore[no-untyped-def]
+    """Add the regions of the products of triggers' narrow components to those known.
+
+    One of each choice of components that is not nothing to the sum and what is beside it.
+    """
+    numbers, wide, kappas, norms, tables, highest, _ = ready
+    many = chosen.size
+    points, weights = regions
+    for i in chosen:
+        if numbers[i] == wide[i]:
+            return (points, weights), filled
+    component = wide[chosen]
     product = np.empty((many, tables.shape[2]))
-    points, weights = np.empty((POINTS, 3)), np.empty((5, POINTS))
-    kappa_of, norm_of, top_of = np.empty(1), np.empty(1), np.empty(1)
-    wide_there = np.empty(POINTS)
+    kappa, norm, top = np.empty(1), np.empty(1), np.empty(1)
+    centre = np.empty(3)
+    total = beside
     while True:
-        c0 = c1 = c2 = summed = 0.0
-        height = top = 1.0
+        centre[:] = 0.0
+        summed, height, most = 0.0, 1.0, 1.0
         for m in range(many):
             i, c = chosen[m], component[m]
-            kappa = kappas[i, c]
-            c0 += kappa * vectors[i, 0]
-            c1 += kappa * vectors[i, 1]
-            c2 += kappa * vectors[i, 2]
-            summed += kappa
+            for axis in range(3):
+                centre[axis] += kappas[i, c] * vectors[i, axis]
+            summed += kappas[i, c]
             height *= norms[i, c]
-            top *= highest[i, c]
-        both = math.sqrt(c0 * c0 + c1 * c1 + c2 * c2)
+            most *= highest[i, c]
+        both = math.sqrt(centre[0] ** 2 + centre[1] ** 2 + centre[2] ** 2)
         if both > 0.0:
             height *= math.exp(both - summed)
-            bound = height * top * top_of_rest * most_of_map(prepared, row, both)
-            if bound > _NOTHING * (beside + total):
+            if height * most * most_of_map(prepared, row, both) > _NOTHING * total:
                 for m in range(many):
                     product[m] = tables[chosen[m], component[m]]
-                centre = np.array((c0 / both, c1 / both, c2 / both))
-                more = (beside + total) / max(top_of_rest, 1e-300)
-                kappa_of[0], norm_of[0], top_of[0] = both, height, height * top
-                density = kappa_of, top_of, norm_of, product, True
-                region(prepared, density, centre, more, points, weights)
-                value = weights[row]
-                for m in range(rest):
-                    i = others[m]
-                    wide_densities(ready, i, vectors[i], points, wide_there)
-                    value = value * wide_there
-                total += value.sum()
+                if filled == points.shape[0]:
+                    points = np.concatenate((points, np.empty_like(points)))
+                    weights = np.concatenate((weights, np.empty_like(weights)))
+                kappa[0], norm[0], top[0] = both, height, height * most
+                density = kappa, top, norm, product, True
+                region(prepared, density, centre / both, total, points[filled], weights[filled])
+                given = weights[filled, row].sum()
+                total += given
+                filled += given > 0.0
         m = 0
         while m < many:
             component[m] += 1
@@ -187,4 +229,4 @@ def _narrow(prepared, row, vectors, ready, members, choice, beside):  # type: ig
             component[m] = wide[chosen[m]]
             m += 1
         if m == many:
-            return total
+            return (points, weights), filled
