@@ -96,8 +96,8 @@ def test_mixtures_against_brute_force(map_, n):
 
 @pytest.mark.parametrize("factor", [1e-4, 1e-2, 30.0])
 def test_a_mixture_where_the_response_has_a_step(near, factor):
-    """Cells that are wide for a component are divided where the response jumps in them."""
-    step = np.where(np.arange(201) < 133, factor, 1.0)
+    """Within four degrees, as at the horizon of IceCube's smearing matrix."""
+    step = factor ** np.clip((137 - np.arange(201)) / 8, 0, 1)
     neutrinos = mixtures(6, 3, 10.0)
     neutrinos = neutrinos._replace(intensity=neutrinos.intensity * step)
     found = event_odds(near, neutrinos, 0.5, PARAMS, AREA).single_odds

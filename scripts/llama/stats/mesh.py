@@ -14,8 +14,8 @@ from llama.stats.healpix import RING, sphere_angles, sphere_point, tile_position
 BANDS = 100  # of sin(dec), by which the directions are sorted
 _SIDE = math.sqrt(math.pi / 3.0)  # of a cell of order 0 [rad]
 # order of a cell of the base, by its part of the weight
-_BASE = ((2, 3e-5), (3, 5e-4))
-_BASE_FINEST = 4
+_BASE = ((2, 3e-5), (3, 5e-4), (4, 3e-3))
+_BASE_FINEST = 5
 _GAUSS = 0.5 / math.sqrt(3.0)
 _STACK = 512
 
@@ -27,47 +27,25 @@ def cell_side(order):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def four_of_cell(moments, cell, points, weights, at):  # type: ignore[no-untyped-def]
-    """Write four directions of a cell of the tree, and the weights (5) of each, from `at` on.
+def four_with(x, y, z, covariance, points, at):  # type: ignore[no-untyped-def]
+    """Write four directions with this mean (or a multiple) and covariance from `at` on.
 
-    moments: (5, cells, 10). Mean and covariance are those of the first neutrino's weight; for
-    other numbers of neutrinos the mean is.
+    covariance: xx, yy, zz, xy, xz, yz. Return what shifts their mean: the axes and steps.
     """
-    row = 1 if moments[1, cell, 0] > 0.0 else 0
-    m = moments[row, cell]
-    length = math.sqrt(m[1] ** 2 + m[2] ** 2 + m[3] ** 2)
-    x, y, z = m[1] / length, m[2] / length, m[3] / length
+    xx, yy, zz, xy, xz, yz = covariance
+    length = math.sqrt(x * x + y * y + z * z)
+    x, y, z = x / length, y / length, z / length
     s = math.hypot(x, y)
     east_x, east_y = (-y / s, x / s) if s > 0.0 else (1.0, 0.0)
     north_x, north_y, north_z = -z * east_y, z * east_x, x * east_y - y * east_x
-    # C east and C north, and the covariance in the plane
-    ce_x = m[4] * east_x + m[7] * east_y
-    ce_y = m[7] * east_x + m[5] * east_y
-    ce_z = m[8] * east_x + m[9] * east_y
-    cn_x = m[4] * north_x + m[7] * north_y + m[8] * north_z
-    cn_y = m[7] * north_x + m[5] * north_y + m[9] * north_z
-    cn_z = m[8] * north_x + m[9] * north_y + m[6] * north_z
-    one = max(1e-30, east_x * ce_x + east_y * ce_y)
-    both = north_x * ce_x + north_y * ce_y + north_z * ce_z
-    two = north_x * cn_x + north_y * cn_y + north_z * cn_z
-    l_e = math.sqrt(one)
-    l_b = both / l_e
-    l_n = math.sqrt(max(1e-30, two - l_b * l_b))
-    for n in range(5):
-        o = moments[n, cell]
-        a = b = 0.0
-        if n != row and o[0] > 0.0:
-            dx, dy, dz = o[1] - m[1], o[2] - m[2], o[3] - m[3]
-            a = (dx * east_x + dy * east_y) / l_e
-            b = (dx * north_x + dy * north_y + dz * north_z - l_b * a) / l_n
-            most = abs(a) + abs(b)
-            if most > 1.0:
-                a, b = a / most, b / most
-        quarter = 0.25 * o[0]
-        weights[n, at] = quarter * (1.0 + a + b)
-        weights[n, at + 1] = quarter * (1.0 + a - b)
-        weights[n, at + 2] = quarter * (1.0 - a + b)
-        weights[n, at + 3] = quarter * (1.0 - a - b)
+    # the covariance in the plane, as a product of triangular matrices
+    ce_x, ce_y, ce_z = xx * east_x + xy * east_y, xy * east_x + yy * east_y, xz * east_x + yz * east_y
+    cn_x = xx * north_x + xy * north_y + xz * north_z
+    cn_y = xy * north_x + yy * north_y + yz * north_z
+    cn_z = xz * north_x + yz * north_y + zz * north_z
+    l_e = math.sqrt(max(1e-30, east_x * ce_x + east_y * ce_y))
+    l_b = (north_x * ce_x + north_y * ce_y + north_z * ce_z) / l_e
+    l_n = math.sqrt(max(1e-30, north_x * cn_x + north_y * cn_y + north_z * cn_z - l_b * l_b))
     for k in range(4):
         e = l_e if k < 2 else -l_e
         f = (l_b if k < 2 else -l_b) + (l_n if k % 2 == 0 else -l_n)
@@ -77,6 +55,36 @@ def four_of_cell(moments, cell, points, weights, at):  # type: ignore[no-untyped
         length = math.sqrt(p_x * p_x + p_y * p_y + p_z * p_z)
         points[at + k, 0], points[at + k, 1] = p_x / length, p_y / length
         points[at + k, 2] = p_z / length
+    return (east_x, east_y), (north_x, north_y, north_z), (l_e, l_b, l_n)
+
+
+@njit()
+def four_of_cell(moments, cell, points, weights, at):  # type: ignore[no-untyped-def]
+    """Write four directions of a cell of the tree, and the weights (5) of each, from `at` on.
+
+    moments: (5, cells, 10). Mean and covariance are those of the first neutrino's weight; for
+    other numbers of neutrinos the mean is.
+    """
+    row = 1 if moments[1, cell, 0] > 0.0 else 0
+    m = moments[row, cell]
+    covariance = m[4], m[5], m[6], m[7], m[8], m[9]
+    east, north, steps = four_with(m[1], m[2], m[3], covariance, points, at)
+    l_e, l_b, l_n = steps
+    for n in range(5):
+        o = moments[n, cell]
+        a = b = 0.0
+        if n != row and o[0] > 0.0:
+            dx, dy, dz = o[1] - m[1], o[2] - m[2], o[3] - m[3]
+            a = (dx * east[0] + dy * east[1]) / l_e
+            b = (dx * north[0] + dy * north[1] + dz * north[2] - l_b * a) / l_n
+            most = abs(a) + abs(b)
+            if most > 1.0:
+                a, b = a / most, b / most
+        quarter = 0.25 * o[0]
+        weights[n, at] = quarter * (1.0 + a + b)
+        weights[n, at + 1] = quarter * (1.0 + a - b)
+        weights[n, at + 2] = quarter * (1.0 - a + b)
+        weights[n, at + 3] = quarter * (1.0 - a - b)
 
 
 @njit(inline="always")

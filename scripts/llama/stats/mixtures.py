@@ -11,11 +11,18 @@ import math
 import numpy as np
 
 from llama.stats.compiled import njit
-from llama.stats.components import densities_of_base, most_beyond, only, wide_densities
-from llama.stats.region import POINTS, region
+from llama.stats.components import (
+    REACH,
+    densities_of_base,
+    exp_minus,
+    most_beyond,
+    only,
+    wide_densities,
+)
+from llama.stats.region import region
 from llama.stats.terms import most_of_map
 
-_NOTHING = 1e-4  # what a choice of components may lack, relative to its set
+_NOTHING = 2e-3  # what all choices of components may lack together, relative to their set
 
 
 @njit()
@@ -23,28 +30,30 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
     """Return what triggers give alone, and what of them sets are made of.
 
     alone (5, n) [s^-1], with the weights of so many neutrinos; densities of the wide components on
-    the base (n, points); regions of the narrow ones: points (n, 7, 3), weights (n, 5, 7).
+    the base (n, points); directions of the narrow ones' regions (points, 3), their weights (points,
+    5), and where those of each trigger begin.
     """
     numbers, wide, kappas, norms, tables, highest, _ = ready
     n = numbers.size
     base = np.empty((n, prepared.base.shape[1]))
-    points, weights = np.empty((n, POINTS, 3)), np.zeros((n, 5, POINTS))
+    known, count = (np.empty((64 * n, 3)), np.empty((64 * n, 5))), 0
+    first = np.zeros(n + 1, dtype=np.int64)
     alone = np.zeros((5, n))
     for i in range(n):
         densities_of_base(prepared, ready, i, vectors[i], base[i])
         for row in range(5):
             alone[row, i] = np.dot(prepared.base_weights[row], base[i])
-        some = slice(wide[i], numbers[i])
         if wide[i] < numbers[i]:
+            some = slice(wide[i], numbers[i])
             heights = norms[i, some] * highest[i, some]
             density = kappas[i, some], heights, norms[i, some], tables[i, some], False
             beside = alone[1 if messenger[i] == 0 else 0, i]
-            region(prepared, density, vectors[i], beside, points[i], weights[i])
-            for row in range(5):
-                alone[row, i] += weights[i, row].sum()
-        else:
-            points[i] = vectors[i]
-    return alone / spread, base, points, weights
+            known, count = region(prepared, density, vectors[i], beside, known, count)
+            for p in range(first[i], count):
+                for row in range(5):
+                    alone[row, i] += known[1][p, row]
+        first[i + 1] = count
+    return alone / spread, base, known[0][:count], known[1][:count], first
 
 
 @njit()
@@ -72,87 +81,122 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
     """Return what sets (sets, size) give, without Lambda's prior.
 
     triggers: messengers, spreads as of `sets.sum_joint_sets`, vectors; parts: `each_alone`'s last
-    three; lengths: parts of the source times that explain each set.
+    four; lengths: parts of the source times that explain each set.
     """
     messenger, spread, vectors = triggers
     given = np.zeros(grown.shape[0])
     if given.size == 0:
         return given
     some = np.unique(grown)
-    base, points, weights = parts[0][some], parts[1][some], parts[2][some]
-    vectors, ready = vectors[some], only(ready, some)
+    base, regions, ready, vectors = parts[0][some], parts[1:], only(ready, some), vectors[some]
     n = some.size
-    there = np.empty((n, n, POINTS))  # wide densities of each trigger in the region of another
+    # wide densities of each trigger in the regions of all
+    there = np.empty((n, regions[0].shape[0]))
     for i in range(n):
-        for j in range(n):
-            if i != j:
-                wide_densities(ready, j, vectors[j], points[i], there[i, j])
+        wide_densities(ready, i, vectors[i], regions[0], there[i])
+    begin, end = regions[2][some], regions[2][some + 1]
+    ranges = begin, end
+    near, tops = _narrow_bounds(ready, vectors), _wide_tops(ready)
     # regions of two triggers' narrow components, of each pair from `first` on
     first, number = np.full((n, n), -1, dtype=np.int64), np.zeros((n, n), dtype=np.int64)
-    regions = np.empty((64, POINTS, 3)), np.empty((64, 5, POINTS))
-    filled = 0
-    density = np.empty(POINTS)
+    known, count = (np.empty((1024, 3)), np.empty((1024, 5))), 0
     for k in range(grown.shape[0]):
         row, factor = 0, lengths[k]
         for i in grown[k]:
             row += messenger[i] == 0
             factor /= spread[i]
         members = np.searchsorted(some, grown[k])
-        total = _one_or_none_narrow(prepared, row, base, weights, there, members)
-        alike = True
+        total = _one_or_none_narrow(prepared, row, base, regions, ranges, there, members)
         for a in range(1, members.size):
             for b in range(a):
                 i, j = members[b], members[a]
                 if first[i, j] < 0:
                     pair = np.array((i, j))
-                    two = (messenger[some[i]] == 0) + (messenger[some[j]] == 0)
-                    beside = _one_or_none_narrow(prepared, two, base, weights, there, pair)
-                    first[i, j] = filled
-                    regions, filled = _of_all(
-                        prepared, two, vectors, ready, pair, beside, regions, filled
-                    )
-                    number[i, j] = filled - first[i, j]
-                alike = alike and number[i, j] > 0
-                for at in range(first[i, j], first[i, j] + number[i, j]):
-                    value = regions[1][at, row].copy()
-                    for other in members:
-                        if other not in (i, j):
-                            wide_densities(ready, other, vectors[other], regions[0][at], density)
-                            value *= density
-                    total += value.sum()
-        if alike or members.size > 3:
-            for choice in range(7, 1 << members.size):
-                chosen = members[(choice >> np.arange(members.size) & 1) == 1]
-                if chosen.size < 3 or not _all_near(chosen, number):
-                    continue
-                wide = members[(choice >> np.arange(members.size) & 1) == 0]
-                start = filled
-                regions, filled = _of_all(
-                    prepared, row, vectors, ready, chosen, total, regions, filled
-                )
-                for at in range(start, filled):
-                    value = regions[1][at, row].copy()
-                    for other in wide:
-                        wide_densities(ready, other, vectors[other], regions[0][at], density)
-                        value *= density
-                    total += value.sum()
-                filled = start
+                    two = int(messenger[some[i]] == 0) + int(messenger[some[j]] == 0)
+                    beside = _one_or_none_narrow(prepared, two, base, regions, ranges, there, pair)
+                    first[i, j] = count
+                    known, count = _of_all(prepared, two, vectors, ready, pair, beside, known, count)
+                    number[i, j] = count - first[i, j]
+                places = first[i, j], first[i, j] + number[i, j]
+                total += _with_wide(row, vectors, ready, members, 1 << a | 1 << b, known, places)
+        for choice in range(7, 1 << members.size):
+            chosen = members[(choice >> np.arange(members.size) & 1) == 1]
+            if chosen.size < 3:
+                continue
+            beside = total
+            for m in range(members.size):
+                if not choice >> m & 1:
+                    beside /= max(tops[members[m]], 1e-300)
+            most = _most_of_narrow(near, chosen) * prepared.heaviest[0, row]
+            if most * (1 << members.size) > _NOTHING * beside:
+                known, after = _of_all(prepared, row, vectors, ready, chosen, beside, known, count)
+                places = count, after
+                total += _with_wide(row, vectors, ready, members, choice, known, places)
         given[k] = factor * total
     return given
 
 
 @njit()
-def _all_near(chosen, number):  # type: ignore[no-untyped-def]
-    """Return whether each two of some triggers have regions in common."""
-    for a in range(1, chosen.size):
-        for b in range(a):
-            if number[chosen[b], chosen[a]] == 0:
-                return False
-    return True
+def _with_wide(row, vectors, ready, members, choice, known, places):  # type: ignore[no-untyped-def]
+    """Return the sum over directions of the wide densities of members without a bit in `choice`."""
+    first, last = places
+    product, density = known[1][first:last, row].copy(), np.empty(last - first)
+    for m in range(members.size):
+        if not choice >> m & 1:
+            i = members[m]
+            wide_densities(ready, i, vectors[i], known[0][first:last], density)
+            product *= density
+    return product.sum()
 
 
 @njit()
-def _one_or_none_narrow(prepared, row, base, weights, there, members):  # type: ignore[no-untyped-def]
+def _wide_tops(ready):  # type: ignore[no-untyped-def]
+    """Return the most that each trigger's wide part can be anywhere (n,)."""
+    tops = np.zeros(ready[0].size)
+    for i in range(tops.size):
+        for c in range(ready[1][i]):
+            tops[i] += ready[3][i, c] * ready[5][i, c]
+    return tops
+
+
+@njit()
+def _narrow_bounds(ready, vectors):  # type: ignore[no-untyped-def]
+    """Return the most that the product of two triggers' narrow parts can be anywhere (n, n)."""
+    numbers, wide, kappas, norms, _, highest, _ = ready
+    n = numbers.size
+    bounds = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i):
+            dot = 0.0
+            for axis in range(3):
+                dot += vectors[i, axis] * vectors[j, axis]
+            for c in range(wide[i], numbers[i]):
+                a = kappas[i, c]
+                for d in range(wide[j], numbers[j]):
+                    b = kappas[j, d]
+                    away = a + b - math.sqrt(max(0.0, a * a + b * b + 2.0 * a * b * dot))
+                    if away < REACH:
+                        top = norms[i, c] * highest[i, c] * norms[j, d] * highest[j, d]
+                        bounds[i, j] += top * exp_minus(away)
+            bounds[j, i] = bounds[i, j]
+    return bounds
+
+
+@njit()
+def _most_of_narrow(bounds, chosen):  # type: ignore[no-untyped-def]
+    """Return the most that the product of some triggers' narrow parts can be anywhere.
+
+    At most the (n - 1)th root of the product of all its pairs' bounds.
+    """
+    product = 1.0
+    for a in range(1, chosen.size):
+        for b in range(a):
+            product *= bounds[chosen[a], chosen[b]] ** (1.0 / (chosen.size - 1))
+    return product
+
+
+@njit()
+def _one_or_none_narrow(prepared, row, base, regions, ranges, there, members):  # type: ignore[no-untyped-def]
     """Return what a set gives where no member is narrow, or one."""
     total = 0.0
     shares = prepared.base_weights[row]
@@ -170,33 +214,33 @@ def _one_or_none_narrow(prepared, row, base, weights, there, members):  # type: 
             product *= base[i]
         total = product.sum()
     for i in members:
-        for p in range(POINTS):
-            value = weights[i, row, p]
+        for p in range(ranges[0][i], ranges[1][i]):
+            value = regions[1][p, row]
             for other in members:
                 if other != i:
-                    value *= there[i, other, p]
+                    value *= there[other, p]
             total += value
     return total
 
 
 @njit()
-def _of_all(prepared, row, vectors, ready, chosen, beside, regions, filled):  # type: ignore[no-untyped-def]
-    """Add the regions of the products of triggers' narrow components to those known.
+def _of_all(prepared, row, vectors, ready, chosen, beside, known, count):  # type: ignore[no-untyped-def]
+    """Add the regions of the product of triggers' narrow components to directions known.
 
     One of each choice of components that is not nothing to the sum and what is beside it.
     """
     numbers, wide, kappas, norms, tables, highest, _ = ready
-    many = chosen.size
-    points, weights = regions
+    many, choices = chosen.size, 1
     for i in chosen:
-        if numbers[i] == wide[i]:
-            return (points, weights), filled
+        choices *= numbers[i] - wide[i]
+    if choices == 0:
+        return known, count
     component = wide[chosen]
     product = np.empty((many, tables.shape[2]))
     kappa, norm, top = np.empty(1), np.empty(1), np.empty(1)
     centre = np.empty(3)
-    total = beside
-    while True:
+    total, before = beside, count
+    for _ in range(choices):
         centre[:] = 0.0
         summed, height, most = 0.0, 1.0, 1.0
         for m in range(many):
@@ -207,26 +251,20 @@ def _of_all(prepared, row, vectors, ready, chosen, beside, regions, filled):  # 
             height *= norms[i, c]
             most *= highest[i, c]
         both = math.sqrt(centre[0] ** 2 + centre[1] ** 2 + centre[2] ** 2)
-        if both > 0.0:
-            height *= math.exp(both - summed)
-            if height * most * most_of_map(prepared, row, both) > _NOTHING * total:
-                for m in range(many):
-                    product[m] = tables[chosen[m], component[m]]
-                if filled == points.shape[0]:
-                    points = np.concatenate((points, np.empty_like(points)))
-                    weights = np.concatenate((weights, np.empty_like(weights)))
-                kappa[0], norm[0], top[0] = both, height, height * most
-                density = kappa, top, norm, product, True
-                region(prepared, density, centre / both, total, points[filled], weights[filled])
-                given = weights[filled, row].sum()
-                total += given
-                filled += given > 0.0
-        m = 0
-        while m < many:
+        height *= math.exp(both - summed)
+        bound = height * most * most_of_map(prepared, row, both) if both > 0.0 else 0.0
+        if bound * choices > _NOTHING * total:
+            for m in range(many):
+                product[m] = tables[chosen[m], component[m]]
+            kappa[0], norm[0], top[0] = both, height, height * most
+            density = kappa, top, norm, product, True
+            known, count = region(prepared, density, centre / both, total, known, count)
+            for p in range(before, count):
+                total += known[1][p, row]
+            before = count
+        for m in range(many):
             component[m] += 1
             if component[m] < numbers[chosen[m]]:
                 break
             component[m] = wide[chosen[m]]
-            m += 1
-        if m == many:
-            return (points, weights), filled
+    return known, count

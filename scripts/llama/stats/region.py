@@ -7,10 +7,10 @@ import numpy as np
 from llama.stats.compiled import njit
 from llama.stats.components import REACH, exp_minus
 from llama.stats.healpix import RADIUS, tile_position
-from llama.stats.mesh import cell_side, four_around, four_of_cell, push_parts
+from llama.stats.mesh import cell_side, four_around, four_with, push_parts
 from llama.stats.tile_average import product_at, response_at
 
-POINTS = 7  # of a region
+_GROUP = 4  # order of the cells that each have four directions
 _FINE = 2.0  # square of a cell's side over a density's width, at most, for four points to do
 _COARSE = 1.0  # the most of the sum that a cell may be where it is wider, times that to the fourth
 _NOTHING = 3e-4  # what one cell may lack, relative to the sum and what is beside it
@@ -18,59 +18,39 @@ _FARTHEST = 700.0  # exponents beyond count as infinite
 _FINEST = 28  # order
 _STACK = 512
 _GAUSS = 0.5 / math.sqrt(3.0)
-_RING = np.array([[math.cos(k * math.pi / 3.0), math.sin(k * math.pi / 3.0)] for k in range(6)])
 
 
 @njit()
-def region(prepared, density, v, beside, points, weights):  # type: ignore[no-untyped-def]
-    """Write sum_k w_{n,k} <density>_k, for n = 0..4, as seven directions.
+def region(prepared, density, v, beside, known, count):  # type: ignore[no-untyped-def]
+    """Add sum_k w_{n,k} <density>_k, for n = 0..4, as directions; return these, and their number.
 
-    density: as `_density` takes it; beside: a sum that these are added to. points (7, 3) and
-    weights (5, 7) have the sums' means and covariances, and hold polynomials of the fifth degree
-    exactly where the sums are Gaussian.
+    density: as `_density` takes it; beside: a sum that these are added to. known: `count`
+    directions so far, points (most, 3) and weights (most, 5). Four new ones for each cell of order
+    4, with the sums' means and covariances in it.
     """
-    reach = 0.5 * REACH
+    reach, before = 0.5 * REACH, count
     while True:
-        sums, first, second, one = _moments(prepared, density, v, beside, reach)
-        if one > 0.0 or beside > 0.0 or reach > _FARTHEST:
-            break
+        known, count = _sum(prepared, density, v, beside, reach, known, count)
+        if count > before or beside > 0.0 or reach > _FARTHEST:
+            return known, count
         reach *= 4.0
-    weights[:] = 0.0
-    if one == 0.0:
-        for p in range(POINTS):
-            points[p] = v
-        return
-    for n in range(5):
-        weights[n, 0] = 0.5 * sums[n]
-        weights[n, 1:] = sums[n] / 12.0
+
+
+@njit()
+def _add(sums, first, second, one, known, count):  # type: ignore[no-untyped-def]
+    """Add four directions that have these moments to those known."""
+    points, weights = known
+    if count + 4 > points.shape[0]:
+        points = np.concatenate((points, np.empty_like(points)))
+        weights = np.concatenate((weights, np.empty_like(weights)))
     m0, m1, m2 = first[0] / one, first[1] / one, first[2] / one
     xx, yy, zz = second[0] / one - m0 * m0, second[1] / one - m1 * m1, second[2] / one - m2 * m2
     xy, xz, yz = second[3] / one - m0 * m1, second[4] / one - m0 * m2, second[5] / one - m1 * m2
-    length = math.sqrt(m0 * m0 + m1 * m1 + m2 * m2)
-    x, y, z = m0 / length, m1 / length, m2 / length
-    s = math.hypot(x, y)
-    east_x, east_y = (-y / s, x / s) if s > 0.0 else (1.0, 0.0)
-    north_x, north_y, north_z = -z * east_y, z * east_x, x * east_y - y * east_x
-    # the covariance in the plane, as a product of triangular matrices
-    e_x, e_y, e_z = xx * east_x + xy * east_y, xy * east_x + yy * east_y, xz * east_x + yz * east_y
-    ee = max(1e-30, e_x * east_x + e_y * east_y)
-    en = e_x * north_x + e_y * north_y + e_z * north_z
-    nn = north_x * (xx * north_x + xy * north_y + xz * north_z)
-    nn += north_y * (xy * north_x + yy * north_y + yz * north_z)
-    nn += north_z * (xz * north_x + yz * north_y + zz * north_z)
-    l_e = math.sqrt(ee)
-    l_b = en / l_e
-    l_n = math.sqrt(max(1e-30, nn - l_b * l_b))
-    points[0, 0], points[0, 1], points[0, 2] = x, y, z
-    for k in range(6):
-        e = 2.0 * l_e * _RING[k, 0]
-        f = 2.0 * (l_b * _RING[k, 0] + l_n * _RING[k, 1])
-        p_x = x + e * east_x + f * north_x
-        p_y = y + e * east_y + f * north_y
-        p_z = z + f * north_z
-        length = math.sqrt(p_x * p_x + p_y * p_y + p_z * p_z)
-        points[k + 1, 0], points[k + 1, 1] = p_x / length, p_y / length
-        points[k + 1, 2] = p_z / length
+    four_with(m0, m1, m2, (xx, yy, zz, xy, xz, yz), points, count)
+    for p in range(count, count + 4):
+        for n in range(5):
+            weights[p, n] = 0.25 * sums[n]
+    return (points, weights), count + 4
 
 
 @njit(inline="always")
@@ -115,22 +95,18 @@ def _density(density, away, z, reach):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _moments(prepared, density, v, beside, reach):  # type: ignore[no-untyped-def]
-    """Return the sums (5,), and of one of them the first and second moments, and itself.
+def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-untyped-def]
+    """Do what `region` does where exponents are less than `reach`.
 
-    Only what has exponents less than `reach` counts. The nearest are summed first, and what is far
-    is then nothing beside them.
+    The nearest are summed first, and what is far is then nothing beside them.
     """
-    sums, first, second, one = np.zeros(5), np.zeros(3), np.zeros(6), 0.0
+    sums, first, second, part_of_one = np.zeros(5), np.zeros(3), np.zeros(6), 0.0
+    one, group = 0.0, _STACK  # the sum so far, and where in the stack the present cell began
     # what is left to sum, the nearest of the newest on top: a cell or -1 - k for (a part of) tile
     # k, with order and NESTED index; the most that it can give, the same of what is too narrow for
     # it, its weight, its centre
     places, numbers = np.empty((_STACK, 3), dtype=np.int64), np.empty((_STACK, 6))
-    four, quarters, tree = (
-        np.empty((4, 3)),
-        np.empty((5, 4)),
-        (prepared.order, prepared.ipix, prepared.cells),
-    )
+    four, tree = np.empty((4, 3)), (prepared.order, prepared.ipix, prepared.cells)
     depth = bottom = 0
     for c in range(prepared.faces):
         places[c, 0], places[c, 1] = c, 0
@@ -160,9 +136,17 @@ def _moments(prepared, density, v, beside, reach):  # type: ignore[no-untyped-de
             numbers[depth, 2] = weight
             numbers[depth, 3], numbers[depth, 4], numbers[depth, 5] = t0, t1, t2
             depth += 1
-        if depth == 0:
-            return sums, first, second, one
         depth -= 1
+        if depth < group:
+            if part_of_one > 0.0:
+                known, count = _add(sums, first, second, part_of_one, known, count)
+                sums[:] = 0.0
+                first[:] = 0.0
+                second[:] = 0.0
+                part_of_one = 0.0
+            group = _STACK
+        if depth < 0:
+            return known, count
         if bottom <= nearest < depth:
             for i in range(3):
                 places[nearest, i], places[depth, i] = places[depth, i], places[nearest, i]
@@ -174,6 +158,8 @@ def _moments(prepared, density, v, beside, reach):  # type: ignore[no-untyped-de
         if bound <= _NOTHING * (one + beside):
             continue
         divided = order < _FINEST and steep > _COARSE * (one + beside)
+        if group == _STACK and (order >= _GROUP or not divided):
+            group = depth
         if index >= 0:
             if divided:
                 top = push_parts(tree, index, order, ipix, places, depth)
@@ -185,7 +171,8 @@ def _moments(prepared, density, v, beside, reach):  # type: ignore[no-untyped-de
                         numbers[new, 3:] = prepared.vectors[-1 - index]
                 continue
             shares, part = prepared.cell_shares[index], 1.0
-            four_of_cell(prepared.moments, index, four, quarters, 0)
+            m = prepared.moments[1 if shares[1] > 0.0 else 0, index]
+            four_with(m[1], m[2], m[3], (m[4], m[5], m[6], m[7], m[8], m[9]), four, 0)
         else:
             face, x, y = tile_position(order, ipix)
             if divided:
@@ -217,5 +204,6 @@ def _moments(prepared, density, v, beside, reach):  # type: ignore[no-untyped-de
             second[4] += given * p_x * p_z
             second[5] += given * p_y * p_z
         one += weight * average
+        part_of_one += weight * average
         for n in range(5):
             sums[n] += shares[n] * part * average

@@ -60,9 +60,9 @@ def sum_joint_sets(  # type: ignore[no-untyped-def]
     some = slice(0, n if mixed else 0)
     ready = sort_components(kappa[some], intensity[some])
     mixtures = messenger[some], times[2][some], vectors[some]
-    alone, base, points, weights = each_alone(prepared, *mixtures, ready)
+    alone, base, points, weights, first = each_alone(prepared, *mixtures, ready)
     halves = half_way(*mixtures, ready)
-    parts = base, points, weights
+    parts = base, points, weights, first
     heights = _heights(kappa, intensity)
     members = np.full((max(n, 1), max_size), -1, dtype=np.int64)
     values = np.zeros(max(n, 1))
