@@ -81,14 +81,14 @@ def blob_map(ra_deg, dec_deg, sigma_deg, coarsest=3, finest=9, floor=1e-7, finen
     return np.concatenate(orders).astype(np.int8), np.concatenate(pixels), prob / prob.sum()
 
 
-def contrast_map(seed=1):
-    """Tiles of orders 3 and 4 only, whose densities differ by many powers of ten."""
+def contrast_map(seed=1, contrast=6.0):
+    """Tiles of orders 3 and 4 only, whose densities differ by many powers of e."""
     rng = np.random.default_rng(seed)
     split = rng.random(768) < 0.5
     coarse = np.flatnonzero(~split)
     fine = (4 * np.flatnonzero(split)[:, None] + np.arange(4)).ravel()
     order = np.concatenate([np.full(coarse.size, 3), np.full(fine.size, 4)]).astype(np.int8)
-    prob = np.exp(rng.normal(0, 6, order.size)) * 4.0**-order
+    prob = np.exp(rng.normal(0, contrast, order.size)) * 4.0**-order
     return order, np.concatenate([coarse, fine]), prob / prob.sum()
 
 

@@ -73,7 +73,7 @@ def _average(table, averages):  # type: ignore[no-untyped-def]
         edges[edge] = table[node] + (position - node) * (table[node + 1] - table[node])
     for edge in range(BANDS + 1):
         beside = edges[max(edge - 1, 0)] + edges[min(edge + 1, BANDS)]
-        averages[edge] = 0.5 * edges[edge] + 0.25 * beside
+        averages[edge] = 0.75 * edges[edge] + 0.5 * (1.0 - 0.75) * beside
 
 
 @njit()

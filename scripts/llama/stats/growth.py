@@ -84,7 +84,15 @@ def _grow_above(  # type: ignore[no-untyped-def]
         if halves.shape[0]:
             if bound > 0.0:
                 bound *= _together(
-                    members[: depth + 1], missing, most, messenger, alone, tops, halves, later, products
+                    members[: depth + 1],
+                    missing,
+                    most,
+                    messenger,
+                    alone,
+                    tops,
+                    halves,
+                    later,
+                    products,
                 )
         else:
             log = logs[depth - 1] if depth else 0.0

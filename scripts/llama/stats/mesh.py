@@ -39,7 +39,11 @@ def four_with(x, y, z, covariance, points, at):  # type: ignore[no-untyped-def]
     east_x, east_y = (-y / s, x / s) if s > 0.0 else (1.0, 0.0)
     north_x, north_y, north_z = -z * east_y, z * east_x, x * east_y - y * east_x
     # the covariance in the plane, as a product of triangular matrices
-    ce_x, ce_y, ce_z = xx * east_x + xy * east_y, xy * east_x + yy * east_y, xz * east_x + yz * east_y
+    ce_x, ce_y, ce_z = (
+        xx * east_x + xy * east_y,
+        xy * east_x + yy * east_y,
+        xz * east_x + yz * east_y,
+    )
     cn_x = xx * north_x + xy * north_y + xz * north_z
     cn_y = xy * north_x + yy * north_y + yz * north_z
     cn_z = xz * north_x + yz * north_y + zz * north_z

@@ -115,7 +115,9 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
                     two = int(messenger[some[i]] == 0) + int(messenger[some[j]] == 0)
                     beside = _one_or_none_narrow(prepared, two, base, regions, ranges, there, pair)
                     first[i, j] = count
-                    known, count = _of_all(prepared, two, vectors, ready, pair, beside, known, count)
+                    known, count = _of_all(
+                        prepared, two, vectors, ready, pair, beside, known, count
+                    )
                     number[i, j] = count - first[i, j]
                 places = first[i, j], first[i, j] + number[i, j]
                 total += _with_wide(row, vectors, ready, members, 1 << a | 1 << b, known, places)
