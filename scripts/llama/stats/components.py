@@ -23,7 +23,7 @@ _EXP = np.exp(-np.arange(int(REACH) * _STEPS + 2) / _STEPS)
 
 @njit(inline="always")
 def exp_minus(x):  # type: ignore[no-untyped-def]
-    """Return exp(-x) for 0 <= x <= 36, to a part in a million; four times as fast as the library's."""
+    """Return exp(-x) for 0 <= x <= 36, to a part in a million, four times as fast as `exp`."""
     x *= _STEPS
     i = int(x)
     f = (x - i) * (1.0 / _STEPS)
@@ -73,7 +73,7 @@ def _average(table, averages):  # type: ignore[no-untyped-def]
         edges[edge] = table[node] + (position - node) * (table[node + 1] - table[node])
     for edge in range(BANDS + 1):
         beside = edges[max(edge - 1, 0)] + edges[min(edge + 1, BANDS)]
-        averages[edge] = 0.75 * edges[edge] + 0.5 * (1.0 - 0.75) * beside
+        averages[edge] = 0.5 * edges[edge] + 0.25 * beside
 
 
 @njit()
@@ -86,7 +86,7 @@ def only(ready, which):  # type: ignore[no-untyped-def]
 
 @njit(error_model="numpy", fastmath=True)
 def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-def]
-    """Write the sum of the wide components of trigger i, which is at v, at the base's directions."""
+    """Write the sum of the wide components of trigger i, which is at v, at the base."""
     wide, kappa, norm, averages = ready[1][i], ready[2][i], ready[3][i], ready[6][i]
     v0, v1, v2 = v
     v_s = math.hypot(v0, v1)

@@ -53,15 +53,7 @@ def _grow_above(  # type: ignore[no-untyped-def]
     n = messenger.size
     span = gw_window[1] - gw_window[0]
     highest, of_all = _highest(pairs)
-    heaviest, tops = 0.0, np.zeros(alone.shape[1])
-    for row in range(size if messenger[n - 1] == 0 else 0, min(size, most) + 1):
-        heaviest = max(heaviest, heaviest_of[row])
-        for i in range(tops.size):
-            tops[i] = max(tops[i], alone[row, i])
-    later = np.zeros((halves.shape[0], n + 1))  # half-way densities of all triggers from one on
-    for j in range(n - 1, -1, -1):
-        for i in range(halves.shape[0]):
-            later[i, j] = later[i, j + 1] + halves[i, j]
+    heaviest, tops, later = _of_all(heaviest_of, alone, halves, messenger, size, most)
     products = np.ones((size + 1, halves.shape[0]))
     grown, bounds = np.full((16, max_size), -1, dtype=np.int64), np.zeros(16)
     members = np.full(max_size, -1, dtype=np.int64)
@@ -77,29 +69,18 @@ def _grow_above(  # type: ignore[no-untyped-def]
             continue
         members[depth] = j
         missing = size - 1 - depth
-        bound = time_length(members[: depth + 1], times, gw_window) / span
+        sofar = members[: depth + 1]
+        bound, ways = time_length(sofar, times, gw_window) / span, 1.0
         if messenger[j] == 0 and depth >= most:
             bound = 0.0
-        ways = 1.0
         if halves.shape[0]:
             if bound > 0.0:
                 bound *= _together(
-                    members[: depth + 1],
-                    missing,
-                    most,
-                    messenger,
-                    alone,
-                    tops,
-                    halves,
-                    later,
-                    products,
+                    sofar, missing, most, messenger, alone, tops, halves, later, products
                 )
         else:
-            log = logs[depth - 1] if depth else 0.0
-            for m in range(depth):
-                log += pairs[members[m], j]
-            logs[depth] = log
-            bound *= heaviest * _of_pairs(log, members[: depth + 1], missing, highest, of_all)
+            logs[depth] = _log_of_pairs(logs, sofar, pairs)
+            bound *= heaviest * _of_pairs(logs[depth], sofar, missing, highest, of_all)
             for m in range(missing):  # how many sets begin like this
                 ways *= (n - 1 - j - m) / (m + 1)
         if bound <= each:
@@ -118,6 +99,35 @@ def _grow_above(  # type: ignore[no-untyped-def]
         members[depth] = -1
         j += 1
     return grown[:count], bounds[:count], left
+
+
+@njit()
+def _of_all(heaviest_of, alone, halves, messenger, size, most):  # type: ignore[no-untyped-def]
+    """Return the map's highest sum of weights, what each trigger gives alone at most, and later.
+
+    later (n, n + 1): half-way densities of all triggers from one on.
+    """
+    n = messenger.size
+    heaviest, tops = 0.0, np.zeros(alone.shape[1])
+    for row in range(size if messenger[n - 1] == 0 else 0, min(size, most) + 1):
+        heaviest = max(heaviest, heaviest_of[row])
+        for i in range(tops.size):
+            tops[i] = max(tops[i], alone[row, i])
+    later = np.zeros((halves.shape[0], n + 1))
+    for j in range(n - 1, -1, -1):
+        for i in range(halves.shape[0]):
+            later[i, j] = later[i, j + 1] + halves[i, j]
+    return heaviest, tops, later
+
+
+@njit(inline="always")
+def _log_of_pairs(logs, members, pairs):  # type: ignore[no-untyped-def]
+    """Return ln of the product of all pairs' bounds; logs: of fewer members."""
+    depth = members.size - 1
+    log = logs[depth - 1] if depth else 0.0
+    for m in range(depth):
+        log += pairs[members[m], members[depth]]
+    return log
 
 
 @njit()

@@ -14,7 +14,7 @@ from llama.stats.healpix import RING, sphere_angles, sphere_point, tile_position
 BANDS = 100  # of sin(dec), by which the directions are sorted
 _SIDE = math.sqrt(math.pi / 3.0)  # of a cell of order 0 [rad]
 # order of a cell of the base, by its part of the weight
-_BASE = ((2, 3e-5), (3, 5e-4), (4, 3e-3))
+_BASE = ((2, 3e-5), (3, 5e-4), (4, 6e-3))
 _BASE_FINEST = 5
 _GAUSS = 0.5 / math.sqrt(3.0)
 _STACK = 512
@@ -131,6 +131,20 @@ def four_of_tile(prepared_weights, k, parts, order, ipix, points, weights, at): 
 
 
 @njit()
+def _largest_share(order, weights, moments, sums, index, o):  # type: ignore[no-untyped-def]
+    """Return the largest part that a cell, or (a part of) a tile, has of one of the weights."""
+    share = 0.0
+    for n in range(5):
+        if index >= 0:
+            part = moments[n, index, 0]
+        else:
+            k = -1 - index
+            part = weights[n, k] / (1 << (2 * (o - np.int64(order[k]))))
+        share = max(share, part / sums[n])
+    return share
+
+
+@njit()
 def build_base(order, ipix, weights, cells, faces, moments):  # type: ignore[no-untyped-def]
     """Return directions (4, n) of a map, their weights (5, n), and where bands begin (`BANDS` + 1).
 
@@ -149,15 +163,7 @@ def build_base(order, ipix, weights, cells, faces, moments):  # type: ignore[no-
     while depth > 0:
         depth -= 1
         index, o, pixel = stack[depth]
-        share = 0.0
-        if index >= 0:
-            for n in range(5):
-                share = max(share, moments[n, index, 0] / sums[n])
-        else:
-            k = -1 - index
-            for n in range(5):
-                part = weights[n, k] / sums[n]
-                share = max(share, part / (1 << (2 * (o - np.int64(order[k])))))
+        share = _largest_share(order, weights, moments, sums, index, o)
         if share == 0.0:
             continue
         fine = o >= _BASE_FINEST

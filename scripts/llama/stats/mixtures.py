@@ -2,8 +2,8 @@
 
 Each density is the sum of a wide and a narrow part (`llama.stats.components`), and a product of
 such sums has a term for each choice of members with their narrow part. Where none is narrow, the
-map's base (`llama.stats.mesh`) is summed over; else the narrow components' product, one vMF for each
-choice of these, leaves a region of the map (`llama.stats.region`) where the others are smooth.
+map's base (`llama.stats.mesh`) is summed over. Else the product of narrow components, one vMF for
+each choice of these, leaves a region of the map (`llama.stats.region`) where others are smooth.
 """
 
 import math
@@ -36,7 +36,7 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
     numbers, wide, kappas, norms, tables, highest, _ = ready
     n = numbers.size
     base = np.empty((n, prepared.base.shape[1]))
-    known, count = (np.empty((64 * n, 3)), np.empty((64 * n, 5))), 0
+    known, count = (np.empty((256 * n, 3)), np.empty((256 * n, 5))), 0
     first = np.zeros(n + 1, dtype=np.int64)
     alone = np.zeros((5, n))
     for i in range(n):
@@ -121,21 +121,34 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
                     number[i, j] = count - first[i, j]
                 places = first[i, j], first[i, j] + number[i, j]
                 total += _with_wide(row, vectors, ready, members, 1 << a | 1 << b, known, places)
-        for choice in range(7, 1 << members.size):
-            chosen = members[(choice >> np.arange(members.size) & 1) == 1]
-            if chosen.size < 3:
-                continue
-            beside = total
-            for m in range(members.size):
-                if not choice >> m & 1:
-                    beside /= max(tops[members[m]], 1e-300)
-            most = _most_of_narrow(near, chosen) * prepared.heaviest[0, row]
-            if most * (1 << members.size) > _NOTHING * beside:
-                known, after = _of_all(prepared, row, vectors, ready, chosen, beside, known, count)
-                places = count, after
-                total += _with_wide(row, vectors, ready, members, choice, known, places)
+        bounds = near, tops
+        known, total = _three_or_more(
+            prepared, row, vectors, ready, members, bounds, total, known, count
+        )
         given[k] = factor * total
     return given
+
+
+@njit()
+def _three_or_more(prepared, row, vectors, ready, members, bounds, total, known, count):  # type: ignore[no-untyped-def]
+    """Return the total with what a set gives where three members or more are narrow.
+
+    known: room beyond its `count` directions.
+    """
+    near, tops = bounds
+    for choice in range(7, 1 << members.size):
+        chosen = members[(choice >> np.arange(members.size) & 1) == 1]
+        if chosen.size < 3:
+            continue
+        beside = total
+        for m in range(members.size):
+            if not choice >> m & 1:
+                beside /= max(tops[members[m]], 1e-300)
+        most = _most_of_narrow(near, chosen) * prepared.heaviest[0, row]
+        if most * (1 << members.size) > _NOTHING * beside:
+            known, after = _of_all(prepared, row, vectors, ready, chosen, beside, known, count)
+            total += _with_wide(row, vectors, ready, members, choice, known, (count, after))
+    return known, total
 
 
 @njit()

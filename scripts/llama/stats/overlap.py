@@ -44,8 +44,8 @@ class PreparedMap(NamedTuple):
     HEALPix cells that hold tiles first..last-1: cells (m, 5) = order, first, last, first child,
     children; cell_vectors (m, 3); moments (5, m, 10) = weight, mean (3) and covariance (xx, yy,
     zz, xy, xz, yz) of the weight's position in space. heaviest (2, 5): sum of the weights, and
-    their highest density [sr^-1]. shares (n, 6), cell_shares (m, 6): weights of one tile or cell, and
-    the second of them, or the first where that is 0. base (4, b), base_weights (5, b), bands:
+    their highest density [sr^-1]. shares (n, 6), cell_shares (m, 6): weights of a tile or a cell,
+    and the second of them, or the first where that is 0. base (4, b), base_weights (5, b), bands:
     as of `llama.stats.mesh.build_base`.
     """
 

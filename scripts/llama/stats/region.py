@@ -100,92 +100,40 @@ def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-
 
     The nearest are summed first, and what is far is then nothing beside them.
     """
-    sums, first, second, part_of_one = np.zeros(5), np.zeros(3), np.zeros(6), 0.0
-    one, group = 0.0, _STACK  # the sum so far, and where in the stack the present cell began
-    # what is left to sum, the nearest of the newest on top: a cell or -1 - k for (a part of) tile
-    # k, with order and NESTED index; the most that it can give, the same of what is too narrow for
-    # it, its weight, its centre
+    sums, first, second = np.zeros(5), np.zeros(3), np.zeros(6)
+    one = of_group = 0.0  # the sum so far, and the present cell's; where in the stack that began
+    group = _STACK
+    # what is left to sum: a cell or -1 - k for (a part of) tile k, with order and NESTED index; the
+    # most that it can give, the same of what is too narrow for it, its weight, its centre
     places, numbers = np.empty((_STACK, 3), dtype=np.int64), np.empty((_STACK, 6))
-    four, tree = np.empty((4, 3)), (prepared.order, prepared.ipix, prepared.cells)
-    depth = bottom = 0
+    stack, four = (places, numbers), np.empty((4, 3))
     for c in range(prepared.faces):
         places[c, 0], places[c, 1] = c, 0
         numbers[c, 3:] = prepared.cell_vectors[c]
-    top = prepared.faces
+    depth, top = 0, prepared.faces
     while True:
-        depth, nearest, least = bottom, bottom, math.inf
-        for new in range(bottom, top):
-            index, order = places[new, 0], places[new, 1]
-            t0, t1, t2 = numbers[new, 3], numbers[new, 4], numbers[new, 5]
-            dx, dy, dz = t0 - v[0], t1 - v[1], t2 - v[2]
-            chord = math.sqrt(dx * dx + dy * dy + dz * dz)
-            most, steep = _bounds(density, chord, order, reach)
-            if most == 0.0:
-                continue
-            if index >= 0:
-                weight = prepared.cell_shares[index, 5]
-            else:
-                k = -1 - index
-                weight = prepared.shares[k, 5] / (1 << (2 * (order - np.int64(prepared.order[k]))))
-            if weight * most <= _NOTHING * (one + beside):
-                continue
-            if chord < least:
-                nearest, least = depth, chord
-            places[depth, 0], places[depth, 1], places[depth, 2] = index, order, places[new, 2]
-            numbers[depth, 0], numbers[depth, 1] = weight * most, weight * steep
-            numbers[depth, 2] = weight
-            numbers[depth, 3], numbers[depth, 4], numbers[depth, 5] = t0, t1, t2
-            depth += 1
-        depth -= 1
+        depth = (
+            _enter(prepared, density, v, _NOTHING * (one + beside), reach, stack, depth, top) - 1
+        )
+        top = depth
         if depth < group:
-            if part_of_one > 0.0:
-                known, count = _add(sums, first, second, part_of_one, known, count)
-                sums[:] = 0.0
-                first[:] = 0.0
-                second[:] = 0.0
-                part_of_one = 0.0
+            if of_group > 0.0:
+                known, count = _add(sums, first, second, of_group, known, count)
+                sums[:], first[:], second[:], of_group = 0.0, 0.0, 0.0, 0.0
             group = _STACK
         if depth < 0:
             return known, count
-        if bottom <= nearest < depth:
-            for i in range(3):
-                places[nearest, i], places[depth, i] = places[depth, i], places[nearest, i]
-            for i in range(6):
-                numbers[nearest, i], numbers[depth, i] = numbers[depth, i], numbers[nearest, i]
-        index, order, ipix = places[depth, 0], places[depth, 1], places[depth, 2]
         bound, steep, weight = numbers[depth, 0], numbers[depth, 1], numbers[depth, 2]
-        bottom = top = depth
         if bound <= _NOTHING * (one + beside):
             continue
+        order = places[depth, 1]
         divided = order < _FINEST and steep > _COARSE * (one + beside)
         if group == _STACK and (order >= _GROUP or not divided):
             group = depth
-        if index >= 0:
-            if divided:
-                top = push_parts(tree, index, order, ipix, places, depth)
-                for new in range(depth, top):
-                    index = places[new, 0]
-                    if index >= 0:
-                        numbers[new, 3:] = prepared.cell_vectors[index]
-                    else:
-                        numbers[new, 3:] = prepared.vectors[-1 - index]
-                continue
-            shares, part = prepared.cell_shares[index], 1.0
-            m = prepared.moments[1 if shares[1] > 0.0 else 0, index]
-            four_with(m[1], m[2], m[3], (m[4], m[5], m[6], m[7], m[8], m[9]), four, 0)
-        else:
-            face, x, y = tile_position(order, ipix)
-            if divided:
-                four_around(face, x, y, 0.25 / (1 << order), four, 0)
-                for child in range(4):
-                    places[top, 0], places[top, 1] = index, order + 1
-                    places[top, 2] = 4 * ipix + child
-                    for i in range(3):
-                        numbers[top, 3 + i] = four[child, i]
-                    top += 1
-                continue
-            shares, part = prepared.shares[-1 - index], weight / prepared.shares[-1 - index, 5]
-            four_around(face, x, y, _GAUSS / (1 << order), four, 0)
+        if divided:
+            top = _divide(prepared, stack, depth, four)
+            continue
+        shares = _four_of(prepared, places[depth], four)
         average = 0.0
         for p in range(4):
             p_x, p_y, p_z = four[p, 0], four[p, 1], four[p, 2]
@@ -204,6 +152,82 @@ def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-
             second[4] += given * p_x * p_z
             second[5] += given * p_y * p_z
         one += weight * average
-        part_of_one += weight * average
+        of_group += weight * average
         for n in range(5):
-            sums[n] += shares[n] * part * average
+            sums[n] += shares[n] * (weight / shares[5]) * average
+
+
+@njit(inline="always")
+def _enter(prepared, density, v, nothing, reach, stack, bottom, top):  # type: ignore[no-untyped-def]
+    """Keep what is something of the stack's newest, the nearest on top; return where they end."""
+    places, numbers = stack
+    depth, nearest, least = bottom, bottom, math.inf
+    for new in range(bottom, top):
+        index, order = places[new, 0], places[new, 1]
+        t0, t1, t2 = numbers[new, 3], numbers[new, 4], numbers[new, 5]
+        dx, dy, dz = t0 - v[0], t1 - v[1], t2 - v[2]
+        chord = math.sqrt(dx * dx + dy * dy + dz * dz)
+        most, steep = _bounds(density, chord, order, reach)
+        if most == 0.0:
+            continue
+        if index >= 0:
+            weight = prepared.cell_shares[index, 5]
+        else:
+            k = -1 - index
+            weight = prepared.shares[k, 5] / (1 << (2 * (order - np.int64(prepared.order[k]))))
+        if weight * most <= nothing:
+            continue
+        if chord < least:
+            nearest, least = depth, chord
+        places[depth, 0], places[depth, 1], places[depth, 2] = index, order, places[new, 2]
+        numbers[depth, 0], numbers[depth, 1] = weight * most, weight * steep
+        numbers[depth, 2] = weight
+        numbers[depth, 3], numbers[depth, 4], numbers[depth, 5] = t0, t1, t2
+        depth += 1
+    if nearest < depth - 1:
+        for i in range(3):
+            swap = places[nearest, i]
+            places[nearest, i], places[depth - 1, i] = places[depth - 1, i], swap
+        for i in range(6):
+            swapped = numbers[nearest, i]
+            numbers[nearest, i], numbers[depth - 1, i] = numbers[depth - 1, i], swapped
+    return depth
+
+
+@njit(inline="always")
+def _divide(prepared, stack, depth, four):  # type: ignore[no-untyped-def]
+    """Put the parts of what is at `depth` there and above, and return where they end."""
+    places, numbers = stack
+    index, order, ipix = places[depth, 0], places[depth, 1], places[depth, 2]
+    if index >= 0:
+        tree = prepared.order, prepared.ipix, prepared.cells
+        top = push_parts(tree, index, order, ipix, places, depth)
+        for new in range(depth, top):
+            part = places[new, 0]
+            if part >= 0:
+                numbers[new, 3:] = prepared.cell_vectors[part]
+            else:
+                numbers[new, 3:] = prepared.vectors[-1 - part]
+        return top
+    face, x, y = tile_position(order, ipix)
+    four_around(face, x, y, 0.25 / (1 << order), four, 0)
+    for child in range(4):
+        new = depth + child
+        places[new, 0], places[new, 1], places[new, 2] = index, order + 1, 4 * ipix + child
+        for i in range(3):
+            numbers[new, 3 + i] = four[child, i]
+    return depth + 4
+
+
+@njit(inline="always")
+def _four_of(prepared, place, four):  # type: ignore[no-untyped-def]
+    """Write the four directions of a cell or (part of) a tile; return its six weights, or all's."""
+    index = place[0]
+    if index >= 0:
+        shares = prepared.cell_shares[index]
+        m = prepared.moments[1 if shares[1] > 0.0 else 0, index]
+        four_with(m[1], m[2], m[3], (m[4], m[5], m[6], m[7], m[8], m[9]), four, 0)
+        return shares
+    face, x, y = tile_position(place[1], place[2])
+    four_around(face, x, y, _GAUSS / (1 << place[1]), four, 0)
+    return prepared.shares[-1 - index]
