@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from llama.stats.compiled import njit
+from llama.stats.compiled import inner, njit
 from llama.stats.mesh import BANDS
 from llama.stats.overlap import log_vmf_norm
 
@@ -30,7 +30,7 @@ def exp_minus(x):  # type: ignore[no-untyped-def]
     return _EXP[i] * (1.0 - f * (1.0 - 0.5 * f))
 
 
-@njit()
+@inner()
 def sort_components(kappa, intensity):  # type: ignore[no-untyped-def]
     """Return the components that there are of each trigger, the widest first.
 
@@ -62,7 +62,7 @@ def sort_components(kappa, intensity):  # type: ignore[no-untyped-def]
     return numbers, wide, kappas, norms, tables, highest, averages
 
 
-@njit()
+@inner()
 def _average(table, averages):  # type: ignore[no-untyped-def]
     """Write a table's means about the edges of bands."""
     half = 0.5 * (table.size - 1)
@@ -76,7 +76,7 @@ def _average(table, averages):  # type: ignore[no-untyped-def]
         averages[edge] = 0.5 * edges[edge] + 0.25 * beside
 
 
-@njit()
+@inner()
 def only(ready, which):  # type: ignore[no-untyped-def]
     """Return what `sort_components` does for some of the triggers."""
     numbers, wide, kappas, norms, tables, highest, averages = ready
@@ -84,7 +84,7 @@ def only(ready, which):  # type: ignore[no-untyped-def]
     return numbers[which], wide[which], shapes[0], shapes[1], shapes[2], shapes[3], shapes[4]
 
 
-@njit(error_model="numpy", fastmath=True)
+@inner(error_model="numpy", fastmath=True)
 def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-def]
     """Write the sum of the wide components of trigger i, which is at v, at the base."""
     wide, kappa, norm, averages = ready[1][i], ready[2][i], ready[3][i], ready[6][i]
@@ -119,7 +119,7 @@ def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-
                 found[p] += (here + beyond[p] * step) * e
 
 
-@njit()
+@inner()
 def wide_densities(ready, i, v, points, found):  # type: ignore[no-untyped-def]
     """Write the sum of the wide components of trigger i, which is at v, at points (n, 3)."""
     wide, kappa, norm, tables = ready[1][i], ready[2][i], ready[3][i], ready[4][i]

@@ -4,14 +4,14 @@ import math
 
 import numpy as np
 
-from llama.stats.compiled import njit
+from llama.stats.compiled import inner, njit
 
 MAX_SETS = 5_000  # sets of one size; beyond, larger sets are left out and the result says so
 
 _STEP = 0.05  # bounds of sets that are left out, relative to all that may be: the first attempt
 
 
-@njit()
+@inner()
 def time_length(indices, times, gw_window):  # type: ignore[no-untyped-def]
     """Length [s] of the source times, relative to t_gw, that explain the GW and all members."""
     low, high = -gw_window[1], -gw_window[0]
@@ -21,7 +21,7 @@ def time_length(indices, times, gw_window):  # type: ignore[no-untyped-def]
     return max(0.0, high - low)
 
 
-@njit()
+@inner()
 def grow(  # type: ignore[no-untyped-def]
     bounds_of, size, most, max_size, messenger, times, gw_window, allowed
 ):
@@ -39,7 +39,7 @@ def grow(  # type: ignore[no-untyped-def]
         each *= 0.2
 
 
-@njit()
+@inner()
 def _grow_above(  # type: ignore[no-untyped-def]
     bounds_of, size, most, max_size, messenger, times, gw_window, each
 ):
@@ -101,7 +101,7 @@ def _grow_above(  # type: ignore[no-untyped-def]
     return grown[:count], bounds[:count], left
 
 
-@njit()
+@inner()
 def _of_all(heaviest_of, alone, halves, messenger, size, most):  # type: ignore[no-untyped-def]
     """Return the map's highest sum of weights, what each trigger gives alone at most, and later.
 
@@ -130,7 +130,7 @@ def _log_of_pairs(logs, members, pairs):  # type: ignore[no-untyped-def]
     return log
 
 
-@njit()
+@inner()
 def _highest(pairs):  # type: ignore[no-untyped-def]
     """Return the highest bound of the pairs that each trigger is in (n,), and of all."""
     highest, of_all = np.full(pairs.shape[0], -math.inf), -math.inf
@@ -160,7 +160,7 @@ def _of_pairs(log, members, missing, highest, of_all):  # type: ignore[no-untype
     return math.exp(min(bound / max(1, depth + missing - 1), 700.0))
 
 
-@njit()
+@inner()
 def _together(members, missing, most, messenger, alone, tops, halves, later, products):  # type: ignore[no-untyped-def]
     """Return the most that all sets together can give that begin like this.
 

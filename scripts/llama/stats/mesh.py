@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from llama.stats.compiled import njit
+from llama.stats.compiled import inner, njit
 from llama.stats.healpix import RING, sphere_angles, sphere_point, tile_position
 
 BANDS = 100  # of sin(dec), by which the directions are sorted
@@ -26,7 +26,7 @@ def cell_side(order):  # type: ignore[no-untyped-def]
     return _SIDE / (1 << order)
 
 
-@njit()
+@inner()
 def four_with(x, y, z, covariance, points, at):  # type: ignore[no-untyped-def]
     """Write four directions with this mean (or a multiple) and covariance from `at` on.
 
@@ -62,7 +62,7 @@ def four_with(x, y, z, covariance, points, at):  # type: ignore[no-untyped-def]
     return (east_x, east_y), (north_x, north_y, north_z), (l_e, l_b, l_n)
 
 
-@njit()
+@inner()
 def four_of_cell(moments, cell, points, weights, at):  # type: ignore[no-untyped-def]
     """Write four directions of a cell of the tree, and the weights (5) of each, from `at` on.
 
@@ -101,7 +101,7 @@ def _turned(z, cos, sin, by):  # type: ignore[no-untyped-def]
     return s * (cos * c - sin * d), s * (sin * c + cos * d), z
 
 
-@njit()
+@inner()
 def four_around(face, x, y, side, points, at):  # type: ignore[no-untyped-def]
     """Write the four directions at x -+ side, y -+ side of a face from `at` on, as in NESTED."""
     ring = RING[face] - x - y
@@ -120,7 +120,7 @@ def four_around(face, x, y, side, points, at):  # type: ignore[no-untyped-def]
     points[at + 3] = sphere_point(face, x + side, y + side)
 
 
-@njit()
+@inner()
 def four_of_tile(prepared_weights, k, parts, order, ipix, points, weights, at):  # type: ignore[no-untyped-def]
     """The same for a tile k or one of its `parts`, which is the NESTED pixel `ipix` of `order`."""
     face, x, y = tile_position(order, ipix)
@@ -130,7 +130,7 @@ def four_of_tile(prepared_weights, k, parts, order, ipix, points, weights, at): 
             weights[n, p] = 0.25 * prepared_weights[n, k] / parts
 
 
-@njit()
+@inner()
 def _largest_share(order, weights, moments, sums, index, o):  # type: ignore[no-untyped-def]
     """Return the largest part that a cell, or (a part of) a tile, has of one of the weights."""
     share = 0.0
@@ -183,18 +183,33 @@ def build_base(order, ipix, weights, cells, faces, moments):  # type: ignore[no-
             continue
         depth = push_parts(tree, index, o, pixel, stack, depth)
     count *= 4
-    position = 0.5 * BANDS * (points[:count, 2] + 1.0)
-    band = np.minimum(position.astype(np.int64), BANDS - 1)
-    along = np.argsort(band, kind="mergesort")
-    base = np.empty((4, count))
+    return _by_bands(points[:count], given[:, :count])
+
+
+@inner()
+def _by_bands(points, given):  # type: ignore[no-untyped-def]
+    count = points.shape[0]
+    bands = np.zeros(BANDS + 1, dtype=np.int64)
+    base, sorted_given = np.empty((4, count)), np.empty((5, count))
     for p in range(count):
-        base[:3, p] = points[along[p]]
-        base[3, p] = position[along[p]] - band[along[p]]
-    bands = np.searchsorted(band[along], np.arange(BANDS + 1))
-    return base, np.ascontiguousarray(given[:, along]), bands
+        bands[min(int(0.5 * BANDS * (points[p, 2] + 1.0)), BANDS - 1) + 1] += 1
+    for band in range(BANDS):
+        bands[band + 1] += bands[band]
+    filled = bands.copy()
+    for p in range(count):
+        position = 0.5 * BANDS * (points[p, 2] + 1.0)
+        band = min(int(position), BANDS - 1)
+        at = filled[band]
+        filled[band] += 1
+        for axis in range(3):
+            base[axis, at] = points[p, axis]
+        base[3, at] = position - band
+        for n in range(5):
+            sorted_given[n, at] = given[n, p]
+    return base, sorted_given, bands
 
 
-@njit()
+@inner()
 def push_parts(tree, index, o, pixel, stack, depth):  # type: ignore[no-untyped-def]
     """Put the parts of a cell or tile on the stack, the first on top; return its new depth."""
     order, ipix, cells = tree

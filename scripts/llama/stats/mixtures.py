@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from llama.stats.compiled import njit
+from llama.stats.compiled import inner
 from llama.stats.components import (
     REACH,
     densities_of_base,
@@ -25,7 +25,7 @@ from llama.stats.terms import most_of_map
 _NOTHING = 2e-3  # what all choices of components may lack together, relative to their set
 
 
-@njit()
+@inner()
 def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-untyped-def]
     """Return what triggers give alone, and what of them sets are made of.
 
@@ -56,7 +56,7 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
     return alone / spread, base, known[0][:count], known[1][:count], first
 
 
-@njit()
+@inner()
 def half_way(messenger, spread, vectors, ready):  # type: ignore[no-untyped-def]
     """Return the most that the density of trigger j can be half the way to i or beyond (n, n).
 
@@ -76,7 +76,7 @@ def half_way(messenger, spread, vectors, ready):  # type: ignore[no-untyped-def]
     return most
 
 
-@njit()
+@inner()
 def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[no-untyped-def]
     """Return what sets (sets, size) give, without Lambda's prior.
 
@@ -87,7 +87,13 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
     given = np.zeros(grown.shape[0])
     if given.size == 0:
         return given
-    some = np.unique(grown)
+    place = np.full(messenger.size, -1, dtype=np.int64)
+    for k in range(grown.shape[0]):
+        for i in grown[k]:
+            place[i] = 0
+    some = np.flatnonzero(place == 0)
+    for k in range(some.size):
+        place[some[k]] = k
     base, regions, ready, vectors = parts[0][some], parts[1:], only(ready, some), vectors[some]
     n = some.size
     # wide densities of each trigger in the regions of all
@@ -105,7 +111,7 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
         for i in grown[k]:
             row += messenger[i] == 0
             factor /= spread[i]
-        members = np.searchsorted(some, grown[k])
+        members = place[grown[k]]
         total = _one_or_none_narrow(prepared, row, base, regions, ranges, there, members)
         for a in range(1, members.size):
             for b in range(a):
@@ -129,7 +135,7 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
     return given
 
 
-@njit()
+@inner()
 def _three_or_more(prepared, row, vectors, ready, members, bounds, total, known, count):  # type: ignore[no-untyped-def]
     """Return the total with what a set gives where three members or more are narrow.
 
@@ -151,7 +157,7 @@ def _three_or_more(prepared, row, vectors, ready, members, bounds, total, known,
     return known, total
 
 
-@njit()
+@inner()
 def _with_wide(row, vectors, ready, members, choice, known, places):  # type: ignore[no-untyped-def]
     """Return the sum over directions of the wide densities of members without a bit in `choice`."""
     first, last = places
@@ -164,7 +170,7 @@ def _with_wide(row, vectors, ready, members, choice, known, places):  # type: ig
     return product.sum()
 
 
-@njit()
+@inner()
 def _wide_tops(ready):  # type: ignore[no-untyped-def]
     """Return the most that each trigger's wide part can be anywhere (n,)."""
     tops = np.zeros(ready[0].size)
@@ -174,7 +180,7 @@ def _wide_tops(ready):  # type: ignore[no-untyped-def]
     return tops
 
 
-@njit()
+@inner()
 def _narrow_bounds(ready, vectors):  # type: ignore[no-untyped-def]
     """Return the most that the product of two triggers' narrow parts can be anywhere (n, n)."""
     numbers, wide, kappas, norms, _, highest, _ = ready
@@ -197,7 +203,7 @@ def _narrow_bounds(ready, vectors):  # type: ignore[no-untyped-def]
     return bounds
 
 
-@njit()
+@inner()
 def _most_of_narrow(bounds, chosen):  # type: ignore[no-untyped-def]
     """Return the most that the product of some triggers' narrow parts can be anywhere.
 
@@ -210,7 +216,7 @@ def _most_of_narrow(bounds, chosen):  # type: ignore[no-untyped-def]
     return product
 
 
-@njit()
+@inner()
 def _one_or_none_narrow(prepared, row, base, regions, ranges, there, members):  # type: ignore[no-untyped-def]
     """Return what a set gives where no member is narrow, or one."""
     total = 0.0
@@ -238,7 +244,7 @@ def _one_or_none_narrow(prepared, row, base, regions, ranges, there, members):  
     return total
 
 
-@njit()
+@inner()
 def _of_all(prepared, row, vectors, ready, chosen, beside, known, count):  # type: ignore[no-untyped-def]
     """Add the regions of the product of triggers' narrow components to directions known.
 

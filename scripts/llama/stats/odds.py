@@ -221,7 +221,7 @@ def event_odds(
     lambda_s = math.fsum(sets.values())
     single /= 1.0 + lambda_cgw + alone
     total = lambda_s / (1.0 + lambda_cgw + lambda_cnu.sum())
-    return Odds(total, lambda_s, lambda_cgw, float(lambda_cnu.sum()), single, sets, int(largest))
+    return Odds(total, lambda_s, lambda_cgw, float(lambda_cnu.sum()), single, sets, largest)
 
 
 def _joint_sets(

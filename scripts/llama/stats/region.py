@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from llama.stats.compiled import njit
+from llama.stats.compiled import inner, njit
 from llama.stats.components import REACH, exp_minus
 from llama.stats.healpix import RADIUS, tile_position
 from llama.stats.mesh import cell_side, four_around, four_with, push_parts
@@ -20,7 +20,7 @@ _STACK = 512
 _GAUSS = 0.5 / math.sqrt(3.0)
 
 
-@njit()
+@inner()
 def region(prepared, density, v, beside, known, count):  # type: ignore[no-untyped-def]
     """Add sum_k w_{n,k} <density>_k, for n = 0..4, as directions; return these, and their number.
 
@@ -36,7 +36,7 @@ def region(prepared, density, v, beside, known, count):  # type: ignore[no-untyp
         reach *= 4.0
 
 
-@njit()
+@inner()
 def _add(sums, first, second, one, known, count):  # type: ignore[no-untyped-def]
     """Add four directions that have these moments to those known."""
     points, weights = known
@@ -94,7 +94,7 @@ def _density(density, away, z, reach):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit()
+@inner()
 def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-untyped-def]
     """Do what `region` does where exponents are less than `reach`.
 
@@ -133,7 +133,8 @@ def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-
         if divided:
             top = _divide(prepared, stack, depth, four)
             continue
-        shares = _four_of(prepared, places[depth], four)
+        index = places[depth, 0]
+        _four_of(prepared, index, order, places[depth, 2], four)
         average = 0.0
         for p in range(4):
             p_x, p_y, p_z = four[p, 0], four[p, 1], four[p, 2]
@@ -153,8 +154,13 @@ def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-
             second[5] += given * p_y * p_z
         one += weight * average
         of_group += weight * average
-        for n in range(5):
-            sums[n] += shares[n] * (weight / shares[5]) * average
+        if index >= 0:
+            for n in range(5):
+                sums[n] += prepared.cell_shares[index, n] * average
+        else:
+            average *= weight / prepared.shares[-1 - index, 5]
+            for n in range(5):
+                sums[n] += prepared.shares[-1 - index, n] * average
 
 
 @njit(inline="always")
@@ -205,9 +211,11 @@ def _divide(prepared, stack, depth, four):  # type: ignore[no-untyped-def]
         for new in range(depth, top):
             part = places[new, 0]
             if part >= 0:
-                numbers[new, 3:] = prepared.cell_vectors[part]
+                for i in range(3):
+                    numbers[new, 3 + i] = prepared.cell_vectors[part, i]
             else:
-                numbers[new, 3:] = prepared.vectors[-1 - part]
+                for i in range(3):
+                    numbers[new, 3 + i] = prepared.vectors[-1 - part, i]
         return top
     face, x, y = tile_position(order, ipix)
     four_around(face, x, y, 0.25 / (1 << order), four, 0)
@@ -220,14 +228,21 @@ def _divide(prepared, stack, depth, four):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _four_of(prepared, place, four):  # type: ignore[no-untyped-def]
-    """Write the four directions of a cell or (part of) a tile; return its six weights, or all's."""
-    index = place[0]
+def _four_of(prepared, index, order, ipix, four):  # type: ignore[no-untyped-def]
+    """Write the four directions of a cell or (part of) a tile."""
     if index >= 0:
-        shares = prepared.cell_shares[index]
-        m = prepared.moments[1 if shares[1] > 0.0 else 0, index]
-        four_with(m[1], m[2], m[3], (m[4], m[5], m[6], m[7], m[8], m[9]), four, 0)
-        return shares
-    face, x, y = tile_position(place[1], place[2])
-    four_around(face, x, y, _GAUSS / (1 << place[1]), four, 0)
-    return prepared.shares[-1 - index]
+        row = 1 if prepared.cell_shares[index, 1] > 0.0 else 0
+        m = prepared.moments
+        covariance = (
+            m[row, index, 4],
+            m[row, index, 5],
+            m[row, index, 6],
+            m[row, index, 7],
+            m[row, index, 8],
+            m[row, index, 9],
+        )
+        mean = m[row, index, 1], m[row, index, 2], m[row, index, 3]
+        four_with(mean[0], mean[1], mean[2], covariance, four, 0)
+    else:
+        face, x, y = tile_position(order, ipix)
+        four_around(face, x, y, _GAUSS / (1 << order), four, 0)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from llama.stats.compiled import njit
+from llama.stats.compiled import inner, njit
 from llama.stats.overlap import overlap
 
 _PRECISION = 1e-3  # error of `overlap`, relative to its sum and what is beside it
@@ -22,7 +22,7 @@ def most_of_map(prepared, n, kappa):  # type: ignore[no-untyped-def]
     )
 
 
-@njit()
+@inner()
 def value(prepared, members, triggers, heights, common, error):  # type: ignore[no-untyped-def]
     """Return what a set gives, within `error`, which the precision of `overlap` comes on top of.
 
