@@ -16,7 +16,7 @@ from llama.stats.compiled import njit
 from llama.stats.healpix import tiles_geometry
 from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
 from llama.stats.overlap import prepare_map
-from llama.stats.sets import sum_sets
+from llama.stats.sets import LEFT_OUT, sum_of_single
 from llama.stats.weights import tile_weights
 
 # Few background neutrinos and a bright source: true coincidences in many decades of odds.
@@ -67,15 +67,10 @@ def all_lambda_s(prepared, which, m, begin, neutrinos, factor, windows, most, re
         if which[t] != m or begin[t] == begin[t + 1]:
             continue
         a, b = begin[t], begin[t + 1]
-        members, values, _ = sum_sets(
-            prepared,
-            neutrinos[0][a:b],
-            neutrinos[1][a:b],
-            neutrinos[2][a:b],
-            neutrinos[3][a:b],
-            windows,
-            most,
-        )
+        dt, vectors, kappa, intensity = neutrinos
+        times = dt[a:b] - windows[3], dt[a:b] - windows[2], np.full(b - a, windows[3] - windows[2])
+        triggers = np.zeros(b - a, dtype=np.int64), times, vectors[a:b], kappa[a:b], intensity[a:b]
+        members, values, _ = sum_of_single(prepared, triggers, windows[:2], (most, most, LEFT_OUT))
         for k in range(values.size):
             value = values[k]
             for i in members[k]:

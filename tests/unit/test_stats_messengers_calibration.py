@@ -23,7 +23,7 @@ from stats_simulation import simulate_bursts, simulate_sources
 from llama.stats.compiled import njit
 from llama.stats.messengers import prepare_bursts
 from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
-from llama.stats.sets import LEFT_OUT, sum_joint_sets
+from llama.stats.sets import LEFT_OUT, sum_of_single
 
 # Few background triggers and a bright source: true coincidences in many decades of odds.
 PARAMS = parameters(
@@ -82,18 +82,9 @@ def count_sets(prepared, begin, triggers, messenger, windows, most, owner, value
         if a == b:
             continue
         times = start[a:b], stop[a:b], spread[a:b]
-        members, values, _ = sum_joint_sets(
-            prepared,
-            messenger[a:b],
-            times,
-            vectors[a:b],
-            kappa[a:b],
-            intensity[a:b],
-            windows[:2],
-            most,
-            most + 1,
-            LEFT_OUT,
-        )
+        some = messenger[a:b], times, vectors[a:b], kappa[a:b], intensity[a:b]
+        limits = most, most + 1, LEFT_OUT
+        members, values, _ = sum_of_single(prepared, some, windows[:2], limits)
         for k in range(values.size):
             owner[count], value[count], bursts[count] = t, values[k], 0
             for i in members[k]:

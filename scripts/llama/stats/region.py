@@ -154,13 +154,19 @@ def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-
             second[5] += given * p_y * p_z
         one += weight * average
         of_group += weight * average
-        if index >= 0:
-            for n in range(5):
-                sums[n] += prepared.cell_shares[index, n] * average
-        else:
-            average *= weight / prepared.shares[-1 - index, 5]
-            for n in range(5):
-                sums[n] += prepared.shares[-1 - index, n] * average
+        _add_weights(prepared, index, weight, average, sums)
+
+
+@njit(inline="always")
+def _add_weights(prepared, index, weight, average, sums):  # type: ignore[no-untyped-def]
+    """Add a density's average times the five weights of a cell or (part of) a tile."""
+    if index >= 0:
+        for n in range(5):
+            sums[n] += prepared.cell_shares[index, n] * average
+    else:
+        part = average * weight / prepared.shares[-1 - index, 5]
+        for n in range(5):
+            sums[n] += prepared.shares[-1 - index, n] * part
 
 
 @njit(inline="always")

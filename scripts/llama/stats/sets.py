@@ -16,7 +16,7 @@ from llama.stats.components import sort_components
 from llama.stats.growth import MAX_SETS, grow, time_length
 from llama.stats.mixtures import each_alone, half_way, together
 from llama.stats.overlap import PreparedMap, log_vmf_norm
-from llama.stats.terms import value
+from llama.stats.terms import values_of
 
 LEFT_OUT = 1e-3  # what sets may lack together, relative to Lambda_s
 
@@ -69,69 +69,93 @@ def sum_joint_sets(
     """
     triggers = messenger, times, vectors, kappa, intensity
     limits = most, max_size, left_out
-    # compiled for either apart: what hangs on an argument that is None is left out
-    kinds = (True, None) if kappa.shape[1] == 1 else (None, True)
-    members, values, largest = _sum_of_all(prepared, triggers, gw_window, limits, *kinds)
+    of_all = sum_of_single if kappa.shape[1] == 1 else sum_of_mixtures
+    members, values, largest = of_all(prepared, triggers, gw_window, limits)
     return members, values, int(largest)
 
 
 @njit()
-def _sum_of_all(prepared, triggers, gw_window, limits, single, mixed):  # type: ignore[no-untyped-def]
-    """Do what `sum_joint_sets` does; for point spreads that are single vMF or mixed."""
+def sum_of_single(prepared, triggers, gw_window, limits):  # type: ignore[no-untyped-def]
+    """Do what `sum_joint_sets` does where point spreads are single vMF densities."""
     messenger, times, vectors, kappa, intensity = triggers
-    most, max_size, left_out = limits
-    n, span = messenger.size, gw_window[1] - gw_window[0]
-    pairs, alone, halves = np.zeros((0, 0)), np.zeros((5, 0)), np.zeros((0, 0))
-    if single is not None:
-        heights = _heights(kappa, intensity)
-        pairs = _pair_bounds(messenger, times[2], vectors, kappa[:, 0], heights)
-    if mixed is not None:
-        ready = sort_components(kappa, intensity)
-        mixtures = messenger, times[2], vectors
-        alone, base, points, weights, first = each_alone(prepared, *mixtures, ready)
-        halves = half_way(*mixtures, ready)
-    members = np.full((max(n, 1), max_size), -1, dtype=np.int64)
-    values = np.zeros(max(n, 1))
-    count, total = 0, 0.0
-    for i in range(n):
-        members[count, 0] = i
-        length = time_length(members[count, :1], times, gw_window)
-        if length > 0.0:
-            if single is not None:
-                common = length, span
-                values[count] = value(prepared, members[count, :1], triggers, heights, common, 0.0)
-            if mixed is not None:
-                values[count] = alone[1 if messenger[i] == 0 else 0, i] * length / span
-            total += values[count]
-            count += 1
-    members, values = members[:count].copy(), values[:count].copy()
-    largest = 1
-    if max_size == 1 or n < 2:
+    max_size, left_out = limits[1:]
+    span = gw_window[1] - gw_window[0]
+    heights = _heights(kappa, intensity)
+    members, lengths = _each(messenger, times, gw_window, max_size)
+    ones, no_error = members[:, :1], np.zeros(lengths.size)
+    values = values_of(prepared, ones, triggers, heights, lengths, span, no_error)
+    if max_size == 1 or messenger.size < 2:
         return members, values, max_size
-    of_size = total  # what all sets of the sizes so far give
+    pairs = _pair_bounds(messenger, times[2], vectors, kappa[:, 0], heights)
+    bounds_of = prepared.heaviest[0], pairs, np.zeros((5, 0)), np.zeros((0, 0))
+    of_size = values.sum()  # what all sets of the sizes so far give
     for size in range(2, max_size + 1):
-        # one half for sets as a whole, the other for the precision of those that remain
         allowed = 0.5 * left_out * of_size / (max_size - 1)
-        bounds_of = prepared.heaviest[0], pairs, alone, halves
-        grown, bounds = grow(bounds_of, size, most, max_size, messenger, times, gw_window, allowed)
+        grown, lengths, errors = _next(bounds_of, size, limits, triggers, gw_window, allowed)
         if grown.shape[0] > MAX_SETS:
-            return members, values, largest
-        errors = bounds * (allowed / max(bounds.sum(), 1e-300))
-        lengths = np.zeros(grown.shape[0])
-        for k in range(grown.shape[0]):
-            lengths[k] = time_length(grown[k], times, gw_window)
-        given = np.zeros(grown.shape[0])
-        if single is not None:
-            for k in range(grown.shape[0]):
-                common = lengths[k], span
-                given[k] = value(prepared, grown[k, :size], triggers, heights, common, errors[k])
-        if mixed is not None:
-            parts = base, points, weights, first
-            given = together(prepared, mixtures, ready, parts, grown[:, :size], lengths / span)
+            return members, values, size - 1
+        some = grown[:, :size]
+        given = values_of(prepared, some, triggers, heights, lengths, span, errors)
         of_size += given.sum()
         members, values = np.concatenate((members, grown)), np.concatenate((values, given))
-        largest = size
-    return members, values, largest
+    return members, values, max_size
+
+
+@njit()
+def sum_of_mixtures(prepared, triggers, gw_window, limits):  # type: ignore[no-untyped-def]
+    """Do what `sum_joint_sets` does where point spreads are mixtures."""
+    messenger, times, vectors, kappa, intensity = triggers
+    max_size, left_out = limits[1:]
+    span = gw_window[1] - gw_window[0]
+    ready = sort_components(kappa, intensity)
+    mixtures = messenger, times[2], vectors
+    alone, base, points, weights, first = each_alone(prepared, *mixtures, ready)
+    members, lengths = _each(messenger, times, gw_window, max_size)
+    values = lengths / span
+    for k in range(values.size):
+        i = members[k, 0]
+        values[k] *= alone[1 if messenger[i] == 0 else 0, i]
+    if max_size == 1 or messenger.size < 2:
+        return members, values, max_size
+    parts = base, points, weights, first
+    bounds_of = prepared.heaviest[0], np.zeros((0, 0)), alone, half_way(*mixtures, ready)
+    of_size = values.sum()
+    for size in range(2, max_size + 1):
+        allowed = 0.5 * left_out * of_size / (max_size - 1)
+        grown, lengths, _ = _next(bounds_of, size, limits, triggers, gw_window, allowed)
+        if grown.shape[0] > MAX_SETS:
+            return members, values, size - 1
+        given = together(prepared, mixtures, ready, parts, grown[:, :size], lengths / span)
+        of_size += given.sum()
+        members, values = np.concatenate((members, grown)), np.concatenate((values, given))
+    return members, values, max_size
+
+
+@inner()
+def _each(messenger, times, gw_window, max_size):  # type: ignore[no-untyped-def]
+    """Return the sets of one trigger, and the length [s] of the source times that explain each."""
+    n, count = messenger.size, 0
+    members, lengths = np.full((n, max_size), -1, dtype=np.int64), np.zeros(n)
+    for i in range(n):
+        members[count, 0] = i
+        lengths[count] = time_length(members[count, :1], times, gw_window)
+        count += lengths[count] > 0.0
+    return members[:count].copy(), lengths[:count].copy()
+
+
+@inner()
+def _next(bounds_of, size, limits, triggers, gw_window, allowed):  # type: ignore[no-untyped-def]
+    """Return the sets of a size, as `_each` does, and the error allowed to each.
+
+    One half of what may be left out is sets as a whole, the other the precision of the others.
+    """
+    messenger, times = triggers[0], triggers[1]
+    most, max_size = limits[0], limits[1]
+    grown, bounds = grow(bounds_of, size, most, max_size, messenger, times, gw_window, allowed)
+    lengths = np.zeros(grown.shape[0])
+    for k in range(lengths.size):
+        lengths[k] = time_length(grown[k], times, gw_window)
+    return grown, lengths, bounds * (allowed / max(bounds.sum(), 1e-300))
 
 
 @inner()

@@ -23,12 +23,20 @@ def most_of_map(prepared, n, kappa):  # type: ignore[no-untyped-def]
 
 
 @inner()
-def value(prepared, members, triggers, heights, common, error):  # type: ignore[no-untyped-def]
-    """Return what a set gives, within `error`, which the precision of `overlap` comes on top of.
+def values_of(prepared, sets, triggers, heights, lengths, span, errors):  # type: ignore[no-untyped-def]
+    """Return what sets (sets, size) give within `errors`, to which those of `overlap` come.
 
-    heights: largest intensity of each trigger, ln of its vMF density at its centre; common:
-    length of the source times that explain the set, and of all [s].
+    heights: largest intensity of each trigger, ln of its vMF density at its centre; lengths and
+    span: of the source times that explain each set, and of all [s].
     """
+    values = np.zeros(sets.shape[0])
+    for k in range(values.size):
+        values[k] = _value(prepared, sets[k], triggers, heights, (lengths[k], span), errors[k])
+    return values
+
+
+@inner()
+def _value(prepared, members, triggers, heights, common, error):  # type: ignore[no-untyped-def]
     messenger, times, vectors, kappa, intensity = triggers
     peaks, norms = heights
     factor = common[0] / (common[1] * times[2][members[0]])
