@@ -1,18 +1,16 @@
 """Odds mean what they say where a source's neutrinos are as IceCube simulated them.
 
 Signal neutrinos are drawn from the rows of the public smearing matrix (true energy, proxy, angle
-and stated error jointly), not from the tables and mixtures of the statistic. So few triggers do
-not tell the mixture from a Gaussian: this finds gross faults only. How many sigma each decade is
-off with many triggers, with the mixture, the Gaussian and the area at the proxy, is what
-`python tests/bench/detector_calibration.py` prints.
+and stated error jointly), not from the tables and mixtures of the statistic.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+import proofs
 import pytest
 from scipy.stats import poisson
-from stats_samples import near_blob, parameters, prepare_tiles
+from stats_samples import near_blob, parameters, prepare_tiles, worst_deviation
 from stats_simulation import simulate_truth
 
 from llama.neutrinos.detector import build_detector
@@ -32,7 +30,7 @@ PLACES = {
     "south": (-40.0, 1.0, 20.0),
     "all sky": (0.0, 60.0, 40.0),
 }
-SEED, TRIGGERS = 20261129, 3_000
+SEED, WHOLE = 20261129, 200_000
 BLOCK = 2_000
 
 
@@ -110,8 +108,20 @@ def surprise(odds, true):
     return least
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("place", PLACES)
-def test_odds_are_calibrated(site, place):
-    odds, true = odds_of(site, place, TRIGGERS, [matrix_odds])
-    assert true.sum() > 50
+def test_odds_are_calibrated(site, place, proven):
+    """Three sigma in every decade; four where there are few triggers."""
+    odds, true = odds_of(site, place, proofs.size(WHOLE, WHOLE // 20), [matrix_odds])
+    worst, decades = worst_deviation(odds, true)
+    assert decades >= 2
+    assert worst < (3 if proofs.WHOLE else 4)
     assert surprise(odds, true) > 2e-3
+    proven(SEED, WHOLE, worst_sigma=round(float(worst), 2), decades=decades)
+
+
+@pytest.mark.parametrize("way", [gaussian_odds, proxy_odds])
+def test_what_the_matrix_is_not_is_found(site, way):
+    """A Gaussian of the stated error, and the area at the proxy, are not calibrated."""
+    odds, true = odds_of(site, "south", WHOLE // 20, [way])
+    assert surprise(odds, true) < 1e-6
