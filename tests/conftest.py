@@ -98,6 +98,7 @@ _MARKS = {
             "tests/unit/test_figures_skymap.py",
             "tests/unit/test_figures_study.py",
             "tests/unit/test_stats_calibration.py",
+            "tests/unit/test_stats_detector_calibration.py",
         ),
         *("tests/unit/test_neutrinos_smearing", "tests/unit/test_neutrinos_dr2_whole.py"),
         *("tests/unit/test_stats_compiled.py", "tests/unit/test_stats_division.py"),

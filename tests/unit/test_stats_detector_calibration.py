@@ -109,7 +109,6 @@ def surprise(odds, true):
 
 
 @pytest.mark.proof
-@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_odds_are_calibrated(site, place, proven):
     """Three sigma in every decade; four where there are few triggers."""
@@ -121,7 +120,6 @@ def test_odds_are_calibrated(site, place, proven):
     proven(SEED, WHOLE, worst_sigma=round(float(worst), 2), decades=decades)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", [gaussian_odds, proxy_odds])
 def test_what_the_matrix_is_not_is_found(site, way):
     """A Gaussian of the stated error, and the area at the proxy, are not calibrated."""
