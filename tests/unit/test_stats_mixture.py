@@ -15,7 +15,7 @@ from stats_samples import (
 )
 
 from llama.stats.direction import most_probable_direction
-from llama.stats.healpix import unit_vectors
+from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
 from llama.stats.overlap import log_vmf_norm, prepare_map
 
@@ -97,6 +97,26 @@ def test_mixtures_against_brute_force(contrast, n):
         value = found.sets[tuple(range(n))] * PARAMS.fb * 500.0**n
         right = brute_force_of(map_, neutrinos)
         assert value == pytest.approx(right, rel=0.005 if n == 1 else 0.01), seed
+
+
+@pytest.mark.parametrize("widths_deg", [(1.0, 3.0), (4.9, 5.1), (0.5, 40.0)])
+@pytest.mark.parametrize("away_deg", [0.0, 20.0, 60.0])
+@pytest.mark.parametrize("blind", [False, True])
+def test_mixtures_far_from_the_map_and_where_the_detector_is_blind(widths_deg, away_deg, blind):
+    """The sum over components, each exact, however little of a mixture meets the map."""
+    order, ipix, prob = blob_map(40.0, 10.0, 4.0, 3, 6, 0.0)
+    weights = np.outer([1.0, 1e-6, 1e-9, 1e-12, 1e-15], prob)
+    if blind:
+        weights[1:, tiles_geometry(order, ipix)[0][:, 2] < 0.12] = 0.0
+    prepared = prepare_map(order, ipix, weights)
+    rng = np.random.default_rng(5)
+    table = rng.uniform(10, 100, (1, 2, 1)) * np.ones(201)
+    vector = unit_vectors(np.array([40.0]), np.array([10.0 - away_deg]))
+    kappa = np.radians([widths_deg]) ** -2.0
+    both = Neutrinos(np.zeros(1), vector, kappa, table)
+    found = event_odds(prepared, both, 0.5, PARAMS, AREA).lambda_s
+    right = sum(event_odds(prepared, only(both, (c,)), 0.5, PARAMS, AREA).lambda_s for c in (0, 1))
+    assert found == pytest.approx(right, rel=0.01)
 
 
 @pytest.mark.parametrize("factor", [0.03, 0.2, 30.0])

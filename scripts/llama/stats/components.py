@@ -14,7 +14,7 @@ from llama.stats.mesh import BANDS
 from llama.stats.overlap import log_vmf_norm
 
 WIDE_KAPPA = math.radians(5.0) ** -2.0  # components with less are wide
-REACH = 36.0  # exponents beyond count as infinite
+REACH = 36.0  # exponents beyond count as infinite where wider components are beside
 _STEPS = 64  # of the table of exponentials
 _LEAST = -REACH / 64.0
 _C3, _C4, _C5 = 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0
@@ -23,7 +23,9 @@ _EXP = np.exp(-np.arange(int(REACH) * _STEPS + 2) / _STEPS)
 
 @njit(inline="always")
 def exp_minus(x):  # type: ignore[no-untyped-def]
-    """Return exp(-x) for 0 <= x <= 36, to a part in a million, four times as fast as `exp`."""
+    """Return exp(-x) for x >= 0, to a part in a million, four times as fast as `exp` below 36."""
+    if x > REACH:
+        return math.exp(-x)
     x *= _STEPS
     i = int(x)
     f = (x - i) * (1.0 / _STEPS)

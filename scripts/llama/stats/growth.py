@@ -53,7 +53,7 @@ def _grow_above(  # type: ignore[no-untyped-def]
     n = messenger.size
     span = gw_window[1] - gw_window[0]
     highest, of_all = _highest(pairs)
-    heaviest, tops, later = _of_all(heaviest_of, alone, halves, messenger, size, most)
+    heaviest, tops, later = _limits(heaviest_of, alone, halves, messenger, size, most)
     products = np.ones((size + 1, halves.shape[0]))
     grown, bounds = np.full((16, max_size), -1, dtype=np.int64), np.zeros(16)
     members = np.full(max_size, -1, dtype=np.int64)
@@ -102,7 +102,7 @@ def _grow_above(  # type: ignore[no-untyped-def]
 
 
 @inner()
-def _of_all(heaviest_of, alone, halves, messenger, size, most):  # type: ignore[no-untyped-def]
+def _limits(heaviest_of, alone, halves, messenger, size, most):  # type: ignore[no-untyped-def]
     """Return the map's highest sum of weights, what each trigger gives alone at most, and later.
 
     later (n, n + 1): half-way densities of all triggers from one on.

@@ -47,11 +47,12 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
             some = slice(wide[i], numbers[i])
             heights = norms[i, some] * highest[i, some]
             density = kappas[i, some], heights, norms[i, some], tables[i, some], False
-            beside = alone[1 if messenger[i] == 0 else 0, i]
-            known, count = region(prepared, density, vectors[i], beside, known, count)
+            row = 1 if messenger[i] == 0 else 0
+            beside = alone[row, i]
+            known, count = region(prepared, row, density, vectors[i], beside, known, count)
             for p in range(first[i], count):
-                for row in range(5):
-                    alone[row, i] += known[1][p, row]
+                for k in range(5):
+                    alone[k, i] += known[1][p, k]
         first[i + 1] = count
     return alone / spread, base, known[0][:count], known[1][:count], first
 
@@ -121,7 +122,7 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
                     two = int(messenger[some[i]] == 0) + int(messenger[some[j]] == 0)
                     beside = _one_or_none_narrow(prepared, two, base, regions, ranges, there, pair)
                     first[i, j] = count
-                    known, count = _of_all(
+                    known, count = _add_products(
                         prepared, two, vectors, ready, pair, beside, known, count
                     )
                     number[i, j] = count - first[i, j]
@@ -152,7 +153,7 @@ def _three_or_more(prepared, row, vectors, ready, members, bounds, total, known,
                 beside /= max(tops[members[m]], 1e-300)
         most = _most_of_narrow(near, chosen) * prepared.heaviest[0, row]
         if most * (1 << members.size) > _NOTHING * beside:
-            known, after = _of_all(prepared, row, vectors, ready, chosen, beside, known, count)
+            known, after = _add_products(prepared, row, vectors, ready, chosen, beside, known, count)
             total += _with_wide(row, vectors, ready, members, choice, known, (count, after))
     return known, total
 
@@ -245,7 +246,7 @@ def _one_or_none_narrow(prepared, row, base, regions, ranges, there, members):  
 
 
 @inner()
-def _of_all(prepared, row, vectors, ready, chosen, beside, known, count):  # type: ignore[no-untyped-def]
+def _add_products(prepared, row, vectors, ready, chosen, beside, known, count):  # type: ignore[no-untyped-def]
     """Add the regions of the product of triggers' narrow components to directions known.
 
     One of each choice of components that is not nothing to the sum and what is beside it.
@@ -279,7 +280,7 @@ def _of_all(prepared, row, vectors, ready, chosen, beside, known, count):  # typ
                 product[m] = tables[chosen[m], component[m]]
             kappa[0], norm[0], top[0] = both, height, height * most
             density = kappa, top, norm, product, True
-            known, count = region(prepared, density, centre / both, total, known, count)
+            known, count = region(prepared, row, density, centre / both, total, known, count)
             for p in range(before, count):
                 total += known[1][p, row]
             before = count

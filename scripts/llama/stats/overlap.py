@@ -44,9 +44,8 @@ class PreparedMap(NamedTuple):
     HEALPix cells that hold tiles first..last-1: cells (m, 5) = order, first, last, first child,
     children; cell_vectors (m, 3); moments (5, m, 10) = weight, mean (3) and covariance (xx, yy,
     zz, xy, xz, yz) of the weight's position in space. heaviest (2, 5): sum of the weights, and
-    their highest density [sr^-1]. shares (n, 6), cell_shares (m, 6): weights of a tile or a cell,
-    and the second of them, or the first where that is 0. base (4, b), base_weights (5, b), bands:
-    as of `llama.stats.mesh.build_base`.
+    their highest density [sr^-1]. shares (n, 5), cell_shares (m, 5): weights of a tile or a cell.
+    base (4, b), base_weights (5, b), bands: as of `llama.stats.mesh.build_base`.
     """
 
     order: NDArray[np.int8]
@@ -102,10 +101,7 @@ def prepare_map(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> Pre
     cells, faces, cell_vectors, moments = build_tree(order, ipix, start[along], weights)
     tree = cells, faces, cell_vectors, moments
     base = build_base(order, ipix, weights, cells, faces, moments)
-    shares = [
-        np.ascontiguousarray(np.vstack([each, np.where(each[1] > 0, each[1], each[0])]).T)
-        for each in (weights, moments[:, :, 0])
-    ]
+    shares = [np.ascontiguousarray(each.T) for each in (weights, moments[:, :, 0])]
     return PreparedMap(order, ipix, weights, vectors, *tree, heaviest, *shares, *base)
 
 

@@ -11,8 +11,8 @@ from llama.stats.mesh import cell_side, four_around, four_with, push_parts
 from llama.stats.tile_average import product_at, response_at
 
 _GROUP = 4  # order of the cells that each have four directions
-_FINE = 2.0  # square of a cell's side over a density's width, at most, for four points to do
-_COARSE = 1.0  # the most of the sum that a cell may be where it is wider, times that to the fourth
+_FINE = 4.0  # change of the exponent in a cell, squared, for which four directions always do
+_COARSE = 1.0  # the same, times the most that a cell can be of the sum
 _NOTHING = 3e-4  # what one cell may lack, relative to the sum and what is beside it
 _FARTHEST = 700.0  # exponents beyond count as infinite
 _FINEST = 28  # order
@@ -21,19 +21,21 @@ _GAUSS = 0.5 / math.sqrt(3.0)
 
 
 @inner()
-def region(prepared, density, v, beside, known, count):  # type: ignore[no-untyped-def]
+def region(prepared, row, density, v, beside, known, count):  # type: ignore[no-untyped-def]
     """Add sum_k w_{n,k} <density>_k, for n = 0..4, as directions; return these, and their number.
 
-    density: as `_density` takes it; beside: a sum that these are added to. known: `count`
-    directions so far, points (most, 3) and weights (most, 5). Four new ones for each cell of order
-    4, with the sums' means and covariances in it.
+    row: the n that decides what is nothing; no others are right where its weights are 0. density:
+    as `_density` takes it; beside: a sum that this n's is added to. known: `count` directions so
+    far, points (most, 3) and weights (most, 5). Four new ones for each cell of order 4, with the
+    sum's mean and covariance in it.
     """
-    reach, before = 0.5 * REACH, count
+    reach, before, most = 0.5 * REACH, count, prepared.heaviest[0, row] * density[1].sum()
     while True:
-        known, count = _sum(prepared, density, v, beside, reach, known, count)
-        if count > before or beside > 0.0 or reach > _FARTHEST:
+        known, count, one = _sum(prepared, row, density, v, beside, reach, known, before)
+        # what is beyond is nothing, too
+        if most * math.exp(-reach) <= _NOTHING * (one + beside) or reach > _FARTHEST:
             return known, count
-        reach *= 4.0
+        reach *= 2.0
 
 
 @inner()
@@ -64,11 +66,13 @@ def _bounds(density, chord, order, reach):  # type: ignore[no-untyped-def]
         exponent = kappas[c] * away
         if exponent > reach:
             break
-        here = heights[c] * (exp_minus(exponent) if exponent < REACH else math.exp(-exponent))
+        here = heights[c] * exp_minus(exponent)
         most += here
+        # squares of what the exponent changes by across the cell: its curvature, and its slope
         wide = kappas[c] * side2
-        if wide > _FINE:
-            steep += here * min(wide * wide, 1e4)
+        change = wide * wide * (1.0 + (kappas[c] * chord * chord) ** 2 / 3.0)
+        if change > _FINE:
+            steep += here * min(change, 1e4)
     return most, steep
 
 
@@ -81,22 +85,19 @@ def _density(density, away, z, reach):  # type: ignore[no-untyped-def]
     """
     kappas, _, norms, tables, is_one = density
     if is_one:
-        exponent = kappas[0] * away
-        value = exp_minus(exponent) if exponent < REACH else math.exp(-exponent)
-        return norms[0] * product_at(tables, z) * value
+        return norms[0] * product_at(tables, z) * exp_minus(kappas[0] * away)
     total = 0.0
     for c in range(kappas.size):
         exponent = kappas[c] * away
         if exponent > reach:
             break
-        value = exp_minus(exponent) if exponent < REACH else math.exp(-exponent)
-        total += norms[c] * response_at(tables[c], z) * value
+        total += norms[c] * response_at(tables[c], z) * exp_minus(exponent)
     return total
 
 
 @inner()
-def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-untyped-def]
-    """Do what `region` does where exponents are less than `reach`.
+def _sum(prepared, row, density, v, beside, reach, known, count):  # type: ignore[no-untyped-def]
+    """Do what `region` does where exponents are less than `reach`; return the sum, too.
 
     The nearest are summed first, and what is far is then nothing beside them.
     """
@@ -112,9 +113,8 @@ def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-
         numbers[c, 3:] = prepared.cell_vectors[c]
     depth, top = 0, prepared.faces
     while True:
-        depth = (
-            _enter(prepared, density, v, _NOTHING * (one + beside), reach, stack, depth, top) - 1
-        )
+        nothing = _NOTHING * (one + beside)
+        depth = _enter(prepared, row, density, v, nothing, reach, stack, depth, top) - 1
         top = depth
         if depth < group:
             if of_group > 0.0:
@@ -122,9 +122,9 @@ def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-
                 sums[:], first[:], second[:], of_group = 0.0, 0.0, 0.0, 0.0
             group = _STACK
         if depth < 0:
-            return known, count
+            return known, count, one
         bound, steep, weight = numbers[depth, 0], numbers[depth, 1], numbers[depth, 2]
-        if bound <= _NOTHING * (one + beside):
+        if bound <= nothing:
             continue
         order = places[depth, 1]
         divided = order < _FINEST and steep > _COARSE * (one + beside)
@@ -134,7 +134,7 @@ def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-
             top = _divide(prepared, stack, depth, four)
             continue
         index = places[depth, 0]
-        _four_of(prepared, index, order, places[depth, 2], four)
+        _four_of(prepared, row, index, order, places[depth, 2], four)
         average = 0.0
         for p in range(4):
             p_x, p_y, p_z = four[p, 0], four[p, 1], four[p, 2]
@@ -154,23 +154,23 @@ def _sum(prepared, density, v, beside, reach, known, count):  # type: ignore[no-
             second[5] += given * p_y * p_z
         one += weight * average
         of_group += weight * average
-        _add_weights(prepared, index, weight, average, sums)
+        _add_weights(prepared, row, index, weight, average, sums)
 
 
 @njit(inline="always")
-def _add_weights(prepared, index, weight, average, sums):  # type: ignore[no-untyped-def]
+def _add_weights(prepared, row, index, weight, average, sums):  # type: ignore[no-untyped-def]
     """Add a density's average times the five weights of a cell or (part of) a tile."""
     if index >= 0:
         for n in range(5):
             sums[n] += prepared.cell_shares[index, n] * average
     else:
-        part = average * weight / prepared.shares[-1 - index, 5]
+        part = average * weight / prepared.shares[-1 - index, row]
         for n in range(5):
             sums[n] += prepared.shares[-1 - index, n] * part
 
 
 @njit(inline="always")
-def _enter(prepared, density, v, nothing, reach, stack, bottom, top):  # type: ignore[no-untyped-def]
+def _enter(prepared, row, density, v, nothing, reach, stack, bottom, top):  # type: ignore[no-untyped-def]
     """Keep what is something of the stack's newest, the nearest on top; return where they end."""
     places, numbers = stack
     depth, nearest, least = bottom, bottom, math.inf
@@ -183,10 +183,10 @@ def _enter(prepared, density, v, nothing, reach, stack, bottom, top):  # type: i
         if most == 0.0:
             continue
         if index >= 0:
-            weight = prepared.cell_shares[index, 5]
+            weight = prepared.cell_shares[index, row]
         else:
             k = -1 - index
-            weight = prepared.shares[k, 5] / (1 << (2 * (order - np.int64(prepared.order[k]))))
+            weight = prepared.shares[k, row] / (1 << (2 * (order - np.int64(prepared.order[k]))))
         if weight * most <= nothing:
             continue
         if chord < least:
@@ -234,10 +234,9 @@ def _divide(prepared, stack, depth, four):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _four_of(prepared, index, order, ipix, four):  # type: ignore[no-untyped-def]
+def _four_of(prepared, row, index, order, ipix, four):  # type: ignore[no-untyped-def]
     """Write the four directions of a cell or (part of) a tile."""
     if index >= 0:
-        row = 1 if prepared.cell_shares[index, 1] > 0.0 else 0
         m = prepared.moments
         covariance = (
             m[row, index, 4],

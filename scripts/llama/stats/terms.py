@@ -65,5 +65,5 @@ def _value(prepared, members, triggers, heights, common, error):  # type: ignore
     small = 0.5 * error
     if bound <= small or height == 0.0:
         return 0.0
-    beside = min(small / _PRECISION / bound * bound / factor / height, 1e300)
+    beside = min(small / _PRECISION / factor / height, 1e300)
     return factor * (height * overlap(prepared, neutrinos, both, centre / both, tables, beside))
