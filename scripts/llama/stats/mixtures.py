@@ -153,7 +153,9 @@ def _three_or_more(prepared, row, vectors, ready, members, bounds, total, known,
                 beside /= max(tops[members[m]], 1e-300)
         most = _most_of_narrow(near, chosen) * prepared.heaviest[0, row]
         if most * (1 << members.size) > _NOTHING * beside:
-            known, after = _add_products(prepared, row, vectors, ready, chosen, beside, known, count)
+            known, after = _add_products(
+                prepared, row, vectors, ready, chosen, beside, known, count
+            )
             total += _with_wide(row, vectors, ready, members, choice, known, (count, after))
     return known, total
 

@@ -29,7 +29,7 @@ def region(prepared, row, density, v, beside, known, count):  # type: ignore[no-
     far, points (most, 3) and weights (most, 5). Four new ones for each cell of order 4, with the
     sum's mean and covariance in it.
     """
-    reach, before, most = 0.5 * REACH, count, prepared.heaviest[0, row] * density[1].sum()
+    reach, before, most = REACH, count, prepared.heaviest[0, row] * density[1].sum()
     while True:
         known, count, one = _sum(prepared, row, density, v, beside, reach, known, before)
         # what is beyond is nothing, too
@@ -70,7 +70,7 @@ def _bounds(density, chord, order, reach):  # type: ignore[no-untyped-def]
         most += here
         # squares of what the exponent changes by across the cell: its curvature, and its slope
         wide = kappas[c] * side2
-        change = wide * wide * (1.0 + (kappas[c] * chord * chord) ** 2 / 3.0)
+        change = wide * wide * (1.0 + (kappas[c] * chord * chord) ** 2 / 100.0)
         if change > _FINE:
             steep += here * min(change, 1e4)
     return most, steep
