@@ -1,6 +1,7 @@
 """Point spreads that are mixtures: sums over components, and what is left out of them."""
 
 import itertools
+from collections import Counter
 
 import healpy
 import numpy as np
@@ -18,6 +19,7 @@ from llama.stats.direction import most_probable_direction
 from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
 from llama.stats.overlap import log_vmf_norm, prepare_map
+from llama.stats.sets import sum_joint_sets
 
 PARAMS = parameters(ndotgwnu=1e-30)
 NODES = np.linspace(-1, 1, 201)
@@ -117,6 +119,39 @@ def test_mixtures_far_from_the_map_and_where_the_detector_is_blind(widths_deg, a
     found = event_odds(prepared, both, 0.5, PARAMS, AREA).lambda_s
     right = sum(event_odds(prepared, only(both, (c,)), 0.5, PARAMS, AREA).lambda_s for c in (0, 1))
     assert found == pytest.approx(right, rel=0.01)
+
+
+@pytest.mark.parametrize("messenger", [(0, 0), (0, 1), (1, 2)])
+@pytest.mark.parametrize("widths_deg", [(0.5, 1.5, 8.0, 40.0), (5.1, 8.0, 20.0, 60.0)])
+@pytest.mark.parametrize("at_deg", [(40.0, 20.0), (150.0, -30.0)])
+def test_pairs_of_any_messengers_near_and_far(messenger, widths_deg, at_deg):
+    """Weights of 0, 1 and 2 neutrinos that differ by powers of ten, as those of far sources."""
+    order, ipix, prob = blob_map(40.0, 20.0, 6.0, 3, 5, 1e-5)
+    prepared = prepare_map(order, ipix, np.outer(1e-4 ** np.arange(5.0), prob))
+    ra, dec = np.array([at_deg[0]] * 2), at_deg[1] + np.array([0.0, -10.0])
+    kappa = np.radians([widths_deg] * 2) ** -2.0
+    table = np.random.default_rng(6).uniform(10, 100, (2, 4, 1)) * np.ones(201)
+    kinds = np.array(messenger)
+    times = np.full(2, -500.0), np.full(2, 500.0), np.full(2, 1000.0)
+
+    def given(kappa, table):
+        window = np.array([-250.0, 250.0])
+        rest = unit_vectors(ra, dec), kappa, table, window, 4, 4, 0.0
+        members, values, _ = sum_joint_sets(prepared, kinds, times, *rest)
+        return {tuple(m[m >= 0]): value for m, value in zip(members, values, strict=True)}
+
+    found, right = given(kappa, table), Counter()
+    for c, d in itertools.product(range(4), repeat=2):
+        some = np.array([c, d])[:, None]
+        one = given(
+            np.take_along_axis(kappa, some, 1), np.take_along_axis(table, some[:, :, None], 1)
+        )
+        # each alone is in four of the choices
+        for which, value in one.items():
+            right[which] += value / (4 if len(which) == 1 else 1)
+    assert len(found) == 3
+    for which, value in found.items():
+        assert value == pytest.approx(right[which], rel=0.005 if len(which) == 1 else 0.01)
 
 
 @pytest.mark.parametrize("factor", [0.03, 0.2, 30.0])

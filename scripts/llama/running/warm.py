@@ -1,7 +1,7 @@
 """`python -m llama.running.warm`: compiles the statistic once, so that no alert has to wait for it.
 
-Compiled code is kept (llama.stats.compiled) until the sources change; then it takes some ten
-seconds, which the daemon spends when it starts, in a process of its own with low priority.
+Compiled code is kept (llama.stats.compiled) until the sources change; then it takes ten to
+sixty seconds, which the daemon spends when it starts, in a process of its own with low priority.
 """
 
 import contextlib

@@ -14,7 +14,7 @@ from llama.stats.healpix import RING, sphere_angles, sphere_point, tile_position
 BANDS = 100  # of sin(dec), by which the directions are sorted
 _SIDE = math.sqrt(math.pi / 3.0)  # of a cell of order 0 [rad]
 # order of a cell of the base, by its part of the weight
-_BASE = ((2, 3e-5), (3, 5e-4), (4, 6e-3))
+_BASE = ((3, 1e-4), (4, 6e-3))
 _BASE_FINEST = 5
 _GAUSS = 0.5 / math.sqrt(3.0)
 _STACK = 512

@@ -22,7 +22,7 @@ from llama.stats.components import (
 from llama.stats.region import region
 from llama.stats.terms import most_of_map
 
-_NOTHING = 2e-3  # what all choices of components may lack together, relative to their set
+_NOTHING = 5e-4  # what all choices of components may lack together, relative to their set
 
 
 @inner()
@@ -48,8 +48,8 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
             heights = norms[i, some] * highest[i, some]
             density = kappas[i, some], heights, norms[i, some], tables[i, some], False
             row = 1 if messenger[i] == 0 else 0
-            beside = alone[row, i]
-            known, count = region(prepared, row, density, vectors[i], beside, known, count)
+            # the wide sum is not beside it: in a set others may be high here, far from the bulk
+            known, count = region(prepared, row, density, vectors[i], 0.0, known, count)
             for p in range(first[i], count):
                 for k in range(5):
                     alone[k, i] += known[1][p, k]
