@@ -7,8 +7,11 @@ cell's true energy and declination, so that nothing but the sampling is between 
 
 import itertools
 
+import h5py
 import numpy as np
 
+from llama.neutrinos.archive import Archive
+from llama.neutrinos.detector import build_detector
 from llama.neutrinos.release import EffectiveArea
 from llama.neutrinos.smearing import SOURCE, Smearing
 
@@ -109,3 +112,16 @@ def whole_text(matrix):
         yield "".join(
             [cell + x + y + z + share[n] for (x, y, z), n in zip(bins, counts, strict=True)]
         )
+
+
+def add_detector(directory):
+    """Give an archive the tables that an import makes, from the public matrix of IC86."""
+    archive = Archive.open(directory)
+    season, events = archive.response().season, archive.events()
+    with h5py.File(directory / "events.hdf5") as file:
+        group = file["effective_areas"][season]
+        names = ("log10_energy_edges", "dec_edges_deg", "area_cm2")
+        area = EffectiveArea(season, *(group[name][()] for name in names))
+    columns = (events[name] for name in ("energy_gev", "dec_deg", "sigma_deg"))
+    tables = build_detector(Smearing.load(), area, archive.response(), *columns)
+    tables.save(directory / "detector.hdf5")

@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 from event_samples import GPS, INFO, NONE, P_ASTRO
 from scipy.stats import ks_2samp
+from smearing_samples import add_detector
 from stats_samples import parameters
 
 from llama.event.significance import compute_significance
 from llama.files import dump_json
 from llama.neutrinos.archive import Archive
-from llama.neutrinos.detector import Detector, build_detector
+from llama.neutrinos.detector import Detector
 from llama.neutrinos.event_list import make_list
-from llama.neutrinos.release import EffectiveArea
 from llama.neutrinos.response import Response, load_response, response_file
-from llama.neutrinos.smearing import Smearing
 from llama.neutrinos.truth import UNIFORMS, archive_truth
 from llama.settings import from_dict
 from llama.settings.render import defaults
@@ -35,15 +34,7 @@ def simulated(archive, tmp_path_factory):
     """The mock archive with tables from the public matrix."""
     directory = tmp_path_factory.mktemp("archives") / "toy"
     shutil.copytree(archive.directory, directory)
-    events, response = archive.events(), archive.response()
-    import h5py
-
-    with h5py.File(directory / "events.hdf5") as file:
-        group = file["effective_areas"][response.season]
-        names = ("log10_energy_edges", "dec_edges_deg", "area_cm2")
-        area = EffectiveArea(response.season, *(group[name][()] for name in names))
-    columns = (events[name] for name in ("energy_gev", "dec_deg", "sigma_deg"))
-    build_detector(Smearing.load(), area, response, *columns).save(directory / "detector.hdf5")
+    add_detector(directory)
     return Archive.open(directory)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from smearing_samples import add_detector
 from workspace import EVENT, GRACEID, REPOSITORY, Workspace, alert, skymap_fits, strict_json
 
 from llama import __version__
@@ -204,3 +205,27 @@ def test_the_code_is_that_of_the_recorded_commit(event: Workspace) -> None:
     message = run("llama", "rebuild", EVENT, "--at", str(path), code=1)
     assert f"{SIGNIFICANCE} was made by " in message
     assert "with changes that are in no commit" in message
+
+
+def test_an_event_of_an_archive_with_the_detectors_simulation(
+    finished: Workspace, tmp_path: Path
+) -> None:
+    """Made again with it, complete, found well by the audit, and come back bit for bit."""
+    event = finished.copy(tmp_path)
+    (archive,) = (event.output / "archive").iterdir()
+    add_detector(archive)
+    event.snakemake(f"{EVENT}/all")
+    found = strict_json(event.event / SIGNIFICANCE)
+    assert (found["energy_response"], found["psf"]) == ("smearing", "mixture")
+    response = strict_json(event.event / "manifest.json")["external"]["response"]
+    assert response == {
+        "path": f"archive/{archive.name}/detector.hdf5",
+        "sha256": sha256_file(archive / "detector.hdf5"),
+    }
+    assert event.run("llama", "audit", EVENT) == "1 event audited: all is well\n"
+    digest = recorded(event)[-1]
+    assert rebuild(event, "2") == f"identical: sha256 {digest}\n"
+    (archive / "detector.hdf5").rename(archive / "aside.hdf5")
+    assert f"no archive/*/detector.hdf5 has the sha256 {response['sha256']}" in rebuild(
+        event, "2", 1
+    )

@@ -51,7 +51,7 @@ def audit_files(output_dir: Path, event_dir: Path, target: str) -> Iterator[Find
     for sentence in _products(event_dir, manifest, present, info, target):
         yield Finding(name, "products", sentence)
     if response := manifest.get("external", {}).get("response"):
-        present["response.hdf5"] = _shared_sha256(output_dir / response["path"])
+        present[Path(response["path"]).name] = _shared_sha256(output_dir / response["path"])
     # nothing was made of a new alert yet: its products are outdated, which Snakemake knows
     awaited = {FILE_NAME} if _is_newer(event_dir, manifest, info) else set()
     for sentence in _inputs(event_dir, list(paths), present, awaited, target):

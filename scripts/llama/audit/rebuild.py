@@ -162,12 +162,13 @@ class _Pieces:
         return str(self._directory / name)
 
     def _response(self, path: str, sha256: str) -> str | None:
-        places = [self._output_dir / path, *self._output_dir.glob("archive/*/response.hdf5")]
+        others = f"archive/*/{Path(path).name}"
+        places = [self._output_dir / path, *self._output_dir.glob(others)]
         for place in places:
             if place.exists() and sha256_file(place) == sha256:
                 return str(place)
         self.missing.append(
-            f"the detector's response: no archive/*/response.hdf5 has the sha256 {sha256}, "
+            f"the detector's response: no {others} has the sha256 {sha256}, "
             f"as {path} had; import that release again beside: "
             "llama neutrinos import PATH --name NAME"
         )

@@ -122,11 +122,15 @@ def build_manifest(
     content = read_json(path)
     as_written(content, _Significance, str(path), remedy)
     made = content["provenance"]
+    from llama.neutrinos.response import RESPONSE_FILES  # imports numpy
+
+    # which tables of the archive it was is a setting
+    response = next(name for name in RESPONSE_FILES if name in made["inputs"])
     manifest["external"] = {
         "background": {"class": content["p_value_population"], "sha256": made["background_sha256"]},
         "response": {
-            "path": f"archive/{manifest['settings']['neutrinos']['archive']}/response.hdf5",
-            "sha256": made["inputs"]["response.hdf5"],
+            "path": f"archive/{manifest['settings']['neutrinos']['archive']}/{response}",
+            "sha256": made["inputs"][response],
         },
     }
     with open_hdf5(products["lvc_skymap.hdf5"]) as tiles:

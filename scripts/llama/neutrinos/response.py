@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LOG10_ENERGY = np.round(1.0 + 0.02 * np.arange(351), 10)  # 10 GeV to 1e8 GeV
 SIN_DEC = np.round(-1.0 + 0.01 * np.arange(201), 10)
 
-_DETECTOR = "detector.hdf5"
+RESPONSE_FILES = _DETECTOR, _RESPONSE = "detector.hdf5", "response.hdf5"
 _SMOOTHING = (0.1 / 0.02, 0.04 / 0.01)  # 0.1 dex and 0.04 in sin(dec), in steps of the grid
 
 
@@ -79,7 +79,7 @@ def response_file(directory: Path, convention: object) -> str:
     Archives without a smearing matrix have those of the published convention only.
     """
     detector = convention == "matrix" and (directory / _DETECTOR).exists()
-    return _DETECTOR if detector else "response.hdf5"
+    return _DETECTOR if detector else _RESPONSE
 
 
 def load_response(path: str | Path) -> "Response | Detector":
