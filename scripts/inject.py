@@ -6,10 +6,9 @@ from llama.neutrinos.archive import Archive
 from llama.neutrinos.response import load_response
 from llama.neutrinos.truth import archive_truth
 from llama.script import logged
-from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank
 from llama.study.draws import Draws
-from llama.study.injections import run_shard, write_shard
+from llama.study.injections import run_shard, study_parameters, write_shard
 from llama.study.opening import trigger_p_astro
 from llama.study.pairs import Lists, Pairs
 from llama.study.plan import Progress
@@ -27,7 +26,7 @@ with logged(snakemake.log[0]):
             kind,
             archive.events(),
             response,
-            SearchParameters(**params.search),
+            study_parameters(params.search, snakemake.wildcards.study, response),
             archive_truth(archive.directory, response),
         )
         rows, single = run_shard(bank, draws, p_astro, numbers, progress.tick, pairs)

@@ -170,10 +170,10 @@ def _submit(fleet: Any) -> str:
 
 def _params(fleet: Any) -> dict[str, Any]:
     from llama.settings import load
-    from llama.study.injections import shard_search
+    from llama.study.injections import study_search
 
     settings = load(fleet.workspace.clone / "config.yaml")
-    search = shard_search(settings.search_parameters(), "bns-o4-H1L1").as_dict()
+    search = study_search(settings.search_parameters(), "bns-o4-H1L1")
     return {
         "search": search, "numbers": [0, 10], "seed": 1, "gps": None,
         "p_astro": settings.background.model_dump(mode="json")["p_astro"], "code": "bench",

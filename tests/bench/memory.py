@@ -9,9 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from llama.event.significance import search_parameters
+from llama.event.parameters import published_parameters
 from llama.neutrinos.archive import Archive
-from llama.settings.search import Search
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import Draws
 from llama.study.injections import run_shard
@@ -21,7 +20,7 @@ SHARD = 1_000
 
 def main() -> None:
     """Run shards one after the other, as a worker of a study may."""
-    directory, params = Path(sys.argv[1]), search_parameters(Search().model_dump(), "cbc")
+    directory, params = Path(sys.argv[1]), published_parameters("cbc")
     archive = Archive.open(directory / "mock")
     response = archive.response()
     draws = Draws(1, "background", archive.events(), response, params)

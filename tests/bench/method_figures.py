@@ -21,11 +21,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import gammainc
 
-from llama.event.significance import prepare_skymap, search_parameters
+from llama.event.parameters import published_parameters
+from llama.event.significance import prepare_skymap
 from llama.neutrinos.archive import Archive, Columns, import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.response import Response
-from llama.settings.search import Search
 from llama.sky import SkyTiles
 from llama.sky.mock import mock_skymap, to_fits
 from llama.stats.healpix import tiles_geometry, unit_vectors
@@ -41,7 +41,7 @@ FIGURES = Path(__file__).parents[2] / "docs" / "figures"
 ARCHIVE_SEED, MAPS_SEED, BACKGROUND_SEED, SIGNAL_SEED = 20190425, 20190426, 20261122, 20190427
 MAPS, INJECTIONS = 24, 20_000
 RA, DEC = 197.0, 15.0  # source of the examples [deg]
-PARAMS = search_parameters(Search().model_dump(), "cbc")
+PARAMS = published_parameters("cbc")
 
 Floats = NDArray[np.float64]
 

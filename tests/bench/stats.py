@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 from measure import row
 
-from llama.event.significance import prepare_skymap, search_parameters
+from llama.event.parameters import published_parameters
+from llama.event.significance import prepare_skymap
 from llama.neutrinos.archive import Archive, import_release
 from llama.neutrinos.detector import build_detector
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.release import read_release
 from llama.neutrinos.scramble import scramble
 from llama.neutrinos.smearing import Smearing
-from llama.settings.search import Search
 from llama.sky import SkyTiles, read_skymap
 from llama.sky.mock import mock_skymap, to_fits
 from llama.stats.healpix import tiles_geometry, unit_vectors
@@ -33,7 +33,7 @@ from llama.stats.overlap import overlap, prepare_map
 from llama.stats.sets import sum_sets
 
 PUBLISHED = Path(__file__).parents[3] / "shared/data/events/S190425z/bayestar.multiorder.fits"
-PARAMS = search_parameters(Search().model_dump(), "cbc")
+PARAMS = published_parameters("cbc")
 
 
 def rows() -> Iterator[dict[str, Any]]:

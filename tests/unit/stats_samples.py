@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import healpy
 import numpy as np
 
-from llama.event.significance import search_parameters
-from llama.settings.search import Grb, Search
+from llama.event.parameters import published_parameters
+from llama.settings.search import Grb
 from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.overlap import prepare_map
 from llama.stats.parameters import GrbParameters, SearchParameters
@@ -15,8 +15,8 @@ from llama.stats.weights import tile_weights
 
 
 def parameters(**changes: float) -> SearchParameters:
-    """The settings' defaults, for a binary of unknown class, with changes."""
-    return dataclasses.replace(search_parameters(Search().model_dump(), "cbc"), **changes)
+    """The published search, for a binary of unknown class, with changes: space is static."""
+    return dataclasses.replace(published_parameters("cbc"), **changes)
 
 
 def grb_parameters(**changes: float) -> GrbParameters:

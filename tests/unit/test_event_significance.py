@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from sky_samples import multiorder, random_tiles
 
 from llama.errors import LlamaError
-from llama.event.significance import background_class, compute_significance, search_parameters
+from llama.event.parameters import search_parameters
+from llama.event.significance import background_class, compute_significance
 from llama.files import dump_json
 from llama.neutrinos.event_list import make_list
 from llama.neutrinos.given import check_rows
@@ -41,9 +42,9 @@ def skymap():
 
 @pytest.fixture(scope="module")
 def compute(skymap, response, search):
-    def computed(events, tiles=skymap, info=INFO, p_astro=P_ASTRO, background=NONE):
-        content = {"events": events}
-        result = compute_significance(tiles, info, p_astro, content, response, search, background)
+    def computed(events, tiles=skymap, info=INFO, p_astro=P_ASTRO, background=NONE, **changes):
+        content, model = {"events": events}, search | changes
+        result = compute_significance(tiles, info, p_astro, content, response, model, background)
         assert json.loads(dump_json(result)) == json.loads(json.dumps(result, allow_nan=False))
         return result
 
@@ -85,7 +86,7 @@ def test_consumers_of_the_published_file_find_their_keys(compute, archive, share
         (shared_data / "llama" / "significance_subthreshold_lvc-i3.json").read_text()
     )
     listed = make_list("S190404a", GPS, now_gps=GPS + 9e5, archive=archive)
-    result = compute(listed["events"])
+    result = compute(listed["events"], response="published")
     inputs, theirs = result["inputs"], published["inputs"]
     assert result.keys() >= published.keys()
     assert inputs["gw_skymap_info"].keys() >= theirs["gw_skymap_info"].keys()
@@ -255,8 +256,8 @@ def test_the_assumed_distance_is_that_of_the_class(compute):
     assert near["odds_ratio"] > 20 * far["odds_ratio"]
 
 
-def test_parameters_have_the_units_of_the_statistic(search):
-    params = search_parameters(search, "nsbh")
+def test_parameters_have_the_units_of_the_statistic(search, response):
+    params = search_parameters(search, "nsbh", response)
     assert params.ndotgwnu == pytest.approx(23.9e-9 / YEAR_S, rel=1e-15)  # Mpc^-3 s^-1
     assert params.assumed_horizon_mpc == 400.0
     assert "far_signal_rate_hz" in search  # the settings stay as they are

@@ -18,7 +18,7 @@ from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.pvalue import p_value
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import Draws, draw_background, draw_skymaps
-from llama.study.injections import DTYPE, SIGNAL_DTYPE, run_shard, shard_search, write_shard
+from llama.study.injections import DTYPE, SIGNAL_DTYPE, run_shard, study_search, write_shard
 
 PARAMS = parameters(assumed_horizon_mpc=200.0)
 P_ASTRO, SEED = 0.99, 20261122
@@ -198,13 +198,15 @@ def test_a_bank_without_weights_gives_the_same_rows(bank, shard, whole):
 def test_a_class_that_no_event_has_is_a_sentence():
     search = from_dict(defaults(), "defaults").search_parameters()
     with pytest.raises(LlamaError, match=r"grb-o3-H1L1 is of population grb, .* name it after one"):
-        shard_search(search, "grb-o3-H1L1")
+        study_search(search, "grb-o3-H1L1")
 
 
 def test_the_class_of_a_study_chooses_its_parameters():
     search = from_dict(defaults(), "defaults").search_parameters()
-    assert shard_search(search, "bns-o3-H1L1V1").assumed_horizon_mpc == 200.0
-    assert shard_search(search, "bbh-o3-H1L1V1").assumed_horizon_mpc == 2000.0
+    horizons = {
+        c: study_search(search, f"{c}-o3-H1L1V1")["assumed_horizon_mpc"] for c in ("bns", "bbh")
+    }
+    assert horizons == {"bns": {"bns": 200.0}, "bbh": {"bbh": 2000.0}}
 
 
 def test_p_values_of_held_out_background_are_uniform(shard):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from llama.errors import LlamaError
-from llama.event.significance import search_parameters
+from llama.event.parameters import search_parameters
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap, to_fits
@@ -17,7 +17,6 @@ from llama.study.efficiency import CONFIDENCE, Injections, efficiency, upper_lim
 from llama.study.injections import run_shard
 
 SEARCH = from_dict(defaults(), "defaults").search_parameters()
-PARAMS = search_parameters(SEARCH, "bns")
 P_ASTRO, SIZE = 0.9, 300
 
 
@@ -35,7 +34,7 @@ def event(odds, p_astro=P_ASTRO, **changes):
         "p_value": None,
         "p_astro": p_astro,
         "distance": "map",
-        "inputs": {"search_parameters": {"population": "bns"}},
+        "inputs": {"search_parameters": {"population": "bns", "ratebgnu": 0.0064}},
     } | changes
 
 
@@ -55,11 +54,12 @@ def rows(archive, skymap, tmp_path_factory):
     """Injections on the event's map with a seed of their own, of all kinds."""
     path = tmp_path_factory.mktemp("bank") / "skymap.hdf5"
     response = archive.response()
-    build_bank([skymap], path, response.area_relative, PARAMS)
+    params = search_parameters(SEARCH, "bns", response)
+    build_bank([skymap], path, response.area_relative, params)
     made = {}
     with Bank(path) as bank:
         for kind in KINDS:
-            draws = Draws(99, kind, archive.events(), response, PARAMS)
+            draws = Draws(99, kind, archive.events(), response, params)
             made[kind], _ = run_shard(bank, draws, P_ASTRO, range(SIZE))
     return made
 

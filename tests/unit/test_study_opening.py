@@ -21,7 +21,7 @@ from llama.settings.render import defaults
 from llama.sky import read_skymap
 from llama.study.bank import Bank, build_bank, link_banks
 from llama.study.draws import Draws, draw_skymaps
-from llama.study.injections import run_shard, shard_search
+from llama.study.injections import run_shard, study_parameters
 from llama.study.opening import injection_number, open_injection, trigger_p_astro
 
 SEARCH = from_dict(defaults(), "defaults").search_parameters()
@@ -68,7 +68,8 @@ def significance(event, archive):
     [("background", 0.99), ("background", 0.1), ("signal", 0.7), ("doublet", 0.99)],
 )
 def test_an_event_has_the_numbers_of_its_row(tmp_path, maps, archive, kind, p_astro):
-    params, response = shard_search(SEARCH, STUDY), archive.response()
+    response = archive.response()
+    params = study_parameters(SEARCH, STUDY, response)
     build_bank(maps, tmp_path / "part.hdf5", response.area_relative, params)
     link_banks([tmp_path / "part.hdf5"], tmp_path / "bank.hdf5", "skip")
     numbers = range(20, 28)

@@ -20,7 +20,7 @@ from llama.sky import SkyTiles, read_skymap
 from llama.typed import as_written
 
 if TYPE_CHECKING:
-    from llama.event.significance import SearchBlock
+    from llama.event.parameters import SearchBlock
 
 
 _REMEDY = "make it again: remove it and run snakemake"
@@ -40,6 +40,7 @@ class _Row(TypedDict):
 
 class _Listed(TypedDict):
     events: list[_Row]
+    source: NotRequired[dict[str, Any]]
 
 
 def make_tiles(source: str, output: str) -> None:
@@ -79,7 +80,7 @@ def make_significance(
         SkyTiles.load(inputs["skymap"]),
         info,
         p_astro,
-        {"events": [dict(row) for row in listed["events"]]},
+        dict(listed),
         load_response(inputs["response"]),
         search,
         background,

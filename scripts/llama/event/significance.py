@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Required, TypedDict
+from typing import TYPE_CHECKING, Any, Required, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from llama.errors import for_users
 from llama.event.bursts import Burst, Bursts
 from llama.event.names import run_name
+from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import Background, PAstro
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.response import Response
@@ -21,28 +22,13 @@ from llama.stats.healpix import tiles_geometry
 from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, Odds, event_odds, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
-from llama.stats.parameters import YEAR_S, SearchParameters, WeightModel
+from llama.stats.parameters import SearchParameters, WeightModel
 from llama.stats.pvalue import p_value, p_values
 from llama.stats.weights import divide_tiles, tile_weights
 
 Floats = NDArray[np.float64]
 if TYPE_CHECKING:
     from llama.neutrinos.detector import Detector
-
-# settings: horizons by source class
-SearchBlock = Mapping[str, float | str | Mapping[str, float]]
-
-
-def search_parameters(search: SearchBlock, population: str) -> SearchParameters:
-    """Return the statistic's parameters from the settings block `search` and the source class."""
-    values = {name: v for name, v in search.items() if not isinstance(v, Mapping | str)}
-    values.pop("far_signal_rate_hz")
-    values["ndotgwnu"] = values.pop("ndotgwnu_gpc3_yr") * 1e-9 / YEAR_S
-    horizons, size = search["assumed_horizon_mpc"], int(values.pop("max_set_size"))
-    if not isinstance(horizons, Mapping):
-        raise ValueError("assumed_horizon_mpc must have a value for every source class")
-    horizon = horizons[population]
-    return SearchParameters(**values, max_set_size=size, assumed_horizon_mpc=horizon)
 
 
 def background_class(info: EventInfo, p_astro: PAstro, run: str | None) -> str:
@@ -79,7 +65,7 @@ def compute_significance(
     tiles: SkyTiles,
     info: EventInfo,
     p_astro: PAstro,
-    neutrino_list: Mapping[str, Rows],
+    neutrino_list: Mapping[str, Any],
     response: "Response | Detector",
     search: SearchBlock,
     background: Background,
@@ -91,7 +77,8 @@ def compute_significance(
     counts. With one, `without_bursts` holds what the event has without it, and the p-value is
     null: the background has no bursts. `LlamaError` for what the statistic refuses.
     """
-    params = search_parameters(search, p_astro["population"])
+    from_archive = _from_archive(neutrino_list.get("source"))
+    params = search_parameters(search, p_astro["population"], response, from_archive)
     prepared = prepare_skymap(tiles, response.area_relative, params)
     events, gps = list(neutrino_list["events"]), info.trigger_gps
     columns = to_columns([Neutrino.of(event) for event in events])
@@ -105,6 +92,7 @@ def compute_significance(
         ranked = event_odds(prepared, neutrinos, background["p_astro"], params, area)
     # under the keys that readers of the published file know
     values = params.as_dict()
+    expanding = bool(values.pop("events_by_redshift"))
     published = {
         "εmin": values.pop("epsilon_min_gev"),
         "εmax": values.pop("epsilon_max_gev"),
@@ -112,6 +100,7 @@ def compute_significance(
         "instruments": list(info.instruments),
         "population": p_astro["population"],
         "sensitivity": run_name(info.trigger_gps),
+        "cosmology": "Planck18" if expanding else "static",
     }
     inputs = {
         "gw_skymap_info": info.as_json(),
@@ -149,6 +138,12 @@ def compute_significance(
             ),
         }
     )
+
+
+def _from_archive(source: Any) -> bool:
+    """Return whether a list's neutrinos are the archive's own."""
+    parts = (source or {}).get("parts", [source or {}])
+    return all(part.get("kind") == "archive" for part in parts)
 
 
 class _Told(TypedDict, total=False):

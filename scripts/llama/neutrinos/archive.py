@@ -96,6 +96,11 @@ class Archive:
         return str(self.about["identity"])
 
     @property
+    def rate_hz(self) -> float:
+        """Rate of its events, whole sky."""
+        return self.about["events"] / self.about["livetime_s"]
+
+    @property
     def simulated(self) -> bool:
         """Whether the events come from a toy release (see `mock.py`)."""
         return bool(self.about["simulated"])
@@ -169,7 +174,10 @@ def import_release(
     if area is None:
         raise LlamaError(f"there is no effective area {season!r}; choose one of {', '.join(areas)}")
     check_area(area.season, release.seasons)
-    response = build_response(area, release.events["energy_gev"], release.events["dec_deg"])
+    energy, dec, sigma = (release.events[n] for n in ("energy_gev", "dec_deg", "sigma_deg"))
+    rate_hz = energy.size / float(np.diff(release.uptime_gps, axis=1).sum())
+    # all but some strays: a release states its own floor
+    response = build_response(area, energy, dec, rate_hz, float(np.quantile(sigma, 1e-3)))
     # The matrices of the 10-year release have other bins; only DR2's events have numbers.
     matrices = release_files(directory, "irfs", "_smearing") if release.numbered else {}
     matrix = matrices.get(area.season)

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,13 @@ from llama.neutrinos.mixture import (
     tents,
 )
 from llama.neutrinos.release import EffectiveArea
-from llama.neutrinos.response import LOG10_ENERGY, SIN_DEC, Response
+from llama.neutrinos.response import (
+    LOG10_ENERGY,
+    PUBLISHED_FLOOR_DEG,
+    PUBLISHED_RATE_HZ,
+    SIN_DEC,
+    Response,
+)
 from llama.neutrinos.simulation import (
     ANGERR,
     ANGERR_STEP,
@@ -70,7 +76,7 @@ class Detector:
     `signal_per_dex` [x, s], `signal_angerr` [x, a, s]: densities per dex for A_eff E^-gamma;
     `weights` [proxy nodes, AngErr nodes, components, s] of the point-spread function;
     `background_per_dex` [x, s], per dex and unit of sin(dec), and `background_angerr` [x, a, s].
-    `true_per_dex` [true energy, s]; `area_relative` and `flux_area_cm2_gev` [s] as of `Response`.
+    `true_per_dex` [true energy, s]; the others are those of `Response`.
     """
 
     # what results say of it
@@ -89,11 +95,13 @@ class Detector:
     true_per_dex: Floats
     area_relative: Floats
     flux_area_cm2_gev: Floats
+    rate_hz: float = PUBLISHED_RATE_HZ
+    sigma_floor_deg: float = PUBLISHED_FLOOR_DEG
 
     def save(self, path: str | Path) -> None:
         """Write all tables to one HDF5 file."""
         with atomic_hdf5(path) as file:
-            file.attrs["season"], file.attrs["gamma"] = self.season, self.gamma
+            file.attrs.update({name: getattr(self, name) for name in _ATTRIBUTES})
             for name in _TABLES:
                 table = getattr(self, name)
                 file.create_dataset(name, data=table, compression="gzip", shuffle=True)
@@ -105,8 +113,8 @@ class Detector:
         with reading_hdf5(
             path, problem + "make it again with `llama neutrinos import PATH`"
         ) as file:
-            tables: list[Any] = [file[name][()] for name in _TABLES]
-            return cls(str(file.attrs["season"]), float(file.attrs["gamma"]), *tables)
+            values = {name: file.attrs[name] for name in _ATTRIBUTES}
+            return cls(**values, **{name: file[name][()] for name in _TABLES})
 
     def neutrinos(self, log10_proxy: Floats, sigma_deg: Floats, sin_dec: Floats) -> Mixture:
         """Return what each neutrino (n,) is, with any AngErr > 0 and |sin dec| <= 1.
@@ -156,7 +164,8 @@ class Detector:
         return signal, found[1].sum(axis=0)
 
 
-_TABLES = tuple(field.name for field in fields(Detector) if field.name not in ("season", "gamma"))
+_ATTRIBUTES = ("season", "gamma", "rate_hz", "sigma_floor_deg")
+_TABLES = tuple(field.name for field in fields(Detector) if field.name not in _ATTRIBUTES)
 
 
 def build_detector(
@@ -201,6 +210,8 @@ def build_detector(
         response.signal_per_dex,
         response.area_relative,
         response.flux_area_cm2_gev,
+        response.rate_hz,
+        response.sigma_floor_deg,
     )
 
 

@@ -19,7 +19,6 @@ from llama.neutrinos.table import Neutrino, Rows, from_columns
 from llama.stats.window import PUBLISHED, Window
 from llama.times import gps_to_iso, gps_to_mjd
 
-BACKGROUND_RATE_HZ = 0.0064
 _TOLD = ("gps", "ra", "dec", "sigma", "energy")  # what a later list may not change unnoticed
 
 
@@ -55,16 +54,16 @@ def make_list(
     online: bool = True,
     blinded: bool = False,
     window: Window = PUBLISHED,
-    rate_hz: float = BACKGROUND_RATE_HZ,
+    rate_hz: float | None = None,
 ) -> NeutrinoList:
     """Return the content of `icecube_neutrino_list.json`, without its provenance.
 
     The neutrinos are the `given` ones (see `read_given`; also those outside the window, marked);
-    else, for a mock or test event, a Poisson number at `rate_hz` scrambled from the archive; else
-    those of the `sources`, without any the archive's; `online` permits to ask other machines.
-    `blinded` replaces right ascension and time by random ones. The list is complete only when the
-    window is closed and the sources say that nothing is to come. `LlamaError` when no source
-    covers the window.
+    else, for a mock or test event, a Poisson number at `rate_hz` (None: the archive's) scrambled
+    from it; else those of the `sources`, without any the archive's; `online` permits to ask other
+    machines. `blinded` replaces right ascension and time by random ones. The list is complete only
+    when the window is closed and the sources say that nothing is to come. `LlamaError` when no
+    source covers the window.
     """
     start, stop = event_gps + window.start_s, event_gps + window.stop_s
     state = window_state(event_gps, now_gps, window)
@@ -80,6 +79,7 @@ def make_list(
             raise _no_source(graceid, event_gps, window)
         source = {"kind": "simulation", "name": archive.name, "identity": archive.identity}
         seed = seed_from(graceid)
+        rate_hz = rate_hz or archive.rate_hz
         drawn = simulate(archive.events(), seed, event_gps, window, rate_hz)
         neutrinos = from_columns(drawn, "simulated")
     else:

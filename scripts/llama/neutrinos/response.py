@@ -18,6 +18,10 @@ LOG10_ENERGY = np.round(1.0 + 0.02 * np.arange(351), 10)  # 10 GeV to 1e8 GeV
 SIN_DEC = np.round(-1.0 + 0.01 * np.arange(201), 10)
 
 RESPONSE_FILES = _DETECTOR, _RESPONSE = "detector.hdf5", "response.hdf5"
+# Of the published search: IceCube's real-time tracks, their systematic error, IC86.
+PUBLISHED_RATE_HZ, PUBLISHED_FLOOR_DEG, PUBLISHED_51_100 = 0.0064, 0.2, 1.1
+_GEV_PER_ERG, _CM_PER_MPC = 624.15090744607, 3.0856775814913673e24
+_ATTRIBUTES = ("season", "rate_hz", "sigma_floor_deg")  # of files; the rest are tables
 _SMOOTHING = (0.1 / 0.02, 0.04 / 0.01)  # 0.1 dex and 0.04 in sin(dec), in steps of the grid
 
 
@@ -29,7 +33,8 @@ class Response:
     the detector is blind). `background_per_dex` [x, s]: density of the archive's events in x and
     s, integral 1, never 0. `effective_area_cm2` [x, s]. `flux_area_cm2_gev` [s]:
     A(dec) = int A_eff E^-2 dE in cm^2 GeV^-1; `area_relative` [s]: A(dec) over its sky average.
-    All integrals are trapezoids on the grid.
+    All integrals are trapezoids on the grid. `rate_hz`: of the archive's events;
+    `sigma_floor_deg`: the smallest error that they state.
     """
 
     # what results say of it
@@ -44,11 +49,13 @@ class Response:
     area_relative: NDArray[np.float64]
     signal_per_dex: NDArray[np.float64]
     background_per_dex: NDArray[np.float64]
+    rate_hz: float = PUBLISHED_RATE_HZ
+    sigma_floor_deg: float = PUBLISHED_FLOOR_DEG
 
     def save(self, path: str | Path) -> None:
         """Write all tables to one HDF5 file."""
         with atomic_hdf5(path) as file:
-            file.attrs["season"] = self.season
+            file.attrs.update({name: getattr(self, name) for name in _ATTRIBUTES})
             for name, table in self.tables.items():
                 file[name] = table
 
@@ -59,8 +66,8 @@ class Response:
         with reading_hdf5(
             path, problem + "make it again with `llama neutrinos import PATH`"
         ) as file:
-            tables = (file[field.name][()] for field in fields(cls)[1:])
-            return cls(str(file.attrs["season"]), *tables)
+            values = {name: file.attrs[name] for name in _ATTRIBUTES}
+            return cls(**values, **{name: file[name][()] for name in _tables(cls)})
 
     @property
     def true_per_dex(self) -> NDArray[np.float64]:
@@ -70,7 +77,11 @@ class Response:
     @property
     def tables(self) -> dict[str, NDArray[np.float64]]:
         """The arrays by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        return {name: getattr(self, name) for name in _tables(type(self))}
+
+
+def _tables(form: type) -> list[str]:
+    return [field.name for field in fields(form) if field.name not in _ATTRIBUTES]
 
 
 def response_file(directory: Path, convention: object) -> str:
@@ -91,8 +102,33 @@ def load_response(path: str | Path) -> "Response | Detector":
     return Detector.load(path)
 
 
+def expected_events(
+    response: "Response | Detector", low_gev: float, high_gev: float, redshift: float = 0.0
+) -> float:
+    """Return the events of a source of 1e51 erg at 100 Mpc in static space, averaged over the sky.
+
+    An E^-2 spectrum from low_gev to high_gev, which arrive as 1 / (1 + redshift) of that.
+    docs/method.md (3).
+    """
+    x = response.log10_energy
+    ends = np.log10([low_gev, high_gev]) - np.log10(1.0 + redshift)
+    density = response.true_per_dex
+    step = (density[1:] + density[:-1]) / 2 * np.diff(x)[:, np.newaxis]
+    below = np.concatenate([np.zeros((1, density.shape[1])), np.cumsum(step, axis=0)])
+    part = np.array([np.diff(np.interp(ends, x, column))[0] for column in below.T])
+    area = np.trapezoid(response.flux_area_cm2_gev * part, response.sin_dec) / 2
+    per_area = (
+        1e51 * _GEV_PER_ERG / np.log(high_gev / low_gev) / (4 * np.pi * (100 * _CM_PER_MPC) ** 2)
+    )
+    return float(area * per_area)
+
+
 def build_response(
-    area: EffectiveArea, energies_gev: NDArray[np.float64], dec_deg: NDArray[np.float64]
+    area: EffectiveArea,
+    energies_gev: NDArray[np.float64],
+    dec_deg: NDArray[np.float64],
+    rate_hz: float = PUBLISHED_RATE_HZ,
+    sigma_floor_deg: float = PUBLISHED_FLOOR_DEG,
 ) -> Response:
     """Return the tables for one season's effective area and the events of an archive."""
     effective_area = _on_grid(area)
@@ -112,6 +148,8 @@ def build_response(
         area_relative=flux_area / (np.trapezoid(flux_area, SIN_DEC) / 2.0),
         signal_per_dex=per_dex / np.where(flux_area > 0, flux_area, 1.0),
         background_per_dex=_background(np.log10(energies_gev), np.sin(np.radians(dec_deg))),
+        rate_hz=rate_hz,
+        sigma_floor_deg=sigma_floor_deg,
     )
 
 

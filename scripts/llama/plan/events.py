@@ -11,6 +11,7 @@ from llama.event.bursts import read_bursts
 from llama.event.flags import read_flags
 from llama.event.latency import published_at
 from llama.event.names import BURSTS_NAME, products, run_name, significance_name, skymap_name
+from llama.event.parameters import stream_rate_hz
 from llama.event.populations import class_versions
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import sha256_file
@@ -183,6 +184,10 @@ class Neutrinos:
             )
         directory = self._settings.output_dir / self.archive
         return f"{self.archive}/{response_file(directory, self._settings.search.response)}"
+
+    def rate_hz(self) -> float | None:
+        """Return the rate of made-up lists, None for that of the archive."""
+        return stream_rate_hz(self._settings.search_parameters())
 
     def may_ask(self, event: str) -> bool:
         """Return whether sources on other machines may be asked, where there are such."""

@@ -6,7 +6,7 @@ Paths are relative to the output directory, sky maps absolute.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from llama.errors import LlamaError
 from llama.plan.events import POPULATIONS
@@ -186,18 +186,18 @@ class Studies:
         """Return how many triggers of the study's class a year has."""
         return self.known(study).triggers_per_year
 
-    def search(self, study: str) -> dict[str, float]:
+    def search(self, study: str) -> dict[str, Any]:
         """Return the model of a study: only what changes its numbers."""
-        from llama.study.injections import shard_search
+        from llama.study.injections import study_search
 
-        return shard_search(self._settings.search_parameters(), study).as_dict()
+        return study_search(self._settings.search_parameters(), study)
 
-    def weight_search(self, study: str) -> dict[str, float]:
+    def weight_search(self, study: str) -> dict[str, Any]:
         """Return the part of the model that the weights of its sky maps depend on."""
-        from llama.stats.parameters import WeightParameters
+        from llama.event.parameters import WEIGHT_SETTINGS
 
         model = self.search(study)
-        return {name: model[name] for name in WeightParameters._fields}
+        return {name: model[name] for name in WEIGHT_SETTINGS}
 
 
 class Simulations:

@@ -142,8 +142,15 @@ class Settings(Block):
     spaces: Spaces = Field(default_factory=Spaces)
 
     def search_parameters(self) -> dict[str, Any]:
-        """Return the block `search` as a plain dict of numbers, for `params` and outputs."""
-        return self.search.model_dump(mode="json")
+        """Return the block `search` as a plain dict, for `params` and outputs.
+
+        `real_time`: whether neutrinos of other streams than the archive are asked for.
+        """
+        real_time = any(
+            options.get("kind", name) != "archive"
+            for name, options in self.neutrinos.source.items()
+        )
+        return self.search.model_dump(mode="json") | {"real_time": real_time}
 
 
 def block_of(model: type[Block], name: str) -> type[Block] | None:

@@ -8,8 +8,8 @@ from llama.settings.block import Block, Count, Number
 
 
 class AssumedHorizon(Block):
-    """Farthest distance assumed when a map tells none, by class [Mpc]. The source is then taken to
-    be anywhere within it, uniform in volume, and the result says that its distance is assumed.
+    """Farthest luminosity distance assumed when a map tells none, by class [Mpc]. The source is
+    then anywhere within it, uniform in comoving volume, and the result says that it is assumed.
     Change with the detectors' sensitivity."""
 
     bns: Number = Field(default=200.0, gt=0, le=1e5)
@@ -49,19 +49,20 @@ class Search(Block):
 
     response: Literal["matrix", "published"] = "matrix"
     """Where energy and angle of a source's neutrinos are from: `matrix`, IceCube's simulation where
-    the archive has it; `published`, the area at the reconstructed energy and a Gaussian."""
+    the archive has it; `published`, the area at the reconstructed energy and a Gaussian, static
+    space and the published numbers for what is null below."""
     fb: Number = Field(default=10.0, ge=1, le=1e6)
     """Beaming factor: one source in fb points its neutrinos at us. 1 means isotropic emission."""
-    nu_51_100: Number = Field(default=1.1, gt=0, le=1e6)
+    nu_51_100: Number | None = Field(default=None, gt=0, le=1e6, examples=[1.1])
     """Neutrinos expected from 1e51 erg (isotropic-equivalent) at 100 Mpc, averaged over the sky.
-    Change together with the neutrino archive: it belongs to the detector's effective area."""
+    null: from the archive's effective area and the energies below; as published it is 1.1."""
     Enumin: Number = Field(default=1e-6, gt=0, le=1e6)
     """Smallest energy a source emits in neutrinos [1e51 erg], true energy, that is before fb."""
     Enumax: UpperEnd = Field(default=0.1, gt=0, le=1e6)
     """Largest energy a source emits in neutrinos [1e51 erg], true energy, that is before fb."""
-    ratebgnu: Number = Field(default=0.0064, gt=0, le=1e3)
-    """All-sky rate of background neutrinos [Hz]. 0.0064 is the real-time track stream; the
-    10-year point-source sample has 0.0035."""
+    ratebgnu: Number | None = Field(default=None, gt=0, le=1e3, examples=[0.0064])
+    """All-sky rate of background neutrinos [Hz]. null: of lists from the archive its own; where
+    neutrinos.source has others, and as published, that of IceCube's real-time tracks, 0.0064."""
     ndotgwnu_gpc3_yr: Number = Field(default=23.9, gt=0, le=1e9)
     """Rate density of sources of both messengers [Gpc^-3 yr^-1]. Counts only for neutrinos whose
     gravitational wave was missed, a small term; 23.9 is GWTC-2's rate of binary black holes."""
@@ -74,18 +75,17 @@ class Search(Block):
     tnuplus: UpperEnd = Field(default=250.0, ge=-1e5, le=1e5)
     """Latest neutrino emission, relative to the source's time [s]."""
     epsilon_min_gev: Number = Field(default=10.0, gt=0, le=1e12)
-    """Lowest neutrino energy of the E^-2 spectrum [GeV]."""
+    """Lowest neutrino energy of the E^-2 spectrum [GeV], at the source."""
     epsilon_max_gev: UpperEnd = Field(default=1e8, gt=0, le=1e12)
-    """Highest neutrino energy of the E^-2 spectrum [GeV]."""
-    sigma_floor_deg: Number = Field(default=0.2, gt=0, le=10)
-    """Smallest angular error believed of any neutrino [deg]: the detector's systematic error."""
+    """Highest neutrino energy of the E^-2 spectrum [GeV], at the source."""
+    sigma_floor_deg: Number | None = Field(default=None, gt=0, le=10, examples=[0.2])
+    """Smallest angular error believed of any neutrino [deg]: the detector's systematic error.
+    null: the smallest that the archive states; as published it is 0.2."""
     far_signal_rate_hz: Number = Field(default=6.5e-8, gt=0, le=1)
     """Rate of true gravitational-wave triggers [Hz]; p_astro = rate / (rate + FAR) for alerts that
     carry no classification. 6.5e-8 reproduces the published O4 output."""
     max_set_size: Count = Field(default=4, ge=1, le=4)
     """Most neutrinos that one source may explain together. Lower it only to compare methods."""
-    cnu_horizon_mpc: Number = Field(default=3000.0, gt=0, le=1e5)
-    """Farthest neutrino source that counts when the gravitational-wave trigger is noise [Mpc]."""
     assumed_horizon_mpc: AssumedHorizon = Field(default_factory=AssumedHorizon)
 
 

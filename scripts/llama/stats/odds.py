@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from llama.stats.arrays import Floats, Integers
+from llama.stats.cosmology import depth_mpc
 from llama.stats.healpix import unit_vectors
 from llama.stats.messengers import (
     Messenger,
@@ -258,11 +259,12 @@ def _joint_sets(
 def neutrino_only(neutrinos: Neutrinos, params: SearchParameters, area_relative: Floats) -> Floats:
     """Return Lambda_cnu of each neutrino (n,): GW noise, neutrino from an unseen source.
 
-    Leading order, docs/method.md (14), with sources out to `cnu_horizon_mpc`, the detector's
-    response at the neutrino's own declination, and no source in that volume seen in GW.
+    Leading order, docs/method.md (14), with sources of all redshifts, the detector's response at
+    the neutrino's own declination, and no source seen in GW.
     """
     emitted = params.fb * (params.Enumax - params.Enumin) / math.log(params.Enumax / params.Enumin)
-    volume = params.nu_51_100 * emitted * 1e4 * params.cnu_horizon_mpc  # int r^2 dr <mu>(r)
+    depth = depth_mpc(params.events_by_redshift)
+    volume = params.nu_51_100 * emitted * 1e4 * depth  # int dV_c / 4 pi / (1 + z) <mu>
     start_s, stop_s = params.window
     inside = (neutrinos.dt_s > start_s) & (neutrinos.dt_s < stop_s)
     node, part = _bracket(neutrinos.vectors[:, 2], -1.0, 1.0, area_relative.size)

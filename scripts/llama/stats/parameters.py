@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from llama.stats.arrays import Floats
+from llama.stats.cosmology import REDSHIFTS
 from llama.stats.window import Window, search_window
 
 YEAR_S = 365.0 * 86400.0  # the published ndotgwnu is 23.9 Gpc^-3 yr^-1 with a year of 365 days
@@ -20,6 +21,7 @@ class WeightParameters(NamedTuple):
     Enumin: float
     Enumax: float
     assumed_horizon_mpc: float
+    events_by_redshift: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class SearchParameters:
     average; Enumin, Enumax [1e51 erg]: emitted energy before fb; ratebgnu [Hz];
     ndotgwnu [Mpc^-3 s^-1]; tgw*, tnu* [s]: emission windows about the source time;
     epsilon_*_gev: neutrino energies; sigma_floor_deg; max_set_size: largest |S|;
-    assumed_horizon_mpc: prior of maps without distance; cnu_horizon_mpc: cut-off
-    of docs/method.md (14).
+    assumed_horizon_mpc: luminosity distance, prior of maps without distance;
+    events_by_redshift: what a redshifted spectrum leaves of the events, at
+    `cosmology.REDSHIFTS`; without it space is static, as published.
     """
 
     fb: float
@@ -49,20 +52,21 @@ class SearchParameters:
     sigma_floor_deg: float
     max_set_size: int
     assumed_horizon_mpc: float
-    cnu_horizon_mpc: float
+    events_by_redshift: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.events_by_redshift and (
+            len(self.events_by_redshift) != REDSHIFTS.size or min(self.events_by_redshift) <= 0
+        ):
+            raise ValueError("events_by_redshift must have a positive value for every redshift")
         for name, value in self.as_dict().items():
-            if not math.isfinite(value):
+            if not np.isfinite(value).all():
                 raise ValueError(f"search parameter {name} is not finite")
-        positive = (
-            *(self.nu_51_100, self.ratebgnu, self.ndotgwnu),
-            *(self.assumed_horizon_mpc, self.cnu_horizon_mpc),
-        )
+        positive = self.nu_51_100, self.ratebgnu, self.ndotgwnu, self.assumed_horizon_mpc
         rules = {
             "fb must be at least 1": self.fb >= 1,
             "Enumin and Enumax must be positive and ascending": 0 < self.Enumin < self.Enumax,
-            "nu_51_100, ratebgnu, ndotgwnu and the horizons must be positive": min(positive) > 0,
+            "nu_51_100, ratebgnu, ndotgwnu and the horizon must be positive": min(positive) > 0,
             "the emission windows must have positive length": self.tgwminus < self.tgwplus
             and self.tnuminus < self.tnuplus,
             "max_set_size must be 1, 2, 3 or 4": self.max_set_size in (1, 2, 3, 4),
@@ -82,7 +86,7 @@ class SearchParameters:
         """Return tgwminus, tgwplus, tnuminus, tnuplus [s], shape (4,), for compiled code."""
         return np.array([self.tgwminus, self.tgwplus, self.tnuminus, self.tnuplus], dtype=float)
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float | tuple[float, ...]]:
         """Return all parameters as a plain dictionary."""
         return asdict(self)
 

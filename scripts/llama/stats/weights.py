@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
+from llama.stats.cosmology import grid, log_gain, source_density
 from llama.stats.distance import distance_nodes, quadrature
 from llama.stats.healpix import sphere_angles, tile_position
 from llama.stats.parameters import WeightModel
@@ -60,8 +61,8 @@ def tile_weights(
 
     prob [-], distmu and distsigma [Mpc], or None for a map without distance; area_relative:
     A(dec)/<A> on uniform nodes of sin(dec) from -1 to 1. Tiles whose distmu is not finite get
-    a distance prior uniform in volume out to `assumed_horizon_mpc`. ValueError for inputs
-    that are no sky map. Source: docs/method.md (11-13).
+    a distance prior uniform in comoving volume and source time out to `assumed_horizon_mpc`.
+    ValueError for inputs that are no sky map. Source: docs/method.md (11-13).
     """
     if prob.ndim != 1 or prob.size == 0 or sin_dec.shape != prob.shape:
         raise ValueError("a sky map needs one probability and one declination per tile")
@@ -82,6 +83,8 @@ def tile_weights(
         or not (np.isfinite(area_relative).all() and (area_relative >= 0).all())
     ):
         raise ValueError("relative effective areas must be two or more, finite and not negative")
+    roots, shares = quadrature()
+    assumed = params.assumed_horizon_mpc * roots * roots
     return _tile_weights(
         np.ascontiguousarray(prob, dtype=float),
         np.ascontiguousarray(sin_dec, dtype=float),
@@ -89,9 +92,13 @@ def tile_weights(
         np.ascontiguousarray(distsigma, dtype=float),
         np.ascontiguousarray(area_relative, dtype=float),
         moment_table(params) if table is None else table,
-        *quadrature(),
+        roots,
+        shares,
         params.nu_51_100,
-        params.assumed_horizon_mpc,
+        assumed,
+        shares * source_density(assumed, bool(params.events_by_redshift)),
+        grid()[0],
+        log_gain(params.events_by_redshift),
     )
 
 
@@ -162,12 +169,13 @@ _distance_nodes = njit()(distance_nodes)
 
 
 @njit()
-def _tile_weights(prob, sin_dec, distmu, distsigma, area, table, roots, shares, nu, horizon):  # type: ignore[no-untyped-def]
+def _tile_weights(  # type: ignore[no-untyped-def]
+    prob, sin_dec, distmu, distsigma, area, table, roots, shares, nu, assumed, uniform, log_d, gain
+):
     weights = np.zeros((table.shape[0], prob.size))
     moments = np.empty(table.shape[0])
     last = table.shape[1] - 3
-    assumed = horizon * roots * roots
-    uniform = shares * assumed * assumed
+    per_log_d = (log_d.size - 1) / (log_d[-1] - log_d[0])
     for k in range(prob.size):
         if prob[k] == 0.0:
             continue
@@ -185,7 +193,11 @@ def _tile_weights(prob, sin_dec, distmu, distsigma, area, table, roots, shares, 
         for j in range(distances.size):
             r, density = distances[j], densities[j]
             norm += density
-            position = (count - 2.0 * math.log(r) - _LOG_A_MIN) / _LOG_A_STEP
+            log_r = math.log(r)
+            step = min(max((log_r - log_d[0]) * per_log_d, 0.0), log_d.size - 1.001)
+            g = int(step)
+            more = gain[g] + (step - g) * (gain[g + 1] - gain[g])
+            position = (count - 2.0 * log_r + more - _LOG_A_MIN) / _LOG_A_STEP
             i = min(max(int(position), 1), last)
             f = min(max(position - i, -1.0), 2.0)
             # cubic Lagrange: relative error below 1e-7 for n = 4 in a step of 0.01

@@ -197,6 +197,6 @@ def _identity(area_relative: Floats | None, params: WeightModel | None) -> str:
     """Return what changes when any weight does; empty without weights."""
     if area_relative is None or params is None:
         return ""
-    model = " ".join(repr(float(getattr(params, name))) for name in WeightParameters._fields)
+    model = " ".join(repr(getattr(params, name)) for name in WeightParameters._fields)
     model += f" {CHANGE} {CHANGE_ORDER} {FINEST_DIVIDED}"
     return hashlib.sha256(model.encode() + np.ascontiguousarray(area_relative).data).hexdigest()

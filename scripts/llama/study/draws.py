@@ -22,6 +22,7 @@ from llama.neutrinos.truth import UNIFORMS, Sampler
 from llama.sky import SkyTiles
 from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
+from llama.stats.cosmology import grid, log_gain, source_density
 from llama.stats.distance import distance_nodes
 from llama.stats.healpix import sphere_point, tile_position
 from llama.stats.parameters import SearchParameters
@@ -111,7 +112,7 @@ def draw_sources(draws: Draws, numbers: Integers, tiles: SkyTiles) -> Sources:
     """Return the sources of injections that all have the sky map `tiles`.
 
     A tile by its probability, a point uniform in it, a distance from its distribution; where
-    the map tells none, uniform in volume to `assumed_horizon_mpc`.
+    the map tells none, uniform in comoving volume and source time to `assumed_horizon_mpc`.
     """
     u, params = draws.uniforms(SOURCE, numbers, 2), draws.params
     cumulative = np.cumsum(tiles.prob)
@@ -119,19 +120,30 @@ def draw_sources(draws: Draws, numbers: Integers, tiles: SkyTiles) -> Sources:
     which = np.minimum(which, tiles.prob.size - 1)
     vectors = _points(tiles.order[which], tiles.ipix[which], u[:, 0, 1], u[:, 0, 2])
     quantile = 1 - u[:, 0, 3]  # never 0: no source is here
-    distance = params.assumed_horizon_mpc * quantile ** (1 / 3)
+    distance = _assumed(params, quantile)
     if tiles.distmu is not None and tiles.distsigma is not None:
         known = np.isfinite(tiles.distmu[which])
         mu, sigma = (c[which][known, None] for c in (tiles.distmu, tiles.distsigma))
         r, density = distance_nodes(mu, sigma, np.sqrt(np.linspace(0, 1, _NODES)), 1.0)
         distance[known] = _quantiles(r, density, quantile[known])
     area = np.interp(vectors[:, 2], draws.response.sin_dec, draws.response.area_relative)
+    gain = np.exp(np.interp(np.log(distance), grid()[0], log_gain(params.events_by_redshift)))
     return Sources(
         vectors,
         distance,
         params.tgwminus + (params.tgwplus - params.tgwminus) * u[:, 1, 0],
-        params.nu_51_100 * (100 / distance) ** 2 * area,
+        params.nu_51_100 * (100 / distance) ** 2 * area * gain,
     )
+
+
+def _assumed(params: SearchParameters, quantile: Floats) -> Floats:
+    """Return distances [Mpc] of sources whose map tells none."""
+    farthest = params.assumed_horizon_mpc
+    if not params.events_by_redshift:
+        return np.asarray(farthest * quantile ** (1 / 3))
+    r = np.linspace(0, farthest, 16 * _NODES)
+    within = np.cumsum(source_density(r, True))
+    return np.interp(quantile * within[-1], within, r)
 
 
 def draw_signal(draws: Draws, numbers: Integers, sources: Sources) -> tuple[Integers, Columns]:

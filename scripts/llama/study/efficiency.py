@@ -11,6 +11,7 @@ three neutrinos count as two, more than four as four. On the map of one event, t
 the upper limit on its emission.
 """
 
+import dataclasses
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from llama.errors import LlamaError
-from llama.event.significance import search_parameters
+from llama.event.parameters import search_parameters
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.response import load_response, response_file
 from llama.neutrinos.truth import archive_truth
@@ -144,9 +145,12 @@ def upper_limit(
     """
     alone = significance.get("without_bursts", significance)  # injections are of neutrinos
     population = significance["inputs"]["search_parameters"]["population"]
-    params = search_parameters(search, population)
     tables = archive.directory
     response = load_response(tables / response_file(tables, search["response"]))
+    params = search_parameters(search, population, response)
+    # that of the stream which supplied the event's list
+    rate_hz = significance["inputs"]["search_parameters"]["ratebgnu"]
+    params = dataclasses.replace(params, ratebgnu=rate_hz)
     truth, observed = archive_truth(tables, response), float(alone["odds_ratio"])
     kinds, distances = [], []
     with tempfile.TemporaryDirectory() as directory:

@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
+from llama.event.parameters import search_parameters
 from llama.event.provenance import settings_hash, software
-from llama.event.significance import prepare_columns, search_parameters
+from llama.event.significance import prepare_columns
 from llama.files import atomic_hdf5
+from llama.neutrinos.detector import Detector
+from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
 from llama.sky import SkyTiles
 from llama.stats.arrays import Floats, Integers
@@ -139,8 +142,8 @@ def write_shard(
         file.attrs.update(attributes)
 
 
-def shard_search(search: Mapping[str, Any], study: str) -> SearchParameters:
-    """Return the statistic's parameters for a study named population-run-detectors."""
+def study_search(search: Mapping[str, Any], study: str) -> dict[str, Any]:
+    """Return what of the settings' `search` a study named population-run-detectors depends on."""
     population = study.split("-")[0]
     if population not in search["assumed_horizon_mpc"]:
         known = ", ".join(sorted(search["assumed_horizon_mpc"]))
@@ -148,4 +151,15 @@ def shard_search(search: Mapping[str, Any], study: str) -> SearchParameters:
             f"{study} is of population {population}, which events never have; "
             f"name it after one of {known} in background.studies"
         )
-    return search_parameters(search, population)
+    of_population = {population: search["assumed_horizon_mpc"][population]}
+    return {
+        **{name: value for name, value in search.items() if name != "far_signal_rate_hz"},
+        "assumed_horizon_mpc": of_population,
+    }
+
+
+def study_parameters(
+    search: Mapping[str, Any], study: str, response: Response | Detector
+) -> SearchParameters:
+    """Return the statistic's parameters for a study; search: as of `study_search`, or whole."""
+    return search_parameters(study_search(search, study), study.split("-")[0], response)

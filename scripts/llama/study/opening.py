@@ -19,7 +19,7 @@ from llama.neutrinos.truth import archive_truth
 from llama.sky import SkyTiles, read_skymap
 from llama.study.artifacts import Artifacts
 from llama.study.draws import KINDS, Draws, directions, draw_skymaps
-from llama.study.injections import draw_neutrinos, shard_search
+from llama.study.injections import draw_neutrinos, study_parameters
 from llama.study.pairs import Pairs
 from llama.study.skymaps import content_of
 from llama.times import gps_to_iso, iso_to_gps
@@ -80,8 +80,9 @@ def open_injection(
     kind: str = "background",
 ) -> None:
     """Write the event files of an injection; equal ones stay, and so does the user's flags.json."""
-    params, directory = shard_search(search, study), archive.directory
+    directory = archive.directory
     response = load_response(directory / response_file(directory, search["response"]))
+    params = study_parameters(search, study, response)
     truth = archive_truth(directory, response)
     draws = Draws(seed, kind, archive.events(), response, params, truth)
     path, content, tiles = _skymap(maps, draws, number, skip_broken)
