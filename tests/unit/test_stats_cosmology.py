@@ -85,7 +85,8 @@ def test_weights_are_means_over_distance_with_astropys_redshift(mu, sigma):
     density = r**2 * np.exp(-0.5 * ((r - mu) / sigma) ** 2)
     moments = count_moments(EXPANDING.nu_51_100 * (100 / r) ** 2 * (1 + z), EXPANDING)
     mean = np.trapezoid(moments * density, r) / np.trapezoid(density, r)
-    np.testing.assert_allclose(found, mean, rtol=1e-4)
+    np.testing.assert_allclose(found[:3], mean[:3], rtol=1e-4)
+    np.testing.assert_allclose(found[3:], mean[3:], rtol=1e-3)  # of 3 and 4 neutrinos from afar
 
 
 def test_sources_without_distance_fill_comoving_volume_and_source_time():
