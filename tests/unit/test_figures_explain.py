@@ -100,7 +100,7 @@ def test_words_for_one_neutrino(told):
         "One source of the wave and of neutrino 1 is only",
         "The wave is from a real source with probability 0.4.",
         "Mpc a source that points at us gives exactly one neutrino with probability",
-        "6.4 neutrinos are expected around any wave by chance; one of them is nothing special.",
+        "3.86 neutrinos are expected around any wave by chance; one of them is nothing special.",
         "It came 30.0 s after the wave",
         "At 61.0, +24.0 deg (σ 0.8 deg)",
         "5 TeV: how much more often",
@@ -114,15 +114,21 @@ def test_words_for_two_neutrinos_and_a_strong_case(told):
     result, why = told(CASES["pair"])
     assert result["odds_ratio"] > 1
     text = " ".join(explain_lines(why, result["odds_ratio"]))
-    assert "of neutrino 1 and neutrino 2 is 69" in text
+    assert "of neutrino 1 and neutrino 2 is 71" in text
     assert "30.0 s after and 20.0 s after the wave" in text
     assert "gives exactly two neutrinos" in text
 
 
 def test_a_burst_without_distance_says_that_one_is_assumed(told):
-    _, why = told([neutrino()], burst())
+    result, why = told([neutrino()], burst())
     words = {row[0]: row[2] for row in why["factors"]}["Distance"]
-    assert words.startswith("The sky map has no distance; one is assumed. There a source")
+    assumed = result["assumed_distance"]
+    assert (assumed["horizon_mpc"], assumed["farther_mpc"]) == (200.0, 2000.0)
+    assert 20 < result["odds_ratio"] / assumed["odds_ratio_farther"] < 120  # r^-2 and redshift
+    assert words.startswith(
+        "The sky map has no distance (assumed, up to 200 Mpc; up to 2,000 Mpc the odds ratio would "
+        f"be {assumed['odds_ratio_farther']:.3g}). There a source"
+    )
 
 
 MODEL = grb_parameters(efficiency=0.6)

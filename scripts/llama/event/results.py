@@ -93,6 +93,21 @@ class Single(Struct, frozen=True):
         return str(self.i3event if self.id is None else self.id)
 
 
+class AssumedDistance(Struct, frozen=True):
+    """How far sources are taken to be where a map tells no distance; odds if it were farther."""
+
+    horizon_mpc: Number
+    farther_mpc: Number
+    odds_ratio_farther: Number
+
+    @property
+    def words(self) -> str:
+        """What the odds rest on."""
+        near, far = f"{self.horizon_mpc:,.0f} Mpc", f"{self.farther_mpc:,.0f} Mpc"
+        odds = f"{self.odds_ratio_farther:.3g}"
+        return f"assumed, up to {near}; up to {far} the odds ratio would be {odds}"
+
+
 class Why(Struct, frozen=True):
     """What the odds are made of; odds that bursts alone give have that factor and no member."""
 
@@ -136,6 +151,7 @@ class Significance(Compared, frozen=True):
     p_astro: Number | None = None
     p_astro_joint: Number | None = None
     most_probable_direction: Place = Place()
+    assumed_distance: AssumedDistance | None = None
     single_neutrino: list[Single] = []
     explanation: Why | UnsetType | None = UNSET
     without_bursts: Compared | None = None

@@ -1,7 +1,7 @@
 """The significance of an event, from its files to the content of significance_*.json."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Required, TypedDict
 
 import numpy as np
@@ -111,6 +111,7 @@ def compute_significance(
     why = explain_odds(prepared, neutrinos, p, odds, params, response)
     explanation = _explanation(why, events, params)
     significance: dict[str, object] = {**_p_values(ranked, background)}
+    triggers: list[Messenger] = []
     if bursts:
         significance["without_bursts"] = {name: result[name] for name in _WITHOUT} | significance
         significance |= _NO_P_VALUE
@@ -128,7 +129,7 @@ def compute_significance(
             "single_neutrino": _single_neutrinos(odds, events, dt_s, ranked, background),
             "energy_response": response.energy_response,
             "psf": response.psf,
-            "distance": "map" if tiles.has_distance else "assumed",
+            **_distance(tiles, neutrinos, p, params, area, triggers),
             "neutrino_flux_sensitivity_range": flux_sensitivity(
                 response.sin_dec,
                 response.flux_area_cm2_gev,
@@ -138,6 +139,28 @@ def compute_significance(
             ),
         }
     )
+
+
+def _distance(
+    tiles: SkyTiles,
+    neutrinos: Neutrinos,
+    p_astro: float,
+    params: SearchParameters,
+    area: Floats,
+    messengers: Sequence[Messenger],
+) -> dict[str, object]:
+    """Return where the distance is from and, if it is assumed, what ten times it would give."""
+    if tiles.has_distance:
+        return {"distance": "map"}
+    near_mpc = params.assumed_horizon_mpc
+    far = replace(params, assumed_horizon_mpc=10 * near_mpc)
+    odds = event_odds(prepare_skymap(tiles, area, far), neutrinos, p_astro, far, area, messengers)
+    assumed = {
+        "horizon_mpc": near_mpc,
+        "farther_mpc": 10 * near_mpc,
+        "odds_ratio_farther": odds.odds_ratio,
+    }
+    return {"distance": "assumed", "assumed_distance": assumed}
 
 
 def _from_archive(source: Any) -> bool:

@@ -171,6 +171,7 @@ def _keys(event: EventFiles) -> list[tuple[str, str, str]]:
         background = text.background_text(significance)
     distance = text.distance_text(distances.distmean_mpc, distances.diststd_mpc)
     population = clean(event.p_astro.population or "")
+    assumed = significance.assumed_distance
     return [
         ("p-value", text.p_text(significance.p_value), background),
         ("Odds ratio", number(significance.odds_ratio), "one common source over all else"),
@@ -178,7 +179,7 @@ def _keys(event: EventFiles) -> list[tuple[str, str, str]]:
         ("p_astro", number(event.p_astro.p_astro, ".4g"), population),
         ("False-alarm rate", *text.rate_text(event.info.far_hz)),
         ("90 % area", text.area_text(distances.area_90_deg2), ""),
-        ("Distance", distance, "assumed" if distances.distance == "assumed" else ""),
+        ("Distance", distance, assumed.words if assumed else ""),
     ]
 
 

@@ -75,7 +75,7 @@ def explain(event: EventFiles) -> Explanation:
         words |= {
             "p_astro": "The wave is from a real source with probability "
             f"{number(significance.p_astro, '.4g')}.",
-            "distance": _distance(why, distances),
+            "distance": _distance(why, distances, significance),
             "background_rate": _background(why),
             "time": _time([text.time_difference(one, info) for one in chosen]),
             "position": _position(chosen),
@@ -163,10 +163,12 @@ def _nothing(significance: Significance, neutrinos: NeutrinoList) -> str:
     return f"The odds ratio is 0: {why}."
 
 
-def _distance(why: Why, distances: Distances) -> str:
+def _distance(why: Why, distances: Distances, significance: Significance) -> str:
     where, n = text.distance_text(distances.distmean_mpc, distances.diststd_mpc), len(why.members)
     if where == text.MISSING or distances.distance == "assumed":
-        where = "The sky map has no distance; one is assumed. There"
+        assumed = significance.assumed_distance
+        how = assumed.words if assumed else "one is assumed"
+        where = f"The sky map has no distance ({how}). There"
     else:
         where = f"At {where}"
     return (

@@ -107,8 +107,9 @@ def _event(event: EventFiles) -> Rows:
     info, distances = event.info, event.distances
     name, revision = clean(info.notice or MISSING), info.revision
     distance = text.distance_text(distances.distmean_mpc, distances.diststd_mpc)
-    if distances.distance == "assumed" and distance != MISSING:
-        distance += " (assumed: the sky map has no distance)"
+    if distances.distance == "assumed":
+        assumed = event.significance.assumed_distance
+        distance = f"not in the sky map: {assumed.words if assumed else 'assumed'}"
     search = [clean(word) for word in (info.group, info.search) if word]
     return [
         ("GraceID", clean(info.graceid, 30)),

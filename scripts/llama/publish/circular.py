@@ -61,6 +61,8 @@ def draft_circular(
         head.append(
             "The neutrino list does not say how long the detector observed; find out and add it."
         )
+    if assumed := significance.assumed_distance:
+        head.append(f"The sky map has no distance: {assumed.words}.")
     if p_value is None:
         head.append("There is no p-value: this text neither reports nor excludes a counterpart.")
         head.append(f"Reason: {_no_p_value(info, significance)}.")
