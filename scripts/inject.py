@@ -8,7 +8,7 @@ from llama.neutrinos.truth import archive_truth
 from llama.script import logged
 from llama.study.bank import Bank
 from llama.study.draws import Draws
-from llama.study.injections import run_shard, study_parameters, write_shard
+from llama.study.injections import run_shard, run_without_energy, study_parameters, write_shard
 from llama.study.opening import trigger_p_astro
 from llama.study.pairs import Lists, Pairs
 from llama.study.plan import Progress
@@ -30,9 +30,21 @@ with logged(snakemake.log[0]):
             archive_truth(archive.directory, response),
         )
         rows, single = run_shard(bank, draws, p_astro, numbers, progress.tick, pairs)
+        hidden = {}
+        if kind == "background":
+            hidden["without_energy"] = run_without_energy(bank, draws, p_astro, numbers, pairs)
         made_by = {"search": params.search, "archive": archive.identity, "skymaps": bank.sha256}
         if pairs is not None:
             made_by |= {"lists": pairs.sha256, "gps": params.gps}
         write_shard(
-            output, rows, single, bank.names, numbers.start, params.seed, p_astro, made_by, kind
+            output,
+            rows,
+            single,
+            bank.names,
+            numbers.start,
+            params.seed,
+            p_astro,
+            made_by,
+            kind,
+            **hidden,
         )

@@ -14,7 +14,8 @@ from llama.study.populations import ClassOdds, write_populations
 def content(seed=0, n=50, **changes):
     rng = np.random.default_rng(seed)
     odds, single = np.sort(rng.exponential(size=n)), np.sort(rng.exponential(size=3 * n))
-    return ClassOdds(odds, single, 0.99, 5, "a" * 64)._replace(**changes)
+    content = ClassOdds(odds, single, 0.99, 5, "a" * 64, odds[::10], single[::10])
+    return content._replace(**changes)
 
 
 CLASSES = {
@@ -34,7 +35,8 @@ def path(tmp_path):
 @pytest.mark.parametrize("name", CLASSES)
 def test_what_is_written_is_read(path, name):
     background = read_background(path, name)
-    assert background.keys() == {"class", "odds", "single", "p_astro"}
+    numbers = {"odds", "single", "odds_without_energy", "single_without_energy"}
+    assert background.keys() == {"class", "p_astro", *numbers}
     assert background["class"] == name
     assert background["p_astro"] == 0.99
     for key in ("odds", "single"):

@@ -18,7 +18,14 @@ from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.pvalue import p_value
 from llama.study.bank import Bank, build_bank
 from llama.study.draws import Draws, draw_background, draw_skymaps
-from llama.study.injections import DTYPE, SIGNAL_DTYPE, run_shard, study_search, write_shard
+from llama.study.injections import (
+    DTYPE,
+    SIGNAL_DTYPE,
+    run_shard,
+    run_without_energy,
+    study_search,
+    write_shard,
+)
 
 PARAMS = parameters(assumed_horizon_mpc=200.0)
 P_ASTRO, SEED = 0.99, 20261122
@@ -78,6 +85,27 @@ def test_a_row_for_every_injection(whole, bank, archive):
     drawn = [draw(SEED, k, len(bank.names), archive.events(), PARAMS) for k in NUMBERS]
     assert [index for index, _ in drawn] == rows["skymap"].tolist()
     assert [columns["dt_s"].size for _, columns in drawn] == rows["neutrinos"].tolist()
+
+
+def test_one_injection_in_ten_is_made_without_energies_too(bank, archive, whole):
+    draws = Draws(SEED, "background", archive.events(), archive.response(), PARAMS)
+    odds, single = run_without_energy(bank, draws, P_ASTRO, NUMBERS)
+    parts = [
+        run_without_energy(bank, draws, P_ASTRO, range(*ends)) for ends in ((0, 95), (95, 300))
+    ]
+    for whole_, column in ((odds, 0), (single, 1)):
+        assert np.concatenate([part[column] for part in parts]).tobytes() == whole_.tobytes()
+    assert odds.size == 30
+    assert single.size == whole[0]["neutrinos"][::10].sum()
+    assert np.isfinite(odds).all()
+    index, columns = draw(SEED, 70, len(bank.names), archive.events(), PARAMS)
+    columns["energy_gev"] = np.full(columns["dt_s"].size, np.nan)
+    response = archive.response()
+    prepared = prepare_skymap(bank.tiles(index), response.area_relative, PARAMS)
+    names = ("dt_s", "ra_deg", "dec_deg", "sigma_deg", "energy_gev")
+    neutrinos = prepare_neutrinos(*(columns[name] for name in names), response, PARAMS)
+    found = event_odds(prepared, neutrinos, P_ASTRO, PARAMS, response.area_relative)
+    assert found.odds_ratio == odds[7] != whole[0]["odds"][70]
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 299])

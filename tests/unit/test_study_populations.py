@@ -23,8 +23,10 @@ def shard(path, first=0, n=20, seed=7, p_astro=0.99, search=SETTINGS):
     rows["odds"] = rng.choice([0.0, 1.0], n) * rng.lognormal(-8, 4, n)
     rows["neutrinos"] = rng.poisson(6.4, n)
     single = rng.lognormal(-9, 4, rows["neutrinos"].sum())
-    write_shard(path, rows, single, ["a.fits"], first, seed, p_astro, search)
-    return rows["odds"], single
+    hidden = rows["odds"][::10] / 2, single[::10] / 2
+    arguments = rows, single, ["a.fits"], first, seed, p_astro, search
+    write_shard(path, *arguments, without_energy=hidden)
+    return rows["odds"], single, *hidden
 
 
 def test_shards_become_a_class_that_events_can_read(tmp_path):
@@ -33,7 +35,8 @@ def test_shards_become_a_class_that_events_can_read(tmp_path):
     write_populations(tmp_path / "populations.hdf5", {NAME: collate(paths)})
     background = read_background(tmp_path / "populations.hdf5", NAME)
     assert background["p_astro"] == 0.99
-    for name, column in (("odds", 0), ("single", 1)):
+    names = "odds", "single", "odds_without_energy", "single_without_energy"
+    for column, name in enumerate(names):
         expected = np.sort(np.concatenate([part[column] for part in made]))
         np.testing.assert_array_equal(background[name], expected)
     with h5py.File(tmp_path / "populations.hdf5") as file:

@@ -19,13 +19,18 @@ class PAstro(TypedDict):
     population: str
 
 
-# Background odds of a class at one p_astro, both arrays ascending, or the reason without them.
+# Groups of populations.hdf5: odds, those of single neutrinos, and both with energies hidden.
+GROUPS = ("", "single", "without_energy", "without_energy/single")
+
+# Background odds of a class at one p_astro, arrays ascending, or the reason without them.
 Background = TypedDict(
     "Background",
     {
         "class": Required[str],
         "odds": "NDArray[np.float64]",
         "single": "NDArray[np.float64]",
+        "odds_without_energy": "NDArray[np.float64]",
+        "single_without_energy": "NDArray[np.float64]",
         "p_astro": float,
         "reason": str,
     },
@@ -57,7 +62,8 @@ def numbers_sha256(background: Background) -> str | None:
     if "odds" not in background:
         return None
     digest = hashlib.sha256(background["odds"].data)
-    digest.update(background["single"].data)
+    for name in ("single", "odds_without_energy", "single_without_energy"):
+        digest.update(background[name].data)
     return digest.hexdigest()
 
 
@@ -81,5 +87,7 @@ def read_background(path: Path | None, name: str) -> Background:
             "class": name,
             "odds": file[key][()],
             "single": file[f"single/{key}"][()],
+            "odds_without_energy": file[f"without_energy/{key}"][()],
+            "single_without_energy": file[f"without_energy/single/{key}"][()],
             "p_astro": float(file[key].attrs["p_astro"]),
         }

@@ -139,6 +139,7 @@ class Compared(Struct, frozen=True):
     odds_ratio: Number | None = None
     p_value: Number | None = None
     p_value_population: str | None = None
+    p_value_without_energy: bool = False
     n_background: Number | None = None
 
 

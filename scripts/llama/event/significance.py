@@ -12,6 +12,7 @@ from llama.event.bursts import Burst, Bursts
 from llama.event.names import run_name
 from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import Background, PAstro
+from llama.event.ranks import NO_P_VALUE, event_p_value, without_energy
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns, Neutrino, Rows, to_columns
@@ -23,7 +24,7 @@ from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, Odds, event_odds, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters, WeightModel
-from llama.stats.pvalue import p_value, p_values
+from llama.stats.pvalue import p_values
 from llama.stats.weights import divide_tiles, tile_weights
 
 Floats = NDArray[np.float64]
@@ -86,10 +87,15 @@ def compute_significance(
     neutrinos = prepare_columns(dt_s, columns, response, params)
     p, area = p_astro["p_astro"], response.area_relative
     odds = event_odds(prepared, neutrinos, p, params, area)
-    # ranks are those of one p_astro, the background's: p-values do not depend on the event's
-    ranked = None
+    ranked, compared = None, neutrinos
+    start_s, stop_s = params.window
+    unknown = np.isnan(columns["energy_gev"]) & (dt_s > start_s) & (dt_s < stop_s)
+    if hidden := bool(unknown.any()):  # what is compared must know as little
+        blank = {**columns, "energy_gev": np.full(dt_s.size, np.nan)}
+        compared = prepare_columns(dt_s, blank, response, params)
+        background = without_energy(background)
     if "odds" in background:
-        ranked = event_odds(prepared, neutrinos, background["p_astro"], params, area)
+        ranked = event_odds(prepared, compared, background["p_astro"], params, area)
     # under the keys that readers of the published file know
     values = params.as_dict()
     expanding = bool(values.pop("events_by_redshift"))
@@ -110,11 +116,11 @@ def compute_significance(
     result = _odds(prepared, neutrinos, odds, p, events)
     why = explain_odds(prepared, neutrinos, p, odds, params, response)
     explanation = _explanation(why, events, params)
-    significance: dict[str, object] = {**_p_values(ranked, background)}
+    significance: dict[str, object] = {**event_p_value(ranked, background, hidden)}
     triggers: list[Messenger] = []
     if bursts:
         significance["without_bursts"] = {name: result[name] for name in _WITHOUT} | significance
-        significance |= _NO_P_VALUE
+        significance |= NO_P_VALUE
         triggers = [bursts.messenger(gps, params, area.size)]
         joint = event_odds(prepared, neutrinos, p, params, area, triggers)
         result = _odds(prepared, neutrinos, joint, p, events, bursts.events, triggers)
@@ -205,14 +211,6 @@ def _with_bursts(explanation: _Told | None, alone: float, joint: float) -> _Told
 
 # What an event has twice, with bursts and without.
 _WITHOUT = ("odds_ratio", "posterior", "p_astro_joint", "p_h_c", "p_h_s1", "p_h_s2")
-_NO_P_VALUE = {
-    "p_value": None,
-    "p_value_reason": "the odds count gamma-ray bursts, of which the background has none; odds and "
-    "p-value of the neutrinos alone are beside them (without_bursts)",
-    "p_value_p_astro": None,
-    "p_value_odds": None,
-    "n_background": 0,
-}
 
 
 def _odds(
@@ -244,18 +242,6 @@ def _odds(
         "p_astro_joint": joint_p_astro(p_astro, ratio),
         "most_probable_direction": {"ra": ra, "dec": dec},
         "dump": {"largest_set": odds.largest_set, "sets": sets},
-    }
-
-
-def _p_values(ranked: Odds | None, background: Background) -> dict[str, float | str | None]:
-    event = None if ranked is None else ranked.odds_ratio
-    return {
-        "p_value": None if event is None else p_value(event, background["odds"]),
-        "p_value_population": background["class"],
-        "p_value_reason": background.get("reason"),
-        "p_value_p_astro": background.get("p_astro"),
-        "p_value_odds": event,
-        "n_background": 0 if ranked is None else int(background["odds"].size),
     }
 
 

@@ -108,7 +108,8 @@ def rate_text(far_hz: Number | None) -> tuple[str, str]:
 def background_text(result: Compared) -> str:
     """Return the background class and its size, e.g. `bns-o3-H1L1, n = 20000`; empty if none."""
     name, n = result.p_value_population, result.n_background
-    return f"{plain(name, 60)}, n = {n:.0f}" if name and n is not None else ""
+    energies = ", energies not used" if result.p_value_without_energy else ""
+    return f"{plain(name, 60)}, n = {n:.0f}{energies}" if name and n is not None else ""
 
 
 def reason_text(result: Significance) -> str:

@@ -47,6 +47,7 @@ class Draws(NamedTuple):
     response: Response | Detector
     params: SearchParameters
     truth: Sampler | None = None  # what draws a source's neutrinos, by default the response
+    hides_energy: bool = False  # of all neutrinos, as lists of circulars do
 
     def uniforms(self, stream: int, numbers: Integers, blocks: int) -> Floats:
         """Return the first blocks of a stream as `uniforms` does."""

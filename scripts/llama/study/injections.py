@@ -36,7 +36,10 @@ from llama.study.draws import (
     join,
 )
 from llama.study.pairs import Pairs
+from llama.study.populations import WITHOUT_ENERGY
 
+# Background of events whose neutrinos have no energy: every tenth injection, with its hidden
+ONE_WITHOUT_ENERGY_IN = 10
 _BLOCK = 64  # injections prepared together: their tables stay in the processor's cache
 
 DTYPE = np.dtype(
@@ -107,6 +110,8 @@ def run_shard(
                     rows[name][block] = values
                 rows["distance_mpc"][block] = sources.distance_mpc
                 rows["expected"][block] = sources.expected
+            if draws.hides_energy:
+                columns["energy_gev"] = np.full(columns["energy_gev"].size, np.nan)
             neutrinos = prepare_columns(columns["dt_s"], columns, response, params)
             stops = np.cumsum(counts).tolist()
             for row, first, stop in zip(block.tolist(), [0, *stops], stops, strict=False):
@@ -121,6 +126,19 @@ def run_shard(
     return rows, np.concatenate([*single, np.empty(0)])
 
 
+def run_without_energy(
+    bank: Bank, draws: Draws, p_astro: float, numbers: range, pairs: Pairs | None = None
+) -> tuple[Floats, Floats]:
+    """Return the odds of every tenth injection with energies hidden, and its single-neutrino odds.
+
+    Which these are depends on their numbers only.
+    """
+    step = ONE_WITHOUT_ENERGY_IN
+    some = range(numbers.start + -numbers.start % step, numbers.stop, step)
+    rows, single = run_shard(bank, draws._replace(hides_energy=True), p_astro, some, pairs=pairs)
+    return rows["odds"], single
+
+
 def write_shard(
     path: str | Path,
     rows: NDArray[Any],
@@ -131,11 +149,17 @@ def write_shard(
     p_astro: float,
     settings: Mapping[str, Any],
     kind: str = "background",
+    without_energy: tuple[Floats, Floats] = (np.empty(0), np.empty(0)),
 ) -> None:
-    """Write one shard: rows, single-neutrino odds, the maps' names, and what made it."""
+    """Write one shard: rows, single-neutrino odds, the maps' names, and what made it.
+
+    without_energy: odds and single-neutrino odds of `run_without_energy`.
+    """
     with atomic_hdf5(path) as file:
         file.create_dataset("injections", data=rows, track_times=False)
         file.create_dataset("single", data=single, track_times=False)
+        for name, values in zip(WITHOUT_ENERGY, without_energy, strict=True):
+            file.create_dataset(name, data=values, track_times=False)
         file.create_dataset("skymaps", data=names, track_times=False)
         attributes = {"kind": kind, "first": first, "seed": seed, "p_astro": p_astro}
         attributes |= {"software": software(), "settings_sha256": settings_hash(settings)}

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from llama.errors import LlamaError
+from llama.event.populations import GROUPS
 from llama.files import atomic_hdf5, reading_hdf5, write_json
 from llama.stats.arrays import Floats
 from llama.study.plan import Plan, check_whole
+
+# columns of shards besides `injections`, in the order of `GROUPS`
+WITHOUT_ENERGY = "odds_without_energy", "single_without_energy"
+SINGLE = "single", *WITHOUT_ENERGY
 
 BROKEN = "{} is broken; delete it and run snakemake again"
 BLOCK = 2**21  # numbers in memory at a time, 16 MiB; at most some copies of them
@@ -33,13 +39,23 @@ class Column:
 
 
 class ClassOdds(NamedTuple):
-    """Background odds of triggers and single neutrinos; arrays ascend, columns when written."""
+    """Background odds of triggers and single neutrinos; arrays ascend, columns when written.
+
+    *_without_energy: those of injections whose energies are hidden.
+    """
 
     odds: Column | Floats
     single: Column | Floats
     p_astro: float
     seed: int
     settings_sha256: str
+    odds_without_energy: Column | Floats = np.empty(0)
+    single_without_energy: Column | Floats = np.empty(0)
+
+    @property
+    def numbers(self) -> dict[str, Column | Floats]:
+        """The odds by the groups of the file that they are in."""
+        return dict(zip(GROUPS, (*self[:2], *self[5:]), strict=True))
 
 
 def collate(
@@ -51,11 +67,11 @@ def collate(
     `PartialError`, unless `partial` is wanted, when some are missing, at the end as far as `plan`
     tells it.
     """
-    single, made, numbers = 0, set(), []
+    sizes, made, numbers = Counter[str](), set(), []
     for path in shards:
         with reading_hdf5(path, BROKEN.format(path)) as file:
             about, size = file.attrs, int(file["injections"].size)
-            single += int(file["single"].size)
+            sizes.update({name: int(file[name].size) for name in SINGLE})
             by = float(about["p_astro"]), int(about["seed"]), str(about["settings_sha256"])
             made.add((str(about["kind"]), *by))
             numbers.append((int(about["first"]), int(about["first"]) + size))
@@ -70,31 +86,32 @@ def collate(
     if not partial:
         check_whole(numbers, seed >= 0, plan)
     odds = Column(shards, "injections/odds", sum(stop - begin for begin, stop in numbers))
-    return ClassOdds(odds, Column(shards, "single", single), p_astro, seed, settings)
+    single, *hidden = (Column(shards, name, sizes[name]) for name in SINGLE)
+    return ClassOdds(odds, single, p_astro, seed, settings, *hidden)
 
 
 def write_populations(path: str | Path, classes: Mapping[str, ClassOdds]) -> None:
-    """Write all classes: `<population>/<run>/<detectors>` and `single/<population>/...`.
+    """Write all classes: `<population>/<run>/<detectors>` and, in `GROUPS`, what else there is.
 
-    Both are ascending float64 arrays with attributes n, seed, p_astro, settings_sha256. An index
+    They are ascending float64 arrays with attributes n, seed, p_astro, settings_sha256. An index
     `populations.json` beside it tells, for each class, n and the sha256 of its numbers.
     """
     index = {}
-    numbers = sum(int(content.odds.size + content.single.size) for content in classes.values())
+    numbers = sum(int(v.size) for content in classes.values() for v in content.numbers.values())
     with atomic_hdf5(path, 8 * numbers + _ROOM * (1 + len(classes))) as file:
         for name, content in sorted(classes.items()):
             key, digest = name.replace("-", "/"), hashlib.sha256()
-            for values, place in ((content.odds, key), (content.single, f"single/{key}")):
-                dataset = file.create_dataset(place, (values.size,), "<f8", track_times=False)
+            for group, values in content.numbers.items():
+                place, size = f"{group}/{key}", (values.size,)
+                dataset = file.create_dataset(place, size, "<f8", track_times=False)
                 first, here = 0, Path(path).parent
                 for piece in ascending(values, here) if isinstance(values, Column) else [values]:
                     dataset[first : first + piece.size] = piece
-                    digest.update(piece.data)
+                    digest.update(np.ascontiguousarray(piece).data)
                     first += piece.size
-            odds, _, *made_with = content
-            attributes = dict(zip(content._fields[2:], made_with, strict=True))
-            file[key].attrs.update(attributes | {"n": odds.size})
-            index[name] = {"n": int(odds.size), "sha256": digest.hexdigest(), **attributes}
+            attributes = dict(zip(content._fields[2:5], content[2:5], strict=True))
+            file[key].attrs.update(attributes | {"n": content.odds.size})
+            index[name] = {"n": int(content.odds.size), "sha256": digest.hexdigest(), **attributes}
     write_json(Path(path).with_suffix(".json"), index)
 
 

@@ -97,7 +97,7 @@ def _rows(shards: Mapping[str, Sequence[Path]]) -> tuple[tuple[float, int, str],
     """
     made, rows = {}, {}
     for kind, paths in shards.items():
-        made[kind] = collate(paths)[2:]
+        made[kind] = collate(paths)[2:5]
         columns = ["odds", "neutrinos", "skymap"]
         columns += [] if kind == "background" else ["distance_mpc", "expected"]
         parts = []
