@@ -97,11 +97,20 @@ def _draw_sources(params, response, maps, p_astro, rng):
         energy = np.exp(rng.uniform(*np.log([params.Enumin, params.Enumax]), of.size)) * params.fb
         centre = tiles_geometry(order, ipix)[0][k, 2]
         area = np.interp(centre, response.sin_dec, response.area_relative)
-        counts[of] = rng.poisson(params.nu_51_100 * energy * (100 / r) ** 2 * area)
+        expected = params.nu_51_100 * energy * (100 / r) ** 2 * area
+        counts[of] = rng.poisson(expected * (1 + redshift(r) if params.events_by_redshift else 1))
     real = rng.random(n) < p_astro
     points_at_us = real & (rng.random(n) < 1 / params.fb)
     counts *= points_at_us
     return which, counts, source, points_at_us
+
+
+def redshift(distance_mpc):
+    """Return the redshift of luminosity distances, where all of a spectrum is seen."""
+    from astropy.cosmology import Planck18
+
+    z = np.geomspace(1e-6, 30, 4000)
+    return np.interp(distance_mpc, Planck18.luminosity_distance(z).value, z)
 
 
 def simulate_truth(params, site, map_, p_astro, rng):
