@@ -13,7 +13,7 @@ from llama.stats.compiled import inner, njit
 from llama.stats.mesh import BANDS
 from llama.stats.overlap import log_vmf_norm
 
-WIDE_KAPPA = math.radians(5.0) ** -2.0  # components with less are wide
+WIDE_KAPPA = math.radians(3.0) ** -2.0  # components with less are wide
 REACH = 36.0  # exponents beyond count as infinite where wider components are beside
 _STEPS = 64  # of the table of exponentials
 _LEAST = -REACH / 64.0
@@ -88,60 +88,126 @@ def only(ready, which):  # type: ignore[no-untyped-def]
 
 @inner(error_model="numpy", fastmath=True)
 def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-def]
-    """Write the sum of the wide components of trigger i, which is at v, at the base."""
-    wide, kappa, norm, averages = ready[1][i], ready[2][i], ready[3][i], ready[6][i]
-    v0, v1, v2 = v
-    v_s = math.hypot(v0, v1)
-    x, y, z, beyond = prepared.base
-    bands = prepared.bands
-    away = np.empty(found.size)
-    # loops without branches, which processors do four at a time
-    for p in range(found.size):
-        away[p] = 1.0 - (v0 * x[p] + v1 * y[p] + v2 * z[p])
-        found[p] = 0.0
+    """Write the sum of the wide components of trigger i, which is at v, at the base; return a unit.
+
+    In that unit they are of order 1 where they are most. Single precision is twice as fast.
+    """
+    single = np.float32
+    wide, kappa, norm, highest, averages = (
+        ready[1][i],
+        ready[2][i],
+        ready[3][i],
+        ready[5][i],
+        ready[6][i],
+    )
+    unit = 1e-300
     for c in range(wide):
-        steep = -kappa[c] / 64.0
-        for band in range(BANDS):
-            here = norm[c] * averages[c, band]
-            step = norm[c] * averages[c, band + 1] - here
-            near = min(max(v2, -1.0 + band * (2.0 / BANDS)), -1.0 + (band + 1) * (2.0 / BANDS))
-            least = 1.0 - v2 * near - v_s * math.sqrt(max(0.0, 1.0 - near * near))
+        unit = max(unit, norm[c] * highest[c])
+    v2, v_s = v[2], math.hypot(v[0], v[1])
+    a0, a1, a2 = single(v[0]), single(v[1]), single(v[2])
+    one, half, least_root = single(1.0), single(0.5), single(_LEAST)
+    c3, c4, c5 = single(_C3), single(_C4), single(_C5)
+    # rows by number: what is unpacked is not known to be contiguous
+    x, y, z, beyond = prepared.base[0], prepared.base[1], prepared.base[2], prepared.base[3]
+    bands = prepared.bands
+    away = np.empty(found.size, dtype=np.float32)
+    # loops without branches, which processors do eight at a time
+    for p in range(found.size):
+        away[p] = one - (a0 * x[p] + a1 * y[p] + a2 * z[p])
+        found[p] = 0.0
+    for band in range(BANDS):
+        near = min(max(v2, -1.0 + band * (2.0 / BANDS)), -1.0 + (band + 1) * (2.0 / BANDS))
+        least = 1.0 - v2 * near - v_s * math.sqrt(max(0.0, 1.0 - near * near))
+        first, last = bands[band], bands[band + 1]
+        there, far, part = found[first:last], away[first:last], beyond[first:last]
+        for c in range(wide):  # the widest first
             if kappa[c] * least > REACH:
-                continue
-            for p in range(bands[band], bands[band + 1]):
-                # the 64th root of the exponential: for exponents up to 40, to a part in 10^5
-                a = max(steep * away[p], _LEAST)
-                e = 1.0 + a * (1.0 + a * (0.5 + a * (_C3 + a * (_C4 + a * _C5))))
+                break
+            steep = single(-kappa[c] / 64.0)
+            here = single(norm[c] * averages[c, band] / unit)
+            step = single(norm[c] * averages[c, band + 1] / unit) - here
+            for p in range(there.size):
+                # the 64th root of the exponential: for exponents up to 36, to a part in 10^5
+                a = max(steep * far[p], least_root)
+                e = one + a * (one + a * (half + a * (c3 + a * (c4 + a * c5))))
                 e *= e
                 e *= e
                 e *= e
                 e *= e
                 e *= e
                 e *= e
-                found[p] += (here + beyond[p] * step) * e
+                there[p] += (here + part[p] * step) * e
+    return unit
+
+
+@njit(inline="always", error_model="numpy", fastmath=True)
+def exponentials(kappa, away, count, found):  # type: ignore[no-untyped-def]
+    """Write exp(-kappa away) to a part in 10^5; exponents beyond 36 count as 36."""
+    steep = -kappa / 64.0
+    for p in range(count):  # a loop without branches, which processors do four at a time
+        a = max(steep * away[p], _LEAST)  # of the 64th root
+        e = 1.0 + a * (1.0 + a * (0.5 + a * (_C3 + a * (_C4 + a * _C5))))
+        e *= e
+        e *= e
+        e *= e
+        e *= e
+        e *= e
+        e *= e
+        found[p] = e
+
+
+@inner(error_model="numpy", fastmath=True)
+def add_densities(component, v, reach, points, count, room):  # type: ignore[no-untyped-def]
+    """Write the densities of components at `count` directions x, y, z to room[0].
+
+    component: kappa (k,) [rad^-2], the widest first, vMF densities at the centre, tables on uniform
+    nodes of sin(dec), and whether it is one vMF times all tables instead of the sum of vMF times
+    a table each.
+    """
+    kappas, norms, tables, is_one = component
+    value, away, each, below, part = room[0], room[1], room[2], room[3], room[4]
+    x, y, z = points
+    v0, v1, v2 = v
+    steps = tables.shape[1] - 1
+    nearest = math.inf
+    for p in range(count):
+        dx, dy, dz = x[p] - v0, y[p] - v1, z[p] - v2
+        away[p] = 0.5 * (dx * dx + dy * dy + dz * dz)
+        below[p] = min(max(0.5 * steps * (z[p] + 1.0), 0.0), steps - 1e-9)
+        value[p] = 0.0
+        nearest = min(nearest, away[p])
+    for p in range(count):
+        node = math.floor(below[p])
+        part[p] = below[p] - node
+        below[p] = node
+    for c in range(kappas.size):
+        if kappas[c] * nearest > reach:
+            break
+        if reach > REACH:
+            for p in range(count):
+                each[p] = math.exp(-kappas[c] * away[p])
+        else:
+            exponentials(kappas[c], away, count, each)
+        for p in range(count):
+            each[p] *= norms[c]
+        for m in range(tables.shape[0] if is_one else 1):
+            table = tables[m] if is_one else tables[c]
+            for p in range(count):
+                i = int(below[p])
+                each[p] *= table[i] + part[p] * (table[i + 1] - table[i])
+        for p in range(count):
+            value[p] += each[p]
 
 
 @inner()
 def wide_densities(ready, i, v, points, found):  # type: ignore[no-untyped-def]
-    """Write the sum of the wide components of trigger i, which is at v, at points (n, 3)."""
-    wide, kappa, norm, tables = ready[1][i], ready[2][i], ready[3][i], ready[4][i]
-    v0, v1, v2 = v
-    steps = tables.shape[1] - 1
-    half = 0.5 * steps
-    for p in range(points.shape[0]):
-        dx, dy, dz = points[p, 0] - v0, points[p, 1] - v1, points[p, 2] - v2
-        away = 0.5 * (dx * dx + dy * dy + dz * dz)
-        position = half * (points[p, 2] + 1.0)
-        node = min(max(int(position), 0), steps - 1)
-        f = position - node
-        total = 0.0
-        for c in range(wide):
-            x = kappa[c] * away
-            if x > REACH:
-                break
-            here = tables[c, node]
-            total += norm[c] * (here + f * (tables[c, node + 1] - here)) * exp_minus(x)
-        found[p] = total
+    """Write the sum of the wide components of trigger i, which is at v, at points x, y, z."""
+    wide = slice(0, ready[1][i])
+    component = ready[2][i, wide], ready[3][i, wide], ready[4][i, wide], False
+    count, at = found.size, (v[0], v[1], v[2])
+    room = np.empty((5, count))
+    add_densities(component, at, REACH, points, count, room)
+    found[:] = room[0]
 
 
 @njit(inline="always")

@@ -30,19 +30,19 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
     """Return what triggers give alone, and what of them sets are made of.
 
     alone (5, n) [s^-1], with the weights of so many neutrinos; densities of the wide components on
-    the base (n, points); directions of the narrow ones' regions (points, 3), their weights (points,
-    5), and where those of each trigger begin.
+    the base (n, points) and their units (n,); directions of the narrow ones' regions (3, points),
+    their weights (points, 5), and where those of each trigger begin.
     """
     numbers, wide, kappas, norms, tables, highest, _ = ready
     n = numbers.size
-    base = np.empty((n, prepared.base.shape[1]))
-    known, count = (np.empty((256 * n, 3)), np.empty((256 * n, 5))), 0
+    base, units = np.empty((n, prepared.base.shape[1]), dtype=np.float32), np.zeros(n)
+    known, count = (np.empty((3, 256 * n)), np.empty((256 * n, 5))), 0
     first = np.zeros(n + 1, dtype=np.int64)
     alone = np.zeros((5, n))
     for i in range(n):
-        densities_of_base(prepared, ready, i, vectors[i], base[i])
+        units[i] = densities_of_base(prepared, ready, i, vectors[i], base[i])
         for row in range(5):
-            alone[row, i] = np.dot(prepared.base_weights[row], base[i])
+            alone[row, i] = units[i] * np.dot(prepared.base_weights[row], base[i])
         if wide[i] < numbers[i]:
             some = slice(wide[i], numbers[i])
             heights = norms[i, some] * highest[i, some]
@@ -54,7 +54,7 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
                 for k in range(5):
                     alone[k, i] += known[1][p, k]
         first[i + 1] = count
-    return alone / spread, base, known[0][:count], known[1][:count], first
+    return alone / spread, (base, units), known[0][:, :count].copy(), known[1][:count], first
 
 
 @inner()
@@ -95,18 +95,20 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
     some = np.flatnonzero(place == 0)
     for k in range(some.size):
         place[some[k]] = k
-    base, regions, ready, vectors = parts[0][some], parts[1:], only(ready, some), vectors[some]
+    regions, ready, vectors = parts[1:], only(ready, some), vectors[some]
+    base = parts[0][0][some], parts[0][1][some]
     n = some.size
     # wide densities of each trigger in the regions of all
-    there = np.empty((n, regions[0].shape[0]))
+    there = np.empty((n, regions[0].shape[1]))
     for i in range(n):
-        wide_densities(ready, i, vectors[i], regions[0], there[i])
+        points = regions[0][0], regions[0][1], regions[0][2]
+        wide_densities(ready, i, vectors[i], points, there[i])
     begin, end = regions[2][some], regions[2][some + 1]
     ranges = begin, end
     near, tops = _narrow_bounds(ready, vectors), _wide_tops(ready)
     # regions of two triggers' narrow components, of each pair from `first` on
     first, number = np.full((n, n), -1, dtype=np.int64), np.zeros((n, n), dtype=np.int64)
-    known, count = (np.empty((1024, 3)), np.empty((1024, 5))), 0
+    known, count = (np.empty((3, 1024)), np.empty((1024, 5))), 0
     for k in range(grown.shape[0]):
         row, factor = 0, lengths[k]
         for i in grown[k]:
@@ -168,7 +170,9 @@ def _with_wide(row, vectors, ready, members, choice, known, places):  # type: ig
     for m in range(members.size):
         if not choice >> m & 1:
             i = members[m]
-            wide_densities(ready, i, vectors[i], known[0][first:last], density)
+            x, y, z = known[0][0], known[0][1], known[0][2]
+            points = x[first:last], y[first:last], z[first:last]
+            wide_densities(ready, i, vectors[i], points, density)
             product *= density
     return product.sum()
 
@@ -219,24 +223,29 @@ def _most_of_narrow(bounds, chosen):  # type: ignore[no-untyped-def]
     return product
 
 
+@inner(error_model="numpy", fastmath=True)
+def _of_two(shares, one, two):  # type: ignore[no-untyped-def]
+    total = np.float32(0.0)
+    for p in range(shares.size):
+        total += shares[p] * one[p] * two[p]
+    return float(total)
+
+
 @inner()
 def _one_or_none_narrow(prepared, row, base, regions, ranges, there, members):  # type: ignore[no-untyped-def]
     """Return what a set gives where no member is narrow, or one."""
     total = 0.0
-    shares = prepared.base_weights[row]
+    shares, densities, unit = prepared.base_weights[row], base[0], 1.0
+    for i in members:
+        unit *= base[1][i]
     if members.size == 2:
-        one, two = base[members[0]], base[members[1]]
-        for p in range(shares.size):
-            total += shares[p] * one[p] * two[p]
-    elif members.size == 3:
-        one, two, three = base[members[0]], base[members[1]], base[members[2]]
-        for p in range(shares.size):
-            total += shares[p] * one[p] * two[p] * three[p]
+        total = _of_two(shares, densities[members[0]], densities[members[1]])
     else:
-        product = shares * base[members[0]]
+        product = shares * densities[members[0]]
         for i in members[1:]:
-            product *= base[i]
+            product *= densities[i]
         total = product.sum()
+    total *= unit
     for i in members:
         for p in range(ranges[0][i], ranges[1][i]):
             value = regions[1][p, row]

@@ -59,8 +59,8 @@ class PreparedMap(NamedTuple):
     heaviest: Floats
     shares: Floats
     cell_shares: Floats
-    base: Floats
-    base_weights: Floats
+    base: NDArray[np.float32]
+    base_weights: NDArray[np.float32]
     bands: Integers
 
 

@@ -5,19 +5,22 @@ import math
 import numpy as np
 
 from llama.stats.compiled import inner, njit
-from llama.stats.components import REACH, exp_minus
-from llama.stats.healpix import RADIUS, tile_position
-from llama.stats.mesh import cell_side, four_around, four_with, push_parts
-from llama.stats.tile_average import product_at, response_at
+from llama.stats.components import REACH, add_densities, exponentials
+from llama.stats.directions import add_four, cell_side, four_around, four_with, push_parts
+from llama.stats.healpix import RADIUS
 
-_GROUP = 4  # order of the cells that each have four directions
 _FINE = 4.0  # change of the exponent in a cell, squared, for which four directions always do
 _COARSE = 1.0  # the same, times the most that a cell can be of the sum
 _NOTHING = 3e-4  # what one cell may lack, relative to the sum and what is beside it
 _FARTHEST = 700.0  # exponents beyond count as infinite
 _FINEST = 28  # order
-_STACK = 512
+_GROUP = 4  # order of the cells that each have four directions
+_STACK = 768
+_TILES = 16  # of a cell that is divided into tiles at once
+_BATCH = 16  # cells whose densities are evaluated together: processors do four numbers at a time
 _GAUSS = 0.5 / math.sqrt(3.0)
+_NEAR = RADIUS * 0.5 ** np.arange(_FINEST + 2.0)  # of any point of a cell to its centre [rad]
+_SIDE2 = np.array([cell_side.py_func(order) ** 2 for order in range(_FINEST + 2)])
 
 
 @inner()
@@ -25,9 +28,9 @@ def region(prepared, row, density, v, beside, known, count):  # type: ignore[no-
     """Add sum_k w_{n,k} <density>_k, for n = 0..4, as directions; return these, and their number.
 
     row: the n that decides what is nothing; no others are right where its weights are 0. density:
-    as `_density` takes it; beside: a sum that this n's is added to. known: `count` directions so
-    far, points (most, 3) and weights (most, 5). Four new ones for each cell of order 4, with the
-    sum's mean and covariance in it.
+    kappa, the most of each vMF times its table, and the rest of what `add_densities` takes; beside:
+    a sum that this n's is added to. known: `count` directions so far, points (3, most) and weights
+    (most, 5). Four new ones for each cell of order 4, with the sum's mean and covariance in it.
     """
     reach, before, most = REACH, count, prepared.heaviest[0, row] * density[1].sum()
     while True:
@@ -39,65 +42,8 @@ def region(prepared, row, density, v, beside, known, count):  # type: ignore[no-
 
 
 @inner()
-def _add(sums, first, second, one, known, count):  # type: ignore[no-untyped-def]
-    """Add four directions that have these moments to those known."""
-    points, weights = known
-    if count + 4 > points.shape[0]:
-        points = np.concatenate((points, np.empty_like(points)))
-        weights = np.concatenate((weights, np.empty_like(weights)))
-    m0, m1, m2 = first[0] / one, first[1] / one, first[2] / one
-    xx, yy, zz = second[0] / one - m0 * m0, second[1] / one - m1 * m1, second[2] / one - m2 * m2
-    xy, xz, yz = second[3] / one - m0 * m1, second[4] / one - m0 * m2, second[5] / one - m1 * m2
-    four_with(m0, m1, m2, (xx, yy, zz, xy, xz, yz), points, count)
-    for p in range(count, count + 4):
-        for n in range(5):
-            weights[p, n] = 0.25 * sums[n]
-    return (points, weights), count + 4
-
-
-@njit(inline="always")
-def _bounds(density, chord, order, reach):  # type: ignore[no-untyped-def]
-    """Return the most that a density can be in a cell; the same of what is too narrow for it."""
-    kappas, heights = density[0], density[1]
-    near = max(0.0, chord - RADIUS / (1 << order))
-    away, side2 = 0.5 * near * near, cell_side(order) ** 2
-    most = steep = 0.0
-    for c in range(kappas.size):  # the widest first
-        exponent = kappas[c] * away
-        if exponent > reach:
-            break
-        here = heights[c] * exp_minus(exponent)
-        most += here
-        # squares of what the exponent changes by across the cell: its curvature, and its slope
-        wide = kappas[c] * side2
-        change = wide * wide * (1.0 + (kappas[c] * chord * chord) ** 2 / 100.0)
-        if change > _FINE:
-            steep += here * min(change, 1e4)
-    return most, steep
-
-
-@njit(inline="always")
-def _density(density, away, z, reach):  # type: ignore[no-untyped-def]
-    """Return a density: the sum of vMF times a table each, or one vMF times all tables.
-
-    density: kappa (k,) [rad^-2], the most of each vMF times its table, vMF densities at the
-    centre, tables on uniform nodes of sin(dec), and whether it is one vMF.
-    """
-    kappas, _, norms, tables, is_one = density
-    if is_one:
-        return norms[0] * product_at(tables, z) * exp_minus(kappas[0] * away)
-    total = 0.0
-    for c in range(kappas.size):
-        exponent = kappas[c] * away
-        if exponent > reach:
-            break
-        total += norms[c] * response_at(tables[c], z) * exp_minus(exponent)
-    return total
-
-
-@inner()
 def _sum(prepared, row, density, v, beside, reach, known, count):  # type: ignore[no-untyped-def]
-    """Do what `region` does where exponents are less than `reach`; return the sum, too.
+    """Do what `region` does where exponents are less than `reach`.
 
     The nearest are summed first, and what is far is then nothing beside them.
     """
@@ -106,103 +52,131 @@ def _sum(prepared, row, density, v, beside, reach, known, count):  # type: ignor
     group = _STACK
     # what is left to sum: a cell or -1 - k for (a part of) tile k, with order and NESTED index; the
     # most that it can give, the same of what is too narrow for it, its weight, its centre
-    places, numbers = np.empty((_STACK, 3), dtype=np.int64), np.empty((_STACK, 6))
-    stack, four = (places, numbers), np.empty((4, 3))
+    places, numbers = np.empty((3, _STACK), dtype=np.int64), np.empty((6, _STACK))
+    bounds = np.empty((5, _STACK))
+    # cells to be evaluated: their directions, weights and places; and room for their densities
+    points, room, waiting = np.empty((3, 4 * _BATCH)), np.empty((5, 4 * _BATCH)), 0
+    weights, indices = np.empty(_BATCH), np.empty(_BATCH, dtype=np.int64)
+    stack, four, cells = (places, numbers), np.empty((3, 4)), (points, weights, indices)
+    component, centre = (density[0], *density[2:]), (v[0], v[1], v[2])
+    three = points[0], points[1], points[2]
     for c in range(prepared.faces):
-        places[c, 0], places[c, 1] = c, 0
-        numbers[c, 3:] = prepared.cell_vectors[c]
+        places[0, c], places[1, c] = c, 0
+        for i in range(3):
+            numbers[3 + i, c] = prepared.cell_vectors[c, i]
     depth, top = 0, prepared.faces
     while True:
         nothing = _NOTHING * (one + beside)
-        depth = _enter(prepared, row, density, v, nothing, reach, stack, depth, top) - 1
+        if top > depth:
+            _bound(density, centre, reach, stack, depth, top, bounds)
+        depth = _keep(prepared, row, nothing, stack, bounds, depth, top) - 1
         top = depth
+        if waiting > 0 and (depth < group or waiting == _BATCH or one == 0.0):
+            add_densities(component, centre, reach, three, 4 * waiting, room)
+            given = _add_cells(prepared, row, room[0], cells, waiting, sums, first, second)
+            one += given
+            of_group += given
+            waiting = 0
         if depth < group:
             if of_group > 0.0:
-                known, count = _add(sums, first, second, of_group, known, count)
+                mean, covariance = (first[0], first[1], first[2]), _six(second)
+                known, count = add_four(sums, mean, covariance, of_group, known, count)
                 sums[:], first[:], second[:], of_group = 0.0, 0.0, 0.0, 0.0
             group = _STACK
         if depth < 0:
             return known, count, one
-        bound, steep, weight = numbers[depth, 0], numbers[depth, 1], numbers[depth, 2]
+        bound, steep, weight = numbers[0, depth], numbers[1, depth], numbers[2, depth]
         if bound <= nothing:
             continue
-        order = places[depth, 1]
+        order = places[1, depth]
         divided = order < _FINEST and steep > _COARSE * (one + beside)
         if group == _STACK and (order >= _GROUP or not divided):
             group = depth
         if divided:
             top = _divide(prepared, stack, depth, four)
             continue
-        index = places[depth, 0]
-        _four_of(prepared, row, index, order, places[depth, 2], four)
-        average = 0.0
-        for p in range(4):
-            p_x, p_y, p_z = four[p, 0], four[p, 1], four[p, 2]
-            dx, dy, dz = p_x - v[0], p_y - v[1], p_z - v[2]
-            away = 0.5 * (dx * dx + dy * dy + dz * dz)
-            value = 0.25 * _density(density, away, p_z, reach)
-            average += value
-            given = weight * value
-            first[0] += given * p_x
-            first[1] += given * p_y
-            first[2] += given * p_z
-            second[0] += given * p_x * p_x
-            second[1] += given * p_y * p_y
-            second[2] += given * p_z * p_z
-            second[3] += given * p_x * p_y
-            second[4] += given * p_x * p_z
-            second[5] += given * p_y * p_z
-        one += weight * average
-        of_group += weight * average
-        _add_weights(prepared, row, index, weight, average, sums)
+        _four_of(prepared, row, stack, depth, points, 4 * waiting)
+        weights[waiting], indices[waiting] = weight, places[0, depth]
+        waiting += 1
 
 
 @njit(inline="always")
-def _add_weights(prepared, row, index, weight, average, sums):  # type: ignore[no-untyped-def]
-    """Add a density's average times the five weights of a cell or (part of) a tile."""
-    if index >= 0:
-        for n in range(5):
-            sums[n] += prepared.cell_shares[index, n] * average
-    else:
-        part = average * weight / prepared.shares[-1 - index, row]
-        for n in range(5):
-            sums[n] += prepared.shares[-1 - index, n] * part
+def _six(second):  # type: ignore[no-untyped-def]
+    return second[0], second[1], second[2], second[3], second[4], second[5]
 
 
-@njit(inline="always")
-def _enter(prepared, row, density, v, nothing, reach, stack, bottom, top):  # type: ignore[no-untyped-def]
+@inner(error_model="numpy", fastmath=True)
+def _bound(density, v, reach, stack, bottom, top, bounds):  # type: ignore[no-untyped-def]
+    """Write the most that a density can be in each of the stack's newest cells, and its chord.
+
+    bounds: the most; the same of what is too narrow for the cell; chord; room for two numbers.
+    """
+    kappas, heights = density[0], density[1]
+    places, numbers = stack
+    v0, v1, v2 = v
+    n = top - bottom
+    most, steep, chord2, away, each = bounds[0], bounds[1], bounds[2], bounds[3], bounds[4]
+    x, y, z = numbers[3, bottom:top], numbers[4, bottom:top], numbers[5, bottom:top]
+    orders = places[1, bottom:top]
+    nearest = math.inf
+    for p in range(n):
+        dx, dy, dz = x[p] - v0, y[p] - v1, z[p] - v2
+        chord2[p] = dx * dx + dy * dy + dz * dz
+        near = max(0.0, math.sqrt(chord2[p]) - _NEAR[orders[p]])
+        away[p] = 0.5 * near * near
+        most[p] = steep[p] = 0.0
+        nearest = min(nearest, away[p])
+    for c in range(kappas.size):  # the widest first
+        kappa = kappas[c]
+        if kappa * nearest > reach:
+            break
+        if reach > REACH:
+            for p in range(n):
+                each[p] = math.exp(-min(kappa * away[p], reach))
+        else:
+            exponentials(kappa, away, n, each)
+        for p in range(n):
+            here = heights[c] * each[p] if kappa * away[p] <= reach else 0.0
+            most[p] += here
+            # squares of what the exponent changes by across the cell: its curvature, and its slope
+            wide, slope = kappa * _SIDE2[orders[p]], kappa * chord2[p]
+            change = wide * wide * (1.0 + slope * slope / 100.0)
+            steep[p] += here * min(change, 1e4) if change > _FINE else 0.0
+
+
+@inner()
+def _keep(prepared, row, nothing, stack, bounds, bottom, top):  # type: ignore[no-untyped-def]
     """Keep what is something of the stack's newest, the nearest on top; return where they end."""
     places, numbers = stack
+    most, steep, chord2 = bounds[0], bounds[1], bounds[2]
     depth, nearest, least = bottom, bottom, math.inf
     for new in range(bottom, top):
-        index, order = places[new, 0], places[new, 1]
-        t0, t1, t2 = numbers[new, 3], numbers[new, 4], numbers[new, 5]
-        dx, dy, dz = t0 - v[0], t1 - v[1], t2 - v[2]
-        chord = math.sqrt(dx * dx + dy * dy + dz * dz)
-        most, steep = _bounds(density, chord, order, reach)
-        if most == 0.0:
+        p = new - bottom
+        if most[p] == 0.0:
             continue
+        index, order = places[0, new], places[1, new]
         if index >= 0:
             weight = prepared.cell_shares[index, row]
         else:
             k = -1 - index
             weight = prepared.shares[k, row] / (1 << (2 * (order - np.int64(prepared.order[k]))))
-        if weight * most <= nothing:
+        if weight * most[p] <= nothing:
             continue
-        if chord < least:
-            nearest, least = depth, chord
-        places[depth, 0], places[depth, 1], places[depth, 2] = index, order, places[new, 2]
-        numbers[depth, 0], numbers[depth, 1] = weight * most, weight * steep
-        numbers[depth, 2] = weight
-        numbers[depth, 3], numbers[depth, 4], numbers[depth, 5] = t0, t1, t2
+        if chord2[p] < least:
+            nearest, least = depth, chord2[p]
+        places[0, depth], places[1, depth], places[2, depth] = index, order, places[2, new]
+        numbers[0, depth], numbers[1, depth] = weight * most[p], weight * steep[p]
+        numbers[2, depth] = weight
+        for i in range(3, 6):
+            numbers[i, depth] = numbers[i, new]
         depth += 1
     if nearest < depth - 1:
         for i in range(3):
-            swap = places[nearest, i]
-            places[nearest, i], places[depth - 1, i] = places[depth - 1, i], swap
+            swap = places[i, nearest]
+            places[i, nearest], places[i, depth - 1] = places[i, depth - 1], swap
         for i in range(6):
-            swapped = numbers[nearest, i]
-            numbers[nearest, i], numbers[depth - 1, i] = numbers[depth - 1, i], swapped
+            swapped = numbers[i, nearest]
+            numbers[i, nearest], numbers[i, depth - 1] = numbers[i, depth - 1], swapped
     return depth
 
 
@@ -210,32 +184,46 @@ def _enter(prepared, row, density, v, nothing, reach, stack, bottom, top):  # ty
 def _divide(prepared, stack, depth, four):  # type: ignore[no-untyped-def]
     """Put the parts of what is at `depth` there and above, and return where they end."""
     places, numbers = stack
-    index, order, ipix = places[depth, 0], places[depth, 1], places[depth, 2]
-    if index >= 0:
-        tree = prepared.order, prepared.ipix, prepared.cells
-        top = push_parts(tree, index, order, ipix, places, depth)
-        for new in range(depth, top):
-            part = places[new, 0]
-            if part >= 0:
-                for i in range(3):
-                    numbers[new, 3 + i] = prepared.cell_vectors[part, i]
-            else:
-                for i in range(3):
-                    numbers[new, 3 + i] = prepared.vectors[-1 - part, i]
+    index, order, ipix = places[0, depth], places[1, depth], places[2, depth]
+    if index < 0:
+        centre = numbers[3, depth], numbers[4, depth], numbers[5, depth]
+        four_around(order, ipix, centre, 0.25 / (1 << order), four, 0)
+        for child in range(4):
+            new = depth + child
+            places[0, new], places[1, new], places[2, new] = index, order + 1, 4 * ipix + child
+            for i in range(3):
+                numbers[3 + i, new] = four[i, child]
+        return depth + 4
+    begin, end = prepared.cells[index, 1], prepared.cells[index, 2]
+    if order >= _GROUP and end - begin <= _TILES:
+        top = depth
+        for k in range(begin, end):
+            places[0, top], places[1, top], places[2, top] = (
+                -1 - k,
+                prepared.order[k],
+                prepared.ipix[k],
+            )
+            for i in range(3):
+                numbers[3 + i, top] = prepared.vectors[k, i]
+            top += 1
         return top
-    face, x, y = tile_position(order, ipix)
-    four_around(face, x, y, 0.25 / (1 << order), four, 0)
-    for child in range(4):
-        new = depth + child
-        places[new, 0], places[new, 1], places[new, 2] = index, order + 1, 4 * ipix + child
+    tree = prepared.order, prepared.ipix, prepared.cells
+    top = push_parts(tree, index, order, ipix, places.T, depth)
+    for new in range(depth, top):
+        part = places[0, new]
         for i in range(3):
-            numbers[new, 3 + i] = four[child, i]
-    return depth + 4
+            if part >= 0:
+                numbers[3 + i, new] = prepared.cell_vectors[part, i]
+            else:
+                numbers[3 + i, new] = prepared.vectors[-1 - part, i]
+    return top
 
 
 @njit(inline="always")
-def _four_of(prepared, row, index, order, ipix, four):  # type: ignore[no-untyped-def]
-    """Write the four directions of a cell or (part of) a tile."""
+def _four_of(prepared, row, stack, depth, points, at):  # type: ignore[no-untyped-def]
+    """Write the four directions of a cell or (part of) a tile from `at` on."""
+    places, numbers = stack
+    index, order = places[0, depth], places[1, depth]
     if index >= 0:
         m = prepared.moments
         covariance = (
@@ -247,7 +235,52 @@ def _four_of(prepared, row, index, order, ipix, four):  # type: ignore[no-untype
             m[row, index, 9],
         )
         mean = m[row, index, 1], m[row, index, 2], m[row, index, 3]
-        four_with(mean[0], mean[1], mean[2], covariance, four, 0)
+        four_with(mean[0], mean[1], mean[2], covariance, points, at)
     else:
-        face, x, y = tile_position(order, ipix)
-        four_around(face, x, y, _GAUSS / (1 << order), four, 0)
+        centre, side = (numbers[3, depth], numbers[4, depth], numbers[5, depth]), 1.0 / (1 << order)
+        four_around(order, places[2, depth], centre, _GAUSS * side, points, at)
+
+
+@inner(error_model="numpy", fastmath=True)
+def _add_cells(prepared, row, values, cells, count, sums, first, second):  # type: ignore[no-untyped-def]
+    """Add what cells give to the sums of a group, and return it."""
+    points, weights, indices = cells
+    x, y, z = points[0], points[1], points[2]
+    total = 0.0
+    for k in range(count):
+        given = 0.0
+        for p in range(4 * k, 4 * k + 4):
+            values[p] *= 0.25 * weights[k]
+            given += values[p]
+        total += given
+        index = indices[k]
+        if index >= 0:
+            part = given / prepared.cell_shares[index, row]
+            for n in range(5):
+                sums[n] += prepared.cell_shares[index, n] * part
+        else:
+            part = given / prepared.shares[-1 - index, row]
+            for n in range(5):
+                sums[n] += prepared.shares[-1 - index, n] * part
+    m0 = m1 = m2 = xx = yy = zz = xy = xz = yz = 0.0
+    for p in range(4 * count):
+        a, b, c = values[p] * x[p], values[p] * y[p], values[p] * z[p]
+        m0 += a
+        m1 += b
+        m2 += c
+        xx += a * x[p]
+        yy += b * y[p]
+        zz += c * z[p]
+        xy += a * y[p]
+        xz += a * z[p]
+        yz += b * z[p]
+    first[0] += m0
+    first[1] += m1
+    first[2] += m2
+    second[0] += xx
+    second[1] += yy
+    second[2] += zz
+    second[3] += xy
+    second[4] += xz
+    second[5] += yz
+    return total
