@@ -16,6 +16,7 @@ from llama.event.names import significance_name
 from llama.event.skymap_info import EventInfo, read_info, unchecked_info
 from llama.files import read_json
 from llama.typed import typed
+from llama.units import R90_PER_SIGMA
 
 Form = TypeVar("Form", bound=Struct)
 Number = int | float  # as the file has it: the same bytes go out again
@@ -76,7 +77,7 @@ class Place(Struct, frozen=True):
 
 
 class Single(Struct, frozen=True):
-    """A neutrino by itself: dt [s] after the wave, ICRS position and 1 sigma [deg]."""
+    """A neutrino by itself: dt [s] after the wave, ICRS position, 1 sigma and 90 % radius [deg]."""
 
     dt: Number
     ra: Number
@@ -86,11 +87,22 @@ class Single(Struct, frozen=True):
     i3event: str | int | None = None
     odds_ratio: Number | None = None
     p_value: Number | None = None
+    radius_90_deg: Number | None = None
+
+    @property
+    def circle_deg(self) -> float:
+        """Radius that holds 90 % of its point spread; of its sigma's Gaussian if not known."""
+        return gaussian_circle_deg(self.sigma) if self.radius_90_deg is None else self.radius_90_deg
 
     @property
     def key(self) -> str:
         """What ties it to the neutrino list."""
         return str(self.i3event if self.id is None else self.id)
+
+
+def gaussian_circle_deg(sigma_deg: float) -> float:
+    """Return the radius that holds 90 % of a Gaussian of sigma."""
+    return min(R90_PER_SIGMA * sigma_deg, 180.0)
 
 
 class Why(Struct, frozen=True):
@@ -139,6 +151,8 @@ class Significance(Compared, frozen=True):
     single_neutrino: list[Single] = []
     explanation: Why | UnsetType | None = UNSET
     without_bursts: Compared | None = None
+    energy_response: str | None = None
+    psf: str | None = None
     neutrino_flux_sensitivity_range: Sensitivity | None = None
     inputs: Inputs = Inputs()
     provenance: dict[str, object] = {}
@@ -147,6 +161,20 @@ class Significance(Compared, frozen=True):
     def info(self) -> EventInfo:
         """The skymap_info.json that it was made from."""
         return unchecked_info(self.inputs.gw_skymap_info)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether energies and point spread are those of the detector's simulation."""
+        return (self.energy_response, self.psf) == ("smearing", "mixture")
+
+    @property
+    def response(self) -> str:
+        """What energies and point spread are from, in words; "" if it does not say."""
+        if self.energy_response is None or self.psf is None:
+            return ""
+        if self.simulated:
+            return "IceCube's simulation"
+        return "effective area at the reconstructed energy, Gaussian point spread"
 
 
 @dataclass(frozen=True)

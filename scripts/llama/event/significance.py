@@ -1,5 +1,6 @@
 """The significance of an event, from its files to the content of significance_*.json."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Required, TypedDict
@@ -12,6 +13,7 @@ from llama.event.bursts import Burst, Bursts
 from llama.event.names import run_name
 from llama.event.populations import Background, PAstro
 from llama.event.skymap_info import EventInfo
+from llama.neutrinos.mixture import radii_deg
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns, Neutrino, Rows, to_columns
 from llama.sky.tiles import SkyTiles
@@ -136,7 +138,7 @@ def compute_significance(
         | {
             "inputs": inputs,
             "explanation": explanation,
-            "single_neutrino": _single_neutrinos(odds, events, dt_s, ranked, background),
+            "single_neutrino": _single_neutrinos(neutrinos, odds, events, ranked, background),
             "energy_response": response.energy_response,
             "psf": response.psf,
             "distance": "map" if tiles.has_distance else "assumed",
@@ -242,23 +244,30 @@ def _p_values(ranked: Odds | None, background: Background) -> dict[str, float | 
 
 
 def _single_neutrinos(
-    odds: Odds, events: Rows, dt_s: Floats, ranked: Odds | None, background: Background
+    neutrinos: Neutrinos, odds: Odds, events: Rows, ranked: Odds | None, background: Background
 ) -> Rows:
     """Return a row for every neutrino: the odds and the p-value that it has alone."""
     single: list[float | None] = [None] * len(events)
     # a background taken from a table has no single-neutrino odds
     if ranked is not None and background["single"].size:
         single = p_values(ranked.single_odds, background["single"]).tolist()
+    radii = radii_deg(neutrinos.kappa, neutrinos.shares, neutrinos.vectors[:, 2], 0.9)
     return [
         {
             "i3event": neutrino.get("event"),
             "dt": dt,
             "odds_ratio": ratio,
             "p_value": p,
+            "radius_90_deg": None if math.isnan(radius) else radius,
             **{key: neutrino[key] for key in ("id", "ra", "dec", "sigma")},
         }
-        for neutrino, dt, ratio, p in zip(
-            events, dt_s.tolist(), odds.single_odds.tolist(), single, strict=True
+        for neutrino, dt, ratio, p, radius in zip(
+            events,
+            neutrinos.dt_s.tolist(),
+            odds.single_odds.tolist(),
+            single,
+            radii.tolist(),
+            strict=True,
         )
     ]
 
