@@ -224,6 +224,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             **_below(
                 "single_neutrino[].", {k: _NEUTRINO[k] for k in ("id", "dt", "ra", "dec", "sigma")}
             ),
+            "single_neutrino[].radius_90_deg": "radius that holds 90 % of its point spread (`psf`) "
+            "at its declination [deg]; null if no source gives such a neutrino",
             "single_neutrino[].odds_ratio": "odds of this neutrino alone",
             "single_neutrino[].p_value": "how often chance does as well; null without a background",
             "explanation.members": "the neutrinos that give most of the odds",
@@ -285,12 +287,13 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "coincident_events[].event_pval_generic": "null",
             "coincident_events[].localization.ra": "right ascension [deg]",
             "coincident_events[].localization.dec": "declination [deg]",
-            "coincident_events[].localization.ra_dec_error": "radius [deg] with",
-            "coincident_events[].localization.containment_probability": "so much probability",
+            "coincident_events[].localization.ra_dec_error": "its radius_90_deg, with",
+            "coincident_events[].localization.containment_probability": "so much probability: 0.9",
             "coincident_events[].localization.systematic_included": "false",
             "most_probable_direction.ra": "only with two neutrinos or more [deg]",
             "most_probable_direction.dec": "only with two neutrinos or more [deg]",
             "neutrino_flux_sensitivity_range.*": "as in the significance file",
+            "additional_info": "only with a p-value: what energies and point spread are from",
         },
     ),
     "manifest.json": (

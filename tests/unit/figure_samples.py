@@ -148,6 +148,14 @@ def significance(neutrinos=None, event=None, **changes):
     } | changes
 
 
+def simulated(radii_deg, **changes):
+    """A result of an archive with a simulation, with the radius of each neutrino's circle."""
+    result = significance(**{"energy_response": "smearing", "psf": "mixture"} | changes)
+    for single, radius in zip(result["single_neutrino"], radii_deg, strict=True):
+        single["radius_90_deg"] = radius
+    return result
+
+
 SENSITIVITY = {"flux_sensitivity": [0.02771, 0.647], "sensitive_energy_range": [542.0, 2.3e7]}
 
 

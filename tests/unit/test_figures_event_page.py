@@ -45,8 +45,8 @@ def test_the_page_has_all_that_those_on_shift_ask(event):
         assert words in page.text
     assert "2 Initial 2023-05-18 13:05:00 UTC 1800 s (0.0 s) 1801 s (1.0 s)" in page.text
     assert "snakemake events/S230518h/all" in page.text
-    assert "Neutrino 1, RA 102.0 deg, Dec -24.0 deg: in the 10 % region." in page.text
-    assert "Neutrino 2, RA 300.0 deg, Dec +50.0 deg: outside of the 99 % region." in page.text
+    assert "Neutrino 1, RA 102.0 deg, Dec -24.0 deg, 90 % radius 1.72 deg: in the 10 %" in page.text
+    assert "Dec +50.0 deg, 90 % radius 1.72 deg: outside of the 99 % region." in page.text
     shares = re.findall(r'<rect width="([0-9.]+)" height="8" fill="#1f5f99"', source)
     assert shares == ["3.00", "87.00", "0.00", "10.00"]
 

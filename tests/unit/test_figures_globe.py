@@ -82,11 +82,11 @@ def test_neutrinos_are_where_the_list_has_them():
 
 def test_places_in_words():
     events = sample.form(sample.neutrino_list(), NeutrinoList).events
-    words = places(skymap("flat"), events, sample.info())
+    words = places(skymap("flat"), events, sample.info(), RESULT)
     assert words[0].startswith("The most probable place is RA 2")
     assert words[1:] == [
-        "Neutrino 1, RA 240.5 deg, Dec +36.1 deg: in the 10 % region.",
-        "Neutrino 2, RA 0.4 deg, Dec -12.0 deg: outside of the 99 % region.",
+        "Neutrino 1, RA 240.5 deg, Dec +36.1 deg, 90 % radius 3.86 deg: in the 10 % region.",
+        "Neutrino 2, RA 0.4 deg, Dec -12.0 deg, 90 % radius 8.58 deg: outside of the 99 % region.",
     ]
 
 

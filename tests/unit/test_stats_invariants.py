@@ -1,6 +1,8 @@
 """Limits, symmetries and known values of the statistic, numbered.
 
-Those of the overlap (7, 8), the weights (15, 16, 25) and the p-value (23) are tested there.
+Those of the overlap (7, 8), the weights (15, 16, 25) and the p-value (23) are tested there. What
+assumes a Gaussian point spread (4 to 6, 11, 14, 26) is said of a single density and of a mixture:
+sums over its components, and tails that reach everywhere.
 """
 
 import itertools
@@ -40,6 +42,25 @@ def odds(rows, map_, p_astro=0.5, params=PARAMS, response=FLAT, energy_gev=1e3):
     return event_odds(
         map_, neutrinos(rows, energy_gev, params, response), p_astro, params, response.area_relative
     )
+
+
+WIDTHS_DEG, SHARES = np.array([0.5, 1.5, 30.0]), np.array([0.6, 0.3, 0.1])
+
+
+def mixed(rows, params=PARAMS):
+    """The neutrinos with three components each, whatever their sigmas."""
+    given = neutrinos(rows, params=params)
+    kappa = np.tile(np.radians(WIDTHS_DEG) ** -2.0, (given.dt_s.size, 1))
+    return given._replace(kappa=kappa, intensity=given.intensity * SHARES[:, None])
+
+
+def densities(given, positions):
+    """Intensity times point spread [s] of neutrinos that are alike at all declinations."""
+    away = positions @ given.vectors.T - 1
+    total = np.zeros_like(away)
+    for kappa, height in zip(given.kappa.T, given.intensity[:, :, 0].T, strict=True):
+        total += height * kappa / (2 * np.pi * -np.expm1(-2 * kappa)) * np.exp(kappa * away)
+    return total
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +159,19 @@ def test_05_gaussian_with_gaussian(blob):
         assert value == pytest.approx(planar, rel=4e-3)
 
 
+@pytest.mark.parametrize("offset", [0.0, 2.0, 8.0, 60.0, 180.0])
+def test_04_05_06_gaussian_with_a_mixture(near, offset):
+    """The map's width is added to that of each component; for the widest the map is a point."""
+    given = mixed([(0, offset, 0, 1)])
+    found = event_odds(near, given, 0.5, PARAMS, FLAT.area_relative).lambda_s
+    both = 1 + WIDTHS_DEG[:2] ** 2
+    planar = np.exp(-0.5 * offset**2 / both) / (2 * math.pi * both * np.radians(1) ** 2)
+    kappa = np.radians(WIDTHS_DEG[2]) ** -2
+    tail = math.exp(log_vmf_norm(kappa) + kappa * (math.cos(math.radians(offset)) - 1))
+    right = SHARES @ [*planar, tail] / (1 / (2 * math.pi * 1.25 * np.radians(1) ** 2))
+    assert found == pytest.approx(GOLDEN["A"][2] * right, rel=6e-3)
+
+
 def test_06_limits_of_sigma(blob):
     order, ipix, prob = blob
     one = prepare_map(order, ipix, np.tile(prob, (5, 1)))
@@ -185,6 +219,16 @@ def test_11_more_neutrinos_never_lower_lambda_s(near):
     assert odds([A, (0, 3, 2, 1)], near).lambda_s > base.lambda_s
 
 
+def test_11_the_tail_of_a_mixture_reaches_everywhere(near):
+    base, far = mixed([A]), mixed([A, (0, 180, 0, 0.5)])
+    base, far = (event_odds(near, x, 0.5, PARAMS, FLAT.area_relative) for x in (base, far))
+    tail = densities(mixed([(0, 180, 0, 1)]), np.array([[1.0, 0.0, 0.0]]))[0, 0]
+    expected = tail / neutrinos([A]).intensity[0, 0, 0] * 2 * math.pi * 1.25 * np.radians(1) ** 2
+    assert far.sets[1,] == pytest.approx(GOLDEN["A"][2] * expected, rel=6e-3)
+    assert far.lambda_s > base.lambda_s
+    assert far.single_odds[0] == pytest.approx(base.odds_ratio, rel=1e-9)
+
+
 def test_12_time_of_one_neutrino(near):
     base = odds([A], near).lambda_s
     for dt in (-499, -400, -1, 250, 430):
@@ -211,8 +255,10 @@ def test_13_times_of_two_neutrinos_by_simulation(near):
     assert (0, 1) not in odds([(-260, 0, 0, 0.5), (245, 0.5, 0, 0.5)], near).sets
 
 
-@pytest.mark.parametrize("n", [2, 3, 4, 8])
-def test_14_subset_sum_is_the_product_form(blob, n):
+@pytest.mark.parametrize(
+    ("n", "kind"), [*((n, neutrinos) for n in (2, 3, 4, 8)), (2, mixed), (3, mixed)]
+)
+def test_14_subset_sum_is_the_product_form(blob, n, kind):
     """Equation 6.4, integrated over energy, source time and position by another road."""
     params = parameters(ndotgwnu=1e-30, ratebgnu=0.0064 if n < 8 else 10.0)
     r = 100.0 if n < 8 else 400.0
@@ -220,15 +266,13 @@ def test_14_subset_sum_is_the_product_form(blob, n):
     rows = np.column_stack(
         [rng.uniform(-240, 240, n), rng.normal(0, 0.7, (n, 2)), rng.uniform(0.8, 2, n)]
     )
-    found = odds(rows, prepared(blob, r, params), params=params)
+    given = kind(rows, params=params)
+    found = event_odds(prepared(blob, r, params), given, 0.5, params, FLAT.area_relative)
     order, ipix, prob = blob
     positions, _ = tiles_geometry(order, ipix)
     log_e, share = np.polynomial.legendre.leggauss(16)
     mu = params.nu_51_100 * 10 ** (2.5 * log_e - 2.5) * (100 / r) ** 2
-    given = neutrinos(rows, params=params)
-    kappa = given.kappa[:, 0]
-    cos = positions @ given.vectors.T
-    space = kappa / (2 * np.pi) * np.exp(kappa * (cos - 1)) * given.intensity[:, 0, 0]
+    space = densities(given, positions)
     edges = np.unique(np.clip(np.concatenate([given.dt_s - 250, given.dt_s + 250]), -250, 250))
     total = 0.0
     for low, high in itertools.pairwise([-250, *edges, 250]):

@@ -16,6 +16,7 @@ from llama.event.names import significance_name
 from llama.event.skymap_info import EventInfo, read_info, unchecked_info
 from llama.files import read_json
 from llama.typed import typed
+from llama.units import R90_PER_SIGMA
 
 Form = TypeVar("Form", bound=Struct)
 Number = int | float  # as the file has it: the same bytes go out again
@@ -76,7 +77,7 @@ class Place(Struct, frozen=True):
 
 
 class Single(Struct, frozen=True):
-    """A neutrino by itself: dt [s] after the wave, ICRS position and 1 sigma [deg]."""
+    """A neutrino by itself: dt [s] after the wave, ICRS position, 1 sigma and 90 % radius [deg]."""
 
     dt: Number
     ra: Number
@@ -86,6 +87,12 @@ class Single(Struct, frozen=True):
     i3event: str | int | None = None
     odds_ratio: Number | None = None
     p_value: Number | None = None
+    radius_90_deg: Number | None = None
+
+    @property
+    def circle_deg(self) -> float:
+        """Radius that holds 90 % of its point spread; of its sigma's Gaussian if not known."""
+        return gaussian_circle_deg(self.sigma) if self.radius_90_deg is None else self.radius_90_deg
 
     @property
     def key(self) -> str:
@@ -106,6 +113,11 @@ class AssumedDistance(Struct, frozen=True):
         near, far = f"{self.horizon_mpc:,.0f} Mpc", f"{self.farther_mpc:,.0f} Mpc"
         odds = f"{self.odds_ratio_farther:.3g}"
         return f"assumed, up to {near}; up to {far} the odds ratio would be {odds}"
+
+
+def gaussian_circle_deg(sigma_deg: float) -> float:
+    """Return the radius that holds 90 % of a Gaussian of sigma."""
+    return min(R90_PER_SIGMA * sigma_deg, 180.0)
 
 
 class Why(Struct, frozen=True):
@@ -156,6 +168,8 @@ class Significance(Compared, frozen=True):
     single_neutrino: list[Single] = []
     explanation: Why | UnsetType | None = UNSET
     without_bursts: Compared | None = None
+    energy_response: str | None = None
+    psf: str | None = None
     neutrino_flux_sensitivity_range: Sensitivity | None = None
     inputs: Inputs = Inputs()
     provenance: dict[str, object] = {}
@@ -164,6 +178,20 @@ class Significance(Compared, frozen=True):
     def info(self) -> EventInfo:
         """The skymap_info.json that it was made from."""
         return unchecked_info(self.inputs.gw_skymap_info)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether energies and point spread are those of the detector's simulation."""
+        return (self.energy_response, self.psf) == ("smearing", "mixture")
+
+    @property
+    def response(self) -> str:
+        """What energies and point spread are from, in words; "" if it does not say."""
+        if self.energy_response is None or self.psf is None:
+            return ""
+        if self.simulated:
+            return "IceCube's simulation"
+        return "effective area at the reconstructed energy, Gaussian point spread"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The significance of an event, from its files to the content of significance_*.json."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Required, TypedDict
@@ -14,6 +15,7 @@ from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import Background, PAstro
 from llama.event.ranks import NO_P_VALUE, event_p_value, without_energy
 from llama.event.skymap_info import EventInfo
+from llama.neutrinos.mixture import radii_deg
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns, Neutrino, Rows, to_columns
 from llama.sky.tiles import SkyTiles
@@ -132,7 +134,7 @@ def compute_significance(
         | {
             "inputs": inputs,
             "explanation": explanation,
-            "single_neutrino": _single_neutrinos(odds, events, dt_s, ranked, background),
+            "single_neutrino": _single_neutrinos(neutrinos, odds, events, ranked, background),
             "energy_response": response.energy_response,
             "psf": response.psf,
             **_distance(tiles, neutrinos, p, params, area, triggers),
@@ -246,23 +248,30 @@ def _odds(
 
 
 def _single_neutrinos(
-    odds: Odds, events: Rows, dt_s: Floats, ranked: Odds | None, background: Background
+    neutrinos: Neutrinos, odds: Odds, events: Rows, ranked: Odds | None, background: Background
 ) -> Rows:
     """Return a row for every neutrino: the odds and the p-value that it has alone."""
     single: list[float | None] = [None] * len(events)
     # a background taken from a table has no single-neutrino odds
     if ranked is not None and background["single"].size:
         single = p_values(ranked.single_odds, background["single"]).tolist()
+    radii = radii_deg(neutrinos.kappa, neutrinos.shares, neutrinos.vectors[:, 2], 0.9)
     return [
         {
             "i3event": neutrino.get("event"),
             "dt": dt,
             "odds_ratio": ratio,
             "p_value": p,
+            "radius_90_deg": None if math.isnan(radius) else radius,
             **{key: neutrino[key] for key in ("id", "ra", "dec", "sigma")},
         }
-        for neutrino, dt, ratio, p in zip(
-            events, dt_s.tolist(), odds.single_odds.tolist(), single, strict=True
+        for neutrino, dt, ratio, p, radius in zip(
+            events,
+            neutrinos.dt_s.tolist(),
+            odds.single_odds.tolist(),
+            single,
+            radii.tolist(),
+            strict=True,
         )
     ]
 

@@ -50,6 +50,7 @@ class EventPage(SummaryPage):
     out: list[str]
     problems: list[str]
     hypotheses: list[tuple[str, str, str, str]]
+    response: str  # what energies and point spread are from
     revisions: Revisions
     sent: Grid
     contents: list[tuple[str, str]]
@@ -103,12 +104,13 @@ def page_content(event_dir: Path, target: str, event: EventFiles) -> EventPage:
     content: EventPage = {
         **summary,
         "globe": globe_data(drawn, neutrinos.events, info, event.significance) if drawn else None,
-        "places": places(drawn, neutrinos.events, info) if drawn else [],
+        "places": places(drawn, neutrinos.events, info, event.significance) if drawn else [],
         "has_background": event.significance.p_value is not None,
         "keys": _keys(event),
         "out": outcome(event_dir),
         "problems": _problems(event_dir, event, tiles),
         "hypotheses": _hypotheses(event.significance),
+        "response": event.significance.response,
         "revisions": revisions_section(event_dir),
         "sent": receipts_section(event_dir, event.flags),
         "contents": [],

@@ -78,8 +78,8 @@ def explain(event: EventFiles) -> Explanation:
             "distance": _distance(why, distances, significance),
             "background_rate": _background(why),
             "time": _time([text.time_difference(one, info) for one in chosen]),
-            "position": _position(chosen),
-            "energy": _energy(chosen),
+            "position": _position(chosen, text.circles_deg(chosen, significance)),
+            "energy": _energy(chosen, why.factors["energy"], significance.simulated),
             "other_sets": _others(why),
         }
     factors = []
@@ -194,27 +194,35 @@ def _time(differences: Sequence[float | None]) -> str:
     return f"{'It' if len(known) == 1 else 'They'} came {when} the wave ({best}, 0 at the edges)."
 
 
-def _position(chosen: Sequence[Neutrino]) -> str:
+def _position(chosen: Sequence[Neutrino], radii_deg: Sequence[float]) -> str:
     places = " and ".join(
-        f"{number(event.ra, '.1f')}, {number(event.dec, '+.1f')} deg "
-        f"(σ {number(event.sigma, '.2g')} deg)"
-        for event in chosen
+        f"{number(event.ra, '.1f')}, {number(event.dec, '+.1f')} deg (90 % radius {radius:.2g} deg)"
+        for event, radius in zip(chosen, radii_deg, strict=True)
     )
     return (
         f"At {places}: how much more often a source of this sky map than background is found there."
     )
 
 
-def _energy(events: Sequence[Neutrino]) -> str:
-    known = [event.energy for event in events if event.energy is not None]
-    energies = " and ".join(_energy_text(energy) for energy in known)
-    if len(known) < len(events):
-        energies += " and " * bool(known) + "not known"
+def _energy(events: Sequence[Neutrino], factor: float, simulated: bool) -> str:
+    """Return what the factor compares: of a simulation also the stated errors."""
+    known = [_energy_text(event.energy) for event in events if event.energy is not None]
+    unknown = len(events) - len(known)
+    which = " and ".join(known)
+    if known and simulated:
+        which += " proxies" if len(known) > 1 else " proxy"
     if not known:
-        return "Energy not known: source and background are averaged over all energies."
+        which = "Energy not known" if unknown == 1 else "Energies not known"
+    elif unknown:
+        which += f", {_NUMBERS[unknown]} not known"
+    such = ["an energy" if len(known) == 1 else "energies"] if known else []
+    if simulated:
+        such.append("errors" if len(events) > 1 else "error" if known else "an error")
+    if not such:
+        return f"{which}: source and background are averaged over all energies."
     return (
-        f"{clean(energies)}: how much more often a source than background gives such "
-        f"{'an energy' if len(events) == 1 else 'energies'} there."
+        f"{clean(which)}: a source gives such {' and '.join(such)} here "
+        f"{text.three_digits(factor)} times as often as background."
     )
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from llama.event.skymap_info import EventInfo
 from llama.figures import text
 from llama.figures.geometry import FULL_SKY_DEG2, SkyDensity
 from llama.sky.tiles import SkyTiles
-from llama.units import R90_PER_SIGMA
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)  # the last one is where the map ends for the eye
 _COARSEST, _FINEST = 4, 9  # edges of wider tiles are no straight lines; finer ones nobody sees
@@ -21,7 +20,7 @@ Ints = NDArray[np.int64]
 
 
 def globe_data(
-    tiles: SkyTiles, neutrinos: Iterable[Neutrino], info: EventInfo, significance: Significance
+    tiles: SkyTiles, neutrinos: Sequence[Neutrino], info: EventInfo, significance: Significance
 ) -> Mapping[str, object]:
     """Return what `globe.js` draws, as JSON.
 
@@ -34,7 +33,7 @@ def globe_data(
     along = np.argsort(level, kind="stable")
     k = int(np.argmax(density.density))
     peak = _centre(int(tiles.order[k]), int(tiles.ipix[k]))
-    best = text.best_direction(significance)
+    best, radii = text.best_direction(significance), text.circles_deg(neutrinos, significance)
     return {
         "counts": np.bincount(level, minlength=len(LEVELS)).tolist(),
         "corners": base64.b64encode(_corners(order[along], ipix[along]).tobytes()).decode(),
@@ -47,15 +46,17 @@ def globe_data(
                 "number": number,
                 "ra": event.ra or 0.0,
                 "dec": event.dec or 0.0,
-                "r90": round((event.sigma or 0.0) * R90_PER_SIGMA, 3),
+                "r90": round(radius, 3),
                 "aside": not text.in_window(event, info),
             }
-            for number, event in enumerate(neutrinos, start=1)
+            for number, (event, radius) in enumerate(zip(neutrinos, radii, strict=True), start=1)
         ],
     }
 
 
-def places(tiles: SkyTiles, neutrinos: Iterable[Neutrino], info: EventInfo) -> list[str]:
+def places(
+    tiles: SkyTiles, neutrinos: Sequence[Neutrino], info: EventInfo, significance: Significance
+) -> list[str]:
     """Return the map in words: where it peaks, and where each neutrino in the window lies."""
     density = SkyDensity(tiles)
     k = int(np.argmax(density.density))
@@ -66,14 +67,16 @@ def places(tiles: SkyTiles, neutrinos: Iterable[Neutrino], info: EventInfo) -> l
         f"{areas[0]}, the 90 % region {areas[1]}."
     ]
     thresholds = [density.threshold(level) for level in LEVELS]
-    for number, event in enumerate(neutrinos, start=1):
+    radii = text.circles_deg(neutrinos, significance)
+    for number, (event, radius) in enumerate(zip(neutrinos, radii, strict=True), start=1):
         if event.ra is None or event.dec is None or not text.in_window(event, info):
             continue
         here = float(density.at(np.array([event.ra]), np.array([event.dec]))[0])
         inside = [lv for lv, t in zip(LEVELS, thresholds, strict=True) if here >= t and here > 0]
         where = f"in the {100 * inside[0]:.0f} % region" if inside else "outside of the 99 % region"
         words.append(
-            f"Neutrino {number}, RA {event.ra:.1f} deg, Dec {event.dec:+.1f} deg: {where}."
+            f"Neutrino {number}, RA {event.ra:.1f} deg, Dec {event.dec:+.1f} deg, 90 % radius "
+            f"{radius:.3g} deg: {where}."
         )
     return words
 

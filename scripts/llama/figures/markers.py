@@ -11,9 +11,15 @@ from llama.event.results import Neutrino, NeutrinoList, Significance
 from llama.event.skymap_info import EventInfo
 from llama.figures.geometry import Floats, circle
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches
-from llama.figures.text import area_text, best_direction, in_window, time_difference
+from llama.figures.text import (
+    area_text,
+    best_direction,
+    circle_text,
+    circles_deg,
+    in_window,
+    time_difference,
+)
 from llama.neutrinos.table import list_window
-from llama.units import R90_PER_SIGMA
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,10 +68,14 @@ def with_circle(events: Sequence[Neutrino], info: EventInfo) -> list[int]:
 
 
 def draw_neutrinos(
-    axes: "Axes", project: Project, events: Sequence[Neutrino], info: EventInfo
+    axes: "Axes",
+    project: Project,
+    events: Sequence[Neutrino],
+    info: EventInfo,
+    significance: Significance,
 ) -> None:
     """Draw neutrinos on one panel: `MOST_CIRCLES` with number and 90 % circle, others as points."""
-    whole = with_circle(events, info)
+    whole, radii = with_circle(events, info), circles_deg(events, significance)
     points = [event for at, event in enumerate(events) if at not in whole]
     if points:
         x, y = project(*np.array([_place(event) for event in points]).T)
@@ -75,8 +85,7 @@ def draw_neutrinos(
         x, y = project(np.array([ra]), np.array([dec]))
         takes_part = in_window(event, info)
         colour = NEUTRINO if takes_part else ASIDE
-        radius = min(R90_PER_SIGMA * (event.sigma or 0.0), 180.0)
-        outline = project(*circle(ra, dec, radius))
+        outline = project(*circle(ra, dec, radii[at]))
         width = 1.1 if takes_part else 0.8
         axes.plot(*outline, color=colour, lw=width, path_effects=halo(width + 1.0), zorder=3)
         if not _is_inside(axes, x[0], y[0]):
@@ -146,7 +155,8 @@ def draw_legend(
             _styled(Line2D([], [], label="neutrino outside of the time window"), _SQUARE)
         )
     if events:
-        handles.append(Line2D([], [], color=NEUTRINO, lw=1.1, label="90 % error circle (2.146 σ)"))
+        label = f"90 % error circle ({circle_text(significance)})"
+        handles.append(Line2D([], [], color=NEUTRINO, lw=1.1, label=label))
     if best_direction(significance):
         label = "most probable direction of a common source"
         handles.append(_styled(Line2D([], [], label=label), _cross(10)))

@@ -35,8 +35,7 @@ def draw_skymap(
 ) -> None:
     """Draw the all-sky map, with a zoom when the 90 % region is below 500 deg^2.
 
-    role: the flag ROLE. Error circles have the 90 % radius, 2.146 sigma. Equal inputs give equal
-    bytes.
+    role: the flag ROLE. Error circles hold 90 % of the point spread. Equal inputs give equal bytes.
     """
     density = sky.SkyDensity(tiles)
     frame = _zoom_frame(density) if density.area_deg2(0.9) < ZOOM_BELOW_DEG2 else None
@@ -53,7 +52,7 @@ def draw_skymap(
             outline = sky.mollweide_line(*sky.gnomonic_inverse(x, y, frame[0]))
             globe.plot(*outline, color=INK, lw=0.8)
         for axes, project in panels:
-            draw_neutrinos(axes, project, neutrinos.events, info)
+            draw_neutrinos(axes, project, neutrinos.events, info, significance)
             draw_best(axes, project, significance)
         regions = [(level, density.area_deg2(level), line) for level, line in reversed(_CONTOURS)]
         share = frame[2] if frame else None

@@ -21,7 +21,6 @@ from llama.figures.revisions import latency_section
 from llama.figures.text import MISSING, clean, number, p_text
 from llama.neutrinos.table import list_window
 from llama.times import gps_to_iso, mjd_to_gps
-from llama.units import R90_PER_SIGMA
 
 TABLE_HEADER = [
     *("#", "Id", "Time (UTC)", "dt (s)", "RA (deg)", "Dec (deg)", "σ (deg)", "90 % radius (deg)"),
@@ -47,6 +46,7 @@ def summary_content(
     """Return the page; what came from outside is cleaned."""
     info, neutrinos, significance = event.info, event.neutrinos, event.significance
     events, singles = neutrinos.events, {one.key: one for one in significance.single_neutrino}
+    radii = text.circles_deg(events, significance)
     marks = text.marks(info, events, {"ROLE": None, **event.flags})
     return {
         "title": f"{clean(info.graceid, 30)}: gravitational wave and high-energy neutrinos",
@@ -58,13 +58,13 @@ def summary_content(
         "result": {"heading": "Result", "rows": _result(significance)},
         "neutrinos": {
             "heading": "Neutrinos",
-            "text": [_completeness(neutrinos), _explanation(neutrinos)],
+            "text": [_completeness(neutrinos), _explanation(neutrinos, significance)],
             "table": {
                 "caption": f"{len(events)} neutrinos of {clean(info.graceid, 30)}",
                 "header": TABLE_HEADER,
                 "rows": [
-                    _table_row(count, event, singles.get(str(event.id)), info)
-                    for count, event in enumerate(events, start=1)
+                    _table_row(count, event, radius, singles.get(str(event.id)), info)
+                    for count, (event, radius) in enumerate(zip(events, radii, strict=True), 1)
                 ],
             },
         },
@@ -159,6 +159,8 @@ def _result(significance: Significance) -> Rows:
     ]
     if significance.without_bursts:
         rows.append(("Without gamma-ray bursts", text.result_line(significance.without_bursts)))
+    if significance.response:
+        rows.append(("Energies and point spread", significance.response))
     best = text.best_direction(significance)
     if best:
         place = f"RA {best[0]:.2f} deg, Dec {best[1]:+.2f} deg"
@@ -199,17 +201,29 @@ def livetime_words(neutrinos: NeutrinoList) -> str:
     return f"{live_s:.0f} of {2 * half_s:.0f} s"
 
 
-def _explanation(neutrinos: NeutrinoList) -> str:
+def _explanation(neutrinos: NeutrinoList, significance: Significance) -> str:
     if not neutrinos.events:
         return "It holds no neutrino."
+    if significance.simulated:
+        circle = (
+            "σ is the angular error as stated; the 90 % radius is that of the point spread in "
+            "IceCube's simulation, which has longer tails than a Gaussian of σ."
+        )
+    else:
+        circle = (
+            "σ is the radius of the 39 % error circle, 1 σ of a two-dimensional Gaussian; the "
+            "90 % radius is 2.146 σ"
+        )
+        circle += ", of a σ not below the setting sigma_floor_deg." if significance.psf else "."
     return (
-        "dt is the time of the neutrino minus the time of the wave. σ is the radius of the 39 % "
-        "error circle, 1 σ of a two-dimensional Gaussian; the 90 % radius is 2.146 σ. Odds ratio "
-        "and p-value are those of the neutrino alone."
+        f"dt is the time of the neutrino minus the time of the wave. {circle} Odds ratio and "
+        "p-value are those of the neutrino alone."
     )
 
 
-def _table_row(count: int, event: Neutrino, single: Single | None, info: EventInfo) -> list[str]:
+def _table_row(
+    count: int, event: Neutrino, radius_deg: float, single: Single | None, info: EventInfo
+) -> list[str]:
     gps, sigma = event.gps, event.sigma
     if gps is None and event.mjd is not None:
         gps = float(mjd_to_gps(event.mjd))
@@ -223,7 +237,7 @@ def _table_row(count: int, event: Neutrino, single: Single | None, info: EventIn
         number(event.ra, ".2f"),
         number(event.dec, "+.2f"),
         number(sigma, ".2f"),
-        number(sigma * R90_PER_SIGMA, ".2f"),
+        number(radius_deg, ".2f"),
         text.three_digits(event.energy),
         number(single.odds_ratio if single else None),
         p_text(single.p_value if single else None),
@@ -242,7 +256,7 @@ def figure_texts(neutrinos: NeutrinoList) -> tuple[tuple[str, str, str], ...]:
             "credible regions and the neutrinos; the numbers are rows of the table.",
             "Where the wave came from, in probability per square degree, with the smallest "
             "regions that hold 50 % (solid) and 90 % (dashed) of it. Filled dots: neutrinos "
-            f"{near} the wave; open squares: others. Circles have the 90 % radius.",
+            f"{near} the wave; open squares: others. Circles have the 90 % radius of the table.",
         ),
         (
             "Significance",

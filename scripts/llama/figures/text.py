@@ -7,7 +7,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-from llama.event.results import Compared, Neutrino, Number, Significance
+from llama.event.results import (
+    Compared,
+    Neutrino,
+    Number,
+    Significance,
+    gaussian_circle_deg,
+)
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
 from llama.stats.window import PUBLISHED
@@ -147,6 +153,25 @@ def in_window(neutrino: Neutrino, info: EventInfo) -> bool:
         return neutrino.in_window
     dt_s = time_difference(neutrino, info)
     return dt_s is not None and PUBLISHED.holds(dt_s)
+
+
+def circles_deg(neutrinos: Iterable[Neutrino], result: Significance) -> list[float]:
+    """Return the radius that holds 90 % of the point spread of each neutrino of a list.
+
+    Of one that the result does not have it is that of its sigma's Gaussian.
+    """
+    known = {one.key: one.circle_deg for one in result.single_neutrino}
+    return [
+        known.get(str(neutrino.id), gaussian_circle_deg(neutrino.sigma or 0.0))
+        for neutrino in neutrinos
+    ]
+
+
+def circle_text(result: Significance) -> str:
+    """Return in two or three words what `circles_deg` are from."""
+    if result.psf is None:
+        return "2.146 σ"
+    return result.response if result.simulated else "Gaussian"
 
 
 def time_difference(neutrino: Neutrino, info: EventInfo) -> float | None:

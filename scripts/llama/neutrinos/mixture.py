@@ -77,6 +77,26 @@ def distribution(angle_rad: Floats, kappa: Floats) -> Floats:
     return np.asarray(np.expm1(np.multiply.outer(-away, kappa)) / np.expm1(-2.0 * kappa))
 
 
+def radii_deg(kappa: Floats, shares: Floats, sin_dec: Floats, probability: float) -> Floats:
+    """Return the angle [deg] within which each point spread has a probability (n,).
+
+    kappa [rad^-2] of the components (n, components), their shares (n, components, uniform nodes of
+    sin(dec) from -1 to 1), of which those at `sin_dec` (n,) count; NaN where all of these are 0.
+    """
+    node, part = tents(sin_dec, np.linspace(-1.0, 1.0, shares.shape[2]))
+    k = np.arange(node.size)
+    share = (1 - part)[:, None] * shares[k, :, node] + part[:, None] * shares[k, :, node + 1]
+    total = share.sum(axis=1)
+    weight = share / (np.expm1(-2.0 * kappa) * np.where(total > 0, total, 1.0)[:, None])
+    low, high = np.zeros(node.size), np.full(node.size, np.pi)
+    for _ in range(50):  # halves the range, to 1e-14 rad
+        middle = (low + high) / 2
+        away = 2.0 * np.sin(middle / 2.0) ** 2
+        reached = (weight * np.expm1(-away[:, None] * kappa)).sum(axis=1) >= probability
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    return np.degrees(np.where(total > 0, high, np.nan))
+
+
 def fit_weights(share: Floats, found: Floats, log10_proxy: Floats, log10_angerr: Floats) -> Floats:
     """Return the weights (proxy nodes, AngErr nodes, components) at one declination.
 

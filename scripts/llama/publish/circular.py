@@ -9,7 +9,7 @@ from llama.neutrinos.table import list_window
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, is_observation
 from llama.stats.window import Window
 from llama.times import gps_to_iso, iso_to_gps
-from llama.units import R90_PER_SIGMA, p_value_text
+from llama.units import p_value_text
 
 PUBLIC_BELOW = 0.01  # circulars are for p-values below 1 %
 
@@ -150,15 +150,17 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
         n = len(listed)
         words = {0: "No neutrino candidate is", 1: "One neutrino candidate is"}
         found = f"{words.get(n, f'{n} neutrino candidates are')} found {coincidence}."
+    response = significance.response and f" (energies and point spread: {significance.response})"
     result = (
-        f"{found} The overall p-value of the Bayesian search is {p_value_text(p_value)}. It states "
-        "how often the atmospheric background alone gives a coincidence at least as "
+        f"{found} The overall p-value of the Bayesian search is {p_value_text(p_value)}{response}. "
+        "It states how often the atmospheric background alone gives a coincidence at least as "
         "convincing for a map of this kind; it is not corrected for trials over several "
         "gravitational-wave candidates. The false-alarm rate of the coincidence is the p-value "
         "times the rate of such candidates."
     )
     if not listed:
         return [_wrap(result)]
+    where = "in IceCube's simulation " if significance.simulated else ""
     return [
         _wrap(result),
         "Neutrino candidates, with the p-value that each has by itself:",
@@ -166,7 +168,7 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
         _wrap(
             "where dt is the time of the neutrino minus the time of the gravitational wave, "
             "and the radius is that of the circle that holds the true direction with 90 % "
-            "probability (statistical error only)."
+            f"probability {where}(statistical error only)."
         ),
     ]
 
@@ -174,7 +176,7 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
 def _table(listed: list[Single], real: bool) -> str:
     title = "    dt (s)   RA (deg)  Dec (deg)   90 % radius (deg)   p-value"
     rows = [
-        f"{s.dt:+10.2f} {s.ra:10.2f} {s.dec:+10.2f} {s.sigma * R90_PER_SIGMA:19.2f}"
+        f"{s.dt:+10.2f} {s.ra:10.2f} {s.dec:+10.2f} {s.circle_deg:19.2f}"
         f" {p_value_text(s.p_value):>9}"
         for s in listed
         if s.p_value is not None

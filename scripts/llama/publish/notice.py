@@ -11,7 +11,7 @@ from llama.event.vetoes import signs_of_test
 from llama.neutrinos.table import list_window
 from llama.publish.notice_check import TYPE, check_notice
 from llama.times import gps_to_iso, iso_to_gps, now_gps
-from llama.units import R90_PER_SIGMA, p_value_text
+from llama.units import p_value_text
 
 SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/icecube/lvk_nu_track_search.schema.json"
 LISTED_BELOW = 0.1  # neutrinos are listed when the overall p-value and their own are below this
@@ -98,6 +98,8 @@ def build_notice(
         notice["observation_livetime"] = round(neutrinos.livetime_s)
     if listed is not None:
         notice["n_events_coincident"] = len(listed)
+    if significance.response and notice["pval_bayesian"] is not None:
+        notice["additional_info"] = f"energies and point spread: {significance.response}"
     if listed:
         notice["coincident_events"] = [_coincident_event(single) for single in listed]
     sensitivity = significance.neutrino_flux_sensitivity_range
@@ -116,7 +118,7 @@ def _coincident_event(single: Single) -> dict[str, object]:
         "localization": {
             "ra": round(single.ra, 2) % 360,
             "dec": round(single.dec, 2),
-            "ra_dec_error": round(min(single.sigma * R90_PER_SIGMA, 180.0), 2),
+            "ra_dec_error": round(single.circle_deg, 2),
             "containment_probability": 0.9,
             "systematic_included": False,
         },

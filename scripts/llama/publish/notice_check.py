@@ -97,6 +97,7 @@ _OPTIONAL: dict[str, Check] = {
     "alert_tense": _one_of("current", "test"),
     "alert_type": _one_of("initial", "update", "retraction"),
     "record_number": _COUNT,
+    "additional_info": _text(r"[\x20-\x7e]{1,1000}", "a line of at most 1000 letters"),
 }
 _EVENT: dict[str, Check] = {
     "event_dt": _number(-_MOST_S, _MOST_S),

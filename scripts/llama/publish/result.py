@@ -19,13 +19,14 @@ from llama.publish.notice import bayesian_p_value, coincident_neutrinos, round_p
 
 
 class Coincident(Struct, frozen=True):
-    """A neutrino in coincidence, with the names and units of `Single`."""
+    """A neutrino in coincidence, with the names and units of `Single`; its radius is known."""
 
     id: str | int | None
     dt: Number
     ra: Number
     dec: Number
     sigma: Number
+    radius_90_deg: Number
     p_value: Number | None
 
 
@@ -51,6 +52,8 @@ class Findings(Facts, frozen=True, kw_only=True):
     odds_ratio: Number | None
     p_value: float | None
     coincident_neutrinos: list[Coincident] | None
+    energy_response: str | UnsetType
+    psf: str | UnsetType
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,12 @@ class Result:
             p_value=round_p(bayesian_p_value(self.info, self.significance)),
             coincident_neutrinos=None
             if listed is None
-            else [Coincident(s.id, s.dt, s.ra, s.dec, s.sigma, s.p_value) for s in listed],
+            else [
+                Coincident(s.id, s.dt, s.ra, s.dec, s.sigma, s.circle_deg, s.p_value)
+                for s in listed
+            ],
+            energy_response=self.significance.energy_response or UNSET,
+            psf=self.significance.psf or UNSET,
         )
 
     def sha256(self) -> str:
@@ -139,7 +147,7 @@ def _text(facts: Findings, title: str) -> str:
     ]
     lines += [
         f"{_safe(one.id)}: {one.dt:+.1f} s, RA {one.ra:.2f}, Dec {one.dec:+.2f}, "
-        f"sigma {one.sigma:.2f} deg, p-value {round_p(one.p_value):g}"
+        f"90 % radius {one.radius_90_deg:.2f} deg, p-value {round_p(one.p_value):g}"
         for one in listed
     ]
     return "\n".join(lines)

@@ -95,12 +95,9 @@ def _background_directions(sin_dec: Floats, response: Response) -> list[float]:
 def _overlap_without_energy(
     prepared: PreparedMap, neutrinos: Neutrinos, params: SearchParameters
 ) -> float:
-    """Return T_S sum_k w_{n,k} <prod_i vMF_i>_k of all of the neutrinos together."""
+    """Return T_S sum_k w_{n,k} <prod_i PSF_i>_k of all of the neutrinos together."""
     n = neutrinos.dt_s.size
-    total = neutrinos.intensity.sum(axis=1, keepdims=True)
-    shares = np.full_like(neutrinos.intensity, 1 / neutrinos.kappa.shape[1])
-    np.divide(neutrinos.intensity, total, out=shares, where=total > 0)
     windows = params.emission_windows_s
-    even = neutrinos._replace(intensity=shares)
+    even = neutrinos._replace(intensity=neutrinos.shares)
     members, values, _ = sum_sets(prepared, *even, windows, n, left_out=0.0)
     return float(values[(members >= 0).sum(axis=1) == n].sum())

@@ -68,6 +68,18 @@ class Neutrinos(NamedTuple):
     kappa: Floats
     intensity: Floats
 
+    @property
+    def shares(self) -> Floats:
+        """Share of each component in the point spread, at declinations (as `intensity`).
+
+        Where no source gives such a neutrino, its share at all declinations; 0 if none does.
+        """
+        everywhere = self.intensity.sum(axis=2, keepdims=True)
+        known = self.intensity.any(axis=1, keepdims=True)
+        weight = np.where(known, self.intensity, everywhere)
+        total = weight.sum(axis=1, keepdims=True)
+        return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
+
 
 @dataclass(frozen=True)
 class Odds:
