@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from scipy.special import gammainc
 
 from llama.event.significance import prepare_skymap, search_parameters
-from llama.neutrinos.archive import Archive, Columns, import_release
+from llama.neutrinos.archive import Archive, Columns
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.response import Response
 from llama.settings.search import Search

@@ -15,7 +15,7 @@ from llama.alerts.intake import create_event
 from llama.cli.common import say
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json, write_bytes
-from llama.neutrinos.archive import import_release
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.settings import from_dict
 from llama.settings.load import find_clone

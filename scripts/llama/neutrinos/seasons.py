@@ -59,16 +59,26 @@ def choose(there: Iterable[str], wanted: Sequence[str] | None) -> list[str]:
 def area_season(areas: Sequence[str], seasons: Sequence[str]) -> str:
     """Return which of the areas is the one of the newest season; `LlamaError` if none is."""
     newest = max(seasons, key=age)
-    same = [name for name in areas if configuration(name) == configuration(newest)]
-    if newest in same:
-        return newest
-    older = [name for name in same if configuration(name) and age(name) <= age(newest)]
-    if not older:
+    if (found := _area_of(newest, areas)) is None:
         raise LlamaError(
             f"irfs has the areas of {', '.join(areas)}, none of them for the events of {newest}; "
             "add the effective area of that season"
         )
-    return max(older, key=age)
+    return found
+
+
+def with_area(seasons: Iterable[str], areas: Sequence[str]) -> list[str]:
+    """Return the configurations of seasons that have an area of their own, the newest first."""
+    newest = {configuration(name): name for name in sorted(seasons, key=age)}
+    return [kind for kind, name in reversed(newest.items()) if kind and _area_of(name, areas)]
+
+
+def _area_of(season: str, areas: Sequence[str]) -> str | None:
+    same = [name for name in areas if configuration(name) == configuration(season)]
+    if season in same:
+        return season
+    before = [name for name in same if configuration(name) and age(name) <= age(season)]
+    return max(before, key=age, default=None)
 
 
 def check_area(area: str, seasons: Sequence[str]) -> None:
