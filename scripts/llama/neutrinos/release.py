@@ -23,6 +23,7 @@ from llama.neutrinos.seasons import (
     check_events,
     check_one_release,
     check_other_releases,
+    check_reach,
     check_whole,
     choose,
     release_files,
@@ -122,6 +123,9 @@ def read_release(directory: Path, seasons: Sequence[str] | None = None) -> Relea
     for path in (uptime_files[name] for name in chosen):
         mjd, counts[f"uptime/{path.name}"] = _read_uptime(path)
         intervals.append(merge_intervals(mjd_to_gps(mjd)))
+    for number, name in enumerate(chosen):
+        if (here := events["gps"][events["season"] == number]).size:
+            check_reach(name, here, intervals[number])
     return Release(
         events=events,
         uptime_gps=merge_intervals(np.concatenate(intervals)),

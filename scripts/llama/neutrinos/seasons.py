@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from llama.errors import LlamaError
 from llama.files import is_litter, is_unfinished
 from llama.neutrinos.release_table import read_table, titles_of
+from llama.times import gps_to_iso
 
 PARTIAL = ".part"  # end of the name of a file that is being fetched
 _NUMERALS = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII"]
 _FORMS = (".csv", ".tab", ".txt")
 _ONE_SOURCE_DEG = 10.0  # the releases of single sources reach 3 deg
+_MISSING = 30  # events that are no chance where none is
+_DAY_S = 86400.0
 _ENOUGH = 10  # events from which a list is told to be of one source, or of whole days
 
 
@@ -162,6 +165,22 @@ def check_events(
             f"{place} has only events within {radius:.1f} deg of RA {ra_0:.1f}, Dec {dec_0:.1f}: a "
             "release of a single source, without the background of the whole sky; take "
             "IceTracks-DR2 or the 10-year release"
+        )
+
+
+def check_reach(season: str, gps: NDArray[np.float64], runs: NDArray[np.float64]) -> None:
+    """Refuse a season whose events (n,) end long before its uptime [m, 2], or go on long after.
+
+    Times that were not looked at would count as times without neutrinos.
+    """
+    last, end = float(gps.max()), float(runs[-1, 1])
+    before_s = np.clip(np.minimum(runs[:, 1], last) - runs[:, 0], 0, None).sum()
+    after_s = np.diff(runs).sum() - before_s
+    missing = gps.size * after_s / max(before_s, 1.0)
+    if missing > _MISSING or (gps > end + _DAY_S).sum() > _MISSING:
+        raise LlamaError(
+            f"the events of {season} end at {gps_to_iso(last, 0)} and its uptime at "
+            f"{gps_to_iso(end, 0)}, so one of the two files is cut; fetch both again"
         )
 
 
