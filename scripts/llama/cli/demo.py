@@ -59,7 +59,9 @@ def _write_inputs(output: Path, injections: int) -> Path:
     if not (output / "archive" / "mock" / "archive.json").exists():
         say("demo: a mock neutrino archive")
         with tempfile.TemporaryDirectory() as release:
-            write_mock_release(Path(release), SEED, mjd_start=60_080.0, mjd_stop=60_140.0)
+            write_mock_release(
+                Path(release), SEED, mjd_start=60_080.0, mjd_stop=60_140.0, matrix=True
+            )
             import_release(release, output / "archive", "mock")
     for index in range(_MAPS):
         path = output / "maps" / f"{index}.fits"

@@ -20,7 +20,7 @@ from llama.neutrinos.release_table import Progress
 from llama.neutrinos.response import Response, build_response
 from llama.neutrinos.seasons import check_area, configuration, release_files, with_area
 from llama.neutrinos.smearing import Smearing
-from llama.neutrinos.smearing_table import is_of_ten_years, read_smearing
+from llama.neutrinos.smearing_table import GRID, is_of_ten_years, read_smearing
 
 
 class _Simulation(NamedTuple):
@@ -112,7 +112,10 @@ def _simulation(directory: Path, season: str, progress: Progress | None) -> _Sim
     elif is_of_ten_years(path):
         why = f"{path.name} has the three declination bins of the 10-year release, too few"
     else:
-        return _Simulation(read_smearing(path, progress), "own", path.name, path)
+        from llama.neutrinos.mock import GRID as MOCK_GRID
+
+        grid = MOCK_GRID if season == MOCK_SEASON else GRID
+        return _Simulation(read_smearing(path, progress, grid), "own", path.name, path)
     if configuration(season) == "IC86":
         return _Simulation(Smearing.load(), "public IC86", why)
     return _Simulation(
