@@ -55,6 +55,7 @@ rule write_manifest:
         "../envs/llama.yaml"
     params:
         settings=SETTINGS.model_dump(mode="json"),
+        archive=of(NEUTRINOS.directory),
         code=code("write_manifest"),
     message:
         "Closing {wildcards.event} with its manifest"

@@ -92,7 +92,7 @@ rule compute_upper_limit:
         skymap=of(EVENTS.skymap),
         significance=of(EVENTS.significance),
         response=of(NEUTRINOS.response),
-        events=f"{NEUTRINOS.archive}/events.hdf5",
+        events=of(NEUTRINOS.background),
     output:
         "{event}/upper_limit_lvc-i3.json",
     log:

@@ -10,6 +10,7 @@ with logged(snakemake.log[0]):
     event = snakemake.wildcards.event
     products = {path.removeprefix(f"{event}/"): Path(path) for path in snakemake.input}
     command = f"snakemake {event}/all"
-    manifest = build_manifest(products, snakemake.params.settings, command)
+    params = snakemake.params
+    manifest = build_manifest(products, params.settings, command, params.archive)
     keep(Path(event), manifest)
     write_json(snakemake.output[0], manifest)

@@ -27,6 +27,11 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 if not getattr(sys.modules.get("sitecustomize"), "LOOPBACK_ONLY", False):
     runpy.run_path(str(_GUARD / "sitecustomize.py"))
 
+# workers are as many as processors: where threads of linear algebra wait for each other, what takes
+# 2 ms takes 100
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 # nor does any of them, or a browser, read or write in the user's home
 _HOME = Path(__file__).parents[1] / ".pytest_cache/home"
 _HOME.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,8 @@ from llama.neutrinos.detector import build_detector
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.release import read_release
 from llama.neutrinos.response import build_response
-from llama.neutrinos.smearing import BINS, Smearing, read_smearing
+from llama.neutrinos.smearing import Smearing
+from llama.neutrinos.smearing_table import GRID, read_smearing
 from llama.neutrinos.truth import UNIFORMS, Sampler
 
 NEUTRINOS = 20_000
@@ -83,5 +84,5 @@ def _write(matrix: Smearing, path: Path) -> None:
             events = matrix.events[e, b]
             file.writelines(
                 f"{begin} {bins[0][i]} {bins[1][j]} {bins[2][k]} {shares[events[i, j, k]]}\n"
-                for i, j, k in np.ndindex(BINS, BINS, BINS)
+                for i, j, k in np.ndindex(*[GRID.bins] * 3)
             )

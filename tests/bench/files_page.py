@@ -352,17 +352,20 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
 }
 ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
     "archive/<name>/archive.json": (
-        "What was imported.",
+        "What was imported. An older configuration has all of these files in a directory of its "
+        "own, as `archive/<name>/IC79`.",
         {
-            "name": "name of the archive",
+            "name": "name of the archive; of an older configuration, <name>/IC79",
             "source": "where it was imported from",
             "identity": "changes when a number does",
             "simulated": "true for a mock",
             "seasons": "seasons of the release",
             "event_seasons": "those whose events are in it",
-            "left_out_seasons": "those whose events are not in it",
+            "left_out_seasons": "those whose events are in no archive of the import",
             "effective_area_season": "the one whose effective area is used",
-            "smearing": "true if it has the release's smearing matrix",
+            "smearing": "smearing matrix: own, public IC86, or null",
+            "smearing_reason": "its file, or why it is not the release's own",
+            "unlike": "a sentence for each season that does not fit the others",
             "events": "number of events",
             "first_gps": "the first [GPS s]",
             "last_gps": "the last [GPS s]",
@@ -401,6 +404,32 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
             "signal_per_dex": "[x, s] density in x of neutrinos of an E^-2 source",
             "background_per_dex": "[x, s] density in x and s of the archive's events",
             "attribute season": "season of the effective area",
+        },
+    ),
+    "archive/<name>/detector.hdf5": (
+        "What a smearing matrix makes of it, over log10(proxy/GeV), log10(AngErr/deg) and "
+        "sin(dec), on the nodes in `llama.neutrinos.detector`; there if `smearing` is not null.",
+        {
+            "signal_per_dex": "[x, s] density in x of neutrinos of an E^-γ source",
+            "signal_angerr": "[x, a, s] density in a of those with a proxy",
+            "weights": "[x, a, component, s] of the point-spread function",
+            "background_per_dex": "[x, s] density in x and s of the archive's events",
+            "background_angerr": "[x, a, s] density in a of those with a proxy",
+            "true_per_dex": "[x, s] density of the true energy",
+            "area_relative": "[s] as in `response.hdf5`; likewise",
+            "flux_area_cm2_gev": "[s] effective area over E^-2 dE [cm² GeV^-1]",
+            "attribute season": "season of the effective area",
+            "attribute gamma": "γ",
+        },
+    ),
+    "archive/<name>/smearing.hdf5": (
+        "The release's own smearing matrix: cells of true energy and declination.",
+        {
+            "log10_energy": "edges in log10(E/GeV)",
+            "dec_deg": "edges in declination [deg]",
+            "edges": "[E, dec, axis, bin] edges of log10(proxy/GeV), angle and AngErr [deg]",
+            "events": "[E, dec, proxy, angle, AngErr] simulated events",
+            "attribute source": "file that it was read from",
         },
     ),
     "populations.hdf5": (

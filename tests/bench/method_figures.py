@@ -23,7 +23,8 @@ from scipy.special import gammainc
 
 from llama.event.parameters import published_parameters
 from llama.event.significance import prepare_skymap
-from llama.neutrinos.archive import Archive, Columns, import_release
+from llama.neutrinos.archive import Archive, Columns
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.response import Response
 from llama.sky import SkyTiles

@@ -5,10 +5,12 @@ FILE is `irfs/IC86_smearing.csv` of IceTracks-DR2 (doi:10.7910/DVN/MMIIZA, versi
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from llama.neutrinos.smearing import PUBLIC_IC86, read_smearing
+from llama.neutrinos.smearing import PUBLIC_IC86, SOURCE
+from llama.neutrinos.smearing_table import read_smearing
 
 if __name__ == "__main__":
-    read_smearing(Path(sys.argv[1])).save(PUBLIC_IC86)
+    replace(read_smearing(Path(sys.argv[1])), source=SOURCE).save(PUBLIC_IC86)
     print(f"written: {PUBLIC_IC86}, {PUBLIC_IC86.stat().st_size:,} bytes")

@@ -19,8 +19,9 @@ from measure import row
 
 from llama.event.parameters import published_parameters
 from llama.event.significance import prepare_skymap
-from llama.neutrinos.archive import Archive, import_release
+from llama.neutrinos.archive import Archive
 from llama.neutrinos.detector import build_detector
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.release import read_release
 from llama.neutrinos.scramble import scramble

@@ -13,7 +13,7 @@ import yaml
 from measure import CLONE, Run, row, snakemake
 
 from llama.files import write_bytes
-from llama.neutrinos.archive import import_release
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.settings import Settings
 from llama.sky.mock import mock_skymap, to_fits

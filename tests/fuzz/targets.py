@@ -29,6 +29,7 @@ from dr2_samples import AREA, EVENT, area_rows, event_rows, table  # noqa: E402
 from event_samples import neutrino  # noqa: E402
 from gcn_samples import notice as json_notice  # noqa: E402
 from gcn_samples import voevent as classic_notice  # noqa: E402
+from smearing_samples import COLUMNS, as_rows, as_text  # noqa: E402
 
 from llama.alerts.gwalert import parse_alert  # noqa: E402
 from llama.event.bursts import read_bursts  # noqa: E402
@@ -38,7 +39,8 @@ from llama.neutrinos.fetch import read_listing  # noqa: E402
 from llama.neutrinos.gcn_notice import read_notice  # noqa: E402
 from llama.neutrinos.given import read_given  # noqa: E402
 from llama.neutrinos.release import read_area, read_events  # noqa: E402
-from llama.neutrinos.smearing import read_smearing  # noqa: E402
+from llama.neutrinos.smearing import Smearing  # noqa: E402
+from llama.neutrinos.smearing_table import Grid, is_of_ten_years, read_smearing  # noqa: E402
 from llama.settings.load import from_dict, read_config  # noqa: E402
 from llama.settings.model import Grb  # noqa: E402
 from llama.sky import read_skymap  # noqa: E402
@@ -90,6 +92,13 @@ def _release_area(path: Path) -> None:
     assert area.area_cm2.min() >= 0
 
 
+def _smearing(path: Path) -> None:
+    is_of_ten_years(path)
+    matrix = read_smearing(path, grid=Grid(1, 1, 2))
+    assert np.isfinite(matrix.edges).all()
+    assert matrix.simulated.shape == (1, 1)
+
+
 def _settings(path: Path) -> None:
     from_dict(read_config(path))
 
@@ -118,10 +127,6 @@ def _slurm_answers(content: bytes) -> None:
         slurm.queue()
 
 
-_SMEARING = (
-    b"log10(E_nu/GeV)_min log10(E_nu/GeV)_max Dec_nu_min[deg] Dec_nu_max[deg] log10(E/GeV)_min "
-    b"log10(E/GeV)_max PSF_min[deg] PSF_max[deg] AngErr_min[deg] AngErr_max[deg] Fractional_Counts"
-)
 _FILE = {"id": 7, "filesize": 70, "md5": "0" * 32, "originalFileFormat": "text/csv"}
 _ROW = {"label": "IC86_I_exp.tab", "directoryLabel": "events", "dataFile": _FILE}
 _LISTING = {"status": "OK", "data": {"latestVersion": {"files": [_ROW]}}}
@@ -134,7 +139,7 @@ TARGETS: dict[str, Target] = {
     "neutrinos": _neutrinos,
     "release_events": _of_path(_release_events),
     "release_area": _of_path(_release_area),
-    "smearing": _of_path(read_smearing),
+    "smearing": _of_path(_smearing),
     "dataverse": lambda content: read_listing(content, "https://x", "https://x", {}),
     "bursts": _of_path(_bursts),
     "coincs": _of_path(read_coincs),
@@ -144,6 +149,13 @@ TARGETS: dict[str, Target] = {
     "host_list": _host_list,
     "slurm_answers": _slurm_answers,
 }
+
+
+def _one_cell() -> Smearing:
+    """A matrix of one cell of 2 x 2 x 2 bins."""
+    edges = np.array([[2.0, 3.0, 4.0], [0.1, 0.5, 9.0], [0.2, 0.3, 1.0]])[None, None]
+    events = np.arange(8, dtype=np.uint32).reshape(1, 1, 2, 2, 2)
+    return Smearing(np.array([3.0, 3.5]), np.array([-90.0, 90.0]), edges, events, "")
 
 
 @cache
@@ -177,7 +189,11 @@ def samples(name: str) -> list[bytes]:
             table(AREA, area_rows(), "tab").encode(),
             b"# E_min[GeV] E_max[GeV] cosZ_min cosZ_max A[m^2]\n1 10 -1 0 3\n1 10 0 1 2\n",
         ],
-        "smearing": lambda: [(b"#  " + _SMEARING + b'\n"' + b" 1" * 11 + b'"\n')],
+        "smearing": lambda: [
+            b"#  " + COLUMNS.encode() + b'\n"' + b" 1" * 11 + b'"\n',
+            as_text(as_rows(_one_cell())).encode(),
+            as_text(as_rows(_one_cell()), COLUMNS, quoted=True).encode(),
+        ],
         "dataverse": lambda: [json.dumps(_LISTING).encode()],
         "coincs": lambda: [
             b"coinc_event_id\tifos\n1\tH1,L1\n2\tH1,L1,V1\n",

@@ -19,7 +19,7 @@ import preloaded
 
 from llama.files import write_bytes
 from llama.listening.spool import Record, Spool
-from llama.neutrinos.archive import import_release
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 
 CLONE = Path(__file__).parents[2]

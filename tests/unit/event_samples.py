@@ -1,7 +1,8 @@
 """An event, its neutrinos and an archive made here, for the tests of its significance."""
 
 from llama.event.skymap_info import unchecked_info
-from llama.neutrinos.archive import Archive, import_release
+from llama.neutrinos.archive import Archive
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.times import gps_to_mjd
 

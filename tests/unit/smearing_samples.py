@@ -74,13 +74,13 @@ def analytic_matrix(events=8000, seed=1, energies=LOG10_ENERGY, dec_deg=DEC_DEG)
 
 def as_rows(matrix):
     """The rows of a matrix as the release has them, (rows, 11)."""
-    n_e, n_b = matrix.events.shape[:2]
-    rows = np.empty((n_b, n_e, 20, 20, 20, 11))
+    n_e, n_b, *bins = matrix.events.shape
+    rows = np.empty((n_b, n_e, *bins, 11))
     for e, b in np.ndindex(n_e, n_b):
         cell = rows[b, e]
         cell[..., 0:2] = matrix.log10_energy[e : e + 2]
         cell[..., 2:4] = matrix.dec_deg[b : b + 2]
-        for axis, shape in enumerate([(20, 1, 1), (1, 20, 1), (1, 1, 20)]):
+        for axis, shape in enumerate([(-1, 1, 1), (1, -1, 1), (1, 1, -1)]):
             cell[..., 4 + 2 * axis] = matrix.edges[e, b, axis, :-1].reshape(shape)
             cell[..., 5 + 2 * axis] = matrix.edges[e, b, axis, 1:].reshape(shape)
         cell[..., 10] = matrix.events[e, b] / max(matrix.events[e, b].sum(), 1)

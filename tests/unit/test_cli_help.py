@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from dr2_samples import write_dr2
 
 from llama import __version__
 from llama.cli.main import build_parser, main
@@ -159,6 +160,26 @@ def test_import_and_show(output_dir, tmp_path, capsys):
     assert shown.startswith("toy\n  events     200; rejected: 0 not finite, ")
     assert main(["neutrinos", "show"]) == 0
     assert capsys.readouterr().out == shown
+
+
+@pytest.mark.usefixtures("output_dir")
+def test_import_says_which_matrix_it_was_and_which_seasons_do_not_fit(tmp_path, capsys):
+    release = write_dr2(tmp_path / "dr2")
+    path = release / "events" / "IC40_exp.tab"
+    rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(rows[:1] + rows[4::6]))  # a sixth of them in the same time
+    assert main(["neutrinos", "import", str(release), "--name", "dr2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == ["dr2", "dr2/IC79", "dr2/IC40"]
+    matrix = [line for line in lines if line.startswith("  matrix ")]
+    assert matrix[0] == "  matrix     public IC86: the release has none in irfs"
+    assert matrix[1].startswith("  matrix     none: the release has none in irfs, and the public")
+    assert not any(line.startswith("  !") for line in lines)
+    words = ["neutrinos", "import", str(release), "--name", "dr2", "--seasons", "IC40,IC86"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "\n  ! IC40 does not fit IC86: it has 0.17 times their rate" in said
+    assert "dr2/" not in said
 
 
 @pytest.mark.usefixtures("output_dir")

@@ -47,7 +47,7 @@ def test_the_notice_for_kafka(event, bad):
 def test_the_significance_of_a_manifest(event, bad):
     (event / SIGNIFICANCE).write_text(bad)
     with pytest.raises(LlamaError, match=rf"{SIGNIFICANCE} is not as LLAMA writes it"):
-        build_manifest({SIGNIFICANCE: event / SIGNIFICANCE}, {}, "")
+        build_manifest({SIGNIFICANCE: event / SIGNIFICANCE}, {}, "", "")
 
 
 @pytest.mark.parametrize("bad", BAD)

@@ -23,7 +23,7 @@ def products(tmp_path):
 
 
 def test_the_manifest_describes_every_product(products, tmp_path):
-    manifest = build_manifest(products, SETTINGS, "snakemake events/S190425z/all")
+    manifest = build_manifest(products, SETTINGS, "snakemake events/S190425z/all", "archive/toy")
     write_json(tmp_path / "manifest.json", manifest)
     assert json.loads((tmp_path / "manifest.json").read_text()) == manifest
     assert list(manifest["products"]) == sorted(products)
@@ -42,12 +42,12 @@ def test_the_manifest_describes_every_product(products, tmp_path):
 
 
 def test_a_changed_byte_shows(products):
-    before = build_manifest(products, SETTINGS, "x")["products"]
+    before = build_manifest(products, SETTINGS, "x", "")["products"]
     products["skymap_info.json"].write_bytes(b"[]\n")
-    after = build_manifest(products, SETTINGS, "x")["products"]
+    after = build_manifest(products, SETTINGS, "x", "")["products"]
     assert [n for n in before if before[n]["sha256"] != after[n]["sha256"]] == ["skymap_info.json"]
 
 
 def test_a_product_that_is_not_there_is_an_error(products, tmp_path):
     with pytest.raises(FileNotFoundError, match="figure"):
-        build_manifest(products | {"figure": tmp_path / "figure.png"}, SETTINGS, "x")
+        build_manifest(products | {"figure": tmp_path / "figure.png"}, SETTINGS, "x", "")

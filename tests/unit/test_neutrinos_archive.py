@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from llama.errors import LlamaError
-from llama.neutrinos import archive as room
-from llama.neutrinos.archive import COLUMNS, Archive, import_release, summary
+from llama.neutrinos import importing
+from llama.neutrinos.archive import COLUMNS, Archive, summary
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.response import Response
 
@@ -98,7 +99,7 @@ def test_full_disk_leaves_the_good_archive(mock_release, archive, monkeypatch, s
         raise OSError(28, "No space left on device")
 
     before = files(archive.directory)
-    monkeypatch.setattr(room, step, full)
+    monkeypatch.setattr(importing, step, full)
     with pytest.raises(LlamaError, match="No space left on device; free some space"):
         import_release(mock_release, archive.directory.parent, "toy")
     assert files(archive.directory) == before

@@ -1,18 +1,33 @@
 """IceTracks-DR2 as it is published and as it is served; releases that are told apart."""
 
+import shutil
+
 import numpy as np
 import pytest
-from dr2_samples import AREA, EVENT, SEASONS, area_rows, contents, event_rows, table, write_dr2
+from dr2_samples import EVENT, SEASONS, event_rows, table, write_dr2
+from smearing_samples import COLUMNS
 
 from llama.errors import LlamaError
-from llama.neutrinos.archive import Archive, import_release
+from llama.neutrinos.archive import Archive
+from llama.neutrinos.detector import Detector
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.release import read_area, read_events, read_release
 from llama.neutrinos.seasons import area_season, choose
+from llama.neutrinos.smearing import Smearing
+from llama.neutrinos.truth import UNIFORMS, Sampler, archive_truth
 
 
 @pytest.fixture
 def release(tmp_path):
     return write_dr2(tmp_path / "dr2")
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """A release and its archive."""
+    directory = tmp_path_factory.mktemp("imported")
+    import_release(write_dr2(directory / "dr2"), directory / "archive", "dr2")
+    return directory
 
 
 @pytest.mark.parametrize("title", ["#  {}", "{}", '"#  {}"', '"{}"'])
@@ -73,78 +88,27 @@ def test_the_ten_year_release_has_ic86_ii_for_all_later_seasons():
         choose(["IC86_X", "IC40", "IC86_II"], ["IC22"])
 
 
-def _first(path, text):
-    path.write_text(text)
-
-
-def _degrees(directory):
-    path = directory / "events" / "IC86_II_exp.tab"
-    header = EVENT.replace("log10(E/GeV)", "X").replace("RA[deg]", "log10(E/GeV)")
-    path.write_text(table(header.replace("X", "RA[deg]"), event_rows("IC86_II"), "tab"))
-
-
-def _energies(directory):
-    rows = [[f"{10 ** float(x):.1f}" for x in row[:2]] + row[2:] for row in area_rows()]
-    (directory / "irfs" / "IC86_effectiveArea.tab").write_text(table(AREA, rows, "tab"))
-
-
-def _second_release(directory):
-    text = table(AREA, area_rows(), "tab")
-    (directory / "irfs" / "IC86_II_effectiveArea.tab").write_text(text)
-
-
-def _unnumbered(directory):
-    rows = [row[3:] for row in event_rows("IC86_II")]
-    header = EVENT.removeprefix("run event subevent ")
-    (directory / "events" / "IC86_II_exp.tab").write_text(table(header, rows, "tab"))
-
-
-def _cut(directory):
-    path = directory / "events" / "IC86_II_exp.tab"
-    path.write_bytes(path.read_bytes()[:-40])
-
-
-def _other_area(directory):
-    (directory / "irfs" / "IC86_effectiveArea.tab").unlink()
-
-
-def _both_forms(directory):
-    path = directory / "events" / "IC86_II_exp.tab"
-    path.with_suffix(".csv").write_bytes(path.read_bytes())
-
-
-BAD = {
-    "degrees for log10": (_degrees, r"log10_energy, which cannot be log10\(E/GeV\)"),
-    "degrees in the title": (
-        lambda d: _first(
-            d / "events/IC86_II_exp.tab",
-            table(EVENT.replace("E/GeV)", "E/GeV)[deg]"), event_rows("IC86_II"), "tab"),
-        ),
-        r"has \[deg\] where log10",
-    ),
-    "energies for log10": (_energies, "log10_energy_max, which cannot be log10|log10_energy_min"),
-    "areas of two releases": (_second_release, "two releases: areas of IC86 and of IC86_II"),
-    "events of two releases": (_unnumbered, "two releases: events of IC40 have run numbers"),
-    "both forms": (_both_forms, "IC86_II_exp.csv and IC86_II_exp.tab, one season twice"),
-    "cut": (_cut, "ends within a row; fetch it again"),
-    "half a download": (
-        lambda d: _first(d / "irfs/IC86_smearing.csv.part", "x"),
-        "half a download, irfs/IC86_smearing.csv.part is not finished",
-    ),
-    "areas of another season": (_other_area, "areas of IC40, IC79, none of them for the events"),
-}
-
-
-@pytest.mark.parametrize(("spoil", "says"), BAD.values(), ids=BAD)
-def test_bad_input_is_one_sentence_and_the_old_archive_stays(release, tmp_path, spoil, says):
-    import_release(release, tmp_path / "archive", "dr2")
-    before = contents(tmp_path / "archive")
-    spoil(release)
-    with pytest.raises(LlamaError, match=says) as error:
-        import_release(release, tmp_path / "archive", "dr2")
-    assert "\n" not in str(error.value)
-    assert "; " in str(error.value)
-    assert contents(tmp_path / "archive") == before
+def test_an_archive_of_ic86_without_a_matrix_has_the_public_one(imported, tmp_path):
+    directory = imported / "archive" / "dr2"
+    archive = Archive.open(directory)
+    assert archive.about["smearing"] == "public IC86"
+    assert archive.about["smearing_reason"] == "the release has none in irfs"
+    detector, response = Detector.load(directory / "detector.hdf5"), archive.response()
+    np.testing.assert_array_equal(detector.background_per_dex, response.background_per_dex)
+    truth = archive_truth(directory, detector)
+    u = np.random.default_rng(1).uniform(size=(2000, UNIFORMS))
+    expected = Sampler(Smearing.load(), read_release(imported / "dr2").areas[-1])
+    for ours, theirs in zip(*(t.draw(u[:, 0], u) for t in (truth, expected)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert not (directory / "smearing.hdf5").exists()
+    # nor is a matrix of the 10-year release, whose declinations are three, silently left out
+    irfs = shutil.copytree(imported / "dr2", tmp_path / "dr2") / "irfs"
+    row = " 2.00 2.50 -90.00 -10.00 2.1 2.2 0.1 0.2 0.2 0.3 1.0"
+    (irfs / "IC86_smearing.csv").write_text(f"# {COLUMNS}\n{row}\n")
+    about = import_release(tmp_path / "dr2", tmp_path / "archive", "dr2")
+    assert (about["smearing"], about["identity"]) == ("public IC86", archive.identity)
+    assert about["smearing_reason"].startswith("IC86_smearing.csv has the three declination bins")
+    assert "irfs/IC86_smearing.csv" not in about["inputs"]
 
 
 def test_the_area_of_another_configuration_is_refused(release, tmp_path):
@@ -155,7 +119,7 @@ def test_the_area_of_another_configuration_is_refused(release, tmp_path):
 
 def test_times_in_whole_days_are_refused_for_coincidences(release):
     rows = [[*row[:3], row[3].partition(".")[0], *row[4:]] for row in event_rows("IC86_I")]
-    _first(release / "events/IC86_I_exp.tab", table(EVENT, rows, "tab"))
+    (release / "events/IC86_I_exp.tab").write_text(table(EVENT, rows, "tab"))
     with pytest.raises(LlamaError, match=r"times in whole days, .* coincidences need seconds"):
         read_release(release, ["IC86_I"])
 
@@ -220,7 +184,7 @@ def test_the_public_areas_agree_in_both_forms(shared_data):
 
 def test_events_that_have_no_numbers_are_no_repeats(tmp_path):
     rows = [["-1", "-1", "-1", *row[3:]] for row in event_rows("IC40")]
-    _first(tmp_path / "IC40_exp.csv", table(EVENT, rows))
+    (tmp_path / "IC40_exp.csv").write_text(table(EVENT, rows))
     events, counts = read_events([tmp_path / "IC40_exp.csv"])
     assert len(events["gps"]) == 60
     assert "repeats" not in counts["events/IC40_exp.csv"]

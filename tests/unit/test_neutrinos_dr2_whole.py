@@ -2,9 +2,11 @@
 
 import itertools
 import os
+import runpy
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +14,12 @@ from dr2_samples import EVENT, SEASONS, contents, table, write_dr2
 from smearing_samples import analytic_matrix, whole_text
 
 from llama.errors import LlamaError
-from llama.neutrinos.archive import Archive, import_release
+from llama.neutrinos.archive import Archive
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.response import LOG10_ENERGY, load_response, response_file
+from llama.neutrinos.smearing import Smearing
 
+UNDESCRIBED = runpy.run_path(str(Path(__file__).parents[1] / "bench/files_page.py"))["undescribed"]
 ROWS = 14 * 30 * 20**3
 
 
@@ -55,19 +60,23 @@ def _first(rows):
 
 def test_the_matrix_goes_into_the_archive(release, whole_matrix, tmp_path):
     without = import_release(release, tmp_path / "archive", "dr2")
-    assert not without["smearing"]
+    assert without["smearing"] == "public IC86"
     directory = tmp_path / "archive" / "dr2"
-    assert Archive.open(directory).smearing() is None
-    assert response_file(directory, "matrix") == "response.hdf5"
+    public = (directory / "detector.hdf5").read_bytes()
     (release / "irfs" / "IC86_smearing.csv").hardlink_to(whole_matrix)
     seen = []
     about = import_release(
         release, tmp_path / "archive", "dr2", progress=lambda *read: seen.append(read)
     )
-    assert about["smearing"]
+    assert about["smearing"] == "own"
+    assert about["smearing_reason"] == "IC86_smearing.csv"
+    assert (directory / "detector.hdf5").read_bytes() != public
     assert about["identity"] != without["identity"]
     assert len(about["inputs"]["irfs/IC86_smearing.csv"]) == 64
-    matrix = Archive.open(directory).smearing()
+    for name in ("archive.json", "events.hdf5", "detector.hdf5", "smearing.hdf5", "response.hdf5"):
+        different = UNDESCRIBED(f"archive/<name>/{name}", directory / name)
+        assert different == (set(), set()), name
+    matrix = Smearing.load(directory / "smearing.hdf5")
     assert matrix.simulated.sum() == 14 * 30 * 50
     detector = load_response(directory / response_file(directory, "matrix"))
     assert (detector.energy_response, detector.psf) == ("smearing", "mixture")
@@ -104,7 +113,7 @@ def test_a_wrong_matrix_leaves_the_old_archive(release, whole_matrix, tmp_path, 
 
 BIG = """
 import re, sys, time  # rusage has the memory of the process that forked
-from llama.neutrinos.archive import import_release
+from llama.neutrinos.importing import import_release
 about = import_release(sys.argv[1], sys.argv[2], "big")
 print(about["events"], time.process_time(),
       int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024)

@@ -11,9 +11,10 @@ from stats_samples import parameters
 
 from llama.errors import LlamaError
 from llama.files import dump_json
-from llama.neutrinos.archive import Archive, import_release
+from llama.neutrinos.archive import Archive
 from llama.neutrinos.event_list import make_list, window_state
 from llama.neutrinos.given import read_given
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.scramble import generator, scramble, seed_from, simulate
 from llama.neutrinos.table import list_window

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 
 from llama.neutrinos.coordinates import to_zenith_azimuth
+from llama.neutrinos.detector import Detector
+from llama.neutrinos.importing import import_release
+from llama.neutrinos.mixture import distribution
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.release import read_release
+from llama.neutrinos.response import LOG10_ENERGY, SIN_DEC
+from llama.neutrinos.truth import UNIFORMS, archive_truth
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +48,31 @@ def test_seed_decides(tmp_path):
     a, b, c = ((tmp_path / name / "events" / "MOCK_exp.csv").read_bytes() for name in "abc")
     assert a == b
     assert a != c
+
+
+def test_the_matrix_is_read_whole_and_its_tails_are_there(tmp_path):
+    """The tables made of it say what its simulated neutrinos are, at all declinations."""
+    begun = time.perf_counter()
+    write_mock_release(tmp_path / "release", n_events=3000, mjd_stop=58580.0, matrix=True)
+    assert time.perf_counter() - begun < 10  # measured: 0.3 s
+    assert (tmp_path / "release/irfs/MOCK_smearing.csv").stat().st_size < 1e6
+    about = import_release(tmp_path / "release", tmp_path / "archive", "toy")
+    assert about["smearing"] == "own"
+    directory = tmp_path / "archive" / "toy"
+    detector = Detector.load(directory / "detector.hdf5")
+    truth = archive_truth(directory, detector)
+    angles = np.radians([1.0, 2.0, 5.0, 10.0, 30.0])
+    for s in (-0.7, 0.05, 0.7):
+        u = np.random.default_rng(1).uniform(size=(2000, UNIFORMS))
+        drawn = truth.draw(np.full(2000, s), u)
+        assert 0.02 < (drawn.angle_rad > np.radians(10)).mean() < 0.05
+        x = np.log10(drawn.energy_gev)
+        found = detector.neutrinos(x, drawn.sigma_deg, np.full(2000, s))
+        at = np.argmin(np.abs(SIN_DEC - s))
+        weights = found.ratio[..., at] / found.ratio[..., at].sum(axis=1, keepdims=True)
+        ours = np.einsum("gnk,nk->g", distribution(angles, found.kappa), weights) / 2000
+        theirs = (drawn.angle_rad[:, None] < angles).mean(axis=0)
+        np.testing.assert_allclose(ours, theirs, atol=0.04)
+        below = np.concatenate([[0], np.cumsum(detector.signal_per_dex[:, at])])
+        median = np.interp(below[-1] / 2, below[1:], LOG10_ENERGY)
+        assert median == pytest.approx(np.median(x), abs=0.1)

@@ -9,16 +9,16 @@ from smearing_samples import COLUMNS, analytic_matrix, as_rows, as_text
 
 from llama.errors import LlamaError
 from llama.neutrinos import smearing
-from llama.neutrinos.smearing import Smearing, read_smearing
+from llama.neutrinos.smearing import Smearing
+from llama.neutrinos.smearing_table import Grid, is_of_ten_years, read_smearing
 
+GRID = Grid(energies=2, declinations=3)
 ENERGIES, DECS = np.array([3.0, 3.5, 4.0]), np.array([-90.0, 0.0, 10.0, 90.0])
 
 
 @pytest.fixture
-def small(monkeypatch):
-    """A matrix of 2 x 3 cells, which the reader takes for whole; one was not simulated."""
-    monkeypatch.setattr(smearing, "ENERGIES", 2)
-    monkeypatch.setattr(smearing, "DECLINATIONS", 3)
+def small():
+    """A matrix of 2 x 3 cells; one was not simulated."""
     matrix = analytic_matrix(500, energies=ENERGIES, dec_deg=DECS)
     matrix.edges[0, 1] = 0
     matrix.events[0, 1] = 0
@@ -39,7 +39,7 @@ def test_every_form_is_read_alike(small, tmp_path, name, header, quoted):
     text = as_text(as_rows(small), header, quoted).encode()
     (tmp_path / name).write_bytes(gzip.compress(text, 1) if name.endswith(".gz") else text)
     seen = []
-    found = read_smearing(tmp_path / name, lambda done, whole: seen.append((done, whole)))
+    found = read_smearing(tmp_path / name, lambda done, whole: seen.append((done, whole)), GRID)
     np.testing.assert_array_equal(found.events, small.events)
     np.testing.assert_allclose(found.edges, small.edges, rtol=1e-8)
     np.testing.assert_allclose(found.dec_deg, DECS)
@@ -57,7 +57,7 @@ def test_order_of_cells_and_columns_does_not_matter(small, tmp_path):
     titles = COLUMNS.split()
     text = "\n".join([" ".join(titles[-1:] + titles[:-1]), *moved, ""])
     (tmp_path / "a.csv").write_text(text)
-    np.testing.assert_array_equal(read_smearing(tmp_path / "a.csv").events, small.events)
+    np.testing.assert_array_equal(read_smearing(tmp_path / "a.csv", grid=GRID).events, small.events)
 
 
 def _set(row, column, value):
@@ -108,7 +108,7 @@ def _no_width(rows):
 def test_bad_rows_are_explained(small, tmp_path, change, sentence):
     (tmp_path / "a.csv").write_text(as_text(change(as_rows(small))))
     with pytest.raises(LlamaError, match=sentence) as error:
-        read_smearing(tmp_path / "a.csv")
+        read_smearing(tmp_path / "a.csv", grid=GRID)
     assert "\n" not in str(error.value)
 
 
@@ -117,6 +117,7 @@ def test_bad_rows_are_explained(small, tmp_path, change, sentence):
     [
         (b"a b c\n1 2 3\n", r"has no column log10\(e_nu/gev\)_min, .*names its columns"),
         (COLUMNS.replace("PSF_min[deg]", "PSF_min[rad]").encode() + b"\n", r"psf_min\[rad\] where"),
+        (COLUMNS.replace("/GeV)_min", "/GeV)_min[deg]").encode() + b"\n", r"\[deg\] where log10"),
         (COLUMNS.encode() + b"\n" + b"1 " * 11 + b"\nx y\n", r"cannot be read as a table"),
         (COLUMNS.encode() + b"\n", r"ends or has a gap after 0 rows|cannot be read as a table"),
         (b"\xff\xfe\x00", r"cannot be read to its end"),
@@ -135,7 +136,19 @@ def test_a_download_cut_in_the_middle_is_refused(small, tmp_path):
     whole = gzip.compress(as_text(as_rows(small)).encode(), 1)
     (tmp_path / "a.csv.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(LlamaError, match=r"cannot be read to its end .*it may be cut"):
-        read_smearing(tmp_path / "a.csv.gz")
+        read_smearing(tmp_path / "a.csv.gz", grid=GRID)
+
+
+def test_a_matrix_of_the_ten_year_release_is_told_by_its_declinations(small, tmp_path):
+    for number, dec in enumerate(([-90, -10, 10, 90], [-90, 0, 10, 90])):
+        matrix = analytic_matrix(20, energies=ENERGIES, dec_deg=np.array(dec, float))
+        path = tmp_path / f"{number}.csv"
+        path.write_text(as_text(as_rows(matrix)))
+        assert is_of_ten_years(path) == (number == 0)
+    with pytest.raises(LlamaError, match=r"another grid than 1 energies x 3 .*take it out of irf"):
+        read_smearing(path, grid=Grid(energies=1, declinations=3))
+    path.write_text(COLUMNS + "\n")
+    assert not is_of_ten_years(path)  # and the reader says what is wrong
 
 
 def test_the_matrix_is_kept_whole(tmp_path):

@@ -136,7 +136,7 @@ def test_the_shipped_matrix_is_the_release_read(directory, tmp_path):
     program = """
 import re, sys, time
 from pathlib import Path
-from llama.neutrinos.smearing import read_smearing
+from llama.neutrinos.smearing_table import read_smearing
 read_smearing(Path(sys.argv[1])).save(sys.argv[2])
 # of this program alone; what getrusage tells begins with the process that it was forked from
 peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from llama.errors import LlamaError
-from llama.neutrinos.archive import Archive, import_release
+from llama.neutrinos.archive import Archive
 from llama.neutrinos.event_list import make_list, note_late_data
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.sources import collect, open_sources, state_of
 from llama.times import gps_to_iso, gps_to_mjd, iso_to_gps

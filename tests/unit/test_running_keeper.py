@@ -19,7 +19,7 @@ from llama.event.find import parse_downselect
 from llama.event.flags import write_flags
 from llama.listening.spool import Record, Spool
 from llama.locks import only_one
-from llama.neutrinos.archive import import_release
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.running import decide, keeper, warm
 from llama.running.failing import Failing, pass_lock

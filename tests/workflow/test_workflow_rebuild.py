@@ -207,13 +207,19 @@ def test_the_code_is_that_of_the_recorded_commit(event: Workspace) -> None:
     assert "with changes that are in no commit" in message
 
 
-def test_an_event_of_an_archive_with_the_detectors_simulation(
+def test_an_event_of_an_older_configuration_with_the_detectors_simulation(
     finished: Workspace, tmp_path: Path
 ) -> None:
     """Made again with it, complete, found well by the audit, and come back bit for bit."""
     event = finished.copy(tmp_path)
-    (archive,) = (event.output / "archive").iterdir()
+    (newest,) = (event.output / "archive").iterdir()
+    archive = newest / "IC79"
+    shutil.copytree(newest, archive)
     add_detector(archive)
+    about = strict_json(newest / "archive.json")
+    later = {key: about[key] + 1e8 for key in ("first_gps", "last_gps")}
+    (newest / "archive.json").write_text(json.dumps(about | later))
+    (archive / "archive.json").write_text(json.dumps(about | {"name": f"{newest.name}/IC79"}))
     event.snakemake(f"{EVENT}/all")
     found = strict_json(event.event / SIGNIFICANCE)
     assert (found["energy_response"], found["psf"]) == ("smearing", "mixture")
@@ -222,13 +228,13 @@ def test_an_event_of_an_archive_with_the_detectors_simulation(
         assert "IceCube&#39;s simulation" in (event.event / page).read_text()
     response = strict_json(event.event / "manifest.json")["external"]["response"]
     assert response == {
-        "path": f"archive/{archive.name}/detector.hdf5",
+        "path": f"archive/{newest.name}/IC79/detector.hdf5",
         "sha256": sha256_file(archive / "detector.hdf5"),
     }
     assert event.run("llama", "audit", EVENT) == "1 event audited: all is well\n"
     digest = recorded(event)[-1]
     assert rebuild(event, "2") == f"identical: sha256 {digest}\n"
     (archive / "detector.hdf5").rename(archive / "aside.hdf5")
-    assert f"no archive/*/detector.hdf5 has the sha256 {response['sha256']}" in rebuild(
+    assert f"no archive/**/detector.hdf5 has the sha256 {response['sha256']}" in rebuild(
         event, "2", 1
     )

@@ -162,7 +162,7 @@ class _Pieces:
         return str(self._directory / name)
 
     def _response(self, path: str, sha256: str) -> str | None:
-        others = f"archive/*/{Path(path).name}"
+        others = f"archive/**/{Path(path).name}"
         places = [self._output_dir / path, *self._output_dir.glob(others)]
         for place in places:
             if place.exists() and sha256_file(place) == sha256:

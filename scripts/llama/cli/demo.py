@@ -15,7 +15,7 @@ from llama.alerts.intake import create_event
 from llama.cli.common import say
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json, write_bytes
-from llama.neutrinos.archive import import_release
+from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.settings import from_dict
 from llama.settings.load import find_clone
@@ -59,7 +59,9 @@ def _write_inputs(output: Path, injections: int) -> Path:
     if not (output / "archive" / "mock" / "archive.json").exists():
         say("demo: a mock neutrino archive")
         with tempfile.TemporaryDirectory() as release:
-            write_mock_release(Path(release), SEED, mjd_start=60_080.0, mjd_stop=60_140.0)
+            write_mock_release(
+                Path(release), SEED, mjd_start=60_080.0, mjd_stop=60_140.0, matrix=True
+            )
             import_release(release, output / "archive", "mock")
     for index in range(_MAPS):
         path = output / "maps" / f"{index}.fits"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from llama.cli.common import say
 from llama.errors import LlamaError
-from llama.neutrinos.archive import About, import_release, summary
+from llama.neutrinos.archive import About, summary
+from llama.neutrinos.importing import import_release
 from llama.settings import Settings, load
 
 
@@ -45,7 +46,9 @@ def _import(
     directory = settings.output_dir / "archive"
     say(f"importing {path} as {name}")
     import_release(path, directory, name, season, seasons or _seasons(options), _Progress())
-    print(_text(summary(directory)[name]))
+    for key, about in summary(directory).items():
+        if key.partition("/")[0] == name:
+            print(_text(about))
 
 
 class _Progress:
@@ -56,6 +59,7 @@ class _Progress:
 
     def __call__(self, read: int, size: int) -> None:
         tenths = 10 * read // max(size, 1)
+        self._tenths = min(self._tenths, tenths)  # of the next one
         if tenths > self._tenths:
             self._tenths = tenths
             say(f"smearing matrix: {10 * tenths} % of {size / 1e6:.0f} MB")
@@ -96,9 +100,11 @@ def _text(about: About) -> str:
         f"{sum(counts.get(reason, 0) for counts in files):,} {reason.replace('_', ' ')}"
         for reason in ("not_finite", "out_of_range", "duplicates", "repeats")
     )
-    seasons = ", ".join(about.get("event_seasons", about["seasons"]))
-    if left_out := about.get("left_out_seasons"):
+    seasons = ", ".join(about["event_seasons"])
+    if left_out := about["left_out_seasons"]:
         seasons += f"; not {', '.join(left_out)}, which --seasons can ask for"
+    matrix = f"{about['smearing'] or 'none'}: {about['smearing_reason']}"
+    unlike = "".join(f"  ! {sentence}\n" for sentence in about["unlike"])
     return (
         f"{about['name']}\n"
         f"  events     {about['events']:,}; rejected: {rejected}\n"
@@ -106,5 +112,7 @@ def _text(about: About) -> str:
         f"  from, to   {about['first']}, {about['last']}\n"
         f"  uptime     {about['livetime_days']:,.1f} days, {about['rate_hz']:.6f} Hz\n"
         f"  area of    {about['effective_area_season']}\n"
+        f"  matrix     {matrix}\n"
+        f"{unlike}"
         f"  source     {about['source']}"
     )

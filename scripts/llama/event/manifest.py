@@ -90,11 +90,12 @@ class Manifest(TypedDict, total=False):
 
 
 def build_manifest(
-    products: Mapping[str, Path], settings: Mapping[str, object], command: str
+    products: Mapping[str, Path], settings: Mapping[str, object], command: str, archive: str
 ) -> Manifest:
     """Return the content of manifest.json.
 
     products: name to path of every file of the event; alerts as received are products too.
+    archive: path of the neutrino archive of its time, from the output directory.
     """
     manifest = Manifest(
         code_sha256=code_sha256(),
@@ -129,7 +130,7 @@ def build_manifest(
     manifest["external"] = {
         "background": {"class": content["p_value_population"], "sha256": made["background_sha256"]},
         "response": {
-            "path": f"archive/{manifest['settings']['neutrinos']['archive']}/{response}",
+            "path": f"{archive}/{response}",
             "sha256": made["inputs"][response],
         },
     }

@@ -77,6 +77,7 @@ def make_list(
     elif is_mock(graceid):
         if archive is None:
             raise _no_source(graceid, event_gps, window)
+        archive = archive.at(event_gps)
         source = {"kind": "simulation", "name": archive.name, "identity": archive.identity}
         seed = seed_from(graceid)
         rate_hz = rate_hz or archive.rate_hz

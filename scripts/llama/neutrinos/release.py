@@ -23,6 +23,7 @@ from llama.neutrinos.seasons import (
     check_events,
     check_one_release,
     check_other_releases,
+    check_reach,
     check_whole,
     choose,
     release_files,
@@ -81,7 +82,8 @@ class Release:
     `events`: one array per column, sorted by `gps`; `uptime_gps`: [n, 2] disjoint intervals of
     the seasons of the events; `areas`: oldest season first, and `area_season` is that of the
     newest events; `counts`: per file, what was kept and what was rejected and why; `files`: every
-    file that was read; `seasons`: of the events, and `left_out` those that were not read.
+    file that was read; `seasons`: of the events, with their uptimes, and `left_out` those that
+    were not read.
     """
 
     events: dict[str, NDArray[Any]]
@@ -90,13 +92,9 @@ class Release:
     counts: dict[str, dict[str, int]]
     files: tuple[Path, ...]
     seasons: tuple[str, ...]
+    season_livetime_s: tuple[float, ...]
     left_out: tuple[str, ...]
     area_season: str
-
-    @property
-    def numbered(self) -> bool:
-        """Whether events have run numbers, as those of IceTracks-DR2."""
-        return bool((self.events["run"] >= 0).any())
 
 
 def read_release(directory: Path, seasons: Sequence[str] | None = None) -> Release:
@@ -124,10 +122,13 @@ def read_release(directory: Path, seasons: Sequence[str] | None = None) -> Relea
     intervals = []
     for path in (uptime_files[name] for name in chosen):
         mjd, counts[f"uptime/{path.name}"] = _read_uptime(path)
-        intervals.append(mjd)
+        intervals.append(merge_intervals(mjd_to_gps(mjd)))
+    for number, name in enumerate(chosen):
+        if (here := events["gps"][events["season"] == number]).size:
+            check_reach(name, here, intervals[number])
     return Release(
         events=events,
-        uptime_gps=merge_intervals(mjd_to_gps(np.concatenate(intervals))),
+        uptime_gps=merge_intervals(np.concatenate(intervals)),
         areas=tuple(read_area(path) for path in area_files.values()),
         counts=counts,
         files=(
@@ -135,6 +136,7 @@ def read_release(directory: Path, seasons: Sequence[str] | None = None) -> Relea
             *area_files.values(),
         ),
         seasons=tuple(chosen),
+        season_livetime_s=tuple(float(np.diff(runs).sum()) for runs in intervals),
         left_out=tuple(name for name in event_files if name not in chosen),
         area_season=of_areas,
     )
@@ -144,9 +146,9 @@ def read_events(paths: Sequence[Path]) -> tuple[dict[str, NDArray[Any]], dict[st
     """Return the events of all files as arrays sorted by gps, and the counts per file.
 
     Columns: mjd, gps, ra_deg, dec_deg, sigma_deg, energy_gev, zenith_deg, azimuth_deg (float64),
-    run, event, subevent (int64, -1 where the release has none). Rows that are not finite, out of
-    range or repeated exactly (in any file) are left out; so is the second event of the same run,
-    event and subevent, where seasons overlap.
+    run, event, subevent (int64, -1 where the release has none), season (int64, place in `paths`).
+    Rows that are not finite, out of range or repeated exactly (in any file) are left out; so is the
+    second event of the same run, event and subevent, where seasons overlap.
     """
     import pandas as pd
 
@@ -160,7 +162,7 @@ def read_events(paths: Sequence[Path]) -> tuple[dict[str, NDArray[Any]], dict[st
             "not_finite": int((~finite).sum()),
             "out_of_range": int((finite & ~inside).sum()),
         }
-        frames.append(frame[finite & inside].assign(file=number))
+        frames.append(frame[finite & inside].assign(season=number))
     table = pd.concat(frames, ignore_index=True)
     frames.clear()  # 1.6 million events have 140 MB
     for name in _EVENT_NUMBERS:
@@ -168,12 +170,12 @@ def read_events(paths: Sequence[Path]) -> tuple[dict[str, NDArray[Any]], dict[st
     exact = table.duplicated(subset="mjd", keep=False).to_numpy(
         copy=True
     )  # all columns take memory
-    same = table[exact].drop(columns="file")
+    same = table[exact].drop(columns="season")
     exact[exact] = same.duplicated().to_numpy()
     again = table.duplicated(subset=list(_EVENT_NUMBERS)).to_numpy()
     again = again & (table[["run", "event"]] >= 0).all(axis=1).to_numpy() & ~exact
     for number, path in enumerate(paths):
-        here = (table["file"] == number).to_numpy()
+        here = (table["season"] == number).to_numpy()
         counts[f"events/{path.name}"] |= {
             "duplicates": int((here & exact).sum()),
             **({"repeats": int((here & again).sum())} if (here & again).any() else {}),
@@ -182,7 +184,9 @@ def read_events(paths: Sequence[Path]) -> tuple[dict[str, NDArray[Any]], dict[st
     table = table[~(exact | again)]
     if table.empty:
         raise LlamaError(f"{paths[0].parent} has no usable event; check the release's files")
-    columns = {name: table[name].to_numpy() for name in (*_EVENT.values(), *_EVENT_NUMBERS)}
+    columns = {
+        name: table[name].to_numpy() for name in (*_EVENT.values(), *_EVENT_NUMBERS, "season")
+    }
     columns["gps"] = mjd_to_gps(columns["mjd"])
     columns["energy_gev"] = 10.0 ** columns.pop("log10_energy")
     columns["ra_deg"] = columns["ra_deg"] % 360.0

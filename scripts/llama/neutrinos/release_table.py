@@ -36,10 +36,13 @@ _NO_UNIT = ("", "1", "-", "dex", "gev", "log10(gev)", "none")
 
 
 class Unquoted(io.RawIOBase):
-    """A file without its quotation marks, unpacked if it is a gzip; `quotes` counts them."""
+    """A file without its quotation marks, unpacked if it is a gzip.
+
+    `quotes` counts them; `end` is the last character so far.
+    """
 
     def __init__(self, file: IO[bytes], packed: bool, progress: Progress | None = None) -> None:
-        self.quotes = 0
+        self.quotes, self.end = 0, b""
         self._file = file
         self._size = os.fstat(file.fileno()).st_size
         self._data: Any = gzip.GzipFile(fileobj=file) if packed else file
@@ -55,6 +58,7 @@ class Unquoted(io.RawIOBase):
         while not kept and (data := self._data.read(len(buffer))):
             kept = data.replace(b'"', b"")
             self.quotes += len(data) - len(kept)
+            self.end = data[-1:]
         buffer[: len(kept)] = kept
         if self._progress:
             self._progress(self._file.tell(), self._size)
@@ -102,14 +106,13 @@ def read_table(path: Path, required: dict[str, str], optional: Iterable[str] = (
                 skiprows=1,
                 comment="#",
             )[wanted]
-            cut = raw.quotes % 2
     except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise _unreadable(path, error) from error
-    if cut:
-        raise LlamaError(f"{path} ends within a row; fetch it again, it may be cut")
     if table.empty:
         raise LlamaError(f"{path} has no rows; {REPLACE}")
     table = table.rename(columns=required).apply(pd.to_numeric, errors="coerce").astype(float)
+    if raw.quotes % 2 or (raw.end not in b"\r\n" and table.iloc[-1].isna().any()):
+        raise LlamaError(f"{path} ends within a row; fetch it again, it may be cut")
     for name, factor in factors.items():
         if factor != 1:
             table[name] *= factor

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from llama.errors import LlamaError
 from llama.files import is_litter, is_unfinished
 from llama.neutrinos.release_table import read_table, titles_of
+from llama.times import gps_to_iso
 
 PARTIAL = ".part"  # end of the name of a file that is being fetched
 _NUMERALS = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII"]
 _FORMS = (".csv", ".tab", ".txt")
 _ONE_SOURCE_DEG = 10.0  # the releases of single sources reach 3 deg
+_MISSING = 30  # events that are no chance where none is
+_DAY_S = 86400.0
 _ENOUGH = 10  # events from which a list is told to be of one source, or of whole days
 
 
@@ -59,16 +62,26 @@ def choose(there: Iterable[str], wanted: Sequence[str] | None) -> list[str]:
 def area_season(areas: Sequence[str], seasons: Sequence[str]) -> str:
     """Return which of the areas is the one of the newest season; `LlamaError` if none is."""
     newest = max(seasons, key=age)
-    same = [name for name in areas if configuration(name) == configuration(newest)]
-    if newest in same:
-        return newest
-    older = [name for name in same if configuration(name) and age(name) <= age(newest)]
-    if not older:
+    if (found := _area_of(newest, areas)) is None:
         raise LlamaError(
             f"irfs has the areas of {', '.join(areas)}, none of them for the events of {newest}; "
             "add the effective area of that season"
         )
-    return max(older, key=age)
+    return found
+
+
+def with_area(seasons: Iterable[str], areas: Sequence[str]) -> list[str]:
+    """Return the configurations of seasons that have an area of their own, the newest first."""
+    newest = {configuration(name): name for name in sorted(seasons, key=age)}
+    return [kind for kind, name in reversed(newest.items()) if kind and _area_of(name, areas)]
+
+
+def _area_of(season: str, areas: Sequence[str]) -> str | None:
+    same = [name for name in areas if configuration(name) == configuration(season)]
+    if season in same:
+        return season
+    before = [name for name in same if configuration(name) and age(name) <= age(season)]
+    return max(before, key=age, default=None)
 
 
 def check_area(area: str, seasons: Sequence[str]) -> None:
@@ -152,6 +165,22 @@ def check_events(
             f"{place} has only events within {radius:.1f} deg of RA {ra_0:.1f}, Dec {dec_0:.1f}: a "
             "release of a single source, without the background of the whole sky; take "
             "IceTracks-DR2 or the 10-year release"
+        )
+
+
+def check_reach(season: str, gps: NDArray[np.float64], runs: NDArray[np.float64]) -> None:
+    """Refuse a season whose events (n,) end long before its uptime [m, 2], or go on long after.
+
+    Times that were not looked at would count as times without neutrinos.
+    """
+    last, end = float(gps.max()), float(runs[-1, 1])
+    before_s = np.clip(np.minimum(runs[:, 1], last) - runs[:, 0], 0, None).sum()
+    after_s = np.diff(runs).sum() - before_s
+    missing = gps.size * after_s / max(before_s, 1.0)
+    if missing > _MISSING or (gps > end + _DAY_S).sum() > _MISSING:
+        raise LlamaError(
+            f"the events of {season} end at {gps_to_iso(last, 0)} and its uptime at "
+            f"{gps_to_iso(end, 0)}, so one of the two files is cut; fetch both again"
         )
 
 

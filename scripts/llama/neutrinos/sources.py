@@ -217,13 +217,13 @@ class ArchiveSource:
         return source
 
     def state(self, start_gps: float, stop_gps: float) -> str | None:
-        """Return the identity of the archive, None while there is none."""
-        archive = self._open()
+        """Return the identity of the archive of that time, None while there is none."""
+        archive = self._open(start_gps, stop_gps)
         return archive.identity if archive else None
 
     def fetch(self, start_gps: float, stop_gps: float) -> Found:
         """Return the events of the window; those of a toy release have type simulated."""
-        archive = self._open()
+        archive = self._open(start_gps, stop_gps)
         livetime_s = archive.livetime_s(start_gps, stop_gps) if archive else 0.0
         if archive is None or not livetime_s:
             return Found([], covers=False, complete=False)
@@ -237,7 +237,7 @@ class ArchiveSource:
             livetime_s=livetime_s,
         )
 
-    def _open(self) -> Archive | None:
+    def _open(self, start_gps: float, stop_gps: float) -> Archive | None:
         if self._archive is None and (self._directory / "archive.json").exists():
             self._archive = Archive.open(self._directory)
-        return self._archive
+        return self._archive and self._archive.at((start_gps + stop_gps) / 2)

@@ -156,7 +156,10 @@ class Events:
 
 
 class Neutrinos:
-    """The archive and the sources of the settings."""
+    """The archive and the sources of the settings.
+
+    archive: path of the newest configuration's.
+    """
 
     def __init__(self, settings: Settings, events: Events) -> None:
         self._settings, self._events = settings, events
@@ -170,20 +173,40 @@ class Neutrinos:
         return open_sources(wanted.source, self._settings.output_dir, wanted.archive)
 
     @cached_property
-    def _archive_identity(self) -> str | None:
-        """What changes when the configured archive does, None if there is none."""
+    def _archive(self) -> Archive | None:
         directory = self._settings.output_dir / self.archive
-        return Archive.open(directory).identity if (directory / "archive.json").exists() else None
+        return Archive.open(directory) if (directory / "archive.json").exists() else None
 
-    def response(self) -> str:
-        """Return the detector's tables, or say how to get them."""
-        if self._archive_identity is None:
+    def _at(self, event: str | None) -> Archive | None:
+        """Return the archive of an event's time, the newest without a time; None without any."""
+        gps = None if event is None else self._events.info(event).gps_time
+        return self._archive if self._archive is None or gps is None else self._archive.at(gps)
+
+    def directory(self, event: str) -> str:
+        """Return the directory of the archive of an event's time, which may not be there."""
+        archive = self._at(event)
+        return self._path(archive) if archive else self.archive
+
+    def response(self, event: str | None = None) -> str:
+        """Return the detector's tables at an event's time, the newest's without an event.
+
+        `LlamaError` tells how to get them.
+        """
+        archive = self._at(event)
+        if archive is None:
             raise LlamaError(
                 f"there is no neutrino archive {self._settings.neutrinos.archive}; make it with: "
                 "llama neutrinos import PATH"
             )
-        directory = self._settings.output_dir / self.archive
-        return f"{self.archive}/{response_file(directory, self._settings.search.response)}"
+        name = response_file(archive.directory, self._settings.search.response)
+        return f"{self._path(archive)}/{name}"
+
+    def _path(self, archive: Archive) -> str:
+        return archive.directory.relative_to(self._settings.output_dir).as_posix()
+
+    def background(self, event: str) -> str:
+        """Return the events of the archive of an event's time."""
+        return f"{self.directory(event)}/events.hdf5"
 
     def rate_hz(self) -> float | None:
         """Return the rate of made-up lists, None for that of the archive."""
@@ -206,7 +229,8 @@ class Neutrinos:
         if info.neutrino_file:
             return info.neutrino_file
         if is_mock(info.graceid):
-            return self._archive_identity
+            archive = self._at(event)
+            return archive and archive.identity
         if event not in self._states:
             start, stop = (info.trigger_gps + end_s for end_s in self.window)
             self._states[event] = state_of(self._sources, start, stop, self.may_ask(event))
