@@ -91,11 +91,6 @@ class Archive:
         return str(self.about["identity"])
 
     @property
-    def rate_hz(self) -> float:
-        """Rate of its events, whole sky."""
-        return self.about["events"] / self.about["livetime_s"]
-
-    @property
     def simulated(self) -> bool:
         """Whether the events come from a toy release (see `mock.py`)."""
         return bool(self.about["simulated"])
