@@ -1,10 +1,13 @@
 """p-values of events whose neutrinos have no energy: what is compared knows as little."""
 
+import re
+
 import numpy as np
 import pytest
-from event_samples import GPS, INFO, P_ASTRO, THREE
+from event_samples import GPS, INFO, P_ASTRO, THREE, neutrino
 
 from llama.event.significance import compute_significance
+from llama.neutrinos.event_list import make_list
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap
@@ -31,6 +34,31 @@ def background():
     odds, single = np.sort(rng.lognormal(-8, 4, (2, 999)))
 
     return {"class": "bns-o3-H1L1", "odds": odds, "single": single, "p_astro": 0.99}
+
+
+def many(n, **changes):
+    rng = np.random.default_rng(n)
+    rows = [
+        {**neutrino(dt, *where, 0.7, 10**x), "id": str(k)}
+        for k, (dt, *where, x) in enumerate(
+            zip(
+                rng.uniform(-480, 480, n), rng.uniform(0, 360, n),
+                rng.uniform(-60, 60, n), rng.normal(3.5, 0.4, n), strict=True,
+            )
+        )
+    ]  # fmt: skip
+    return [row | changes for row in rows]
+
+
+def test_neutrinos_that_the_background_has_none_of_are_said_to_be_others(compute, archive):
+    none = {"class": "bns-o3-H1L1", "reason": "none"}
+    listed = make_list("S190404a", GPS, now_gps=GPS + 9e5, archive=archive)
+    assert compute(listed["events"], none)["unlike_background"] == []
+    busy = compute(many(60), none)["unlike_background"]
+    assert re.search(r"there are 60 of them, and 5\.\d are expected", busy[0])
+    energetic = compute(many(6, energy=4e6), none)["unlike_background"]
+    assert energetic == ["their energies are other than those of the background"]
+    assert "9 of their energies" in compute(many(9, energy=5.0), none)["unlike_background"][-1]
 
 
 def test_p_values_of_neutrinos_without_energy_are_those_without_energies(compute, background):

@@ -41,6 +41,7 @@ class _Row(TypedDict):
 class _Listed(TypedDict):
     events: list[_Row]
     source: NotRequired[dict[str, Any]]
+    livetime_s: NotRequired[float | None]
 
 
 def make_tiles(source: str, output: str) -> None:

@@ -165,6 +165,7 @@ class Significance(Compared, frozen=True):
     p_astro_joint: Number | None = None
     most_probable_direction: Place = Place()
     assumed_distance: AssumedDistance | None = None
+    unlike_background: list[str] = []
     single_neutrino: list[Single] = []
     explanation: Why | UnsetType | None = UNSET
     without_bursts: Compared | None = None
@@ -173,6 +174,17 @@ class Significance(Compared, frozen=True):
     neutrino_flux_sensitivity_range: Sensitivity | None = None
     inputs: Inputs = Inputs()
     provenance: dict[str, object] = {}
+
+    @property
+    def misfit(self) -> str:
+        """A sentence if the neutrinos are not such as the background has, else ""."""
+        if not self.unlike_background:
+            return ""
+        return (
+            "The neutrinos do not fit the background that they are compared with: "
+            f"{', and '.join(self.unlike_background)}; "
+            "odds and p-value are right for neutrinos of that background only."
+        )
 
     @property
     def info(self) -> EventInfo:

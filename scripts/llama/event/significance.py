@@ -15,6 +15,7 @@ from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import Background, PAstro
 from llama.event.ranks import NO_P_VALUE, event_p_value, without_energy
 from llama.event.skymap_info import EventInfo
+from llama.neutrinos.likeness import unlike_background
 from llama.neutrinos.mixture import radii_deg
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns, Neutrino, Rows, to_columns
@@ -91,8 +92,9 @@ def compute_significance(
     odds = event_odds(prepared, neutrinos, p, params, area)
     ranked, compared = None, neutrinos
     start_s, stop_s = params.window
-    unknown = np.isnan(columns["energy_gev"]) & (dt_s > start_s) & (dt_s < stop_s)
-    if hidden := bool(unknown.any()):  # what is compared must know as little
+    inside = (dt_s > start_s) & (dt_s < stop_s)
+    if hidden := bool(np.isnan(columns["energy_gev"][inside]).any()):
+        # what is compared must know as little
         blank = {**columns, "energy_gev": np.full(dt_s.size, np.nan)}
         compared = prepare_columns(dt_s, blank, response, params)
         background = without_energy(background)
@@ -135,6 +137,12 @@ def compute_significance(
             "inputs": inputs,
             "explanation": explanation,
             "single_neutrino": _single_neutrinos(neutrinos, odds, events, ranked, background),
+            "unlike_background": unlike_background(
+                np.log10(columns["energy_gev"][inside]),
+                np.sin(np.radians(columns["dec_deg"][inside])),
+                params.ratebgnu * (neutrino_list.get("livetime_s") or params.window.length_s),
+                response,
+            ),
             "energy_response": response.energy_response,
             "psf": response.psf,
             **_distance(tiles, neutrinos, p, params, area, triggers),

@@ -58,7 +58,11 @@ def summary_content(
         "result": {"heading": "Result", "rows": _result(significance)},
         "neutrinos": {
             "heading": "Neutrinos",
-            "text": [_completeness(neutrinos), _explanation(neutrinos, significance)],
+            "text": [
+                *(clean(said, 600) for said in [significance.misfit] if said),
+                _completeness(neutrinos),
+                _explanation(neutrinos, significance),
+            ],
             "table": {
                 "caption": f"{len(events)} neutrinos of {clean(info.graceid, 30)}",
                 "header": TABLE_HEADER,

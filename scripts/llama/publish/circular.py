@@ -63,6 +63,8 @@ def draft_circular(
         )
     if assumed := significance.assumed_distance:
         head.append(f"The sky map has no distance: {assumed.words}.")
+    if misfit := significance.misfit:
+        head.append(misfit)
     if p_value is None:
         head.append("There is no p-value: this text neither reports nor excludes a counterpart.")
         head.append(f"Reason: {_no_p_value(info, significance)}.")
