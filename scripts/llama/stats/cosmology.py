@@ -39,13 +39,11 @@ def log_gain(events_by_redshift: tuple[float, ...]) -> Floats:
     return log_1z + np.interp(log_1z, np.log1p(REDSHIFTS), np.log(events_by_redshift))
 
 
-def source_density(distance_mpc: Floats, expanding: bool) -> Floats:
+def source_density(distance_mpc: Floats) -> Floats:
     """Return the density in d_L [Mpc] of sources of constant rate, up to a factor.
 
-    Per comoving volume and source time: dV_c / dd_L / (1 + z); d_L^2 in static space.
+    Per comoving volume and source time: dV_c / dd_L / (1 + z).
     """
-    if not expanding:
-        return distance_mpc * distance_mpc
     log_d, log_1z = grid()
     slope = np.gradient(log_1z, log_d)
     here = np.log(np.maximum(distance_mpc, 1e-9))
@@ -63,5 +61,5 @@ def depth_mpc(events_by_redshift: tuple[float, ...]) -> float:
         return STATIC_DEPTH_MPC
     log_d = grid()[0]
     d_l = np.exp(log_d)
-    per_log = d_l**-1 * source_density(d_l, True) * np.exp(log_gain(events_by_redshift))
+    per_log = d_l**-1 * source_density(d_l) * np.exp(log_gain(events_by_redshift))
     return float(np.trapezoid(per_log, log_d))

@@ -85,6 +85,9 @@ def tile_weights(
         raise ValueError("relative effective areas must be two or more, finite and not negative")
     roots, shares = quadrature()
     assumed = params.assumed_horizon_mpc * roots * roots
+    uniform = shares * assumed * assumed
+    if params.events_by_redshift:
+        uniform = shares * source_density(assumed)
     return _tile_weights(
         np.ascontiguousarray(prob, dtype=float),
         np.ascontiguousarray(sin_dec, dtype=float),
@@ -96,7 +99,7 @@ def tile_weights(
         shares,
         params.nu_51_100,
         assumed,
-        shares * source_density(assumed, bool(params.events_by_redshift)),
+        uniform,
         grid()[0],
         log_gain(params.events_by_redshift),
     )

@@ -143,7 +143,7 @@ def _assumed(params: SearchParameters, quantile: Floats) -> Floats:
     if not params.events_by_redshift:
         return np.asarray(farthest * quantile ** (1 / 3))
     r = np.linspace(0, farthest, 16 * _NODES)
-    within = np.cumsum(source_density(r, True))
+    within = np.cumsum(source_density(r))
     return np.interp(quantile * within[-1], within, r)
 
 
