@@ -16,6 +16,7 @@ _COARSE = 1.0  # the same, times the most that a cell can be of the sum
 _NOTHING = 3e-4  # what one cell may lack, relative to the sum and what is beside it
 _FARTHEST = 700.0  # exponents beyond count as infinite
 _FINEST = 28  # order
+_LEAST = 1e-290  # below, a sum has no moments: maps have probabilities of 1e-323
 _STACK = 512
 _GAUSS = 0.5 / math.sqrt(3.0)
 
@@ -117,7 +118,7 @@ def _sum(prepared, row, density, v, beside, reach, known, count):  # type: ignor
         depth = _enter(prepared, row, density, v, nothing, reach, stack, depth, top) - 1
         top = depth
         if depth < group:
-            if of_group > 0.0:
+            if of_group > _LEAST:
                 known, count = _add(sums, first, second, of_group, known, count)
                 sums[:], first[:], second[:], of_group = 0.0, 0.0, 0.0, 0.0
             group = _STACK
