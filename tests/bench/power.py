@@ -7,8 +7,8 @@ shared/data), and a mock map in each of six bands of declination. Takes 45 minut
 writes power.json; its tables are printed, and docs/method.md shows them.
 
 ARCHIVE is the directory of an imported archive with a matrix, whose events and area are taken.
-Without one the area is that of IC86 in shared/data, and the background, of which no file is there, has
-the declinations of IC40's events and proxy and AngErr of the matrix's atmospheric neutrinos (E^-3.7).
+Without one the area is IC86's, of shared/data; its events are not there, and the background has the
+declinations of IC40's, with proxy and AngErr of the matrix's atmospheric neutrinos (E^-3.7).
 """
 
 import itertools
@@ -46,19 +46,12 @@ SEED, EVENTS_SEED = 20261130, 20261201
 BACKGROUND, SOURCES, DOUBLETS, ALONE = 100_000, 6_000, 1_000, 1_500
 EVENTS, ATMOSPHERIC = 200_000, 3.7  # about two years of IC86
 P_FOUND, P_ASTRO = 1e-3, 0.99
-RESAMPLED = 400
-LEAST = 200  # sources in a band
+RESAMPLED, LEAST = 400, 200  # LEAST: sources in a band
 BANDS = np.linspace(-1, 1, 7)  # of sin(dec)
 MAPS = {
     "bns": ("events/S190425z/bayestar.multiorder.fits", "skymaps/S190510g*", "population/allsky/*"),
     "nsbh": ("skymaps/S190426c*", "skymaps/GW200105*", "skymaps/GW200115*"),
-    "bbh": tuple(
-        f"skymaps/{name}*"
-        for name in (
-            *("GW19", "GW200112", "GW20012", "GW2002", "S190408an", "S190412m", "S190421ar"),
-            *("S190503bf", "S190512at", "S190513bm"),
-        )
-    ),
+    "bbh": ("skymaps/*",),  # all others
 }
 Floats = NDArray[np.float64]
 
@@ -117,8 +110,11 @@ def site(archive: str | None) -> Site:
 
 def cases(directory: Path) -> Iterator[tuple[str, str, list[Path]]]:
     """Yield population, name and sky maps; mock maps are written into the directory."""
+    taken: set[Path] = set()
     for population, patterns in MAPS.items():
-        yield population, population, sorted(path for p in patterns for path in DATA.glob(p))
+        paths = {path for pattern in patterns for path in DATA.glob(pattern)} - taken
+        taken |= paths
+        yield population, population, sorted(paths)
     for low, high in itertools.pairwise(BANDS):
         dec = math.degrees(math.asin((low + high) / 2))
         path = directory / f"{dec:.0f}.fits"
@@ -177,16 +173,17 @@ def summary(name: str, power: Power) -> dict[str, Any]:
     """Return what each reading finds, and how their odds of the same neutrinos differ.
 
     Sources count by the probability that the model gives them so many neutrinos. by_dec: one
-    neutrino, by the source's declination (`BANDS`); median_factor: of the odds, up or down; ratio:
-    matrix over published, quantiles 10, 50, 90 %.
+    neutrino, by the source's declination (`BANDS`), share: of these neutrinos [%]; median_factor:
+    of the odds, up or down; ratio: matrix over published, quantiles 10, 50, 90 %.
     """
     lowest = _thresholds(power.background)
     one, two = (power.signal, _weights(power, 1)), (power.doublet, _weights(power, 2))
     by_dec = []
     for low, high in itertools.pairwise(BANDS):
         here = (power.sin_dec >= low) & (power.sin_dec < high)
+        share = {"share": round(100 * float(one[1][here].sum() / one[1].sum()), 1)}
         band = one[0][:, here], one[1][here]
-        by_dec.append(_row(lowest, [band]) if here.sum() >= LEAST else None)
+        by_dec.append(_row(lowest, [band]) | share if here.sum() >= LEAST else None)
     published, matrix = power.alone
     both = (published > 0) & (matrix > 0)
     ratio = np.divide(matrix, published, out=np.full(both.size, np.inf), where=both)
@@ -195,7 +192,7 @@ def summary(name: str, power: Power) -> dict[str, Any]:
         "one": _row(lowest, [one]),
         "two": _row(lowest, [two]),
         "both": _row(lowest, [one, two]),
-        "by_dec": by_dec,
+        "by_dec": by_dec if name in MAPS else [],
         "median_factor": _rounded(np.median(np.maximum(ratio, 1 / ratio))),
         "ratio": [_rounded(q) for q in np.quantile(ratio, (0.1, 0.5, 0.9))],
     }
@@ -256,10 +253,10 @@ def tables(result: dict[str, Any]) -> str:
     """Return the three tables of docs/method.md."""
     head = "| {} | one neutrino: published | matrix | gain | two: published | matrix | gain "
     head += "| both: gain | odds |"
-    lines = {"mock": [head.format("map at dec [deg]")], "real": [head.format("population")]}
+    lines = {"mock": [head.format("map at dec [deg]")], "real": [head.format("maps")]}
     edges = [round(math.degrees(math.asin(s))) for s in BANDS]
     bands = [f"{low:+d} to {high:+d}" for low, high in itertools.pairwise(edges)]
-    by_dec = [f"| population | {' | '.join(bands).replace('+0', '0')} |"]
+    by_dec = [f"| maps | {' | '.join(bands).replace('+0', '0')} |"]
     for case in result["cases"]:
         cells = [case["maps"]]
         for kind in ("one", "two"):
@@ -267,10 +264,9 @@ def tables(result: dict[str, Any]) -> str:
             cells.append(_gain(case[kind]))
         low, _, high = case["ratio"]
         cells += [_gain(case["both"]), f"{case['median_factor']:g} ({low:g} to {high:g})"]
-        of = "real" if case["maps"] in MAPS else "mock"
-        lines[of].append(f"| {' | '.join(cells)} |")
-        if of == "real":
-            gains = [_gain(band) if band else "–" for band in case["by_dec"]]
+        lines["real" if case["by_dec"] else "mock"].append(f"| {' | '.join(cells)} |")
+        if case["by_dec"]:
+            gains = [f"{_gain(b)} ({b['share']:.1f} %)" if b else "few" for b in case["by_dec"]]
             by_dec.append(f"| {case['maps']} | {' | '.join(gains)} |")
     found = []
     for table in (lines["mock"], lines["real"], by_dec):
@@ -291,13 +287,8 @@ def main() -> None:
         for number, (population, name, maps) in enumerate(cases(Path(directory))):
             found.append(summary(name, measure(at, population, maps, number)))
             print(json.dumps(found[-1]), flush=True)
-    result = {
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "seed": SEED,
-        "detector": at.name,
-        "background": BACKGROUND,
-        "cases": found,
-    }
+    result = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "seed": SEED, "detector": at.name}
+    result |= {"background": BACKGROUND, "cases": found}
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(tables(result))
 
