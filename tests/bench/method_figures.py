@@ -2,6 +2,7 @@
 
 Mock archive and mock sky maps, the package's own code; the same bytes every time. With names
 (such as `subsets energy`) only those are drawn. The numbers that the text quotes are printed.
+`proxy` and `point_spread` have IceCube's public matrix and area, the latter of shared/data.
 """
 
 import functools
@@ -13,20 +14,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.integrate import cumulative_trapezoid
 from scipy.special import gammainc
 
 from llama.event.parameters import published_parameters
 from llama.event.significance import prepare_skymap
 from llama.neutrinos.archive import Archive, Columns
+from llama.neutrinos.detector import Detector, build_detector
 from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
-from llama.neutrinos.response import Response
+from llama.neutrinos.release import EffectiveArea, read_area
+from llama.neutrinos.response import LOG10_ENERGY, SIN_DEC, Response, build_response
+from llama.neutrinos.smearing import Smearing
 from llama.sky import SkyTiles
 from llama.sky.mock import mock_skymap, to_fits
 from llama.stats.healpix import tiles_geometry, unit_vectors
@@ -39,9 +44,11 @@ from llama.study.draws import Draws
 from llama.study.injections import run_shard
 
 FIGURES = Path(__file__).parents[2] / "docs" / "figures"
+PUBLIC = Path(__file__).parents[3] / "shared/data/detectors/icetracks_dr2"
 ARCHIVE_SEED, MAPS_SEED, BACKGROUND_SEED, SIGNAL_SEED = 20190425, 20190426, 20261122, 20190427
 MAPS, INJECTIONS = 24, 20_000
 RA, DEC = 197.0, 15.0  # source of the examples [deg]
+DECLINATIONS = (40, 3, -40)  # north, horizon and south: in the middle of bins of the matrix [deg]
 PARAMS = published_parameters("cbc")
 
 Floats = NDArray[np.float64]
@@ -175,15 +182,54 @@ def _moments(n_max: int, area_relative: Floats, distance_mpc: float) -> Floats:
     return np.array(rows) / math.log(PARAMS.Enumax / PARAMS.Enumin)
 
 
+@functools.cache
+def public() -> tuple[Smearing, EffectiveArea, Response, Detector]:
+    """Return IceCube's public matrix and area of IC86, and what both readings make of them."""
+    matrix, area = Smearing.load(), read_area(PUBLIC / "IC86_effectiveArea.csv")
+    columns = [detector()[1][name] for name in ("energy_gev", "dec_deg", "sigma_deg")]
+    response = build_response(area, *columns[:2])
+    return matrix, area, response, build_detector(matrix, area, response, *columns)
+
+
+class Simulated(NamedTuple):
+    """The matrix's bins at one of its declinations, what each counts, and its edges (n, 3).
+
+    Edges: log10(proxy/GeV), ln(angle/rad), log10(AngErr/deg).
+    """
+
+    sin_dec: Floats
+    weight: Floats
+    low: Floats
+    high: Floats
+
+
+def simulated(dec_deg: float) -> Simulated:
+    """Return an E^-2 source at all of a declination bin alike, from the rows of the matrix.
+
+    Nothing of the tables is in it: the energies are summed in steps of 0.01 dex.
+    """
+    matrix, area, *_ = public()
+    b = int(np.searchsorted(matrix.dec_deg, dec_deg)) - 1
+    rows, edges = matrix.rows, matrix.sin_dec[b : b + 2]
+    s = np.linspace(*edges, 101)
+    column = np.searchsorted(area.dec_deg, np.degrees(np.arcsin((s[1:] + s[:-1]) / 2))) - 1
+    x = np.arange(2.005, 8, 0.01)
+    seen = area.area_cm2[np.searchsorted(area.log10_energy, x) - 1][:, column].mean(axis=1)
+    weight = np.bincount(((x - 2) / 0.5).astype(int), seen * 10**-x, 14)
+    at = rows.dec == b
+    each = weight[rows.energy[at]] * rows.events[at] / matrix.simulated[rows.energy[at], b]
+    return Simulated(edges, each / each.sum(), rows.low[at], rows.high[at])
+
+
 # -- the figures ------------------------------------------------------------------------------
 
 
 @contextmanager
-def page(name: str, panels: int) -> Iterator[Any]:
+def page(name: str, panels: int, height: float = 3.2, **shared: Any) -> Iterator[Any]:
     """Yield the axes of a figure 1139 pixels wide; when the block ends it is in docs/figures."""
     with mpl.rc_context({**mpl.rcParamsDefault, **_STYLE, "backend": "agg"}):
-        figure = Figure(figsize=(6.7, 3.2), layout="constrained", facecolor="white")
-        yield figure.subplots(1, panels)
+        figure = Figure(figsize=(6.7, height), layout="constrained", facecolor="white")
+        yield figure.subplots(1, panels, **shared)
         FIGURES.mkdir(parents=True, exist_ok=True)
         figure.savefig(FIGURES / f"{name}.png", dpi=170, metadata={"Software": None})
 
@@ -339,7 +385,102 @@ def background_p_astro() -> None:
         p_astro_axis(axes, [1e-3, 1e-2, 0.1, 0.5, 0.9, 0.99, 0.999])
 
 
-ALL = {f.__name__: f for f in (subsets, energy, p_astro, maps_2d, single_p, background_p_astro)}
+def proxy() -> None:
+    """Draw the signal's density in the proxy: as simulated, and by both readings."""
+    table = np.loadtxt(PUBLIC / "signal_proxy_pdf_E-2.csv", delimiter=",", skiprows=1)
+    edges = np.arange(2.0, 7.01, 0.1)
+    response, ours = public()[2:]
+    with page("proxy", 3, 3.4, sharey=True) as panels:
+        for axes, dec in zip(panels, DECLINATIONS, strict=True):
+            truth = simulated(dec)
+            low, high = truth.low[:, :1], truth.high[:, :1]
+            part = np.clip((edges - low) / np.maximum(high - low, 1e-6), 0, 1)
+            density = truth.weight @ np.diff(part, axis=1) / 0.1
+            axes.stairs(density, 10**edges, fill=True, color="#DDDDDD", label="simulated")
+            here = np.abs(np.sin(np.radians(table[:, 0])) - truth.sin_dec[0]) < 1e-4
+            x, mark = 10 ** (table[here, 2] + 0.05), {"color": BLACK, "ms": 3}
+            axes.plot(
+                x, table[here, 4], ".", **mark, label="simulated, condensed by another program"
+            )
+            lines = []
+            for tables, colour, style, label in (
+                (ours, BLUE, "-", "with the matrix (used)"),
+                (response, RED, "--", "area at the proxy (published)"),
+            ):
+                line = [np.interp(truth.sin_dec.mean(), SIN_DEC, r) for r in tables.signal_per_dex]
+                axes.plot(10**LOG10_ENERGY, line, style, color=colour, label=label)
+                cumulative = cumulative_trapezoid(line, LOG10_ENERGY, initial=0)
+                lines.append(np.diff(np.interp(edges, LOG10_ENERGY, cumulative)) / 0.1)
+            ratios = np.array(lines)[:, 10:41:5] / np.maximum(density[10:41:5], 1e-9)
+            print(f"  {dec:+d} deg, over simulated, 1e3 to 1e6 GeV:", np.round(ratios, 3).tolist())
+            off = np.abs(lines[0] / np.maximum(density, 1e-9) - 1)[density > 0.01]
+            print(f"  matrix against simulated: {np.median(off):.1%}, at most {off.max():.1%}")
+            axes.set(xlabel="energy proxy [GeV]", xlim=(1e2, 1e7), ylim=(2e-4, 3))
+        panels[0].set_ylabel("probability per dex")
+        common_legend(panels, 2)
+
+
+def point_spread() -> None:
+    """Draw how far from the source neutrinos are seen: as simulated, mixture and Gaussian."""
+    times = np.geomspace(0.2, 400, 60)
+    with page("point_spread", 3, 3.7, sharey=True) as panels:
+        for axes, dec in zip(panels, DECLINATIONS, strict=True):
+            for first, last, colour, mark in ((0.2, 0.3, BLUE, "o"), (0.8, 1.5, RED, "s")):
+                truth, mixture = beyond(simulated(dec), first, last, times)
+                errors, dots = f"AngErr {first} to {last} deg", {"ms": 4, "mfc": "none"}
+                label = f"{errors}, simulated"
+                axes.plot(times, truth, mark, color=colour, markevery=2, label=label, **dots)
+                axes.plot(times, mixture, color=colour, label=f"{errors}, mixture (used)")
+                at = [f"{np.interp(5, times, line):.1%}" for line in (truth, mixture)]
+                print(f"  {dec:+d} deg, {errors}, farther than 5 AngErr: {at}")
+            label = "Gaussian (published)"
+            axes.plot(times, np.exp(-0.5 * times**2), "--", color=BLACK, label=label)
+            axes.set(xlabel="angle to the source / AngErr", xlim=(0.2, 400), ylim=(1e-3, 1.3))
+        panels[0].set_ylabel("share of neutrinos that is farther")
+        common_legend(panels, 2)
+
+
+def common_legend(panels: Any, columns: int) -> None:
+    """Give the panels of `DECLINATIONS` logarithmic axes, titles and one legend."""
+    edges = np.rint(public()[0].dec_deg).astype(int)
+    for axes, letter, dec in zip(panels, "abc", DECLINATIONS, strict=True):
+        b = int(np.searchsorted(edges, dec)) - 1
+        sides = " to ".join(f"{d:+d}°" if d else "0°" for d in edges[b : b + 2].tolist())
+        title = f"{letter}  dec {sides}".replace("-", "\N{MINUS SIGN}")
+        axes.set(xscale="log", yscale="log", title=title)
+    named = panels[0].get_legend_handles_labels()
+    panels[0].figure.legend(*named, loc="outside lower center", ncols=columns)
+
+
+def beyond(truth: Simulated, first: float, last: float, times: Floats) -> tuple[Floats, Floats]:
+    """Return which share is farther away than `times` AngErr: simulated, and by the mixture.
+
+    first, last: range of AngErr [deg].
+    """
+    part = (np.arange(6) + 0.5) / 6  # of a bin: AngErr is even within it
+    sigma = 10 ** (truth.low[:, 2:] + part * (truth.high - truth.low)[:, 2:])
+    sigma[truth.low[:, 2] < np.log10(0.2001)] = 0.2
+    row, column = np.nonzero((sigma >= first) & (sigma < last))
+    weight = truth.weight[row] / truth.weight[row].sum()
+    sums = np.zeros((2, times.size))
+    for some in np.array_split(np.arange(row.size), 1 + row.size // 1000):
+        at, error = row[some], sigma[row[some], column[some]]
+        low, high = truth.low[at], truth.high[at]
+        angle = np.minimum(np.radians(error)[:, None] * times, np.pi)
+        sides = low[:, 1, None], high[:, 1, None]
+        sums[0] += weight[some] @ np.clip((sides[1] - np.log(angle)) / (sides[1] - sides[0]), 0, 1)
+        s = np.full(at.size, truth.sin_dec.mean())
+        kappa, ratio = public()[3].neutrinos((low[:, 0] + high[:, 0]) / 2, error, s)
+        share = ratio[..., int(np.argmin(np.abs(SIN_DEC - s[0])))]
+        share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
+        away, each = -2 * np.sin(angle / 2)[..., None] ** 2, kappa[:, None, :]
+        closer = np.expm1(away * each) / np.expm1(-2 * each)
+        sums[1] += np.einsum("i,ik,itk->t", weight[some], share, 1 - closer)
+    return sums[0], sums[1]
+
+
+FIGURES_OF = (subsets, energy, p_astro, maps_2d, single_p, background_p_astro, proxy, point_spread)
+ALL = {f.__name__: f for f in FIGURES_OF}
 
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or ALL:

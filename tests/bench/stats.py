@@ -65,20 +65,23 @@ def rows() -> Iterator[dict[str, Any]]:
     for sigma_deg, goal in ((1.0, 0.04), (0.2, None), (0.5, None), (5.0, None), (30.0, None)):
         name = "overlap_one_neutrino_ms" + ("" if goal else f"_sigma_{sigma_deg:g}")
         yield row(name, 1e3 * _overlap(prepared, sigma_deg), "ms", goal)
+    found: dict[str, float] = {}
     for prefix, detector, goal, goal_one in (
         ("", response, 0.5, None),
         ("mixture_", mixture, 0.8, 0.1),
     ):
         drawn = [_draw(events, PARAMS.ratebgnu * 1000, k) for k in range(200)]
-        seconds = _injections(prepared, drawn, detector)
+        found[f"{prefix}injection"] = seconds = _injections(prepared, drawn, detector)
         yield row(f"{prefix}injection_ms", 1e3 * seconds, "ms", goal)
         alone = [_draw(events, 1, k, exactly=True) for k in range(200)]
-        seconds = _sets(prepared, alone, detector)
+        found[f"{prefix}one_neutrino"] = seconds = _sets(prepared, alone, detector)
         yield row(f"{prefix}one_neutrino_ms", 1e3 * seconds, "ms", goal_one)
         for number in (7, 20, 100, 400):
             busy = [_draw(events, number, k, exactly=True) for k in range(3)]
             seconds = _sets(prepared, busy, detector)
             yield row(f"{prefix}sets_of_{number}_ms", 1e3 * seconds, "ms", None)
+    for name, goal in (("one_neutrino", 3), ("injection", None)):
+        yield row(f"mixture_{name}_ratio", found[f"mixture_{name}"] / found[name], "", goal)
     yield row("import_stats_s", _best(_import_stats), "s", 0.8)
     for order in (5, 6, 7, 8, 9):  # cost as maps grow: 12,288 to 3,145,728 tiles
         grown = prepare_map(*_uniform_map(order))

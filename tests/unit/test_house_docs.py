@@ -1,5 +1,6 @@
 """The texts: generated pages are fresh, links lead somewhere, no page is hidden."""
 
+import json
 import re
 import runpy
 from pathlib import Path
@@ -35,6 +36,18 @@ def test_the_page_of_measurements_is_fresh_and_alone_tells_times_in_ms() -> None
         if re.search(r"\d ms\b", line) and "measured.md" not in line
     ]
     assert elsewhere == []
+
+
+def test_the_page_of_the_method_has_the_power_that_was_measured() -> None:
+    """With the matrix, no declination and no population is worse off by two deviations."""
+    power = runpy.run_path(str(CLONE / "tests/bench/power.py"))
+    result = json.loads(power["RESULT"].read_text())
+    text = (CLONE / "docs/method.md").read_text()
+    for table in power["tables"](result).split("\n\n"):
+        assert table in text, "copy it: it is printed by python tests/bench/power.py"
+    shares = [case[kind] for case in result["cases"] for kind in ("one", "two", "both")]
+    assert len(shares) == 27
+    assert min(share["gain"] / share["sigma"] for share in shares) > -2
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)

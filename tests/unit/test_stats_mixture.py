@@ -234,3 +234,18 @@ def test_a_detector_gives_mixtures():
     np.testing.assert_allclose(sin_dec, 0.5)
     np.testing.assert_allclose(found.kappa[1], np.radians(1.0) ** -2 * np.array([1.0, 0.1]))
     np.testing.assert_allclose(found.intensity[:, :, 0] * params.ratebgnu, [[3.0, 1.0]] * 4)
+
+
+def test_probabilities_too_small_for_numbers_count_as_nothing():
+    """As the public map of GW200115 has them, of 1e-323 and more: products have no moments."""
+    order, ipix, prob = blob_map(40.0, 20.0, 3.0, coarsest=4, finest=6, floor=0.0)
+    far = tiles_geometry(order, ipix)[0] @ unit_vectors(np.array(40.0), np.array(20.0)) < 0.97
+    nothing, least = (
+        prepare_map(order, ipix, np.tile(np.where(far, value, prob), (5, 1)))
+        for value in (0.0, 1e-322)
+    )
+    for seed in range(3):
+        some = mixtures(4, seed, spread_deg=1.5, ra=80.0, dec=40.0)
+        some = some._replace(kappa=some.kappa[:, :2], intensity=1e-3 * some.intensity[:, :2])
+        odds = [event_odds(map_, some, 0.5, PARAMS, AREA).odds_ratio for map_ in (nothing, least)]
+        assert odds[1] == pytest.approx(odds[0], abs=1e-280)

@@ -15,6 +15,7 @@ _NOTHING = 3e-4  # what one cell may lack, relative to the sum and what is besid
 _FARTHEST = 700.0  # exponents beyond count as infinite
 _FINEST = 28  # order
 _GROUP = 4  # order of the cells that each have four directions
+_LEAST = 1e-290  # below, a sum has no moments: maps have probabilities of 1e-323
 _STACK = 768
 _TILES = 16  # of a cell that is divided into tiles at once
 _BATCH = 16  # cells whose densities are evaluated together: processors do four numbers at a time
@@ -78,7 +79,7 @@ def _sum(prepared, row, density, v, beside, reach, known, count):  # type: ignor
             of_group += given
             waiting = 0
         if depth < group:
-            if of_group > 0.0:
+            if of_group > _LEAST:
                 mean, covariance = (first[0], first[1], first[2]), _six(second)
                 known, count = add_four(sums, mean, covariance, of_group, known, count)
                 sums[:], first[:], second[:], of_group = 0.0, 0.0, 0.0, 0.0
