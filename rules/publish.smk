@@ -54,7 +54,7 @@ rule write_manifest:
     conda:
         "../envs/llama.yaml"
     params:
-        settings=SETTINGS.model_dump(mode="json"),
+        settings=SETTINGS.model_dump(mode="json") | {"search": SEARCH},
         archive=of(NEUTRINOS.directory),
         code=code("write_manifest"),
     message:

@@ -29,7 +29,7 @@ def close(event: Path, **settings: Any) -> dict[str, Any]:
     """Keep the manifest of what is there, as the rule does, and return it."""
     paths = [path for path in event.rglob("*") if path.is_file() and "history" not in path.parts]
     products = {path.relative_to(event).as_posix(): path for path in paths}
-    manifest = build_manifest(products, {"search": settings}, "snakemake")
+    manifest = build_manifest(products, {"search": settings}, "snakemake", "")
     keep(event, manifest)
     return manifest
 

@@ -130,7 +130,7 @@ def test_settings_in_force_are_shown_with_their_source(site, capsys):
     config.write_text(
         default_yaml()
         .replace("  studies: {}", "  studies: {bns-o3-H1L1: {skymaps: /a}}")
-        .replace("nu_51_100: 1.1", "nu_51_100: 2.0")
+        .replace("nu_51_100: null", "nu_51_100: 2.0")
     )
     assert main(["settings"]) == 0
     shown = capsys.readouterr().out

@@ -162,7 +162,7 @@ def test_expected_events_follow_from_the_area(release, response):
 
 @pytest.mark.skipif(not DR2.exists(), reason="needs IceTracks-DR2's effective area")
 def test_expected_events_of_icetracks_dr2():
-    """detector.md: 1.16 for 10 to 1e8 GeV, 1.35 for 1e2 to 1e8."""
+    """As the release's own integral: 1.16 for 10 to 1e8 GeV, 1.35 for 1e2 to 1e8."""
     tables = build_response(read_area(DR2), np.array([1e3]), np.array([0.0]))
     assert expected_events(tables, 10.0, 1e8) == pytest.approx(1.16, rel=0.02)
     assert expected_events(tables, 1e2, 1e8) == pytest.approx(1.35, rel=0.02)

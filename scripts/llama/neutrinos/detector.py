@@ -30,13 +30,7 @@ from llama.neutrinos.mixture import (
     tents,
 )
 from llama.neutrinos.release import EffectiveArea
-from llama.neutrinos.response import (
-    LOG10_ENERGY,
-    PUBLISHED_FLOOR_DEG,
-    PUBLISHED_RATE_HZ,
-    SIN_DEC,
-    Response,
-)
+from llama.neutrinos.response import LOG10_ENERGY, SIN_DEC, Response
 from llama.neutrinos.simulation import (
     ANGERR,
     ANGERR_STEP,
@@ -95,8 +89,8 @@ class Detector:
     true_per_dex: Floats
     area_relative: Floats
     flux_area_cm2_gev: Floats
-    rate_hz: float = PUBLISHED_RATE_HZ
-    sigma_floor_deg: float = PUBLISHED_FLOOR_DEG
+    rate_hz: float
+    sigma_floor_deg: float
 
     def save(self, path: str | Path) -> None:
         """Write all tables to one HDF5 file."""
@@ -199,10 +193,9 @@ def build_detector(
     at_centre = energy_weights(smearing, area, gamma, centres)
     fits = psf_weights(smearing, np.einsum("ebb->eb", cell_weights(smearing, at_centre, centres)))
     between = shares(tents(SIN_DEC, centres), centres.size)
+    signal /= np.where(total > 0, total, 1.0)
     return Detector(
-        area.season,
-        gamma,
-        signal / np.where(total > 0, total, 1.0),
+        *(area.season, gamma, signal),
         angerr_density(counts),
         np.ascontiguousarray(np.einsum("sb,bxak->xaks", between, fits)),
         response.background_per_dex,
@@ -210,8 +203,7 @@ def build_detector(
         response.signal_per_dex,
         response.area_relative,
         response.flux_area_cm2_gev,
-        response.rate_hz,
-        response.sigma_floor_deg,
+        *(response.rate_hz, response.sigma_floor_deg),
     )
 
 

@@ -105,7 +105,7 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
         wide_densities(ready, i, vectors[i], points, there[i])
     begin, end = regions[2][some], regions[2][some + 1]
     ranges = begin, end
-    near, tops = _narrow_bounds(ready, vectors), _wide_tops(ready)
+    bounds = _narrow_bounds(ready, vectors), _wide_tops(ready)
     # regions of two triggers' narrow components, of each pair from `first` on
     first, number = np.full((n, n), -1, dtype=np.int64), np.zeros((n, n), dtype=np.int64)
     known, count = (np.empty((3, 1024)), np.empty((1024, 5))), 0
@@ -130,7 +130,6 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
                     number[i, j] = count - first[i, j]
                 places = first[i, j], first[i, j] + number[i, j]
                 total += _with_wide(row, vectors, ready, members, 1 << a | 1 << b, known, places)
-        bounds = near, tops
         known, total = _three_or_more(
             prepared, row, vectors, ready, members, bounds, total, known, count
         )
@@ -170,8 +169,8 @@ def _with_wide(row, vectors, ready, members, choice, known, places):  # type: ig
     for m in range(members.size):
         if not choice >> m & 1:
             i = members[m]
-            x, y, z = known[0][0], known[0][1], known[0][2]
-            points = x[first:last], y[first:last], z[first:last]
+            at = known[0]
+            points = at[0, first:last], at[1, first:last], at[2, first:last]
             wide_densities(ready, i, vectors[i], points, density)
             product *= density
     return product.sum()
@@ -234,7 +233,6 @@ def _of_two(shares, one, two):  # type: ignore[no-untyped-def]
 @inner()
 def _one_or_none_narrow(prepared, row, base, regions, ranges, there, members):  # type: ignore[no-untyped-def]
     """Return what a set gives where no member is narrow, or one."""
-    total = 0.0
     shares, densities, unit = prepared.base_weights[row], base[0], 1.0
     for i in members:
         unit *= base[1][i]
@@ -270,8 +268,7 @@ def _add_products(prepared, row, vectors, ready, chosen, beside, known, count): 
         return known, count
     component = wide[chosen]
     product = np.empty((many, tables.shape[2]))
-    kappa, norm, top = np.empty(1), np.empty(1), np.empty(1)
-    centre = np.empty(3)
+    kappa, norm, top, centre = np.empty(1), np.empty(1), np.empty(1), np.empty(3)
     total, before = beside, count
     for _ in range(choices):
         centre[:] = 0.0
