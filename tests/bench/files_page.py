@@ -205,6 +205,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "n_background": "its number of injections",
             "p_value_p_astro": "p_astro of the background's triggers",
             "p_value_odds": "the odds taken to that p_astro, which are compared",
+            "p_value_without_energy": "whether both are without energies, since one is not known",
             "p_astro": "as in p_astro.json",
             "p_astro_joint": "the same, with the neutrinos taken into account",
             "p_h_0": "1: noise and background neutrinos, to which the others relate",
@@ -219,7 +220,11 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "most_probable_direction.dec": "likewise [deg]",
             "energy_response": "smearing (simulation), or area at the reconstructed energy",
             "psf": "mixture (simulation), or gaussian",
+            "unlike_background": "how its neutrinos differ from the background's, in words",
             "distance": "map, or assumed",
+            "assumed_distance.horizon_mpc": "only if assumed: how far sources may be [Mpc]",
+            "assumed_distance.farther_mpc": "only if assumed: ten times that",
+            "assumed_distance.odds_ratio_farther": "only if assumed: the odds with it",
             "single_neutrino[].i3event": "IceCube's event",
             **_below(
                 "single_neutrino[].", {k: _NEUTRINO[k] for k in ("id", "dt", "ra", "dec", "sigma")}
@@ -404,6 +409,8 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
             "signal_per_dex": "[x, s] density in x of neutrinos of an E^-2 source",
             "background_per_dex": "[x, s] density in x and s of the archive's events",
             "attribute season": "season of the effective area",
+            "attribute rate_hz": "rate of the archive's events [Hz]",
+            "attribute sigma_floor_deg": "the smallest error that they state [deg]",
         },
     ),
     "archive/<name>/detector.hdf5": (
@@ -420,6 +427,8 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
             "flux_area_cm2_gev": "[s] effective area over E^-2 dE [cm² GeV^-1]",
             "attribute season": "season of the effective area",
             "attribute gamma": "γ",
+            "attribute rate_hz": "rate of the archive's events [Hz]",
+            "attribute sigma_floor_deg": "the smallest error that they state [deg]",
         },
     ),
     "archive/<name>/smearing.hdf5": (
@@ -437,6 +446,8 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
         {
             "<population>/<run>/<detectors>": "odds of all injections, ascending",
             "single/<population>/<run>/<detectors>": "odds of all their neutrinos alone, ascending",
+            "without_energy/<population>/<run>/<detectors>": "of one in ten, with energies hidden",
+            "without_energy/single/<population>/<run>/<detectors>": "of their neutrinos, likewise",
             "<population>/<run>/<detectors> attribute n": "number of injections",
             "<population>/<run>/<detectors> attribute p_astro": "p_astro of each trigger",
             "<population>/<run>/<detectors> attribute seed": "seed",
@@ -494,6 +505,8 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
             "injections.distance_mpc": "only with a source: distance [Mpc]",
             "injections.expected": "only with a source: neutrinos expected from 1e51 erg",
             "single": "odds of each neutrino alone, injection after injection",
+            "odds_without_energy": "odds of one injection in ten with its energies hidden",
+            "single_without_energy": "of their neutrinos, likewise",
             "skymaps": "files of the maps",
             "attribute kind": "kind of injections",
             "attribute first": "number of the first one",

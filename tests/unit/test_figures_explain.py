@@ -103,7 +103,7 @@ def test_words_for_one_neutrino(told):
         "One source of the wave and of neutrino 1 is only",
         "The wave is from a real source with probability 0.4.",
         "Mpc a source that points at us gives exactly one neutrino with probability",
-        "5.79 neutrinos are expected around any wave by chance; one of them is nothing special.",
+        "5.8 neutrinos are expected around any wave by chance; one of them is nothing special.",
         "It came 30.0 s after the wave",
         "At 61.0, +24.0 deg (90 % radius 1.7 deg)",
         "5 TeV: a source gives such an energy here 0.987 times as often as background.",

@@ -42,7 +42,7 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
     for i in range(n):
         units[i] = densities_of_base(prepared, ready, i, vectors[i], base[i])
         for row in range(5):
-            alone[row, i] = units[i] * np.dot(prepared.base_weights[row], base[i])
+            alone[row, i] = units[i] * _sum_of(prepared.base_weights[row], base[i])
         if wide[i] < numbers[i]:
             some = slice(wide[i], numbers[i])
             heights = norms[i, some] * highest[i, some]
@@ -223,10 +223,11 @@ def _most_of_narrow(bounds, chosen):  # type: ignore[no-untyped-def]
 
 
 @inner(error_model="numpy", fastmath=True)
-def _of_two(shares, one, two):  # type: ignore[no-untyped-def]
+def _sum_of(shares, densities):  # type: ignore[no-untyped-def]
+    """Return the sum of products. (That of BLAS depends on the number of its threads.)"""
     total = np.float32(0.0)
     for p in range(shares.size):
-        total += shares[p] * one[p] * two[p]
+        total += shares[p] * densities[p]
     return float(total)
 
 
@@ -236,14 +237,10 @@ def _one_or_none_narrow(prepared, row, base, regions, ranges, there, members):  
     shares, densities, unit = prepared.base_weights[row], base[0], 1.0
     for i in members:
         unit *= base[1][i]
-    if members.size == 2:
-        total = _of_two(shares, densities[members[0]], densities[members[1]])
-    else:
-        product = shares * densities[members[0]]
-        for i in members[1:]:
-            product *= densities[i]
-        total = product.sum()
-    total *= unit
+    product = densities[members[0]]
+    for i in members[1:]:
+        product = product * densities[i]
+    total = unit * _sum_of(shares, product)
     for i in members:
         for p in range(ranges[0][i], ranges[1][i]):
             value = regions[1][p, row]

@@ -15,7 +15,7 @@ _NOTHING = 3e-4  # what one cell may lack, relative to the sum and what is besid
 _FARTHEST = 700.0  # exponents beyond count as infinite
 _FINEST = 28  # order
 _GROUP = 4  # order of the cells that each have four directions
-_LEAST = 1e-290  # below, a sum has no moments: maps have probabilities of 1e-323
+_LEAST = 1e-290  # what counts as nothing at all: maps have probabilities of 1e-323
 _STACK = 768
 _TILES = 16  # of a cell that is divided into tiles at once
 _BATCH = 16  # cells whose densities are evaluated together: processors do four numbers at a time
@@ -67,7 +67,7 @@ def _sum(prepared, row, density, v, beside, reach, known, count):  # type: ignor
             numbers[3 + i, c] = prepared.cell_vectors[c, i]
     depth, top = 0, prepared.faces
     while True:
-        nothing = _NOTHING * (one + beside)
+        nothing = _NOTHING * (one + beside) + _LEAST
         if top > depth:
             _bound(density, centre, reach, stack, depth, top, bounds)
         depth = _keep(prepared, row, nothing, stack, bounds, depth, top) - 1
