@@ -57,7 +57,7 @@ def test_only_what_a_setting_changes_is_made_again(study: Workspace) -> None:
     assert study.plan("populations.hdf5") == []
     for old, new, remade in (
         ("  fb: 10.0", "  fb: 20.0", {"build_bank", "link_bank", "inject"}),
-        ("  ratebgnu: 0.0064", "  ratebgnu: 0.0035", {"inject"}),
+        ("  ratebgnu: null", "  ratebgnu: 0.0035", {"inject"}),
     ):
         study.set(old, new)
         assert set(study.plan("populations.hdf5")) == remade | {"collate_populations"}

@@ -109,7 +109,7 @@ def test_an_alert_that_says_nothing_new_remakes_nothing(event: Workspace) -> Non
     ("old", "new", "remade"),
     [
         ("  fb: 10.0", "  fb: 20.0", SIGNIFICANCE),
-        ("  ratebgnu: 0.0064", "  ratebgnu: 0.0035", {"list_neutrinos", *SIGNIFICANCE}),
+        ("  ratebgnu: null", "  ratebgnu: 0.0035", {"list_neutrinos", *SIGNIFICANCE}),
         ("  tracked_newest: 40", "  tracked_newest: 50", LAST),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from llama.stats.compiled import inner, njit
 from llama.stats.components import REACH, add_densities, exponentials
-from llama.stats.directions import add_four, cell_side, four_around, four_with, push_parts
+from llama.stats.directions import add_four, four_around, four_with, push_parts
 from llama.stats.healpix import RADIUS
 
 _FINE = 4.0  # change of the exponent in a cell, squared, for which four directions always do
@@ -21,7 +21,7 @@ _TILES = 16  # of a cell that is divided into tiles at once
 _BATCH = 16  # cells whose densities are evaluated together: processors do four numbers at a time
 _GAUSS = 0.5 / math.sqrt(3.0)
 _NEAR = RADIUS * 0.5 ** np.arange(_FINEST + 2.0)  # of any point of a cell to its centre [rad]
-_SIDE2 = np.array([cell_side.py_func(order) ** 2 for order in range(_FINEST + 2)])
+_SIDE2 = math.pi / 3.0 * 0.25 ** np.arange(_FINEST + 2.0)  # squared sides of cells [rad^2]
 
 
 @inner()
