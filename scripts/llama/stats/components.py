@@ -86,7 +86,7 @@ def only(ready, which):  # type: ignore[no-untyped-def]
     return numbers[which], wide[which], shapes[0], shapes[1], shapes[2], shapes[3], shapes[4]
 
 
-@inner(error_model="numpy", fastmath=True)
+@inner(error_model="numpy")
 def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-def]
     """Write the sum of the wide components of trigger i, which is at v, at the base; return a unit.
 
@@ -140,7 +140,7 @@ def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-
     return unit
 
 
-@njit(inline="always", error_model="numpy", fastmath=True)
+@njit(inline="always", error_model="numpy")
 def exponentials(kappa, away, count, found):  # type: ignore[no-untyped-def]
     """Write exp(-kappa away) to a part in 10^5; exponents beyond 36 count as 36."""
     steep = -kappa / 64.0
@@ -156,7 +156,7 @@ def exponentials(kappa, away, count, found):  # type: ignore[no-untyped-def]
         found[p] = e
 
 
-@inner(error_model="numpy", fastmath=True)
+@inner(error_model="numpy")
 def add_densities(component, v, reach, points, count, room):  # type: ignore[no-untyped-def]
     """Write the densities of components at `count` directions x, y, z to room[0].
 

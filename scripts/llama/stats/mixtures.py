@@ -19,6 +19,7 @@ from llama.stats.components import (
     only,
     wide_densities,
 )
+from llama.stats.mesh import LANES
 from llama.stats.region import region
 from llama.stats.terms import most_of_map
 
@@ -222,13 +223,15 @@ def _most_of_narrow(bounds, chosen):  # type: ignore[no-untyped-def]
     return product
 
 
-@inner(error_model="numpy", fastmath=True)
+@inner(error_model="numpy")
 def _sum_of(shares, densities):  # type: ignore[no-untyped-def]
-    """Return the sum of products. (That of BLAS depends on the number of its threads.)"""
-    total = np.float32(0.0)
-    for p in range(shares.size):
-        total += shares[p] * densities[p]
-    return float(total)
+    """Return the sum of products. BLAS and `fastmath` have other bits from run to run."""
+    lanes = np.zeros(LANES, dtype=np.float32)
+    for first in range(0, shares.size, LANES):
+        some, others = shares[first : first + LANES], densities[first : first + LANES]
+        for lane in range(LANES):
+            lanes[lane] += some[lane] * others[lane]
+    return float(lanes.sum())
 
 
 @inner()

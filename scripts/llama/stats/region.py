@@ -106,7 +106,7 @@ def _six(second):  # type: ignore[no-untyped-def]
     return second[0], second[1], second[2], second[3], second[4], second[5]
 
 
-@inner(error_model="numpy", fastmath=True)
+@inner(error_model="numpy")
 def _bound(density, v, reach, stack, bottom, top, bounds):  # type: ignore[no-untyped-def]
     """Write the most that a density can be in each of the stack's newest cells, and its chord.
 
@@ -242,7 +242,7 @@ def _four_of(prepared, row, stack, depth, points, at):  # type: ignore[no-untype
         four_around(order, places[2, depth], centre, _GAUSS * side, points, at)
 
 
-@inner(error_model="numpy", fastmath=True)
+@inner(error_model="numpy")
 def _add_cells(prepared, row, values, cells, count, sums, first, second):  # type: ignore[no-untyped-def]
     """Add what cells give to the sums of a group, and return it."""
     points, weights, indices = cells
