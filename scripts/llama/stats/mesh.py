@@ -14,7 +14,7 @@ BANDS = 100  # of sin(dec), by which the directions are sorted
 _BASE = ((4, 1.5e-3), (5, 6e-3))
 _BASE_FINEST = 6
 _STACK = 512
-LANES = 16  # numbers that a processor may do at a time
+_LANES = 16  # numbers that a processor may do at a time
 
 
 @inner()
@@ -79,7 +79,7 @@ def _by_bands(points, given):  # type: ignore[no-untyped-def]
     for p in range(points.shape[1]):
         bands[min(int(0.5 * BANDS * (points[2, p] + 1.0)), BANDS - 1) + 1] += 1
     for band in range(BANDS):  # no loop over a band has a remainder
-        bands[band + 1] = bands[band] + -(-bands[band + 1] // LANES) * LANES
+        bands[band + 1] = bands[band] + -(-bands[band + 1] // _LANES) * _LANES
     base = np.zeros((4, bands[BANDS]), dtype=np.float32)
     sorted_given = np.zeros((5, bands[BANDS]), dtype=np.float32)
     filled = bands.copy()
