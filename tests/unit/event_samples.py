@@ -1,5 +1,7 @@
 """An event, its neutrinos and an archive made here, for the tests of its significance."""
 
+import numpy as np
+
 from llama.event.skymap_info import unchecked_info
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.importing import import_release
@@ -41,3 +43,9 @@ THREE = [
     neutrino(-200.0, 58.5, 26.0, 1.5, 800.0),
     neutrino(499.0, 240.0, -60.0, 0.3, 9e4),
 ]
+
+
+def made_up_background():
+    """Odds of a class, 999 of triggers and as many of single neutrinos."""
+    odds, single = np.sort(np.random.default_rng(4).lognormal(-8, 4, (2, 999)))
+    return {"class": "bns-o3-H1L1", "odds": odds, "single": single, "p_astro": 0.99}

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from event_samples import GPS, INFO, NONE, P_ASTRO, THREE
+from event_samples import GPS, INFO, NONE, P_ASTRO, THREE, made_up_background
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -174,8 +174,7 @@ def listed(*rows, **changes):
 
 @pytest.fixture(scope="module")
 def background():
-    odds, single = np.sort(np.random.default_rng(4).lognormal(-8, 4, (2, 999)))
-    return {"class": "bns-o3-H1L1", "odds": odds, "single": single, "p_astro": 0.99}
+    return made_up_background()
 
 
 ONCE = ("single_neutrino", "distance", "neutrino_flux_sensitivity_range", "p_astro")

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from event_samples import GPS, INFO, P_ASTRO, THREE, neutrino
+from event_samples import GPS, INFO, P_ASTRO, THREE, made_up_background, neutrino
 
 from llama.event.significance import compute_significance
 from llama.neutrinos.event_list import make_list
@@ -30,10 +30,7 @@ def compute(archive):
 
 @pytest.fixture(scope="module")
 def background():
-    rng = np.random.default_rng(4)
-    odds, single = np.sort(rng.lognormal(-8, 4, (2, 999)))
-
-    return {"class": "bns-o3-H1L1", "odds": odds, "single": single, "p_astro": 0.99}
+    return made_up_background()
 
 
 def many(n, **changes):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from event_samples import GPS, INFO, NONE, P_ASTRO, RETIRED, THREE, neutrino
+from event_samples import GPS, INFO, NONE, P_ASTRO, RETIRED, THREE, made_up_background, neutrino
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -53,9 +53,7 @@ def compute(skymap, response, search):
 
 @pytest.fixture(scope="module")
 def background():
-    rng = np.random.default_rng(4)
-    odds, single = np.sort(rng.lognormal(-8, 4, (2, 999)))
-    return {"class": "bns-o3-H1L1", "odds": odds, "single": single, "p_astro": 0.99}
+    return made_up_background()
 
 
 def test_the_archives_neutrinos_give_every_key_of_the_format(compute, archive, skymap):

@@ -1,4 +1,4 @@
-"""What is no release, or not all of one: one sentence, and the archive of before stays."""
+"""Directories that are not a whole release: one sentence, and the archive of before stays."""
 
 import shutil
 

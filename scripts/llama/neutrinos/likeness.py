@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-RARE = 1e-4  # a probability below which it is no chance
+RARE = 1e-4  # probability of a chance fluctuation; below it a difference counts
 RATE_FACTOR = 1.25  # between two seasons' rates
 DISTANCE = 0.1  # between two cumulative distributions
 TAIL, TAIL_FACTOR = 0.01, 1.5  # share of the highest proxies, and between two such shares
@@ -148,7 +148,7 @@ def _factor(ours: int, theirs: int, of_ours: float, of_theirs: float, limit: flo
 
 
 def _is_far(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> bool:
-    """Say whether two distributions differ, by a large distance that is no chance."""
+    """Say whether two distributions differ, by a large and significant distance."""
     from scipy.special import kolmogorov
 
     n, m = float(ours[-1]), float(theirs[-1])

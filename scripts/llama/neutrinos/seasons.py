@@ -21,7 +21,7 @@ PARTIAL = ".part"  # end of the name of a file that is being fetched
 _NUMERALS = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII"]
 _FORMS = (".csv", ".tab", ".txt")
 _ONE_SOURCE_DEG = 10.0  # the releases of single sources reach 3 deg
-_MISSING = 30  # events that are no chance where none is
+_MISSING = 30  # events that have to be missing before a file counts as cut
 _DAY_S = 86400.0
 _ENOUGH = 10  # events from which a list is told to be of one source, or of whole days
 

@@ -7,14 +7,7 @@ import numpy as np
 from llama.stats.compiled import inner, njit
 from llama.stats.healpix import sphere_point, tile_position
 
-_SIDE = math.sqrt(math.pi / 3.0)  # of a cell of order 0 [rad]
 _GAUSS = 0.5 / math.sqrt(3.0)
-
-
-@njit(inline="always")
-def cell_side(order):  # type: ignore[no-untyped-def]
-    """Return the side [rad] of a cell."""
-    return _SIDE / (1 << order)
 
 
 @inner()

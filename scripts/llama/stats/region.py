@@ -80,8 +80,7 @@ def _sum(prepared, row, density, v, beside, reach, known, count):  # type: ignor
             waiting = 0
         if depth < group:
             if of_group > _LEAST:
-                mean, covariance = (first[0], first[1], first[2]), _six(second)
-                known, count = add_four(sums, mean, covariance, of_group, known, count)
+                known, count = add_four(sums, first, second, of_group, known, count)
                 sums[:], first[:], second[:], of_group = 0.0, 0.0, 0.0, 0.0
             group = _STACK
         if depth < 0:
@@ -99,11 +98,6 @@ def _sum(prepared, row, density, v, beside, reach, known, count):  # type: ignor
         _four_of(prepared, row, stack, depth, points, 4 * waiting)
         weights[waiting], indices[waiting] = weight, places[0, depth]
         waiting += 1
-
-
-@njit(inline="always")
-def _six(second):  # type: ignore[no-untyped-def]
-    return second[0], second[1], second[2], second[3], second[4], second[5]
 
 
 @inner(error_model="numpy")

@@ -62,7 +62,7 @@ def tile_weights(
     prob [-], distmu and distsigma [Mpc], or None for a map without distance; area_relative:
     A(dec)/<A> on uniform nodes of sin(dec) from -1 to 1. Tiles whose distmu is not finite get
     a distance prior uniform in comoving volume and source time out to `assumed_horizon_mpc`.
-    ValueError for inputs that are no sky map. Source: docs/method.md (11-13).
+    ValueError for inputs that are not a sky map. Source: docs/method.md (11-13).
     """
     if prob.ndim != 1 or prob.size == 0 or sin_dec.shape != prob.shape:
         raise ValueError("a sky map needs one probability and one declination per tile")
