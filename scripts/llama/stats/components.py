@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from llama.stats.compiled import inner, njit
+from llama.stats.compiled import inner, loop, njit
 from llama.stats.mesh import BANDS
 from llama.stats.overlap import log_vmf_norm
 
@@ -86,11 +86,12 @@ def only(ready, which):  # type: ignore[no-untyped-def]
     return numbers[which], wide[which], shapes[0], shapes[1], shapes[2], shapes[3], shapes[4]
 
 
-@inner(error_model="numpy")
-def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-def]
+@loop(error_model="numpy")
+def densities_of_base(prepared, ready, i, v, found, away):  # type: ignore[no-untyped-def]
     """Write the sum of the wide components of trigger i, which is at v, at the base; return a unit.
 
-    In that unit they are of order 1 where they are most. Single precision is twice as fast.
+    In that unit they are of order 1 where they are most. Single precision is twice as fast. away:
+    room for as many numbers.
     """
     single = np.float32
     wide, kappa, norm, highest, averages = (
@@ -110,7 +111,6 @@ def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-
     # rows by number: what is unpacked is not known to be contiguous
     x, y, z, beyond = prepared.base[0], prepared.base[1], prepared.base[2], prepared.base[3]
     bands = prepared.bands
-    away = np.empty(found.size, dtype=np.float32)
     # loops without branches, which processors do eight at a time
     for p in range(found.size):
         away[p] = one - (a0 * x[p] + a1 * y[p] + a2 * z[p])
@@ -156,7 +156,7 @@ def exponentials(kappa, away, count, found):  # type: ignore[no-untyped-def]
         found[p] = e
 
 
-@inner(error_model="numpy")
+@loop(error_model="numpy")
 def add_densities(component, v, reach, points, count, room):  # type: ignore[no-untyped-def]
     """Write the densities of components at `count` directions x, y, z to room[0].
 
@@ -210,7 +210,7 @@ def wide_densities(ready, i, v, points, found):  # type: ignore[no-untyped-def]
     found[:] = room[0]
 
 
-@njit(inline="always")
+@loop()
 def most_beyond(ready, i, near):  # type: ignore[no-untyped-def]
     """Return the most that a trigger's density can be at a chord of `near` and beyond."""
     numbers, _, kappas, norms, _, highest, _ = ready
@@ -222,3 +222,36 @@ def most_beyond(ready, i, near):  # type: ignore[no-untyped-def]
             break
         most += norms[i, c] * highest[i, c] * exp_minus(x)
     return most
+
+
+@inner()
+def narrow_bounds(ready, vectors):  # type: ignore[no-untyped-def]
+    """Return the most that the product of two triggers' narrow parts can be anywhere (n, n)."""
+    numbers, wide, kappas, norms, _, highest, _ = ready
+    n = numbers.size
+    bounds = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i):
+            dot = 0.0
+            for axis in range(3):
+                dot += vectors[i, axis] * vectors[j, axis]
+            for c in range(wide[i], numbers[i]):
+                a = kappas[i, c]
+                for d in range(wide[j], numbers[j]):
+                    b = kappas[j, d]
+                    away = a + b - math.sqrt(max(0.0, a * a + b * b + 2.0 * a * b * dot))
+                    if away < REACH:
+                        top = norms[i, c] * highest[i, c] * norms[j, d] * highest[j, d]
+                        bounds[i, j] += top * exp_minus(away)
+            bounds[j, i] = bounds[i, j]
+    return bounds
+
+
+@inner()
+def wide_tops(ready):  # type: ignore[no-untyped-def]
+    """Return the most that each trigger's wide part can be anywhere (n,)."""
+    tops = np.zeros(ready[0].size)
+    for i in range(tops.size):
+        for c in range(ready[1][i]):
+            tops[i] += ready[3][i, c] * ready[5][i, c]
+    return tops
