@@ -108,7 +108,6 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
     for k in range(some.size):
         place[some[k]] = k
     regions, ready, vectors = parts[1:], only(ready, some), vectors[some]
-    base = parts[0][0][some], parts[0][1][some]
     n = some.size
     # wide densities of each trigger in the regions of all
     there = np.empty((n, regions[0].shape[1]))
@@ -127,16 +126,16 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
             row += messenger[i] == 0
             factor /= spread[i]
         members = place[grown[k]]
-        total = _one_or_none_narrow(prepared, row, base, regions, ranges, there, members, room)
+        total = _none_narrow(prepared, row, parts[0], grown[k], room)
+        total += _one_narrow(row, regions[1], ranges, there, members)
         for a in range(1, members.size):
             for b in range(a):
                 i, j = members[b], members[a]
                 if first[i, j] < 0:
                     pair = np.array((i, j))
                     two = int(messenger[some[i]] == 0) + int(messenger[some[j]] == 0)
-                    beside = _one_or_none_narrow(
-                        prepared, two, base, regions, ranges, there, pair, room
-                    )
+                    beside = _none_narrow(prepared, two, parts[0], some[pair], room)
+                    beside += _one_narrow(two, regions[1], ranges, there, pair)
                     first[i, j] = count
                     known, count = _add_products(
                         prepared, two, vectors, ready, pair, beside, known, count
@@ -214,30 +213,35 @@ def _sum_of(shares, densities):  # type: ignore[no-untyped-def]
 
 
 @loop()
-def _one_or_none_narrow(prepared, row, base, regions, ranges, there, members, room):  # type: ignore[no-untyped-def]
-    """Return what a set gives where no member is narrow, or one."""
+def _none_narrow(prepared, row, base, which, room):  # type: ignore[no-untyped-def]
+    """Return what a set gives where no member is narrow."""
     shares, densities, unit, total = prepared.base_weights[row], base[0], 1.0, 0.0
-    for i in members:
+    for i in which:
         unit *= base[1][i]
     for first in range(0, shares.size, _PIECE):
         product = room[: min(_PIECE, shares.size - first)]
         last = first + product.size
-        one, other = densities[members[0], first:last], densities[members[1], first:last]
+        one, other = densities[which[0], first:last], densities[which[1], first:last]
         for p in range(product.size):
             product[p] = one[p] * other[p]
-        for m in range(2, members.size):
-            one = densities[members[m], first:last]
+        for m in range(2, which.size):
+            one = densities[which[m], first:last]
             for p in range(product.size):
                 product[p] *= one[p]
         total += np.dot(shares[first:last], product)
-    total *= unit
-    weights = regions[1]
+    return unit * total
+
+
+@loop()
+def _one_narrow(row, weights, ranges, there, members):  # type: ignore[no-untyped-def]
+    """Return what a set gives where one member is narrow."""
+    total = 0.0
     for i in members:
         for p in range(ranges[0][i], ranges[1][i]):
             value = weights[p, row]
-            for other_one in members:
-                if other_one != i:
-                    value *= there[other_one, p]
+            for other in members:
+                if other != i:
+                    value *= there[other, p]
             total += value
     return total
 
