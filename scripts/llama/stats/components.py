@@ -37,14 +37,14 @@ def sort_components(kappa, intensity):  # type: ignore[no-untyped-def]
     """Return the components that there are of each trigger, the widest first.
 
     numbers (n,) of components, and of wide ones; kappa (n, components); densities of their vMF at
-    the centre; intensity (n, components, sin dec nodes); its highest value; its averages over what
-    one direction of the base stands for, at the edges of bands.
+    the centre; intensity (n, components, sin dec nodes); its highest value; its values at the
+    edges of bands.
     """
     n, components, nodes = intensity.shape
     numbers, wide = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     kappas, norms = np.ones((n, components)), np.zeros((n, components))
     highest, tables = np.zeros((n, components)), np.zeros((n, components, nodes))
-    averages = np.zeros((n, components, BANDS + 1))
+    edges = np.zeros((n, components, BANDS + 1))
     for i in range(n):
         for c in range(components):
             top = intensity[i, c].max()
@@ -60,29 +60,25 @@ def sort_components(kappa, intensity):  # type: ignore[no-untyped-def]
             numbers[i] += 1
             wide[i] += kappa[i, c] < WIDE_KAPPA
         for k in range(wide[i]):
-            _average(tables[i, k], averages[i, k])
-    return numbers, wide, kappas, norms, tables, highest, averages
+            _at_edges(tables[i, k], edges[i, k])
+    return numbers, wide, kappas, norms, tables, highest, edges
 
 
 @inner()
-def _average(table, averages):  # type: ignore[no-untyped-def]
-    """Write a table's means about the edges of bands."""
+def _at_edges(table, found):  # type: ignore[no-untyped-def]
+    """Write a table's values at the edges of bands."""
     half = 0.5 * (table.size - 1)
-    edges = np.empty(BANDS + 1)
     for edge in range(BANDS + 1):
         position = edge * (2.0 / BANDS) * half
         node = min(int(position), table.size - 2)
-        edges[edge] = table[node] + (position - node) * (table[node + 1] - table[node])
-    for edge in range(BANDS + 1):
-        beside = edges[max(edge - 1, 0)] + edges[min(edge + 1, BANDS)]
-        averages[edge] = 0.5 * edges[edge] + 0.25 * beside
+        found[edge] = table[node] + (position - node) * (table[node + 1] - table[node])
 
 
 @inner()
 def only(ready, which):  # type: ignore[no-untyped-def]
     """Return what `sort_components` does for some of the triggers."""
-    numbers, wide, kappas, norms, tables, highest, averages = ready
-    shapes = kappas[which], norms[which], tables[which], highest[which], averages[which]
+    numbers, wide, kappas, norms, tables, highest, edges = ready
+    shapes = kappas[which], norms[which], tables[which], highest[which], edges[which]
     return numbers[which], wide[which], shapes[0], shapes[1], shapes[2], shapes[3], shapes[4]
 
 
@@ -94,7 +90,7 @@ def densities_of_base(prepared, ready, i, v, found, away):  # type: ignore[no-un
     room for as many numbers.
     """
     single = np.float32
-    wide, kappa, norm, highest, averages = (
+    wide, kappa, norm, highest, edges = (
         ready[1][i],
         ready[2][i],
         ready[3][i],
@@ -124,8 +120,8 @@ def densities_of_base(prepared, ready, i, v, found, away):  # type: ignore[no-un
             if kappa[c] * least > REACH:
                 break
             steep = single(-kappa[c] / 64.0)
-            here = single(norm[c] * averages[c, band] / unit)
-            step = single(norm[c] * averages[c, band + 1] / unit) - here
+            here = single(norm[c] * edges[c, band] / unit)
+            step = single(norm[c] * edges[c, band + 1] / unit) - here
             for p in range(there.size):
                 # the 64th root of the exponential: for exponents up to 36, to a part in 10^5
                 a = max(steep * far[p], least_root)
