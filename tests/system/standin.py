@@ -76,6 +76,8 @@ class StandIns:
             )
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
+            if droplet["id"] not in self.running:  # destroyed before it had booted
+                return
             try:
                 socket.create_connection((droplet["_ip"], self.port), timeout=1).close()
             except OSError:
