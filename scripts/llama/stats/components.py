@@ -32,6 +32,17 @@ def exp_minus(x):  # type: ignore[no-untyped-def]
     return _EXP[i] * (1.0 - f * (1.0 - 0.5 * f))
 
 
+@loop()
+def _highest(intensity, i, c):  # type: ignore[no-untyped-def]
+    """Return the most of a table, which is never negative or NaN."""
+    a = b = 0.0
+    last = intensity.shape[2] - 1
+    for node in range(0, last, 2):
+        a = intensity[i, c, node] if intensity[i, c, node] > a else a
+        b = intensity[i, c, node + 1] if intensity[i, c, node + 1] > b else b
+    return max(a, b, intensity[i, c, last])
+
+
 @inner()
 def sort_components(kappa, intensity):  # type: ignore[no-untyped-def]
     """Return the components that there are of each trigger, the widest first.
@@ -47,7 +58,7 @@ def sort_components(kappa, intensity):  # type: ignore[no-untyped-def]
     edges = np.zeros((n, components, BANDS + 1))
     for i in range(n):
         for c in range(components):
-            top = intensity[i, c].max()
+            top = _highest(intensity, i, c)
             if top == 0.0:
                 continue
             k = numbers[i]
