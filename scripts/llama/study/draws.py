@@ -31,6 +31,8 @@ from llama.study.philox import fill
 # with so many neutrinos of the source
 KINDS = {"background": 0, "signal": 1, "doublet": 2, "quadruplet": 4}
 SOURCES = tuple(kind for kind, neutrinos in KINDS.items() if neutrinos)
+WEIGHTED = "weighted"  # background of `llama.study.tilts`
+CODES = KINDS | {WEIGHTED: 16}  # of random numbers
 
 TRIGGER, BACKGROUND, SOURCE, SIGNAL = range(4)  # streams
 _TICKS_PER_S = 2.0**20
@@ -42,7 +44,7 @@ class Draws(NamedTuple):
     """What injections of one kind are drawn from: an archive, its response, and the model."""
 
     seed: int
-    kind: str  # of KINDS
+    kind: str  # of CODES
     events: Columns
     response: Response | Detector
     params: SearchParameters
@@ -51,7 +53,7 @@ class Draws(NamedTuple):
 
     def uniforms(self, stream: int, numbers: Integers, blocks: int) -> Floats:
         """Return the first blocks of a stream as `uniforms` does."""
-        return uniforms(self.seed, KINDS[self.kind], stream, numbers, blocks)
+        return uniforms(self.seed, CODES[self.kind], stream, numbers, blocks)
 
 
 class Sources(NamedTuple):
@@ -98,7 +100,7 @@ def draw_background(draws: Draws, numbers: Integers) -> tuple[Integers, Columns]
     counts = np.searchsorted(np.cumsum(poisson), u, side="right")
     drawn = np.empty((int(counts.sum()), 4))
     ends = np.cumsum(counts)
-    code = KINDS[draws.kind]
+    code = CODES[draws.kind]
     fill(draws.seed, code, BACKGROUND, numbers.astype(np.uint64), ends, drawn)
     size = len(events["dec_deg"])
     which = np.minimum((drawn[:, 0] * size).astype(np.int64), size - 1)

@@ -1,0 +1,286 @@
+"""Backgrounds with more of what is rare, and their exact weights: tables of a class and of a map.
+
+A background X of one map is a Poisson process of neutrinos with the density f. With one, two or
+three more neutrinos, x* from h / H and those near it from k(. | x*) / K(x*), it has densities g_c
+that are known multiples of f (docs/method.md (17)). h and k are functions of declination, stated
+error, energy, RA and time, tabulated on cells: what is observed has a weight without being in the
+archive.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from llama.neutrinos.detector import Detector
+from llama.neutrinos.response import Response
+from llama.neutrinos.table import Columns
+from llama.stats.arrays import Floats, Integers
+from llama.stats.overlap import PreparedMap
+from llama.stats.parameters import SearchParameters
+from llama.study.draws import Draws, draw_background, join, whole_ticks
+from llama.study.tilted import (
+    BANDS,
+    ENERGIES,
+    ENERGY_STEP,
+    ERROR_FACTOR,
+    ERRORS,
+    FINER,
+    FIRST_ENERGY,
+    FIRST_ERROR_DEG,
+    RA_BINS,
+    convolve,
+    draw_more,
+    fill_cells,
+    fill_ratios,
+)
+
+_PLACE = "dec_deg", "sigma_deg", "energy_gev"
+MORE = 4  # stream
+_BLOCKS = 3  # of its numbers
+
+SMOOTHEST = 0.7  # deg: smallest width that the bins of the map allow
+TAIL = 0.1, 4.0  # part of the smoothing that is so many times as wide
+FLOOR = 1e-5  # of the smoothed map, relative to its mean
+GAMMAS = 0.35, 0.6, 0.85  # powers of h
+SCALES, LEAST_REACH_DEG, MOST_REACH_DEG = (2.0, 6.0), 0.5, 15.0  # of k, in units of both errors
+NEAR_POWER = 0.5  # of signal over background and time in k
+
+
+class Component(NamedTuple):
+    """One part of the mixture: its share, how many neutrinos more, power of h, scale of k."""
+
+    share: float
+    more: int
+    gamma: int = 0
+    scale: int = 0
+
+
+MIXTURE = (
+    Component(0.15, 0),
+    *(Component(0.10, 1, gamma) for gamma in range(3)),
+    *(Component(0.55 / 6, 2, gamma, scale) for gamma in range(3) for scale in range(2)),
+)
+
+
+class Cells(NamedTuple):
+    """An archive's events by cell, and what of h and k does not depend on the map.
+
+    Axes: error class c, energy e, band b or fine band d, gamma g, scale s. starts [c, e, d] of
+    events in `along`; tilts [g, c, e, b] and near [c, e, b]: signal over background to a power;
+    sums [c, e, d]: of `near` over the archive's events in fine bands below, over all events;
+    reach [s, c, c]: fine bands on either side; norms [s, c, d]: K; cosines [d] of declination;
+    kernels [smoothing, m, b, b] of the map; smoothing [c]; window: start, stop, rise [s]; mean:
+    expected neutrinos; parts: `MIXTURE` as shares, more, gamma and scale.
+    """
+
+    starts: Integers
+    along: Integers
+    tilts: Floats
+    near: Floats
+    sums: Floats
+    reach: Integers
+    norms: Floats
+    cosines: Floats
+    kernels: Floats
+    smoothing: Integers
+    window: Floats
+    mean: float
+    floor_deg: float
+    near_power: float
+    gammas: Floats
+    shares: Floats
+    parts: Integers
+
+
+class Tilt(NamedTuple):
+    """What h is for one map: smoothed map to a power [g, smoothing, b, RA], cells' shares, H."""
+
+    sky: Floats
+    cumulative: Floats
+    norms: Floats
+
+
+def build_cells(
+    events: Columns,
+    response: Response | Detector,
+    params: SearchParameters,
+    hides_energy: bool = False,
+    mixture: tuple[Component, ...] = MIXTURE,
+) -> Cells:
+    """Return the tables of an archive's `events` for a response and the model.
+
+    hides_energy: neutrinos have none, as those of circulars.
+    """
+    n = events["dec_deg"].size
+    shape = ERRORS, 1 if hides_energy else ENERGIES, BANDS * FINER
+    floor_deg = params.sigma_floor_deg
+    cell = np.empty(n, dtype=np.int64)
+    place = tuple(np.ascontiguousarray(events[name], float) for name in _PLACE)
+    fill_cells(*place, floor_deg, shape[1], cell)
+    along = np.argsort(cell, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=math.prod(shape)))])
+    ratio = _signal_over_background(response, params, hides_energy)
+    gammas = np.array(GAMMAS)
+    near = ratio**NEAR_POWER
+    window = params.window
+    emitted = params.tgwplus - params.tgwminus, params.tnuplus - params.tnuminus
+    rise = min(emitted)
+    flat = window.length_s - 2 * rise
+    counts = np.diff(starts).reshape(shape)
+    dense = counts * np.repeat(near, FINER, axis=2) / n
+    sums = np.concatenate([np.zeros((*shape[:2], 1)), np.cumsum(dense, axis=2)], axis=2)
+    errors = np.maximum(FIRST_ERROR_DEG * ERROR_FACTOR ** np.arange(ERRORS), floor_deg)
+    both = np.hypot(errors[:, None], errors)
+    reach_deg = np.clip(np.multiply.outer(SCALES, both), LEAST_REACH_DEG, MOST_REACH_DEG)
+    step = 180.0 / shape[2]
+    reach = np.ceil(reach_deg / step).astype(np.int64)
+    cosines = np.cos(np.radians(-90.0 + step * (np.arange(shape[2]) + 0.5)))
+    bands = np.arange(shape[2])
+    norms = np.zeros((len(SCALES), ERRORS, shape[2]))
+    by_error = sums.sum(axis=1)
+    for s, first, second in np.ndindex(*reach.shape):
+        width = reach[s, first, second]
+        low, high = np.maximum(bands - width, 0), np.minimum(bands + width + 1, shape[2])
+        turn = np.minimum(width * step / cosines, 180.0) / 180.0
+        norms[s, first] += turn * (by_error[second, high] - by_error[second, low])
+    norms *= (flat + 2 * rise / (1 + NEAR_POWER)) / window.length_s
+    # no event there: as for one of the faintest
+    norms = np.maximum(norms, 1e-3 / n * near.min())
+    smooth = np.maximum(errors, SMOOTHEST)
+    widths, smoothing = np.unique(smooth, return_inverse=True)
+    return Cells(
+        starts,
+        along,
+        np.stack([ratio**gamma for gamma in GAMMAS]),
+        near,
+        sums,
+        reach,
+        norms,
+        cosines,
+        _kernels(widths),
+        smoothing.astype(np.int64),
+        np.array([window.start_s, window.stop_s, rise]),
+        params.ratebgnu * window.length_s,
+        floor_deg,
+        NEAR_POWER,
+        gammas,
+        np.array([part.share for part in mixture]) / sum(part.share for part in mixture),
+        np.array([part[1:] for part in mixture], dtype=np.int64),
+    )
+
+
+def tilt_map(prepared: PreparedMap, cells: Cells) -> Tilt:
+    """Return h of a map."""
+    x, y, z, _ = prepared.base.astype(float)
+    band = ((np.degrees(np.arctan2(z, np.hypot(x, y))) + 90) * (BANDS / 180)).astype(np.int64)
+    turn = (np.degrees(np.arctan2(y, x)) % 360 * (RA_BINS / 360)).astype(np.int64)
+    place = np.minimum(band, BANDS - 1) * RA_BINS + np.minimum(turn, RA_BINS - 1)
+    weight = prepared.base_weights[1].astype(float)
+    binned = np.bincount(place, weight, BANDS * RA_BINS).reshape(BANDS, RA_BINS)
+    binned /= max(binned.sum(), 1e-300)
+    spectrum = np.fft.rfft(binned, axis=1).T
+    smooth = np.empty((*cells.kernels.shape[:3], 2))
+    convolve(cells.kernels, np.stack([spectrum.real, spectrum.imag], axis=2), smooth)
+    density = np.fft.irfft(
+        (smooth[..., 0] + 1j * smooth[..., 1]).transpose(0, 2, 1), RA_BINS, axis=2
+    )
+    density = np.log(np.maximum(density * (4 * math.pi), 0.0) + FLOOR)
+    sky = np.exp(np.multiply.outer(cells.gammas, density))
+    counts = np.diff(cells.starts).reshape(*cells.near.shape, FINER).sum(axis=3)
+    rows = sky.mean(axis=3)[:, cells.smoothing]  # g, c, b
+    mass = (counts * cells.tilts * rows[:, :, None, :]).reshape(cells.gammas.size, -1)
+    cumulative = np.cumsum(mass, axis=1)
+    length, rise = cells.window[1] - cells.window[0], cells.window[2]
+    timed = (length - 2 * rise + 2 * rise / (1 + cells.gammas)) / length
+    norms = cumulative[:, -1] / cells.along.size * timed
+    return Tilt(sky, cumulative, norms)
+
+
+def draw_weighted(
+    draws: Draws, numbers: Integers, cells: Cells, tilt: Tilt
+) -> tuple[Integers, Columns, Floats]:
+    """Return what `draw_background` does, with what the mixture adds, and the weights (n,).
+
+    Neutrinos ascend in time within an injection.
+    """
+    u = draws.uniforms(MORE, numbers, _BLOCKS).reshape(numbers.size, -1)
+    more, which = np.empty(numbers.size, np.int64), np.empty((numbers.size, 3), np.int64)
+    ra_deg, dt_s = np.empty((2, numbers.size, 3))
+    place = tuple(np.ascontiguousarray(draws.events[name], float) for name in _PLACE)
+    draw_more(u, cells, tilt, place, more, which, ra_deg, dt_s)
+    added = np.arange(3) < more[:, None]
+    columns = {"dt_s": whole_ticks(dt_s[added]), "ra_deg": ra_deg[added]}
+    columns |= {name: draws.events[name][which[added]] for name in _PLACE}
+    counts, columns = join([draw_background(draws, numbers), (more, columns)])
+    return counts, columns, weights(counts, columns, cells, tilt)
+
+
+def weights(counts: Integers, columns: Columns, cells: Cells, tilt: Tilt) -> Floats:
+    """Return f / g of lists of neutrinos, at most 1 / share of the natural component.
+
+    counts: neutrinos of each list, one after another in the columns of `draw_background`.
+    """
+    given = tuple(
+        np.ascontiguousarray(columns[name], float) for name in ("dt_s", "ra_deg", *_PLACE)
+    )
+    ratio = np.empty(counts.size)
+    fill_ratios(np.cumsum(counts), given, cells, tilt, ratio)
+    return 1 / ratio
+
+
+def _signal_over_background(
+    response: Response | Detector, params: SearchParameters, hides_energy: bool
+) -> Floats:
+    """Return signal over background at the centre of each cell [c, e, b], never 0."""
+    from llama.neutrinos.simulation import ANGERR, PROXY
+
+    dec = np.radians(-90.0 + 180.0 / BANDS * (np.arange(BANDS) + 0.5))
+    s = _nearest(response.sin_dec, np.sin(dec))
+    low, high = np.log10([params.epsilon_min_gev, params.epsilon_max_gev])
+    energy = np.clip(FIRST_ENERGY + ENERGY_STEP * (np.arange(ENERGIES) + 0.5), low, high)
+    x = _nearest(response.log10_energy, energy)
+    signal, background = response.signal_per_dex, response.background_per_dex
+    if hides_energy:
+        x = np.zeros(1, dtype=np.int64)
+        signal, background = (
+            np.asarray(np.trapezoid(t, response.log10_energy, axis=0))[None]
+            for t in (signal, background)
+        )
+    ratio = np.broadcast_to((signal / background)[x][:, s], (ERRORS, x.size, BANDS))
+    if isinstance(response, Detector):
+        errors = FIRST_ERROR_DEG * ERROR_FACTOR ** np.arange(ERRORS)
+        a = _nearest(ANGERR, np.log10(np.maximum(errors, params.sigma_floor_deg)))
+        if hides_energy:
+            signal, background = response.unknown[0].sum(axis=1), response.unknown[1]
+            ratio = (signal / background)[a][:, s][:, None, :]
+        else:
+            p = _nearest(PROXY, energy)
+            shape = response.signal_angerr / response.background_angerr
+            ratio = ratio * shape[p][:, a][:, :, s].transpose(1, 0, 2)
+    return np.maximum(ratio, 1e-6 * ratio.max())
+
+
+def _nearest(nodes: Floats, values: Floats) -> Integers:
+    """Return the index of the node nearest to each value."""
+    return np.abs(nodes - values[:, None]).argmin(axis=1)
+
+
+def _kernels(widths_deg: Floats) -> Floats:
+    """Return the Fourier series over RA of the smoothing from band to band [width, m, b, b]."""
+    dec = np.radians(-90.0 + 180.0 / BANDS * (np.arange(BANDS) + 0.5))
+    turn = np.radians(360.0 / RA_BINS * np.arange(RA_BINS // 2 + 1))
+    half = BANDS // 2
+    away = 2 * np.sin((dec[:half, None] - dec) / 2)[:, :, None] ** 2 + np.multiply.outer(
+        np.multiply.outer(np.cos(dec[:half]), np.cos(dec)), 2 * np.sin(turn / 2) ** 2
+    )
+    kernels = np.empty((widths_deg.size, RA_BINS // 2 + 1, BANDS, BANDS))
+    for kernel, width in zip(kernels, widths_deg, strict=True):
+        total = np.zeros_like(away)
+        for part, times in ((1 - TAIL[0], 1.0), TAIL):
+            kappa = np.radians(width * times) ** -2.0
+            total += part * kappa / (2 * math.pi * -np.expm1(-2 * kappa)) * np.exp(-kappa * away)
+        series = np.fft.hfft(total, RA_BINS, axis=2)[:, :, : RA_BINS // 2 + 1]
+        kernel[:, :half] = series.transpose(2, 0, 1)
+        kernel[:, half:] = series[::-1, ::-1].transpose(2, 0, 1)
+    return kernels
