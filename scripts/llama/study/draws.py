@@ -51,9 +51,14 @@ class Draws(NamedTuple):
     truth: Sampler | None = None  # what draws a source's neutrinos, by default the response
     hides_energy: bool = False  # of all neutrinos, as lists of circulars do
 
+    @property
+    def code(self) -> int:
+        """Number of the kind in random numbers."""
+        return CODES[self.kind]
+
     def uniforms(self, stream: int, numbers: Integers, blocks: int) -> Floats:
         """Return the first blocks of a stream as `uniforms` does."""
-        return uniforms(self.seed, CODES[self.kind], stream, numbers, blocks)
+        return uniforms(self.seed, self.code, stream, numbers, blocks)
 
 
 class Sources(NamedTuple):
@@ -100,8 +105,7 @@ def draw_background(draws: Draws, numbers: Integers) -> tuple[Integers, Columns]
     counts = np.searchsorted(np.cumsum(poisson), u, side="right")
     drawn = np.empty((int(counts.sum()), 4))
     ends = np.cumsum(counts)
-    code = CODES[draws.kind]
-    fill(draws.seed, code, BACKGROUND, numbers.astype(np.uint64), ends, drawn)
+    fill(draws.seed, draws.code, BACKGROUND, numbers.astype(np.uint64), ends, drawn)
     size = len(events["dec_deg"])
     which = np.minimum((drawn[:, 0] * size).astype(np.int64), size - 1)
     columns = {"dt_s": whole_ticks(window.start_s + window.length_s * drawn[:, 1])}

@@ -7,7 +7,7 @@ import numpy as np
 from llama.stats.compiled import inner, njit
 
 BANDS, FINER, RA_BINS = 90, 8, 180  # of declination, parts of each for neighbors, of RA
-ENERGIES, FIRST_ENERGY, ENERGY_STEP = 40, 2.0, 0.15  # bins of log10(E/GeV)
+ENERGIES, FIRST_ENERGY, ENERGY_STEP = 40, 1.995, 0.15  # of log10(E/GeV), which has two decimals
 ERRORS, FIRST_ERROR_DEG, ERROR_FACTOR = 9, 0.2, 1.6  # classes of the stated error
 _FINE = BANDS * FINER
 
@@ -76,7 +76,7 @@ def _time(u, power, window):  # type: ignore[no-untyped-def]
 def draw_more(u, cells, tilt, place, more, which, ra_deg, dt_s):  # type: ignore[no-untyped-def]
     """Fill how many neutrinos each list has more, and their archive events, RA and time.
 
-    u (lists, 12): uniform numbers; place: dec, sigma and energy of the archive's events.
+    u (lists, 16): uniform numbers; place: dec, sigma and energy of the archive's events.
     """
     energies = cells.near.shape[1]
     for k in range(more.size):
@@ -168,8 +168,8 @@ def fill_ratios(ends, columns, cells, tilt, ratio):  # type: ignore[no-untyped-d
                 h = cells.tilts[g, c, e, b] * tilt.sky[g, cells.smoothing[c], b, turn]
                 tilted[g, i] = h * timed[i] ** cells.gammas[g] / (tilt.norms[g] * cells.mean)
             near[i] = cells.near[c, e, b] * timed[i] ** cells.near_power
-        # sums over pairs and triples about each neutrino
-        pairs, triples = np.zeros((scales, n)), np.zeros((scales, n))
+        # sums over sets of one, two and three others about each neutrino
+        around = np.zeros((3, scales, n))
         for i in range(n):
             if timed[i] == 0.0:
                 continue
@@ -184,14 +184,14 @@ def fill_ratios(ends, columns, cells, tilt, ratio):  # type: ignore[no-untyped-d
                     reach = cells.reach[s, c, place[j, 0]]
                     if away <= reach and aside <= _width_deg(reach, d, cells):
                         density = near[j] / (cells.norms[s, c, d] * cells.mean)
-                        triples[s, i] += 2.0 * pairs[s, i] * density
-                        pairs[s, i] += density
+                        around[2, s, i] += 3.0 * around[1, s, i] * density
+                        around[1, s, i] += 2.0 * around[0, s, i] * density
+                        around[0, s, i] += density
         ratio[k] = cells.shares[0]
         for part in range(1, cells.shares.size):
             more, g, s = cells.parts[part]
             total = 0.0
             for i in range(n):
-                h = tilted[g, i]
-                total += h if more == 1 else h * (pairs if more == 2 else triples)[s, i]
+                total += tilted[g, i] * (1.0 if more == 1 else around[more - 2, s, i])
             ratio[k] += cells.shares[part] * total
         begin = ends[k]

@@ -37,14 +37,16 @@ from llama.study.tilted import (
 
 _PLACE = "dec_deg", "sigma_deg", "energy_gev"
 MORE = 4  # stream
-_BLOCKS = 3  # of its numbers
+_BLOCKS = 4  # of its numbers
+_MOST = 4  # neutrinos more
 
 SMOOTHEST = 0.7  # deg: smallest width that the bins of the map allow
 TAIL = 0.1, 4.0  # part of the smoothing that is so many times as wide
 FLOOR = 1e-5  # of the smoothed map, relative to its mean
-GAMMAS = 0.35, 0.6, 0.85  # powers of h
-SCALES, LEAST_REACH_DEG, MOST_REACH_DEG = (2.0, 6.0), 0.5, 15.0  # of k, in units of both errors
-NEAR_POWER = 0.5  # of signal over background and time in k
+LEAST_RATIO = 1e-3  # of signal over background, relative to the archive's usual one
+GAMMAS = 0.5, 0.75, 1.0  # powers of h
+SCALES, LEAST_REACH_DEG, MOST_REACH_DEG = (1.0, 2.0, 4.0), 0.25, 15.0  # of k, in units of both errors
+NEAR_POWER = 0.9  # of signal over background and time in k
 
 
 class Component(NamedTuple):
@@ -57,9 +59,11 @@ class Component(NamedTuple):
 
 
 MIXTURE = (
-    Component(0.15, 0),
-    *(Component(0.10, 1, gamma) for gamma in range(3)),
-    *(Component(0.55 / 6, 2, gamma, scale) for gamma in range(3) for scale in range(2)),
+    Component(0.12, 0),
+    *(Component(0.05, 1, gamma) for gamma in range(3)),
+    *(Component(0.06, 2, gamma, scale) for gamma in range(3) for scale in range(3)),
+    *(Component(0.0155, 3, gamma, scale) for gamma in range(3) for scale in range(3)),
+    Component(0.05, 4, 1, 1),
 )
 
 
@@ -120,14 +124,15 @@ def build_cells(
     fill_cells(*place, floor_deg, shape[1], cell)
     along = np.argsort(cell, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=math.prod(shape)))])
+    counts = np.diff(starts).reshape(shape)
     ratio = _signal_over_background(response, params, hides_energy)
+    ratio = _clamped(ratio, counts.reshape(*ratio.shape, FINER).sum(axis=3))
     gammas = np.array(GAMMAS)
     near = ratio**NEAR_POWER
     window = params.window
     emitted = params.tgwplus - params.tgwminus, params.tnuplus - params.tnuminus
     rise = min(emitted)
     flat = window.length_s - 2 * rise
-    counts = np.diff(starts).reshape(shape)
     dense = counts * np.repeat(near, FINER, axis=2) / n
     sums = np.concatenate([np.zeros((*shape[:2], 1)), np.cumsum(dense, axis=2)], axis=2)
     errors = np.maximum(FIRST_ERROR_DEG * ERROR_FACTOR ** np.arange(ERRORS), floor_deg)
@@ -205,11 +210,11 @@ def draw_weighted(
     Neutrinos ascend in time within an injection.
     """
     u = draws.uniforms(MORE, numbers, _BLOCKS).reshape(numbers.size, -1)
-    more, which = np.empty(numbers.size, np.int64), np.empty((numbers.size, 3), np.int64)
-    ra_deg, dt_s = np.empty((2, numbers.size, 3))
+    more, which = np.empty(numbers.size, np.int64), np.empty((numbers.size, _MOST), np.int64)
+    ra_deg, dt_s = np.empty((2, numbers.size, _MOST))
     place = tuple(np.ascontiguousarray(draws.events[name], float) for name in _PLACE)
     draw_more(u, cells, tilt, place, more, which, ra_deg, dt_s)
-    added = np.arange(3) < more[:, None]
+    added = np.arange(_MOST) < more[:, None]
     columns = {"dt_s": whole_ticks(dt_s[added]), "ra_deg": ra_deg[added]}
     columns |= {name: draws.events[name][which[added]] for name in _PLACE}
     counts, columns = join([draw_background(draws, numbers), (more, columns)])
@@ -232,7 +237,7 @@ def weights(counts: Integers, columns: Columns, cells: Cells, tilt: Tilt) -> Flo
 def _signal_over_background(
     response: Response | Detector, params: SearchParameters, hides_energy: bool
 ) -> Floats:
-    """Return signal over background at the centre of each cell [c, e, b], never 0."""
+    """Return signal over background at the centre of each cell [c, e, b]."""
     from llama.neutrinos.simulation import ANGERR, PROXY
 
     dec = np.radians(-90.0 + 180.0 / BANDS * (np.arange(BANDS) + 0.5))
@@ -258,7 +263,14 @@ def _signal_over_background(
             p = _nearest(PROXY, energy)
             shape = response.signal_angerr / response.background_angerr
             ratio = ratio * shape[p][:, a][:, :, s].transpose(1, 0, 2)
-    return np.maximum(ratio, 1e-6 * ratio.max())
+    return ratio
+
+
+def _clamped(ratio: Floats, counts: Integers) -> Floats:
+    """Return ratios in units of the usual event's, none far below it or beyond all measure."""
+    seen = (counts > 0) & (ratio > 0)
+    usual = math.exp(np.average(np.log(ratio[seen]), weights=counts[seen])) if seen.any() else 1.0
+    return np.clip(ratio / usual, LEAST_RATIO, 1 / LEAST_RATIO**2)
 
 
 def _nearest(nodes: Floats, values: Floats) -> Integers:
