@@ -145,9 +145,23 @@ def _neighbor(u, cells, s, first):  # type: ignore[no-untyped-def]
     return event, _width_deg(reach, d, cells)
 
 
+@inner()
+def _beside(ra_deg, dec_deg, sigma_deg, floor_deg, i, j):  # type: ignore[no-untyped-def]
+    """Return about the density of one source's neutrino where the other is [sr^-1]: with tails."""
+    across, along = math.radians(ra_deg[i] - ra_deg[j]), math.radians(dec_deg[i] - dec_deg[j])
+    cosines = math.cos(math.radians(dec_deg[i])) * math.cos(math.radians(dec_deg[j]))
+    away = 2.0 * (math.sin(0.5 * along) ** 2 + cosines * math.sin(0.5 * across) ** 2)
+    both = max(sigma_deg[i], floor_deg) ** 2 + max(sigma_deg[j], floor_deg) ** 2
+    both *= math.radians(1.0) ** 2
+    return 1.0 / (2.0 * math.pi * both * (1.0 + away / both) ** 2)
+
+
 @njit()
-def fill_ratios(ends, columns, cells, tilt, ratio):  # type: ignore[no-untyped-def]
-    """Fill g / f of lists that end at `ends` in dt_s, ra_deg, dec_deg, sigma_deg, energy_gev."""
+def fill_ratios(ends, columns, cells, tilt, ratio, guess):  # type: ignore[no-untyped-def]
+    """Fill g / f and a rough Lambda_s of lists, which end at `ends` in the columns.
+
+    Columns dt_s, ra_deg, dec_deg, sigma_deg, energy_gev.
+    """
     dt_s, ra_deg, dec_deg, sigma_deg, energy_gev = columns
     gammas, scales = cells.gammas.size, cells.reach.shape[0]
     begin = 0
@@ -155,6 +169,7 @@ def fill_ratios(ends, columns, cells, tilt, ratio):  # type: ignore[no-untyped-d
         n = ends[k] - begin
         place = np.empty((n, 3), dtype=np.int64)
         timed, near, tilted = np.empty(n), np.empty(n), np.empty((gammas, n))
+        given, here = np.empty(n), np.empty(n)
         for i in range(n):
             j = begin + i
             place[i] = _cell(
@@ -168,15 +183,24 @@ def fill_ratios(ends, columns, cells, tilt, ratio):  # type: ignore[no-untyped-d
                 h = cells.tilts[g, c, e, b] * tilt.sky[g, cells.smoothing[c], b, turn]
                 tilted[g, i] = h * timed[i] ** cells.gammas[g] / (tilt.norms[g] * cells.mean)
             near[i] = cells.near[c, e, b] * timed[i] ** cells.near_power
+            given[i] = cells.ratio[c, e, b] * timed[i]
+            here[i] = tilt.density[cells.smoothing[c], b, turn]
         # sums over sets of one, two and three others about each neutrino
         around = np.zeros((3, scales, n))
+        guess[k] = 0.0
         for i in range(n):
             if timed[i] == 0.0:
                 continue
             c, _, d = place[i]
+            one = two = three = 0.0
             for j in range(n):
                 if j == i or near[j] == 0.0:
                     continue
+                value = _beside(ra_deg, dec_deg, sigma_deg, cells.floor_deg, begin + i, begin + j)
+                value *= given[j]
+                three += two * value
+                two += one * value
+                one += value
                 away = abs(d - place[j, 2])
                 aside = abs(ra_deg[begin + i] - ra_deg[begin + j])
                 aside = min(aside, 360.0 - aside)
@@ -187,6 +211,12 @@ def fill_ratios(ends, columns, cells, tilt, ratio):  # type: ignore[no-untyped-d
                         around[2, s, i] += 3.0 * around[1, s, i] * density
                         around[1, s, i] += 2.0 * around[0, s, i] * density
                         around[0, s, i] += density
+            one, two, three = (
+                tilt.sums[1] * one / 2,
+                tilt.sums[2] * two / 3,
+                tilt.sums[3] * three / 4,
+            )
+            guess[k] += given[i] * here[i] * (tilt.sums[0] + one + two + three)
         ratio[k] = cells.shares[0]
         for part in range(1, cells.shares.size):
             more, g, s = cells.parts[part]

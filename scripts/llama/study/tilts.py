@@ -14,11 +14,12 @@ import numpy as np
 
 from llama.neutrinos.detector import Detector
 from llama.neutrinos.response import Response
+from llama.neutrinos.simulation import ANGERR, PROXY
 from llama.neutrinos.table import Columns
 from llama.stats.arrays import Floats, Integers
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
-from llama.study.draws import Draws, draw_background, join, whole_ticks
+from llama.study.draws import WEIGHTED, Draws, draw_background, join, whole_ticks
 from llama.study.tilted import (
     BANDS,
     ENERGIES,
@@ -36,7 +37,7 @@ from llama.study.tilted import (
 )
 
 _PLACE = "dec_deg", "sigma_deg", "energy_gev"
-MORE = 4  # stream
+MORE, CHOICE = 4, 5  # streams
 _BLOCKS = 4  # of its numbers
 _MOST = 4  # neutrinos more
 
@@ -44,8 +45,9 @@ SMOOTHEST = 0.7  # deg: smallest width that the bins of the map allow
 TAIL = 0.1, 4.0  # part of the smoothing that is so many times as wide
 FLOOR = 1e-5  # of the smoothed map, relative to its mean
 LEAST_RATIO = 1e-3  # of signal over background, relative to the archive's usual one
-GAMMAS = 0.5, 0.75, 1.0  # powers of h
-SCALES, LEAST_REACH_DEG, MOST_REACH_DEG = (1.0, 2.0, 4.0), 0.25, 15.0  # of k, in units of both errors
+GAMMAS = 0.5, 0.75, 1.0  # powers of h, the last one for the rough Lambda_s
+SCALES = 1.0, 2.0, 4.0  # of k, in units of both errors
+LEAST_REACH_DEG, MOST_REACH_DEG = 0.25, 15.0
 NEAR_POWER = 0.9  # of signal over background and time in k
 
 
@@ -59,12 +61,19 @@ class Component(NamedTuple):
 
 
 MIXTURE = (
-    Component(0.12, 0),
-    *(Component(0.05, 1, gamma) for gamma in range(3)),
-    *(Component(0.06, 2, gamma, scale) for gamma in range(3) for scale in range(3)),
-    *(Component(0.0155, 3, gamma, scale) for gamma in range(3) for scale in range(3)),
-    Component(0.05, 4, 1, 1),
+    Component(0.20, 0),
+    *(Component(0.10, 1, gamma) for gamma in range(3)),
+    *(Component(0.04, 2, gamma, scale) for gamma in range(3) for scale in range(3)),
+    *(Component(0.012, 3, gamma, scale) for gamma in range(3) for scale in range(3)),
+    *(Component(0.01, 4, 0, scale) for scale in range(3)),
 )
+CANDIDATES = 32  # lists of which one becomes an injection
+OBSERVED = (
+    1 << 48
+)  # number of an injection that is none: the observed list is one of its candidates
+# Candidates that tell how a map's rough Lambda_s is distributed, at how many points per decade,
+# to which probability
+PILOT, PER_DECADE, LEAST_P = 4096, 4, 1e-9
 
 
 class Cells(NamedTuple):
@@ -80,6 +89,7 @@ class Cells(NamedTuple):
 
     starts: Integers
     along: Integers
+    ratio: Floats
     tilts: Floats
     near: Floats
     sums: Floats
@@ -98,11 +108,20 @@ class Cells(NamedTuple):
 
 
 class Tilt(NamedTuple):
-    """What h is for one map: smoothed map to a power [g, smoothing, b, RA], cells' shares, H."""
+    """What h is for one map, and what its rough Lambda_s means.
 
+    density [smoothing, b, RA]: of the smoothed map [sr^-1]; sky [g, smoothing, b, RA]: it to a
+    power; cumulative [g, cells]; norms [g]: H; sums (4,): of the map's weights of 1 to 4
+    neutrinos; log_guess, log_p: how probable as much is.
+    """
+
+    density: Floats
     sky: Floats
     cumulative: Floats
     norms: Floats
+    sums: Floats
+    log_guess: Floats
+    log_p: Floats
 
 
 def build_cells(
@@ -126,7 +145,7 @@ def build_cells(
     starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=math.prod(shape)))])
     counts = np.diff(starts).reshape(shape)
     ratio = _signal_over_background(response, params, hides_energy)
-    ratio = _clamped(ratio, counts.reshape(*ratio.shape, FINER).sum(axis=3))
+    ratio, usual = _clamped(ratio, counts.reshape(*ratio.shape, FINER).sum(axis=3))
     gammas = np.array(GAMMAS)
     near = ratio**NEAR_POWER
     window = params.window
@@ -157,6 +176,7 @@ def build_cells(
     return Cells(
         starts,
         along,
+        ratio * usual,
         np.stack([ratio**gamma for gamma in GAMMAS]),
         near,
         sums,
@@ -175,8 +195,8 @@ def build_cells(
     )
 
 
-def tilt_map(prepared: PreparedMap, cells: Cells) -> Tilt:
-    """Return h of a map."""
+def tilt_map(prepared: PreparedMap, draws: Draws, cells: Cells) -> Tilt:
+    """Return the tables of a map; draws: of any seed."""
     x, y, z, _ = prepared.base.astype(float)
     band = ((np.degrees(np.arctan2(z, np.hypot(x, y))) + 90) * (BANDS / 180)).astype(np.int64)
     turn = (np.degrees(np.arctan2(y, x)) % 360 * (RA_BINS / 360)).astype(np.int64)
@@ -190,8 +210,8 @@ def tilt_map(prepared: PreparedMap, cells: Cells) -> Tilt:
     density = np.fft.irfft(
         (smooth[..., 0] + 1j * smooth[..., 1]).transpose(0, 2, 1), RA_BINS, axis=2
     )
-    density = np.log(np.maximum(density * (4 * math.pi), 0.0) + FLOOR)
-    sky = np.exp(np.multiply.outer(cells.gammas, density))
+    density = np.maximum(density, 0.0) + FLOOR / (4 * math.pi)
+    sky = np.exp(np.multiply.outer(cells.gammas, np.log(density)))
     counts = np.diff(cells.starts).reshape(*cells.near.shape, FINER).sum(axis=3)
     rows = sky.mean(axis=3)[:, cells.smoothing]  # g, c, b
     mass = (counts * cells.tilts * rows[:, :, None, :]).reshape(cells.gammas.size, -1)
@@ -199,16 +219,79 @@ def tilt_map(prepared: PreparedMap, cells: Cells) -> Tilt:
     length, rise = cells.window[1] - cells.window[0], cells.window[2]
     timed = (length - 2 * rise + 2 * rise / (1 + cells.gammas)) / length
     norms = cumulative[:, -1] / cells.along.size * timed
-    return Tilt(sky, cumulative, norms)
+    sums = prepared.heaviest[0, 1:]
+    tilt = Tilt(density, sky, cumulative, norms, sums, np.zeros(2), np.zeros(2))
+    pilot = draws._replace(seed=0, kind=WEIGHTED)
+    _, _, weights, guess = _candidates(pilot, np.arange(PILOT), cells, tilt)
+    along = np.argsort(-guess, kind="stable")
+    above = np.cumsum(weights[along]) / PILOT
+    log_p = np.arange(0, math.log10(LEAST_P) * PER_DECADE - 1, -1) / PER_DECADE
+    at = np.minimum(np.searchsorted(above, 10**log_p), PILOT - 1)
+    return tilt._replace(log_guess=_log(guess[along[at]]), log_p=log_p * math.log(10))
 
 
 def draw_weighted(
     draws: Draws, numbers: Integers, cells: Cells, tilt: Tilt
 ) -> tuple[Integers, Columns, Floats]:
-    """Return what `draw_background` does, with what the mixture adds, and the weights (n,).
+    """Return what `draw_background` does for a weighted background, and the weights (n,).
 
-    Neutrinos ascend in time within an injection.
+    Of an injection's candidates one is taken, with a probability that makes all decades of p
+    equally frequent. Neutrinos ascend in time within an injection.
     """
+    numbers = np.asarray(numbers, dtype=np.int64)
+    counts, columns, wishes, chances = _wishes(draws, numbers, cells, tilt)
+    totals = np.cumsum(wishes, axis=1)
+    u = draws.uniforms(CHOICE, numbers, 1)[:, 0, 0] * totals[:, -1]
+    taken = np.minimum((totals <= u[:, None]).sum(axis=1), CANDIDATES - 1)
+    rows = np.arange(numbers.size)
+    is_taken = np.zeros(wishes.shape, dtype=bool)
+    is_taken[rows, taken] = True
+    some = np.repeat(is_taken.ravel(), counts)
+    return (
+        counts.reshape(wishes.shape)[rows, taken],
+        {name: column[some] for name, column in columns.items()},
+        totals[:, -1] / CANDIDATES * chances[rows, taken],
+    )
+
+
+def weights(draws: Draws, counts: Integers, columns: Columns, cells: Cells, tilt: Tilt) -> Floats:
+    """Return the weights of observed lists: as if one candidate of `OBSERVED` were it, and taken.
+
+    counts: neutrinos of each list, one after another in the columns of `draw_background`.
+    """
+    others = _wishes(draws, np.array([OBSERVED]), cells, tilt)[2][0, 1:].sum()
+    own, guess = densities(counts, columns, cells, tilt)
+    chance = _chances(guess, tilt)
+    return np.asarray((own / chance + others) / CANDIDATES * chance)
+
+
+def densities(
+    counts: Integers, columns: Columns, cells: Cells, tilt: Tilt
+) -> tuple[Floats, Floats]:
+    """Return f / g of lists, at most 1 / share of the natural component, and a rough Lambda_s."""
+    given = tuple(
+        np.ascontiguousarray(columns[name], float) for name in ("dt_s", "ra_deg", *_PLACE)
+    )
+    ratio, guess = np.empty((2, counts.size))
+    fill_ratios(np.cumsum(counts), given, cells, tilt, ratio, guess)
+    return 1 / ratio, guess
+
+
+def _wishes(
+    draws: Draws, numbers: Integers, cells: Cells, tilt: Tilt
+) -> tuple[Integers, Columns, Floats, Floats]:
+    """Return all candidates of injections, how much each is wished for, and its chance of odds."""
+    each = (numbers[:, None] * CANDIDATES + np.arange(CANDIDATES)).ravel()
+    counts, columns, own, guess = _candidates(draws, each, cells, tilt)
+    shape = numbers.size, CANDIDATES
+    chances = _chances(guess, tilt)
+    return counts, columns, (own / chances).reshape(shape), chances.reshape(shape)
+
+
+def _candidates(
+    draws: Draws, numbers: Integers, cells: Cells, tilt: Tilt
+) -> tuple[Integers, Columns, Floats, Floats]:
+    """Return lists drawn from the mixture, f / g and the rough Lambda_s of each."""
     u = draws.uniforms(MORE, numbers, _BLOCKS).reshape(numbers.size, -1)
     more, which = np.empty(numbers.size, np.int64), np.empty((numbers.size, _MOST), np.int64)
     ra_deg, dt_s = np.empty((2, numbers.size, _MOST))
@@ -218,64 +301,67 @@ def draw_weighted(
     columns = {"dt_s": whole_ticks(dt_s[added]), "ra_deg": ra_deg[added]}
     columns |= {name: draws.events[name][which[added]] for name in _PLACE}
     counts, columns = join([draw_background(draws, numbers), (more, columns)])
-    return counts, columns, weights(counts, columns, cells, tilt)
+    return counts, columns, *densities(counts, columns, cells, tilt)
 
 
-def weights(counts: Integers, columns: Columns, cells: Cells, tilt: Tilt) -> Floats:
-    """Return f / g of lists of neutrinos, at most 1 / share of the natural component.
+def _chances(guess: Floats, tilt: Tilt) -> Floats:
+    """Return about how probable as high a rough Lambda_s is in plain background."""
+    return np.asarray(np.exp(np.interp(_log(guess), tilt.log_guess, tilt.log_p)))
 
-    counts: neutrinos of each list, one after another in the columns of `draw_background`.
-    """
-    given = tuple(
-        np.ascontiguousarray(columns[name], float) for name in ("dt_s", "ra_deg", *_PLACE)
-    )
-    ratio = np.empty(counts.size)
-    fill_ratios(np.cumsum(counts), given, cells, tilt, ratio)
-    return 1 / ratio
+
+def _log(values: Floats) -> Floats:
+    return np.log(np.maximum(values, 1e-300))
 
 
 def _signal_over_background(
     response: Response | Detector, params: SearchParameters, hides_energy: bool
 ) -> Floats:
-    """Return signal over background at the centre of each cell [c, e, b]."""
-    from llama.neutrinos.simulation import ANGERR, PROXY
-
+    """Return mean signal over mean background of each cell [c, e, b], in sr."""
     dec = np.radians(-90.0 + 180.0 / BANDS * (np.arange(BANDS) + 0.5))
     s = _nearest(response.sin_dec, np.sin(dec))
-    low, high = np.log10([params.epsilon_min_gev, params.epsilon_max_gev])
-    energy = np.clip(FIRST_ENERGY + ENERGY_STEP * (np.arange(ENERGIES) + 0.5), low, high)
-    x = _nearest(response.log10_energy, energy)
-    signal, background = response.signal_per_dex, response.background_per_dex
-    if hides_energy:
-        x = np.zeros(1, dtype=np.int64)
-        signal, background = (
-            np.asarray(np.trapezoid(t, response.log10_energy, axis=0))[None]
-            for t in (signal, background)
-        )
-    ratio = np.broadcast_to((signal / background)[x][:, s], (ERRORS, x.size, BANDS))
-    if isinstance(response, Detector):
-        errors = FIRST_ERROR_DEG * ERROR_FACTOR ** np.arange(ERRORS)
-        a = _nearest(ANGERR, np.log10(np.maximum(errors, params.sigma_floor_deg)))
-        if hides_energy:
-            signal, background = response.unknown[0].sum(axis=1), response.unknown[1]
-            ratio = (signal / background)[a][:, s][:, None, :]
+    grid = response.log10_energy
+    energy = np.clip(grid, *np.log10([params.epsilon_min_gev, params.epsilon_max_gev]))
+    bins = np.clip((energy - FIRST_ENERGY) / ENERGY_STEP, 0, ENERGIES - 1).astype(np.int64)
+    filled = np.clip(np.arange(ENERGIES), bins.min(), bins.max())
+    x = _nearest(grid, energy)
+    tables = []
+    for name in ("signal", "background"):
+        table = getattr(response, f"{name}_per_dex")[:, s]
+        if isinstance(response, Detector):
+            errors = np.log(10**ANGERR / FIRST_ERROR_DEG) / math.log(ERROR_FACTOR) + 0.5
+            of_class = np.clip(errors, 0, ERRORS - 1).astype(np.int64)
+            shares = (of_class == np.arange(ERRORS)[:, None]).astype(float)
+            shares /= shares.sum(axis=1, keepdims=True)
+            if hides_energy:
+                sums = response.unknown[name == "background"]
+                sums = sums if sums.ndim == 2 else sums.sum(axis=1)
+                tables.append(np.einsum("ca,as->cs", shares, sums[:, s])[:, None])
+                continue
+            angerr = getattr(response, f"{name}_angerr")[:, :, s]
+            angerr = np.einsum("ca,pas->cps", shares, angerr)[:, _nearest(PROXY, grid[x])]
+            density = table[x] * angerr
+        elif hides_energy:
+            density = np.trapezoid(table, grid, axis=0)[None, None]
+            tables.append(np.broadcast_to(density, (ERRORS, 1, BANDS)))
+            continue
         else:
-            p = _nearest(PROXY, energy)
-            shape = response.signal_angerr / response.background_angerr
-            ratio = ratio * shape[p][:, a][:, :, s].transpose(1, 0, 2)
-    return ratio
-
-
-def _clamped(ratio: Floats, counts: Integers) -> Floats:
-    """Return ratios in units of the usual event's, none far below it or beyond all measure."""
-    seen = (counts > 0) & (ratio > 0)
-    usual = math.exp(np.average(np.log(ratio[seen]), weights=counts[seen])) if seen.any() else 1.0
-    return np.clip(ratio / usual, LEAST_RATIO, 1 / LEAST_RATIO**2)
+            density = np.broadcast_to(table[x], (ERRORS, x.size, BANDS))
+        mean = [density[:, bins == e].mean(axis=1) for e in filled]
+        tables.append(np.stack(mean, axis=1))
+    per_s = params.ratebgnu * (params.tnuplus - params.tnuminus)
+    return np.asarray(tables[0] / tables[1] * (2 * math.pi / per_s))
 
 
 def _nearest(nodes: Floats, values: Floats) -> Integers:
     """Return the index of the node nearest to each value."""
-    return np.abs(nodes - values[:, None]).argmin(axis=1)
+    return np.asarray(np.abs(nodes - values[:, None]).argmin(axis=1))
+
+
+def _clamped(ratio: Floats, counts: Integers) -> tuple[Floats, float]:
+    """Return ratios in units of the usual event's, none far below it, and the usual one."""
+    seen = (counts > 0) & (ratio > 0)
+    usual = math.exp(np.average(np.log(ratio[seen]), weights=counts[seen])) if seen.any() else 1.0
+    return np.clip(ratio / usual, LEAST_RATIO, 1 / LEAST_RATIO**2), usual
 
 
 def _kernels(widths_deg: Floats) -> Floats:
