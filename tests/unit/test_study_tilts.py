@@ -1,16 +1,21 @@
-"""Weighted backgrounds: their weights are those of the formulas, and their means those of plain."""
+"""Weighted backgrounds: their weights are those of the formulas, and what they find is right."""
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 from stats_samples import parameters
-from tilt_samples import COLUMNS, MAPS, Formulas, make_release, prepare
+from tilt_samples import COLUMNS, MAPS, Formulas, make_release, odds_of, prepare
 
+from llama.stats.pvalue import weighted_p_values
 from llama.study import tilts
+from llama.study.cells import MIXTURE, Component, build_cells
 from llama.study.draws import Draws, draw_background, join
 
 PARAMS = parameters()
-# neutrinos that may be emitted later than waves: a window that is not symmetric
+# a window that is not symmetric, and errors that have a floor
 LATE = parameters(tnuminus=-100.0, tnuplus=900.0, sigma_floor_deg=0.35)
+# neutrinos so many and so coarse that clusters of four are usual
+DENSE = parameters(ratebgnu=0.05, sigma_floor_deg=5.0)
 N = 20_000
 
 
@@ -20,56 +25,61 @@ def site(tmp_path_factory):
     return release.events, response
 
 
+class Site:
+    """An archive, the tables of its class, those of a map, and what is drawn with them."""
+
+    def __init__(self, site, name, params=PARAMS, **options):
+        self.events, self.response = site
+        self.draws = Draws(1, "weighted", *site, params)
+        self.cells = build_cells(*site, params, **options)
+        self.prepared = prepare(name, self.response, params)
+        self.tilt = tilts.tilt_map(self.prepared, self.draws, self.cells)
+
+    def candidates(self, size, cells=None):
+        return tilts.draw_candidates(self.draws, np.arange(size), cells or self.cells, self.tilt)
+
+    def injections(self, numbers):
+        return tilts.draw_weighted(self.draws, np.asarray(numbers), self.cells, self.tilt)
+
+
 @pytest.fixture(scope="module", params=MAPS)
 def tilted(request, site):
-    """An archive, the tables of its class, and those of a map."""
-    events, response = site
-    cells = tilts.build_cells(events, response, PARAMS)
-    return events, response, cells, tilts.tilt_map(prepare(request.param, response, PARAMS), cells)
-
-
-def weighted(events, response, cells, tilt, numbers, params=PARAMS):
-    draws = Draws(1, "weighted", events, response, params)
-    return tilts.draw_weighted(draws, numbers, cells, tilt)
-
-
-def plain(events, response, params=PARAMS):
-    return join([draw_background(Draws(2, "background", events, response, params), np.arange(N))])
+    return Site(site, request.param)
 
 
 @pytest.mark.parametrize("params", [PARAMS, LATE])
 @pytest.mark.parametrize("name", MAPS)
-def test_weights_are_those_of_the_formulas(site, params, name):
-    events, response = site
-    mixture = (*tilts.MIXTURE, tilts.Component(0.1, 3, 1, 1))
-    cells = tilts.build_cells(events, response, params, mixture=mixture)
-    tilt = tilts.tilt_map(prepare(name, response, params), cells)
-    formulas = Formulas(events, params, cells, tilt, mixture)
+def test_densities_are_those_of_the_formulas(site, params, name):
+    mixture = (*MIXTURE, Component(0.1, 4, 1, 1))
+    some = Site(site, name, params, mixture=mixture)
+    formulas = Formulas(some.events, params, some.cells, some.tilt, mixture)
     norms = formulas.norms()
-    counts, columns, weights = weighted(events, response, cells, tilt, np.arange(60), params)
-    ends = np.cumsum(counts)
+    counts, columns, weights, _ = some.candidates(40)
     expected = [
         formulas.ratio([columns[c][end - n : end] for c in COLUMNS], norms)
-        for n, end in zip(counts, ends, strict=True)
+        for n, end in zip(counts, np.cumsum(counts), strict=True)
     ]
     assert np.ptp(np.log10(expected)) > 3
     np.testing.assert_allclose(1 / weights, expected, rtol=1e-12)
 
 
+def deviation(weights):
+    """How far the mean is from 1, in standard errors."""
+    return abs(weights.mean() - 1) / (weights.std() / weights.size**0.5)
+
+
 @pytest.mark.parametrize("more", [1, 2, 3, 4])
-def test_the_mean_weight_is_one(tilted, more):
+def test_the_mean_weight_is_one(site, more):
     """Of each kind of component alone; and each way to be wrong by a factor is seen."""
-    events, response, cells, tilt = tilted
-    of_kind = [i for i, part in enumerate(cells.parts) if part[0] == more]
-    cells = cells._replace(parts=cells.parts[[0, of_kind[0]]], shares=np.array([0.3, 0.7]))
-    counts, columns, weights = weighted(events, response, cells, tilt, np.arange(N))
-
-    def deviation(*tables):
-        w = tilts.weights(counts, columns, *tables)
-        return abs(w.mean() - 1) / (w.std() / N**0.5)
-
-    assert weights.max() <= 1 / 0.3
-    assert deviation(cells, tilt) < 4
+    some = Site(site, "wide", PARAMS if more == 1 else DENSE)
+    of_kind = [
+        i for i, part in enumerate(some.cells.parts) if tuple(part) in {(1, 0, 0), (more, 0, 2)}
+    ]
+    alone = {"parts": some.cells.parts[[0, of_kind[-1]]], "shares": np.array([0.3, 0.7])}
+    cells, tilt = some.cells._replace(**alone), some.tilt
+    counts, columns, weights, _ = some.candidates(N // more, cells)
+    assert weights.max() <= 1 / 0.3 + 1e-9
+    assert deviation(weights) < 4
     wrong = {
         "mu left out": (cells._replace(mean=1.0), tilt),
         "H without its time": (cells, tilt._replace(norms=tilt.norms * (1 + cells.gammas))),
@@ -78,27 +88,161 @@ def test_the_mean_weight_is_one(tilted, more):
         norms = cells.norms * (1 + cells.near_power)
         wrong["K without its time"] = cells._replace(norms=norms), tilt
     for what, tables in wrong.items():
-        assert deviation(*tables) > 6, what
+        assert deviation(tilts.densities(counts, columns, *tables)[0]) > 6, what
 
 
-def test_the_norm_of_another_map_is_found(site):
-    events, response = site
-    cells = tilts.build_cells(events, response, PARAMS)
-    one, other = (tilts.tilt_map(prepare(name, response, PARAMS), cells) for name in ("small", "wide"))
-    counts, columns, weights = weighted(events, response, cells, one, np.arange(N))
-    wrong = tilts.weights(counts, columns, cells, one._replace(norms=other.norms))
-    assert abs(wrong.mean() - 1) > 8 * wrong.std() / N**0.5
+def plain(some, size):
+    draws = some.draws._replace(kind="background", seed=2)
+    counts, columns = join([draw_background(draws, np.arange(size))])
+    return tilts.densities(counts, columns, some.cells, some.tilt)[1]
 
 
-def test_pairs_of_a_neutrino_with_itself_are_found(site):
-    events, response = site
-    cells = tilts.build_cells(events, response, PARAMS)
-    pairs = cells._replace(parts=cells.parts[[0, 4]], shares=np.array([0.3, 0.7]))
-    tilt = tilts.tilt_map(prepare("wide", response, PARAMS), cells)
-    counts, columns, weights = weighted(events, response, pairs, tilt, np.arange(N))
-    # with i = j: each neutrino twice, the second too late to be a pair with anything else
-    assert abs(weights.mean() - 1) < 4 * weights.std() / N**0.5
-    first = np.repeat(np.arange(counts.sum()), 2)
-    twice = {name: column[first] for name, column in columns.items()}
-    both = tilts.weights(2 * counts, twice, pairs, tilt)
-    assert both.mean() < 0.9
+def disagreement(plain, guess, weights):
+    """Return the p-value of chi-square over decades of a guess of Lambda_s."""
+    squares = []
+    for decade in range(-12, 12):
+        low, high = 10.0**decade, 10.0 ** (decade + 1)
+        there, inside = (plain >= low) & (plain < high), (guess >= low) & (guess < high)
+        if min(there.sum(), inside.sum()) >= 20:
+            given = weights * inside
+            variance = there.var() / there.size + given.var() / guess.size
+            squares.append((there.mean() - given.mean()) ** 2 / variance)
+    assert len(squares) >= 4
+    return chi2.sf(sum(squares), len(squares))
+
+
+def test_injections_are_distributed_as_plain_ones(tilted):
+    counts, columns, weights = tilted.injections(np.arange(4000))
+    assert deviation(weights) < 4
+    guess = tilts.densities(counts, columns, tilted.cells, tilted.tilt)[1]
+    assert disagreement(plain(tilted, 200_000), guess, weights) > 1e-3
+    # and half of them are what plain injections have one in ten thousand of
+    rare = np.sort(plain(tilted, 100_000))[-10]
+    assert (guess > rare).mean() > 0.3
+
+
+def another_norm(site, some):
+    other = tilts.tilt_map(prepare("small", some.response, PARAMS), some.draws, some.cells)
+    return some.cells, some.tilt._replace(norms=other.norms)
+
+
+WRONG = {
+    "mu left out": lambda _, some: (some.cells._replace(mean=1.0), some.tilt),
+    "H of another map": another_norm,
+    "K without its time": lambda _, some: (
+        some.cells._replace(norms=some.cells.norms * (1 + some.cells.near_power)),
+        some.tilt,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", [*WRONG, "pairs with i = j"])
+def test_what_is_wrong_by_a_factor_is_found(site, monkeypatch, what):
+    pairs = what not in ("mu left out", "H of another map")
+    some, densities = Site(site, "wide", DENSE if pairs else PARAMS), tilts.densities
+    if what in WRONG:
+        tables = WRONG[what](site, some)
+        monkeypatch.setattr(tilts, "densities", lambda n, c, *_: densities(n, c, *tables))
+    else:
+        self_pairs(monkeypatch, some)
+    counts, columns, weights = some.injections(np.arange(500 if pairs else 2000))
+    guess = densities(counts, columns, some.cells, some.tilt)[1]
+    assert disagreement(plain(some, 20_000), guess, weights) < 1e-6
+
+
+def self_pairs(monkeypatch, some):
+    """Count each neutrino as its own neighbor, too."""
+    densities = tilts.densities
+    pairs = [part for part in some.cells.parts if part[0] == 2]
+    shares = [
+        s for s, part in zip(some.cells.shares, some.cells.parts, strict=True) if part[0] == 2
+    ]
+
+    def wrong(counts, columns, cells, tilt):
+        own, guess = densities(counts, columns, cells, tilt)
+        formulas = Formulas(some.events, DENSE, cells, tilt)
+        more = np.zeros(columns["dt_s"].size)
+        for i in range(more.size):
+            c, e, b, d = formulas.place(*(columns[name][i] for name in COLUMNS[2:]))
+            time = formulas.time(columns["dt_s"][i])
+            turn = min(int(columns["ra_deg"][i] / 2), 179)
+            for share, (_, g, s) in zip(shares, pairs, strict=True):
+                h = cells.tilts[g, c, e, b] * tilt.sky[g, cells.smoothing[c], b, turn]
+                h *= time ** cells.gammas[g] / tilt.norms[g]
+                k = cells.near[c, e, b] * time**cells.near_power / cells.norms[s, c, d]
+                more[i] += share * h * k / cells.mean**2
+        ends = np.cumsum(counts)
+        sums = np.concatenate([[0], np.cumsum(more)])
+        return 1 / (1 / own + sums[ends] - sums[ends - counts]), guess
+
+    monkeypatch.setattr(tilts, "densities", wrong)
+
+
+def test_an_injection_depends_on_its_number_only(tilted):
+    counts, columns, weights = tilted.injections([3, 4, 5])
+    again = tilted.injections([5, 3])
+    np.testing.assert_array_equal(again[2], weights[[2, 0]])
+    np.testing.assert_array_equal(again[0], counts[[2, 0]])
+    for name, column in columns.items():
+        last = column[counts[:2].sum() :]
+        np.testing.assert_array_equal(again[1][name], [*last, *column[: counts[0]]])
+    assert all((np.diff(t) >= 0).all() for t in np.split(columns["dt_s"], np.cumsum(counts)[:-1]))
+
+
+def test_an_observed_list_has_the_weight_of_an_injection_like_it(tilted):
+    """Its candidates are others, but many enough."""
+    counts, columns, weights = tilted.injections(np.arange(50))
+    own = tilts.weights(tilted.draws, counts, columns, tilted.cells, tilted.tilt)
+    ratio = np.log(own / weights)
+    assert abs(np.median(ratio)) < 1
+    assert np.ptp(np.log(weights)) > 10 * np.median(abs(ratio))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"energy_gev": np.full(3, 5e7)},
+        {"sigma_deg": np.full(3, 0.05)},
+        {"sigma_deg": np.array([0.3, 0.3, 60.0])},
+        {"ra_deg": np.array([160.0, 160.1, 160.0]), "energy_gev": np.full(3, 5e7)},
+        {"dec_deg": np.array([-89.9, -89.8, -89.9]), "energy_gev": np.full(3, 5e7)},
+    ],
+)
+def test_the_best_neutrinos_need_not_be_in_the_archive(site, change):
+    some = Site(site, "small")
+    counts, columns, weights = some.injections(np.arange(1500))
+    odds = odds_of(some.prepared, some.response, counts, columns, PARAMS)
+    ra, dec = MAPS["small"][:2]
+    seen = {
+        "dt_s": np.array([-3.0, 0.5, 20.0]),
+        "ra_deg": ra + np.array([0.0, 0.1, -0.1]),
+        "dec_deg": dec + np.array([0.0, 0.1, 0.05]),
+        "sigma_deg": np.full(3, 0.3),
+        "energy_gev": np.full(3, 1e6),
+    } | change
+    one = np.array([3])
+    observed = odds_of(some.prepared, some.response, one, seen, PARAMS)
+    own = tilts.weights(some.draws, one, seen, some.cells, some.tilt)
+    along = np.argsort(odds, kind="stable")
+    found = weighted_p_values(observed, own, odds[along], weights[along])
+    assert 0 < found.p[0] < 1e-6
+    assert found.effective[0] >= 0
+
+
+@pytest.mark.parametrize("hides_energy", [False, True])
+def test_lists_without_energies_with_many_neutrinos_or_none_have_weights(site, hides_energy):
+    some = Site(site, "small", hides_energy=hides_energy)
+    assert some.cells.ratio.shape[1] == (1 if hides_energy else 40)
+    rng = np.random.default_rng(1)
+    columns = {
+        "dt_s": rng.uniform(-500, 500, 400),
+        "ra_deg": rng.uniform(0, 360, 400),
+        "dec_deg": rng.uniform(-90, 90, 400),
+        "sigma_deg": rng.uniform(0.2, 3, 400),
+        "energy_gev": np.full(400, np.nan),
+    }
+    counts = np.array([400, 0])
+    own = tilts.weights(some.draws, counts, columns, some.cells, some.tilt)
+    assert (own > 0).all()
+    assert np.isfinite(own).all()
+    assert deviation(some.injections(np.arange(2000))[2]) < 4

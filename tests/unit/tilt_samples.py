@@ -10,8 +10,8 @@ from stats_samples import near_blob, prepare_tiles
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.release import read_release
 from llama.neutrinos.response import build_response
-from llama.study import tilts
-from llama.study.tilted import (
+from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
+from llama.stats.tilted import (
     BANDS,
     ENERGIES,
     ENERGY_STEP,
@@ -21,6 +21,14 @@ from llama.study.tilted import (
     FIRST_ENERGY,
     FIRST_ERROR_DEG,
     RA_BINS,
+)
+from llama.study.cells import (
+    GAMMAS,
+    LEAST_REACH_DEG,
+    MIXTURE,
+    MOST_REACH_DEG,
+    NEAR_POWER,
+    SCALES,
 )
 
 # RA, dec, width [deg] and distance [Mpc] of maps
@@ -32,6 +40,7 @@ MAPS = {
 }
 PLACE = "dec_deg", "sigma_deg", "energy_gev"
 COLUMNS = "dt_s", "ra_deg", *PLACE
+BLOCK = 64
 
 
 def make_release(directory, n_events):
@@ -49,18 +58,33 @@ def prepare(name, response, params):
     return prepare_tiles(*blob, response.area_relative, params)
 
 
+def odds_of(prepared, response, counts, columns, params):
+    """Return the odds of injections, prepared in blocks as studies do."""
+    odds, ends = [], np.cumsum(counts)
+    for first in range(0, counts.size, BLOCK):
+        some = counts[first : first + BLOCK]
+        begin, end = ends[first] - counts[first], ends[first + some.size - 1]
+        given = (columns[name][begin:end] for name in COLUMNS)
+        neutrinos = prepare_neutrinos(*given, response, params)
+        stops = np.cumsum(some)
+        for start, stop in zip(stops - some, stops, strict=True):
+            mine = Neutrinos(*(column[start:stop] for column in neutrinos))
+            odds.append(event_odds(prepared, mine, 0.99, params, response.area_relative).odds_ratio)
+    return np.array(odds)
+
+
 class Formulas:
     """The densities of the mixture in plain Python, and their norms by sums over the archive.
 
-    Only the tables of h and k are those of `llama.study.tilts`: signal over background by cell,
+    Only the tables of h and k are those of `llama.study.cells`: signal over background by cell,
     and the smoothed map.
     """
 
-    def __init__(self, events, params, cells, tilt, mixture=tilts.MIXTURE):
+    def __init__(self, events, params, cells, tilt, mixture=MIXTURE):
         self.params, self.cells, self.tilt, self.mixture = params, cells, tilt, mixture
         self.archive = [self.place(*row) for row in zip(*(events[n] for n in PLACE), strict=True)]
         self.mean = params.ratebgnu * params.window.length_s
-        self.mean_near = self.mean_time(tilts.NEAR_POWER)
+        self.mean_near = self.mean_time(NEAR_POWER)
 
     def place(self, dec, sigma, energy):
         """Error class, energy bin, band, fine band."""
@@ -95,15 +119,15 @@ class Formulas:
                 [cells.tilts[g, c, e, b] * sky[g, cells.smoothing[c], b].mean()
                  for c, e, b, _ in self.archive]
             ) * self.mean_time(gamma)
-            for g, gamma in enumerate(tilts.GAMMAS)
+            for g, gamma in enumerate(GAMMAS)
         ]  # fmt: skip
 
     def reach(self, s, first, second):
         """Fine bands on either side, and degrees in RA."""
         errors = [max(FIRST_ERROR_DEG * ERROR_FACTOR**n, self.params.sigma_floor_deg)
                   for n in (first[0], second[0])]  # fmt: skip
-        reach = min(max(tilts.SCALES[s] * math.hypot(*errors), tilts.LEAST_REACH_DEG),
-                    tilts.MOST_REACH_DEG)  # fmt: skip
+        reach = min(max(SCALES[s] * math.hypot(*errors), LEAST_REACH_DEG),
+                    MOST_REACH_DEG)  # fmt: skip
         step = 180 / (BANDS * FINER)
         bands = math.ceil(reach / step - 1e-9)
         cosine = math.cos(math.radians(-90 + step * (first[3] + 0.5)))
@@ -130,7 +154,7 @@ class Formulas:
             c, e, b, _ = places[i]
             turn = min(int(ra[i] / 360 * RA_BINS), RA_BINS - 1)
             value = cells.tilts[g, c, e, b] * sky[g, cells.smoothing[c], b, turn]
-            return value * self.time(dt[i]) ** tilts.GAMMAS[g]
+            return value * self.time(dt[i]) ** GAMMAS[g]
 
         near_norms = {}
 
@@ -143,7 +167,7 @@ class Formulas:
             if (s, i) not in near_norms:
                 near_norms[s, i] = self.near_norm(s, places[i])
             c, e, b, _ = places[j]
-            density = cells.near[c, e, b] * self.time(dt[j]) ** tilts.NEAR_POWER
+            density = cells.near[c, e, b] * self.time(dt[j]) ** NEAR_POWER
             return density / near_norms[s, i]
 
         total = 0.0

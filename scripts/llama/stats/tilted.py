@@ -1,4 +1,4 @@
-"""Compiled loops of `llama.study.tilts`: which cell a neutrino is in, what is added, g / f."""
+"""Loops of weighted backgrounds: the cell of a neutrino, what is added to a list, and g / f."""
 
 import math
 
@@ -146,19 +146,18 @@ def _neighbor(u, cells, s, first):  # type: ignore[no-untyped-def]
 
 
 @inner()
-def _beside(ra_deg, dec_deg, sigma_deg, floor_deg, i, j):  # type: ignore[no-untyped-def]
-    """Return about the density of one source's neutrino where the other is [sr^-1]: with tails."""
-    across, along = math.radians(ra_deg[i] - ra_deg[j]), math.radians(dec_deg[i] - dec_deg[j])
-    cosines = math.cos(math.radians(dec_deg[i])) * math.cos(math.radians(dec_deg[j]))
-    away = 2.0 * (math.sin(0.5 * along) ** 2 + cosines * math.sin(0.5 * across) ** 2)
-    both = max(sigma_deg[i], floor_deg) ** 2 + max(sigma_deg[j], floor_deg) ** 2
-    both *= math.radians(1.0) ** 2
+def _beside(vectors, errors, i, j):  # type: ignore[no-untyped-def]
+    """Return about the density of neutrinos of the source of one where another is [sr^-1]."""
+    away = 0.0
+    for axis in range(3):
+        away += 0.5 * (vectors[i, axis] - vectors[j, axis]) ** 2
+    both = errors[i] ** 2 + errors[j] ** 2
     return 1.0 / (2.0 * math.pi * both * (1.0 + away / both) ** 2)
 
 
 @njit()
 def fill_ratios(ends, columns, cells, tilt, ratio, guess):  # type: ignore[no-untyped-def]
-    """Fill g / f and a rough Lambda_s of lists, which end at `ends` in the columns.
+    """Fill g / f and a guess of Lambda_s of lists, which end at `ends` in the columns.
 
     Columns dt_s, ra_deg, dec_deg, sigma_deg, energy_gev.
     """
@@ -170,6 +169,7 @@ def fill_ratios(ends, columns, cells, tilt, ratio, guess):  # type: ignore[no-un
         place = np.empty((n, 3), dtype=np.int64)
         timed, near, tilted = np.empty(n), np.empty(n), np.empty((gammas, n))
         given, here = np.empty(n), np.empty(n)
+        vectors, errors = np.empty((n, 3)), np.empty(n)
         for i in range(n):
             j = begin + i
             place[i] = _cell(
@@ -184,6 +184,13 @@ def fill_ratios(ends, columns, cells, tilt, ratio, guess):  # type: ignore[no-un
                 tilted[g, i] = h * timed[i] ** cells.gammas[g] / (tilt.norms[g] * cells.mean)
             near[i] = cells.near[c, e, b] * timed[i] ** cells.near_power
             given[i] = cells.ratio[c, e, b] * timed[i]
+            ra, dec = math.radians(ra_deg[j]), math.radians(dec_deg[j])
+            vectors[i, 0], vectors[i, 1] = (
+                math.cos(dec) * math.cos(ra),
+                math.cos(dec) * math.sin(ra),
+            )
+            vectors[i, 2] = math.sin(dec)
+            errors[i] = math.radians(max(sigma_deg[j], cells.floor_deg))
             here[i] = tilt.density[cells.smoothing[c], b, turn]
         # sums over sets of one, two and three others about each neutrino
         around = np.zeros((3, scales, n))
@@ -196,7 +203,7 @@ def fill_ratios(ends, columns, cells, tilt, ratio, guess):  # type: ignore[no-un
             for j in range(n):
                 if j == i or near[j] == 0.0:
                     continue
-                value = _beside(ra_deg, dec_deg, sigma_deg, cells.floor_deg, begin + i, begin + j)
+                value = _beside(vectors, errors, i, j)
                 value *= given[j]
                 three += two * value
                 two += one * value
