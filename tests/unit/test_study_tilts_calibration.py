@@ -93,8 +93,9 @@ CASES = {name: (name,) for name in ("small", "wide", "without distance")} | {"cl
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("tables", ["area", "mixtures"])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "tables"), [*((case, "area") for case in CASES), ("class", "mixtures")]
+)
 def test_weighted_odds_are_those_of_plain_injections(site, case, tables, proven):
     """Mean weight, distribution of the odds, and p-values of plain backgrounds."""
     events, response, detector = site

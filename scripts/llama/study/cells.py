@@ -31,7 +31,7 @@ from llama.stats.tilted import (
 
 PLACE = "dec_deg", "sigma_deg", "energy_gev"
 LEAST_RATIO = 1e-3  # of signal over background, relative to the archive's usual one
-GAMMAS = 0.5, 0.75, 1.0  # powers of h
+GAMMAS = 0.5, 0.75, 1.0, 2.0  # powers of h
 SCALES = 1.0, 2.0, 4.0  # how far k reaches, in units of both errors
 LEAST_REACH_DEG, MOST_REACH_DEG = 0.25, 15.0
 NEAR_POWER = 0.9  # of signal over background and time in k
@@ -51,7 +51,7 @@ class Component(NamedTuple):
 MOST = 4  # neutrinos more
 MIXTURE = (
     Component(0.20, 0),
-    *(Component(0.10, 1, gamma) for gamma in range(3)),
+    *(Component(0.075, 1, gamma) for gamma in range(4)),
     *(Component(0.04, 2, gamma, scale) for gamma in range(3) for scale in range(3)),
     *(Component(0.012, 3, gamma, scale) for gamma in range(3) for scale in range(3)),
     *(Component(0.01, 4, 0, scale) for scale in range(3)),
