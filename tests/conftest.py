@@ -126,7 +126,7 @@ _MARKS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by place; the longest files come first and those of the unit tests last.
+    """Mark tests by place; the longest files come first and the quick unit tests last.
 
     So no worker ends with a long file while the others have nothing.
     """
@@ -140,7 +140,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _rank(file: str) -> int:
     if file in _LONGEST:
         return _LONGEST.index(file)
-    return len(_LONGEST) + file.startswith("tests/unit/")
+    unit = file.startswith("tests/unit/")
+    return len(_LONGEST) + unit + (unit and not file.startswith(_MARKS["slow"]))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

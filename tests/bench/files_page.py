@@ -298,7 +298,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "most_probable_direction.ra": "only with two neutrinos or more [deg]",
             "most_probable_direction.dec": "only with two neutrinos or more [deg]",
             "neutrino_flux_sensitivity_range.*": "as in the significance file",
-            "additional_info": "only with a p-value: what energies and point spread are from",
+            "additional_info": "what energies and point spread are from; not in a retraction",
         },
     ),
     "manifest.json": (

@@ -133,10 +133,14 @@ def test_notice_and_circular_state_the_same_circle(name):
     assert notice.get("additional_info") == (words and f"energies and point spread: {words}")
     flat = " ".join(draft_circular(*given).split())
     assert f"+36.10 {radii[0]:.2f} 5.1e-05" in flat
-    assert (f"0.0056 (energies and point spread: {words}). It states" in flat) == bool(words)
+    assert (f"Neutrino energies and point spread: {words}." in flat) == bool(words)
     assert ("90 % probability in IceCube's simulation" in flat) == (name == "simulation")
     unknown = sample.form(CASES[name][0] | {"p_value": None}, Significance)
-    assert "additional_info" not in build_notice(event.info, unknown, event.neutrinos)
+    assert build_notice(event.info, unknown, event.neutrinos).get("additional_info") == (
+        words and f"energies and point spread: {words}"
+    )
+    flat = " ".join(draft_circular(event.info, unknown, event.neutrinos).split())
+    assert (f"Neutrino energies and point spread: {words}." in flat) == bool(words)
 
 
 def test_messages_say_the_circle(tmp_path):

@@ -275,9 +275,10 @@ def test_there_must_be_a_workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         Workflow(tmp_path)
 
 
-def test_the_statistic_is_compiled_ahead(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("matrix", [False, True])  # each has compiled code of its own
+def test_the_statistic_is_compiled_ahead(settings: Settings, tmp_path: Path, matrix: bool) -> None:
     release = tmp_path / "release"
-    write_mock_release(release, seed=1, n_events=500, mjd_start=58000.0, mjd_stop=58010.0)
+    write_mock_release(release, 1, 500, mjd_start=58000.0, mjd_stop=58010.0, matrix=matrix)
     import_release(release, settings.output_dir / "archive", settings.neutrinos.archive)
     assert warm.compute(settings) > 1
     # with nothing to compile from, it ends without a word: the daemon does not wait for it

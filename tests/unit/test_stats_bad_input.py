@@ -13,7 +13,7 @@ from stats_samples import blob_map, contrast_map, parameters, steep_response
 
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
 from llama.stats.growth import MAX_SETS
-from llama.stats.healpix import tiles_geometry, unit_vectors
+from llama.stats.healpix import directions_deg, tiles_geometry, unit_vectors, within_turn
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import prepare_map
 from llama.stats.weights import tile_weights
@@ -239,6 +239,18 @@ def test_legal_input_gives_finite_odds(events, p_astro, which):
     ra, dec = most_probable_direction(prepared(which), neutrinos, found.sets)
     assert 0 <= ra < 360
     assert -90 <= dec <= 90
+
+
+@pytest.mark.parametrize("ra_deg", [-1e-15, -5e-324, 0.0, 360.0, 359.9999999999999, -360.0])
+def test_a_right_ascension_is_below_360_deg(ra_deg):
+    turned = within_turn(np.array([ra_deg]))
+    assert (turned >= 0).all()
+    assert (turned < 360).all()
+    assert turned == pytest.approx(0, abs=2e-13) or turned == pytest.approx(360, abs=2e-13)
+    vector = np.array([1.0, np.radians(ra_deg) if abs(ra_deg) < 1 else 0.0, 0.0])
+    ra, dec = directions_deg(vector)
+    assert 0 <= ra < 360
+    assert dec == 0
 
 
 def test_a_busy_window_does_not_explode():

@@ -121,7 +121,7 @@ def test_odds_where_the_effective_area_jumps(sigma_deg, centre, hundredth, most)
     kappa, table = 1 / np.radians(sigma_deg) ** 2, np.ones((1, 201))
 
     def sums(prepared):
-        return np.array([overlap(prepared, 1, kappa, v, table) for v in vectors])
+        return np.array([overlap(prepared, 1, kappa, v, table, 0.0) for v in vectors])
 
     truth = sums(everywhere(tiles, 7))
     divided = np.abs(sums(prepare_skymap(tiles, JUMP, PARAMS)) / truth - 1)

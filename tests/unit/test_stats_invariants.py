@@ -142,7 +142,7 @@ def test_04_single_tile_is_the_psf_at_its_separation():
             np.degrees(np.arctan2(where[1], where[0])), np.degrees(np.arcsin(where[2])) + offset
         )
         kappa = 1 / np.radians(sigma) ** 2
-        density = overlap(one, 1, kappa, v, np.ones((1, 2))) * math.exp(log_vmf_norm(kappa))
+        density = overlap(one, 1, kappa, v, np.ones((1, 2)), 0.0) * math.exp(log_vmf_norm(kappa))
         planar = math.exp(-0.5 * (offset / sigma) ** 2) / (2 * math.pi * np.radians(sigma) ** 2)
         assert density / one.weights[1, 0] == pytest.approx(planar, rel=2e-3)
 
@@ -153,7 +153,7 @@ def test_05_gaussian_with_gaussian(blob):
     for sigma, offset in itertools.product((0.3, 1.0, 2.0), (0.0, 0.7, 2.0)):
         kappa = 1 / np.radians(sigma) ** 2
         v = unit_vectors(np.array(0.6 * offset), np.array(0.8 * offset))
-        value = overlap(one, 1, kappa, v, np.ones((1, 2))) * math.exp(log_vmf_norm(kappa))
+        value = overlap(one, 1, kappa, v, np.ones((1, 2)), 0.0) * math.exp(log_vmf_norm(kappa))
         both = 1 + sigma**2
         planar = math.exp(-0.5 * offset**2 / both) / (2 * math.pi * both * np.radians(1) ** 2)
         assert value == pytest.approx(planar, rel=4e-3)
@@ -179,9 +179,9 @@ def test_06_limits_of_sigma(blob):
     area = np.pi / 3 * 4.0 ** -float(order[k])
     kappa = 1 / np.radians(0.001) ** 2
     inside = one.vectors[np.argmin(((one.vectors - tiles_geometry(order, ipix)[0][k]) ** 2).sum(1))]
-    value = overlap(one, 1, kappa, inside, np.ones((1, 2))) * math.exp(log_vmf_norm(kappa))
+    value = overlap(one, 1, kappa, inside, np.ones((1, 2)), 0.0) * math.exp(log_vmf_norm(kappa))
     assert value == pytest.approx(prob[k] / area, rel=1e-3)
-    wide = overlap(one, 1, 1e-6, inside, np.ones((1, 2))) * math.exp(log_vmf_norm(1e-6))
+    wide = overlap(one, 1, 1e-6, inside, np.ones((1, 2)), 0.0) * math.exp(log_vmf_norm(1e-6))
     assert wide == pytest.approx(1 / (4 * math.pi), rel=1e-3)
 
 

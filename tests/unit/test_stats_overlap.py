@@ -52,7 +52,8 @@ def compare(order, ipix, prob, table, rng, sigmas, repeat=1):
             mean = prob.sum() * table.mean() * 0.5 / kappa
             if exact is None or exact[1] > 0.2 or exact[0] < 1e-78 * mean:
                 continue
-            value = overlap(prepared, 1, kappa, v, table[None])
+            # with all of its arguments: those that are left out are compiled anew, in ten seconds
+            value = overlap(prepared, 1, kappa, v, table[None], 0.0)
             found.append((abs(value / exact[0] - 1), sigma, kind, exact))
     return found
 
@@ -86,7 +87,7 @@ def test_where_the_projection_is_bent(sigma):
                 exact, slope = brute_force(
                     order, ipix, np.ones(1), vmf_exponent(kappa, v), np.ones_like, 4096
                 )
-                value = overlap(prepared, 1, kappa, v, np.ones((1, 2)))
+                value = overlap(prepared, 1, kappa, v, np.ones((1, 2)), 0.0)
                 error = 0.003 + slope**2 / 24  # the latter of the midpoint rule
                 assert value == pytest.approx(exact, rel=error), (level, dec, away, turn)
 
@@ -172,7 +173,7 @@ def test_point_spread_function_integrates_to_one(sigma):  # invariant 7
     kappa = 1 / np.radians(sigma) ** 2
     for kind in KINDS:
         v = random_point(rng, kind, order, ipix, np.ones(768))
-        value = overlap(prepared, 1, kappa, v, np.ones((1, 21))) * np.exp(log_vmf_norm(kappa))
+        value = overlap(prepared, 1, kappa, v, np.ones((1, 21)), 0.0) * np.exp(log_vmf_norm(kappa))
         assert value == pytest.approx(1, rel=2e-3)
 
 
@@ -186,16 +187,16 @@ def test_refined_tiles_change_nothing():  # invariant 8
         kappa = 1 / np.radians(sigma) ** 2
         for kind in KINDS:
             v = random_point(rng, kind, order, ipix, prob)
-            value = overlap(one, 1, kappa, v, SMOOTH[None])
-            assert overlap(other, 1, kappa, v, SMOOTH[None]) == pytest.approx(value, rel=5e-3)
+            value = overlap(one, 1, kappa, v, SMOOTH[None], 0.0)
+            assert overlap(other, 1, kappa, v, SMOOTH[None], 0.0) == pytest.approx(value, rel=5e-3)
 
 
 def test_far_away_is_zero_not_an_error():
     one = unit_vectors(np.array(10.0), np.array(0.0))
     order, ipix = np.array([12], np.int8), np.array([healpy.vec2pix(4096, *one, nest=True)])
     prepared = prepare_map(order, ipix, np.ones((5, 1)))
-    assert overlap(prepared, 1, 1 / np.radians(0.2) ** 2, -one, np.ones((1, 2))) == 0
-    assert overlap(prepared, 1, 1 / np.radians(0.2) ** 2, one, np.zeros((1, 2))) == 0
+    assert overlap(prepared, 1, 1 / np.radians(0.2) ** 2, -one, np.ones((1, 2)), 0.0) == 0
+    assert overlap(prepared, 1, 1 / np.radians(0.2) ** 2, one, np.zeros((1, 2)), 0.0) == 0
 
 
 @pytest.mark.parametrize("sigma_deg", [0.2, 1.0])
@@ -216,9 +217,11 @@ def test_where_the_detector_is_blind_little_is_looked_at(sigma_deg):
         points = np.array(healpy.pix2vec(2**depth, pixels, nest=True))
         values = flat[pixels >> (2 * (depth - 6))] / 4 ** (depth - 6)
         values *= np.exp(kappa * (v @ points - 1)) * np.interp(points[2], NODES, blind)
-        assert overlap(prepared, 1, kappa, v, blind[None]) == pytest.approx(values.sum(), rel=0.005)
+        assert overlap(prepared, 1, kappa, v, blind[None], 0.0) == pytest.approx(
+            values.sum(), rel=0.005
+        )
     # far inside the sum is nothing; in the time of a few hundred overlaps it used to take a minute
     far = unit_vectors(rng.uniform(0, 360, 300), rng.uniform(-85, -60, 300))
     mean = prob.sum() * blind.mean() / (2 * kappa)
     for v in far:
-        assert 0.0 <= overlap(prepared, 1, kappa, v, blind[None]) < 1e-20 * mean
+        assert 0.0 <= overlap(prepared, 1, kappa, v, blind[None], 0.0) < 1e-20 * mean

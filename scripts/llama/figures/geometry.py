@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llama.sky.tiles import SkyTiles
+from llama.stats.healpix import directions_deg
 
 Floats = NDArray[np.float64]
 FULL_SKY_DEG2 = 4 * np.pi * (180 / np.pi) ** 2
@@ -73,19 +74,13 @@ def unit_vector(ra: ArrayLike, dec: ArrayLike) -> Floats:
     return np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)
 
 
-def direction(vector: Floats) -> tuple[Floats, Floats]:
-    """Return RA in [0, 360) and Dec of vectors of shape (..., 3), of any length."""
-    x, y, z = np.moveaxis(vector, -1, 0)
-    return np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arctan2(z, np.hypot(x, y)))
-
-
 def circle(ra: float, dec: float, radius: float, n: int = 721) -> tuple[Floats, Floats]:
     """Return `n` directions on the closed circle of angular `radius` about a direction."""
     turn = np.linspace(0, 2 * np.pi, n)[:, None]
     north, east = unit_vector(ra, dec + 90), unit_vector(ra + 90, 0)
     rim = np.cos(turn) * north + np.sin(turn) * east
     r = np.radians(radius)
-    return direction(np.cos(r) * unit_vector(ra, dec) + np.sin(r) * rim)
+    return directions_deg(np.cos(r) * unit_vector(ra, dec) + np.sin(r) * rim)
 
 
 def mollweide_inverse(x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -127,7 +122,7 @@ def gnomonic(ra: ArrayLike, dec: ArrayLike, centre: tuple[float, float]) -> tupl
 def gnomonic_inverse(x: Floats, y: Floats, centre: tuple[float, float]) -> tuple[Floats, Floats]:
     """Return RA and Dec of tangent-plane points in degrees."""
     plane = np.stack([np.radians(x), np.radians(y), np.ones_like(x)], axis=-1)
-    return direction(plane @ _tangent_basis(centre))
+    return directions_deg(plane @ _tangent_basis(centre))
 
 
 def _tangent_basis(centre: tuple[float, float]) -> Floats:

@@ -13,6 +13,7 @@ from llama.figures.markers import Project, draw_best, draw_legend, draw_neutrino
 from llama.figures.style import ASIDE, INK, blues, box, drawing, title
 from llama.figures.text import result_line
 from llama.sky.tiles import SkyTiles
+from llama.stats.healpix import directions_deg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,7 +137,7 @@ def _zoom_frame(density: sky.SkyDensity) -> tuple[tuple[float, float], float, fl
     vectors, weight = sky.unit_vector(ra, dec), tiles.prob[inside]
     peak = vectors[np.argmax(density.density[inside])]
     near = vectors @ peak > np.cos(np.radians(_LOBE_DEG))
-    centre_ra, centre_dec = sky.direction(weight[near] @ vectors[near])
+    centre_ra, centre_dec = directions_deg(weight[near] @ vectors[near])
     centre = (float(centre_ra), float(centre_dec))
     x, y = sky.gnomonic(ra[near], dec[near], centre)
     half = max(1.15 * float(np.max(np.abs([x, y]))), 1.0)

@@ -13,6 +13,8 @@ import erfa
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from llama.stats.healpix import within_turn
+
 LATITUDE_DEG = -89.9944
 LONGITUDE_DEG = -62.6081
 HEIGHT_M = 883.9
@@ -40,7 +42,7 @@ def to_zenith_azimuth(
         warnings.simplefilter("ignore", erfa.ErfaWarning)  # of years without leap seconds yet
         site = _site(days)
         azimuth, zenith, *_ = erfa.atioq(*erfa.atciqz(np.radians(ra), np.radians(dec), site), site)
-    return np.degrees(zenith), (90.0 - LONGITUDE_DEG - np.degrees(azimuth)) % 360.0
+    return np.degrees(zenith), within_turn(90.0 - LONGITUDE_DEG - np.degrees(azimuth))
 
 
 def _site(mjd: Floats) -> NDArray[np.void]:

@@ -29,6 +29,7 @@ from llama.neutrinos.seasons import (
     release_files,
     season_of,
 )
+from llama.stats.healpix import within_turn
 from llama.times import mjd_to_gps
 
 MOCK_SEASON = "MOCK"  # toy releases carry it in their file names (see mock.py)
@@ -189,8 +190,8 @@ def read_events(paths: Sequence[Path]) -> tuple[dict[str, NDArray[Any]], dict[st
     }
     columns["gps"] = mjd_to_gps(columns["mjd"])
     columns["energy_gev"] = 10.0 ** columns.pop("log10_energy")
-    columns["ra_deg"] = columns["ra_deg"] % 360.0
-    columns["azimuth_deg"] = columns["azimuth_deg"] % 360.0
+    columns["ra_deg"] = within_turn(columns["ra_deg"])
+    columns["azimuth_deg"] = within_turn(columns["azimuth_deg"])
     order = np.argsort(columns["gps"], kind="stable")
     return {name: column[order] for name, column in columns.items()}, counts
 

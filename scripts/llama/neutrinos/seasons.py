@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from llama.errors import LlamaError
 from llama.files import is_litter, is_unfinished
 from llama.neutrinos.release_table import read_table, titles_of
+from llama.stats.healpix import directions_deg, unit_vectors
 from llama.times import gps_to_iso
 
 PARTIAL = ".part"  # end of the name of a file that is being fetched
@@ -154,13 +155,12 @@ def check_events(
             "need seconds; take a later release for the events (an effective area by cos zenith "
             "in m^2 may be put into its irfs)"
         )
-    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
-    points = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
-    middle = points.mean(axis=1)
+    points = unit_vectors(ra_deg, dec_deg)
+    middle = points.mean(axis=0)
     middle /= np.linalg.norm(middle)
-    radius = float(np.degrees(np.arccos(np.clip(middle @ points, -1, 1).min())))
+    radius = float(np.degrees(np.arccos(np.clip(points @ middle, -1, 1).min())))
     if radius < _ONE_SOURCE_DEG:
-        ra_0, dec_0 = np.degrees(np.arctan2(middle[1], middle[0])) % 360, np.degrees(middle[2])
+        ra_0, dec_0 = directions_deg(middle)
         raise LlamaError(
             f"{place} has only events within {radius:.1f} deg of RA {ra_0:.1f}, Dec {dec_0:.1f}: a "
             "release of a single source, without the background of the whole sky; take "

@@ -79,7 +79,7 @@ def draft_circular(
         f"SUBJECT: {_subject(info, significance, complete, real)}",
         *([] if real else ["THIS IS A TEST. It does not describe a real observation."]),
         "[reporting collaboration] reports:",
-        _wrap(_search(info, list_window(neutrinos.window), livetime_s, complete)),
+        _wrap(_search(info, significance, list_window(neutrinos.window), livetime_s, complete)),
         *_result(info, significance, real),
         *_sensitivity(significance.neutrino_flux_sensitivity_range),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
@@ -117,7 +117,13 @@ def _no_p_value(info: EventInfo, significance: Significance) -> str:
     return " ".join(str(significance.p_value_reason or "none was computed").split())[:300]
 
 
-def _search(info: EventInfo, window: Window, livetime_s: float | None, complete: bool) -> str:
+def _search(
+    info: EventInfo,
+    significance: Significance,
+    window: Window,
+    livetime_s: float | None,
+    complete: bool,
+) -> str:
     trigger = iso_to_gps(info.event_time or "")
     start, stop = (
         gps_to_iso(trigger + end_s, 0).replace("T", " ").removesuffix("Z") for end_s in window
@@ -127,13 +133,19 @@ def _search(info: EventInfo, window: Window, livetime_s: float | None, complete:
     live = ""
     if livetime_s is not None:
         live = f" The detector observed during {round(livetime_s)} of these {window_s} s."
+    response = ""
+    if significance.response and significance.odds_ratio is not None:
+        response = f" Neutrino energies and point spread: {significance.response}."
     return (
         "We have searched for track-like muon neutrino candidates that agree in direction with "
         f"the {level}gravitational-wave candidate {info.graceid} and lie in the {window_s} "
         f"seconds {window.words('centered on')} its time ({start} UTC to {stop} UTC). The search "
         "is Bayesian: it assumes a binary merger as the source of both messengers and uses the "
         "distance that the sky map "
-        "gives as a prior [1,2]." + live + ("" if complete else " More neutrinos may still come.")
+        "gives as a prior [1,2]."
+        + response
+        + live
+        + ("" if complete else " More neutrinos may still come.")
     )
 
 
@@ -152,9 +164,8 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
         n = len(listed)
         words = {0: "No neutrino candidate is", 1: "One neutrino candidate is"}
         found = f"{words.get(n, f'{n} neutrino candidates are')} found {coincidence}."
-    response = significance.response and f" (energies and point spread: {significance.response})"
     result = (
-        f"{found} The overall p-value of the Bayesian search is {p_value_text(p_value)}{response}. "
+        f"{found} The overall p-value of the Bayesian search is {p_value_text(p_value)}. "
         "It states how often the atmospheric background alone gives a coincidence at least as "
         "convincing for a map of this kind; it is not corrected for trials over several "
         "gravitational-wave candidates. The false-alarm rate of the coincidence is the p-value "

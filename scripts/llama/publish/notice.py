@@ -98,7 +98,7 @@ def build_notice(
         notice["observation_livetime"] = round(neutrinos.livetime_s)
     if listed is not None:
         notice["n_events_coincident"] = len(listed)
-    if significance.response and notice["pval_bayesian"] is not None:
+    if significance.response and not info.retracted:
         notice["additional_info"] = f"energies and point spread: {significance.response}"
     if listed:
         notice["coincident_events"] = [_coincident_event(single) for single in listed]

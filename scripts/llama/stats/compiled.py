@@ -65,3 +65,5 @@ numba.config.CACHE_DIR = _directory or ""
 njit = functools.partial(numba.njit, cache=_directory is not None)
 # for what only compiled code calls: the way in from Python takes as long to compile as the code
 inner = functools.partial(njit, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# and allocates nothing: references to arrays are not counted, which can take half of the time
+loop = functools.partial(inner, _nrt=False)

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from llama.stats.compiled import inner, njit
+from llama.stats.compiled import inner, loop, njit
 from llama.stats.mesh import BANDS
 from llama.stats.overlap import log_vmf_norm
 
@@ -37,14 +37,14 @@ def sort_components(kappa, intensity):  # type: ignore[no-untyped-def]
     """Return the components that there are of each trigger, the widest first.
 
     numbers (n,) of components, and of wide ones; kappa (n, components); densities of their vMF at
-    the centre; intensity (n, components, sin dec nodes); its highest value; its averages over what
-    one direction of the base stands for, at the edges of bands.
+    the centre; intensity (n, components, sin dec nodes); its highest value; its values at the
+    edges of bands.
     """
     n, components, nodes = intensity.shape
     numbers, wide = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     kappas, norms = np.ones((n, components)), np.zeros((n, components))
     highest, tables = np.zeros((n, components)), np.zeros((n, components, nodes))
-    averages = np.zeros((n, components, BANDS + 1))
+    edges = np.zeros((n, components, BANDS + 1))
     for i in range(n):
         for c in range(components):
             top = intensity[i, c].max()
@@ -60,40 +60,37 @@ def sort_components(kappa, intensity):  # type: ignore[no-untyped-def]
             numbers[i] += 1
             wide[i] += kappa[i, c] < WIDE_KAPPA
         for k in range(wide[i]):
-            _average(tables[i, k], averages[i, k])
-    return numbers, wide, kappas, norms, tables, highest, averages
+            _at_edges(tables[i, k], edges[i, k])
+    return numbers, wide, kappas, norms, tables, highest, edges
 
 
 @inner()
-def _average(table, averages):  # type: ignore[no-untyped-def]
-    """Write a table's means about the edges of bands."""
+def _at_edges(table, found):  # type: ignore[no-untyped-def]
+    """Write a table's values at the edges of bands."""
     half = 0.5 * (table.size - 1)
-    edges = np.empty(BANDS + 1)
     for edge in range(BANDS + 1):
         position = edge * (2.0 / BANDS) * half
         node = min(int(position), table.size - 2)
-        edges[edge] = table[node] + (position - node) * (table[node + 1] - table[node])
-    for edge in range(BANDS + 1):
-        beside = edges[max(edge - 1, 0)] + edges[min(edge + 1, BANDS)]
-        averages[edge] = 0.5 * edges[edge] + 0.25 * beside
+        found[edge] = table[node] + (position - node) * (table[node + 1] - table[node])
 
 
 @inner()
 def only(ready, which):  # type: ignore[no-untyped-def]
     """Return what `sort_components` does for some of the triggers."""
-    numbers, wide, kappas, norms, tables, highest, averages = ready
-    shapes = kappas[which], norms[which], tables[which], highest[which], averages[which]
+    numbers, wide, kappas, norms, tables, highest, edges = ready
+    shapes = kappas[which], norms[which], tables[which], highest[which], edges[which]
     return numbers[which], wide[which], shapes[0], shapes[1], shapes[2], shapes[3], shapes[4]
 
 
-@inner(error_model="numpy")
-def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-def]
+@loop(error_model="numpy")
+def densities_of_base(prepared, ready, i, v, found, away):  # type: ignore[no-untyped-def]
     """Write the sum of the wide components of trigger i, which is at v, at the base; return a unit.
 
-    In that unit they are of order 1 where they are most. Single precision is twice as fast.
+    In that unit they are of order 1 where they are most. Single precision is twice as fast. away:
+    room for as many numbers.
     """
     single = np.float32
-    wide, kappa, norm, highest, averages = (
+    wide, kappa, norm, highest, edges = (
         ready[1][i],
         ready[2][i],
         ready[3][i],
@@ -110,7 +107,6 @@ def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-
     # rows by number: what is unpacked is not known to be contiguous
     x, y, z, beyond = prepared.base[0], prepared.base[1], prepared.base[2], prepared.base[3]
     bands = prepared.bands
-    away = np.empty(found.size, dtype=np.float32)
     # loops without branches, which processors do eight at a time
     for p in range(found.size):
         away[p] = one - (a0 * x[p] + a1 * y[p] + a2 * z[p])
@@ -124,8 +120,8 @@ def densities_of_base(prepared, ready, i, v, found):  # type: ignore[no-untyped-
             if kappa[c] * least > REACH:
                 break
             steep = single(-kappa[c] / 64.0)
-            here = single(norm[c] * averages[c, band] / unit)
-            step = single(norm[c] * averages[c, band + 1] / unit) - here
+            here = single(norm[c] * edges[c, band] / unit)
+            step = single(norm[c] * edges[c, band + 1] / unit) - here
             for p in range(there.size):
                 # the 64th root of the exponential: for exponents up to 36, to a part in 10^5
                 a = max(steep * far[p], least_root)
@@ -156,7 +152,7 @@ def exponentials(kappa, away, count, found):  # type: ignore[no-untyped-def]
         found[p] = e
 
 
-@inner(error_model="numpy")
+@loop(error_model="numpy")
 def add_densities(component, v, reach, points, count, room):  # type: ignore[no-untyped-def]
     """Write the densities of components at `count` directions x, y, z to room[0].
 
@@ -210,7 +206,7 @@ def wide_densities(ready, i, v, points, found):  # type: ignore[no-untyped-def]
     found[:] = room[0]
 
 
-@njit(inline="always")
+@loop()
 def most_beyond(ready, i, near):  # type: ignore[no-untyped-def]
     """Return the most that a trigger's density can be at a chord of `near` and beyond."""
     numbers, _, kappas, norms, _, highest, _ = ready
@@ -222,3 +218,36 @@ def most_beyond(ready, i, near):  # type: ignore[no-untyped-def]
             break
         most += norms[i, c] * highest[i, c] * exp_minus(x)
     return most
+
+
+@inner()
+def narrow_bounds(ready, vectors):  # type: ignore[no-untyped-def]
+    """Return the most that the product of two triggers' narrow parts can be anywhere (n, n)."""
+    numbers, wide, kappas, norms, _, highest, _ = ready
+    n = numbers.size
+    bounds = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i):
+            dot = 0.0
+            for axis in range(3):
+                dot += vectors[i, axis] * vectors[j, axis]
+            for c in range(wide[i], numbers[i]):
+                a = kappas[i, c]
+                for d in range(wide[j], numbers[j]):
+                    b = kappas[j, d]
+                    away = a + b - math.sqrt(max(0.0, a * a + b * b + 2.0 * a * b * dot))
+                    if away < REACH:
+                        top = norms[i, c] * highest[i, c] * norms[j, d] * highest[j, d]
+                        bounds[i, j] += top * exp_minus(away)
+            bounds[j, i] = bounds[i, j]
+    return bounds
+
+
+@inner()
+def wide_tops(ready):  # type: ignore[no-untyped-def]
+    """Return the most that each trigger's wide part can be anywhere (n,)."""
+    tops = np.zeros(ready[0].size)
+    for i in range(tops.size):
+        for c in range(ready[1][i]):
+            tops[i] += ready[3][i, c] * ready[5][i, c]
+    return tops

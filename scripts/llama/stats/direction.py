@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from llama.stats.arrays import Floats, Integers
+from llama.stats.healpix import within_turn
 from llama.stats.messengers import Messenger, join_components
 from llama.stats.odds import Neutrinos
 from llama.stats.overlap import PreparedMap, log_vmf_norm
@@ -134,6 +135,6 @@ def _tiles_at(prepared: PreparedMap, points: Floats) -> Integers:
 
 def _ra_dec(vector: Floats) -> tuple[float, float]:
     return (
-        float(np.degrees(np.arctan2(vector[1], vector[0])) % 360),
+        float(within_turn(np.degrees(np.arctan2(vector[1], vector[0])))),
         float(np.degrees(np.arcsin(np.clip(vector[2], -1, 1)))),
     )

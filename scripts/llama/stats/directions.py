@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 
-from llama.stats.compiled import inner, njit
+from llama.stats.compiled import inner, loop, njit
 from llama.stats.healpix import sphere_point, tile_position
 
 _GAUSS = 0.5 / math.sqrt(3.0)
+LEAST = 1e-290  # what counts as nothing at all: maps have probabilities of 1e-323
 
 
-@inner()
+@loop()
 def four_with(x, y, z, covariance, points, at):  # type: ignore[no-untyped-def]
     """Write four directions with this mean (or a multiple) and covariance from `at` on.
 
@@ -46,24 +47,30 @@ def four_with(x, y, z, covariance, points, at):  # type: ignore[no-untyped-def]
     return (east_x, east_y), (north_x, north_y, north_z), (l_e, l_b, l_n)
 
 
-@inner()
-def add_four(sums, first, second, one, known, count):  # type: ignore[no-untyped-def]
-    """Add four directions that have these moments, of a sum `one`, to those known.
+@loop()
+def add_four(groups, group, points, weights, count):  # type: ignore[no-untyped-def]
+    """Write four directions of a group from `count` on, if it gives anything; return the next.
 
-    known: points (3, most) and weights (most, 5), which are the fourth part of `sums`.
+    groups (n, 15): what each gives for each number of neutrinos, for the one that decides, and
+    this times directions (3) and their products (6); points (3, most) and weights (most, 5).
     """
-    points, weights = known
-    if count + 4 > points.shape[1]:
-        points = np.concatenate((points, np.empty_like(points)), axis=1)
-        weights = np.concatenate((weights, np.empty_like(weights)))
-    m0, m1, m2 = first[0] / one, first[1] / one, first[2] / one
-    xx, yy, zz = second[0] / one - m0 * m0, second[1] / one - m1 * m1, second[2] / one - m2 * m2
-    xy, xz, yz = second[3] / one - m0 * m1, second[4] / one - m0 * m2, second[5] / one - m1 * m2
-    four_with(m0, m1, m2, (xx, yy, zz, xy, xz, yz), points, count)
+    one = groups[group, 5]
+    if one <= LEAST:
+        return count
+    x, y, z = groups[group, 6] / one, groups[group, 7] / one, groups[group, 8] / one
+    covariance = (
+        groups[group, 9] / one - x * x,
+        groups[group, 10] / one - y * y,
+        groups[group, 11] / one - z * z,
+        groups[group, 12] / one - x * y,
+        groups[group, 13] / one - x * z,
+        groups[group, 14] / one - y * z,
+    )
+    four_with(x, y, z, covariance, points, count)
     for p in range(count, count + 4):
         for n in range(5):
-            weights[p, n] = 0.25 * sums[n]
-    return (points, weights), count + 4
+            weights[p, n] = 0.25 * groups[group, n]
+    return count + 4
 
 
 @inner()
@@ -110,7 +117,7 @@ def _put(points, at, vector):  # type: ignore[no-untyped-def]
     points[0, at], points[1, at], points[2, at] = vector
 
 
-@inner()
+@loop()
 def four_around(order, ipix, centre, side, points, at):  # type: ignore[no-untyped-def]
     """Write the four directions at x -+ side, y -+ side in a tile from `at` on, as in NESTED.
 

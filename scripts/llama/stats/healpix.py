@@ -77,6 +77,18 @@ def tiles_geometry(order: NDArray[np.int8], ipix: Integers) -> tuple[Floats, Flo
     return _centres(order, ipix), math.pi / 3 * 4.0 ** -order.astype(float)
 
 
+def within_turn(angle_deg: Floats) -> Floats:
+    """Return angles from 0 deg to below 360 deg, to which `%` takes those just below 0."""
+    turned = np.asarray(angle_deg) % 360.0
+    return np.where(turned < 360.0, turned, 0.0)
+
+
+def directions_deg(vectors: Floats) -> tuple[Floats, Floats]:
+    """Return right ascension (0 to below 360) and declination of vectors (..., 3) of any length."""
+    x, y, z = np.moveaxis(np.asarray(vectors), -1, 0)
+    return within_turn(np.degrees(np.arctan2(y, x))), np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
 def unit_vectors(ra_deg: Floats, dec_deg: Floats) -> Floats:
     """Return unit vectors, shape (..., 3), of right ascension and declination in degrees."""
     ra, dec = np.radians(ra_deg), np.radians(dec_deg)

@@ -9,7 +9,7 @@ import numpy as np
 from llama.stats.compiled import inner, njit
 from llama.stats.directions import four_of_cell, four_of_tile, push_parts
 
-BANDS = 100  # of sin(dec), by which the directions are sorted
+BANDS = 200  # of sin(dec), by which the directions are sorted
 # order of a cell of the base, by its part of the weight
 _BASE = ((4, 1.5e-3), (5, 6e-3))
 _BASE_FINEST = 6

@@ -10,14 +10,14 @@ import math
 
 import numpy as np
 
-from llama.stats.compiled import inner
+from llama.stats.compiled import inner, loop
 from llama.stats.components import (
-    REACH,
     densities_of_base,
-    exp_minus,
     most_beyond,
+    narrow_bounds,
     only,
     wide_densities,
+    wide_tops,
 )
 from llama.stats.region import region
 from llama.stats.terms import most_of_map
@@ -38,11 +38,17 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
     n = numbers.size
     base, units = np.empty((n, prepared.base.shape[1]), dtype=np.float32), np.zeros(n)
     known, count = (np.empty((3, 256 * n)), np.empty((256 * n, 5))), 0
+    room = np.empty(base.shape[1], dtype=np.float32)
     first = np.zeros(n + 1, dtype=np.int64)
     alone = np.zeros((5, n))
+    # of the numbers of neutrinos that sets can have
+    first_row, last_row = 1, min(5, n + 1)
     for i in range(n):
-        units[i] = densities_of_base(prepared, ready, i, vectors[i], base[i])
-        for row in range(5):
+        if messenger[i] > 0:
+            first_row = 0
+    for i in range(n):
+        units[i] = densities_of_base(prepared, ready, i, vectors[i], base[i], room)
+        for row in range(first_row, last_row):
             alone[row, i] = units[i] * _sum_of(prepared.base_weights[row], base[i])
         if wide[i] < numbers[i]:
             some = slice(wide[i], numbers[i])
@@ -51,11 +57,16 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
             row = 1 if messenger[i] == 0 else 0
             # the wide sum is not beside it: in a set others may be high here, far from the bulk
             known, count = region(prepared, row, density, vectors[i], 0.0, known, count)
-            for p in range(first[i], count):
-                for k in range(5):
-                    alone[k, i] += known[1][p, k]
+            _add_rows(known[1], first[i], count, alone, i)
         first[i + 1] = count
     return alone / spread, (base, units), known[0][:, :count].copy(), known[1][:count], first
+
+
+@loop()
+def _add_rows(weights, first, last, sums, column):  # type: ignore[no-untyped-def]
+    for p in range(first, last):
+        for k in range(5):
+            sums[k, column] += weights[p, k]
 
 
 @inner()
@@ -97,7 +108,6 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
     for k in range(some.size):
         place[some[k]] = k
     regions, ready, vectors = parts[1:], only(ready, some), vectors[some]
-    base = parts[0][0][some], parts[0][1][some]
     n = some.size
     # wide densities of each trigger in the regions of all
     there = np.empty((n, regions[0].shape[1]))
@@ -105,8 +115,8 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
         points = regions[0][0], regions[0][1], regions[0][2]
         wide_densities(ready, i, vectors[i], points, there[i])
     begin, end = regions[2][some], regions[2][some + 1]
-    ranges = begin, end
-    bounds = _narrow_bounds(ready, vectors), _wide_tops(ready)
+    ranges, room = (begin, end), np.empty(_PIECE, dtype=np.float32)
+    bounds = narrow_bounds(ready, vectors), wide_tops(ready)
     # regions of two triggers' narrow components, of each pair from `first` on
     first, number = np.full((n, n), -1, dtype=np.int64), np.zeros((n, n), dtype=np.int64)
     known, count = (np.empty((3, 1024)), np.empty((1024, 5))), 0
@@ -116,14 +126,16 @@ def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[
             row += messenger[i] == 0
             factor /= spread[i]
         members = place[grown[k]]
-        total = _one_or_none_narrow(prepared, row, base, regions, ranges, there, members)
+        total = _none_narrow(prepared, row, parts[0], grown[k], room)
+        total += _one_narrow(row, regions[1], ranges, there, members)
         for a in range(1, members.size):
             for b in range(a):
                 i, j = members[b], members[a]
                 if first[i, j] < 0:
                     pair = np.array((i, j))
                     two = int(messenger[some[i]] == 0) + int(messenger[some[j]] == 0)
-                    beside = _one_or_none_narrow(prepared, two, base, regions, ranges, there, pair)
+                    beside = _none_narrow(prepared, two, parts[0], some[pair], room)
+                    beside += _one_narrow(two, regions[1], ranges, there, pair)
                     first[i, j] = count
                     known, count = _add_products(
                         prepared, two, vectors, ready, pair, beside, known, count
@@ -177,40 +189,7 @@ def _with_wide(row, vectors, ready, members, choice, known, places):  # type: ig
     return product.sum()
 
 
-@inner()
-def _wide_tops(ready):  # type: ignore[no-untyped-def]
-    """Return the most that each trigger's wide part can be anywhere (n,)."""
-    tops = np.zeros(ready[0].size)
-    for i in range(tops.size):
-        for c in range(ready[1][i]):
-            tops[i] += ready[3][i, c] * ready[5][i, c]
-    return tops
-
-
-@inner()
-def _narrow_bounds(ready, vectors):  # type: ignore[no-untyped-def]
-    """Return the most that the product of two triggers' narrow parts can be anywhere (n, n)."""
-    numbers, wide, kappas, norms, _, highest, _ = ready
-    n = numbers.size
-    bounds = np.zeros((n, n))
-    for i in range(n):
-        for j in range(i):
-            dot = 0.0
-            for axis in range(3):
-                dot += vectors[i, axis] * vectors[j, axis]
-            for c in range(wide[i], numbers[i]):
-                a = kappas[i, c]
-                for d in range(wide[j], numbers[j]):
-                    b = kappas[j, d]
-                    away = a + b - math.sqrt(max(0.0, a * a + b * b + 2.0 * a * b * dot))
-                    if away < REACH:
-                        top = norms[i, c] * highest[i, c] * norms[j, d] * highest[j, d]
-                        bounds[i, j] += top * exp_minus(away)
-            bounds[j, i] = bounds[i, j]
-    return bounds
-
-
-@inner()
+@loop()
 def _most_of_narrow(bounds, chosen):  # type: ignore[no-untyped-def]
     """Return the most that the product of some triggers' narrow parts can be anywhere.
 
@@ -223,7 +202,7 @@ def _most_of_narrow(bounds, chosen):  # type: ignore[no-untyped-def]
     return product
 
 
-@inner()
+@loop()
 def _sum_of(shares, densities):  # type: ignore[no-untyped-def]
     """Return the sum of products, in pieces that BLAS does with one thread: else bits vary."""
     total = 0.0
@@ -233,19 +212,33 @@ def _sum_of(shares, densities):  # type: ignore[no-untyped-def]
     return total
 
 
-@inner()
-def _one_or_none_narrow(prepared, row, base, regions, ranges, there, members):  # type: ignore[no-untyped-def]
-    """Return what a set gives where no member is narrow, or one."""
-    shares, densities, unit = prepared.base_weights[row], base[0], 1.0
-    for i in members:
+@loop()
+def _none_narrow(prepared, row, base, which, room):  # type: ignore[no-untyped-def]
+    """Return what a set gives where no member is narrow."""
+    shares, densities, unit, total = prepared.base_weights[row], base[0], 1.0, 0.0
+    for i in which:
         unit *= base[1][i]
-    product = densities[members[0]]
-    for i in members[1:]:
-        product = product * densities[i]
-    total = unit * _sum_of(shares, product)
+    for first in range(0, shares.size, _PIECE):
+        product = room[: min(_PIECE, shares.size - first)]
+        last = first + product.size
+        one, other = densities[which[0], first:last], densities[which[1], first:last]
+        for p in range(product.size):
+            product[p] = one[p] * other[p]
+        for m in range(2, which.size):
+            one = densities[which[m], first:last]
+            for p in range(product.size):
+                product[p] *= one[p]
+        total += np.dot(shares[first:last], product)
+    return unit * total
+
+
+@loop()
+def _one_narrow(row, weights, ranges, there, members):  # type: ignore[no-untyped-def]
+    """Return what a set gives where one member is narrow."""
+    total = 0.0
     for i in members:
         for p in range(ranges[0][i], ranges[1][i]):
-            value = regions[1][p, row]
+            value = weights[p, row]
             for other in members:
                 if other != i:
                     value *= there[other, p]

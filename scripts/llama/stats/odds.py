@@ -216,8 +216,7 @@ def event_odds(
         most = params.max_set_size
         members, values, largest = sum_sets(prepared, *neutrinos, windows, most, left_out)
     unseen = math.prod(1 - m.efficiency for m in messengers)
-    # <exp(-mu)> from the map itself; 1 - fb^-1 of the sources do not point at us
-    lambda_cgw = q * ((1 - 1 / params.fb) + prepared.weights[0].sum() * unseen / params.fb)
+    lambda_cgw = gw_only(prepared, q, params, unseen)
     lambda_cnu = alone = neutrino_only(neutrinos, params, area_relative)
     if messengers:
         alone = lambda_cnu * unseen
@@ -266,6 +265,17 @@ def _joint_sets(
         given = ((messenger[members] == number) & (members >= 0)).any(axis=1)
         values *= np.where(given, m.efficiency, 1 - m.efficiency)
     return members, values, largest
+
+
+def gw_only(
+    prepared: PreparedMap, q: float, params: SearchParameters, unseen: float = 1.0
+) -> float:
+    """Return Lambda_cgw: the GW is from a source that no neutrino comes from.
+
+    q: p_astro / (1 - p_astro); unseen: probability that no other messenger sees a source.
+    """
+    # <exp(-mu)> from the map itself; 1 - fb^-1 of the sources do not point at us
+    return float(q * ((1 - 1 / params.fb) + prepared.weights[0].sum() * unseen / params.fb))
 
 
 def neutrino_only(neutrinos: Neutrinos, params: SearchParameters, area_relative: Floats) -> Floats:

@@ -7,6 +7,7 @@ of the sky for mixtures of these (`llama.stats.mixtures`).
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -67,14 +68,75 @@ def sum_joint_sets(
     kappa (n, components) [rad^-2]; intensity (n, components, sin dec nodes): 0 for a component that
     is not there. left_out: as `LEFT_OUT`, 0 for every set; each trigger alone is in the result.
     """
-    triggers = messenger, times, vectors, kappa, intensity
-    limits = most, max_size, left_out
-    of_all = sum_of_single if kappa.shape[1] == 1 else sum_of_mixtures
-    members, values, largest = of_all(prepared, triggers, gw_window, limits)
-    return members, values, int(largest)
+    triggers, stops = (messenger, times, vectors, kappa, intensity), np.array([messenger.size])
+    found = sums_of_windows(prepared, triggers, stops, gw_window, (most, max_size, left_out))
+    return found[0], found[1], int(found[3][0])
+
+
+def sums_of_windows(
+    prepared: PreparedMap,
+    triggers: tuple[Any, ...],
+    stops: Integers,
+    gw_window: Floats,
+    limits: tuple[int, int, float],
+) -> tuple[Integers, Floats, Integers, Integers]:
+    """Do what `sum_joint_sets` does for windows that have nothing in common but the map.
+
+    triggers: messenger, times, vectors, kappa and intensity of one window after the other; stops:
+    where each window's end; limits: most, max_size, left_out. Members are counted from each
+    window's first. Returned are also where each window's sets end, and its largest size.
+    """
+    of_all = _sums_of_single if triggers[3].shape[1] == 1 else _sums_of_mixtures
+    members, values, ends, largest = of_all(prepared, triggers, stops, gw_window, limits)
+    return members, values, ends, largest
 
 
 @njit()
+def _sums_of_single(prepared, triggers, stops, gw_window, limits):  # type: ignore[no-untyped-def]
+    found, ends, largest = _nothing(limits), np.zeros_like(stops), np.zeros_like(stops)
+    for k in range(stops.size):
+        some = _part(triggers, stops[k - 1] if k else 0, stops[k])
+        members, values, largest[k] = sum_of_single(prepared, some, gw_window, limits)
+        found, ends[k] = _joined(found, ends[k - 1] if k else 0, members, values)
+    return found[0][: ends[-1]], found[1][: ends[-1]], ends, largest
+
+
+@njit()
+def _sums_of_mixtures(prepared, triggers, stops, gw_window, limits):  # type: ignore[no-untyped-def]
+    found, ends, largest = _nothing(limits), np.zeros_like(stops), np.zeros_like(stops)
+    for k in range(stops.size):
+        some = _part(triggers, stops[k - 1] if k else 0, stops[k])
+        members, values, largest[k] = sum_of_mixtures(prepared, some, gw_window, limits)
+        found, ends[k] = _joined(found, ends[k - 1] if k else 0, members, values)
+    return found[0][: ends[-1]], found[1][: ends[-1]], ends, largest
+
+
+@inner()
+def _part(triggers, first, last):  # type: ignore[no-untyped-def]
+    messenger, times, vectors, kappa, intensity = triggers
+    starts, stops, spread = times
+    some = starts[first:last], stops[first:last], spread[first:last]
+    rest = vectors[first:last], kappa[first:last], intensity[first:last]
+    return messenger[first:last], some, rest[0], rest[1], rest[2]
+
+
+@inner()
+def _nothing(limits):  # type: ignore[no-untyped-def]
+    return np.empty((256, limits[1]), dtype=np.int64), np.empty(256)
+
+
+@inner()
+def _joined(found, count, members, values):  # type: ignore[no-untyped-def]
+    """Return the sets found, in twice the room if needed, with more after the first `count`."""
+    end = count + values.size
+    while end > found[1].size:
+        more = np.empty_like(found[0]), np.empty_like(found[1])
+        found = np.concatenate((found[0], more[0])), np.concatenate((found[1], more[1]))
+    found[0][count:end], found[1][count:end] = members, values
+    return found, end
+
+
+@inner()
 def sum_of_single(prepared, triggers, gw_window, limits):  # type: ignore[no-untyped-def]
     """Do what `sum_joint_sets` does where point spreads are single vMF densities."""
     messenger, times, vectors, kappa, intensity = triggers
@@ -101,7 +163,7 @@ def sum_of_single(prepared, triggers, gw_window, limits):  # type: ignore[no-unt
     return members, values, max_size
 
 
-@njit()
+@inner()
 def sum_of_mixtures(prepared, triggers, gw_window, limits):  # type: ignore[no-untyped-def]
     """Do what `sum_joint_sets` does where point spreads are mixtures."""
     messenger, times, vectors, kappa, intensity = triggers

@@ -24,7 +24,7 @@ from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
 from llama.stats.cosmology import grid, log_gain, source_density
 from llama.stats.distance import distance_nodes
-from llama.stats.healpix import sphere_point, tile_position
+from llama.stats.healpix import directions_deg, sphere_point, tile_position
 from llama.stats.parameters import SearchParameters
 from llama.study.philox import fill
 
@@ -195,11 +195,7 @@ def whole_ticks(dt_s: Floats) -> Floats:
 
 def directions(vectors: Floats) -> Columns:
     """Return ra_deg (0 to 360) and dec_deg of unit vectors (n, 3)."""
-    x, y, z = vectors.T
-    return {
-        "ra_deg": np.degrees(np.arctan2(y, x)) % 360.0,
-        "dec_deg": np.degrees(np.arctan2(z, np.hypot(x, y))),
-    }
+    return dict(zip(("ra_deg", "dec_deg"), directions_deg(vectors), strict=True))
 
 
 def uniforms(seed: int, kind: int, stream: int, numbers: Integers, blocks: int) -> Floats:

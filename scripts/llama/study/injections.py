@@ -21,8 +21,8 @@ from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
 from llama.sky import SkyTiles
 from llama.stats.arrays import Floats, Integers
-from llama.stats.odds import Neutrinos, event_odds
 from llama.stats.parameters import SearchParameters
+from llama.stats.windows import odds_of_windows
 from llama.study.bank import Bank
 from llama.study.draws import (
     KINDS,
@@ -113,15 +113,15 @@ def run_shard(
             if draws.hides_energy:
                 columns["energy_gev"] = np.full(columns["energy_gev"].size, np.nan)
             neutrinos = prepare_columns(columns["dt_s"], columns, response, params)
-            stops = np.cumsum(counts).tolist()
-            for row, first, stop in zip(block.tolist(), [0, *stops], stops, strict=False):
-                mine = Neutrinos(*(column[first:stop] for column in neutrinos))
-                odds = event_odds(prepared, mine, p_astro, params, response.area_relative)
-                record = rows[row]
-                record["neutrinos"] = stop - first
-                record["odds"], record["lambda_s"] = odds.odds_ratio, odds.lambda_s
-                record["lambda_cgw"], record["lambda_cnu"] = odds.lambda_cgw, odds.lambda_cnu
-                single[row] = odds.single_odds
+            stops = np.cumsum(counts)
+            odds = odds_of_windows(
+                prepared, neutrinos, stops, p_astro, params, response.area_relative
+            )
+            rows["neutrinos"][block] = counts
+            rows["odds"][block], rows["lambda_s"][block] = odds.odds_ratio, odds.lambda_s
+            rows["lambda_cgw"][block], rows["lambda_cnu"][block] = odds.lambda_cgw, odds.lambda_cnu
+            for row, of_one in zip(block, np.split(odds.single_odds, stops[:-1]), strict=True):
+                single[row] = of_one
                 tick()
     return rows, np.concatenate([*single, np.empty(0)])
 
