@@ -6,10 +6,10 @@ from scipy.stats import chi2
 from stats_samples import parameters
 from tilt_samples import COLUMNS, MAPS, Formulas, make_release, odds_of, prepare
 
+from llama.background import tilts
+from llama.background.cells import MIXTURE, Component, build_cells
+from llama.background.draws import Draws, draw_background, join
 from llama.stats.pvalue import weighted_p_values
-from llama.study import tilts
-from llama.study.cells import MIXTURE, Component, build_cells
-from llama.study.draws import Draws, draw_background, join
 
 PARAMS = parameters()
 # a window that is not symmetric, and errors that have a floor

@@ -10,12 +10,12 @@ from scipy.stats import chi2
 from stats_samples import parameters
 from tilt_samples import MAPS, make_release, odds_of, prepare
 
+from llama.background import tilts
+from llama.background.cells import build_cells
+from llama.background.draws import Draws, draw_background, draw_skymaps, join
 from llama.neutrinos.detector import build_detector
 from llama.neutrinos.smearing import Smearing
 from llama.stats.pvalue import weighted_p_values
-from llama.study import tilts
-from llama.study.cells import build_cells
-from llama.study.draws import Draws, draw_background, draw_skymaps, join
 
 PARAMS = parameters()
 SEED, WHOLE = 20261129, 100_000  # plain injections

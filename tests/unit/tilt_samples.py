@@ -7,6 +7,14 @@ import math
 import numpy as np
 from stats_samples import near_blob, prepare_tiles
 
+from llama.background.cells import (
+    GAMMAS,
+    LEAST_REACH_DEG,
+    MIXTURE,
+    MOST_REACH_DEG,
+    NEAR_POWER,
+    SCALES,
+)
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.release import read_release
 from llama.neutrinos.response import build_response
@@ -21,14 +29,6 @@ from llama.stats.tilted import (
     FIRST_ENERGY,
     FIRST_ERROR_DEG,
     RA_BINS,
-)
-from llama.study.cells import (
-    GAMMAS,
-    LEAST_REACH_DEG,
-    MIXTURE,
-    MOST_REACH_DEG,
-    NEAR_POWER,
-    SCALES,
 )
 
 # RA, dec, width [deg] and distance [Mpc] of maps
@@ -76,8 +76,8 @@ def odds_of(prepared, response, counts, columns, params):
 class Formulas:
     """The densities of the mixture in plain Python, and their norms by sums over the archive.
 
-    Only the tables of h and k are those of `llama.study.cells`: signal over background by cell,
-    and the smoothed map.
+    Only the tables of h and k are those of `llama.background.cells`: signal over background by
+    cell, and the smoothed map.
     """
 
     def __init__(self, events, params, cells, tilt, mixture=MIXTURE):

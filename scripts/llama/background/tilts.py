@@ -2,7 +2,7 @@
 
 A background X of one map is a Poisson process of neutrinos with the density f. With more neutrinos,
 one from h / H and those near it from k(. | x*) / K(x*), it has densities g_c that are known
-multiples of f, and so has their mixture g (`llama.study.cells`). An injection is one of some
+multiples of f, and so has their mixture g (`llama.background.cells`). An injection is one of some
 candidates from g, taken by a rough guess of its Lambda_s so that all decades of p are alike; its
 weight is the ratio of the densities of all candidates and the choice.
 """
@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from llama.background.cells import MOST, PLACE, Cells, mean_time
+from llama.background.draws import WEIGHTED, Draws, draw_background, join, whole_ticks
 from llama.neutrinos.table import Columns
 from llama.stats.arrays import Floats, Integers
 from llama.stats.overlap import PreparedMap
 from llama.stats.tilted import BANDS, FINER, RA_BINS, convolve, draw_more, fill_ratios
-from llama.study.cells import MOST, PLACE, Cells, mean_time
-from llama.study.draws import WEIGHTED, Draws, draw_background, join, whole_ticks
 
 MORE, CHOICE = 4, 5  # streams
 _BLOCKS = 4  # of MORE
