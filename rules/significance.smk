@@ -10,6 +10,7 @@ rule compute_significance:
         info="{event}/skymap_info.json",
         response=of(NEUTRINOS.response),
         bursts=of(EVENTS.bursts),
+        events=of(NEUTRINOS.weighted_background),
     output:
         "{event}/significance{low}_lvc-i3.json",
     log:

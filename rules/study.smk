@@ -65,6 +65,7 @@ rule inject:
         numbers=of(INJECTIONS.numbers),
         seed=of(INJECTIONS.seed),
         gps=of(INJECTIONS.gps),
+        sampling=of(INJECTIONS.sampling),
         p_astro=SETTINGS.background.p_astro,
         code=code("inject"),
     message:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from llama.background.draws import KINDS
 from llama.event.provenance import provenance
 from llama.files import write_json
 from llama.script import logged
 from llama.study.bank import Bank
-from llama.study.draws import KINDS
 from llama.study.sensitivity import compute_sensitivity
 
 with logged(snakemake.log[0]):

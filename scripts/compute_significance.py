@@ -7,8 +7,12 @@ with logged(snakemake.log[0]):
     source, params = snakemake.input, snakemake.params
     names = ("skymap", "distances", "p_astro", "neutrinos", "info", "response")
     inputs = {name: str(source[name]) for name in names}
+    if source.bursts:
+        inputs["bursts"] = source.bursts[0]
+    if source.events:
+        inputs["events"] = source.events[0]
     make_significance(
-        inputs | ({"bursts": source.bursts[0]} if source.bursts else {}),
+        inputs,
         snakemake.output[0],
         search=params.search,
         grb=params.grb,

@@ -9,9 +9,10 @@ from llama.script import logged
 
 with logged(snakemake.log[0]):
     significance = read(Path(snakemake.input.significance), Significance)
-    background = None
+    odds = weights = None
     if significance.p_value is not None:
         populations = Path(snakemake.params.populations)
-        background = read_background(populations, significance.p_value_population)["odds"]
+        background = read_background(populations, significance.p_value_population)
+        odds, weights = background["odds"], background.get("weights", {}).get("weights")
     out = snakemake.output
-    draw_scatter(significance, background, out.png, out.pdf, snakemake.params.role)
+    draw_scatter(significance, odds, out.png, out.pdf, snakemake.params.role, weights)

@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
+from llama.background.draws import WEIGHTED, Draws
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.response import load_response
 from llama.neutrinos.truth import archive_truth
 from llama.script import logged
 from llama.study.bank import Bank
-from llama.study.draws import Draws
 from llama.study.injections import run_shard, run_without_energy, study_parameters, write_shard
 from llama.study.opening import trigger_p_astro
 from llama.study.pairs import Lists, Pairs
 from llama.study.plan import Progress
 
 with logged(snakemake.log[0]):
-    params, kind, output = snakemake.params, snakemake.wildcards.kind, snakemake.output[0]
+    params, output = snakemake.params, snakemake.output[0]
+    kind = WEIGHTED if params.sampling == WEIGHTED else snakemake.wildcards.kind
     archive = Archive.open(Path(snakemake.input.events).parent)
     response = load_response(snakemake.input.response)
     p_astro = trigger_p_astro(snakemake.wildcards.study, params.p_astro)
@@ -31,7 +32,7 @@ with logged(snakemake.log[0]):
         )
         rows, single = run_shard(bank, draws, p_astro, numbers, progress.tick, pairs)
         hidden = {}
-        if kind == "background":
+        if not draws.has_sources:
             hidden["without_energy"] = run_without_energy(bank, draws, p_astro, numbers, pairs)
         made_by = {"search": params.search, "archive": archive.identity, "skymaps": bank.sha256}
         if pairs is not None:

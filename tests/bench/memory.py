@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psutil
 
+from llama.background.draws import Draws
 from llama.event.parameters import published_parameters
 from llama.neutrinos.archive import Archive
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import Draws
 from llama.study.injections import run_shard
 
 SHARD = 1_000

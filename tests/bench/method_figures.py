@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.integrate import cumulative_trapezoid
 from scipy.special import gammainc
 
+from llama.background.draws import Draws
 from llama.event.parameters import published_parameters
 from llama.event.significance import prepare_skymap
 from llama.neutrinos.archive import Archive, Columns
@@ -40,7 +41,6 @@ from llama.stats.overlap import log_vmf_norm
 from llama.stats.parameters import SearchParameters
 from llama.stats.pvalue import p_value
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import Draws
 from llama.study.injections import run_shard
 
 FIGURES = Path(__file__).parents[2] / "docs" / "figures"

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainc
 
+from llama.background.draws import Draws, draw_signal, draw_sources
 from llama.event.parameters import published_parameters
 from llama.event.significance import prepare_columns
 from llama.neutrinos.archive import Archive
@@ -38,7 +39,6 @@ from llama.settings.search import Search
 from llama.sky.mock import mock_skymap, to_fits
 from llama.stats.odds import Neutrinos, event_odds
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import Draws, draw_signal, draw_sources
 from llama.study.injections import run_shard
 
 RESULT = Path(__file__).with_name("power.json")

@@ -13,6 +13,7 @@ from scipy.stats import ks_2samp
 from smearing_samples import add_detector
 from stats_samples import parameters
 
+from llama.background.draws import Draws, draw_signal, draw_sources
 from llama.event.results import Classification, Distances, EventFiles, NeutrinoList, Significance
 from llama.event.significance import compute_significance, prepare_columns
 from llama.figures.explain import explain
@@ -35,7 +36,6 @@ from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap, to_fits
 from llama.stats.healpix import unit_vectors
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import Draws, draw_signal, draw_sources
 from llama.study.injections import run_shard
 
 PARAMS = parameters(assumed_horizon_mpc=200.0)

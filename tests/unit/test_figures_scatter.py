@@ -13,10 +13,10 @@ from llama.figures.scatter import draw_scatter
 from llama.figures.style import power_of_ten
 
 
-def scatter(tmp_path, background, name="scatter", **changes):
+def scatter(tmp_path, background, name="scatter", weights=None, **changes):
     paths = tmp_path / f"{name}.png", tmp_path / f"{name}.pdf"
     result = sample.form(sample.significance(**changes), Significance)
-    draw_scatter(result, background, *paths)
+    draw_scatter(result, background, *paths, weights=weights)
     return paths
 
 
@@ -50,6 +50,18 @@ def test_the_curve_is_the_p_value(tmp_path, figures):
         expected = (1 + np.count_nonzero(odds <= BACKGROUND)) / (1 + len(BACKGROUND))
         drawn = y[np.flatnonzero(x >= odds)[-1]] if odds < x[0] else y[0]
         assert drawn == pytest.approx(expected, rel=0.02)
+
+
+def test_the_curve_of_a_weighted_background_sums_its_weights(tmp_path, figures):
+    weights = 10 ** np.random.default_rng(3).uniform(-9, 0, BACKGROUND.size)
+    turned = np.random.default_rng(4).permutation(BACKGROUND.size)
+    scatter(tmp_path, BACKGROUND[turned], weights=weights[turned], p_value=1e-7)
+    line = figures[0].axes[0].lines[0]
+    x, y = line.get_xdata(), line.get_ydata()
+    for odds in (1e-7, 1e-4, float(BACKGROUND[-1])):
+        expected = (weights[-1] + weights[odds <= BACKGROUND].sum()) / (1 + len(BACKGROUND))
+        assert y[np.flatnonzero(x >= odds)[-1]] == pytest.approx(expected, rel=0.02)
+    assert figures[0].axes[0].get_ylim()[0] <= 1e-7
 
 
 def test_the_event_is_drawn_at_the_backgrounds_p_astro(tmp_path, figures):

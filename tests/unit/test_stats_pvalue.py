@@ -11,7 +11,7 @@ from stats_simulation import simulate
 from llama.stats.healpix import tiles_geometry
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import prepare_map
-from llama.stats.pvalue import p_value
+from llama.stats.pvalue import p_value, weighted_p_values
 from llama.stats.weights import tile_weights
 
 PARAMS = parameters(ratebgnu=0.0025, epsilon_min_gev=100.0)
@@ -100,3 +100,76 @@ def test_impossible_odds(odds):
 def test_impossible_background(table):
     with pytest.raises(ValueError, match="background"):
         p_value(1.0, np.array(table, dtype=float))
+
+
+@given(st.lists(st.sampled_from([0.0, 1e-9, 0.3, 1.0, 7.5, 1e300]), min_size=1, max_size=40))
+def test_without_weights_they_are_the_counts(odds):
+    background = np.sort(odds)
+    asked = np.array([0.0, 1e-9, 0.5, 1.0, 1e300])
+    found = weighted_p_values(asked, np.ones(5), background, np.ones(background.size))
+    above = np.array([(background >= o).sum() for o in asked])
+    expected = np.where(asked > 0, (1 + above) / (1 + background.size), 1.0)
+    np.testing.assert_array_equal(found.p, expected)
+    np.testing.assert_array_equal(p_value_of(asked, background), expected)
+    np.testing.assert_allclose(found.effective, above)
+    assert found.error[0] == 0
+
+
+def p_value_of(odds, background):
+    return [p_value(float(o), background) for o in odds]
+
+
+def test_weights_count_and_so_does_the_event_itself():
+    background, weights = np.array([0.1, 1.0, 1.0, 5.0]), np.array([2.0, 0.5, 0.25, 1e-6])
+    odds, own = (
+        np.array([0.0, 1e-3, 1.0, 5.0, 6.0, 0.05]),
+        np.array([9.0, 1.0, 0.1, 1e-6, 1e-7, 9.0]),
+    )
+    found = weighted_p_values(odds, own, background, weights)
+    sums = np.array([0.0, 2.750001, 0.750001, 1e-6, 0.0, 2.750001])
+    expected = np.minimum((own + sums) / 5, 1.0)
+    expected[0] = 1.0
+    np.testing.assert_allclose(found.p, expected, rtol=1e-12)
+    # (sum w)^2 / sum w^2 of those above, none above the last but one
+    np.testing.assert_allclose(found.effective[2], 0.750001**2 / 0.3125, rtol=1e-9)
+    assert found.effective[3] == pytest.approx(1)
+    assert found.effective[4] == 0
+    assert found.error[4] == pytest.approx(1e-7 / 5, rel=0.2)  # about as large as p itself
+
+
+def test_errors_are_those_of_many_backgrounds():
+    rng = np.random.default_rng(1)
+    spread = []
+    for _ in range(400):
+        # drawn with the power 0.5, weighted to 1
+        odds = np.sort(rng.pareto(0.5, 500))
+        weights = 2 * (1 + odds) ** -0.5
+        spread.append(weighted_p_values(np.array([99.0]), np.array([0.2]), odds, weights))
+    p, error = np.array([(s.p[0], s.error[0]) for s in spread]).T
+    assert error.mean() == pytest.approx(p.std(), rel=0.15)
+    assert p.mean() == pytest.approx(0.01, rel=0.1)
+
+
+def test_maps_that_differ_make_the_error_larger():
+    """Jackknife over maps: as p-values of classes of other maps differ."""
+    rng = np.random.default_rng(2)
+    found, without = [], []
+    for _ in range(300):
+        scale = np.repeat(rng.lognormal(0, 1.5, 20), 50)
+        maps = np.repeat(np.arange(20), 50)
+        odds = scale * rng.pareto(1.0, 1000)
+        along = np.argsort(odds)
+        sample = np.array([30.0]), np.ones(1), odds[along], np.ones(1000)
+        found.append(weighted_p_values(*sample, maps[along]))
+        without.append(weighted_p_values(*sample).error[0])
+    p, error = np.array([(s.p[0], s.error[0]) for s in found]).T
+    assert error.mean() == pytest.approx(p.std(), rel=0.2)
+    assert np.mean(without) < 0.7 * p.std()
+
+
+@pytest.mark.parametrize(
+    ("own", "weights"), [(1.0, [1.0, 0.0]), (1.0, [1.0, np.nan]), (0.0, [1.0, 1.0]), (1.0, [1.0])]
+)
+def test_weights_that_are_none_are_refused(own, weights):
+    with pytest.raises(ValueError, match="weight"):
+        weighted_p_values(np.ones(1), np.array([own]), np.array([0.1, 0.2]), np.array(weights))

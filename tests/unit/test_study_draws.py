@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest, poisson
 from stats_samples import parameters
 
-from llama.study.draws import (
+from llama.background.draws import (
     KINDS,
     Draws,
     draw_background,
@@ -16,7 +16,7 @@ from llama.study.draws import (
     uniforms,
     whole_ticks,
 )
-from llama.study.philox import philox
+from llama.background.philox import philox
 
 PARAMS = parameters()
 EVENTS = {

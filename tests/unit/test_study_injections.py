@@ -9,6 +9,7 @@ from scipy.stats import binomtest, kstest
 from sky_samples import multiorder, random_tiles
 from stats_samples import parameters
 
+from llama.background.draws import Draws, draw_background, draw_skymaps
 from llama.errors import LlamaError
 from llama.event.provenance import settings_hash, software
 from llama.event.significance import prepare_skymap
@@ -17,7 +18,6 @@ from llama.settings.render import defaults
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.pvalue import p_value
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import Draws, draw_background, draw_skymaps
 from llama.study.injections import (
     DTYPE,
     SIGNAL_DTYPE,
@@ -89,11 +89,12 @@ def test_a_row_for_every_injection(whole, bank, archive):
 
 def test_one_injection_in_ten_is_made_without_energies_too(bank, archive, whole):
     draws = Draws(SEED, "background", archive.events(), archive.response(), PARAMS)
-    odds, single = run_without_energy(bank, draws, P_ASTRO, NUMBERS)
+    rows, single = run_without_energy(bank, draws, P_ASTRO, NUMBERS)
     parts = [
         run_without_energy(bank, draws, P_ASTRO, range(*ends)) for ends in ((0, 95), (95, 300))
     ]
-    for whole_, column in ((odds, 0), (single, 1)):
+    odds = rows["odds"]
+    for whole_, column in ((rows, 0), (single, 1)):
         assert np.concatenate([part[column] for part in parts]).tobytes() == whole_.tobytes()
     assert odds.size == 30
     assert single.size == whole[0]["neutrinos"][::10].sum()
@@ -174,6 +175,8 @@ def test_a_shard_is_written_with_what_made_it(whole, bank, tmp_path):
         assert file["injections"][()].tobytes() == whole[0].tobytes()
         np.testing.assert_array_equal(file["single"][()], whole[1])
         assert [name.decode() for name in file["skymaps"]] == bank.names
+        hidden = {"odds_without_energy", "single_without_energy"}
+        assert file.keys() == {"injections", "single", "skymaps"} | hidden
         assert dict(file.attrs) == {
             "kind": "background", "first": 0, "seed": SEED, "p_astro": P_ASTRO,
             "software": software(), "settings_sha256": settings_hash(search),

@@ -6,13 +6,13 @@ import itertools
 import numpy as np
 import pytest
 
+from llama.background.draws import KINDS, SOURCES, Draws
 from llama.errors import LlamaError
 from llama.event.parameters import search_parameters
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap, to_fits
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import KINDS, SOURCES, Draws
 from llama.study.efficiency import CONFIDENCE, Injections, efficiency, upper_limit
 from llama.study.injections import run_shard
 

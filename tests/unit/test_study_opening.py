@@ -8,6 +8,7 @@ from sky_samples import flat, multiorder, random_tiles
 
 from llama.alerts.content import classification, skymap_bytes
 from llama.alerts.content import p_astro as p_astro_content
+from llama.background.draws import SOURCES, Draws, draw_skymaps
 from llama.errors import LlamaError
 from llama.event.flags import read_flags
 from llama.event.names import run_name
@@ -20,7 +21,6 @@ from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky import read_skymap
 from llama.study.bank import Bank, build_bank, link_banks
-from llama.study.draws import Draws, draw_skymaps
 from llama.study.injections import run_shard, study_parameters
 from llama.study.opening import injection_number, open_injection, trigger_p_astro
 
@@ -65,7 +65,10 @@ def significance(event, archive):
 
 @pytest.mark.parametrize(
     ("kind", "p_astro"),
-    [("background", 0.99), ("background", 0.1), ("signal", 0.7), ("doublet", 0.99)],
+    [
+        *(("background", 0.99), ("background", 0.1), ("signal", 0.7), ("doublet", 0.99)),
+        ("weighted", 0.99),
+    ],
 )
 def test_an_event_has_the_numbers_of_its_row(tmp_path, maps, archive, kind, p_astro):
     response = archive.response()
@@ -88,7 +91,7 @@ def test_an_event_has_the_numbers_of_its_row(tmp_path, maps, archive, kind, p_as
         injection = read_info(event).others["injection"]
         assert injection["skymap"] == str(maps[row["skymap"]])
         assert (injection["number"], injection["kind"]) == (number, kind)
-        if kind != "background":
+        if kind in SOURCES:
             assert injection["distance_mpc"] == row["distance_mpc"]
             assert (injection["ra_deg"], injection["dec_deg"]) == (row["ra_deg"], row["dec_deg"])
 

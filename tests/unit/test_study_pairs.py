@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stats_samples import parameters
 
+from llama.background.draws import Draws
 from llama.errors import LlamaError
 from llama.event.significance import prepare_columns, prepare_skymap
 from llama.neutrinos.given import PER_SIGMA, read_given
@@ -17,7 +18,6 @@ from llama.neutrinos.table import Neutrino, from_columns, to_columns
 from llama.sky import read_skymap
 from llama.stats.odds import event_odds
 from llama.study.bank import Bank, build_bank, link_banks
-from llama.study.draws import Draws
 from llama.study.injections import run_shard
 from llama.study.pairs import Lists, Pairs, pair, write_lists
 from llama.study.plan import broken_files, most_injections

@@ -23,10 +23,11 @@ def shard(path, first=0, n=20, seed=7, p_astro=0.99, search=SETTINGS):
     rows["odds"] = rng.choice([0.0, 1.0], n) * rng.lognormal(-8, 4, n)
     rows["neutrinos"] = rng.poisson(6.4, n)
     single = rng.lognormal(-9, 4, rows["neutrinos"].sum())
-    hidden = rows["odds"][::10] / 2, single[::10] / 2
+    hidden = rows[::10].copy(), single[::10] / 2
+    hidden[0]["odds"] /= 2
     arguments = rows, single, ["a.fits"], first, seed, p_astro, search
     write_shard(path, *arguments, without_energy=hidden)
-    return rows["odds"], single, *hidden
+    return rows["odds"], single, hidden[0]["odds"], hidden[1]
 
 
 def test_shards_become_a_class_that_events_can_read(tmp_path):
@@ -42,9 +43,11 @@ def test_shards_become_a_class_that_events_can_read(tmp_path):
     with h5py.File(tmp_path / "populations.hdf5") as file:
         attributes = dict(file["bns/o3/H1L1"].attrs)
         assert attributes.keys() == {"n", "seed", "p_astro", "settings_sha256"}
+        assert file.keys() == {"bns", "single", "without_energy"}
         assert (attributes["n"], attributes["seed"]) == (60, 7)
     index = json.loads((tmp_path / "populations.json").read_text())
     assert index[NAME]["n"] == 60
+    assert index[NAME].keys() == attributes.keys() | {"sha256"}
 
 
 @settings(max_examples=20)

@@ -8,12 +8,12 @@ from scipy.stats import ks_2samp
 from sky_samples import multiorder, random_tiles
 from stats_samples import parameters
 
+from llama.background.draws import KINDS, Draws
 from llama.errors import LlamaError
 from llama.figures.study_page import study_content
 from llama.sky.mock import mock_skymap, to_fits
 from llama.stats.pvalue import p_value, p_values
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import KINDS, Draws
 from llama.study.efficiency import poisson
 from llama.study.injections import run_shard, write_shard
 from llama.study.sensitivity import compute_sensitivity

@@ -5,10 +5,10 @@ import pytest
 from scipy.stats import kstest
 from stats_samples import parameters
 
+from llama.background.draws import KINDS, Draws, draw_signal, draw_sources
 from llama.sky import SkyTiles
 from llama.sky.mock import mock_skymap
 from llama.stats.healpix import unit_vectors
-from llama.study.draws import KINDS, Draws, draw_signal, draw_sources
 
 PARAMS = parameters(assumed_horizon_mpc=200.0)
 NUMBERS = np.arange(3000)

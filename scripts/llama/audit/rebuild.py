@@ -116,12 +116,17 @@ class _Pieces:
         bursts = files.get(BURSTS_NAME)
         digest = background["sha256"]
         source = self._skymap(files.get("skymap_info.json"))
+        populations = self._background(background["class"], digest) if digest else None
+        if populations and inputs["response"]:
+            name = background["class"]
+            if "weights" in read_background(Path(populations), name):
+                inputs["events"] = str(Path(inputs["response"]).with_name("events.hdf5"))
         job = {
             "inputs": inputs | ({"bursts": bursts} if bursts else {}),
             "search": settings["search"],
             "grb": settings["grb"] if bursts else None,
             "run": settings["background"]["run"],
-            "populations": self._background(background["class"], digest) if digest else None,
+            "populations": populations,
             "backgrounds": {background["class"]: digest} if digest else {},
         }
         return source, job

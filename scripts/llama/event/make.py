@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from llama.event.bursts import read_bursts
-from llama.event.populations import PAstro, numbers_sha256, read_background
+from llama.event.populations import PAstro, numbers_sha256, read_background, with_events
 from llama.event.provenance import code_sha256, provenance, software
 from llama.event.skymap_info import read_info
 from llama.files import read_json, sha256_file, write_json
@@ -64,9 +64,9 @@ def make_significance(
     """Write significance_*.json of an event.
 
     inputs: paths of skymap (tiles), distances, p_astro, neutrinos, info, response and, if they
-    count, bursts; search, grb: settings of these names, `grb` None without bursts; run:
-    `background.run`; populations: file of backgrounds, if any; backgrounds: {class: sha256 of its
-    numbers} as its index has it.
+    count, bursts and the events of the archive that a weighted background is of; search, grb:
+    settings of these names, `grb` None without bursts; run: `background.run`; populations: file of
+    backgrounds, if any; backgrounds: {class: sha256 of its numbers} as its index has it.
     """
     # tiles do not wait for the numeric core
     from llama.event.significance import background_class, compute_significance
@@ -77,6 +77,9 @@ def make_significance(
     listed = as_written(read_json(inputs["neutrinos"]), _Listed, inputs["neutrinos"], _REMEDY)
     name = background_class(info, p_astro, run)
     background = read_background(Path(populations) if populations else None, name)
+    digest = backgrounds.get(name) or numbers_sha256(background)
+    if "weights" in background:
+        background = with_events(background, inputs.get("events"))
     significance = compute_significance(
         SkyTiles.load(inputs["skymap"]),
         info,
@@ -89,7 +92,6 @@ def make_significance(
     )
     used = dict(search) | ({"grb": grb} if grb else {})
     made_from = {Path(path).name: path for path in inputs.values()}
-    digest = backgrounds.get(name) or numbers_sha256(background)
     significance["provenance"] = provenance(made_from, used) | {
         "background_sha256": digest,
         "code_sha256": code_sha256(),

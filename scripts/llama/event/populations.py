@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Required, TypedDict
+from typing import TYPE_CHECKING, NotRequired, Required, TypedDict
 
 from llama.files import read_json, reading_hdf5
 from llama.typed import as_written
@@ -10,6 +10,8 @@ from llama.typed import as_written
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from llama.neutrinos.table import Columns
 
 
 class PAstro(TypedDict):
@@ -22,7 +24,15 @@ class PAstro(TypedDict):
 # Groups of populations.hdf5: odds, those of single neutrinos, and both with energies hidden.
 GROUPS = ("", "single", "without_energy", "without_energy/single")
 
-# Background odds of a class at one p_astro, arrays ascending, or the reason without them.
+# Weights of weighted backgrounds, in the order of these, and the map of each injection.
+WEIGHT_GROUPS = (
+    *("weights", "weights/single", "weights/without_energy", "weights/without_energy/single"),
+    *("maps", "maps/without_energy"),
+)
+
+# Background odds of a class at one p_astro, arrays ascending, or the reason without them; weighted
+# ones have weights by their groups and, to give an event its own, seed, identity of the archive and
+# its events.
 Background = TypedDict(
     "Background",
     {
@@ -33,6 +43,10 @@ Background = TypedDict(
         "single_without_energy": "NDArray[np.float64]",
         "p_astro": float,
         "reason": str,
+        "weights": "dict[str, NDArray[np.float64]]",
+        "seed": int,
+        "archive": str,
+        "events": "Columns",
     },
     total=False,
 )
@@ -40,6 +54,7 @@ Background = TypedDict(
 
 class _Numbers(TypedDict):
     sha256: str
+    sampling: NotRequired[str]
 
 
 def class_versions(path: Path, suffix: str) -> dict[str, str]:
@@ -47,14 +62,21 @@ def class_versions(path: Path, suffix: str) -> dict[str, str]:
 
     Reads only the index beside populations.hdf5, so that a dry run stays fast.
     """
+    return {name: entry["sha256"] for name, entry in _index(path, suffix).items()}
+
+
+def has_weighted(path: Path, suffix: str) -> bool:
+    """Return whether the background of a class whose name ends in `suffix` is weighted."""
+    return any("sampling" in entry for entry in _index(path, suffix).values())
+
+
+def _index(path: Path, suffix: str) -> dict[str, _Numbers]:
     index = path.with_suffix(".json")
     if not (path.exists() and index.exists()):
         return {}
     remedy = f"delete it and {path.name}, and run: snakemake {path.name}"
     classes = as_written(read_json(index), dict[str, _Numbers], str(index), remedy)
-    return {
-        name: entry["sha256"] for name, entry in sorted(classes.items()) if name.endswith(suffix)
-    }
+    return {name: entry for name, entry in sorted(classes.items()) if name.endswith(suffix)}
 
 
 def numbers_sha256(background: Background) -> str | None:
@@ -64,6 +86,8 @@ def numbers_sha256(background: Background) -> str | None:
     digest = hashlib.sha256(background["odds"].data)
     for name in ("single", "odds_without_energy", "single_without_energy"):
         digest.update(background[name].data)
+    for values in background.get("weights", {}).values():
+        digest.update(values.data)
     return digest.hexdigest()
 
 
@@ -83,7 +107,7 @@ def read_background(path: Path | None, name: str) -> Background:
         key = name.replace("-", "/")
         if not isinstance(file.get(key), h5py.Dataset):
             return missing
-        return {
+        background: Background = {
             "class": name,
             "odds": file[key][()],
             "single": file[f"single/{key}"][()],
@@ -91,3 +115,28 @@ def read_background(path: Path | None, name: str) -> Background:
             "single_without_energy": file[f"without_energy/single/{key}"][()],
             "p_astro": float(file[key].attrs["p_astro"]),
         }
+        if "sampling" in file[key].attrs:
+            weights = {group: file[f"{group}/{key}"][()] for group in WEIGHT_GROUPS}
+            background["weights"] = weights
+            background["seed"] = int(file[key].attrs["seed"])
+            background["archive"] = str(file[key].attrs["archive"])
+        return background
+
+
+def with_events(background: Background, path: str | None) -> Background:
+    """Return a weighted background with the events of its archive, of which `path` is the file.
+
+    Without them, or with those of another archive, it cannot be compared with.
+    """
+    from llama.neutrinos.archive import Archive
+
+    archive = Archive.open(Path(path).parent) if path else None
+    if archive is None or archive.identity != background["archive"]:
+        name = background["class"]
+        reason = (
+            f"the background of {name} is weighted, and of another neutrino archive than that of "
+            "the event's time; run snakemake populations.hdf5 with that archive, or with "
+            "background.sampling: plain"
+        )
+        return {"class": name, "reason": reason}
+    return {**background, "events": archive.events()}

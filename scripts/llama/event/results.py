@@ -159,6 +159,8 @@ class Significance(Compared, frozen=True):
     """The file `significance_*.json`; `explanation` is unset in those of an older version."""
 
     p_value_odds: Number | None = None
+    p_value_error: Number | None = None
+    p_value_effective: Number | None = None
     p_value_reason: str | None = None
     posterior: dict[str, Number | None] = {}
     p_astro: Number | None = None

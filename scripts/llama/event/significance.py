@@ -13,7 +13,13 @@ from llama.event.bursts import Burst, Bursts
 from llama.event.names import run_name
 from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import Background, PAstro
-from llama.event.ranks import NO_P_VALUE, event_p_value, without_energy
+from llama.event.ranks import (
+    NO_P_VALUE,
+    event_p_value,
+    own_weight,
+    single_p_values,
+    without_energy,
+)
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.likeness import unlike_background
 from llama.neutrinos.mixture import radii_deg
@@ -27,7 +33,6 @@ from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, Odds, event_odds, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters, WeightModel
-from llama.stats.pvalue import p_values
 from llama.stats.weights import divide_tiles, tile_weights
 
 Floats = NDArray[np.float64]
@@ -90,7 +95,7 @@ def compute_significance(
     neutrinos = prepare_columns(dt_s, columns, response, params)
     p, area = p_astro["p_astro"], response.area_relative
     odds = event_odds(prepared, neutrinos, p, params, area)
-    ranked, compared = None, neutrinos
+    ranked, compared, own = None, neutrinos, 1.0
     start_s, stop_s = params.window
     inside = (dt_s > start_s) & (dt_s < stop_s)
     if hidden := bool(np.isnan(columns["energy_gev"][inside]).any()):
@@ -100,6 +105,9 @@ def compute_significance(
         background = without_energy(background)
     if "odds" in background:
         ranked = event_odds(prepared, compared, background["p_astro"], params, area)
+        drawn = search_parameters(search, p_astro["population"], response)
+        seen = {"dt_s": dt_s, **columns}
+        own = own_weight(background, prepared, seen, inside, response, drawn, hidden)
     # under the keys that readers of the published file know
     values = params.as_dict()
     expanding = bool(values.pop("events_by_redshift"))
@@ -120,7 +128,7 @@ def compute_significance(
     result = _odds(prepared, neutrinos, odds, p, events)
     why = explain_odds(prepared, neutrinos, p, odds, params, response)
     explanation = _explanation(why, events, params)
-    significance: dict[str, object] = {**event_p_value(ranked, background, hidden)}
+    significance: dict[str, object] = {**event_p_value(ranked, background, hidden, own)}
     triggers: list[Messenger] = []
     if bursts:
         significance["without_bursts"] = {name: result[name] for name in _WITHOUT} | significance
@@ -136,7 +144,9 @@ def compute_significance(
         | {
             "inputs": inputs,
             "explanation": explanation,
-            "single_neutrino": _single_neutrinos(neutrinos, odds, events, ranked, background),
+            "single_neutrino": _single_neutrinos(
+                neutrinos, odds, events, single_p_values(ranked, background, own)
+            ),
             "unlike_background": unlike_background(
                 np.log10(columns["energy_gev"][inside]),
                 np.sin(np.radians(columns["dec_deg"][inside])),
@@ -256,13 +266,9 @@ def _odds(
 
 
 def _single_neutrinos(
-    neutrinos: Neutrinos, odds: Odds, events: Rows, ranked: Odds | None, background: Background
+    neutrinos: Neutrinos, odds: Odds, events: Rows, single: Sequence[float | None]
 ) -> Rows:
     """Return a row for every neutrino: the odds and the p-value that it has alone."""
-    single: list[float | None] = [None] * len(events)
-    # a background taken from a table has no single-neutrino odds
-    if ranked is not None and background["single"].size:
-        single = p_values(ranked.single_odds, background["single"]).tolist()
     radii = radii_deg(neutrinos.kappa, neutrinos.shares, neutrinos.vectors[:, 2], 0.9)
     return [
         {
@@ -277,7 +283,7 @@ def _single_neutrinos(
             events,
             neutrinos.dt_s.tolist(),
             odds.single_odds.tolist(),
-            single,
+            single or [None] * len(events),
             radii.tolist(),
             strict=True,
         )

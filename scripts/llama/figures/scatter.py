@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llama.errors import LlamaError
 from llama.event.results import Significance
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches, box, drawing, power_of_ten, title
 from llama.figures.text import background_text, number, p_text, plain, reason_text
+from llama.stats.arrays import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,40 +20,46 @@ _CURVE_POINTS = 3000
 
 def draw_scatter(
     significance: Significance,
-    background_odds: NDArray[np.float64] | None,
+    background_odds: Floats | None,
     png: str | Path,
     pdf: str | Path,
     role: str = "observation",
+    weights: Floats | None = None,
 ) -> None:
     """Draw how often the background reaches an odds ratio, and where the event stands.
 
-    background_odds: those of its background class, zeros included, or None; role: the flag ROLE.
-    `LlamaError` for odds that are negative or not finite.
+    background_odds: those of its background class, zeros included, or None; role: the flag ROLE;
+    weights: those of its injections, None of a plain one. `LlamaError` for odds that are negative
+    or not finite.
     """
-    background = np.sort(np.empty(0) if background_odds is None else background_odds)
-    if not (np.isfinite(background).all() and (background >= 0).all()):
+    odds = np.empty(0) if background_odds is None else background_odds
+    along = np.argsort(odds, kind="stable")
+    odds, of_each = odds[along], np.ones(odds.size) if weights is None else weights[along]
+    if not (np.isfinite(odds).all() and (odds >= 0).all()):
         raise LlamaError(
             "the background holds odds ratios that are negative or not finite; make its table again"
         )
     with drawing(4.0, png, pdf) as figure:
-        subtitle = f"background: {background_text(significance)}" if background.size else ""
+        subtitle = f"background: {background_text(significance)}" if odds.size else ""
         title(figure, significance.info, significance.inputs.neutrino_info, subtitle, role)
         axes = figure.add_axes(box(figure, 0.75, 0.5, 5.75, 2.85))
-        if background.size:
-            notes = _draw_background(axes, background, significance)
+        if odds.size:
+            notes = _draw_background(axes, odds, of_each, significance)
             figure.text(*at_inches(figure, 0.75, 3.42), plain(notes, 200), size=8, color=ASIDE)
         else:
             _draw_absence(axes, significance)
 
 
 def _draw_background(
-    axes: "Axes", background: NDArray[np.float64], significance: Significance
+    axes: "Axes", background: Floats, weights: Floats, significance: Significance
 ) -> str:
     """Draw curve, event and single neutrinos; return the sentence about what a log axis hides."""
     from matplotlib.ticker import NullFormatter
 
-    n = len(background)
-    positive = background[background > 0]
+    n, positive = len(background), background[background > 0]
+    # p just above the highest, and from each one on, descending: 1/(1 + n), 2/(1 + n), ... if plain
+    above = np.append(0.0, np.cumsum(weights[::-1][: len(positive)]))
+    above = (above + min(weights[-1], 1.0)) / (1 + n)
     # Ranks from the top, dense where the curve has few events: the drawn curve is exact there.
     ranks = np.unique(np.geomspace(1, max(len(positive), 1), _CURVE_POINTS).astype(int))
     ranks = ranks[ranks <= len(positive)]
@@ -72,10 +78,11 @@ def _draw_background(
     ends = len(positive) // 10, len(positive) - 1
     shown = [x for x in (there, *(x for x, _, _ in singles)) if x]
     shown += [float(positive[end]) for end in ends if len(positive)]
-    _set_limits(axes, shown or [1.0], min([1 / (n + 1), *(y for _, y, _ in singles)]))
+    lowest = [above[0], *([significance.p_value] if significance.p_value else [])]
+    _set_limits(axes, shown or [1.0], min([*lowest, *(y for _, y, _ in singles)]))
     axes.step(
         np.r_[axes.get_xlim()[1], positive[-ranks], min(axes.get_xlim()[0], *positive[:1], 1.0)],
-        np.r_[1, 1 + ranks, 1 + len(positive)] / (1 + n),
+        above[np.r_[0, ranks, len(positive)]],
         where="post",
         color=INK,
         lw=1.3,
@@ -107,9 +114,9 @@ def _draw_background(
         axis.set_minor_formatter(NullFormatter())
     axes.grid(color=ASIDE, lw=0.3, alpha=0.5)
     axes.legend(loc="lower left", frameon=True, framealpha=0.9, edgecolor="none")
-    left = int(np.searchsorted(background, axes.get_xlim()[0]))
-    zeros = 100 * (n - len(positive)) / n
-    notes = f"{100 * left / n:.3g} % of {n} background triggers are left of this axis"
+    left = weights[: np.searchsorted(background, axes.get_xlim()[0])].sum()
+    zeros = 100 * weights[: n - len(positive)].sum() / weights.sum()
+    notes = f"{100 * left / weights.sum():.3g} % of {n} background triggers are left of this axis"
     notes += f", {zeros:.3g} % with odds 0" if zeros else ""
     if odds == 0:
         notes += "; so has this event: odds 0, p = 1"

@@ -12,7 +12,7 @@ from llama.event.flags import read_flags
 from llama.event.latency import published_at
 from llama.event.names import BURSTS_NAME, products, run_name, significance_name, skymap_name
 from llama.event.parameters import stream_rate_hz
-from llama.event.populations import class_versions
+from llama.event.populations import class_versions, has_weighted
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import sha256_file
 from llama.graceid import is_mock
@@ -149,10 +149,17 @@ class Events:
 
     def background_versions(self, event: str) -> dict[str, str]:
         """Return what changes when a background that may serve the event does."""
+        return class_versions(self._output_dir / POPULATIONS, self._classes(event))
+
+    def has_weighted_background(self, event: str) -> bool:
+        """Return whether a background that may serve the event is weighted."""
+        return has_weighted(self._output_dir / POPULATIONS, self._classes(event))
+
+    def _classes(self, event: str) -> str:
+        """Return how the names of classes end that may serve the event."""
         info = self.info(event)
         run = self._settings.background.run or run_name(info.trigger_gps)
-        detectors = "".join(sorted(info.instruments))
-        return class_versions(self._output_dir / POPULATIONS, f"-{run}-{detectors}")
+        return f"-{run}-{''.join(sorted(info.instruments))}"
 
 
 class Neutrinos:
@@ -207,6 +214,10 @@ class Neutrinos:
     def background(self, event: str) -> str:
         """Return the events of the archive of an event's time."""
         return f"{self.directory(event)}/events.hdf5"
+
+    def weighted_background(self, event: str) -> list[str]:
+        """Return these where the event's own weight in a background is made of them."""
+        return [self.background(event)] if self._events.has_weighted_background(event) else []
 
     def rate_hz(self) -> float | None:
         """Return the rate of made-up lists, None for that of the archive."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llama.errors import LlamaError
 from llama.neutrinos.archive import Archive
 from llama.plan.engine import Job
 from llama.plan.studies import Studies, numbers_of
@@ -32,12 +33,31 @@ class Injections:
         """Return how many injections of a kind a study has; there are only so many pairs."""
         count = self._counts[kind]
         if self._is_paired(study, kind):
+            if self._background.sampling == "weighted":
+                raise LlamaError(
+                    f"{study} pairs superevents with lists that were made before, which have no "
+                    "weights; set background.sampling: plain in the settings"
+                )
             count = min(count, self._studies.artifacts(study).pairs)
         return Plan(count, self._background.shard_size)
 
     def shards(self, study: str, kind: str = "background") -> list[str]:
         """Return the shards of a study; the last one is shorter when sizes do not divide."""
         return [f"studies/{study}/{kind}/{name}" for name in self.plan(study, kind).shards()]
+
+    def plain_shards(self, study: str) -> list[str]:
+        """Return the shards of a study's background; `LlamaError` if they are weighted."""
+        if self._background.sampling == "weighted":
+            raise LlamaError(
+                f"what {study} can see is computed from a plain background only; set "
+                "background.sampling: plain in the settings, or make without it: "
+                f"snakemake populations.hdf5 studies/{study}.txt"
+            )
+        return self.shards(study)
+
+    def sampling(self, kind: str) -> str:
+        """Return how the neutrinos of a shard are drawn: only background can be weighted."""
+        return self._background.sampling if kind == "background" else "plain"
 
     def write_plans(self, jobs: Iterable[Job]) -> None:
         """Write down what every study that these jobs make is to consist of."""
@@ -103,7 +123,7 @@ class Injections:
             event_dir,
             study,
             number,
-            kind=kind,
+            kind="weighted" if self.sampling(kind) == "weighted" else kind,
             maps=maps,
             archive=Archive.open(archive),
             search=self._settings.search_parameters(),

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
+from llama.background.draws import KINDS, SOURCES, Draws
 from llama.errors import LlamaError
 from llama.event.parameters import search_parameters
 from llama.neutrinos.archive import Archive
@@ -28,7 +29,6 @@ from llama.neutrinos.response import load_response, response_file
 from llama.neutrinos.truth import archive_truth
 from llama.stats.arrays import Flags, Floats
 from llama.study.bank import Bank, build_bank
-from llama.study.draws import KINDS, SOURCES, Draws
 from llama.study.injections import run_shard
 
 REFERENCE_ERG = 1e51  # `expected` belongs to a source of this isotropic-equivalent energy

@@ -11,6 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.background.cells import build_cells
+from llama.background.draws import (
+    WEIGHTED,
+    Draws,
+    Sources,
+    directions,
+    draw_background,
+    draw_signal,
+    draw_skymaps,
+    draw_sources,
+    join,
+)
+from llama.background.tilts import draw_weighted, tilt_map
 from llama.errors import LlamaError
 from llama.event.parameters import search_parameters
 from llama.event.provenance import settings_hash, software
@@ -24,19 +37,8 @@ from llama.stats.arrays import Floats, Integers
 from llama.stats.parameters import SearchParameters
 from llama.stats.windows import odds_of_windows
 from llama.study.bank import Bank
-from llama.study.draws import (
-    KINDS,
-    Draws,
-    Sources,
-    directions,
-    draw_background,
-    draw_signal,
-    draw_skymaps,
-    draw_sources,
-    join,
-)
 from llama.study.pairs import Pairs
-from llama.study.populations import WITHOUT_ENERGY
+from llama.study.populations import ROWS_WITHOUT_ENERGY, WITHOUT_ENERGY
 
 # Background of events whose neutrinos have no energy: every tenth injection, with its hidden
 ONE_WITHOUT_ENERGY_IN = 10
@@ -46,6 +48,7 @@ DTYPE = np.dtype(
     [("odds", "<f8"), ("neutrinos", "<i4"), ("skymap", "<i4")]
     + [(name, "<f8") for name in ("lambda_s", "lambda_cgw", "lambda_cnu")]
 )
+WEIGHTED_DTYPE = np.dtype([*DTYPE.descr, ("weight", "<f8")])
 # the true source of a signal, and the count of neutrinos expected from 1e51 erg (isotropic)
 SIGNAL_DTYPE = np.dtype(
     DTYPE.descr + [(name, "<f8") for name in ("ra_deg", "dec_deg", "distance_mpc", "expected")]
@@ -61,7 +64,7 @@ def draw_neutrinos(
     no sources and needs no `tiles` of the map.
     """
     background = draw_background(draws, numbers)
-    if not KINDS[draws.kind] or tiles is None:
+    if not draws.has_sources or tiles is None:
         return *join([background]), None
     sources = draw_sources(draws, numbers, tiles)
     return *join([background, draw_signal(draws, numbers, sources)]), sources
@@ -77,19 +80,23 @@ def run_shard(
 ) -> tuple[NDArray[Any], Floats]:
     """Return one row per injection number, and all single-neutrino odds in that order.
 
-    Rows are of DTYPE, or SIGNAL_DTYPE for the kinds with neutrinos of a source (signal,
-    doublet and quadruplet). p_astro is given to every trigger. Maps are taken one after the
-    other, so that only one is in memory; `tick` is called after each injection. With `pairs`,
+    Rows are of DTYPE, WEIGHTED_DTYPE, or SIGNAL_DTYPE for the kinds with neutrinos of a source
+    (signal, doublet and quadruplet). p_astro is given to every trigger. Maps are taken one after
+    the other, so that only one is in memory; `tick` is called after each injection. With `pairs`,
     number k is that pair instead of a draw, and there are no more rows than pairs.
     """
-    response, params, code = draws.response, draws.params, KINDS[draws.kind]
+    response, params = draws.response, draws.params
     every = np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
     if pairs is not None:
         every = every[every < len(pairs)]
         by_map = pairs.skymaps(every)
     else:
-        by_map = draw_skymaps(draws.seed, code, every, len(bank.names), bank.broken)
-    rows = np.zeros(every.size, dtype=SIGNAL_DTYPE if code else DTYPE)
+        by_map = draw_skymaps(draws.seed, draws.code, every, len(bank.names), bank.broken)
+    dtype = WEIGHTED_DTYPE if draws.is_weighted else DTYPE
+    rows = np.zeros(every.size, dtype=SIGNAL_DTYPE if draws.has_sources else dtype)
+    cells = None
+    if draws.is_weighted:
+        cells = build_cells(draws.events, response, params, draws.hides_energy)
     single: list[Floats] = [np.empty(0)] * every.size
     rows["skymap"] = by_map
     along = np.argsort(by_map, kind="stable")
@@ -98,11 +105,15 @@ def run_shard(
             continue
         index = int(by_map[of_map[0]])
         prepared = bank.prepared(index, response.area_relative, params)
-        tiles = bank.tiles(index) if code else None
+        tiles = bank.tiles(index) if draws.has_sources else None
+        tilt = tilt_map(prepared, draws, cells) if cells else None
         for start in range(0, of_map.size, _BLOCK):
             block = of_map[start : start + _BLOCK]
             if pairs is not None:
                 (counts, columns), sources = pairs.neutrinos(every[block]), None
+            elif cells and tilt:
+                drawn = draw_weighted(draws, every[block], cells, tilt)
+                (counts, columns, rows["weight"][block]), sources = drawn, None
             else:
                 counts, columns, sources = draw_neutrinos(draws, every[block], tiles)
             if sources is not None:
@@ -128,15 +139,15 @@ def run_shard(
 
 def run_without_energy(
     bank: Bank, draws: Draws, p_astro: float, numbers: range, pairs: Pairs | None = None
-) -> tuple[Floats, Floats]:
-    """Return the odds of every tenth injection with energies hidden, and its single-neutrino odds.
+) -> tuple[NDArray[Any], Floats]:
+    """Return the rows of every tenth injection with energies hidden, and single-neutrino odds.
 
-    Which these are depends on their numbers only.
+    Which these are depends on their numbers only. Weighted ones are drawn with tables that know
+    no energies either, so that a list without energies has a weight.
     """
     step = ONE_WITHOUT_ENERGY_IN
     some = range(numbers.start + -numbers.start % step, numbers.stop, step)
-    rows, single = run_shard(bank, draws._replace(hides_energy=True), p_astro, some, pairs=pairs)
-    return rows["odds"], single
+    return run_shard(bank, draws._replace(hides_energy=True), p_astro, some, pairs=pairs)
 
 
 def write_shard(
@@ -149,20 +160,25 @@ def write_shard(
     p_astro: float,
     settings: Mapping[str, Any],
     kind: str = "background",
-    without_energy: tuple[Floats, Floats] = (np.empty(0), np.empty(0)),
+    without_energy: tuple[NDArray[Any], Floats] = (np.empty(0, DTYPE), np.empty(0)),
 ) -> None:
     """Write one shard: rows, single-neutrino odds, the maps' names, and what made it.
 
-    without_energy: odds and single-neutrino odds of `run_without_energy`.
+    without_energy: what `run_without_energy` returns; of weighted rows all of them are kept.
+    settings: those of weighted ones name the archive, whose events an event's weight needs.
     """
+    hidden, *_ = without_energy
     with atomic_hdf5(path) as file:
         file.create_dataset("injections", data=rows, track_times=False)
         file.create_dataset("single", data=single, track_times=False)
-        for name, values in zip(WITHOUT_ENERGY, without_energy, strict=True):
+        for name, values in zip(WITHOUT_ENERGY, (hidden["odds"], without_energy[1]), strict=True):
             file.create_dataset(name, data=values, track_times=False)
         file.create_dataset("skymaps", data=names, track_times=False)
         attributes = {"kind": kind, "first": first, "seed": seed, "p_astro": p_astro}
         attributes |= {"software": software(), "settings_sha256": settings_hash(settings)}
+        if kind == WEIGHTED:
+            file.create_dataset(ROWS_WITHOUT_ENERGY, data=hidden, track_times=False)
+            attributes["archive"] = settings["archive"]
         file.attrs.update(attributes)
 
 

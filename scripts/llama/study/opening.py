@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 
 from llama.alerts.content import p_astro as p_astro_content
+from llama.background.cells import build_cells
+from llama.background.draws import Draws, directions, draw_skymaps
+from llama.background.tilts import draw_weighted, tilt_map
 from llama.errors import LlamaError
 from llama.event.flags import write_flags
+from llama.event.significance import prepare_skymap
 from llama.event.skymap_info import FILE_NAME, EventInfo, check_info
 from llama.files import dump_json, sha256_bytes, write_bytes
 from llama.neutrinos.archive import Archive
@@ -18,7 +22,6 @@ from llama.neutrinos.table import Columns, from_columns
 from llama.neutrinos.truth import archive_truth
 from llama.sky import SkyTiles, read_skymap
 from llama.study.artifacts import Artifacts
-from llama.study.draws import KINDS, Draws, directions, draw_skymaps
 from llama.study.injections import draw_neutrinos, study_parameters
 from llama.study.pairs import Pairs
 from llama.study.skymaps import content_of
@@ -86,7 +89,13 @@ def open_injection(
     truth = archive_truth(directory, response)
     draws = Draws(seed, kind, archive.events(), response, params, truth)
     path, content, tiles = _skymap(maps, draws, number, skip_broken)
-    _, columns, sources = draw_neutrinos(draws, np.array([number]), tiles)
+    sources = None
+    if draws.is_weighted:
+        cells = build_cells(draws.events, response, params)
+        tilt = tilt_map(prepare_skymap(tiles, response.area_relative, params), draws, cells)
+        _, columns, _ = draw_weighted(draws, np.array([number]), cells, tilt)
+    else:
+        _, columns, sources = draw_neutrinos(draws, np.array([number]), tiles)
     run = study.split("-")[1]
     gps = float(round(iso_to_gps(_DATES.get(run, _DATES["o4"]))))
     origin = {"kind": kind, "seed": seed, "skymap": str(path)}
@@ -184,8 +193,8 @@ def _skymap(
 ) -> tuple[Path, bytes, SkyTiles]:
     broken: set[int] = set()
     while len(broken) < len(maps):
-        code, numbers = KINDS[draws.kind], np.array([number])
-        index = int(draw_skymaps(draws.seed, code, numbers, len(maps), broken)[0])
+        drawn = draw_skymaps(draws.seed, draws.code, np.array([number]), len(maps), broken)
+        index = int(drawn[0])
         content = content_of(maps[index])
         try:
             return maps[index], content, read_skymap(content, str(maps[index]))

@@ -3,15 +3,17 @@
 import hashlib
 import itertools
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from llama.background.draws import WEIGHTED
 from llama.errors import LlamaError
-from llama.event.populations import GROUPS
+from llama.event.populations import GROUPS, WEIGHT_GROUPS
 from llama.files import atomic_hdf5, reading_hdf5, write_json
 from llama.stats.arrays import Floats
 from llama.study.plan import Plan, check_whole
@@ -19,6 +21,7 @@ from llama.study.plan import Plan, check_whole
 # columns of shards besides `injections`, in the order of `GROUPS`
 WITHOUT_ENERGY = "odds_without_energy", "single_without_energy"
 SINGLE = "single", *WITHOUT_ENERGY
+ROWS_WITHOUT_ENERGY = "injections_without_energy"  # of weighted ones
 
 BROKEN = "{} is broken; delete it and run snakemake again"
 BLOCK = 2**21  # numbers in memory at a time, 16 MiB; at most some copies of them
@@ -41,7 +44,8 @@ class Column:
 class ClassOdds(NamedTuple):
     """Background odds of triggers and single neutrinos; arrays ascend, columns when written.
 
-    *_without_energy: those of injections whose energies are hidden.
+    *_without_energy: those of injections whose energies are hidden; weights: by the groups of the
+    file, of a weighted background; about: attributes of such.
     """
 
     odds: Column | Floats
@@ -51,11 +55,17 @@ class ClassOdds(NamedTuple):
     settings_sha256: str
     odds_without_energy: Column | Floats = np.empty(0)
     single_without_energy: Column | Floats = np.empty(0)
+    weights: Mapping[str, Floats] = MappingProxyType({})
+    about: Mapping[str, str] = MappingProxyType({})
 
     @property
     def numbers(self) -> dict[str, Column | Floats]:
-        """The odds by the groups of the file that they are in."""
-        return dict(zip(GROUPS, (*self[:2], *self[5:]), strict=True))
+        """The odds, and what weights they have, by the groups of the file that they are in."""
+        return dict(zip(GROUPS, (*self[:2], *self[5:7]), strict=True)) | dict(self.weights)
+
+    def pieces(self, values: Column | Floats, directory: str | Path) -> Iterator[Floats]:
+        """Yield some of its numbers, ascending if they are odds; scratch is in a directory."""
+        return ascending(values, directory) if isinstance(values, Column) else iter([values])
 
 
 def collate(
@@ -73,8 +83,9 @@ def collate(
             about, size = file.attrs, int(file["injections"].size)
             sizes.update({name: int(file[name].size) for name in SINGLE})
             by = float(about["p_astro"]), int(about["seed"]), str(about["settings_sha256"])
-            made.add((str(about["kind"]), *by))
+            made.add((str(about["kind"]), *by, str(about.get("archive", ""))))
             numbers.append((int(about["first"]), int(about["first"]) + size))
+    along = sorted(range(len(numbers)), key=numbers.__getitem__)
     numbers.sort()
     overlap = any(stop > begin for (_, stop), (begin, _) in itertools.pairwise(numbers))
     if len(made) != 1 or overlap:
@@ -82,18 +93,59 @@ def collate(
             "the shards were made with different settings or twice; "
             "delete them and run snakemake again"
         )
-    _, p_astro, seed, settings = made.pop()
+    kind, p_astro, seed, settings, archive = made.pop()
     if not partial:
         check_whole(numbers, seed >= 0, plan)
+    if kind == WEIGHTED:
+        return _weighted([shards[k] for k in along], p_astro, seed, settings, archive)
     odds = Column(shards, "injections/odds", sum(stop - begin for begin, stop in numbers))
     single, *hidden = (Column(shards, name, sizes[name]) for name in SINGLE)
-    return ClassOdds(odds, single, p_astro, seed, settings, *hidden)
+    return ClassOdds(odds, single, p_astro, seed, settings, hidden[0], hidden[1])
+
+
+def _weighted(
+    shards: Sequence[str | Path], p_astro: float, seed: int, settings: str, archive: str
+) -> ClassOdds:
+    """Return the odds of a weighted study, ascending, and their weights: so few are in memory."""
+    parts = defaultdict[str, list[Any]](list)
+    for path in shards:
+        with reading_hdf5(path, BROKEN.format(path)) as file:
+            for name in ("injections", ROWS_WITHOUT_ENERGY, "single", "single_without_energy"):
+                parts[name].append(file[name][()])
+    every = {name: np.concatenate(values) for name, values in parts.items()}
+    found: dict[str, Floats] = {}
+    for rows, single in (("injections", "single"), (ROWS_WITHOUT_ENERGY, "single_without_energy")):
+        group = "" if rows == "injections" else "without_energy/"
+        table, alone = every[rows], every[single]
+        along = np.argsort(table["odds"], kind="stable")
+        found[group] = table["odds"][along]
+        found[f"weights/{group}"] = table["weight"][along]
+        found[f"maps/{group}"] = table["skymap"][along].astype(float)
+        weights = np.repeat(table["weight"], table["neutrinos"])
+        along = np.argsort(alone, kind="stable")
+        found[f"{group}single"] = alone[along]
+        found[f"weights/{group}single"] = weights[along]
+    found = {name.rstrip("/"): values for name, values in found.items()}
+    odds, alone, *hidden = (found[name] for name in GROUPS)
+    about = {"sampling": WEIGHTED, "archive": archive}
+    return ClassOdds(
+        odds,
+        alone,
+        p_astro,
+        seed,
+        settings,
+        hidden[0],
+        hidden[1],
+        {name: found[name] for name in WEIGHT_GROUPS},
+        about,
+    )
 
 
 def write_populations(path: str | Path, classes: Mapping[str, ClassOdds]) -> None:
     """Write all classes: `<population>/<run>/<detectors>` and, in `GROUPS`, what else there is.
 
-    They are ascending float64 arrays with attributes n, seed, p_astro, settings_sha256. An index
+    They are ascending float64 arrays with attributes n, seed, p_astro, settings_sha256; of weighted
+    ones there are the weights, maps, and attributes sampling and archive, too. An index
     `populations.json` beside it tells, for each class, n and the sha256 of its numbers.
     """
     index = {}
@@ -105,11 +157,12 @@ def write_populations(path: str | Path, classes: Mapping[str, ClassOdds]) -> Non
                 place, size = f"{group}/{key}", (values.size,)
                 dataset = file.create_dataset(place, size, "<f8", track_times=False)
                 first, here = 0, Path(path).parent
-                for piece in ascending(values, here) if isinstance(values, Column) else [values]:
+                for piece in content.pieces(values, here):
                     dataset[first : first + piece.size] = piece
                     digest.update(np.ascontiguousarray(piece).data)
                     first += piece.size
             attributes = dict(zip(content._fields[2:5], content[2:5], strict=True))
+            attributes |= content.about
             file[key].attrs.update(attributes | {"n": content.odds.size})
             index[name] = {"n": int(content.odds.size), "sha256": digest.hexdigest(), **attributes}
     write_json(Path(path).with_suffix(".json"), index)

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
+from llama.background.draws import KINDS, SOURCES
 from llama.errors import LlamaError, for_users
 from llama.files import reading_hdf5
 from llama.stats.arrays import Flags, Floats
 from llama.stats.pvalue import p_values
 from llama.study.bank import Bank
-from llama.study.draws import KINDS, SOURCES
 from llama.study.efficiency import Injections, efficiency_curve, energy_at, energy_grid
 from llama.study.populations import BROKEN, collate
 

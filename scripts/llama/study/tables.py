@@ -11,10 +11,11 @@ from llama.errors import LlamaError
 from llama.files import atomic_path, read_json, reading_hdf5, sha256_file, write_json
 from llama.stats.arrays import Floats
 from llama.study.plan import Plan
-from llama.study.populations import BROKEN, ClassOdds, Column, ascending, collate
+from llama.study.populations import BROKEN, ClassOdds, collate
 
 HEADER = "EVENT-ODDS-RATIO N SOURCE-DIRECTORY SKYMAP-FILENAME"
 RULE = "=" * 121
+WEIGHT = " WEIGHT"  # at the end of the header of weighted injections, which have one more column
 STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
 
 
@@ -23,26 +24,27 @@ def write_table(
 ) -> int:
     """Write the table of a study's background shards; return the number of rows.
 
-    A row's source directory is the injection's event directory, as Snakemake takes it. Rows and
-    sha256 are written beside it, in a file of its name and .json.
+    A row's source directory is the injection's event directory, as Snakemake takes it; weighted
+    injections have their weight at its end. Rows and sha256 are written beside it, in a file of
+    its name and .json.
     LlamaError when a shard is broken or they do not belong together; `plan` and `partial` are those
     of `collate`.
     """
     # what is left of another division into shards must not count twice
-    collate(shards, plan, partial)
+    weighted = bool(collate(shards, plan, partial).weights)
     count = 0
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as table:
-        table.write(f"{HEADER}\n{RULE}\n")
+        table.write(f"{HEADER}{WEIGHT * weighted}\n{RULE}\n")
         for shard in sorted(shards, key=lambda path: int(re.sub(r"\D", "", path.stem) or 0)):
             with reading_hdf5(shard, BROKEN.format(shard)) as file:
                 rows = file["injections"][()]
                 names = [name.decode() for name in file["skymaps"][()]]
             source = f"studies/{shard.parents[1].name}/{shard.stem}/injection"
+            ends = [f" {w:.10e}" for w in rows["weight"].tolist()] if weighted else [""] * rows.size
+            columns = (rows[c].tolist() for c in ("odds", "neutrinos", "skymap"))
             table.writelines(
-                f"{odds:+.10e} {n} {source}-{i} {names[skymap]}\n"
-                for i, (odds, n, skymap) in enumerate(
-                    zip(*(rows[c].tolist() for c in ("odds", "neutrinos", "skymap")), strict=True)
-                )
+                f"{odds:+.10e} {n} {source}-{i} {names[skymap]}{end}\n"
+                for i, (odds, n, skymap, end) in enumerate(zip(*columns, ends, strict=True))
             )
             count += rows.size
     about = {"rows": count, "sha256": sha256_file(path)}
@@ -88,7 +90,8 @@ def read_table(path: Path) -> Floats:
     """
     try:
         with path.open(encoding="utf-8") as lines:
-            if next(lines, "").split() != HEADER.split() or set(next(lines, "").strip()) != {"="}:
+            header = next(lines, "").split()
+            if header[:4] != HEADER.split() or set(next(lines, "").strip()) != {"="}:
                 raise LlamaError(
                     f"{path} does not begin with {HEADER} and a rule of =; "
                     "make it again with llama dev background table"
@@ -122,24 +125,31 @@ def table_class(path: Path, study_dir: Path, p_astro: float) -> ClassOdds:
     odds = np.sort(read_table(path))
     if odds.size == 0:
         raise LlamaError(f"{path} has no rows; make more injections")
+    with path.open(encoding="utf-8") as lines:
+        weighted = next(lines).rstrip().endswith(WEIGHT)
     if (study_dir / "background").is_dir():
         # the table, which is compared, was allowed to be one of a part
         content = collate(study_shards(study_dir), partial=True)
-        if not isinstance(content.odds, Column) or not _agree(odds, content.odds, study_dir):
+        if not _agree(odds, content, study_dir):
             raise LlamaError(
                 f"{path} is not the table of the shards in {study_dir}; "
                 "make it again with llama dev background table"
             )
         return content
+    if weighted:
+        raise LlamaError(
+            f"{path} has weights, of which p-values need the shards, too; bring them to "
+            f"{study_dir} with: llama dev dv pull"
+        )
     return ClassOdds(odds, np.empty(0), p_astro, -1, f"table {sha256_file(path)}")
 
 
-def _agree(odds: Floats, exact: Column, directory: Path) -> bool:
-    """Return whether ascending odds are those of a column, to the digits of a table."""
-    if odds.size != exact.size:
+def _agree(odds: Floats, exact: ClassOdds, directory: Path) -> bool:
+    """Return whether ascending odds are those of a class, to the digits of a table."""
+    if odds.size != exact.odds.size:
         return False
     first = 0
-    for piece in ascending(exact, directory):
+    for piece in exact.pieces(exact.odds, directory):
         if not np.allclose(odds[first : first + piece.size], piece, rtol=1e-9, atol=0):
             return False
         first += piece.size

@@ -5,7 +5,7 @@ weighted with the brightness that a detection would favour: a row keeps the coun
 expected to give, and every isotropic energy E is then a weight, Poisson(n | expected E / 1e51 erg),
 on the same injections.
 
-Random numbers are those of `llama.study.philox`.
+Random numbers are those of `llama.background.philox`.
 """
 
 import math
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.background.philox import fill
 from llama.neutrinos.detector import Detector
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
@@ -26,11 +27,12 @@ from llama.stats.cosmology import grid, log_gain, source_density
 from llama.stats.distance import distance_nodes
 from llama.stats.healpix import directions_deg, sphere_point, tile_position
 from llama.stats.parameters import SearchParameters
-from llama.study.philox import fill
 
 # with so many neutrinos of the source
 KINDS = {"background": 0, "signal": 1, "doublet": 2, "quadruplet": 4}
 SOURCES = tuple(kind for kind, neutrinos in KINDS.items() if neutrinos)
+WEIGHTED = "weighted"  # background of `llama.background.tilts`
+CODES = KINDS | {WEIGHTED: 16}  # of random numbers
 
 TRIGGER, BACKGROUND, SOURCE, SIGNAL = range(4)  # streams
 _TICKS_PER_S = 2.0**20
@@ -42,16 +44,31 @@ class Draws(NamedTuple):
     """What injections of one kind are drawn from: an archive, its response, and the model."""
 
     seed: int
-    kind: str  # of KINDS
+    kind: str  # of CODES
     events: Columns
     response: Response | Detector
     params: SearchParameters
     truth: Sampler | None = None  # what draws a source's neutrinos, by default the response
     hides_energy: bool = False  # of all neutrinos, as lists of circulars do
 
+    @property
+    def code(self) -> int:
+        """Number of the kind in random numbers."""
+        return CODES[self.kind]
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether it is background whose injections have weights."""
+        return self.kind == WEIGHTED
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether injections have neutrinos of a source."""
+        return self.kind in SOURCES
+
     def uniforms(self, stream: int, numbers: Integers, blocks: int) -> Floats:
         """Return the first blocks of a stream as `uniforms` does."""
-        return uniforms(self.seed, KINDS[self.kind], stream, numbers, blocks)
+        return uniforms(self.seed, self.code, stream, numbers, blocks)
 
 
 class Sources(NamedTuple):
@@ -98,8 +115,7 @@ def draw_background(draws: Draws, numbers: Integers) -> tuple[Integers, Columns]
     counts = np.searchsorted(np.cumsum(poisson), u, side="right")
     drawn = np.empty((int(counts.sum()), 4))
     ends = np.cumsum(counts)
-    code = KINDS[draws.kind]
-    fill(draws.seed, code, BACKGROUND, numbers.astype(np.uint64), ends, drawn)
+    fill(draws.seed, draws.code, BACKGROUND, numbers.astype(np.uint64), ends, drawn)
     size = len(events["dec_deg"])
     which = np.minimum((drawn[:, 0] * size).astype(np.int64), size - 1)
     columns = {"dt_s": whole_ticks(window.start_s + window.length_s * drawn[:, 1])}

@@ -1,0 +1,1 @@
+"""What is drawn: background neutrinos, plain or weighted, and those of sources."""
