@@ -209,7 +209,9 @@ def leaf_and_block_names(raw):
             yield from leaf_and_block_names(value)
 
 
-NAMES = st.sampled_from([*leaf_and_block_names(defaults()), "k0", "ndotgwnu", "εmax", "serach"])
+NAMES = st.sampled_from(
+    [*leaf_and_block_names(defaults()), "k0", "ndotgwnu", "εmax", "serach", "[key]"]
+)
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 ANYTHING = st.recursive(
     VALUES, lambda inner: st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=8)

@@ -103,7 +103,9 @@ def _errors(raw: Nested) -> list[ErrorDetails]:
 
 
 def _explain(detail: ErrorDetails, raw: Nested) -> Problem:
-    location = tuple(part for part in detail["loc"] if part != "[key]")
+    location = detail["loc"]
+    if detail["type"] != "extra_forbidden":  # else it is the name that was given
+        location = tuple(part for part in location if part != "[key]")
     place, name = _setting(location), ".".join(map(str, location))
     block = block_at(place)
     if block and place == location[:-1]:
