@@ -34,7 +34,7 @@ needs: $(BIN)/.installed ## what tests need beyond Python
 # What tests import, and the statistic, is compiled once, not by all workers at the same time.
 $(BIN)/.compiled: $(BIN)/.installed $(wildcard scripts/llama/stats/*.py)
 	@$(ACTIVE) pytest -qq --collect-only > $@.log || { cat $@.log; exit 1; }
-	@$(ACTIVE) pytest -qq -k compiled_ahead tests/unit/test_running_keeper.py > $@.log || { cat $@.log; exit 1; }
+	@$(ACTIVE) pytest -qq -k "compiled_ahead or many_neutrinos_or_none" tests/unit/test_running_keeper.py tests/unit/test_study_tilts.py > $@.log || { cat $@.log; exit 1; }
 	@touch $@
 
 test: needs $(BIN)/.compiled ## all tests; only="-m fleet" runs a part
