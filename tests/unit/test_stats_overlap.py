@@ -52,7 +52,7 @@ def compare(order, ipix, prob, table, rng, sigmas, repeat=1):
             mean = prob.sum() * table.mean() * 0.5 / kappa
             if exact is None or exact[1] > 0.2 or exact[0] < 1e-78 * mean:
                 continue
-            # with all of its arguments: those that are left out are compiled anew, in ten seconds
+            # pass every argument: Numba compiles a call that omits one again, for ten seconds
             value = overlap(prepared, 1, kappa, v, table[None], 0.0)
             found.append((abs(value / exact[0] - 1), sigma, kind, exact))
     return found

@@ -171,7 +171,7 @@ def test_p_values_are_those_of_the_plain_background(site, hidden):
         assert plain["odds_ratio"] == weighted["odds_ratio"]
         assert weighted["n_background"] == (N // 10 if hidden else N)
         p = np.array([found["p_value"] for found in (plain, weighted)])
-        # over sky maps the errors of three are no more than a guess
+        # a jackknife over only three sky maps gives a poor estimate of the error
         errors = [max(found["p_value_error"], found["p_value"] / 10) for found in (plain, weighted)]
         assert abs(p[0] - p[1]) < 4 * np.hypot(*errors)
         assert weighted["p_value_effective"] > (1 if hidden else 10)

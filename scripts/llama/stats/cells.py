@@ -36,6 +36,7 @@ def queue_of_faces(prepared):  # type: ignore[no-untyped-def]
 
 @inner()
 def larger(queue):  # type: ignore[no-untyped-def]
+    """Return a queue with the same cells and twice the room."""
     places, numbers, bounds = queue
     return (
         np.concatenate((places, np.empty_like(places)), axis=1),

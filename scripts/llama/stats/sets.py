@@ -101,6 +101,7 @@ def _sums_of_single(prepared, triggers, stops, gw_window, limits):  # type: igno
     return found[0][: ends[-1]], found[1][: ends[-1]], ends, largest
 
 
+# The same again: both kinds in one function would compile mixtures (50 s) where none are needed.
 @njit()
 def _sums_of_mixtures(prepared, triggers, stops, gw_window, limits):  # type: ignore[no-untyped-def]
     found, ends, largest = _nothing(limits), np.zeros_like(stops), np.zeros_like(stops)
@@ -113,6 +114,7 @@ def _sums_of_mixtures(prepared, triggers, stops, gw_window, limits):  # type: ig
 
 @inner()
 def _part(triggers, first, last):  # type: ignore[no-untyped-def]
+    """Return the triggers of one window."""
     messenger, times, vectors, kappa, intensity = triggers
     starts, stops, spread = times
     some = starts[first:last], stops[first:last], spread[first:last]
@@ -122,6 +124,7 @@ def _part(triggers, first, last):  # type: ignore[no-untyped-def]
 
 @inner()
 def _nothing(limits):  # type: ignore[no-untyped-def]
+    """Return room for sets and their values, which `_joined` enlarges."""
     return np.empty((256, limits[1]), dtype=np.int64), np.empty(256)
 
 
