@@ -31,6 +31,7 @@ rule draw_skymap:
 rule draw_scatter:
     input:
         significance=of(EVENTS.significance),
+        map_background="{event}/map_background.hdf5",
     output:
         png=report(
             "{event}/coinc_scatter_lvc-i3.png",

@@ -1,4 +1,31 @@
-"""The significance: end of the critical path from the alert."""
+"""The background of the event's own map, and the significance: end of the critical path."""
+
+
+rule build_map_background:
+    input:
+        skymap="{event}/lvc_skymap.hdf5",
+        response=of(NEUTRINOS.response),
+        events=of(NEUTRINOS.background),
+    output:
+        "{event}/map_background.hdf5",
+    log:
+        "logs/{event}/build_map_background.log",
+    priority: 40
+    threads: 2
+    conda:
+        "../envs/llama.yaml"
+    params:
+        search=SEARCH,
+        population=of(EVENTS.population),
+        seed=SETTINGS.background.seed,
+        p_astro=SETTINGS.background.p_astro,
+        injections=SETTINGS.background.map_injections,
+        from_archive=of(NEUTRINOS.is_from_archive),
+        code=code("build_map_background"),
+    message:
+        "Drawing the background of the sky map of {wildcards.event}"
+    script:
+        "../scripts/build_map_background.py"
 
 
 rule compute_significance:
@@ -10,7 +37,8 @@ rule compute_significance:
         info="{event}/skymap_info.json",
         response=of(NEUTRINOS.response),
         bursts=of(EVENTS.bursts),
-        events=of(NEUTRINOS.weighted_background),
+        map_background="{event}/map_background.hdf5",
+        events=of(NEUTRINOS.background),
     output:
         "{event}/significance{low}_lvc-i3.json",
     log:
@@ -27,6 +55,7 @@ rule compute_significance:
         run=SETTINGS.background.run,
         background=of(EVENTS.background_versions),
         populations=POPULATIONS,
+        method=of(EVENTS.p_value_method),
         code=code("compute_significance"),
     message:
         "Computing the significance of {wildcards.event}"

@@ -6,11 +6,9 @@ from llama.script import logged
 with logged(snakemake.log[0]):
     source, params = snakemake.input, snakemake.params
     names = ("skymap", "distances", "p_astro", "neutrinos", "info", "response")
-    inputs = {name: str(source[name]) for name in names}
+    inputs = {name: str(source[name]) for name in (*names, "map_background", "events")}
     if source.bursts:
         inputs["bursts"] = source.bursts[0]
-    if source.events:
-        inputs["events"] = source.events[0]
     make_significance(
         inputs,
         snakemake.output[0],
@@ -19,4 +17,5 @@ with logged(snakemake.log[0]):
         run=params.run,
         populations=params.populations,
         backgrounds=params.background,
+        method=params.method,
     )

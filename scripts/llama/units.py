@@ -23,9 +23,19 @@ _NOTHING = ("", "1", "none", "unknown", "unitless", "dimensionless", "n/a", "-")
 R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 90 % radius of a 2-D Gaussian, 2.145966
 
 
-def p_value_text(p_value: float) -> str:
-    """Return a p-value as IceCube rounds it: four decimals, below 1e-4 two significant digits."""
-    return f"{p_value:.1e}" if p_value < 1e-4 else f"{p_value:.4f}"
+def p_value_text(p_value: float, error: float | None = None, effective: float | None = None) -> str:
+    """Return a p-value as IceCube rounds it: four decimals, below 1e-4 two significant digits.
+
+    With fewer where its standard error is as large as the last one; with "<" where not one
+    injection of its background decides it (effective number 0): it is only known to be smaller.
+    """
+    tens, digits = math.floor(math.log10(p_value)), 9
+    if error and p_value < 1:
+        digits = max(math.floor(math.log10(p_value / error)) + 1, 1)
+    text = f"{p_value:.{min(digits, 2) - 1}e}"
+    if p_value >= 1e-4:
+        text = f"{p_value:.{min(digits - 1 - tens, 4)}f}"
+    return f"< {text}" if effective == 0 and p_value < 1 else text
 
 
 def unit_factor(text: str, wanted: str) -> float | None:

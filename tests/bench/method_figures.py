@@ -25,7 +25,7 @@ from scipy.special import gammainc
 
 from llama.background.draws import Draws
 from llama.event.parameters import published_parameters
-from llama.event.significance import prepare_skymap
+from llama.event.prepared import prepare_skymap
 from llama.neutrinos.archive import Archive, Columns
 from llama.neutrinos.detector import Detector, build_detector
 from llama.neutrinos.importing import import_release

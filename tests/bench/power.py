@@ -27,7 +27,7 @@ from scipy.special import gammainc
 
 from llama.background.draws import Draws, draw_signal, draw_sources
 from llama.event.parameters import published_parameters
-from llama.event.significance import prepare_columns
+from llama.event.prepared import prepare_columns
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.detector import Detector, build_detector
 from llama.neutrinos.release import read_area, read_events

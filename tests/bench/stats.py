@@ -18,7 +18,7 @@ import numpy as np
 from measure import row
 
 from llama.event.parameters import published_parameters
-from llama.event.significance import prepare_skymap
+from llama.event.prepared import prepare_skymap
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.detector import build_detector
 from llama.neutrinos.importing import import_release

@@ -11,7 +11,7 @@ from sky_samples import DISTANCE, fits_map, flat, flat_columns, multiorder, pixe
 from stats_samples import parameters
 
 from llama.errors import LlamaError
-from llama.event.significance import prepare_skymap
+from llama.event.prepared import prepare_skymap
 from llama.neutrinos.release import EffectiveArea
 from llama.neutrinos.response import build_response
 from llama.sky import read_skymap

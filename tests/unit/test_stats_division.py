@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sky_samples import multiorder, random_tiles
 from stats_samples import parameters
 
-from llama.event.significance import prepare_skymap
+from llama.event.prepared import prepare_skymap
 from llama.sky import read_skymap
 from llama.sky.mock import mock_skymap
 from llama.stats.healpix import tiles_geometry, unit_vectors

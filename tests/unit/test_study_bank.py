@@ -7,7 +7,7 @@ from sky_samples import flat, multiorder, random_tiles
 from stats_samples import parameters
 
 from llama.errors import LlamaError
-from llama.event.significance import prepare_skymap
+from llama.event.prepared import prepare_skymap
 from llama.sky import read_skymap
 from llama.study.bank import Bank, build_bank, link_banks
 from llama.study.skymaps import list_skymaps

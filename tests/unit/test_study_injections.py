@@ -11,8 +11,8 @@ from stats_samples import parameters
 
 from llama.background.draws import Draws, draw_background, draw_skymaps
 from llama.errors import LlamaError
+from llama.event.prepared import prepare_skymap
 from llama.event.provenance import settings_hash, software
-from llama.event.significance import prepare_skymap
 from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.stats.odds import event_odds, prepare_neutrinos

@@ -12,7 +12,7 @@ from stats_samples import parameters
 
 from llama.background.draws import Draws
 from llama.errors import LlamaError
-from llama.event.significance import prepare_columns, prepare_skymap
+from llama.event.prepared import prepare_columns, prepare_skymap
 from llama.neutrinos.given import PER_SIGMA, read_given
 from llama.neutrinos.table import Neutrino, from_columns, to_columns
 from llama.sky import read_skymap

@@ -34,6 +34,7 @@ SOURCES = tuple(kind for kind, neutrinos in KINDS.items() if neutrinos)
 WEIGHTED = "weighted"  # background of `llama.background.tilts`
 CODES = KINDS | {WEIGHTED: 16}  # of random numbers
 
+ONE_WITHOUT_ENERGY_IN = 10  # injections: for events of which an energy is not known
 TRIGGER, BACKGROUND, SOURCE, SIGNAL = range(4)  # streams
 _TICKS_PER_S = 2.0**20
 _NODES = 512  # of the distance's distribution

@@ -1,4 +1,4 @@
-"""The seven flags of an event: who may see it and where it may be sent."""
+"""The flags of an event: who may see it and where it may be sent."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,11 +10,12 @@ from llama.errors import LlamaError
 from llama.files import read_json, write_json
 
 ROLES = ("test", "observation")
+METHODS = ("auto", "class", "map")
 _BOOLEANS = {"true": True, "false": False}
 
 
 class Flags(TypedDict):
-    """All flags; `ROLE` is one of `ROLES`."""
+    """All flags; `ROLE` is one of `ROLES`, `P_VALUE` one of `METHODS`."""
 
     VETOED: bool  # true stops every result of this event; never a withdrawal
     ROLE: str
@@ -23,6 +24,7 @@ class Flags(TypedDict):
     MANUAL: bool
     ONLINE: bool  # true permits requests to partners' servers
     ICECUBE_UPLOAD: bool
+    P_VALUE: str  # what the p-value is from: its class, its own map, or the class if there is one
 
 
 DEFAULTS = Flags(
@@ -33,7 +35,9 @@ DEFAULTS = Flags(
     MANUAL=False,
     ONLINE=True,
     ICECUBE_UPLOAD=False,
+    P_VALUE="auto",
 )
+_WORDS = {"ROLE": ROLES, "P_VALUE": METHODS}
 # What a new event begins with.
 PRESETS: dict[str, Flags] = {
     "TRIGGERED_TEST": DEFAULTS,
@@ -43,15 +47,15 @@ PRESETS: dict[str, Flags] = {
 
 
 def check_flags(flags: object, where: str) -> Flags:
-    """Return all seven flags, missing ones at their default; `LlamaError` names a wrong one."""
+    """Return all flags, missing ones at their default; `LlamaError` names a wrong one."""
     if not isinstance(flags, Mapping):
         raise LlamaError(f"{where} is not a JSON object; write it like {{'ROLE': 'test'}}")
     for name, value in flags.items():
         if name not in DEFAULTS:
             raise LlamaError(f"{where} has an unknown flag {name!r}; known: {', '.join(DEFAULTS)}")
-        if name == "ROLE" and value not in ROLES:
-            raise LlamaError(f"{where} has ROLE={value!r}; use {' or '.join(ROLES)}")
-        if name != "ROLE" and not isinstance(value, bool):
+        if name in _WORDS and value not in _WORDS[name]:
+            raise LlamaError(f"{where} has {name}={value!r}; use {' or '.join(_WORDS[name])}")
+        if name not in _WORDS and not isinstance(value, bool):
             raise LlamaError(f"{where} has {name}={value!r}; use true or false")
     return msgspec.convert({**DEFAULTS, **flags}, Flags)
 
@@ -71,7 +75,7 @@ def write_flags(event_dir: Path, flags: Mapping[str, object]) -> None:
 def parse_changes(words: Sequence[str]) -> dict[str, object]:
     """Return the flags that `NAME=VALUE` words and names of presets set; later words win.
 
-    A preset sets all seven; `LlamaError` for a word that is neither.
+    A preset sets all of them; `LlamaError` for a word that is neither.
     """
     changes: dict[str, object] = {}
     for word in words:
@@ -83,7 +87,7 @@ def parse_changes(words: Sequence[str]) -> dict[str, object]:
             raise LlamaError(
                 f"{word[:40]!r} is no flag; give NAME=VALUE or one of {', '.join(PRESETS)}"
             )
-        changes[name] = text if name == "ROLE" else _BOOLEANS.get(text.lower(), text)
+        changes[name] = text if name in _WORDS else _BOOLEANS.get(text.lower(), text)
     check_flags(changes, "the command line")
     return changes
 

@@ -1,7 +1,7 @@
-"""Making the sky map's tiles and the significance, files in and a file out.
+"""Making the sky map's tiles, its background and the significance, files in and a file out.
 
 Rules do it, and `llama rebuild` does it again, perhaps in the code of an older commit: there it
-gives a job as JSON, {"make": "tiles" or "significance", the arguments: ...}, to
+gives a job as JSON, {"make": "tiles", "map_background" or "significance", the arguments: ...}, to
 `python -m llama.event.make`. So jobs that this version understands, later ones must, too.
 """
 
@@ -12,10 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from llama.event.bursts import read_bursts
-from llama.event.populations import PAstro, numbers_sha256, read_background, with_events
+from llama.event.populations import (
+    numbers_sha256,
+    read_background,
+    read_map_background,
+    read_p_astro,
+    with_events,
+)
 from llama.event.provenance import code_sha256, provenance, software
 from llama.event.skymap_info import read_info
-from llama.files import read_json, sha256_file, write_json
+from llama.files import atomic_hdf5, dump_json, read_json, sha256_file, write_json
 from llama.sky import SkyTiles, read_skymap
 from llama.typed import as_written
 
@@ -52,6 +58,49 @@ def make_tiles(source: str, output: str) -> None:
     tiles.save(output)
 
 
+def make_map_background(
+    inputs: Mapping[str, str],
+    output: str,
+    search: "SearchBlock",
+    population: str,
+    seed: int,
+    p_astro: float,
+    injections: int,
+    from_archive: bool,
+    threads: int = 1,
+) -> None:
+    """Write map_background.hdf5 of an event.
+
+    inputs: paths of skymap (tiles), response and events of the archive; search: settings block;
+    population: of the event; seed, p_astro, injections: of `background`; from_archive: whether the
+    neutrinos that are compared are the archive's. The result does not depend on `threads`.
+    """
+    from llama.background.draws import WEIGHTED, Draws
+    from llama.event.map_background import map_background
+    from llama.event.parameters import search_parameters
+    from llama.event.prepared import prepare_skymap
+    from llama.neutrinos.archive import Archive
+    from llama.neutrinos.response import load_response
+
+    response = load_response(inputs["response"])
+    archive = Archive.open(Path(inputs["events"]).parent)
+    params = search_parameters(search, population, response, from_archive)
+    prepared = prepare_skymap(SkyTiles.load(inputs["skymap"]), response.area_relative, params)
+    draws = Draws(seed, WEIGHTED, archive.events(), response, params)
+    groups = map_background(prepared, draws, p_astro, injections, threads)
+    used = {"search": search, "population": population, "p_astro": p_astro}
+    used |= {"injections": injections, "from_archive": from_archive}
+    made = provenance({Path(path).name: path for path in inputs.values()}, used, seed)
+    about = {"sampling": WEIGHTED, "archive": archive.identity, "seed": seed, "p_astro": p_astro}
+    about |= {"n": injections, "rate_hz": params.ratebgnu, "software": made["software"]}
+    about |= {"code_sha256": code_sha256(), "settings_sha256": made["settings_sha256"]}
+    with atomic_hdf5(output) as file:
+        for group, values in groups.items():
+            place = f"{group}/map".lstrip("/")
+            file.create_dataset(place, data=values, compression="gzip", track_times=False)
+        file["map"].attrs.update({**about, "inputs": dump_json(made["inputs"])})
+
+
 def make_significance(
     inputs: Mapping[str, str],
     output: str,
@@ -60,26 +109,29 @@ def make_significance(
     run: str | None,
     populations: str | None,
     backgrounds: Mapping[str, str],
+    method: str | None = None,
 ) -> None:
     """Write significance_*.json of an event.
 
-    inputs: paths of skymap (tiles), distances, p_astro, neutrinos, info, response and, if they
-    count, bursts and the events of the archive that a weighted background is of; search, grb:
-    settings of these names, `grb` None without bursts; run: `background.run`; populations: file of
-    backgrounds, if any; backgrounds: {class: sha256 of its numbers} as its index has it.
+    inputs: paths of skymap (tiles), distances, p_astro, neutrinos, info, response, map_background,
+    events of the archive and, if they count, bursts; search, grb: settings of these names, `grb`
+    None without bursts; run: `background.run`; populations: file of backgrounds, if any;
+    backgrounds: {class: sha256 of its numbers} as its index has it; method: of the p-value, None
+    for the class where it has a background.
     """
     # tiles do not wait for the numeric core
     from llama.event.significance import background_class, compute_significance
     from llama.neutrinos.response import load_response
 
     info = read_info(Path(inputs["info"]).parent)
-    p_astro = as_written(read_json(inputs["p_astro"]), PAstro, inputs["p_astro"], _REMEDY)
+    p_astro = read_p_astro(inputs["p_astro"])
     listed = as_written(read_json(inputs["neutrinos"]), _Listed, inputs["neutrinos"], _REMEDY)
     name = background_class(info, p_astro, run)
     background = read_background(Path(populations) if populations else None, name)
     digest = backgrounds.get(name) or numbers_sha256(background)
     if "weights" in background:
-        background = with_events(background, inputs.get("events"))
+        background = with_events(background, inputs["events"])
+    own_map = with_events(read_map_background(Path(inputs["map_background"])), inputs["events"])
     significance = compute_significance(
         SkyTiles.load(inputs["skymap"]),
         info,
@@ -89,6 +141,8 @@ def make_significance(
         search,
         background,
         read_bursts(Path(inputs["bursts"]), grb) if grb else None,
+        own_map,
+        method,
     )
     used = dict(search) | ({"grb": grb} if grb else {})
     made_from = {Path(path).name: path for path in inputs.values()}
@@ -103,7 +157,8 @@ if __name__ == "__main__":
     from llama.errors import LlamaError
 
     job = json.load(sys.stdin)
-    make: Any = {"tiles": make_tiles, "significance": make_significance}[job.pop("make")]
+    made = {"tiles": make_tiles, "map_background": make_map_background}
+    make: Any = (made | {"significance": make_significance})[job.pop("make")]
     try:
         make(**job)
     except LlamaError as error:

@@ -193,6 +193,17 @@ def read_manifest(path: Path) -> Manifest:
     return content
 
 
+def p_value_method(event_dir: Path) -> str | None:
+    """Return what the event's p-value was last from ("class", "map"), None if it had none."""
+    found = sorted(event_dir.glob("significance*_lvc-i3.json"))
+    if not found and (kept := manifests(event_dir)):
+        files = kept_files(event_dir, read_manifest(kept[max(kept)]))
+        found = [path for name, path in files.items() if name.startswith("significance")]
+    content = read_json(found[0]) if found and found[0].exists() else None
+    method = content.get("p_value_method") if isinstance(content, dict) else None
+    return str(method) if method else None
+
+
 def kept_files(event_dir: Path, manifest: Manifest) -> dict[str, Path]:
     """Return where the small files that a manifest names are kept, by their names."""
     return {

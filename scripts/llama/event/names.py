@@ -15,6 +15,7 @@ EVENT_DIR_PATTERN = (
 
 # A list that an operator may put into an event's directory: it is read, never made.
 BURSTS_NAME = "fermi_grbs.json"
+MAP_BACKGROUND = "map_background.hdf5"
 
 # First GPS second of each run. O3 and O4 dates are LVK's observing plan; O4 includes its
 # engineering run ER15, whose alerts (S230518h) are counted with O4a.
@@ -62,7 +63,7 @@ def products(info: EventInfo) -> list[str]:
     return [
         *alert,
         *(skymap_name(info), "lvc_skymap.hdf5", "lvc_skymap_distances.json"),
-        *gracedb,
+        *(*gracedb, MAP_BACKGROUND),
         *("icecube_neutrino_list.json", significance_name(info), "latency.json"),
         *(f"{figure}.{kind}" for figure in figures for kind in ("png", "pdf")),
         *("coinc_summary_i3_lvc.html", "coinc_summary_i3_lvc.pdf"),

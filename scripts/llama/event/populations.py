@@ -2,8 +2,9 @@
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, Required, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, Required, TypedDict
 
+from llama.errors import LlamaError
 from llama.files import read_json, reading_hdf5
 from llama.typed import as_written
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from llama.neutrinos.table import Columns
+    from llama.stats.arrays import Floats
+
+_OF_MAP = "map"  # the class of an event's own background
 
 
 class PAstro(TypedDict):
@@ -19,6 +23,12 @@ class PAstro(TypedDict):
 
     p_astro: float
     population: str
+
+
+def read_p_astro(path: str | Path) -> PAstro:
+    """Return what p_astro.json says."""
+    remedy = "make it again: remove it and run snakemake"
+    return as_written(read_json(path), PAstro, str(path), remedy)
 
 
 # Groups of populations.hdf5: odds, those of single neutrinos, and both with energies hidden.
@@ -32,7 +42,7 @@ WEIGHT_GROUPS = (
 
 # Background odds of a class at one p_astro, arrays ascending, or the reason without them; weighted
 # ones have weights by their groups and, to give an event its own, seed, identity of the archive and
-# its events.
+# its events; n_maps: of the class; rate_hz: of neutrinos, in that of a map.
 Background = TypedDict(
     "Background",
     {
@@ -47,9 +57,14 @@ Background = TypedDict(
         "seed": int,
         "archive": str,
         "events": "Columns",
+        "n_maps": int,
+        "rate_hz": float,
     },
     total=False,
 )
+
+
+_NUMBERS: dict[Literal["n_maps", "rate_hz"], type] = {"n_maps": int, "rate_hz": float}
 
 
 class _Numbers(TypedDict):
@@ -63,11 +78,6 @@ def class_versions(path: Path, suffix: str) -> dict[str, str]:
     Reads only the index beside populations.hdf5, so that a dry run stays fast.
     """
     return {name: entry["sha256"] for name, entry in _index(path, suffix).items()}
-
-
-def has_weighted(path: Path, suffix: str) -> bool:
-    """Return whether the background of a class whose name ends in `suffix` is weighted."""
-    return any("sampling" in entry for entry in _index(path, suffix).values())
 
 
 def _index(path: Path, suffix: str) -> dict[str, _Numbers]:
@@ -100,13 +110,25 @@ def read_background(path: Path | None, name: str) -> Background:
     }
     if path is None or not path.exists():
         return missing
+    problem = f"{path} is broken; delete it and run: snakemake populations.hdf5"
+    return _read(path, name, problem) or missing
+
+
+def read_map_background(path: Path) -> Background:
+    """Return an event's own background; `LlamaError` for a broken file."""
+    found = _read(path, _OF_MAP, f"{path} is broken; delete it and run snakemake again")
+    if found is None:
+        raise LlamaError(f"{path} has no background; delete it and run snakemake again")
+    return found
+
+
+def _read(path: Path, name: str, problem: str) -> Background | None:
     import h5py
 
-    problem = f"{path} is broken; delete it and run: snakemake populations.hdf5"
     with reading_hdf5(path, problem) as file:
         key = name.replace("-", "/")
         if not isinstance(file.get(key), h5py.Dataset):
-            return missing
+            return None
         background: Background = {
             "class": name,
             "odds": file[key][()],
@@ -120,18 +142,50 @@ def read_background(path: Path | None, name: str) -> Background:
             background["weights"] = weights
             background["seed"] = int(file[key].attrs["seed"])
             background["archive"] = str(file[key].attrs["archive"])
+        for attribute, kind in _NUMBERS.items():
+            if attribute in file[key].attrs:
+                background[attribute] = kind(file[key].attrs[attribute])
         return background
 
 
-def with_events(background: Background, path: str | None) -> Background:
+def ascending_groups(
+    group: str,
+    odds: "Floats",
+    weights: "Floats",
+    maps: "NDArray[np.int64]",
+    counts: "NDArray[np.int64]",
+    single: "Floats",
+) -> "dict[str, Floats]":
+    """Return the numbers of weighted injections by the groups of the file that they are in.
+
+    group: "" or "without_energy"; counts: neutrinos of each injection, single: their odds.
+    """
+    import numpy as np
+
+    along, one_by_one = (np.argsort(values, kind="stable") for values in (odds, single))
+    found = {
+        "": odds[along],
+        "single": single[one_by_one],
+        "weights": weights[along],
+        "weights/single": np.repeat(weights, counts)[one_by_one],
+        "maps": maps[along].astype(float),
+    }
+    if not group:
+        return found
+    places = {"": group, "single": f"{group}/single", "maps": f"maps/{group}"}
+    places |= {"weights": f"weights/{group}", "weights/single": f"weights/{group}/single"}
+    return {places[name]: values for name, values in found.items()}
+
+
+def with_events(background: Background, path: str) -> Background:
     """Return a weighted background with the events of its archive, of which `path` is the file.
 
-    Without them, or with those of another archive, it cannot be compared with.
+    With those of another archive it cannot be compared.
     """
     from llama.neutrinos.archive import Archive
 
-    archive = Archive.open(Path(path).parent) if path else None
-    if archive is None or archive.identity != background["archive"]:
+    archive = Archive.open(Path(path).parent)
+    if archive.identity != background["archive"]:
         name = background["class"]
         reason = (
             f"the background of {name} is weighted, and of another neutrino archive than that of "

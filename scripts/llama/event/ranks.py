@@ -1,17 +1,18 @@
-"""How an event's odds rank among those of its class's background: the p-value and its words."""
+"""How an event's odds rank among those of backgrounds: its p-values."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from llama.event.populations import Background
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
-from llama.stats.arrays import Flags, Floats
+from llama.stats.arrays import Floats
 from llama.stats.odds import Odds
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
-from llama.stats.pvalue import weighted_p_values
+from llama.stats.pvalue import PValues, weighted_p_values
 
 if TYPE_CHECKING:
     from llama.neutrinos.detector import Detector
@@ -22,10 +23,71 @@ NO_P_VALUE = {
     "p-value of the neutrinos alone are beside them (without_bursts)",
     "p_value_error": None,
     "p_value_effective": None,
+    "p_value_method": None,
+    "p_value_map": None,
+    "p_value_class": None,
     "p_value_p_astro": None,
     "p_value_odds": None,
     "n_background": 0,
 }
+METHODS = "class", "map"
+
+
+class Seen(NamedTuple):
+    """An event as a background would have it.
+
+    columns: neutrinos in the window, as of `draw_background`; hidden: whether energies are not
+    compared, since one is not known; odds_at: what the event's odds are at a p_astro, compared so.
+    """
+
+    prepared: PreparedMap
+    columns: Columns
+    hidden: bool
+    odds_at: Callable[[float], Odds]
+
+
+class Rank(NamedTuple):
+    """Where an event, and each of its neutrinos, is in a background; None and empty without one.
+
+    p: of the event, then those of its neutrinos' odds alone among odds of whole windows; singles:
+    among odds of single neutrinos.
+    """
+
+    background: Background
+    odds: Odds | None = None
+    p: PValues | None = None
+    singles: Floats = np.empty(0)
+
+    def of_window(self, key: str) -> float | None:
+        """Return the p-value (p), its error or how many injections decide it (effective)."""
+        return None if self.p is None else float(getattr(self.p, key)[0])
+
+
+def rank(
+    seen: Seen,
+    background: Background,
+    response: "Response | Detector",
+    params: SearchParameters,
+) -> Rank:
+    """Return the p-values of an event in a background; params: those that it was made with."""
+    if seen.hidden:
+        background = without_energy(background)
+    if "odds" not in background:
+        return Rank(background)
+    odds = seen.odds_at(background["p_astro"])
+    own, given = _own_weight(seen, background, response, params), background.get("weights", {})
+    among, single = background["odds"], background["single"]
+    of_each = given.get("weights", np.ones(among.shape))
+    maps = given["maps"].astype(np.int64) if given else None
+    whole = np.append(odds.odds_ratio, odds.single_odds)
+    p = weighted_p_values(whole, np.full(whole.shape, own), among, of_each, maps)
+    singles = np.empty(0)
+    if single.size:  # a background from a table has none
+        of_each = given.get("weights/single", np.ones(single.shape))
+        # those of a list all have its weight, here in units of the mean
+        mine = np.full(odds.single_odds.shape, own / of_each.mean())
+        singles = weighted_p_values(odds.single_odds, mine, single, of_each / of_each.mean()).p
+    return Rank(background, odds, p, singles)
 
 
 def without_energy(background: Background) -> Background:
@@ -50,20 +112,13 @@ def without_energy(background: Background) -> Background:
     return hidden
 
 
-def own_weight(
+def _own_weight(
+    seen: Seen,
     background: Background,
-    prepared: PreparedMap,
-    columns: Columns,
-    inside: Flags,
     response: "Response | Detector",
     params: SearchParameters,
-    hidden: bool,
 ) -> float:
-    """Return the weight of an event's neutrinos in its background: 1 if that is plain.
-
-    columns: of `draw_background`; inside: which of them are in the window. params: those of the
-    background, whose rate is not always that of the event's list.
-    """
+    """Return the weight of an event's neutrinos in a background: 1 if that is plain."""
     if "weights" not in background:
         return 1.0
     # an event with a plain background does not wait for them
@@ -72,52 +127,39 @@ def own_weight(
     from llama.background.tilts import tilt_map, weights
 
     events = background["events"]
-    draws = Draws(background["seed"], WEIGHTED, events, response, params, hides_energy=hidden)
-    cells = build_cells(events, response, params, hidden)
-    tilt = tilt_map(prepared, draws, cells)
-    seen = {name: values[inside] for name, values in columns.items()}
-    return float(weights(draws, np.array([inside.sum()]), seen, cells, tilt)[0])
+    draws = Draws(background["seed"], WEIGHTED, events, response, params, hides_energy=seen.hidden)
+    cells = build_cells(events, response, params, seen.hidden)
+    tilt = tilt_map(seen.prepared, draws, cells)
+    counts = np.array([seen.columns["dt_s"].size])
+    return float(weights(draws, counts, seen.columns, cells, tilt)[0])
 
 
-def event_p_value(
-    ranked: Odds | None, background: Background, hidden: bool, own: float = 1.0
+def p_value_keys(
+    own: Rank, of_class: Rank, hidden: bool, method: str | None = None
 ) -> dict[str, float | str | None]:
-    """Return the p-value, its standard error, and what it was taken from.
+    """Return the p-values of an event, their standard errors and what they were taken from.
 
-    ranked: the event's odds at the p_astro of the background; hidden: both without energies; own:
-    the weight of its neutrinos.
+    method: of `METHODS`, by default the class where it has a background.
     """
-    event, p = None if ranked is None else ranked.odds_ratio, None
-    if event is not None:
-        odds, given = background["odds"], background.get("weights", {})
-        maps = given["maps"].astype(np.int64) if given else None
-        of_each = given.get("weights", np.ones(odds.shape))
-        p = weighted_p_values(np.array([event]), np.array([own]), odds, of_each, maps)
+    method = method or ("map" if of_class.p is None else "class")
+    used = of_class if method == "class" else own
+    maps = of_class.background.get("n_maps")
     return {
-        "p_value": None if p is None else float(p.p[0]),
-        "p_value_error": None if p is None else float(p.error[0]),
-        "p_value_effective": None if p is None else float(p.effective[0]),
-        "p_value_population": background["class"],
-        "p_value_reason": background.get("reason"),
-        "p_value_p_astro": background.get("p_astro"),
-        "p_value_odds": event,
+        **{f"p_value{end}": used.of_window(key) for end, key in _OF_EACH.items()},
+        "p_value_method": None if used.p is None else method,
+        "p_value_reason": None if used.p is not None else used.background.get("reason"),
+        **{f"p_value_map{end}": own.of_window(key) for end, key in _OF_EACH.items()},
+        "p_value_map_reason": own.background.get("reason"),
+        "n_map_background": 0 if own.p is None else int(own.background["odds"].size),
+        **{f"p_value_class{end}": of_class.of_window(key) for end, key in _OF_EACH.items()},
+        "p_value_class_reason": of_class.background.get("reason"),
+        "p_value_class_maps": None if of_class.p is None else maps,
+        "p_value_population": of_class.background["class"],
+        "p_value_p_astro": used.background.get("p_astro"),
+        "p_value_odds": None if used.odds is None else used.odds.odds_ratio,
         "p_value_without_energy": hidden,
-        "n_background": 0 if ranked is None else int(background["odds"].size),
+        "n_background": 0 if used.p is None else int(used.background["odds"].size),
     }
 
 
-def single_p_values(ranked: Odds | None, background: Background, own: float) -> list[float | None]:
-    """Return the p-value of each neutrino alone among all neutrinos of the background.
-
-    Those of a list all have its weight, here in units of the mean. None without a background, as
-    one that was taken from a table has no odds of single neutrinos.
-    """
-    if ranked is None:
-        return []
-    odds, single = ranked.single_odds, background["single"]
-    if not single.size:
-        return [None] * odds.size
-    of_each = background.get("weights", {}).get("weights/single", np.ones(single.shape))
-    mean = of_each.mean()
-    mine: Floats = np.full(odds.shape, own / mean)
-    return weighted_p_values(odds, mine, single, of_each / mean).p.tolist()
+_OF_EACH = {"": "p", "_error": "error", "_effective": "effective"}

@@ -16,7 +16,7 @@ from llama.event.names import significance_name
 from llama.event.skymap_info import EventInfo, read_info, unchecked_info
 from llama.files import read_json
 from llama.typed import typed
-from llama.units import R90_PER_SIGMA
+from llama.units import R90_PER_SIGMA, p_value_text
 
 Form = TypeVar("Form", bound=Struct)
 Number = int | float  # as the file has it: the same bytes go out again
@@ -47,6 +47,10 @@ class NeutrinoList(Struct, frozen=True):
     livetime_s: Number | None = None
     retrieved_at: str | None = None
     window: dict[str, Number | str | None] | None = None
+
+
+def _p_text(p: Number | None, error: Number | None, effective: Number | None) -> str | None:
+    return None if p is None else p_value_text(p, error, effective)
 
 
 class Classification(Struct, frozen=True):
@@ -87,7 +91,14 @@ class Single(Struct, frozen=True):
     i3event: str | int | None = None
     odds_ratio: Number | None = None
     p_value: Number | None = None
+    p_value_error: Number | None = None
+    p_value_effective: Number | None = None
     radius_90_deg: Number | None = None
+
+    @property
+    def p_text(self) -> str | None:
+        """Its p-value in words, None without one."""
+        return _p_text(self.p_value, self.p_value_error, self.p_value_effective)
 
     @property
     def circle_deg(self) -> float:
@@ -146,22 +157,56 @@ class Inputs(Struct, frozen=True):
 
 
 class Compared(Struct, frozen=True):
-    """A p-value and the background that it was taken from."""
+    """A p-value and the background that it was taken from: of a class, or of the event's map."""
 
     odds_ratio: Number | None = None
     p_value: Number | None = None
+    p_value_error: Number | None = None
+    p_value_effective: Number | None = None
+    p_value_method: str | None = None
     p_value_population: str | None = None
+    p_value_class_maps: Number | None = None
     p_value_without_energy: bool = False
     n_background: Number | None = None
+
+    @property
+    def p_text(self) -> str | None:
+        """The p-value in words, None without one."""
+        return _p_text(self.p_value, self.p_value_error, self.p_value_effective)
+
+    @property
+    def p_is_limit(self) -> bool:
+        """Whether the p-value is only known to be smaller."""
+        return (self.p_text or "").startswith("<")
+
+    @property
+    def p_is_for(self) -> str:
+        """What the p-value is for, in words."""
+        if self.is_of_map:
+            return "this sky map"
+        maps = f" ({self.p_value_class_maps:.0f} sky maps)" if self.p_value_class_maps else ""
+        return f"a sky map of class {self.p_value_population}{maps}"
+
+    @property
+    def is_of_map(self) -> bool:
+        """Whether the p-value is for the event's own sky map."""
+        return self.p_value_method == "map"
 
 
 class Significance(Compared, frozen=True):
     """The file `significance_*.json`; `explanation` is unset in those of an older version."""
 
     p_value_odds: Number | None = None
-    p_value_error: Number | None = None
-    p_value_effective: Number | None = None
     p_value_reason: str | None = None
+    p_value_map: Number | None = None
+    p_value_map_error: Number | None = None
+    p_value_map_effective: Number | None = None
+    p_value_map_reason: str | None = None
+    n_map_background: Number | None = None
+    p_value_class: Number | None = None
+    p_value_class_error: Number | None = None
+    p_value_class_effective: Number | None = None
+    p_value_class_reason: str | None = None
     posterior: dict[str, Number | None] = {}
     p_astro: Number | None = None
     p_astro_joint: Number | None = None

@@ -13,60 +13,36 @@ from llama.event.bursts import Burst, Bursts
 from llama.event.names import run_name
 from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import Background, PAstro
-from llama.event.ranks import (
-    NO_P_VALUE,
-    event_p_value,
-    own_weight,
-    single_p_values,
-    without_energy,
-)
+from llama.event.prepared import prepare_columns, prepare_skymap
+from llama.event.ranks import NO_P_VALUE, Rank, Seen, p_value_keys, rank
 from llama.event.skymap_info import EventInfo
+from llama.neutrinos.event_list import is_from_archive
 from llama.neutrinos.likeness import unlike_background
 from llama.neutrinos.mixture import radii_deg
 from llama.neutrinos.response import Response
-from llama.neutrinos.table import Columns, Neutrino, Rows, to_columns
+from llama.neutrinos.table import Neutrino, Rows, to_columns
 from llama.sky.tiles import SkyTiles
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
 from llama.stats.explain import Explanation, explain_odds
 from llama.stats.healpix import tiles_geometry
 from llama.stats.messengers import Messenger
-from llama.stats.odds import Neutrinos, Odds, event_odds, prepare_neutrinos
-from llama.stats.overlap import PreparedMap, prepare_map
-from llama.stats.parameters import SearchParameters, WeightModel
-from llama.stats.weights import divide_tiles, tile_weights
+from llama.stats.odds import Neutrinos, Odds, event_odds
+from llama.stats.overlap import PreparedMap
+from llama.stats.parameters import SearchParameters
 
 Floats = NDArray[np.float64]
 if TYPE_CHECKING:
     from llama.neutrinos.detector import Detector
 
 
+_OTHER_STREAM = "its background is for neutrinos of another stream; run snakemake once more"
+NO_MAP_BACKGROUND: Background = {"class": "map", "reason": "it has no background of its own map"}
+
+
 def background_class(info: EventInfo, p_astro: PAstro, run: str | None) -> str:
     """Return the class whose background gives the event's p-value, like `bns-o3-H1L1V1`."""
     detectors = "".join(sorted(info.instruments))
     return f"{p_astro['population']}-{run or run_name(info.trigger_gps)}-{detectors}"
-
-
-@for_users("check the sky map")
-def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: WeightModel) -> PreparedMap:
-    """Return the map with its weights, ready for the statistic.
-
-    Tiles across which A(dec) changes are divided: the prepared map can have more tiles.
-    """
-    order, ipix, parent = divide_tiles(tiles.order, tiles.ipix, area_relative)
-    prob = tiles.prob[parent] * 0.25 ** (order - tiles.order[parent]).astype(float)
-    distmu, distsigma = (c if c is None else c[parent] for c in (tiles.distmu, tiles.distsigma))
-    sin_dec = tiles_geometry(order, ipix)[0][:, 2]
-    weights = tile_weights(prob, sin_dec, distmu, distsigma, area_relative, params)
-    return prepare_map(order, ipix, weights)
-
-
-@for_users("check the list")
-def prepare_columns(
-    dt_s: Floats, columns: Columns, response: "Response | Detector", params: SearchParameters
-) -> Neutrinos:
-    """Return neutrinos as the statistic takes them; dt_s = t_nu - t_gw [s]."""
-    ra, dec, sigma = columns["ra_deg"], columns["dec_deg"], columns["sigma_deg"]
-    return prepare_neutrinos(dt_s, ra, dec, sigma, columns["energy_gev"], response, params)
 
 
 @for_users("check p_astro.json and the background")
@@ -79,14 +55,18 @@ def compute_significance(
     search: SearchBlock,
     background: Background,
     bursts: Bursts | None = None,
+    own_map: Background = NO_MAP_BACKGROUND,
+    method: str | None = None,
 ) -> dict[str, object]:
     """Return the content of significance_*.json, without its provenance.
 
-    search: settings block `search`; bursts: a third messenger, or None if there is no list that
-    counts. With one, `without_bursts` holds what the event has without it, and the p-value is
-    null: the background has no bursts. `LlamaError` for what the statistic refuses.
+    search: settings block `search`; background: of the event's class; own_map: of its sky map;
+    method: which of the two `p_value` is from ("class", "map"), None for the class where it has
+    one. bursts: a third messenger, or None if there is no list that counts. With one,
+    `without_bursts` holds what the event has without it, and the p-value is null: the background
+    has no bursts. `LlamaError` for what the statistic refuses.
     """
-    from_archive = _from_archive(neutrino_list.get("source"))
+    from_archive = is_from_archive(neutrino_list.get("source"))
     params = search_parameters(search, p_astro["population"], response, from_archive)
     prepared = prepare_skymap(tiles, response.area_relative, params)
     events, gps = list(neutrino_list["events"]), info.trigger_gps
@@ -95,19 +75,27 @@ def compute_significance(
     neutrinos = prepare_columns(dt_s, columns, response, params)
     p, area = p_astro["p_astro"], response.area_relative
     odds = event_odds(prepared, neutrinos, p, params, area)
-    ranked, compared, own = None, neutrinos, 1.0
     start_s, stop_s = params.window
     inside = (dt_s > start_s) & (dt_s < stop_s)
+    compared = neutrinos
     if hidden := bool(np.isnan(columns["energy_gev"][inside]).any()):
         # what is compared must know as little
         blank = {**columns, "energy_gev": np.full(dt_s.size, np.nan)}
         compared = prepare_columns(dt_s, blank, response, params)
-        background = without_energy(background)
-    if "odds" in background:
-        ranked = event_odds(prepared, compared, background["p_astro"], params, area)
-        drawn = search_parameters(search, p_astro["population"], response)
-        seen = {"dt_s": dt_s, **columns}
-        own = own_weight(background, prepared, seen, inside, response, drawn, hidden)
+    seen = Seen(
+        prepared,
+        {name: values[inside] for name, values in {"dt_s": dt_s, **columns}.items()},
+        hidden,
+        lambda p_astro: event_odds(prepared, compared, p_astro, params, area),
+    )
+    # those of a class have the rate of the settings, whatever this event's list is from
+    drawn = search_parameters(search, p_astro["population"], response)
+    if own_map.get("rate_hz", params.ratebgnu) != params.ratebgnu:
+        own_map = {"class": own_map["class"], "reason": _OTHER_STREAM}
+    in_class, in_map = (
+        rank(seen, background, response, drawn),
+        rank(seen, own_map, response, params),
+    )
     # under the keys that readers of the published file know
     values = params.as_dict()
     expanding = bool(values.pop("events_by_redshift"))
@@ -128,7 +116,7 @@ def compute_significance(
     result = _odds(prepared, neutrinos, odds, p, events)
     why = explain_odds(prepared, neutrinos, p, odds, params, response)
     explanation = _explanation(why, events, params)
-    significance: dict[str, object] = {**event_p_value(ranked, background, hidden, own)}
+    significance: dict[str, object] = {**p_value_keys(in_map, in_class, hidden, method)}
     triggers: list[Messenger] = []
     if bursts:
         significance["without_bursts"] = {name: result[name] for name in _WITHOUT} | significance
@@ -145,7 +133,10 @@ def compute_significance(
             "inputs": inputs,
             "explanation": explanation,
             "single_neutrino": _single_neutrinos(
-                neutrinos, odds, events, single_p_values(ranked, background, own)
+                neutrinos,
+                odds,
+                events,
+                in_class if significance["p_value_method"] == "class" else in_map,
             ),
             "unlike_background": unlike_background(
                 np.log10(columns["energy_gev"][inside]),
@@ -187,12 +178,6 @@ def _distance(
         "odds_ratio_farther": odds.odds_ratio,
     }
     return {"distance": "assumed", "assumed_distance": assumed}
-
-
-def _from_archive(source: Any) -> bool:
-    """Return whether a list's neutrinos are the archive's own."""
-    parts = (source or {}).get("parts", [source or {}])
-    return all(part.get("kind") == "archive" for part in parts)
 
 
 class _Told(TypedDict, total=False):
@@ -265,29 +250,33 @@ def _odds(
     }
 
 
-def _single_neutrinos(
-    neutrinos: Neutrinos, odds: Odds, events: Rows, single: Sequence[float | None]
-) -> Rows:
-    """Return a row for every neutrino: the odds and the p-value that it has alone."""
+def _single_neutrinos(neutrinos: Neutrinos, odds: Odds, events: Rows, among: Rank) -> Rows:
+    """Return a row for every neutrino, the least probable by chance first: what it has alone."""
     radii = radii_deg(neutrinos.kappa, neutrinos.shares, neutrinos.vectors[:, 2], 0.9)
-    return [
+    without = [(None, None, None)] * len(events)
+    rows = [
         {
             "i3event": neutrino.get("event"),
             "dt": dt,
             "odds_ratio": ratio,
-            "p_value": p,
+            **dict(zip(("p_value", "p_value_error", "p_value_effective"), p, strict=True)),
+            "p_value_neutrino": single,
             "radius_90_deg": None if math.isnan(radius) else radius,
             **{key: neutrino[key] for key in ("id", "ra", "dec", "sigma")},
         }
-        for neutrino, dt, ratio, p, radius in zip(
+        for neutrino, dt, ratio, p, single, radius in zip(
             events,
             neutrinos.dt_s.tolist(),
             odds.single_odds.tolist(),
-            single or [None] * len(events),
+            without if among.p is None else np.transpose(among.p)[1:].tolist(),
+            among.singles.tolist() or [None] * len(events),
             radii.tolist(),
             strict=True,
         )
     ]
+    return sorted(
+        rows, key=lambda row: (1 if row["p_value"] is None else row["p_value"], -row["odds_ratio"])
+    )
 
 
 def _credible_sin_dec(tiles: SkyTiles) -> Floats:

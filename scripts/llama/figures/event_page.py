@@ -175,7 +175,7 @@ def _keys(event: EventFiles) -> list[tuple[str, str, str]]:
     population = clean(event.p_astro.population or "")
     assumed = significance.assumed_distance
     return [
-        ("p-value", text.p_text(significance.p_value), background),
+        ("p-value", significance.p_text or MISSING, background),
         ("Odds ratio", number(significance.odds_ratio), "one common source over all else"),
         (f"Neutrinos {list_window(neutrinos.window).words('within {} s')}", count, complete),
         ("p_astro", number(event.p_astro.p_astro, ".4g"), population),

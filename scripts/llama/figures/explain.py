@@ -138,8 +138,9 @@ def _summary(significance: Significance, why: Why, members: Sequence[int]) -> li
         sentences.append("How often chance does as well is not known: there is no p-value.")
     else:
         sentences.append(
-            f"Chance does at least as well in {100 * p_value:.3g} % of background triggers "
-            f"(p = {text.p_text(p_value)})."
+            f"Chance does at least as well in {text.percent(p_value)} of background triggers "
+            f"{'with this sky map' if significance.is_of_map else 'of its class'} "
+            f"(p = {significance.p_text})."
         )
     return sentences
 

@@ -140,7 +140,7 @@ def _made(made: Kept) -> dict[str, str]:
         "p_astro": number(made.p_astro, ".4g"),
         "Neutrinos in the window": MISSING if count is None else f"{count}{provisional}",
         "Odds ratio": number(made.odds_ratio),
-        "p-value": text.p_text(made.p_value),
+        "p-value": made.p_text or MISSING,
         "Background": (text.background_text(made) if known else "") or MISSING,
     }
 

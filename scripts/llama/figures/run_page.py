@@ -122,7 +122,7 @@ def _cells(event_dir: Path) -> tuple[list[str], list[Cell]]:
     marks = text.marks(info, neutrinos.events, event.flags)
     count = f"{near}{'' if neutrinos.complete else ' so far'}"
     odds, p_value = significance.odds_ratio, significance.p_value
-    result = [_cell(text.p_text(p_value), p_value), _cell(number(odds), odds)]
+    result = [_cell(significance.p_text or MISSING, p_value), _cell(number(odds), odds)]
     if "BLINDED NEUTRINOS" in marks:
         result = [(HIDDEN, "")] * 2
     p_astro, area_deg2 = event.p_astro.p_astro, event.distances.area_90_deg2

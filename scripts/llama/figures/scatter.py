@@ -9,13 +9,14 @@ import numpy as np
 from llama.errors import LlamaError
 from llama.event.results import Significance
 from llama.figures.style import ASIDE, INK, NEUTRINO, at_inches, box, drawing, power_of_ten, title
-from llama.figures.text import background_text, number, p_text, plain, reason_text
+from llama.figures.text import background_text, number, plain, reason_text
 from llama.stats.arrays import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _CURVE_POINTS = 3000
+_LOWEST_P = 1e-9  # of curves that go on for ever
 
 
 def draw_scatter(
@@ -58,8 +59,10 @@ def _draw_background(
 
     n, positive = len(background), background[background > 0]
     # p just above the highest, and from each one on, descending: 1/(1 + n), 2/(1 + n), ... if plain
-    above = np.append(0.0, np.cumsum(weights[::-1][: len(positive)]))
+    of_each = weights[::-1][: len(positive)]
+    above = np.append(0.0, np.cumsum(of_each))
     above = (above + min(weights[-1], 1.0)) / (1 + n)
+    error = np.sqrt(np.append(min(weights[-1], 1.0) ** 2, np.cumsum(of_each**2))) / (1 + n)
     # Ranks from the top, dense where the curve has few events: the drawn curve is exact there.
     ranks = np.unique(np.geomspace(1, max(len(positive), 1), _CURVE_POINTS).astype(int))
     ranks = ranks[ranks <= len(positive)]
@@ -78,16 +81,14 @@ def _draw_background(
     ends = len(positive) // 10, len(positive) - 1
     shown = [x for x in (there, *(x for x, _, _ in singles)) if x]
     shown += [float(positive[end]) for end in ends if len(positive)]
-    lowest = [above[0], *([significance.p_value] if significance.p_value else [])]
+    lowest = [max(above[0], _LOWEST_P), *([significance.p_value] if significance.p_value else [])]
     _set_limits(axes, shown or [1.0], min([*lowest, *(y for _, y, _ in singles)]))
-    axes.step(
-        np.r_[axes.get_xlim()[1], positive[-ranks], min(axes.get_xlim()[0], *positive[:1], 1.0)],
-        above[np.r_[0, ranks, len(positive)]],
-        where="post",
-        color=INK,
-        lw=1.3,
-        label="background (neutrinos scrambled)",
-    )
+    x = np.r_[axes.get_xlim()[1], positive[-ranks], min(axes.get_xlim()[0], *positive[:1], 1.0)]
+    drawn = np.r_[0, ranks, len(positive)]
+    low = np.maximum(above - error, above / 100)[drawn]
+    axes.fill_between(x, low, (above + error)[drawn], step="post", color=INK, alpha=0.2, lw=0)
+    label = "background (neutrinos scrambled), and its standard error"
+    axes.step(x, above[drawn], where="post", color=INK, lw=1.3, label=label)
     if singles:
         axes.plot(
             [x for x, _, _ in singles],
@@ -97,13 +98,13 @@ def _draw_background(
             mfc="white",
             mec=NEUTRINO,
             ls="none",
-            label="one neutrino alone (p from its own background)",
+            label="one neutrino alone",
             zorder=4,
         )
         for x, y, name in singles:
             axes.annotate(name, (x, y), (4, 3), textcoords="offset points", size=8, color=NEUTRINO)
     if there:
-        label = f"this event: odds {number(odds)}, p = {p_text(p_value)}"
+        label = f"this event: odds {number(odds)}, p = {significance.p_text}"
         if not 0.99 < scale < 1.01:
             label += f"\n(drawn at the background's p_astro: odds {number(there)})"
         axes.axvline(there, color=NEUTRINO, lw=1.6, label=label)

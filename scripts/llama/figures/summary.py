@@ -18,7 +18,7 @@ from llama.figures import text
 from llama.figures.explain import Explained, explanation_section
 from llama.figures.page import Facts, Grid, Page, Picture, Rows, provenance_rows, write_page
 from llama.figures.revisions import latency_section
-from llama.figures.text import MISSING, clean, number, p_text
+from llama.figures.text import MISSING, clean, number
 from llama.neutrinos.table import list_window
 from llama.times import gps_to_iso, mjd_to_gps
 
@@ -46,7 +46,7 @@ def summary_content(
     """Return the page; what came from outside is cleaned."""
     info, neutrinos, significance = event.info, event.neutrinos, event.significance
     events, singles = neutrinos.events, {one.key: one for one in significance.single_neutrino}
-    radii = text.circles_deg(events, significance)
+    radii, best = text.circles_deg(events, significance), {key: k for k, key in enumerate(singles)}
     marks = text.marks(info, events, {"ROLE": None, **event.flags})
     return {
         "title": f"{clean(info.graceid, 30)}: gravitational wave and high-energy neutrinos",
@@ -67,8 +67,10 @@ def summary_content(
                 "caption": f"{len(events)} neutrinos of {clean(info.graceid, 30)}",
                 "header": TABLE_HEADER,
                 "rows": [
-                    _table_row(count, event, radius, singles.get(str(event.id)), info)
-                    for count, (event, radius) in enumerate(zip(events, radii, strict=True), 1)
+                    _table_row(k + 1, events[k], radii[k], singles.get(str(events[k].id)), info)
+                    for k in sorted(
+                        range(len(events)), key=lambda k: best.get(str(events[k].id), k)
+                    )
                 ],
             },
         },
@@ -97,9 +99,11 @@ def _lead(info: EventInfo, significance: Significance, blind: bool) -> str:
         return (
             "No neutrino is compatible with this event in time and direction: odds ratio 0, p = 1."
         )
+    share = ("less than " if significance.p_is_limit else "") + text.percent(p_value)
+    which = "with this sky map" if significance.is_of_map else "of the same class"
     return (
-        f"p = {p_text(p_value)}: chance coincidences at least as convincing as this one happen in "
-        f"{_percent(p_value)} of background triggers of the same class."
+        f"p = {significance.p_text}: chance coincidences at least as convincing as this one happen "
+        f"in {share} of background triggers {which}."
     )
 
 
@@ -149,15 +153,10 @@ def _classification(p_astro: Classification) -> str:
 
 
 def _result(significance: Significance) -> Rows:
-    background = text.background_text(significance)
-    if significance.p_value is None:
-        shown = text.reason_text(significance)
-    else:
-        shown = p_text(significance.p_value) + (f" (background {background})" if background else "")
     posterior = significance.posterior
     rows = [
         ("Odds ratio, common source or not", number(significance.odds_ratio, ".4g")),
-        ("p-value (this map, no trials correction)", shown),
+        *_p_values(significance),
         *((label, text.share_text(posterior.get(name))) for name, label in _HYPOTHESES.items()),
         ("p_astro with the neutrinos", number(significance.p_astro_joint, ".4g")),
     ]
@@ -170,6 +169,27 @@ def _result(significance: Significance) -> Rows:
         place = f"RA {best[0]:.2f} deg, Dec {best[1]:+.2f} deg"
         rows.append(("Most probable common direction", place))
     return rows
+
+
+def _p_values(s: Significance) -> Rows:
+    """Return the rows of both p-values, the reported one first; neither counts trials."""
+    of_map = s.p_value_map, s.p_value_map_error, s.p_value_map_effective
+    of_class = s.p_value_class, s.p_value_class_error, s.p_value_class_effective
+    rows = []
+    for label, values, reason in (
+        (f"p-value for a sky map of class {_class(s)}", of_class, s.p_value_class_reason),
+        ("p-value for this sky map", of_map, s.p_value_map_reason),
+    ):
+        shown = f"none: {clean(reason or s.p_value_reason or 'it was not computed', 400)}"
+        if values[0] is not None:
+            shown = text.p_with_error(values[0], *values[1:])
+        rows.append((label, shown))
+    return rows[::-1] if s.is_of_map else rows
+
+
+def _class(s: Significance) -> str:
+    name = clean(s.p_value_population or MISSING, 60)
+    return f"{name} ({s.p_value_class_maps:.0f} of them)" if s.p_value_class_maps else name
 
 
 _HYPOTHESES = {
@@ -244,7 +264,7 @@ def _table_row(
         number(radius_deg, ".2f"),
         text.three_digits(event.energy),
         number(single.odds_ratio if single else None),
-        p_text(single.p_value if single else None),
+        (single and single.p_text) or MISSING,
         clean(event.type or MISSING, 20),
         "yes" if text.in_window(event, info) else "no",
     ]

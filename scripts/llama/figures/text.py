@@ -67,9 +67,25 @@ def share_text(probability: Number | None) -> str:
     return f"{probability:.6f}" if probability > 0.99 else f"{probability:.3g}"
 
 
-def p_text(p_value: Number | None) -> str:
-    """Return a p-value as IceCube rounds it, a dash when there is none."""
-    return MISSING if p_value is None else p_value_text(p_value)
+def p_text(
+    p_value: Number | None, error: Number | None = None, effective: Number | None = None
+) -> str:
+    """Return a p-value as `p_value_text` does, a dash when there is none."""
+    return MISSING if p_value is None else p_value_text(p_value, error, effective)
+
+
+def percent(p_value: Number) -> str:
+    """Return a p-value in percent, as precise as one of two digits."""
+    return f"{100 * p_value:.2g} %"
+
+
+def p_with_error(p_value: Number, error: Number | None, effective: Number | None) -> str:
+    """Return a p-value with its standard error, and how few injections decide it if ten do not."""
+    shown = p_text(p_value, error, effective)
+    if not error or not effective:
+        return shown
+    few = f", decided by {effective:.1f} injections" if effective < 10 else ""
+    return f"{shown} ± {error:.1g}{few}"
 
 
 def utc_text(iso: object) -> str:
@@ -112,10 +128,17 @@ def rate_text(far_hz: Number | None) -> tuple[str, str]:
 
 
 def background_text(result: Compared) -> str:
-    """Return the background class and its size, e.g. `bns-o3-H1L1, n = 20000`; empty if none."""
+    """Return what a p-value is for and of how many injections; empty if there is none.
+
+    For example `this sky map, n = 3000` or `bns-o3-H1L1 (24 sky maps), n = 20000`.
+    """
     name, n = result.p_value_population, result.n_background
+    if not n or not (name or result.is_of_map):
+        return ""
+    maps = f" ({result.p_value_class_maps:.0f} sky maps)" if result.p_value_class_maps else ""
+    what = "this sky map" if result.is_of_map else plain(name, 60) + maps
     energies = ", energies not used" if result.p_value_without_energy else ""
-    return f"{plain(name, 60)}, n = {n:.0f}{energies}" if name and n is not None else ""
+    return f"{what}, n = {n:.0f}{energies}"
 
 
 def reason_text(result: Significance) -> str:
@@ -137,7 +160,7 @@ def result_line(result: Compared) -> str:
     odds, background = f"odds ratio {number(result.odds_ratio)}", background_text(result)
     if result.p_value is None:
         return f"{odds}, no p-value"
-    return f"{odds}, p = {p_text(result.p_value)}" + (f" ({background})" if background else "")
+    return f"{odds}, p = {result.p_text}" + (f" ({background})" if background else "")
 
 
 def distance_text(mean_mpc: Number | None, std_mpc: Number | None) -> str:

@@ -117,6 +117,24 @@ def make_list(
     }
 
 
+def is_from_archive(source: object) -> bool:
+    """Return whether a list's neutrinos are the archive's own; source: what the list tells."""
+    parts = source.get("parts", [source]) if isinstance(source, Mapping) else [{}]
+    return all(isinstance(part, Mapping) and part.get("kind") == "archive" for part in parts)
+
+
+def list_is_from_archive(path: Path) -> bool:
+    """Return this of icecube_neutrino_list.json; of a broken one, that it is not."""
+    try:
+        return is_from_archive(msgspec.json.decode(path.read_bytes(), type=_OfSource).source)
+    except (msgspec.DecodeError, OSError):
+        return False
+
+
+class _OfSource(msgspec.Struct):
+    source: object = None
+
+
 def _blind(
     neutrinos: Sequence[Neutrino], seed: int, event_gps: float, window: Window
 ) -> list[Neutrino]:

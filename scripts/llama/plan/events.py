@@ -6,18 +6,21 @@ Paths are relative to the output directory; an event is called by its directory,
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
+from llama.alerts.content import classification, p_astro
 from llama.errors import LlamaError
 from llama.event.bursts import read_bursts
 from llama.event.flags import read_flags
 from llama.event.latency import published_at
+from llama.event.manifest import p_value_method
 from llama.event.names import BURSTS_NAME, products, run_name, significance_name, skymap_name
 from llama.event.parameters import stream_rate_hz
-from llama.event.populations import class_versions, has_weighted
-from llama.event.skymap_info import EventInfo, read_info
+from llama.event.populations import class_versions, read_p_astro
+from llama.event.provenance import LIST, P_ASTRO
+from llama.event.skymap_info import FILE_NAME, EventInfo, read_info
 from llama.files import sha256_file
 from llama.graceid import is_mock
 from llama.neutrinos.archive import Archive
-from llama.neutrinos.event_list import window_state
+from llama.neutrinos.event_list import list_is_from_archive, window_state
 from llama.neutrinos.response import response_file
 from llama.neutrinos.sources import Source, open_sources, state_of
 from llama.plan.engine import Locks
@@ -106,6 +109,34 @@ class Events:
         """
         return [getattr(self.info(event), key) for key in keys]
 
+    def population(self, event: str) -> str:
+        """Return the population of the event, as p_astro.json says or will say.
+
+        A revised p_astro.json then outdates only what has another one.
+        """
+        info, made = self.info(event), self._output_dir / event / P_ASTRO
+        sources = [self._output_dir / event / FILE_NAME]
+        sources += [self._output_dir / path for path in self.alert(event)]
+        try:
+            if made.exists() and made.stat().st_mtime >= max(p.stat().st_mtime for p in sources):
+                return read_p_astro(made)["population"]
+            classes = classification(self._output_dir / event, info)
+            return str(p_astro(classes, info.far_hz, 1.0, info.group)["population"])
+        except (LlamaError, OSError):  # its own job says what is wrong
+            return "cbc"
+
+    def p_value_method(self, event: str) -> str | None:
+        """Return what an event's p-value is from if that is not what it would be now.
+
+        It is so by a flag, or because the event has gone out with the other one.
+        """
+        if (wanted := self.flag(event, "P_VALUE")) != "auto":
+            return str(wanted)
+        name = self.population(event) + self._classes(event)
+        now = "class" if name in self.background_versions(event) else "map"
+        made = p_value_method(self._output_dir / event) if self.is_published(event) else None
+        return None if made == now else made
+
     def flag(self, event: str, name: str) -> object:
         """Return one flag, so that it outdates only what depends on it."""
         return read_flags(self._output_dir / event).get(name)
@@ -150,10 +181,6 @@ class Events:
     def background_versions(self, event: str) -> dict[str, str]:
         """Return what changes when a background that may serve the event does."""
         return class_versions(self._output_dir / POPULATIONS, self._classes(event))
-
-    def has_weighted_background(self, event: str) -> bool:
-        """Return whether a background that may serve the event is weighted."""
-        return has_weighted(self._output_dir / POPULATIONS, self._classes(event))
 
     def _classes(self, event: str) -> str:
         """Return how the names of classes end that may serve the event."""
@@ -215,9 +242,19 @@ class Neutrinos:
         """Return the events of the archive of an event's time."""
         return f"{self.directory(event)}/events.hdf5"
 
-    def weighted_background(self, event: str) -> list[str]:
-        """Return these where the event's own weight in a background is made of them."""
-        return [self.background(event)] if self._events.has_weighted_background(event) else []
+    def is_from_archive(self, event: str) -> bool:
+        """Return whether the neutrinos of an event are the archive's, which tells their rate.
+
+        As its list says; while there is none, by what the archive covers.
+        """
+        info, made = self._events.info(event), self._settings.output_dir / event / LIST
+        if made.exists():
+            return list_is_from_archive(made)
+        archive = self._at(event)
+        if info.neutrino_file or is_mock(info.graceid) or archive is None:
+            return False
+        start, stop = (info.trigger_gps + end_s for end_s in self.window)
+        return archive.livetime_s(start, stop) > 0
 
     def rate_hz(self) -> float | None:
         """Return the rate of made-up lists, None for that of the archive."""

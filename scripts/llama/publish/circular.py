@@ -9,7 +9,6 @@ from llama.neutrinos.table import list_window
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, is_observation
 from llama.stats.window import Window
 from llama.times import gps_to_iso, iso_to_gps
-from llama.units import p_value_text
 
 PUBLIC_BELOW = 0.01  # circulars are for p-values below 1 %
 
@@ -99,7 +98,7 @@ def _subject(info: EventInfo, significance: Significance, complete: bool, real: 
     elif p_value is None:
         what = "neutrino search without a p-value"
     elif listed is None:
-        what = f"neutrino search with a p-value of {p_value_text(p_value)}"
+        what = f"neutrino search with a p-value of {significance.p_text}"
     else:
         n = len(listed)
         what = f"{n or 'no'} counterpart neutrino candidate{'' if n == 1 else 's'} "
@@ -165,9 +164,9 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
         words = {0: "No neutrino candidate is", 1: "One neutrino candidate is"}
         found = f"{words.get(n, f'{n} neutrino candidates are')} found {coincidence}."
     result = (
-        f"{found} The overall p-value of the Bayesian search is {p_value_text(p_value)}. "
+        f"{found} The overall p-value of the Bayesian search is {significance.p_text}. "
         "It states how often the atmospheric background alone gives a coincidence at least as "
-        "convincing for a map of this kind; it is not corrected for trials over several "
+        f"convincing for {significance.p_is_for}; it is not corrected for trials over several "
         "gravitational-wave candidates. The false-alarm rate of the coincidence is the p-value "
         "times the rate of such candidates."
     )
@@ -189,10 +188,9 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
 def _table(listed: list[Single], real: bool) -> str:
     title = "    dt (s)   RA (deg)  Dec (deg)   90 % radius (deg)   p-value"
     rows = [
-        f"{s.dt:+10.2f} {s.ra:10.2f} {s.dec:+10.2f} {s.circle_deg:19.2f}"
-        f" {p_value_text(s.p_value):>9}"
+        f"{s.dt:+10.2f} {s.ra:10.2f} {s.dec:+10.2f} {s.circle_deg:19.2f} {s.p_text:>9}"
         for s in listed
-        if s.p_value is not None
+        if s.p_text is not None
     ]
     return "\n".join([title + ("" if real else "   (TEST)"), "-" * len(title), *rows])
 

@@ -22,9 +22,9 @@ def is_observation(info: EventInfo, neutrinos: NeutrinoList, role: str) -> bool:
     return not signs_of_test(info, role, (neutrino.type for neutrino in neutrinos.events))
 
 
-def round_p(p_value: float | None) -> float | None:
+def round_p(p_value: float | None, error: float | None = None) -> float | None:
     """Return a p-value rounded as IceCube does, None where there is none."""
-    return None if p_value is None else float(p_value_text(p_value))
+    return None if p_value is None else float(p_value_text(p_value, error))
 
 
 def bayesian_p_value(info: EventInfo, significance: Significance) -> float | None:
@@ -35,7 +35,7 @@ def bayesian_p_value(info: EventInfo, significance: Significance) -> float | Non
 
 
 def coincident_neutrinos(info: EventInfo, significance: Significance) -> list[Single] | None:
-    """Return the single neutrinos to list, None when nobody can say which.
+    """Return the single neutrinos to list, best first, None when nobody can say which.
 
     Those with their own and the overall p-value below 0.1; where none of them is so by itself,
     the members of the set that gives most of the odds. Without an overall p-value, or one of each
@@ -51,8 +51,9 @@ def coincident_neutrinos(info: EventInfo, significance: Significance) -> list[Si
     if len(known) < len(singles):
         return None
     members = significance.explanation.members if significance.explanation else []
+    known.sort(key=lambda pair: pair[1])
     return [single for single, p_value in known if p_value < LISTED_BELOW] or [
-        single for single in singles if single.id in members
+        single for single, _ in known if single.id in members
     ]
 
 
@@ -75,7 +76,7 @@ def build_notice(
         )
     trigger = iso_to_gps(info.event_time)
     created = now_gps() if alert_datetime is None else iso_to_gps(alert_datetime)
-    listed = coincident_neutrinos(info, significance)
+    listed, overall = coincident_neutrinos(info, significance), bayesian_p_value(info, significance)
     revision = int(info.revision or 1)
     window = list_window(neutrinos.window)
     notice: dict[str, object] = {
@@ -91,15 +92,15 @@ def build_notice(
         "observation_start": gps_to_iso(trigger + window.start_s, 3),
         "observation_stop": gps_to_iso(trigger + window.stop_s, 3),
         "pval_generic": None,  # IceCube's own likelihood search, which LLAMA does not run
-        "pval_bayesian": round_p(bayesian_p_value(info, significance)),
+        "pval_bayesian": round_p(overall, significance.p_value_error),
     }
     # what is not known is left out: the schema permits that, and 0 would deny what was not tested
     if neutrinos.livetime_s is not None:
         notice["observation_livetime"] = round(neutrinos.livetime_s)
     if listed is not None:
-        notice["n_events_coincident"] = len(listed)
-    if significance.response and not info.retracted:
-        notice["additional_info"] = f"energies and point spread: {significance.response}"
+        notice["n_events_coincident"] = sum(map(_is_listed, listed))
+    if said := _said(info, significance, overall):
+        notice["additional_info"] = "; ".join(said)
     if listed:
         notice["coincident_events"] = [_coincident_event(single) for single in listed]
     sensitivity = significance.neutrino_flux_sensitivity_range
@@ -110,6 +111,22 @@ def build_notice(
         }
     check_notice(notice)
     return notice
+
+
+def _is_listed(single: Single) -> bool:
+    return single.p_value is not None and single.p_value < LISTED_BELOW
+
+
+def _said(info: EventInfo, significance: Significance, overall: float | None) -> list[str]:
+    """Return what numbers alone do not tell."""
+    said = []
+    if overall is not None:
+        said.append(f"p-values are for {significance.p_is_for}")
+        if significance.p_is_limit:
+            said.append("pval_bayesian is an upper limit")
+    if significance.response and not info.retracted:
+        said.append(f"energies and point spread: {significance.response}")
+    return said
 
 
 def _coincident_event(single: Single) -> dict[str, object]:
@@ -124,5 +141,8 @@ def _coincident_event(single: Single) -> dict[str, object]:
         },
         "id": [re.sub(r"[^A-Za-z0-9_.:+-]", "_", single.key)[:64]],
         "event_pval_generic": None,
-        "event_pval_bayesian": round_p(single.p_value),
+        # of a set that only together is unlikely, as the notice's definition says
+        "event_pval_bayesian": round_p(single.p_value, single.p_value_error)
+        if _is_listed(single)
+        else None,
     }

@@ -100,7 +100,9 @@ class Result:
             neutrinos=sum(one.in_window is not False for one in self.neutrinos.events),
             neutrinos_final=self.neutrinos.complete,
             odds_ratio=self.significance.odds_ratio,
-            p_value=round_p(bayesian_p_value(self.info, self.significance)),
+            p_value=round_p(
+                bayesian_p_value(self.info, self.significance), self.significance.p_value_error
+            ),
             coincident_neutrinos=None
             if listed is None
             else [

@@ -62,7 +62,7 @@ _directory = cache_directory()
 if _directory and not os.path.isdir(_directory):  # a new version of the sources
     remove_old_caches(_directory)
 numba.config.CACHE_DIR = _directory or ""
-njit = functools.partial(numba.njit, cache=_directory is not None)
+njit = functools.partial(numba.njit, cache=_directory is not None, nogil=True)
 # for what only compiled code calls: the way in from Python takes as long to compile as the code
 inner = functools.partial(njit, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 # and allocates nothing: references to arrays are not counted, which can take half of the time

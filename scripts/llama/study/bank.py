@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from llama.errors import LlamaError, for_users
-from llama.event.significance import prepare_skymap
+from llama.event.prepared import prepare_skymap
 from llama.files import atomic_hdf5, open_hdf5
 from llama.sky import SkyTiles, read_skymap
 from llama.sky.tiles import COLUMNS, Columns

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from llama.background.cells import build_cells
 from llama.background.draws import (
+    ONE_WITHOUT_ENERGY_IN,
     WEIGHTED,
     Draws,
     Sources,
@@ -26,8 +27,8 @@ from llama.background.draws import (
 from llama.background.tilts import draw_weighted, tilt_map
 from llama.errors import LlamaError
 from llama.event.parameters import search_parameters
+from llama.event.prepared import odds_of_drawn
 from llama.event.provenance import settings_hash, software
-from llama.event.significance import prepare_columns
 from llama.files import atomic_hdf5
 from llama.neutrinos.detector import Detector
 from llama.neutrinos.response import Response
@@ -35,13 +36,10 @@ from llama.neutrinos.table import Columns
 from llama.sky import SkyTiles
 from llama.stats.arrays import Floats, Integers
 from llama.stats.parameters import SearchParameters
-from llama.stats.windows import odds_of_windows
 from llama.study.bank import Bank
 from llama.study.pairs import Pairs
 from llama.study.populations import ROWS_WITHOUT_ENERGY, WITHOUT_ENERGY
 
-# Background of events whose neutrinos have no energy: every tenth injection, with its hidden
-ONE_WITHOUT_ENERGY_IN = 10
 _BLOCK = 64  # injections prepared together: their tables stay in the processor's cache
 
 DTYPE = np.dtype(
@@ -121,17 +119,12 @@ def run_shard(
                     rows[name][block] = values
                 rows["distance_mpc"][block] = sources.distance_mpc
                 rows["expected"][block] = sources.expected
-            if draws.hides_energy:
-                columns["energy_gev"] = np.full(columns["energy_gev"].size, np.nan)
-            neutrinos = prepare_columns(columns["dt_s"], columns, response, params)
-            stops = np.cumsum(counts)
-            odds = odds_of_windows(
-                prepared, neutrinos, stops, p_astro, params, response.area_relative
-            )
+            odds = odds_of_drawn(prepared, draws, counts, columns, p_astro)
             rows["neutrinos"][block] = counts
             rows["odds"][block], rows["lambda_s"][block] = odds.odds_ratio, odds.lambda_s
             rows["lambda_cgw"][block], rows["lambda_cnu"][block] = odds.lambda_cgw, odds.lambda_cnu
-            for row, of_one in zip(block, np.split(odds.single_odds, stops[:-1]), strict=True):
+            ends = np.cumsum(counts)[:-1]
+            for row, of_one in zip(block, np.split(odds.single_odds, ends), strict=True):
                 single[row] = of_one
                 tick()
     return rows, np.concatenate([*single, np.empty(0)])

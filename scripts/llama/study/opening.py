@@ -13,7 +13,7 @@ from llama.background.draws import Draws, directions, draw_skymaps
 from llama.background.tilts import draw_weighted, tilt_map
 from llama.errors import LlamaError
 from llama.event.flags import write_flags
-from llama.event.significance import prepare_skymap
+from llama.event.prepared import prepare_skymap
 from llama.event.skymap_info import FILE_NAME, EventInfo, check_info
 from llama.files import dump_json, sha256_bytes, write_bytes
 from llama.neutrinos.archive import Archive

@@ -13,7 +13,7 @@ import numpy as np
 
 from llama.background.draws import WEIGHTED
 from llama.errors import LlamaError
-from llama.event.populations import GROUPS, WEIGHT_GROUPS
+from llama.event.populations import GROUPS, WEIGHT_GROUPS, ascending_groups
 from llama.files import atomic_hdf5, reading_hdf5, write_json
 from llama.stats.arrays import Floats
 from llama.study.plan import Plan, check_whole
@@ -114,18 +114,13 @@ def _weighted(
                 parts[name].append(file[name][()])
     every = {name: np.concatenate(values) for name, values in parts.items()}
     found: dict[str, Floats] = {}
-    for rows, single in (("injections", "single"), (ROWS_WITHOUT_ENERGY, "single_without_energy")):
-        group = "" if rows == "injections" else "without_energy/"
-        table, alone = every[rows], every[single]
-        along = np.argsort(table["odds"], kind="stable")
-        found[group] = table["odds"][along]
-        found[f"weights/{group}"] = table["weight"][along]
-        found[f"maps/{group}"] = table["skymap"][along].astype(float)
-        weights = np.repeat(table["weight"], table["neutrinos"])
-        along = np.argsort(alone, kind="stable")
-        found[f"{group}single"] = alone[along]
-        found[f"weights/{group}single"] = weights[along]
-    found = {name.rstrip("/"): values for name, values in found.items()}
+    for group, rows, single in (
+        ("", "injections", "single"),
+        ("without_energy", ROWS_WITHOUT_ENERGY, "single_without_energy"),
+    ):
+        table = every[rows]
+        columns = table["odds"], table["weight"], table["skymap"], table["neutrinos"]
+        found |= ascending_groups(group, *columns, every[single])
     odds, alone, *hidden = (found[name] for name in GROUPS)
     about = {"sampling": WEIGHTED, "archive": archive}
     return ClassOdds(

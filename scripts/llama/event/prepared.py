@@ -1,0 +1,55 @@
+"""A sky map and neutrinos as the statistic takes them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llama.errors import for_users
+from llama.neutrinos.response import Response
+from llama.neutrinos.table import Columns
+from llama.sky.tiles import SkyTiles
+from llama.stats.arrays import Floats, Integers
+from llama.stats.healpix import tiles_geometry
+from llama.stats.odds import Neutrinos, prepare_neutrinos
+from llama.stats.overlap import PreparedMap, prepare_map
+from llama.stats.parameters import SearchParameters, WeightModel
+from llama.stats.weights import divide_tiles, tile_weights
+from llama.stats.windows import WindowOdds, odds_of_windows
+
+if TYPE_CHECKING:
+    from llama.background.draws import Draws
+    from llama.neutrinos.detector import Detector
+
+
+@for_users("check the sky map")
+def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: WeightModel) -> PreparedMap:
+    """Return the map with its weights, ready for the statistic.
+
+    Tiles across which A(dec) changes are divided: the prepared map can have more tiles.
+    """
+    order, ipix, parent = divide_tiles(tiles.order, tiles.ipix, area_relative)
+    prob = tiles.prob[parent] * 0.25 ** (order - tiles.order[parent]).astype(float)
+    distmu, distsigma = (c if c is None else c[parent] for c in (tiles.distmu, tiles.distsigma))
+    sin_dec = tiles_geometry(order, ipix)[0][:, 2]
+    weights = tile_weights(prob, sin_dec, distmu, distsigma, area_relative, params)
+    return prepare_map(order, ipix, weights)
+
+
+@for_users("check the list")
+def prepare_columns(
+    dt_s: Floats, columns: Columns, response: "Response | Detector", params: SearchParameters
+) -> Neutrinos:
+    """Return neutrinos as the statistic takes them; dt_s = t_nu - t_gw [s]."""
+    ra, dec, sigma = columns["ra_deg"], columns["dec_deg"], columns["sigma_deg"]
+    return prepare_neutrinos(dt_s, ra, dec, sigma, columns["energy_gev"], response, params)
+
+
+def odds_of_drawn(
+    prepared: PreparedMap, draws: "Draws", counts: Integers, columns: Columns, p_astro: float
+) -> WindowOdds:
+    """Return the odds of injections with one map; counts, columns: neutrinos as drawn."""
+    if draws.hides_energy:
+        columns = {**columns, "energy_gev": np.full(columns["energy_gev"].size, np.nan)}
+    neutrinos = prepare_columns(columns["dt_s"], columns, draws.response, draws.params)
+    area = draws.response.area_relative
+    return odds_of_windows(prepared, neutrinos, np.cumsum(counts), p_astro, draws.params, area)
