@@ -26,7 +26,7 @@ PNG = base64.b64decode(
 )
 FLAGS = {
     "VETOED": False, "ROLE": "test", "UPLOAD": False, "BLINDED_NEUTRINOS": False,
-    "MANUAL": False, "ONLINE": True, "ICECUBE_UPLOAD": False,
+    "MANUAL": False, "ONLINE": True, "ICECUBE_UPLOAD": False, "P_VALUE": "auto",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def p_value_text(p_value: float, error: float | None = None, effective: float | 
     With fewer where its standard error is as large as the last one; with "<" where not one
     injection of its background decides it (effective number 0): it is only known to be smaller.
     """
-    tens, digits = math.floor(math.log10(p_value)), 9
+    tens, digits = math.floor(math.log10(p_value)) if p_value > 0 else 0, 9
     if error and p_value < 1:
         digits = max(math.floor(math.log10(p_value / error)) + 1, 1)
     text = f"{p_value:.{min(digits, 2) - 1}e}"

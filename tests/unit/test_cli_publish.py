@@ -36,7 +36,8 @@ def test_flags_are_shown_as_a_table(run_dir: Path, capsys: Any) -> None:
     assert main(["flags"]) == 0
     head, mock, real = capsys.readouterr().out.splitlines()
     assert head.split() == ["EVENT", *DEFAULTS]
-    assert mock.split() == [MOCK, "false", "test", "false", "false", "false", "true", "false"]
+    flags = ["false", "test", "false", "false", "false", "true", "false", "auto"]
+    assert mock.split() == [MOCK, *flags]
     assert real.split()[0] == GRACEID
     assert head.index("UPLOAD") == mock.index("false", mock.index("test"))
 

@@ -185,8 +185,7 @@ def test_what_the_event_has_without_bursts_stays(response, background):
     result = significance(response, listed({}), background=background)
     assert 0 < alone["p_value"] < 1
     assert "without_bursts" not in alone
-    for name, value in result["without_bursts"].items():
-        assert value == alone[name]
+    assert result["without_bursts"] == {name: alone[name] for name in result["without_bursts"]}
     assert result["without_bursts"].keys() >= {"odds_ratio", "posterior", "p_value", "n_background"}
     assert all(result[name] == alone[name] for name in ONCE)
     assert result.keys() - alone.keys() == {"without_bursts"}

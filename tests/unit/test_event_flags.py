@@ -20,6 +20,7 @@ def test_a_new_event_may_publish_nothing(tmp_path: Path) -> None:
         "MANUAL": False,
         "ONLINE": True,
         "ICECUBE_UPLOAD": False,
+        "P_VALUE": "auto",
     }
 
 

@@ -130,7 +130,11 @@ def test_notice_and_circular_state_the_same_circle(name):
         "simulation": "IceCube's simulation",
         "gaussian": "effective area at the reconstructed energy, Gaussian point spread",
     }.get(name)
-    assert notice.get("additional_info") == (words and f"energies and point spread: {words}")
+    said = [
+        "p-values are for a sky map of class bns-o3-L1V1 (24 sky maps)",
+        *([f"energies and point spread: {words}"] if words else []),
+    ]
+    assert notice["additional_info"] == "; ".join(said)
     flat = " ".join(draft_circular(*given).split())
     assert f"+36.10 {radii[0]:.2f} 5.1e-05" in flat
     assert (f"Neutrino energies and point spread: {words}." in flat) == bool(words)

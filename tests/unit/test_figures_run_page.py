@@ -37,7 +37,7 @@ def health(content):
 
 def complete(event_dir):
     """Add what the page does not read."""
-    for name in ("lvc_skymap.fits", "index.html", "gcn_circular_draft.txt"):
+    for name in ("lvc_skymap.fits", "index.html", "gcn_circular_draft.txt", "map_background.hdf5"):
         (event_dir / name).touch()
     for name in ("skymap", "scatter"):
         (event_dir / f"coinc_{name}_lvc-i3.pdf").touch()

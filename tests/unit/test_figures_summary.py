@@ -54,9 +54,8 @@ def test_odds_of_0_by_p_astro_are_not_a_p_value_of_1():
 
 def test_the_page_says_the_result():
     result = sample.facts(content()["result"])
-    assert result["p-value (this map, no trials correction)"].startswith(
-        "0.0056 (background bns-o3"
-    )
+    assert result["p-value for a sky map of class bns-o3-L1V1 (24 of them)"] == "0.0056 ± 0.0002"
+    assert result["p-value for this sky map"] == "2.1e-07 ± 9e-08, decided by 4.5 injections"
     assert result["Odds ratio, common source or not"] == "0.0321"
     assert result["P(one source of wave and neutrinos)"] == "0.0311"
     assert result["P(no wave, astrophysical neutrino)"] == "below 1e-12"
@@ -118,11 +117,12 @@ def test_a_false_alarm_rate_in_words(far_hz, words):
 
 def test_a_missing_p_value_comes_with_its_reason():
     result = sample.significance(
-        p_value=None, p_value_reason="no background; run X", n_background=0
-    )
+        p_value=None, p_value_reason="no background; run X", n_background=0,
+        p_value_class=None, p_value_map=None,
+    )  # fmt: skip
     page = content(result=result)
     assert page["lead"] == "No p-value. No background; run X."
-    assert "No background; run X." in sample.facts(page["result"]).values()
+    assert "none: no background; run X" in sample.facts(page["result"]).values()
 
 
 def test_bursts_that_count_leave_a_line_without_them():

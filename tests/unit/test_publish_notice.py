@@ -189,7 +189,7 @@ EVENT = ("coincident_events", 0)
         (change(["observation_livetime"], 1001), "observation_livetime"),
         (change(["ref_ID"], "S190425zz"), "another event"),
         (change(["n_events_coincident"], 2.0), "n_events_coincident"),
-        (change(["n_events_coincident"], 3), "differs from its list"),
+        (change(["n_events_coincident"], 3), "larger n_events_coincident"),
         (change(["record_number"], -1), "record_number"),
         (change([*EVENT, "event_dt"], 501), "event_dt"),
         (change([*EVENT, "id"], []), "id"),

@@ -46,9 +46,9 @@ def test_a_pair_of_which_none_counts_by_itself_is_listed():
         single_neutrino=singles, explanation=sample.explanation(members=pair)
     )
     notice = build(result=result, neutrinos=neutrinos)
-    assert notice["n_events_coincident"] == 2
+    assert notice["n_events_coincident"] == 0  # counts p < 0.1
     assert [event["id"] for event in notice["coincident_events"]] == [[name] for name in pair]
-    assert [event["event_pval_bayesian"] for event in notice["coincident_events"]] == [0.2, 0.4]
+    assert [event["event_pval_bayesian"] for event in notice["coincident_events"]] == [None, None]
 
 
 @pytest.mark.parametrize(

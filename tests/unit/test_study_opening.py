@@ -86,7 +86,8 @@ def test_an_event_has_the_numbers_of_its_row(tmp_path, maps, archive, kind, p_as
         row = rows[k]
         assert found["odds_ratio"] == row["odds"]
         assert (found["p_h_s1"], found["p_h_s2"]) == (row["lambda_s"], row["lambda_cgw"])
-        mine = [one["odds_ratio"] for one in found["single_neutrino"]]
+        mine = {one["id"]: one["odds_ratio"] for one in found["single_neutrino"]}
+        mine = [mine[one["id"]] for one in found["inputs"]["neutrino_info"]]
         assert mine == single[ends[k] - row["neutrinos"] : ends[k]].tolist()
         injection = read_info(event).others["injection"]
         assert injection["skymap"] == str(maps[row["skymap"]])

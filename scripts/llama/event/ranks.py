@@ -141,7 +141,7 @@ def p_value_keys(
 
     method: of `METHODS`, by default the class where it has a background.
     """
-    method = method or ("map" if of_class.p is None else "class")
+    method = method or ("map" if of_class.p is None and own.p is not None else "class")
     used = of_class if method == "class" else own
     maps = of_class.background.get("n_maps")
     return {

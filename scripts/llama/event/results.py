@@ -11,15 +11,15 @@ from typing import TypeVar
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from llama.event.compared import Compared, Number, PValue
 from llama.event.flags import read_flags
 from llama.event.names import significance_name
 from llama.event.skymap_info import EventInfo, read_info, unchecked_info
 from llama.files import read_json
 from llama.typed import typed
-from llama.units import R90_PER_SIGMA, p_value_text
+from llama.units import R90_PER_SIGMA
 
 Form = TypeVar("Form", bound=Struct)
-Number = int | float  # as the file has it: the same bytes go out again
 _REMEDY = "make it again: remove it and run snakemake"
 
 
@@ -49,10 +49,6 @@ class NeutrinoList(Struct, frozen=True):
     window: dict[str, Number | str | None] | None = None
 
 
-def _p_text(p: Number | None, error: Number | None, effective: Number | None) -> str | None:
-    return None if p is None else p_value_text(p, error, effective)
-
-
 class Classification(Struct, frozen=True):
     """The file `p_astro.json`; classes: the probability of each class of source that it names."""
 
@@ -80,7 +76,7 @@ class Place(Struct, frozen=True):
     dec: Number | None = None
 
 
-class Single(Struct, frozen=True):
+class Single(PValue, frozen=True, kw_only=True):
     """A neutrino by itself: dt [s] after the wave, ICRS position, 1 sigma and 90 % radius [deg]."""
 
     dt: Number
@@ -90,15 +86,7 @@ class Single(Struct, frozen=True):
     id: str | int | None = None
     i3event: str | int | None = None
     odds_ratio: Number | None = None
-    p_value: Number | None = None
-    p_value_error: Number | None = None
-    p_value_effective: Number | None = None
     radius_90_deg: Number | None = None
-
-    @property
-    def p_text(self) -> str | None:
-        """Its p-value in words, None without one."""
-        return _p_text(self.p_value, self.p_value_error, self.p_value_effective)
 
     @property
     def circle_deg(self) -> float:
@@ -156,44 +144,7 @@ class Inputs(Struct, frozen=True):
     burst_info: list[object] = []
 
 
-class Compared(Struct, frozen=True):
-    """A p-value and the background that it was taken from: of a class, or of the event's map."""
-
-    odds_ratio: Number | None = None
-    p_value: Number | None = None
-    p_value_error: Number | None = None
-    p_value_effective: Number | None = None
-    p_value_method: str | None = None
-    p_value_population: str | None = None
-    p_value_class_maps: Number | None = None
-    p_value_without_energy: bool = False
-    n_background: Number | None = None
-
-    @property
-    def p_text(self) -> str | None:
-        """The p-value in words, None without one."""
-        return _p_text(self.p_value, self.p_value_error, self.p_value_effective)
-
-    @property
-    def p_is_limit(self) -> bool:
-        """Whether the p-value is only known to be smaller."""
-        return (self.p_text or "").startswith("<")
-
-    @property
-    def p_is_for(self) -> str:
-        """What the p-value is for, in words."""
-        if self.is_of_map:
-            return "this sky map"
-        maps = f" ({self.p_value_class_maps:.0f} sky maps)" if self.p_value_class_maps else ""
-        return f"a sky map of class {self.p_value_population}{maps}"
-
-    @property
-    def is_of_map(self) -> bool:
-        """Whether the p-value is for the event's own sky map."""
-        return self.p_value_method == "map"
-
-
-class Significance(Compared, frozen=True):
+class Significance(Compared, Struct, frozen=True):
     """The file `significance_*.json`; `explanation` is unset in those of an older version."""
 
     p_value_odds: Number | None = None

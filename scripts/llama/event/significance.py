@@ -117,6 +117,7 @@ def compute_significance(
     why = explain_odds(prepared, neutrinos, p, odds, params, response)
     explanation = _explanation(why, events, params)
     significance: dict[str, object] = {**p_value_keys(in_map, in_class, hidden, method)}
+    among = in_class if significance["p_value_method"] == "class" else in_map
     triggers: list[Messenger] = []
     if bursts:
         significance["without_bursts"] = {name: result[name] for name in _WITHOUT} | significance
@@ -132,12 +133,7 @@ def compute_significance(
         | {
             "inputs": inputs,
             "explanation": explanation,
-            "single_neutrino": _single_neutrinos(
-                neutrinos,
-                odds,
-                events,
-                in_class if significance["p_value_method"] == "class" else in_map,
-            ),
+            "single_neutrino": _single_neutrinos(neutrinos, odds, events, among),
             "unlike_background": unlike_background(
                 np.log10(columns["energy_gev"][inside]),
                 np.sin(np.radians(columns["dec_deg"][inside])),

@@ -7,12 +7,12 @@ from typing import NamedTuple, TypedDict
 from msgspec import UNSET
 
 from llama.errors import LlamaError
+from llama.event.compared import Number
 from llama.event.results import (
     Distances,
     EventFiles,
     Neutrino,
     NeutrinoList,
-    Number,
     Significance,
     Why,
 )

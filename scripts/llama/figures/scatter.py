@@ -78,16 +78,17 @@ def _draw_background(
     scale = there / odds if there and odds else 1.0
     singles = _singles(significance, scale)
     # the smallest odds of the background are tens of decades away, and no one asks for them
-    ends = len(positive) // 10, len(positive) - 1
+    last = len(positive) - int(np.searchsorted(above[1:], _LOWEST_P)) - 1
+    ends = len(positive) // 10, last
     shown = [x for x in (there, *(x for x, _, _ in singles)) if x]
     shown += [float(positive[end]) for end in ends if len(positive)]
     lowest = [max(above[0], _LOWEST_P), *([significance.p_value] if significance.p_value else [])]
     _set_limits(axes, shown or [1.0], min([*lowest, *(y for _, y, _ in singles)]))
     x = np.r_[axes.get_xlim()[1], positive[-ranks], min(axes.get_xlim()[0], *positive[:1], 1.0)]
     drawn = np.r_[0, ranks, len(positive)]
-    low = np.maximum(above - error, above / 100)[drawn]
-    axes.fill_between(x, low, (above + error)[drawn], step="post", color=INK, alpha=0.2, lw=0)
-    label = "background (neutrinos scrambled), and its standard error"
+    low, high = np.maximum(above - 2 * error, above / 100)[drawn], (above + 2 * error)[drawn]
+    axes.fill_between(x, low, high, step="post", color=INK, alpha=0.3, lw=0)
+    label = "background (neutrinos scrambled), ± 2 standard errors"
     axes.step(x, above[drawn], where="post", color=INK, lw=1.3, label=label)
     if singles:
         axes.plot(

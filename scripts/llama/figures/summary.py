@@ -156,7 +156,7 @@ def _result(significance: Significance) -> Rows:
     posterior = significance.posterior
     rows = [
         ("Odds ratio, common source or not", number(significance.odds_ratio, ".4g")),
-        *_p_values(significance),
+        *text.p_value_rows(significance),
         *((label, text.share_text(posterior.get(name))) for name, label in _HYPOTHESES.items()),
         ("p_astro with the neutrinos", number(significance.p_astro_joint, ".4g")),
     ]
@@ -169,27 +169,6 @@ def _result(significance: Significance) -> Rows:
         place = f"RA {best[0]:.2f} deg, Dec {best[1]:+.2f} deg"
         rows.append(("Most probable common direction", place))
     return rows
-
-
-def _p_values(s: Significance) -> Rows:
-    """Return the rows of both p-values, the reported one first; neither counts trials."""
-    of_map = s.p_value_map, s.p_value_map_error, s.p_value_map_effective
-    of_class = s.p_value_class, s.p_value_class_error, s.p_value_class_effective
-    rows = []
-    for label, values, reason in (
-        (f"p-value for a sky map of class {_class(s)}", of_class, s.p_value_class_reason),
-        ("p-value for this sky map", of_map, s.p_value_map_reason),
-    ):
-        shown = f"none: {clean(reason or s.p_value_reason or 'it was not computed', 400)}"
-        if values[0] is not None:
-            shown = text.p_with_error(values[0], *values[1:])
-        rows.append((label, shown))
-    return rows[::-1] if s.is_of_map else rows
-
-
-def _class(s: Significance) -> str:
-    name = clean(s.p_value_population or MISSING, 60)
-    return f"{name} ({s.p_value_class_maps:.0f} of them)" if s.p_value_class_maps else name
 
 
 _HYPOTHESES = {
@@ -286,7 +265,7 @@ def figure_texts(neutrinos: NeutrinoList) -> tuple[tuple[str, str, str], ...]:
             "Significance",
             "Fraction of background triggers that reach a given odds ratio, with this event's odds "
             "ratio as a vertical line.",
-            "How often triggers of the same class with scrambled neutrinos reach an odds ratio. "
+            "How often background triggers, with scrambled neutrinos, reach an odds ratio. "
             "Vertical line: this event; open circles: its neutrinos one by one.",
         ),
     )

@@ -7,10 +7,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+from llama.event.compared import Compared, Number
 from llama.event.results import (
-    Compared,
     Neutrino,
-    Number,
     Significance,
     gaussian_circle_deg,
 )
@@ -74,6 +73,27 @@ def p_text(
     return MISSING if p_value is None else p_value_text(p_value, error, effective)
 
 
+def p_value_rows(s: Significance) -> list[tuple[str, str]]:
+    """Return the rows of both p-values, the reported one first; neither counts trials."""
+    of_map = s.p_value_map, s.p_value_map_error, s.p_value_map_effective
+    of_class = s.p_value_class, s.p_value_class_error, s.p_value_class_effective
+    rows = []
+    for label, values, reason in (
+        (f"p-value for a sky map of class {_class(s)}", of_class, s.p_value_class_reason),
+        ("p-value for this sky map", of_map, s.p_value_map_reason),
+    ):
+        shown = f"none: {clean(reason or s.p_value_reason or 'it was not computed', 400)}"
+        if values[0] is not None:
+            shown = p_with_error(values[0], *values[1:])
+        rows.append((label, shown))
+    return rows[::-1] if s.is_of_map else rows
+
+
+def _class(s: Significance) -> str:
+    name = clean(s.p_value_population or MISSING, 60)
+    return f"{name} ({s.p_value_class_maps:.0f} of them)" if s.p_value_class_maps else name
+
+
 def percent(p_value: Number) -> str:
     """Return a p-value in percent, as precise as one of two digits."""
     return f"{100 * p_value:.2g} %"
@@ -81,11 +101,10 @@ def percent(p_value: Number) -> str:
 
 def p_with_error(p_value: Number, error: Number | None, effective: Number | None) -> str:
     """Return a p-value with its standard error, and how few injections decide it if ten do not."""
-    shown = p_text(p_value, error, effective)
     if not error or not effective:
-        return shown
+        return p_text(p_value, error, effective)
     few = f", decided by {effective:.1f} injections" if effective < 10 else ""
-    return f"{shown} ± {error:.1g}{few}"
+    return f"{p_value:.2g} ± {error:.1g}{few}"
 
 
 def utc_text(iso: object) -> str:

@@ -174,9 +174,9 @@ def _check_consistency(notice: Mapping[str, Any], events: list[Any]) -> None:
         raise _refusal("has an observation_livetime longer than its observation")
     if not all(start - 0.01 <= trigger + event["event_dt"] <= stop + 0.01 for event in events):
         raise _refusal("has an event_dt outside of its observation")
-    count = notice.get("n_events_coincident", 0)
-    if count != len(events):
-        raise _refusal("has an n_events_coincident that differs from its list of events")
+    # a set that only together is unlikely is listed, and its members are not counted
+    if notice.get("n_events_coincident", -len(events)) > len(events):
+        raise _refusal("has a larger n_events_coincident than its list of events")
     if (
         "n_events_coincident" in notice
         and notice["pval_bayesian"] is notice["pval_generic"] is None

@@ -8,10 +8,11 @@ from msgspec import UNSET, Struct, UnsetType, to_builtins
 from msgspec.structs import asdict
 
 from llama.errors import LlamaError
+from llama.event.compared import Number
 from llama.event.messages import About
 from llama.event.names import significance_name
 from llama.event.provenance import other_inputs
-from llama.event.results import NeutrinoList, Number, Significance, read
+from llama.event.results import NeutrinoList, Significance, read
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import dump_json, sha256_bytes
 from llama.neutrinos.table import list_window
