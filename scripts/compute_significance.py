@@ -19,4 +19,5 @@ with logged(snakemake.log[0]):
         run=params.run,
         populations=params.populations,
         backgrounds=params.background,
+        alert_rates=params.alert_rates,
     )

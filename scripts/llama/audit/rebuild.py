@@ -129,6 +129,8 @@ class _Pieces:
             "populations": populations,
             "backgrounds": {background["class"]: digest} if digest else {},
         }
+        if "alert_rates" in settings:  # earlier code takes no such argument
+            job["alert_rates"] = settings["alert_rates"]
         return source, job
 
     def _inputs(self) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from llama.event.bursts import read_bursts
+from llama.event.joint_far import joint_far
 from llama.event.populations import PAstro, numbers_sha256, read_background, with_events
 from llama.event.provenance import code_sha256, provenance, software
 from llama.event.skymap_info import read_info
@@ -60,13 +61,15 @@ def make_significance(
     run: str | None,
     populations: str | None,
     backgrounds: Mapping[str, str],
+    alert_rates: Mapping[str, float] | None = None,
 ) -> None:
     """Write significance_*.json of an event.
 
     inputs: paths of skymap (tiles), distances, p_astro, neutrinos, info, response and, if they
     count, bursts and the events of the archive that a weighted background is of; search, grb:
     settings of these names, `grb` None without bursts; run: `background.run`; populations: file of
-    backgrounds, if any; backgrounds: {class: sha256 of its numbers} as its index has it.
+    backgrounds, if any; backgrounds: {class: sha256 of its numbers} as its index has it;
+    alert_rates: settings of this name, None in jobs of versions that had none.
     """
     # tiles do not wait for the numeric core
     from llama.event.significance import background_class, compute_significance
@@ -91,6 +94,11 @@ def make_significance(
         read_bursts(Path(inputs["bursts"]), grb) if grb else None,
     )
     used = dict(search) | ({"grb": grb} if grb else {})
+    if alert_rates:
+        found: dict[str, Any] = significance
+        p = found["p_value"], found["p_value_effective"]
+        significance |= joint_far(*p, info, alert_rates)
+        used["alert_rates"] = dict(alert_rates)
     made_from = {Path(path).name: path for path in inputs.values()}
     significance["provenance"] = provenance(made_from, used) | {
         "background_sha256": digest,

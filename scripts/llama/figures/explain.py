@@ -7,6 +7,7 @@ from typing import NamedTuple, TypedDict
 from msgspec import UNSET
 
 from llama.errors import LlamaError
+from llama.event.joint_far import alert_rate_text, joint_far_text
 from llama.event.results import (
     Distances,
     EventFiles,
@@ -141,6 +142,8 @@ def _summary(significance: Significance, why: Why, members: Sequence[int]) -> li
             f"Chance does at least as well in {100 * p_value:.3g} % of background triggers "
             f"(p = {text.p_text(p_value)})."
         )
+    if joint := joint_far_text(significance):
+        sentences.append(f"With {alert_rate_text(significance)}, that is {joint}.")
     return sentences
 
 

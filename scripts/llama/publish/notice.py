@@ -5,6 +5,7 @@ import re
 from msgspec.structs import asdict
 
 from llama.errors import LlamaError
+from llama.event.joint_far import alert_rate_text, joint_far_text
 from llama.event.results import NeutrinoList, Significance, Single
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
@@ -98,8 +99,8 @@ def build_notice(
         notice["observation_livetime"] = round(neutrinos.livetime_s)
     if listed is not None:
         notice["n_events_coincident"] = len(listed)
-    if significance.response and not info.retracted:
-        notice["additional_info"] = f"energies and point spread: {significance.response}"
+    if about := _additional_info(info, significance):
+        notice["additional_info"] = about
     if listed:
         notice["coincident_events"] = [_coincident_event(single) for single in listed]
     sensitivity = significance.neutrino_flux_sensitivity_range
@@ -110,6 +111,20 @@ def build_notice(
         }
     check_notice(notice)
     return notice
+
+
+def _additional_info(info: EventInfo, significance: Significance) -> str:
+    """Return what the schema has no field for: what numbers rest on, joint false-alarm rate."""
+    if info.retracted:
+        return ""
+    words, response = joint_far_text(significance), significance.response
+    known = [f"energies and point spread: {response}"] if response else []
+    if words and bayesian_p_value(info, significance) is not None:
+        known.append(
+            f"false alarm rate of the coincidence: {words}, pval_bayesian times the GW trigger "
+            f"rate, {alert_rate_text(significance)}"
+        )
+    return "; ".join(known)
 
 
 def _coincident_event(single: Single) -> dict[str, object]:
