@@ -112,9 +112,9 @@ class AlertRates(Block):
     change outdates significances, not backgrounds, and sends nothing."""
 
     significant_cbc_per_year: Number = Field(default=127.0, gt=0, le=1e6)
-    """Significant alerts of searches for binaries [1/yr]: 200 that were not retracted in 82 weeks
-    of O4 (LVK, 2025-03-19). The threshold lets 12 false ones through: 1 in 30 days by all searches,
-    1 in 210 days by each, a trials factor of 7."""
+    """Significant alerts of searches for binaries [1/yr]: 200 in 82 weeks of O4 (announcement by
+    LVK, 2025-03-19). The threshold lets 12 false ones through: 1 in 30 days by all searches, 1 in
+    210 days by each, a trials factor of 7."""
     low_significance_cbc_per_year: Number = Field(default=4380.0, gt=0, le=1e6)
     """Low-significance alerts of searches for binaries [1/yr]: what the threshold lets through at
     most, 2 false ones a day by each of 6 searches."""
