@@ -52,6 +52,7 @@ rule compute_significance:
         search=SEARCH,
         grb=of(EVENTS.burst_model),
         bursts=of(EVENTS.burst_versions),
+        alert_rates=SETTINGS.alert_rates.model_dump(mode="json"),
         run=SETTINGS.background.run,
         background=of(EVENTS.background_versions),
         populations=POPULATIONS,

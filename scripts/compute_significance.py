@@ -18,4 +18,5 @@ with logged(snakemake.log[0]):
         populations=params.populations,
         backgrounds=params.background,
         method=params.method,
+        alert_rates=params.alert_rates,
     )

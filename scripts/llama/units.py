@@ -1,5 +1,6 @@
-"""Units as other people write them, in TUNITs, brackets and headers; how p-values are rounded."""
+"""Units as others write them, in TUNITs, brackets and headers; p-values and rates in words."""
 
+import decimal
 import math
 import re
 import warnings
@@ -20,6 +21,7 @@ _WORDS = {
 _NOTHING = ("", "1", "none", "unknown", "unitless", "dimensionless", "n/a", "-")
 
 
+YEAR_S = 365.25 * 86400.0
 R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 90 % radius of a 2-D Gaussian, 2.145966
 
 
@@ -36,6 +38,23 @@ def p_value_text(p_value: float, error: float | None = None, effective: float | 
     if p_value >= 1e-4:
         text = f"{p_value:.{min(digits - 1 - tens, 4)}f}"
     return f"< {text}" if effective == 0 and p_value < 1 else text
+
+
+def rate_words(per_year: float, digits: int = 3, *, is_limit: bool = False) -> str:
+    """Return a rate in words that need no calculator, `one in 12 years` or `3.4 per year`.
+
+    A limit is `less than` that, and rounded so that it still holds.
+    """
+    often = per_year == 0 or per_year >= 1
+    up = decimal.ROUND_UP if often else decimal.ROUND_DOWN
+    context = decimal.Context(prec=digits, rounding=up if is_limit else decimal.ROUND_HALF_EVEN)
+    number = float(context.create_decimal(per_year if often else 1 / per_year))
+    million = "" if number < 1e6 else " million"
+    shown = number / 1e6 if million else number
+    words = f"{shown:.{digits}g}" if shown < 10**digits else f"{shown:,.0f}"
+    is_yearly = often or (words, million) == ("1", "")
+    words = f"{words}{million} per year" if is_yearly else f"one in {words}{million} years"
+    return f"less than {words}" if is_limit else words
 
 
 def unit_factor(text: str, wanted: str) -> float | None:

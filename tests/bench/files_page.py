@@ -208,6 +208,12 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "p_value_p_astro": "p_astro of the background's triggers",
             "p_value_odds": "the odds taken to that p_astro, which are compared",
             "p_value_without_energy": "whether both are without energies, since one is not known",
+            "alert_kind": "kind of alert, such as significant CBC; null if none was sent",
+            "alert_rate_per_year": "so many alerts of this kind there are [1/yr]",
+            "joint_far_per_year": "p-value times that rate; null without",
+            "joint_far_hz": "the same [Hz]",
+            "joint_far_is_limit": "whether it is less than that: no injection reaches the odds",
+            "joint_far_reason": "why there is none; else null",
             "p_astro": "as in p_astro.json",
             "p_astro_joint": "the same, with the neutrinos taken into account",
             "p_h_0": "1: noise and background neutrinos, to which the others relate",
@@ -300,7 +306,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "most_probable_direction.ra": "only with two neutrinos or more [deg]",
             "most_probable_direction.dec": "only with two neutrinos or more [deg]",
             "neutrino_flux_sensitivity_range.*": "as in the significance file",
-            "additional_info": "what energies and point spread are from; not in a retraction",
+            "additional_info": "what energies and point spread are from, and the joint "
+            "false-alarm rate; not in a retraction",
         },
     ),
     "manifest.json": (

@@ -105,7 +105,7 @@ def test_marks(change, marks):
     [
         (None, ("–", "")),
         (0.0, ("0 Hz", "0 per year")),
-        (1e-4, ("0.0001 Hz", "3.16e+03 per year")),
+        (1e-4, ("0.0001 Hz", "3,160 per year")),
         (2e-8, ("2e-08 Hz", "one in 1.58 years")),
         (4.5e-13, ("4.5e-13 Hz", "one in 70,400 years")),
         (5.2e-16, ("5.2e-16 Hz", "one in 60.9 million years")),

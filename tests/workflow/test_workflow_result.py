@@ -117,3 +117,16 @@ def test_the_explanation_is_that_of_the_result(finished: Workspace) -> None:
     printed = finished.run("llama", "explain", EVENT)
     assert "One source of the wave and of neutrino 2 is" in printed  # in the order of time
     assert "(p = " in printed
+
+
+def test_another_rate_of_alerts_makes_the_result_again(event: Workspace) -> None:
+    before = strict_json(event.event / "significance_lvc-i3.json")
+    assert before["alert_kind"] == "significant CBC"
+    assert before["joint_far_per_year"] == 127.0 * before["p_value"]
+    event.set("  significant_cbc_per_year: 127.0", "  significant_cbc_per_year: 60.0")
+    assert "compute_significance" in event.plan(TARGET)
+    event.snakemake(TARGET)
+    after = strict_json(event.event / "significance_lvc-i3.json")
+    assert after["joint_far_per_year"] == 60.0 * after["p_value"] == 60.0 * before["p_value"]
+    assert "60 significant CBC alerts per year" in (event.event / "index.html").read_text()
+    assert "compute_significance" not in event.plan(TARGET)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -12,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from llama.alerts.content import skymap_bytes
+from llama.audit.checkout import check_out
 from llama.errors import LlamaError
 from llama.event.manifest import INPUTS, Manifest, kept_files, versions
-from llama.event.names import BURSTS_NAME, skymap_name
-from llama.event.populations import numbers_sha256, read_background
-from llama.event.provenance import code_sha256, software
+from llama.event.names import BURSTS_NAME, MAP_BACKGROUND, skymap_name
+from llama.event.populations import numbers_sha256, read_background, read_p_astro
+from llama.event.provenance import TILES, code_sha256, software
 from llama.event.skymap_info import check_info
 from llama.files import read_json, sha256_bytes, sha256_file, write_bytes
-from llama.settings.load import clone_directory
+from llama.neutrinos.event_list import list_is_from_archive
 
-TILES = "lvc_skymap.hdf5"
 _OWN = Path(__file__).parents[2]
 _SHOWN = 5
 _CAUSES = ("inputs", "provenance")
@@ -66,7 +65,8 @@ def rebuild(
     with tempfile.TemporaryDirectory(prefix="llama-rebuild-") as temporary:
         pieces = _Pieces(output_dir, event_dir, manifest, Path(temporary))
         tiles_code, code = pieces.code(TILES), pieces.code(name)
-        source, job = pieces.collect()
+        map_code = pieces.code(MAP_BACKGROUND)
+        source, drawing, job = pieces.collect()
         if not pieces.missing and code != _OWN:
             tell(f"with the code of {manifest['made_by'][name]['software']}, which compiles first")
         if pieces.missing:
@@ -74,6 +74,8 @@ def rebuild(
             raise LlamaError(f"{name} cannot be rebuilt; what is missing:{listed}")
         tiles, made = Path(temporary) / TILES, Path(temporary) / name
         _run(tiles_code, {"make": "tiles", "source": source, "output": str(tiles)})
+        drawn = Path(temporary) / MAP_BACKGROUND
+        _run(map_code, {"make": "map_background", "output": str(drawn), **drawing})
         _run(code, {"make": "significance", "output": str(made), **job})
         content, tiles_sha256 = made.read_bytes(), sha256_file(tiles)
     sha256, recorded = sha256_bytes(content), products[name]["sha256"]
@@ -100,8 +102,8 @@ class _Pieces:
         self._trees: dict[str, Path] = {}
         self.missing: list[str] = []
 
-    def collect(self) -> tuple[str | None, dict[str, object]]:
-        """Return the sky map's path and the arguments of `make_significance`, as far as there."""
+    def collect(self) -> tuple[str | None, dict[str, object], dict[str, object]]:
+        """Return the sky map's path and the arguments of what else is made, as far as there."""
         files = dict(self._inputs())
         settings, external = self._manifest["settings"], self._manifest["external"]
         response, background = external["response"], external["background"]
@@ -117,10 +119,16 @@ class _Pieces:
         digest = background["sha256"]
         source = self._skymap(files.get("skymap_info.json"))
         populations = self._background(background["class"], digest) if digest else None
-        if populations and inputs["response"]:
-            name = background["class"]
-            if "weights" in read_background(Path(populations), name):
-                inputs["events"] = str(Path(inputs["response"]).with_name("events.hdf5"))
+        events = Path(inputs["response"] or "").with_name("events.hdf5")
+        inputs |= {"map_background": str(self._directory / MAP_BACKGROUND), "events": str(events)}
+        of_background = {name: settings["background"][name] for name in ("seed", "p_astro")}
+        drawing = of_background | {
+            "inputs": {name: inputs[name] for name in ("skymap", "response", "events")},
+            "search": settings["search"],
+            "injections": settings["background"]["map_injections"],
+            "from_archive": list_is_from_archive(Path(inputs["neutrinos"] or "")),
+            "population": inputs["p_astro"] and read_p_astro(inputs["p_astro"])["population"],
+        }
         job = {
             "inputs": inputs | ({"bursts": bursts} if bursts else {}),
             "search": settings["search"],
@@ -128,8 +136,10 @@ class _Pieces:
             "run": settings["background"]["run"],
             "populations": populations,
             "backgrounds": {background["class"]: digest} if digest else {},
+            "alert_rates": settings["alert_rates"],
+            "method": external["p_value_method"],
         }
-        return source, job
+        return source, drawing, job
 
     def _inputs(self) -> Iterator[tuple[str, str]]:
         kept = kept_files(self._event_dir, self._manifest)
@@ -196,7 +206,7 @@ class _Pieces:
             return _OWN
         try:
             if made["software"] not in self._trees:
-                self._trees[made["software"]] = _check_out(made["software"], self._directory)
+                self._trees[made["software"]] = check_out(made["software"], self._directory)
             scripts = self._trees[made["software"]]
             if code_sha256(scripts / "llama") != made["code_sha256"]:
                 raise LlamaError(
@@ -208,39 +218,6 @@ class _Pieces:
                 self.missing.append(str(error))
             return _OWN
         return scripts
-
-
-def _check_out(name: str, directory: Path) -> Path:
-    """Copy the commit in a name like `llama 0.1.0+g1a2b3c4d` into `directory`."""
-    clone, match = clone_directory(), re.search(r"\+g([0-9a-f]{7,40})$", name)
-    if match is None:
-        raise LlamaError(
-            f"the code: it was made by {name}, which names no commit, and {software()} is other "
-            "code; install that version and call it"
-        )
-    try:
-        commit = _git(clone, "rev-parse", "--verify", "--quiet", f"{match[1]}^{{commit}}").strip()
-    except LlamaError as error:
-        raise LlamaError(
-            f"the code: it was made by {name}, which is not in the clone {clone}; "
-            f"fetch it there with git fetch {error}".rstrip()
-        ) from error
-    tree = directory / commit
-    # a clone, not a worktree: nothing stays behind in the user's when this is killed
-    _git(directory, "clone", "--quiet", "--shared", "--no-checkout", str(clone), str(tree))
-    _git(tree, "-c", "advice.detachedHead=false", "checkout", "--quiet", commit)
-    return tree / "scripts"
-
-
-def _git(directory: Path, *words: str) -> str:
-    try:
-        return subprocess.run(
-            ["git", *words], cwd=directory, check=True, capture_output=True, text=True
-        ).stdout
-    except FileNotFoundError as error:
-        raise LlamaError("(and there is no git here; install it)") from error
-    except subprocess.CalledProcessError as error:
-        raise LlamaError(error.stderr.strip()) from error
 
 
 def _run(scripts: Path, job: Mapping[str, object]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from llama.event.bursts import read_bursts
+from llama.event.joint_far import joint_far
 from llama.event.populations import (
     numbers_sha256,
     read_background,
@@ -109,15 +110,16 @@ def make_significance(
     run: str | None,
     populations: str | None,
     backgrounds: Mapping[str, str],
+    alert_rates: Mapping[str, float],
     method: str | None = None,
 ) -> None:
     """Write significance_*.json of an event.
 
     inputs: paths of skymap (tiles), distances, p_astro, neutrinos, info, response, map_background,
-    events of the archive and, if they count, bursts; search, grb: settings of these names, `grb`
-    None without bursts; run: `background.run`; populations: file of backgrounds, if any;
-    backgrounds: {class: sha256 of its numbers} as its index has it; method: of the p-value, None
-    for the class where it has a background.
+    events of the archive and, if they count, bursts; search, grb, alert_rates: settings of these
+    names, `grb` None without bursts; run: `background.run`; populations: file of backgrounds, if
+    any; backgrounds: {class: sha256 of its numbers} as its index has it; method: of the p-value,
+    None for the class where it has a background.
     """
     # tiles do not wait for the numeric core
     from llama.event.significance import background_class, compute_significance
@@ -145,6 +147,10 @@ def make_significance(
         method,
     )
     used = dict(search) | ({"grb": grb} if grb else {})
+    found: dict[str, Any] = significance
+    p = found["p_value"], found["p_value_effective"]
+    significance |= joint_far(*p, info, alert_rates)
+    used["alert_rates"] = dict(alert_rates)
     made_from = {Path(path).name: path for path in inputs.values()}
     significance["provenance"] = provenance(made_from, used) | {
         "background_sha256": digest,

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
 import msgspec
 
 from llama.errors import LlamaError
-from llama.event.names import BURSTS_NAME
+from llama.event.names import BURSTS_NAME, MAP_BACKGROUND
 from llama.event.provenance import code_sha256, settings_hash, software
 from llama.files import open_hdf5, read_json, sha256_bytes, sha256_file, write_bytes, write_json
 from llama.times import gps_to_iso, now_gps
@@ -41,6 +41,7 @@ class External(TypedDict, total=False):
     """What the significance was made from that is outside of the event's directory."""
 
     background: dict[Literal["class", "sha256"], str]
+    p_value_method: str | None
     response: dict[Literal["path", "sha256"], str]
 
 
@@ -53,6 +54,7 @@ class _Background(TypedDict):
 
 class _Significance(TypedDict):
     p_value_population: str
+    p_value_method: str | None
     provenance: _Background
 
 
@@ -129,14 +131,19 @@ def build_manifest(
     response = next(name for name in RESPONSE_FILES if name in made["inputs"])
     manifest["external"] = {
         "background": {"class": content["p_value_population"], "sha256": made["background_sha256"]},
+        "p_value_method": content["p_value_method"],
         "response": {
             "path": f"{archive}/{response}",
             "sha256": made["inputs"][response],
         },
     }
-    with open_hdf5(products["lvc_skymap.hdf5"]) as tiles:
+    with (
+        open_hdf5(products["lvc_skymap.hdf5"]) as tiles,
+        open_hdf5(products[MAP_BACKGROUND]) as own,
+    ):
         manifest["made_by"] = {
             "lvc_skymap.hdf5": {key: tiles.attrs.get(key) for key in _CODE},
+            MAP_BACKGROUND: {key: own["map"].attrs.get(key) for key in _CODE},
             name: {key: made.get(key) for key in _CODE},
         }
     return manifest

@@ -178,8 +178,9 @@ def _keys(event: EventFiles) -> list[tuple[str, str, str]]:
         ("p-value", significance.p_text or MISSING, background),
         ("Odds ratio", number(significance.odds_ratio), "one common source over all else"),
         (f"Neutrinos {list_window(neutrinos.window).words('within {} s')}", count, complete),
+        ("Joint false-alarm rate", *text.joint_rate_text(significance)),
         ("p_astro", number(event.p_astro.p_astro, ".4g"), population),
-        ("False-alarm rate", *text.rate_text(event.info.far_hz)),
+        ("False-alarm rate of the wave", *text.rate_text(event.info.far_hz)),
         ("90 % area", text.area_text(distances.area_90_deg2), ""),
         ("Distance", distance, assumed.words if assumed else ""),
     ]

@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from llama.errors import LlamaError
 from llama.event.compared import Number
+from llama.event.joint_far import alert_rate_text, joint_far_text
 from llama.event.results import (
     Distances,
     EventFiles,
@@ -142,6 +143,8 @@ def _summary(significance: Significance, why: Why, members: Sequence[int]) -> li
             f"{'with this sky map' if significance.is_of_map else 'of its class'} "
             f"(p = {significance.p_text})."
         )
+    if joint := joint_far_text(significance):
+        sentences.append(f"With {alert_rate_text(significance)}, that is {joint}.")
     return sentences
 
 

@@ -157,6 +157,7 @@ def _result(significance: Significance) -> Rows:
     rows = [
         ("Odds ratio, common source or not", number(significance.odds_ratio, ".4g")),
         *text.p_value_rows(significance),
+        ("Joint false-alarm rate", ", ".join(filter(None, text.joint_rate_text(significance)))),
         *((label, text.share_text(posterior.get(name))) for name, label in _HYPOTHESES.items()),
         ("p_astro with the neutrinos", number(significance.p_astro_joint, ".4g")),
     ]

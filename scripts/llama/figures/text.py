@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from llama.event.compared import Compared, Number
+from llama.event.joint_far import alert_rate_text, joint_far_text
 from llama.event.results import (
     Neutrino,
     Significance,
@@ -16,7 +17,7 @@ from llama.event.results import (
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
 from llama.stats.window import PUBLISHED
-from llama.units import p_value_text
+from llama.units import YEAR_S, p_value_text, rate_words
 
 MISSING = "–"
 
@@ -135,15 +136,19 @@ def rate_text(far_hz: Number | None) -> tuple[str, str]:
     """Return a false-alarm rate in Hz, and in words that need no calculator."""
     if far_hz is None:
         return MISSING, ""
-    per_year = far_hz * 365.25 * 86400
-    if per_year == 0 or per_year >= 1:
-        return f"{far_hz:.2g} Hz", f"{per_year:.3g} per year"
-    years = float(f"{1 / per_year:.3g}")
-    words = f"{years:,.3g}" if years < 1000 else f"{years:,.0f}"
-    return (
-        f"{far_hz:.2g} Hz",
-        f"one in {words if years < 1e6 else f'{years / 1e6:.3g} million'} years",
-    )
+    return f"{far_hz:.2g} Hz", rate_words(far_hz * YEAR_S)
+
+
+def joint_rate_text(result: Significance) -> tuple[str, str]:
+    """Return the joint false-alarm rate in words, and what it is made of.
+
+    A dash where there is none, with the reason where there is a p-value nevertheless.
+    """
+    if words := joint_far_text(result):
+        return words, f"p times {alert_rate_text(result)}"
+    if result.p_value is None or not result.joint_far_reason:
+        return MISSING, ""
+    return MISSING, clean(f"not known: {result.joint_far_reason}", 200)
 
 
 def background_text(result: Compared) -> str:

@@ -3,6 +3,7 @@
 import textwrap
 
 from llama.errors import LlamaError
+from llama.event.joint_far import alert_rate_text, joint_far_text
 from llama.event.results import NeutrinoList, Sensitivity, Significance, Single
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.table import list_window
@@ -167,8 +168,7 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
         f"{found} The overall p-value of the Bayesian search is {significance.p_text}. "
         "It states how often the atmospheric background alone gives a coincidence at least as "
         f"convincing for {significance.p_is_for}; it is not corrected for trials over several "
-        "gravitational-wave candidates. The false-alarm rate of the coincidence is the p-value "
-        "times the rate of such candidates."
+        f"gravitational-wave candidates. {_false_alarm_rate(significance)}"
     )
     if not listed:
         return [_wrap(result)]
@@ -183,6 +183,19 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
             f"probability {where}(statistical error only)."
         ),
     ]
+
+
+def _false_alarm_rate(significance: Significance) -> str:
+    words = joint_far_text(significance)
+    if not words:
+        return (
+            "The false alarm rate of this coincidence can be obtained by multiplying the p-value "
+            "with the corresponding GW trigger rate."
+        )
+    return (
+        f"The false alarm rate of this coincidence is {words}: the p-value multiplied with the "
+        f"corresponding GW trigger rate, {alert_rate_text(significance)}."
+    )
 
 
 def _table(listed: list[Single], real: bool) -> str:

@@ -5,6 +5,7 @@ import re
 from msgspec.structs import asdict
 
 from llama.errors import LlamaError
+from llama.event.joint_far import alert_rate_text, joint_far_text
 from llama.event.results import NeutrinoList, Significance, Single
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
@@ -99,7 +100,7 @@ def build_notice(
         notice["observation_livetime"] = round(neutrinos.livetime_s)
     if listed is not None:
         notice["n_events_coincident"] = sum(map(_is_listed, listed))
-    if said := _said(info, significance, overall):
+    if not info.retracted and (said := _said(significance, overall)):
         notice["additional_info"] = "; ".join(said)
     if listed:
         notice["coincident_events"] = [_coincident_event(single) for single in listed]
@@ -117,14 +118,19 @@ def _is_listed(single: Single) -> bool:
     return single.p_value is not None and single.p_value < LISTED_BELOW
 
 
-def _said(info: EventInfo, significance: Significance, overall: float | None) -> list[str]:
-    """Return what numbers alone do not tell."""
+def _said(significance: Significance, overall: float | None) -> list[str]:
+    """Return what the schema has no field for."""
     said = []
     if overall is not None:
         said.append(f"p-values are for {significance.p_is_for}")
         if significance.p_is_limit:
             said.append("pval_bayesian is an upper limit")
-    if significance.response and not info.retracted:
+        if words := joint_far_text(significance):
+            said.append(
+                f"false alarm rate of the coincidence: {words}, pval_bayesian times the GW trigger "
+                f"rate, {alert_rate_text(significance)}"
+            )
+    if significance.response:
         said.append(f"energies and point spread: {significance.response}")
     return said
 

@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from llama.errors import LlamaError
 from llama.event.compared import Number
+from llama.event.joint_far import joint_far_text
 from llama.event.messages import About
 from llama.event.names import significance_name
 from llama.event.provenance import other_inputs
@@ -42,6 +43,16 @@ class Facts(Struct, frozen=True, kw_only=True):
     retracted: bool
 
 
+class JointRate(Struct, frozen=True):
+    """p times the rate of alerts of the event's kind [1/yr], as number and in words."""
+
+    per_year: Number
+    is_limit: bool
+    words: str
+    alert_kind: str | None
+    alert_rate_per_year: Number | None
+
+
 class Findings(Facts, frozen=True, kw_only=True):
     """The result; livetime_s only with gaps, coincident_neutrinos None when nothing was tested."""
 
@@ -52,6 +63,7 @@ class Findings(Facts, frozen=True, kw_only=True):
     neutrinos_final: bool
     odds_ratio: Number | None
     p_value: float | None
+    joint_far: JointRate | UnsetType
     coincident_neutrinos: list[Coincident] | None
     energy_response: str | UnsetType
     psf: str | UnsetType
@@ -90,6 +102,7 @@ class Result:
         if self.significance is None or self.neutrinos is None:
             return facts
         listed = coincident_neutrinos(self.info, self.significance)
+        p_value = bayesian_p_value(self.info, self.significance)
         live_s = self.neutrinos.livetime_s
         window = list_window(self.neutrinos.window)
         is_whole = live_s is None or round(live_s) >= window.length_s
@@ -101,9 +114,8 @@ class Result:
             neutrinos=sum(one.in_window is not False for one in self.neutrinos.events),
             neutrinos_final=self.neutrinos.complete,
             odds_ratio=self.significance.odds_ratio,
-            p_value=round_p(
-                bayesian_p_value(self.info, self.significance), self.significance.p_value_error
-            ),
+            p_value=round_p(p_value, self.significance.p_value_error),
+            joint_far=UNSET if p_value is None else _joint_rate(self.significance),
             coincident_neutrinos=None
             if listed is None
             else [
@@ -115,8 +127,13 @@ class Result:
         )
 
     def sha256(self) -> str:
-        """Return what changes when there is something new to say."""
-        return sha256_bytes(dump_json(to_builtins(self.facts())).encode())
+        """Return what changes when there is something new to say.
+
+        Another rate of alerts is nothing new about the event.
+        """
+        facts = to_builtins(self.facts())
+        facts.pop("joint_far", None)
+        return sha256_bytes(dump_json(facts).encode())
 
     def text(self, kind: str) -> str:
         """Return the result in a few lines of plain text; kind: new, update or withdrawal."""
@@ -130,6 +147,19 @@ class Result:
         return _text(facts, f"{mark}{'UPDATE ' if kind == 'update' else ''}{facts.notice}")
 
 
+def _joint_rate(significance: Significance) -> JointRate | UnsetType:
+    words, per_year = joint_far_text(significance), significance.joint_far_per_year
+    if not words or per_year is None:
+        return UNSET
+    return JointRate(
+        float(f"{per_year:.2g}"),
+        significance.joint_far_is_limit,
+        words,
+        significance.alert_kind,
+        significance.alert_rate_per_year,
+    )
+
+
 def _text(facts: Findings, title: str) -> str:
     listed = facts.coincident_neutrinos or []
     count = f"{len(listed) or 'no'} coincident neutrino{'' if len(listed) == 1 else 's'}"
@@ -141,6 +171,7 @@ def _text(facts: Findings, title: str) -> str:
     lines = [
         f"{title}: {count}, p-value "
         + ("not available" if facts.p_value is None else f"{facts.p_value:g}")
+        + ("" if facts.joint_far is UNSET else f" (joint false-alarm rate {facts.joint_far.words})")
         + f", odds ratio {facts.odds_ratio:.3g}",
         f"event time {facts.event_time}, false-alarm rate "
         + ("unknown" if facts.far_hz is None else f"{facts.far_hz:.3g} Hz")

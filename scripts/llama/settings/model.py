@@ -16,7 +16,7 @@ from llama.settings.background import Background
 from llama.settings.block import Block, Count, Name, Number, Place, SlackChannel, absolute
 from llama.settings.fleet import Fleet, Spaces
 from llama.settings.publish import Publish
-from llama.settings.search import Grb, Search
+from llama.settings.search import AlertRates, Grb, Search
 
 
 def data_home() -> Path:
@@ -133,6 +133,7 @@ class Settings(Block):
     events: Events = Field(default_factory=Events)
     search: Search = Field(default_factory=Search)
     grb: Grb = Field(default_factory=Grb)
+    alert_rates: AlertRates = Field(default_factory=AlertRates)
     neutrinos: Neutrinos = Field(default_factory=Neutrinos)
     gracedb: GraceDB = Field(default_factory=GraceDB)
     listen: Listen = Field(default_factory=Listen)

@@ -1,4 +1,4 @@
-"""Settings of the statistic: the astrophysical model, and further messengers."""
+"""Settings of the statistic: the astrophysical model, further messengers, how many alerts come."""
 
 from typing import Annotated, Literal
 
@@ -103,3 +103,30 @@ class Grb(Block):
     """Earliest burst of a source, relative to its gravitational wave [s]."""
     delay_max_s: UpperEnd = Field(default=5.0, ge=-1e5, le=1e5)
     """Latest burst of a source, relative to its gravitational wave [s]."""
+
+
+class AlertRates(Block):
+    """Public alerts of LIGO/Virgo/KAGRA of each kind per year of observing, false and real ones:
+    times the p-value, the joint false-alarm rate of a result (docs/method.md). They are those of
+    O4, thresholds those of gwcelery 3.0.0 (2026-06-18); change them with the observing run. A
+    change outdates significances, not backgrounds, and sends nothing."""
+
+    significant_cbc_per_year: Number = Field(default=127.0, gt=0, le=1e6)
+    """Significant alerts of searches for binaries [1/yr]: 200 in 82 weeks of O4 (announcement by
+    LVK, 2025-03-19). The threshold lets 12 false ones through: 1 in 30 days by all searches, 1 in
+    210 days by each, a trials factor of 7."""
+    low_significance_cbc_per_year: Number = Field(default=4380.0, gt=0, le=1e6)
+    """Low-significance alerts of searches for binaries [1/yr]: what the threshold lets through at
+    most, 2 false ones a day by each of 6 searches."""
+    significant_burst_per_year: Number = Field(default=1.0, gt=0, le=1e6)
+    """Significant alerts of unmodelled searches [1/yr]: the threshold's false ones, 1 in 365 days
+    by all searches, a trials factor of 3. O4a had no real one (arXiv:2507.12374, 2025-07-16)."""
+    low_significance_burst_per_year: Number = Field(default=1460.0, gt=0, le=1e6)
+    """Low-significance alerts of unmodelled searches [1/yr]: what the threshold lets through at
+    most, 2 false ones a day by each of 2 searches."""
+    sub_solar_mass_per_year: Number = Field(default=1.0, gt=0, le=1e6)
+    """Alerts of searches for sub-solar-mass binaries, all significant [1/yr]: the threshold's false
+    ones, 1 in 365 days by all searches, a trials factor of 3."""
+    early_warning_per_year: Number = Field(default=12.2, gt=0, le=1e6)
+    """Early warnings, all significant [1/yr]: the threshold's false ones, 1 in 30 days by all
+    searches, a trials factor of 4."""
