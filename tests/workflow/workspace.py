@@ -47,6 +47,7 @@ SIGNIFICANCE = {"compute_significance", *FOLLOWERS}
 SUMMARY = {"write_summary", *LAST}
 ALL = SIGNIFICANCE | {
     *("extract_skymap", "convert_skymap", "measure_skymap", "read_alert", "list_neutrinos"),
+    "build_map_background",
 }
 
 
