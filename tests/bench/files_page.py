@@ -465,6 +465,8 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
             "<population>/<run>/<detectors> attribute p_astro": "p_astro of each trigger",
             "<population>/<run>/<detectors> attribute seed": "seed",
             "<population>/<run>/<detectors> attribute settings_sha256": "hash of the settings",
+            "<population>/<run>/<detectors> attribute n_maps": "number of sky maps that were drawn "
+            "from; not there if shards do not say so, or without them",
             "<population>/<run>/<detectors> attribute sampling": "only weighted: weighted",
             "<population>/<run>/<detectors> attribute archive": "only weighted: identity of the "
             "neutrino archive",
@@ -477,6 +479,7 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
             "<class>.p_astro": "p_astro of each trigger",
             "<class>.seed": "seed",
             "<class>.settings_sha256": "hash of the settings",
+            "<class>.n_maps": "number of sky maps that were drawn from; not there if not known",
             "<class>.sampling": "only weighted: weighted",
             "<class>.archive": "only weighted: identity of the neutrino archive",
             "<class>.sha256": "of the numbers",
@@ -531,6 +534,7 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
             "attribute kind": "kind of injections; weighted of weighted background",
             "attribute archive": "only weighted: identity of the neutrino archive",
             "attribute first": "number of the first one",
+            "attribute n_maps": "number of the maps that are drawn from, without broken ones",
             "attribute seed": "seed; −1 for pairs",
             "attribute p_astro": "p_astro of each trigger",
             "attribute settings_sha256": "hash of the settings",

@@ -39,12 +39,6 @@ _OTHER_STREAM = "its background is for neutrinos of another stream; run snakemak
 NO_MAP_BACKGROUND: Background = {"class": "map", "reason": "it has no background of its own map"}
 
 
-def background_class(info: EventInfo, p_astro: PAstro, run: str | None) -> str:
-    """Return the class whose background gives the event's p-value, like `bns-o3-H1L1V1`."""
-    detectors = "".join(sorted(info.instruments))
-    return f"{p_astro['population']}-{run or run_name(info.trigger_gps)}-{detectors}"
-
-
 @for_users("check p_astro.json and the background")
 def compute_significance(
     tiles: SkyTiles,
