@@ -132,5 +132,9 @@ def test_a_failure_leaves_the_old_populations(tmp_path):
 
 def test_no_studies_are_an_empty_file(tmp_path):
     write_populations(tmp_path / "populations.hdf5", {})
-    assert read_background(tmp_path / "populations.hdf5", NAME).keys() == {"class", "reason", "near"}
+    assert read_background(tmp_path / "populations.hdf5", NAME).keys() == {
+        "class",
+        "reason",
+        "near",
+    }
     assert json.loads((tmp_path / "populations.json").read_text()) == {}

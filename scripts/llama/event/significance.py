@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from llama.neutrinos.detector import Detector
 
 
+# 0 is a rounded value, which would hide what its neutrinos have to say
+LEAST_P_ASTRO = 1e-30
 _OTHER_STREAM = "its background is for neutrinos of another stream; run snakemake once more"
 NO_MAP_BACKGROUND: Background = {"class": "map", "reason": "it has no background of its own map"}
 
@@ -67,7 +69,7 @@ def compute_significance(
     columns = to_columns([Neutrino.of(event) for event in events])
     dt_s = columns["gps"] - gps
     neutrinos = prepare_columns(dt_s, columns, response, params)
-    p, area = p_astro["p_astro"], response.area_relative
+    p, area = max(p_astro["p_astro"], LEAST_P_ASTRO), response.area_relative
     odds = event_odds(prepared, neutrinos, p, params, area)
     start_s, stop_s = params.window
     inside = (dt_s > start_s) & (dt_s < stop_s)

@@ -156,8 +156,6 @@ def _nothing(significance: Significance, neutrinos: NeutrinoList) -> str:
     elif not near:
         when = list_window(neutrinos.window).words("less than {} s before or after")
         why = f"none of the {len(events)} neutrinos of the list came {when} the wave"
-    elif significance.p_astro == 0:
-        why = "the wave is noise with certainty (p_astro = 0)"
     else:
         one = len(near) == 1
         why = (
