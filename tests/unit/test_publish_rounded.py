@@ -11,8 +11,8 @@ from test_publish_circular import as_read
 from llama.alerts.content import p_astro
 from llama.event.results import NeutrinoList, Significance
 from llama.event.significance import compute_significance
-from llama.files import dump_json
 from llama.figures.scatter import draw_scatter
+from llama.files import dump_json
 from llama.neutrinos.event_list import make_list
 from llama.publish.circular import draft_circular
 from llama.publish.notice import build_notice

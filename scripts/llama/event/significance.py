@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # 0 is a rounded value, which would hide what its neutrinos have to say
 LEAST_P_ASTRO = 1e-30
 _OTHER_STREAM = "its background is for neutrinos of another stream; run snakemake once more"
+_NO_UPTIME = "the neutrino detector did not observe during the event's window"
 NO_MAP_BACKGROUND: Background = {"class": "map", "reason": "it has no background of its own map"}
 
 
@@ -88,6 +89,10 @@ def compute_significance(
     drawn = search_parameters(search, p_astro["population"], response)
     if own_map.get("rate_hz", params.ratebgnu) != params.ratebgnu:
         own_map = {"class": own_map["class"], "reason": _OTHER_STREAM}
+    live_s = neutrino_list.get("livetime_s")
+    if live_s == 0 and not inside.any():
+        background = {"class": background["class"], "reason": _NO_UPTIME}
+        own_map = {"class": own_map["class"], "reason": _NO_UPTIME}
     in_class, in_map = (
         rank(seen, background, response, drawn),
         rank(seen, own_map, response, params),
@@ -133,7 +138,7 @@ def compute_significance(
             "unlike_background": unlike_background(
                 np.log10(columns["energy_gev"][inside]),
                 np.sin(np.radians(columns["dec_deg"][inside])),
-                params.ratebgnu * (neutrino_list.get("livetime_s") or params.window.length_s),
+                params.ratebgnu * (params.window.length_s if live_s is None else live_s),
                 response,
             ),
             "energy_response": response.energy_response,
