@@ -556,6 +556,8 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
             "thresholds[].criterion": "the same in words",
             "thresholds[].p_value": "largest p-value that is found",
             "thresholds[].reason": "why none can be; else null",
+            "thresholds[].background_effective": "effective number of background injections with "
+            "at most that p-value",
             "thresholds[].efficiency.*": "share that is found at each energy, and its error",
             "thresholds[].efficiency_signal.*": "of sources with one neutrino",
             "thresholds[].efficiency_doublet.*": "with two",

@@ -31,6 +31,7 @@ def threshold(name, criterion, at, **changes):
         "criterion": criterion,
         "p_value": 1e-4,
         "reason": None,
+        "background_effective": 30.0,
         "e_iso_50": energy(at),
         "e_iso_90": energy(5 * at),
         "efficiency_signal": {"value": 0.6, "error": 0.01},

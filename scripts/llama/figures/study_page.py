@@ -13,6 +13,7 @@ from llama.figures.text import MISSING, clean, number, p_text
 Record = Mapping[str, Any]
 
 _PER_DECADE = 2  # rows of the tables
+_FEW = 10  # background injections, by which a p-value is a third off
 
 _FIGURES = (
     (
@@ -117,6 +118,8 @@ def _result(study: Record) -> Rows:
             _share(threshold[f"efficiency_{kind}"]) for kind in ("signal", "doublet", "quadruplet")
         ]
         rows.append((f"Found with 1, 2, 4 neutrinos, {criterion}", ", ".join(shares)))
+        if (few := threshold["background_effective"]) < _FEW:
+            rows.append((f"Uncertain: {criterion}", f"rests on {few:.1f} background injections"))
     return rows
 
 
