@@ -219,6 +219,11 @@ def test_what_was_left_out_and_why_is_told():
     assert page["lead"] == "Nothing can be found: too few; make more."
     page = study_content(study(thresholds=NO_HALF))
     assert page["lead"].startswith("Not even half")
+    few = threshold("p_value", "p < 0.01", 1e51, background_effective=4.2)
+    result = sample.facts(study_content(study(thresholds=[few, NO_HALF[1]]))["result"])
+    told = {name: words for name, words in result.items() if name.startswith("Uncertain")}
+    words = "only 4.2 background injections, in effect, have such a p-value"
+    assert told == {"Uncertain: p < 0.01": words}
 
 
 def test_the_html_needs_nothing_else_and_can_be_read_aloud(tmp_path):

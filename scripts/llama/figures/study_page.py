@@ -119,7 +119,8 @@ def _result(study: Record) -> Rows:
         ]
         rows.append((f"Found with 1, 2, 4 neutrinos, {criterion}", ", ".join(shares)))
         if (few := threshold["background_effective"]) < _FEW:
-            rows.append((f"Uncertain: {criterion}", f"rests on {few:.1f} background injections"))
+            words = f"only {few:.1f} background injections, in effect, have such a p-value"
+            rows.append((f"Uncertain: {criterion}", words))
     return rows
 
 
