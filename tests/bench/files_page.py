@@ -547,6 +547,7 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
         {
             "study": "class",
             "injections.*": "number of injections of each kind",
+            "sampling": "how the background was drawn, plain or weighted",
             "skymaps": "number of maps in use",
             "broken_skymaps": "number of maps that cannot be read",
             "p_astro": "of each trigger",

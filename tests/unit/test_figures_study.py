@@ -60,6 +60,7 @@ def study(**changes):
     return {
         "study": "bns-o3-H1L1V1",
         "injections": {"background": 2000, "signal": 400, "doublet": 400, "quadruplet": 400},
+        "sampling": "plain",
         "skymaps": 24,
         "broken_skymaps": 0,
         "p_astro": 0.99,
@@ -199,6 +200,7 @@ def test_the_page_says_what_was_found():
         "(60.0 ± 1.0) %, (80.0 ± 1.0) %, (100.0 ± 0.1) %"
     )
     told = sample.facts(page["study"])
+    assert told["Background injections"] == "2,000, plain"
     assert (
         "1,000 against 1,000: Kolmogorov-Smirnov p = 0.4200"
         in told["p-values of held-out background"]

@@ -257,6 +257,7 @@ def test_a_weighted_background_finds_the_same_and_reaches_farther(
     of_both = shards | {"background": [weighted]}
     found = compute_sensitivity(of_both, bank, 1000.0)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (found["sampling"], study["sampling"]) == ("weighted", "plain")
     assert farthest(found, study) < 4
     first, joint = found["thresholds"]
     assert (joint["p_value"], joint["reason"]) == (1e-5, None)

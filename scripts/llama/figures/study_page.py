@@ -142,7 +142,7 @@ def _study(study: Record) -> Rows:
     broken = f", {study['broken_skymaps']:,} left out" if study["broken_skymaps"] else ""
     kinds = f"{counts['signal']:,}, {counts['doublet']:,}, {counts['quadruplet']:,}"
     return [
-        ("Background injections", f"{counts['background']:,}"),
+        ("Background injections", f"{counts['background']:,}, {clean(study['sampling'])}"),
         ("With 1, 2, 4 neutrinos of a source", kinds),
         ("Sky maps", f"{study['skymaps']:,}{broken}"),
         ("p_astro of every trigger", f"{study['p_astro']:.4g}"),

@@ -152,8 +152,12 @@ class Events:
         return class_versions(self._output_dir / POPULATIONS, self._classes(event))
 
     def has_weighted_background(self, event: str) -> bool:
-        """Return whether a background that may serve the event is weighted."""
-        return has_weighted(self._output_dir / POPULATIONS, self._classes(event))
+        """Return whether a background that may serve the event is weighted, or may become so."""
+        classes, background = self._classes(event), self._settings.background
+        may_come = any(study.endswith(classes) for study in background.studies)
+        if background.sampling == "weighted" and may_come:
+            return True
+        return has_weighted(self._output_dir / POPULATIONS, classes)
 
     def _classes(self, event: str) -> str:
         """Return how the names of classes end that may serve the event."""

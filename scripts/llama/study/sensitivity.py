@@ -79,6 +79,7 @@ def compute_sensitivity(
         areas[index] = bank.tiles(int(index)).credible_area_deg2(0.9)
     return {
         "injections": {kind: int(of_kind.size) for kind, of_kind in rows.items()},
+        "sampling": WEIGHTED if _is_weighted(rows["background"]) else "plain",
         "skymaps": int((areas > 0).sum()),
         "broken_skymaps": len(bank.broken),
         "p_astro": p_astro,
@@ -127,7 +128,11 @@ def _rows(shards: Mapping[str, Sequence[Path]]) -> tuple[tuple[float, int, str],
 
 def _weights(rows: NDArray[Any]) -> Floats:
     """Return the weights of injections, 1 of those that are drawn as they come."""
-    return rows["weight"] if "weight" in (rows.dtype.names or ()) else np.ones(rows.size)
+    return rows["weight"] if _is_weighted(rows) else np.ones(rows.size)
+
+
+def _is_weighted(rows: NDArray[Any]) -> bool:
+    return "weight" in (rows.dtype.names or ())
 
 
 def _p_values(odds: Floats, background: Floats, weights: Floats) -> Floats:
