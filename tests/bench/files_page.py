@@ -554,6 +554,7 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
         {
             "study": "class",
             "injections.*": "number of injections of each kind",
+            "sampling": "how the background was drawn, plain or weighted",
             "skymaps": "number of maps in use",
             "broken_skymaps": "number of maps that cannot be read",
             "p_astro": "of each trigger",
@@ -563,6 +564,8 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
             "thresholds[].criterion": "the same in words",
             "thresholds[].p_value": "largest p-value that is found",
             "thresholds[].reason": "why none can be; else null",
+            "thresholds[].background_effective": "effective number of background injections with "
+            "at most that p-value",
             "thresholds[].efficiency.*": "share that is found at each energy, and its error",
             "thresholds[].efficiency_signal.*": "of sources with one neutrino",
             "thresholds[].efficiency_doublet.*": "with two",

@@ -18,7 +18,7 @@ from llama.background.cells import (
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.release import read_release
 from llama.neutrinos.response import build_response
-from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
+from llama.stats.odds import prepare_neutrinos
 from llama.stats.tilted import (
     BANDS,
     ENERGIES,
@@ -30,6 +30,7 @@ from llama.stats.tilted import (
     FIRST_ERROR_DEG,
     RA_BINS,
 )
+from llama.stats.windows import odds_of_windows
 
 # RA, dec, width [deg] and distance [Mpc] of maps
 MAPS = {
@@ -59,18 +60,16 @@ def prepare(name, response, params):
 
 
 def odds_of(prepared, response, counts, columns, params):
-    """Return the odds of injections, prepared in blocks as studies do."""
+    """Return the odds of injections, in blocks as studies have them."""
     odds, ends = [], np.cumsum(counts)
     for first in range(0, counts.size, BLOCK):
         some = counts[first : first + BLOCK]
         begin, end = ends[first] - counts[first], ends[first + some.size - 1]
         given = (columns[name][begin:end] for name in COLUMNS)
         neutrinos = prepare_neutrinos(*given, response, params)
-        stops = np.cumsum(some)
-        for start, stop in zip(stops - some, stops, strict=True):
-            mine = Neutrinos(*(column[start:stop] for column in neutrinos))
-            odds.append(event_odds(prepared, mine, 0.99, params, response.area_relative).odds_ratio)
-    return np.array(odds)
+        shared = np.cumsum(some), 0.99, params, response.area_relative
+        odds.append(odds_of_windows(prepared, neutrinos, *shared).odds_ratio)
+    return np.concatenate(odds)
 
 
 class Formulas:
