@@ -154,20 +154,3 @@ def test_a_background_outdates_events_of_its_run_and_detectors(tmp_path: Path) -
     assert events(settings(tmp_path, background__run="o4")).background_versions(EVENT).keys() == {
         "bns-o4-H1L1"
     }
-
-
-@pytest.mark.parametrize(
-    ("sampling", "study", "needed"),
-    [
-        ("weighted", "bns-o3-H1L1", True),
-        ("weighted", "bns-o4-H1L1", False),
-        ("plain", "bns-o3-H1L1", False),
-    ],
-)
-def test_a_weighted_background_may_be_made_in_the_same_run(
-    tmp_path: Path, sampling: str, study: str, needed: bool
-) -> None:
-    write_event(tmp_path)
-    studies = {study: {"skymaps": "/maps"}}
-    wanted = settings(tmp_path, background__sampling=sampling, background__studies=studies)
-    assert events(wanted).has_weighted_background(EVENT) == needed
