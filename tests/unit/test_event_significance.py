@@ -14,7 +14,7 @@ from sky_samples import multiorder, random_tiles
 
 from llama.errors import LlamaError
 from llama.event.parameters import search_parameters
-from llama.event.significance import background_class, compute_significance
+from llama.event.significance import compute_significance
 from llama.files import dump_json
 from llama.neutrinos.event_list import make_list
 from llama.neutrinos.given import check_rows
@@ -267,13 +267,6 @@ def test_parameters_have_the_units_of_the_statistic(search, response):
     assert params.ndotgwnu == pytest.approx(23.9e-9 / YEAR_S, rel=1e-15)  # Mpc^-3 s^-1
     assert params.assumed_horizon_mpc == 400.0
     assert "far_signal_rate_hz" in search  # the settings stay as they are
-
-
-def test_the_class_of_the_background_is_named_by_run_and_detectors():
-    assert background_class(INFO, P_ASTRO, None) == "bns-o3-H1L1"
-    assert background_class(INFO, P_ASTRO, "o2") == "bns-o2-H1L1"
-    three = replace(INFO, instruments=["V1", "L1", "H1"], gps_time=1368449966.167)
-    assert background_class(three, {"population": "bbh"}, None) == "bbh-o4-H1L1V1"
 
 
 @pytest.mark.parametrize(

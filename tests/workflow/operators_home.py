@@ -7,6 +7,7 @@ clone runs jobs on this machine (tests/system/test_fleet_cluster.py has Slurm).
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sys
