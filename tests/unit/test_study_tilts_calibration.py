@@ -8,7 +8,7 @@ import proofs
 import pytest
 from scipy.stats import chi2
 from stats_samples import parameters
-from tilt_samples import MAPS, make_release, odds_of, prepare
+from tilt_samples import CLASS, MAPS, make_release, odds_of, prepare
 
 from llama.background import tilts
 from llama.background.cells import build_cells
@@ -89,13 +89,15 @@ def worst_level(found):
     return worst
 
 
-# one map, and a class of several
-CASES = {name: (name,) for name in ("small", "wide", "without distance")} | {"class": tuple(MAPS)}
+# one map, and classes of several
+CASES = {name: (name,) for name in ("small", "wide", "without distance")}
+CASES |= {"class": tuple(MAPS), "class of 24": tuple(CLASS)}
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize(
-    ("case", "tables"), [*((case, "area") for case in CASES), ("class", "mixtures")]
+    ("case", "tables"),
+    [*((case, "area") for case in CASES if case != "class"), ("class", "mixtures")],
 )
 def test_weighted_odds_are_those_of_plain_injections(site, case, tables, proven):
     """Mean weight, distribution of the odds, and p-values of plain backgrounds."""

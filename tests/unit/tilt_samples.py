@@ -39,6 +39,11 @@ MAPS = {
     "pole": (0.0, 88.0, 10.0, 60.0),
     "without distance": (200.0, 35.0, 12.0, math.inf),
 }
+# round the sky by the golden angle, from narrow to wide, from near to far
+CLASS = {
+    f"{k} of 24": (137.5 * k % 360, 75 * (2 * (k + 0.5) / 24 - 1), 2.0 * 1.13**k, 40.0 + 20 * k)
+    for k in range(24)
+}
 PLACE = "dec_deg", "sigma_deg", "energy_gev"
 COLUMNS = "dt_s", "ra_deg", *PLACE
 BLOCK = 64
@@ -53,8 +58,8 @@ def make_release(directory, n_events):
 
 
 def prepare(name, response, params):
-    """Return a map of `MAPS` ready for the statistic."""
-    ra, dec, sigma, distance = MAPS[name]
+    """Return a map of `MAPS` or `CLASS` ready for the statistic."""
+    ra, dec, sigma, distance = (MAPS | CLASS)[name]
     blob = near_blob(ra, dec, sigma, distance, 0.25 * distance, coarsest=3, finest=6, floor=1e-4)
     return prepare_tiles(*blob, response.area_relative, params)
 
