@@ -11,7 +11,6 @@ from llama.stats.healpix import RADIUS
 FINEST = 28  # order
 GROUP = 4  # order of the cells that each have four directions
 PARTS = 48  # at most, of a cell or tile
-_ROOM = 1024  # cells waiting at first
 _TILES = 16  # of a cell that is divided into tiles at once
 _GAUSS = 0.5 / math.sqrt(3.0)
 _NEAR = RADIUS * 0.5 ** np.arange(FINEST + 2.0)  # of any point of a cell to its centre [rad]
@@ -19,30 +18,19 @@ _SIDE2 = math.pi / 3.0 * 0.25 ** np.arange(FINEST + 2.0)  # squared sides of cel
 
 
 @inner()
-def queue_of_faces(prepared):  # type: ignore[no-untyped-def]
-    """Return a queue with the faces of the map.
+def queue_of_faces(prepared, most):  # type: ignore[no-untyped-def]
+    """Return a queue for up to so many cells, with the faces of the map.
 
     places: a cell or -1 - k for (a part of) tile k, order, NESTED index of what is of a tile, the
     group of order 4 or -1; numbers: centre, radius, squared side; bounds: as of `_bound`.
     """
-    places, numbers = np.empty((4, _ROOM), dtype=np.int64), np.empty((5, _ROOM))
+    places, numbers = np.empty((4, most), dtype=np.int64), np.empty((5, most))
     for c in range(prepared.faces):
         places[0, c], places[1, c], places[2, c], places[3, c] = c, 0, 0, -1
         numbers[3, c], numbers[4, c] = _NEAR[0], _SIDE2[0]
         for i in range(3):
             numbers[i, c] = prepared.cell_vectors[c, i]
-    return places, numbers, np.empty((5, _ROOM))
-
-
-@inner()
-def larger(queue):  # type: ignore[no-untyped-def]
-    """Return a queue with the same cells and twice the room."""
-    places, numbers, bounds = queue
-    return (
-        np.concatenate((places, np.empty_like(places)), axis=1),
-        np.concatenate((numbers, np.empty_like(numbers)), axis=1),
-        np.concatenate((bounds, np.empty_like(bounds)), axis=1),
-    )
+    return places, numbers, np.empty((5, most))
 
 
 @loop()
