@@ -13,7 +13,8 @@ GROUP = 4  # order of the cells that each have four directions
 PARTS = 48  # at most, of a cell or tile
 _TILES = 16  # of a cell that is divided into tiles at once
 _GAUSS = 0.5 / math.sqrt(3.0)
-_NEAR = RADIUS * 0.5 ** np.arange(FINEST + 2.0)  # of any point of a cell to its centre [rad]
+_SIDE = 0.5 ** np.arange(FINEST + 2.0)  # of cells, where a face's is 1
+_NEAR = RADIUS * _SIDE  # of any point of a cell to its centre [rad]
 _SIDE2 = math.pi / 3.0 * 0.25 ** np.arange(FINEST + 2.0)  # squared sides of cells [rad^2]
 
 
@@ -39,7 +40,7 @@ def weight_of(prepared, row, index, order):  # type: ignore[no-untyped-def]
     if index >= 0:
         return prepared.cell_shares[index, row]
     k = -1 - index
-    return prepared.shares[k, row] / (1 << (2 * (order - np.int64(prepared.order[k]))))
+    return prepared.shares[k, row] * _SIDE[order - prepared.order[k]] ** 2
 
 
 @loop()
@@ -50,7 +51,7 @@ def divide(prepared, queue, q, tail):  # type: ignore[no-untyped-def]
     cells = prepared.cells
     if index < 0:
         centre = numbers[0, q], numbers[1, q], numbers[2, q]
-        four_around(order, ipix, centre, 0.25 / (1 << order), numbers, tail)
+        four_around(order, ipix, centre, 0.25 * _SIDE[order], numbers, tail)
         for child in range(4):
             new = tail + child
             places[0, new], places[1, new] = index, order + 1
@@ -99,5 +100,5 @@ def four_of(prepared, row, queue, q, points, at):  # type: ignore[no-untyped-def
         mean = m[row, index, 1], m[row, index, 2], m[row, index, 3]
         four_with(mean[0], mean[1], mean[2], covariance, points, at)
     else:
-        centre, side = (numbers[0, q], numbers[1, q], numbers[2, q]), 1.0 / (1 << order)
-        four_around(order, places[2, q], centre, _GAUSS * side, points, at)
+        centre = numbers[0, q], numbers[1, q], numbers[2, q]
+        four_around(order, places[2, q], centre, _GAUSS * _SIDE[order], points, at)

@@ -159,7 +159,7 @@ def exponentials(kappa, away, count, found):  # type: ignore[no-untyped-def]
 def add_densities(component, v, reach, points, count, room):  # type: ignore[no-untyped-def]
     """Write the densities of components at `count` directions x, y, z to room[0].
 
-    component: kappa (k,) [rad^-2], the widest first, vMF densities at the centre, and as many tables
+    component: kappa (k,) [rad^-2], the widest first, vMF densities at the centre, and a table each
     on uniform nodes of sin(dec). A single vMF can have several tables: it is times all of them.
     """
     kappas, norms, tables = component
@@ -189,11 +189,11 @@ def add_densities(component, v, reach, points, count, room):  # type: ignore[no-
             exponentials(kappas[c], away, count, each)
         for p in range(count):
             each[p] *= norms[c]
-        for m in range(tables.shape[0] if is_one else 1):
-            table = tables[m] if is_one else tables[c]
+        for m in range(0 if is_one else c, tables.shape[0] if is_one else c + 1):
             for p in range(count):
-                i = int(below[p])
-                each[p] *= table[i] + part[p] * (table[i + 1] - table[i])
+                i = np.uint32(below[p])  # no number that could count from the end
+                here, there = tables[m, i], tables[m, i + np.uint32(1)]
+                each[p] *= here + part[p] * (there - here)
         for p in range(count):
             value[p] += each[p]
 

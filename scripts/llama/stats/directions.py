@@ -20,7 +20,7 @@ def four_with(x, y, z, covariance, points, at):  # type: ignore[no-untyped-def]
     xx, yy, zz, xy, xz, yz = covariance
     length = math.sqrt(x * x + y * y + z * z)
     x, y, z = x / length, y / length, z / length
-    s = math.hypot(x, y)
+    s = math.sqrt(x * x + y * y)
     east_x, east_y = (-y / s, x / s) if s > 0.0 else (1.0, 0.0)
     north_x, north_y, north_z = -z * east_y, z * east_x, x * east_y - y * east_x
     # the covariance in the plane, as a product of triangular matrices

@@ -12,11 +12,10 @@ import numpy as np
 
 from llama.stats.compiled import inner, loop
 from llama.stats.components import densities_of_base, most_beyond, wide_densities, wide_tops
+from llama.stats.products import add_products, three_or_more, two_narrow
 from llama.stats.region import PIECE, larger, region
-from llama.stats.terms import most_of_map
 
-_PIECE = 8192
-_NOTHING = 5e-4  # what all choices of components may lack together, relative to their set
+_PIECE = 2048
 
 
 @inner()
@@ -131,42 +130,19 @@ def together(prepared, triggers, ready, parts, pairs, room, grown, lengths):  # 
                     _wide_there(ready, vectors, parts, j, i, there, room[3])
                     beside[i, j] = _at_most_one_narrow(prepared, two, parts, there, pair, product)
                     places[0, i, j] = count
-                    room, known, count, near[i, j] = _add_products(
+                    room, known, count, near[i, j] = add_products(
                         prepared, two, vectors, ready, pair, few, beside[i, j], room, known, count
                     )
                     places[1, i, j] = count
         total = beside[members[0], members[1]]
         if size > 2:
             total = _at_most_one_narrow(prepared, row, parts, there, members, product)
-        total += _two_narrow(row, vectors, ready, members, known, places, room[3])
-        for choice in range(7, 1 << size):
-            chosen = few[0][0, : _chosen(members, choice, few[0])]
-            if chosen.size < 3:
-                continue
-            least = total
-            for m in range(size):
-                if not choice >> m & 1:
-                    least /= max(tops[members[m]], 1e-300)
-            most = _most_of_narrow(near, chosen) * prepared.heaviest[0, row]
-            if most * (1 << size) > _NOTHING * least:
-                room, known, after, _ = _add_products(
-                    prepared, row, vectors, ready, chosen, few, least, room, known, count
-                )
-                range_ = count, after
-                total += _with_wide(row, vectors, ready, members, choice, known, range_, room[3])
+        total += two_narrow(row, vectors, ready, members, known, places, room[3])
+        room, known, total = three_or_more(
+            prepared, row, vectors, ready, members, tops, near, few, total, room, known, count
+        )
         given[k] = factor * total
     return given, (there, tops, of_two, known, count), room
-
-
-@loop()
-def _chosen(members, choice, found):  # type: ignore[no-untyped-def]
-    """Write the members with a bit in `choice` to found[0], and return their number."""
-    count = 0
-    for m in range(members.size):
-        if choice >> m & 1:
-            found[0, count] = members[m]
-            count += 1
-    return count
 
 
 @loop()
@@ -178,51 +154,6 @@ def _wide_there(ready, vectors, parts, i, j, there, room):  # type: ignore[no-un
         wide_densities(ready, i, vectors[i], parts[1], (begin, end), room)
         for p in range(begin, end):
             there[i, p] = room[0, p - begin]
-
-
-@loop()
-def _two_narrow(row, vectors, ready, members, known, places, room):  # type: ignore[no-untyped-def]
-    """Return what a set gives where two members are narrow."""
-    total = 0.0
-    for a in range(1, members.size):
-        for b in range(a):
-            i, j = members[b], members[a]
-            of_pair = places[0, i, j], places[1, i, j]
-            total += _with_wide(row, vectors, ready, members, 1 << a | 1 << b, known, of_pair, room)
-    return total
-
-
-@loop()
-def _with_wide(row, vectors, ready, members, choice, known, places, room):  # type: ignore[no-untyped-def]
-    """Return the sum over directions of the wide densities of members without a bit in `choice`."""
-    points, weights = known
-    total, product = 0.0, room[5]
-    for begin in range(places[0], places[1], PIECE):
-        end = min(begin + PIECE, places[1])
-        for p in range(begin, end):
-            product[p - begin] = weights[p, row]
-        for m in range(members.size):
-            if not choice >> m & 1:
-                i = members[m]
-                wide_densities(ready, i, vectors[i], points, (begin, end), room)
-                for p in range(end - begin):
-                    product[p] *= room[0, p]
-        for p in range(end - begin):
-            total += product[p]
-    return total
-
-
-@loop()
-def _most_of_narrow(near, chosen):  # type: ignore[no-untyped-def]
-    """Return the most that the product of some triggers' narrow parts can be anywhere.
-
-    At most the (n - 1)th root of the product of all its pairs' bounds.
-    """
-    product = 1.0
-    for a in range(1, chosen.size):
-        for b in range(a):
-            product *= near[chosen[b], chosen[a]] ** (1.0 / (chosen.size - 1))
-    return product
 
 
 @loop()
@@ -262,71 +193,3 @@ def _at_most_one_narrow(prepared, row, parts, there, which, room):  # type: igno
                     value *= there[other, p]
             total += value
     return total
-
-
-@inner()
-def _add_products(  # type: ignore[no-untyped-def]
-    prepared, row, vectors, ready, chosen, few, beside, room, known, count
-):
-    """Do what `_products` does, with as much room as it takes; return the room, too."""
-    while True:
-        after, most = _products(
-            prepared, row, vectors, ready, chosen, few, beside, room, known, count
-        )
-        if after >= 0:
-            return room, known, after, most
-        room, known = larger(prepared, room, known, after)
-
-
-@loop()
-def _products(  # type: ignore[no-untyped-def]
-    prepared, row, vectors, ready, chosen, few, beside, room, known, count
-):
-    """Add the regions of the product of triggers' narrow components to directions known.
-
-    One of each choice of components that is not nothing to the sum and what is beside it. Return
-    what `region` does, and the most that the product can be anywhere. few: room for components, one vMF, and its tables.
-    """
-    numbers, wide, kappas, norms, tables, tops, _ = ready
-    component, single, product = few[0][1], few[1], few[2][: chosen.size]
-    choices = 1
-    for m in range(chosen.size):
-        choices *= numbers[chosen[m]] - wide[chosen[m]]
-        component[m] = wide[chosen[m]]
-    total, of_all = beside, 0.0
-    for _ in range(choices):
-        x = y = z = summed = 0.0
-        height = most = 1.0
-        for m in range(chosen.size):
-            i, c = chosen[m], component[m]
-            x += kappas[i, c] * vectors[i, 0]
-            y += kappas[i, c] * vectors[i, 1]
-            z += kappas[i, c] * vectors[i, 2]
-            summed += kappas[i, c]
-            height *= norms[i, c]
-            most *= tops[i, c]
-        both = math.sqrt(x * x + y * y + z * z)
-        less = math.exp(both - summed)
-        height, most = height * less, most * less
-        of_all += most
-        bound = most * most_of_map(prepared, row, both) if both > 0.0 else 0.0
-        if bound * choices > _NOTHING * total:
-            for m in range(chosen.size):
-                i, c = chosen[m], component[m]
-                for node in range(product.shape[1]):
-                    product[m, node] = tables[i, c, node]
-            single[0, 0], single[1, 0], single[2, 0] = both, most, height
-            density = single[0], single[1], single[2], product
-            centre = x / both, y / both, z / both
-            after = region(prepared, row, density, centre, total, room, known, count)
-            if after < 0:
-                return after, of_all
-            for p in range(count, after):
-                total += known[1][p, row]
-            count = after
-        for m in range(chosen.size):
-            component[m] += 1
-            if component[m] < numbers[chosen[m]]:
-                break
-            component[m] = wide[chosen[m]]
-    return count, of_all

@@ -23,11 +23,12 @@ _NOTHING = 3e-4  # what one cell may lack, relative to the sum and what is besid
 _FARTHEST = 700.0  # exponents beyond count as infinite
 _BATCH = 16  # cells whose densities are evaluated together: processors do four numbers at a time
 PIECE = 4 * _BATCH  # directions of these
+_CELLS = 1000  # waiting at first: with 1,024, cached rows of arrays would displace each other
 _NO_ROOM, _NONE_KNOWN = -1, -2  # numbers of directions that ask for more room
 
 
 @inner()
-def room_for_regions(prepared, cells):  # type: ignore[no-untyped-def]
+def room_for_regions(prepared, cells=_CELLS):  # type: ignore[no-untyped-def]
     """Return room for a region of up to so many cells.
 
     The queue, groups, directions that wait to be evaluated with their weights, places and groups,

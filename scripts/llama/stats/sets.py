@@ -175,7 +175,7 @@ def sum_of_mixtures(prepared, triggers, gw_window, limits):  # type: ignore[no-u
     span = gw_window[1] - gw_window[0]
     ready = sort_components(kappa, intensity)
     mixtures = messenger, times[2], vectors
-    room = room_for_regions(prepared, 1024)
+    room = room_for_regions(prepared)
     alone, base, points, weights, first = each_alone(prepared, *mixtures, ready, room)
     members, lengths = _each(messenger, times, gw_window, max_size)
     values = lengths / span
