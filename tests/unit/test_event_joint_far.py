@@ -151,7 +151,7 @@ def test_a_result_of_an_older_version_says_nothing_of_it():
     older = as_read(sample.significance(), Significance)
     assert joint_far_text(older) == ""
     assert text.joint_rate_text(older) == ("–", "")
-    assert "additional_info" not in build()
+    assert "false alarm rate" not in build()["additional_info"]
 
 
 def test_pages_and_explanation_have_it_beside_the_p_value():
@@ -178,8 +178,9 @@ def test_the_circular_says_it_in_icecubes_words():
 def test_the_notice_says_it_where_its_schema_has_room():
     notice = build(result=with_rate(energy_response="smearing", psf="mixture"))
     assert notice["additional_info"] == (
-        "energies and point spread: IceCube's simulation; false alarm rate of the coincidence: one "
-        "in 1.4 years, pval_bayesian times the GW trigger rate, 127 significant CBC alerts per year"
+        "p-values are for a sky map of class bns-o3-L1V1 (24 sky maps); false alarm rate of the "
+        "coincidence: one in 1.4 years, pval_bayesian times the GW trigger rate, 127 significant "
+        "CBC alerts per year; energies and point spread: IceCube's simulation"
     )
     # where there is no pval_bayesian, as of bursts, it would be a riddle
     for event in (sample.info(group="Burst"), sample.info(retracted=True)):
