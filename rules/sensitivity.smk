@@ -13,7 +13,7 @@ rule compute_sensitivity:
     input:
         bank="studies/{study}/skymaps.hdf5",
         parts=of(STUDIES.bank_parts),
-        background=of(INJECTIONS.plain_shards),
+        background=of(INJECTIONS.shards),
         signal=of(INJECTIONS.shards, kind="signal"),
         doublet=of(INJECTIONS.shards, kind="doublet"),
         quadruplet=of(INJECTIONS.shards, kind="quadruplet"),

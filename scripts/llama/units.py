@@ -33,7 +33,7 @@ def p_value_text(p_value: float, error: float | None = None, effective: float | 
     """
     tens, digits = math.floor(math.log10(p_value)) if p_value > 0 else 0, 9
     if error and p_value < 1:
-        digits = max(math.floor(math.log10(p_value / error)) + 1, 1)
+        digits = max(tens - math.floor(math.log10(error)) + 1, 1)
     text = f"{p_value:.{min(digits, 2) - 1}e}"
     if p_value >= 1e-4:
         text = f"{p_value:.{min(digits - 1 - tens, 4)}f}"

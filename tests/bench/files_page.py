@@ -100,6 +100,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "BLINDED_NEUTRINOS": "true hides odds and p-value; the event then counts as a test",
             "ONLINE": "false keeps LLAMA from asking and telling servers",
             "MANUAL": "kept for the record",
+            "P_VALUE": "class or map: what `p_value` is from; auto is the class if it has a "
+            "background, and what has gone out stays",
         },
     ),
     "alerts/<n>-<Kind>.heard.json": (
@@ -160,6 +162,31 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "attribute code_sha256": "sha256 of the package's code",
         },
     ),
+    "map_background.hdf5": (
+        "Background of the event's sky map, weighted ([method.md](method.md)).",
+        {
+            **{
+                group: meaning
+                for place, words in (("", ""), ("without_energy/", ", with energies hidden"))
+                for group, meaning in (
+                    (f"{place}map", f"odds of the injections, ascending{words}"),
+                    (f"{place}single/map", f"odds of their neutrinos alone, ascending{words}"),
+                    (f"weights/{place}map", "weights of these injections"),
+                    (f"weights/{place}single/map", "weights of these neutrinos"),
+                )
+            },
+            "map attribute n": "number of injections; one in ten has its energies hidden",
+            "map attribute p_astro": "p_astro of each trigger",
+            "map attribute rate_hz": "rate of background neutrinos [Hz]",
+            "map attribute seed": "seed",
+            "map attribute sampling": "weighted",
+            "map attribute archive": "identity of the neutrino archive",
+            "map attribute inputs": "sha256 of each input, by its name (JSON)",
+            "map attribute settings_sha256": "hash of the settings that were used",
+            "map attribute software": "program, version and commit",
+            "map attribute code_sha256": "sha256 of the package's code",
+        },
+    ),
     "lvc_skymap_distances.json": (
         "Size and distance of the map.",
         {
@@ -199,9 +226,20 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
         "`significance_subthresh_lvc-i3.json`.",
         {
             "odds_ratio": "a common source over everything else",
-            "p_value": "how often chance does as well; null without a background",
+            "p_value": "how often chance does as well: p_value_class, or without it p_value_map",
+            "p_value_method": "class or map, which of the two it is; null if it is null",
             "p_value_reason": "why it is null; else null",
-            "p_value_population": "class of the background, or that would be needed",
+            "p_value_map": "for this sky map, by the event's own background; null if there is none",
+            "p_value_map_error": "its standard error; likewise",
+            "p_value_map_effective": "effective number of injections that decide it; likewise",
+            "p_value_map_reason": "why it is null; else null",
+            "n_map_background": "injections of the event's own background",
+            "p_value_class": "for a sky map of its class; null without a background of that",
+            "p_value_class_error": "its standard error; likewise",
+            "p_value_class_effective": "effective number of injections that decide it; likewise",
+            "p_value_class_reason": "why it is null; else null",
+            "p_value_class_maps": "sky maps in the class's background; null if it is not known",
+            "p_value_population": "the class",
             "p_value_error": "standard error of the p-value",
             "p_value_effective": "effective number of injections that decide it, (Σ w)² / Σ w²",
             "n_background": "its number of injections",
@@ -240,7 +278,12 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "single_neutrino[].radius_90_deg": "radius that holds 90 % of its point spread (`psf`) "
             "at its declination [deg]; null if no source gives such a neutrino",
             "single_neutrino[].odds_ratio": "odds of this neutrino alone",
-            "single_neutrino[].p_value": "how often chance does as well; null without a background",
+            "single_neutrino[].p_value": "how often a whole window of chance has odds as high as "
+            "those of this neutrino alone; the smallest first",
+            "single_neutrino[].p_value_error": "its standard error",
+            "single_neutrino[].p_value_effective": "effective number of injections that decide it",
+            "single_neutrino[].p_value_neutrino": "how often those of a neutrino of chance are; "
+            "null without such odds in the background",
             "explanation.members": "the neutrinos that give most of the odds",
             "explanation.factors.*": "the odds as a product ([pages.md](pages.md#explained-odds))",
             "explanation.probability_of_count": "that a source towards us gives so many neutrinos",
@@ -558,6 +601,7 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
         {
             "study": "class",
             "injections.*": "number of injections of each kind",
+            "sampling": "how the background was drawn, plain or weighted",
             "skymaps": "number of maps in use",
             "broken_skymaps": "number of maps that cannot be read",
             "p_astro": "of each trigger",
@@ -567,6 +611,8 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
             "thresholds[].criterion": "the same in words",
             "thresholds[].p_value": "largest p-value that is found",
             "thresholds[].reason": "why none can be; else null",
+            "thresholds[].background_effective": "effective number of background injections with "
+            "at most that p-value",
             "thresholds[].efficiency.*": "share that is found at each energy, and its error",
             "thresholds[].efficiency_signal.*": "of sources with one neutrino",
             "thresholds[].efficiency_doublet.*": "with two",

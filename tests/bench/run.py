@@ -16,13 +16,14 @@ import detector
 import event
 import fleet
 import listen
+import own_map
 import pages
 import peers
 import stats
 import study
 from needs import MissingError
 
-MODULES = (stats, detector, peers, event, study, listen, alert, fleet, pages)
+MODULES = (stats, detector, peers, event, own_map, study, listen, alert, fleet, pages)
 
 
 def main() -> None:

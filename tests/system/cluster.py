@@ -32,8 +32,8 @@ class Fleet:
         self.workspace, self.cloud, self.droplets, self.s3 = workspace, cloud, droplets, s3
         self.environment: dict[str, str] = {}
         self.started: list[subprocess.Popen[str]] = []
-        self.address, self.log_from, self.injections = "", 0, 400
-        self._local: dict[int, tuple[bytes, bytes]] = {}
+        self.address, self.log_from, self.study = "", 0, (400, "plain")
+        self._local: dict[tuple[int, str], tuple[bytes, bytes]] = {}
         self._forked = workspace.root.parent / "forked"
         self._forked.mkdir()
         preloaded.write_commands(self._forked)
@@ -189,10 +189,11 @@ class Fleet:
         lines[at] = f"  {name}: {value}"
         path.write_text("\n".join(lines) + "\n")
 
-    def another_study(self, shards: int) -> None:
+    def another_study(self, shards: int, sampling: str = "plain") -> None:
         """Let the next run make so many shards anew; sky maps stay, results in Spaces do not."""
-        self.injections = 10 * shards
-        self.change("injections", str(self.injections))
+        self.study = 10 * shards, sampling
+        self.change("injections", str(10 * shards))
+        self.change("sampling", f'"{sampling}"')
         for path in self.workspace.output.glob("studies/*/background"):
             shutil.rmtree(path)
         for path in self.workspace.output.glob("populations.*"):
@@ -214,16 +215,16 @@ class Fleet:
 
     def local_run(self) -> tuple[bytes, bytes]:
         """Return all numbers of the study as this machine alone makes them, in one shard."""
-        if self.injections not in self._local:
-            root = self.workspace.root.parent / f"local-{self.injections}"
+        if self.study not in self._local:
+            root = self.workspace.root.parent / f"local-{self.study[0]}"
             left_out = shutil.ignore_patterns("background", "fleet", ".snakemake", "populations.*")
             shutil.copytree(self.workspace.root, root, symlinks=True, ignore=left_out)
             local = Workspace(root, self.workspace.home)
             local.set("  shard_size: 10", "  shard_size: 500")
             local.run("snakemake", "populations.hdf5", "--cores", "2")
-            self._local[self.injections] = numbers(local)
+            self._local[self.study] = numbers(local)
             shutil.rmtree(root)
-        return self._local[self.injections]
+        return self._local[self.study]
 
     def numbers(self) -> tuple[bytes, bytes]:
         """Return all numbers of the study as they came from the droplets."""

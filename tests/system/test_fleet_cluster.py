@@ -106,7 +106,7 @@ def test_droplets_that_die_or_do_not_boot_or_have_no_disk_and_spaces_away(fleet:
 
 
 def test_snakemake_killed_and_slurmctld_restarted(fleet: Fleet) -> None:
-    fleet.another_study(SHARDS)
+    fleet.another_study(SHARDS, "weighted")
     local = fleet.local_run()
     before = len(fleet.s3.requests())
     fleet.warm()

@@ -31,6 +31,7 @@ def threshold(name, criterion, at, **changes):
         "criterion": criterion,
         "p_value": 1e-4,
         "reason": None,
+        "background_effective": 30.0,
         "e_iso_50": energy(at),
         "e_iso_90": energy(5 * at),
         "efficiency_signal": {"value": 0.6, "error": 0.01},
@@ -59,6 +60,7 @@ def study(**changes):
     return {
         "study": "bns-o3-H1L1V1",
         "injections": {"background": 2000, "signal": 400, "doublet": 400, "quadruplet": 400},
+        "sampling": "plain",
         "skymaps": 24,
         "broken_skymaps": 0,
         "p_astro": 0.99,
@@ -198,6 +200,7 @@ def test_the_page_says_what_was_found():
         "(60.0 ± 1.0) %, (80.0 ± 1.0) %, (100.0 ± 0.1) %"
     )
     told = sample.facts(page["study"])
+    assert told["Background injections"] == "2,000, plain"
     assert (
         "1,000 against 1,000: Kolmogorov-Smirnov p = 0.4200"
         in told["p-values of held-out background"]
@@ -218,6 +221,11 @@ def test_what_was_left_out_and_why_is_told():
     assert page["lead"] == "Nothing can be found: too few; make more."
     page = study_content(study(thresholds=NO_HALF))
     assert page["lead"].startswith("Not even half")
+    few = threshold("p_value", "p < 0.01", 1e51, background_effective=4.2)
+    result = sample.facts(study_content(study(thresholds=[few, NO_HALF[1]]))["result"])
+    told = {name: words for name, words in result.items() if name.startswith("Uncertain")}
+    words = "only 4.2 background injections, in effect, have such a p-value"
+    assert told == {"Uncertain: p < 0.01": words}
 
 
 def test_the_html_needs_nothing_else_and_can_be_read_aloud(tmp_path):

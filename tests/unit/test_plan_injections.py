@@ -56,7 +56,6 @@ def test_there_are_only_so_many_pairs(site: Settings) -> None:
 
 def test_background_that_is_drawn_can_be_weighted(site: Settings, tmp_path: Path) -> None:
     assert injections(site).sampling("background") == "plain"
-    assert injections(site).plain_shards(STUDY) == injections(site).shards(STUDY)
     background = site.background.model_copy(update={"sampling": "weighted"})
     one = injections(site.model_copy(update={"background": background}))
     assert (one.sampling("background"), one.sampling("signal")) == ("weighted", "plain")
@@ -64,8 +63,6 @@ def test_background_that_is_drawn_can_be_weighted(site: Settings, tmp_path: Path
     with pytest.raises(LlamaError, match=r"pairs superevents with lists .*\.sampling: plain"):
         one.shards(PAIRED)
     assert len(one.shards(PAIRED, "signal")) == 2
-    with pytest.raises(LlamaError, match=f"what {STUDY} can see is computed from a plain back"):
-        one.plain_shards(STUDY)
 
 
 def test_pairs_are_not_drawn(site: Settings) -> None:

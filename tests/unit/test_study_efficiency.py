@@ -15,7 +15,7 @@ from llama.study.efficiency import (
     energy_grid,
     poisson,
 )
-from llama.study.sensitivity import cumulative, uniformity
+from llama.study.uniformity import cumulative, uniformity
 
 ALL, NONE = np.ones(1000, dtype=bool), np.zeros(1000, dtype=bool)
 
@@ -130,6 +130,10 @@ def test_more_energy_finds_more_when_more_neutrinos_do(seed, level):
         assert efficiency(made, found)[0] == pytest.approx(level, abs=1e-6)
 
 
+def judged(odds):
+    return uniformity(odds, np.ones(odds.size))
+
+
 def background(rng, size, zeros=0.3):
     return np.where(rng.random(size) < zeros, 0.0, rng.lognormal(-8, 4, size))
 
@@ -137,7 +141,7 @@ def background(rng, size, zeros=0.3):
 def test_held_out_p_values_are_uniform_and_a_wrong_factor_is_found():
     rng = np.random.default_rng(2)
     odds = background(rng, 8000)
-    check = uniformity(odds)
+    check = judged(odds)
     assert check["ks_p_value"] > 1e-3
     assert abs(check["zero_odds_sigma"]) < 4
     assert (check["n_reference"], check["n_tested"]) == (4000, 4000)
@@ -146,22 +150,22 @@ def test_held_out_p_values_are_uniform_and_a_wrong_factor_is_found():
     assert (np.abs(away) < 4.5 * np.array(check["sigma"])).all()
     tested = np.random.default_rng(0).permutation(8000)[1::2]
     odds[tested] *= 3
-    assert uniformity(odds)["ks_p_value"] < 1e-6
+    assert judged(odds)["ks_p_value"] < 1e-6
     odds = background(rng, 8000)
     odds[tested] = background(rng, 4000, zeros=0.4)
-    assert uniformity(odds)["zero_odds_sigma"] < -5
+    assert judged(odds)["zero_odds_sigma"] < -5
 
 
 def test_maps_that_take_turns_are_in_both_halves():
     rng = np.random.default_rng(6)
     odds = background(rng, 4000)
     odds[::2] *= 1e4  # every other superevent is much nearer
-    assert uniformity(odds)["ks_p_value"] > 1e-3
+    assert judged(odds)["ks_p_value"] > 1e-3
 
 
 def test_the_band_is_that_of_repeated_backgrounds():
     rng = np.random.default_rng(3)
-    made = [uniformity(rng.random(400)) for _ in range(400)]
+    made = [judged(rng.random(400)) for _ in range(400)]
     fractions = np.array([check["fraction"] for check in made])
     sigma = np.array(made[0]["sigma"])
     # 400 repetitions: the spread to 3.5 %, the mean to a twentieth of it; five sigma of each
@@ -169,16 +173,43 @@ def test_the_band_is_that_of_repeated_backgrounds():
     assert (np.abs(fractions.mean(axis=0) - made[0]["p"]) < 5 * sigma / 20).all()
 
 
+def tilted(rng, size):
+    """A background with more of what is rare, and the weights that make up for it."""
+    x, tilt = rng.normal(0, 1, size), 2.0 * (rng.random(size) < 0.7)
+    x += tilt
+    weights = 1 / (0.3 + 0.7 * np.exp(2.0 * x - 2.0))
+    return np.where(x < -0.5, 0.0, np.exp(x)), weights
+
+
+def test_a_weighted_background_is_uniform_and_a_wrong_factor_is_found():
+    rng = np.random.default_rng(4)
+    made = [uniformity(*tilted(rng, 400)) for _ in range(60)]
+    away = [(np.array(check["fraction"]) - check["p"]) / check["sigma"] for check in made]
+    at = [np.searchsorted(check["p"], [0.003, 0.03, 0.3]) for check in made]
+    away = np.array([of_one[k] for of_one, k in zip(away, at, strict=True)])
+    # the spread of 60 to 9 %, the mean to an eighth of it
+    assert (np.abs(away.std(axis=0) - 1) < 0.5).all()
+    assert (np.abs(away.mean(axis=0)) < 5 / 8).all()
+    zero = np.array([check["zero_odds_sigma"] for check in made])
+    assert 0.6 < zero.std() < 1.4
+    ks = np.array([check["ks_p_value"] for check in made])
+    assert 0.3 < ks.mean() < 0.7
+    assert ks.min() > 1e-3
+    odds, weights = tilted(rng, 4000)
+    odds[np.random.default_rng(0).permutation(4000)[1::2]] *= 1.5
+    assert uniformity(odds, weights)["ks_p_value"] == 1e-3  # of 999 others none
+
+
 @pytest.mark.parametrize("odds", [[], [0.0], [1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0]])
 def test_backgrounds_too_small_to_judge(odds):
-    check = uniformity(np.array(odds))
+    check = judged(np.array(odds))
     assert check["ks_p_value"] is None
     assert all(np.isfinite(check[name]).all() for name in ("p", "fraction", "sigma"))
 
 
 def test_cumulative_shares():
     p = {"background": np.array([0.25, 0.5, 1.0]), "signal": np.array([0.25, 0.25])}
-    shares = cumulative(p)
+    shares = cumulative(p, np.ones(3))
     assert shares["p"][0] == pytest.approx(0.25)
     assert shares["signal"] == [1.0] * len(shares["p"])
     assert (shares["background"][0], shares["background"][-1]) == (pytest.approx(1 / 3), 1.0)

@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 from sky_samples import multiorder, random_tiles
 from stats_samples import parameters
 
-from llama.background.draws import KINDS, Draws
+from llama.background.draws import KINDS, SOURCES, Draws
 from llama.errors import LlamaError
 from llama.figures.study_page import study_content
 from llama.sky.mock import mock_skymap, to_fits
@@ -21,6 +21,7 @@ from llama.study.sensitivity import compute_sensitivity
 PARAMS = parameters(assumed_horizon_mpc=200.0)
 P_ASTRO, SEED = 0.99, 20261122
 SIZES = {"background": 1200, "signal": 400, "doublet": 400, "quadruplet": 300}
+MADE = {"archive": "a"}  # settings
 DATE = "2019-04-01T00:00:00"
 
 
@@ -62,8 +63,18 @@ def shards(injections, bank, tmp_path_factory):
         for k, path in enumerate(paths[kind]):
             numbers = range(k * size // 2, (k + 1) * size // 2)
             rows, single = injections(kind, numbers)
-            write_shard(path, rows, single, bank.names, numbers[0], SEED, P_ASTRO, {"a": 1}, kind)
+            write_shard(path, rows, single, bank.names, numbers[0], SEED, P_ASTRO, MADE, kind)
     return paths
+
+
+@pytest.fixture(scope="module")
+def weighted(injections, bank, tmp_path_factory):
+    """The same study with a weighted background."""
+    path = tmp_path_factory.mktemp("weighted") / "shard-0.hdf5"
+    rows, single = injections("weighted", range(800))
+    hidden = rows[:0], np.empty(0)
+    write_shard(path, rows, single, bank.names, 0, SEED, P_ASTRO, MADE, "weighted", hidden)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -216,11 +227,52 @@ def test_a_joint_false_alarm_rate_that_the_background_cannot_reach(
 def test_shards_that_do_not_belong_together_are_refused(shards, bank, injections, tmp_path):
     rows, single = injections("doublet", range(5))
     other = tmp_path / "shard-0000.hdf5"
-    write_shard(other, rows, single, bank.names, 0, SEED, P_ASTRO, {"a": 2}, "doublet")
+    write_shard(other, rows, single, bank.names, 0, SEED, P_ASTRO, MADE | {"a": 2}, "doublet")
     with pytest.raises(LlamaError, match="kinds of injections were made with different settings"):
         compute_sensitivity(shards | {"doublet": [other]}, bank, 10.0)
     with pytest.raises(LlamaError, match=r"shard-0\.hdf5 is no doublet"):
         compute_sensitivity(shards | {"doublet": shards["signal"]}, bank, 10.0)
+
+
+def farthest(found, study):
+    """How far a study is from the plain one at most, in standard errors."""
+    one, other = (which["thresholds"][0] for which in (found, study))
+    pairs = [(one[f"efficiency_{kind}"], other[f"efficiency_{kind}"]) for kind in SOURCES]
+    for name in ("by_neutrinos", "by_area_90_deg2"):
+        bins = zip(found[name], study[name], strict=True)
+        pairs += [(a["background"]["found"], b["background"]["found"]) for a, b in bins]
+    away = [abs(a["value"] - b["value"]) / np.hypot(a["error"], b["error"]) for a, b in pairs]
+    for kind in KINDS:
+        for p in (0.03, 0.1, 0.3):
+            a, b = (
+                np.interp(p, s["cumulative"]["p"], s["cumulative"][kind]) for s in (found, study)
+            )
+            away.append(abs(a - b) / (0.1 * b + np.sqrt(b * (1 - b) / 400)))  # p is not exact
+    return max(away)
+
+
+def test_a_weighted_background_finds_the_same_and_reaches_farther(
+    shards, weighted, bank, study, monkeypatch
+):
+    of_both = shards | {"background": [weighted]}
+    found = compute_sensitivity(of_both, bank, 1000.0)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (found["sampling"], study["sampling"]) == ("weighted", "plain")
+    assert farthest(found, study) < 4
+    first, joint = found["thresholds"]
+    assert (joint["p_value"], joint["reason"]) == (1e-5, None)
+    assert first["background_effective"] > joint["background_effective"] > 10
+    for kind in SOURCES:
+        one, other = (threshold[f"efficiency_{kind}"]["value"] for threshold in (first, joint))
+        assert 0.2 < other <= one
+    assert min(found["cumulative"]["p"]) < 1e-8
+    check = found["uniformity"]
+    away = np.abs(np.array(check["fraction"]) - check["p"])
+    assert (away < 4.5 * np.array(check["sigma"])).all()
+    assert check["ks_p_value"] > 1e-3
+    # what the weights are for
+    monkeypatch.setattr("llama.study.sensitivity._weights", lambda rows: np.ones(rows.size))
+    assert farthest(compute_sensitivity(of_both, bank, 1000.0), study) > 10
 
 
 def test_background_paired_from_lists_has_settings_of_its_own(shards, bank, study, tmp_path):
@@ -242,6 +294,6 @@ def test_a_detector_that_sees_no_source_is_named(shards, bank, tmp_path):
         if kind != "background":
             rows["expected"] = 0
         blind[kind] = [tmp_path / f"{kind}.hdf5"]
-        write_shard(blind[kind][0], rows, np.empty(0), bank.names, 0, SEED, P_ASTRO, {"a": 1}, kind)
+        write_shard(blind[kind][0], rows, np.empty(0), bank.names, 0, SEED, P_ASTRO, MADE, kind)
     with pytest.raises(LlamaError, match="sees no source of this study"):
         compute_sensitivity(blind, bank, 10.0)

@@ -8,7 +8,7 @@ import proofs
 import pytest
 from scipy.stats import chi2
 from stats_samples import parameters
-from tilt_samples import MAPS, make_release, odds_of, prepare
+from tilt_samples import CLASS, MAPS, make_release, odds_of, prepare
 
 from llama.background import tilts
 from llama.background.cells import build_cells
@@ -34,28 +34,29 @@ class Samples:
     """Odds of plain and weighted injections of one or more maps, and weights."""
 
     def __init__(self, events, response, names, size):
-        cells = build_cells(events, response, PARAMS)
-        maps = [prepare(name, response, PARAMS) for name in names]
-        found = []
-        for kind, count in (("background", size), ("weighted", size // SHARE)):
-            draws, numbers = Draws(SEED, kind, events, response, PARAMS), np.arange(count)
-            which = draw_skymaps(SEED, draws.code, numbers, len(maps))
-            odds, weights = np.empty((2, count))
-            for m, prepared in enumerate(maps):
-                tilt = tilts.tilt_map(prepared, draws, cells)
-                along = np.flatnonzero(which == m)
-                for mine in np.array_split(along, max(along.size // 2000, 1)):
-                    if kind == "weighted":
-                        counts, columns, weight = tilts.draw_weighted(draws, mine, cells, tilt)
-                    else:
-                        counts, columns = join([draw_background(draws, mine)])
-                        observed = draws._replace(kind="weighted")
-                        weight = tilts.weights(observed, counts, columns, cells, tilt)
-                    odds[mine] = odds_of(prepared, response, counts, columns, PARAMS)
-                    weights[mine] = weight
-            found.append((odds, weights, which))
-        self.plain, self.own, _ = found[0]
-        self.odds, self.weights, self.maps = found[1]
+        self.site, self.cells = (events, response), build_cells(events, response, PARAMS)
+        self.prepared = [prepare(name, response, PARAMS) for name in names]
+        self.plain, self.own, _ = self.draw("background", size)
+        self.odds, self.weights, self.maps = self.draw("weighted", size // SHARE)
+
+    def draw(self, kind, size):
+        """Return odds, weights and maps."""
+        draws, numbers = Draws(SEED, kind, *self.site, PARAMS), np.arange(size)
+        which = draw_skymaps(SEED, draws.code, numbers, len(self.prepared))
+        odds, weights = np.empty((2, size))
+        for m, prepared in enumerate(self.prepared):
+            tilt = tilts.tilt_map(prepared, draws, self.cells)
+            along = np.flatnonzero(which == m)
+            for mine in np.array_split(along, max(along.size // 2000, 1)):
+                if kind == "weighted":
+                    counts, columns, weight = tilts.draw_weighted(draws, mine, self.cells, tilt)
+                else:
+                    counts, columns = join([draw_background(draws, mine)])
+                    observed = draws._replace(kind="weighted")
+                    weight = tilts.weights(observed, counts, columns, self.cells, tilt)
+                odds[mine] = odds_of(prepared, draws.response, counts, columns, PARAMS)
+                weights[mine] = weight
+        return odds, weights, which
 
     def agreement(self):
         """Return the p-value of chi-square over decades of the odds, and their number."""
@@ -88,13 +89,15 @@ def worst_level(found):
     return worst
 
 
-# one map, and a class of several
-CASES = {name: (name,) for name in ("small", "wide", "without distance")} | {"class": tuple(MAPS)}
+# one map, and classes of several
+CASES = {name: (name,) for name in ("small", "wide", "without distance")}
+CASES |= {"class": tuple(MAPS), "class of 24": tuple(CLASS)}
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize(
-    ("case", "tables"), [*((case, "area") for case in CASES), ("class", "mixtures")]
+    ("case", "tables"),
+    [*((case, "area") for case in CASES if case != "class"), ("class", "mixtures")],
 )
 def test_weighted_odds_are_those_of_plain_injections(site, case, tables, proven):
     """Mean weight, distribution of the odds, and p-values of plain backgrounds."""
@@ -121,20 +124,20 @@ def test_weighted_odds_are_those_of_plain_injections(site, case, tables, proven)
     )
 
 
-@pytest.mark.parametrize("wrong", ["mu left out", "H of another map"])
-def test_odds_with_a_wrong_factor_are_not(site, monkeypatch, wrong):
-    events, response, _ = site
-    densities = tilts.densities
-    if wrong == "H of another map":
-        draws = Draws(SEED, "weighted", events, response, PARAMS)
-        cells = build_cells(events, response, PARAMS)
-        norms = tilts.tilt_map(prepare("wide", response, PARAMS), draws, cells).norms
+def test_odds_with_a_wrong_factor_are_not(site, monkeypatch):
+    samples = Samples(*site[:2], CASES["small"], WHOLE // 20)
+    densities, cells = tilts.densities, samples.cells
+    draws = Draws(SEED, "weighted", *site[:2], PARAMS)
+    norms = tilts.tilt_map(prepare("wide", site[1], PARAMS), draws, cells).norms
+    wrong = {
+        "mu left out": lambda tilt: (cells._replace(mean=1.0), tilt),
+        "H of another map": lambda tilt: (cells, tilt._replace(norms=norms)),
+    }
+    for what, tables in wrong.items():
 
-    def of_wrong(counts, columns, cells, tilt):
-        if wrong == "mu left out":
-            return densities(counts, columns, cells._replace(mean=1.0), tilt)
-        return densities(counts, columns, cells, tilt._replace(norms=norms))
+        def of_wrong(counts, columns, _, tilt, tables=tables):
+            return densities(counts, columns, *tables(tilt))
 
-    monkeypatch.setattr(tilts, "densities", of_wrong)
-    samples = Samples(events, response, CASES["small"], WHOLE // 10)
-    assert samples.agreement()[0] < 1e-6
+        monkeypatch.setattr(tilts, "densities", of_wrong)
+        samples.odds, samples.weights, _ = samples.draw("weighted", 2000)
+        assert samples.agreement()[0] < 1e-6, what

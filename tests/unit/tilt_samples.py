@@ -18,7 +18,7 @@ from llama.background.cells import (
 from llama.neutrinos.mock import write_mock_release
 from llama.neutrinos.release import read_release
 from llama.neutrinos.response import build_response
-from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
+from llama.stats.odds import prepare_neutrinos
 from llama.stats.tilted import (
     BANDS,
     ENERGIES,
@@ -30,6 +30,7 @@ from llama.stats.tilted import (
     FIRST_ERROR_DEG,
     RA_BINS,
 )
+from llama.stats.windows import odds_of_windows
 
 # RA, dec, width [deg] and distance [Mpc] of maps
 MAPS = {
@@ -37,6 +38,11 @@ MAPS = {
     "wide": (130.0, 20.0, 45.0, 150.0),
     "pole": (0.0, 88.0, 10.0, 60.0),
     "without distance": (200.0, 35.0, 12.0, math.inf),
+}
+# round the sky by the golden angle, from narrow to wide, from near to far
+CLASS = {
+    f"{k} of 24": (137.5 * k % 360, 75 * (2 * (k + 0.5) / 24 - 1), 2.0 * 1.13**k, 40.0 + 20 * k)
+    for k in range(24)
 }
 PLACE = "dec_deg", "sigma_deg", "energy_gev"
 COLUMNS = "dt_s", "ra_deg", *PLACE
@@ -52,25 +58,23 @@ def make_release(directory, n_events):
 
 
 def prepare(name, response, params):
-    """Return a map of `MAPS` ready for the statistic."""
-    ra, dec, sigma, distance = MAPS[name]
+    """Return a map of `MAPS` or `CLASS` ready for the statistic."""
+    ra, dec, sigma, distance = (MAPS | CLASS)[name]
     blob = near_blob(ra, dec, sigma, distance, 0.25 * distance, coarsest=3, finest=6, floor=1e-4)
     return prepare_tiles(*blob, response.area_relative, params)
 
 
 def odds_of(prepared, response, counts, columns, params):
-    """Return the odds of injections, prepared in blocks as studies do."""
+    """Return the odds of injections, in blocks as studies have them."""
     odds, ends = [], np.cumsum(counts)
     for first in range(0, counts.size, BLOCK):
         some = counts[first : first + BLOCK]
         begin, end = ends[first] - counts[first], ends[first + some.size - 1]
         given = (columns[name][begin:end] for name in COLUMNS)
         neutrinos = prepare_neutrinos(*given, response, params)
-        stops = np.cumsum(some)
-        for start, stop in zip(stops - some, stops, strict=True):
-            mine = Neutrinos(*(column[start:stop] for column in neutrinos))
-            odds.append(event_odds(prepared, mine, 0.99, params, response.area_relative).odds_ratio)
-    return np.array(odds)
+        shared = np.cumsum(some), 0.99, params, response.area_relative
+        odds.append(odds_of_windows(prepared, neutrinos, *shared).odds_ratio)
+    return np.concatenate(odds)
 
 
 class Formulas:

@@ -43,9 +43,10 @@ def test_a_failed_job_does_not_count_as_done(event: Workspace) -> None:
     response.write_bytes(b"broken")
     event.snakemake(TARGET, code=1)
     # Snakemake has recorded the broken input as seen; only the missing product gives it away
-    assert event.plan(TARGET) == sorted(SIGNIFICANCE)
+    remade = ["build_map_background", *sorted(SIGNIFICANCE)]
+    assert event.plan(TARGET) == remade
     shutil.copy2(good, response)
-    assert event.plan(TARGET) == sorted(SIGNIFICANCE)
+    assert event.plan(TARGET) == remade
 
 
 def test_a_killed_run_leaves_nothing_that_the_next_one_takes_for_good(

@@ -23,10 +23,12 @@ from llama.event.skymap_info import read_info
 from llama.times import gps_to_iso, gps_to_mjd, now_gps
 
 TARGET = f"{EVENT}/all"
-_MAP = {"convert_skymap", "measure_skymap", *SIGNIFICANCE}
+_BACKGROUND = {"build_map_background", *SIGNIFICANCE}
+_MAP = {"convert_skymap", "measure_skymap", *_BACKGROUND}
 DELETED = {
     "lvc_skymap.fits": {"extract_skymap", *_MAP},
     "lvc_skymap.hdf5": _MAP,
+    "map_background.hdf5": _BACKGROUND,
     "lvc_skymap_distances.json": {"measure_skymap", *SIGNIFICANCE},
     "p_astro.json": {"read_alert", *SIGNIFICANCE},
     # made by the job that makes p_astro.json
@@ -108,8 +110,8 @@ def test_an_alert_that_says_nothing_new_remakes_nothing(event: Workspace) -> Non
 @pytest.mark.parametrize(
     ("old", "new", "remade"),
     [
-        ("  fb: 10.0", "  fb: 20.0", SIGNIFICANCE),
-        ("  ratebgnu: null", "  ratebgnu: 0.0035", {"list_neutrinos", *SIGNIFICANCE}),
+        ("  fb: 10.0", "  fb: 20.0", _BACKGROUND),
+        ("  ratebgnu: null", "  ratebgnu: 0.0035", {"list_neutrinos", *_BACKGROUND}),
         ("  tracked_newest: 40", "  tracked_newest: 50", LAST),
     ],
 )

@@ -15,7 +15,7 @@ from workspace import (
 def test_the_tree_of_an_event_is_complete(finished: Workspace) -> None:
     missing = [path.name for path in finished.products() if not path.stat().st_size]
     assert missing == []
-    assert len(finished.products()) == 20
+    assert len(finished.products()) == 21
     assert not (finished.event / "all").exists()
 
 
@@ -79,7 +79,7 @@ def test_an_event_of_a_past_run_with_low_significance_completes(fresh: Workspace
     fresh.run(*command.split())
     names = {path.name for path in fresh.products(f"{run}/{GRACEID}") if path.stat().st_size}
     assert "significance_subthresh_lvc-i3.json" in names
-    assert len(names) == 20
+    assert len(names) == 21
     assert not fresh.event.exists()
 
 

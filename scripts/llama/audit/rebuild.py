@@ -119,11 +119,12 @@ class _Pieces:
         digest = background["sha256"]
         source = self._skymap(files.get("skymap_info.json"))
         populations = self._background(background["class"], digest) if digest else None
-        events = Path(inputs["response"] or "").with_name("events.hdf5")
-        inputs |= {"map_background": str(self._directory / MAP_BACKGROUND), "events": str(events)}
+        if inputs["response"]:
+            inputs["events"] = str(Path(inputs["response"]).with_name("events.hdf5"))
+        inputs["map_background"] = str(self._directory / MAP_BACKGROUND)
         of_background = {name: settings["background"][name] for name in ("seed", "p_astro")}
         drawing = of_background | {
-            "inputs": {name: inputs[name] for name in ("skymap", "response", "events")},
+            "inputs": {name: inputs.get(name) for name in ("skymap", "response", "events")},
             "search": settings["search"],
             "injections": settings["background"]["map_injections"],
             "from_archive": list_is_from_archive(Path(inputs["neutrinos"] or "")),

@@ -21,6 +21,7 @@ from llama.settings import from_dict
 from llama.settings.load import find_clone
 from llama.sky.mock import mock_skymap, to_fits
 from llama.times import gps_to_mjd, iso_to_gps
+from llama.units import p_value_text
 
 GRACEID = "MS230601a"
 CLASS = "bns-o4-H1L1"
@@ -78,7 +79,7 @@ def _write_inputs(output: Path, injections: int) -> Path:
     values: dict[str, object] = {
         "output_dir": str(output),
         "neutrinos": {"archive": "mock"},
-        "background": {"injections": injections, "studies": study},
+        "background": {"sampling": "weighted", "injections": injections, "studies": study},
     }
     from_dict(values, "the demo's settings")
     config = output / "config.yaml"
@@ -149,6 +150,6 @@ def _result(event: Path) -> str:
     significance = read_json(event / "significance_lvc-i3.json")
     return (
         f"{GRACEID}: odds ratio {significance['odds_ratio']:.3g}, "
-        f"p-value {significance['p_value']:.3g} "
+        f"p-value {p_value_text(significance['p_value'], significance['p_value_error'])} "
         f"({significance['p_value_population']}, {significance['n_background']:,} injections)"
     )

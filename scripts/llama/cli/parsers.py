@@ -140,7 +140,7 @@ def _add_demo_and_listen(parsers: Parsers) -> None:
     output = "directory to use (default: demo in the clone)"
     command.add_argument("--output", type=Path, help=output)
     size = "size of the background (%(default)s)"
-    command.add_argument("--injections", type=int, default=20_000, help=size)
+    command.add_argument("--injections", type=int, default=2_000, help=size)
     command = parsers["listen gcn"]
     add_switch(command, "stay in this terminal", "-F", "--foreground")
     add_switch(command, "end the running listener", "-k", "--kill")

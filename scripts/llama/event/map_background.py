@@ -41,9 +41,7 @@ def map_background(
         numbers = np.arange(0, injections, step)
         of_group = draws._replace(hides_energy=bool(group))
         drawn = _injections(prepared, of_group, p_astro, numbers, threads)
-        maps = np.zeros(numbers.size, dtype=np.int64)
-        columns = drawn.odds, drawn.weights, maps, drawn.counts, drawn.single
-        found |= ascending_groups(group, *columns)
+        found |= ascending_groups(group, *drawn)
     return found
 
 

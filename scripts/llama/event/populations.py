@@ -147,7 +147,8 @@ def _read(path: Path, name: str, problem: str) -> Background | None:
             "p_astro": float(file[key].attrs["p_astro"]),
         }
         if "sampling" in file[key].attrs:
-            weights = {group: file[f"{group}/{key}"][()] for group in WEIGHT_GROUPS}
+            there = [group for group in WEIGHT_GROUPS if f"{group}/{key}" in file]
+            weights = {group: file[f"{group}/{key}"][()] for group in there}
             background["weights"] = weights
             background["seed"] = int(file[key].attrs["seed"])
             background["archive"] = str(file[key].attrs["archive"])
@@ -161,13 +162,14 @@ def ascending_groups(
     group: str,
     odds: "Floats",
     weights: "Floats",
-    maps: "NDArray[np.int64]",
     counts: "NDArray[np.int64]",
     single: "Floats",
+    maps: "NDArray[np.int64] | None" = None,
 ) -> "dict[str, Floats]":
     """Return the numbers of weighted injections by the groups of the file that they are in.
 
-    group: "" or "without_energy"; counts: neutrinos of each injection, single: their odds.
+    group: "" or "without_energy"; counts: neutrinos of each injection, single: their odds; maps:
+    which of several it has.
     """
     import numpy as np
 
@@ -177,8 +179,9 @@ def ascending_groups(
         "single": single[one_by_one],
         "weights": weights[along],
         "weights/single": np.repeat(weights, counts)[one_by_one],
-        "maps": maps[along].astype(float),
     }
+    if maps is not None:
+        found["maps"] = maps[along].astype(float)
     if not group:
         return found
     places = {"": group, "single": f"{group}/single", "maps": f"maps/{group}"}

@@ -78,7 +78,7 @@ def rank(
     own, given = _own_weight(seen, background, response, params), background.get("weights", {})
     among, single = background["odds"], background["single"]
     of_each = given.get("weights", np.ones(among.shape))
-    maps = given["maps"].astype(np.int64) if given else None
+    maps = given["maps"].astype(np.int64) if "maps" in given else None
     whole = np.append(odds.odds_ratio, odds.single_odds)
     p = weighted_p_values(whole, np.full(whole.shape, own), among, of_each, maps)
     singles = np.empty(0)
@@ -110,7 +110,8 @@ def without_energy(background: Background) -> Background:
         names = "weights", "weights/single", "maps"
         places = "weights/without_energy", "weights/without_energy/single", "maps/without_energy"
         given = background["weights"]
-        hidden["weights"] = {name: given[place] for name, place in zip(names, places, strict=True)}
+        both = zip(names, places, strict=True)
+        hidden["weights"] = {name: given[place] for name, place in both if place in given}
     return hidden
 
 

@@ -13,6 +13,7 @@ from llama.figures.text import MISSING, clean, number, p_text
 Record = Mapping[str, Any]
 
 _PER_DECADE = 2  # rows of the tables
+_FEW = 10  # background injections, by which a p-value is a third off
 
 _FIGURES = (
     (
@@ -117,6 +118,9 @@ def _result(study: Record) -> Rows:
             _share(threshold[f"efficiency_{kind}"]) for kind in ("signal", "doublet", "quadruplet")
         ]
         rows.append((f"Found with 1, 2, 4 neutrinos, {criterion}", ", ".join(shares)))
+        if (few := threshold["background_effective"]) < _FEW:
+            words = f"only {few:.1f} background injections, in effect, have such a p-value"
+            rows.append((f"Uncertain: {criterion}", words))
     return rows
 
 
@@ -138,7 +142,7 @@ def _study(study: Record) -> Rows:
     broken = f", {study['broken_skymaps']:,} left out" if study["broken_skymaps"] else ""
     kinds = f"{counts['signal']:,}, {counts['doublet']:,}, {counts['quadruplet']:,}"
     return [
-        ("Background injections", f"{counts['background']:,}"),
+        ("Background injections", f"{counts['background']:,}, {clean(study['sampling'])}"),
         ("With 1, 2, 4 neutrinos of a source", kinds),
         ("Sky maps", f"{study['skymaps']:,}{broken}"),
         ("p_astro of every trigger", f"{study['p_astro']:.4g}"),

@@ -143,14 +143,12 @@ class Detector:
     def unknown(self) -> tuple[Floats, Floats]:
         """Signal [a, components, s] and background [a, s] summed over the proxy, per dex."""
         x = shares(tents(LOG10_ENERGY, PROXY), PROXY.size)
-        width = np.gradient(LOG10_ENERGY)
-        width[[0, -1]] /= 2
         found = []
         for density, angerr in (
             (self.signal_per_dex, self.signal_angerr),
             (self.background_per_dex, self.background_angerr),
         ):
-            found.append(np.einsum("xp,xs,pas->pas", x, density * width[:, None], angerr))
+            found.append(np.einsum("xp,xs,pas->pas", x, density * _step(LOG10_ENERGY), angerr))
         p = shares(tents(PROXY, NODES_PROXY), NODES_PROXY.size)
         a = shares(error_tents(ANGERR, NODES_ANGERR), NODES_ANGERR.size)
         by_node = np.einsum("pas,pn->nas", found[0], p)
@@ -270,6 +268,7 @@ def _fill(ratio, unknown, column, places, gates, tables, sums):  # type: ignore[
     (fine, fine_part), (coarse, coarse_part), (error, error_part) = places
     (xn, x_part), (an, a_part) = gates
     signal_x, signal_a, weights, background_x, background_a = tables
+    signal = np.empty(ratio.shape[2])
     for i in range(ratio.shape[0]):
         c, t, e, u = column[0][i], column[1][i], error[i], error_part[i]
         if unknown[i]:
@@ -293,8 +292,9 @@ def _fill(ratio, unknown, column, places, gates, tables, sums):  # type: ignore[
             s = (1 - v) * signal_x[f, j] + v * signal_x[f + 1, j]
             low = (1 - u) * signal_a[p, e, j] + u * signal_a[p, e + 1, j]
             high = (1 - u) * signal_a[p + 1, e, j] + u * signal_a[p + 1, e + 1, j]
-            s *= ((1 - q) * low + q * high) * 2 * math.pi / b
-            for k in range(ratio.shape[1]):
+            signal[j] = s * (((1 - q) * low + q * high) * 2 * math.pi / b)
+        for k in range(ratio.shape[1]):
+            for j in range(ratio.shape[2]):  # along memory, several at a time
                 m = (1 - w) * ((1 - z) * weights[x, a, k, j] + z * weights[x, a + 1, k, j])
                 m += w * ((1 - z) * weights[x + 1, a, k, j] + z * weights[x + 1, a + 1, k, j])
-                ratio[i, k, j] = s * m
+                ratio[i, k, j] = signal[j] * m

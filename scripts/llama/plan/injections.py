@@ -45,16 +45,6 @@ class Injections:
         """Return the shards of a study; the last one is shorter when sizes do not divide."""
         return [f"studies/{study}/{kind}/{name}" for name in self.plan(study, kind).shards()]
 
-    def plain_shards(self, study: str) -> list[str]:
-        """Return the shards of a study's background; `LlamaError` if they are weighted."""
-        if self._background.sampling == "weighted":
-            raise LlamaError(
-                f"what {study} can see is computed from a plain background only; set "
-                "background.sampling: plain in the settings, or make without it: "
-                f"snakemake populations.hdf5 studies/{study}.txt"
-            )
-        return self.shards(study)
-
     def sampling(self, kind: str) -> str:
         """Return how the neutrinos of a shard are drawn: only background can be weighted."""
         return self._background.sampling if kind == "background" else "plain"

@@ -98,7 +98,7 @@ class Background(Block):
     """How background injections are drawn: "plain" counts chance as it comes, down to p =
     1/injections; "weighted" draws more of what is rare and gives each injection its weight, so that
     100,000 of them tell p-values of 1e-8 (docs/method.md, Weighted backgrounds). Studies of
-    artifacts and what a study can see need "plain"."""
+    artifacts need "plain"."""
     injections: Count = Field(default=20_000, ge=1, le=10**10)
     """Background injections per study; the smallest p-value that can come out is about
     1/injections. More can be added later, those already made stay."""

@@ -11,38 +11,27 @@ from llama.stats.healpix import RADIUS
 FINEST = 28  # order
 GROUP = 4  # order of the cells that each have four directions
 PARTS = 48  # at most, of a cell or tile
-_ROOM = 1024  # cells waiting at first
 _TILES = 16  # of a cell that is divided into tiles at once
 _GAUSS = 0.5 / math.sqrt(3.0)
-_NEAR = RADIUS * 0.5 ** np.arange(FINEST + 2.0)  # of any point of a cell to its centre [rad]
+_SIDE = 0.5 ** np.arange(FINEST + 2.0)  # of cells, where a face's is 1
+_NEAR = RADIUS * _SIDE  # of any point of a cell to its centre [rad]
 _SIDE2 = math.pi / 3.0 * 0.25 ** np.arange(FINEST + 2.0)  # squared sides of cells [rad^2]
 
 
 @inner()
-def queue_of_faces(prepared):  # type: ignore[no-untyped-def]
-    """Return a queue with the faces of the map.
+def queue_of_faces(prepared, most):  # type: ignore[no-untyped-def]
+    """Return a queue for up to so many cells, with the faces of the map.
 
     places: a cell or -1 - k for (a part of) tile k, order, NESTED index of what is of a tile, the
     group of order 4 or -1; numbers: centre, radius, squared side; bounds: as of `_bound`.
     """
-    places, numbers = np.empty((4, _ROOM), dtype=np.int64), np.empty((5, _ROOM))
+    places, numbers = np.empty((4, most), dtype=np.int64), np.empty((5, most))
     for c in range(prepared.faces):
         places[0, c], places[1, c], places[2, c], places[3, c] = c, 0, 0, -1
         numbers[3, c], numbers[4, c] = _NEAR[0], _SIDE2[0]
         for i in range(3):
             numbers[i, c] = prepared.cell_vectors[c, i]
-    return places, numbers, np.empty((5, _ROOM))
-
-
-@inner()
-def larger(queue):  # type: ignore[no-untyped-def]
-    """Return a queue with the same cells and twice the room."""
-    places, numbers, bounds = queue
-    return (
-        np.concatenate((places, np.empty_like(places)), axis=1),
-        np.concatenate((numbers, np.empty_like(numbers)), axis=1),
-        np.concatenate((bounds, np.empty_like(bounds)), axis=1),
-    )
+    return places, numbers, np.empty((5, most))
 
 
 @loop()
@@ -51,7 +40,7 @@ def weight_of(prepared, row, index, order):  # type: ignore[no-untyped-def]
     if index >= 0:
         return prepared.cell_shares[index, row]
     k = -1 - index
-    return prepared.shares[k, row] / (1 << (2 * (order - np.int64(prepared.order[k]))))
+    return prepared.shares[k, row] * _SIDE[order - prepared.order[k]] ** 2
 
 
 @loop()
@@ -62,7 +51,7 @@ def divide(prepared, queue, q, tail):  # type: ignore[no-untyped-def]
     cells = prepared.cells
     if index < 0:
         centre = numbers[0, q], numbers[1, q], numbers[2, q]
-        four_around(order, ipix, centre, 0.25 / (1 << order), numbers, tail)
+        four_around(order, ipix, centre, 0.25 * _SIDE[order], numbers, tail)
         for child in range(4):
             new = tail + child
             places[0, new], places[1, new] = index, order + 1
@@ -111,5 +100,5 @@ def four_of(prepared, row, queue, q, points, at):  # type: ignore[no-untyped-def
         mean = m[row, index, 1], m[row, index, 2], m[row, index, 3]
         four_with(mean[0], mean[1], mean[2], covariance, points, at)
     else:
-        centre, side = (numbers[0, q], numbers[1, q], numbers[2, q]), 1.0 / (1 << order)
-        four_around(order, places[2, q], centre, _GAUSS * side, points, at)
+        centre = numbers[0, q], numbers[1, q], numbers[2, q]
+        four_around(order, places[2, q], centre, _GAUSS * _SIDE[order], points, at)

@@ -48,13 +48,13 @@ def sort_components(kappa, intensity):  # type: ignore[no-untyped-def]
     """Return the components that there are of each trigger, the widest first.
 
     numbers (n,) of components, and of wide ones; kappa (n, components); densities of their vMF at
-    the centre; intensity (n, components, sin dec nodes); its highest value; its values at the
-    edges of bands.
+    the centre; intensity (n, components, sin dec nodes); its highest value times the vMF's; its
+    values at the edges of bands.
     """
     n, components, nodes = intensity.shape
     numbers, wide = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     kappas, norms = np.ones((n, components)), np.zeros((n, components))
-    highest, tables = np.zeros((n, components)), np.zeros((n, components, nodes))
+    tops, tables = np.zeros((n, components)), np.zeros((n, components, nodes))
     edges = np.zeros((n, components, BANDS + 1))
     for i in range(n):
         for c in range(components):
@@ -64,15 +64,15 @@ def sort_components(kappa, intensity):  # type: ignore[no-untyped-def]
             k = numbers[i]
             while k > 0 and kappas[i, k - 1] > kappa[i, c]:
                 kappas[i, k], norms[i, k] = kappas[i, k - 1], norms[i, k - 1]
-                highest[i, k], tables[i, k] = highest[i, k - 1], tables[i, k - 1]
+                tops[i, k], tables[i, k] = tops[i, k - 1], tables[i, k - 1]
                 k -= 1
             kappas[i, k], norms[i, k] = kappa[i, c], math.exp(log_vmf_norm(kappa[i, c]))
-            highest[i, k], tables[i, k] = top, intensity[i, c]
+            tops[i, k], tables[i, k] = norms[i, k] * top, intensity[i, c]
             numbers[i] += 1
             wide[i] += kappa[i, c] < WIDE_KAPPA
         for k in range(wide[i]):
             _at_edges(tables[i, k], edges[i, k])
-    return numbers, wide, kappas, norms, tables, highest, edges
+    return numbers, wide, kappas, norms, tables, tops, edges
 
 
 @inner()
@@ -85,14 +85,6 @@ def _at_edges(table, found):  # type: ignore[no-untyped-def]
         found[edge] = table[node] + (position - node) * (table[node + 1] - table[node])
 
 
-@inner()
-def only(ready, which):  # type: ignore[no-untyped-def]
-    """Return what `sort_components` does for some of the triggers."""
-    numbers, wide, kappas, norms, tables, highest, edges = ready
-    shapes = kappas[which], norms[which], tables[which], highest[which], edges[which]
-    return numbers[which], wide[which], shapes[0], shapes[1], shapes[2], shapes[3], shapes[4]
-
-
 @loop(error_model="numpy")
 def densities_of_base(prepared, ready, i, v, found, away):  # type: ignore[no-untyped-def]
     """Write the sum of the wide components of trigger i, which is at v, at the base; return a unit.
@@ -101,7 +93,7 @@ def densities_of_base(prepared, ready, i, v, found, away):  # type: ignore[no-un
     room for as many numbers.
     """
     single = np.float32
-    wide, kappa, norm, highest, edges = (
+    wide, kappa, norm, top, edges = (
         ready[1][i],
         ready[2][i],
         ready[3][i],
@@ -110,7 +102,7 @@ def densities_of_base(prepared, ready, i, v, found, away):  # type: ignore[no-un
     )
     unit = 1e-300
     for c in range(wide):
-        unit = max(unit, norm[c] * highest[c])
+        unit = max(unit, top[c])
     v2, v_s = v[2], math.hypot(v[0], v[1])
     a0, a1, a2 = single(v[0]), single(v[1]), single(v[2])
     one, half, least_root = single(1.0), single(0.5), single(_LEAST)
@@ -167,11 +159,11 @@ def exponentials(kappa, away, count, found):  # type: ignore[no-untyped-def]
 def add_densities(component, v, reach, points, count, room):  # type: ignore[no-untyped-def]
     """Write the densities of components at `count` directions x, y, z to room[0].
 
-    component: kappa (k,) [rad^-2], the widest first, vMF densities at the centre, tables on uniform
-    nodes of sin(dec), and whether it is one vMF times all tables instead of the sum of vMF times
-    a table each.
+    component: kappa (k,) [rad^-2], the widest first, vMF densities at the centre, and a table each
+    on uniform nodes of sin(dec). A single vMF can have several tables: it is times all of them.
     """
-    kappas, norms, tables, is_one = component
+    kappas, norms, tables = component
+    is_one = kappas.size == 1
     value, away, each, below, part = room[0], room[1], room[2], room[3], room[4]
     x, y, z = points
     v0, v1, v2 = v
@@ -197,61 +189,39 @@ def add_densities(component, v, reach, points, count, room):  # type: ignore[no-
             exponentials(kappas[c], away, count, each)
         for p in range(count):
             each[p] *= norms[c]
-        for m in range(tables.shape[0] if is_one else 1):
-            table = tables[m] if is_one else tables[c]
+        for m in range(0 if is_one else c, tables.shape[0] if is_one else c + 1):
             for p in range(count):
-                i = int(below[p])
-                each[p] *= table[i] + part[p] * (table[i + 1] - table[i])
+                i = np.uint32(below[p])  # no number that could count from the end
+                here, there = tables[m, i], tables[m, i + np.uint32(1)]
+                each[p] *= here + part[p] * (there - here)
         for p in range(count):
             value[p] += each[p]
 
 
-@inner()
-def wide_densities(ready, i, v, points, found):  # type: ignore[no-untyped-def]
-    """Write the sum of the wide components of trigger i, which is at v, at points x, y, z."""
-    wide = slice(0, ready[1][i])
-    component = ready[2][i, wide], ready[3][i, wide], ready[4][i, wide], False
-    count, at = found.size, (v[0], v[1], v[2])
-    room = np.empty((5, count))
-    add_densities(component, at, REACH, points, count, room)
-    found[:] = room[0]
+@loop()
+def wide_densities(ready, i, v, points, places, room):  # type: ignore[no-untyped-def]
+    """Write the sum of the wide components of trigger i, which is at v, to room[0].
+
+    places: first and last of the directions in points (3, n), no more than there is room for.
+    """
+    wide, (first, last) = ready[1][i], places
+    component = ready[2][i, :wide], ready[3][i, :wide], ready[4][i, :wide]
+    three = points[0, first:last], points[1, first:last], points[2, first:last]
+    add_densities(component, (v[0], v[1], v[2]), REACH, three, last - first, room)
 
 
 @loop()
 def most_beyond(ready, i, near):  # type: ignore[no-untyped-def]
     """Return the most that a trigger's density can be at a chord of `near` and beyond."""
-    numbers, _, kappas, norms, _, highest, _ = ready
+    numbers, _, kappas, _, _, tops, _ = ready
     away = 0.5 * near * near
     most = 0.0
     for c in range(numbers[i]):
         x = kappas[i, c] * away
         if x > REACH:
             break
-        most += norms[i, c] * highest[i, c] * exp_minus(x)
+        most += tops[i, c] * exp_minus(x)
     return most
-
-
-@inner()
-def narrow_bounds(ready, vectors):  # type: ignore[no-untyped-def]
-    """Return the most that the product of two triggers' narrow parts can be anywhere (n, n)."""
-    numbers, wide, kappas, norms, _, highest, _ = ready
-    n = numbers.size
-    bounds = np.zeros((n, n))
-    for i in range(n):
-        for j in range(i):
-            dot = 0.0
-            for axis in range(3):
-                dot += vectors[i, axis] * vectors[j, axis]
-            for c in range(wide[i], numbers[i]):
-                a = kappas[i, c]
-                for d in range(wide[j], numbers[j]):
-                    b = kappas[j, d]
-                    away = a + b - math.sqrt(max(0.0, a * a + b * b + 2.0 * a * b * dot))
-                    if away < REACH:
-                        top = norms[i, c] * highest[i, c] * norms[j, d] * highest[j, d]
-                        bounds[i, j] += top * exp_minus(away)
-            bounds[j, i] = bounds[i, j]
-    return bounds
 
 
 @inner()
@@ -260,5 +230,5 @@ def wide_tops(ready):  # type: ignore[no-untyped-def]
     tops = np.zeros(ready[0].size)
     for i in range(tops.size):
         for c in range(ready[1][i]):
-            tops[i] += ready[3][i, c] * ready[5][i, c]
+            tops[i] += ready[5][i, c]
     return tops

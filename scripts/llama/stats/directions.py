@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from llama.stats.compiled import inner, loop, njit
-from llama.stats.healpix import sphere_point, tile_position
+from llama.stats.healpix import RING, sphere_point, tile_position
 
 _GAUSS = 0.5 / math.sqrt(3.0)
 LEAST = 1e-290  # what counts as nothing at all: maps have probabilities of 1e-323
@@ -18,9 +18,9 @@ def four_with(x, y, z, covariance, points, at):  # type: ignore[no-untyped-def]
     points (3, n); covariance: xx, yy, zz, xy, xz, yz. Return what shifts their mean: axes, steps.
     """
     xx, yy, zz, xy, xz, yz = covariance
-    length = math.sqrt(x * x + y * y + z * z)
-    x, y, z = x / length, y / length, z / length
-    s = math.hypot(x, y)
+    scale = 1.0 / math.sqrt(x * x + y * y + z * z)
+    x, y, z = scale * x, scale * y, scale * z
+    s = math.sqrt(x * x + y * y)
     east_x, east_y = (-y / s, x / s) if s > 0.0 else (1.0, 0.0)
     north_x, north_y, north_z = -z * east_y, z * east_x, x * east_y - y * east_x
     # the covariance in the plane, as a product of triangular matrices
@@ -41,9 +41,9 @@ def four_with(x, y, z, covariance, points, at):  # type: ignore[no-untyped-def]
         p_x = x + e * east_x + f * north_x
         p_y = y + e * east_y + f * north_y
         p_z = z + f * north_z
-        length = math.sqrt(p_x * p_x + p_y * p_y + p_z * p_z)
-        points[0, at + k], points[1, at + k] = p_x / length, p_y / length
-        points[2, at + k] = p_z / length
+        scale = 1.0 / math.sqrt(p_x * p_x + p_y * p_y + p_z * p_z)
+        points[0, at + k], points[1, at + k] = scale * p_x, scale * p_y
+        points[2, at + k] = scale * p_z
     return (east_x, east_y), (north_x, north_y, north_z), (l_e, l_b, l_n)
 
 
@@ -134,6 +134,17 @@ def four_around(order, ipix, centre, side, points, at):  # type: ignore[no-untyp
         _put(points, at + 3, _turned(z + up, cos, sin, 0.0))
         return
     face, x, y = tile_position(order, ipix)
+    ring = RING[face] - x - y
+    r, south = min(ring, 4.0 - ring), 1.0 if ring > 2.0 else -1.0
+    if 20.0 * side < r < 1.0 - 2.0 * side:  # in a polar cap, not at the pole
+        s = math.sqrt(c_x * c_x + c_y * c_y)
+        for k in range(4):
+            dx, dy = side if k % 2 else -side, side if k > 1 else -side
+            at_r = r + south * (dx + dy)
+            turn = 0.25 * math.pi * ((x - y + dx - dy) / at_r - (x - y) / r)
+            up = south * (at_r * at_r / 3.0 - 1.0)
+            _put(points, at + k, _turned(up, c_x / s, c_y / s, turn))
+        return
     _put(points, at, sphere_point(face, x - side, y - side))
     _put(points, at + 1, sphere_point(face, x + side, y - side))
     _put(points, at + 2, sphere_point(face, x - side, y + side))

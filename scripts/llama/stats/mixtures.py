@@ -11,34 +11,26 @@ import math
 import numpy as np
 
 from llama.stats.compiled import inner, loop
-from llama.stats.components import (
-    densities_of_base,
-    most_beyond,
-    narrow_bounds,
-    only,
-    wide_densities,
-    wide_tops,
-)
-from llama.stats.region import region
-from llama.stats.terms import most_of_map
+from llama.stats.components import densities_of_base, most_beyond, wide_densities, wide_tops
+from llama.stats.products import add_products, three_or_more, two_narrow
+from llama.stats.region import PIECE, larger, region
 
-_PIECE = 8192
-_NOTHING = 5e-4  # what all choices of components may lack together, relative to their set
+_PIECE = 2048
 
 
 @inner()
-def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-untyped-def]
+def each_alone(prepared, messenger, spread, vectors, ready, room):  # type: ignore[no-untyped-def]
     """Return what triggers give alone, and what of them sets are made of.
 
     alone (5, n) [s^-1], with the weights of so many neutrinos; densities of the wide components on
     the base (n, points) and their units (n,); directions of the narrow ones' regions (3, points),
     their weights (points, 5), and where those of each trigger begin.
     """
-    numbers, wide, kappas, norms, tables, highest, _ = ready
+    numbers, wide, kappas, norms, tables, tops, _ = ready
     n = numbers.size
     base, units = np.empty((n, prepared.base.shape[1]), dtype=np.float32), np.zeros(n)
     known, count = (np.empty((3, 256 * n)), np.empty((256 * n, 5))), 0
-    room = np.empty(base.shape[1], dtype=np.float32)
+    away = np.empty(base.shape[1], dtype=np.float32)
     first = np.zeros(n + 1, dtype=np.int64)
     alone = np.zeros((5, n))
     # of the numbers of neutrinos that sets can have
@@ -47,16 +39,19 @@ def each_alone(prepared, messenger, spread, vectors, ready):  # type: ignore[no-
         if messenger[i] > 0:
             first_row = 0
     for i in range(n):
-        units[i] = densities_of_base(prepared, ready, i, vectors[i], base[i], room)
+        units[i] = densities_of_base(prepared, ready, i, vectors[i], base[i], away)
         for row in range(first_row, last_row):
             alone[row, i] = units[i] * _sum_of(prepared.base_weights[row], base[i])
         if wide[i] < numbers[i]:
             some = slice(wide[i], numbers[i])
-            heights = norms[i, some] * highest[i, some]
-            density = kappas[i, some], heights, norms[i, some], tables[i, some], False
-            row = 1 if messenger[i] == 0 else 0
+            density = kappas[i, some], tops[i, some], norms[i, some], tables[i, some]
+            row, v = 1 if messenger[i] == 0 else 0, (vectors[i, 0], vectors[i, 1], vectors[i, 2])
             # the wide sum is not beside it: in a set others may be high here, far from the bulk
-            known, count = region(prepared, row, density, vectors[i], 0.0, known, count)
+            after = region(prepared, row, density, v, 0.0, room, known, count)
+            while after < 0:
+                room, known = larger(prepared, room, known, after)
+                after = region(prepared, row, density, v, 0.0, room, known, count)
+            count = after
             _add_rows(known[1], first[i], count, alone, i)
         first[i + 1] = count
     return alone / spread, (base, units), known[0][:, :count].copy(), known[1][:count], first
@@ -90,116 +85,75 @@ def half_way(messenger, spread, vectors, ready):  # type: ignore[no-untyped-def]
 
 
 @inner()
-def together(prepared, triggers, ready, parts, grown, lengths):  # type: ignore[no-untyped-def]
-    """Return what sets (sets, size) give, without Lambda's prior.
+def nothing_of_pairs(ready, points):  # type: ignore[no-untyped-def]
+    """Return what `together` knows of pairs, at first nothing.
+
+    Wide densities of each trigger at the `points` of all regions (n, points); the most of each
+    one's wide part (n,). Of pairs i < j: what they give where one or none is narrow; the most that
+    the product of narrow parts can be anywhere; first and last direction of the regions of that
+    product, -1 before these are made; the directions and their weights; how many there are.
+    """
+    n = ready[0].size
+    there, places = np.empty((n, points)), np.full((2, n, n), -1, dtype=np.int64)
+    of_two = np.zeros((n, n)), np.zeros((n, n)), places
+    return there, wide_tops(ready), of_two, (np.empty((3, 1024)), np.empty((1024, 5))), 0
+
+
+@inner()
+def together(prepared, triggers, ready, parts, pairs, room, grown, lengths):  # type: ignore[no-untyped-def]
+    """Return what sets (sets, size) give, without Lambda's prior, and what is known of pairs.
 
     triggers: messengers, spreads as of `sets.sum_joint_sets`, vectors; parts: `each_alone`'s last
-    four; lengths: parts of the source times that explain each set.
+    four; pairs: `nothing_of_pairs`, or of sets of another size; lengths: parts of the source times
+    that explain each set.
     """
     messenger, spread, vectors = triggers
-    given = np.zeros(grown.shape[0])
-    if given.size == 0:
-        return given
-    place = np.full(messenger.size, -1, dtype=np.int64)
+    there, tops, of_two, known, count = pairs
+    beside, near, places = of_two
+    size, given = grown.shape[1], np.zeros(grown.shape[0])
+    members, pair = np.empty(size, dtype=np.int64), np.empty(2, dtype=np.int64)
+    few = np.empty((2, size), dtype=np.int64), np.empty((3, 1)), np.empty((size, ready[4].shape[2]))
+    product = np.empty(min(_PIECE, parts[0][0].shape[1]), dtype=np.float32)
     for k in range(grown.shape[0]):
-        for i in grown[k]:
-            place[i] = 0
-    some = np.flatnonzero(place == 0)
-    for k in range(some.size):
-        place[some[k]] = k
-    regions, ready, vectors = parts[1:], only(ready, some), vectors[some]
-    n = some.size
-    # wide densities of each trigger in the regions of all
-    there = np.empty((n, regions[0].shape[1]))
-    for i in range(n):
-        points = regions[0][0], regions[0][1], regions[0][2]
-        wide_densities(ready, i, vectors[i], points, there[i])
-    begin, end = regions[2][some], regions[2][some + 1]
-    ranges, room = (begin, end), np.empty(_PIECE, dtype=np.float32)
-    bounds = narrow_bounds(ready, vectors), wide_tops(ready)
-    # regions of two triggers' narrow components, of each pair from `first` on
-    first, number = np.full((n, n), -1, dtype=np.int64), np.zeros((n, n), dtype=np.int64)
-    known, count = (np.empty((3, 1024)), np.empty((1024, 5))), 0
-    for k in range(grown.shape[0]):
+        members[:] = grown[k]
         row, factor = 0, lengths[k]
-        for i in grown[k]:
+        for i in members:
             row += messenger[i] == 0
             factor /= spread[i]
-        members = place[grown[k]]
-        total = _none_narrow(prepared, row, parts[0], grown[k], room)
-        total += _one_narrow(row, regions[1], ranges, there, members)
-        for a in range(1, members.size):
+        for a in range(1, size):
             for b in range(a):
                 i, j = members[b], members[a]
-                if first[i, j] < 0:
-                    pair = np.array((i, j))
-                    two = int(messenger[some[i]] == 0) + int(messenger[some[j]] == 0)
-                    beside = _none_narrow(prepared, two, parts[0], some[pair], room)
-                    beside += _one_narrow(two, regions[1], ranges, there, pair)
-                    first[i, j] = count
-                    known, count = _add_products(
-                        prepared, two, vectors, ready, pair, beside, known, count
+                if places[0, i, j] < 0:
+                    pair[0], pair[1] = i, j
+                    two = int(messenger[i] == 0) + int(messenger[j] == 0)
+                    _wide_there(ready, vectors, parts, i, j, there, room[3])
+                    _wide_there(ready, vectors, parts, j, i, there, room[3])
+                    beside[i, j] = _at_most_one_narrow(prepared, two, parts, there, pair, product)
+                    places[0, i, j] = count
+                    room, known, count, near[i, j] = add_products(
+                        prepared, two, vectors, ready, pair, few, beside[i, j], room, known, count
                     )
-                    number[i, j] = count - first[i, j]
-                places = first[i, j], first[i, j] + number[i, j]
-                total += _with_wide(row, vectors, ready, members, 1 << a | 1 << b, known, places)
-        known, total = _three_or_more(
-            prepared, row, vectors, ready, members, bounds, total, known, count
+                    places[1, i, j] = count
+        total = beside[members[0], members[1]]
+        if size > 2:
+            total = _at_most_one_narrow(prepared, row, parts, there, members, product)
+        total += two_narrow(row, vectors, ready, members, known, places, room[3])
+        room, known, total = three_or_more(
+            prepared, row, vectors, ready, members, tops, near, few, total, room, known, count
         )
         given[k] = factor * total
-    return given
-
-
-@inner()
-def _three_or_more(prepared, row, vectors, ready, members, bounds, total, known, count):  # type: ignore[no-untyped-def]
-    """Return the total with what a set gives where three members or more are narrow.
-
-    known: room beyond its `count` directions.
-    """
-    near, tops = bounds
-    for choice in range(7, 1 << members.size):
-        chosen = members[(choice >> np.arange(members.size) & 1) == 1]
-        if chosen.size < 3:
-            continue
-        beside = total
-        for m in range(members.size):
-            if not choice >> m & 1:
-                beside /= max(tops[members[m]], 1e-300)
-        most = _most_of_narrow(near, chosen) * prepared.heaviest[0, row]
-        if most * (1 << members.size) > _NOTHING * beside:
-            known, after = _add_products(
-                prepared, row, vectors, ready, chosen, beside, known, count
-            )
-            total += _with_wide(row, vectors, ready, members, choice, known, (count, after))
-    return known, total
-
-
-@inner()
-def _with_wide(row, vectors, ready, members, choice, known, places):  # type: ignore[no-untyped-def]
-    """Return the sum over directions of the wide densities of members without a bit in `choice`."""
-    first, last = places
-    product, density = known[1][first:last, row].copy(), np.empty(last - first)
-    for m in range(members.size):
-        if not choice >> m & 1:
-            i = members[m]
-            at = known[0]
-            points = at[0, first:last], at[1, first:last], at[2, first:last]
-            wide_densities(ready, i, vectors[i], points, density)
-            product *= density
-    return product.sum()
+    return given, (there, tops, of_two, known, count), room
 
 
 @loop()
-def _most_of_narrow(bounds, chosen):  # type: ignore[no-untyped-def]
-    """Return the most that the product of some triggers' narrow parts can be anywhere.
-
-    At most the (n - 1)th root of the product of all its pairs' bounds.
-    """
-    product = 1.0
-    for a in range(1, chosen.size):
-        for b in range(a):
-            product *= bounds[chosen[a], chosen[b]] ** (1.0 / (chosen.size - 1))
-    return product
+def _wide_there(ready, vectors, parts, i, j, there, room):  # type: ignore[no-untyped-def]
+    """Write the wide densities of trigger i in the region of j."""
+    first, last = parts[3][j], parts[3][j + 1]
+    for begin in range(first, last, PIECE):
+        end = min(begin + PIECE, last)
+        wide_densities(ready, i, vectors[i], parts[1], (begin, end), room)
+        for p in range(begin, end):
+            there[i, p] = room[0, p - begin]
 
 
 @loop()
@@ -213,80 +167,29 @@ def _sum_of(shares, densities):  # type: ignore[no-untyped-def]
 
 
 @loop()
-def _none_narrow(prepared, row, base, which, room):  # type: ignore[no-untyped-def]
-    """Return what a set gives where no member is narrow."""
+def _at_most_one_narrow(prepared, row, parts, there, which, room):  # type: ignore[no-untyped-def]
+    """Return what a set gives where no member is narrow, or one is."""
+    base, _, weights, first = parts
     shares, densities, unit, total = prepared.base_weights[row], base[0], 1.0, 0.0
     for i in which:
         unit *= base[1][i]
-    for first in range(0, shares.size, _PIECE):
-        product = room[: min(_PIECE, shares.size - first)]
-        last = first + product.size
-        one, other = densities[which[0], first:last], densities[which[1], first:last]
+    for begin in range(0, shares.size, _PIECE):
+        product = room[: min(_PIECE, shares.size - begin)]
+        end = begin + product.size
+        one, other = densities[which[0], begin:end], densities[which[1], begin:end]
         for p in range(product.size):
             product[p] = one[p] * other[p]
         for m in range(2, which.size):
-            one = densities[which[m], first:last]
+            one = densities[which[m], begin:end]
             for p in range(product.size):
                 product[p] *= one[p]
-        total += np.dot(shares[first:last], product)
-    return unit * total
-
-
-@loop()
-def _one_narrow(row, weights, ranges, there, members):  # type: ignore[no-untyped-def]
-    """Return what a set gives where one member is narrow."""
-    total = 0.0
-    for i in members:
-        for p in range(ranges[0][i], ranges[1][i]):
+        total += np.dot(shares[begin:end], product)
+    total *= unit
+    for i in which:
+        for p in range(first[i], first[i + 1]):
             value = weights[p, row]
-            for other in members:
+            for other in which:
                 if other != i:
                     value *= there[other, p]
             total += value
     return total
-
-
-@inner()
-def _add_products(prepared, row, vectors, ready, chosen, beside, known, count):  # type: ignore[no-untyped-def]
-    """Add the regions of the product of triggers' narrow components to directions known.
-
-    One of each choice of components that is not nothing to the sum and what is beside it.
-    """
-    numbers, wide, kappas, norms, tables, highest, _ = ready
-    many, choices = chosen.size, 1
-    for i in chosen:
-        choices *= numbers[i] - wide[i]
-    if choices == 0:
-        return known, count
-    component = wide[chosen]
-    product = np.empty((many, tables.shape[2]))
-    kappa, norm, top, centre = np.empty(1), np.empty(1), np.empty(1), np.empty(3)
-    total, before = beside, count
-    for _ in range(choices):
-        centre[:] = 0.0
-        summed, height, most = 0.0, 1.0, 1.0
-        for m in range(many):
-            i, c = chosen[m], component[m]
-            for axis in range(3):
-                centre[axis] += kappas[i, c] * vectors[i, axis]
-            summed += kappas[i, c]
-            height *= norms[i, c]
-            most *= highest[i, c]
-        both = math.sqrt(centre[0] ** 2 + centre[1] ** 2 + centre[2] ** 2)
-        height *= math.exp(both - summed)
-        bound = height * most * most_of_map(prepared, row, both) if both > 0.0 else 0.0
-        if bound * choices > _NOTHING * total:
-            for m in range(many):
-                product[m] = tables[chosen[m], component[m]]
-            kappa[0], norm[0], top[0] = both, height, height * most
-            density = kappa, top, norm, product, True
-            known, count = region(prepared, row, density, centre / both, total, known, count)
-            for p in range(before, count):
-                total += known[1][p, row]
-            before = count
-        for m in range(many):
-            component[m] += 1
-            if component[m] < numbers[chosen[m]]:
-                break
-            component[m] = wide[chosen[m]]
-    return known, count

@@ -147,7 +147,8 @@ def prepare_neutrinos(
     if isinstance(response, Detector):
         x, s = np.where(unknown, np.nan, x), np.sin(np.radians(dec))
         kappa, ratio = response.neutrinos(x, sigma, s)
-        return Neutrinos(dt, vectors, kappa, _checked(ratio / params.ratebgnu))
+        ratio /= params.ratebgnu  # in place: new memory would take as long again
+        return Neutrinos(dt, vectors, kappa, _checked(ratio))
     sigma = np.radians(sigma)
     row, part = _bracket(x, grid[0], grid[-1], grid.size)
     column, share = _bracket(np.sin(np.radians(dec)), nodes[0], nodes[-1], nodes.size)
@@ -169,7 +170,7 @@ def prepare_neutrinos(
 
 
 def _checked(intensity: Floats) -> Floats:
-    if not np.isfinite(intensity).all() or (intensity < 0).any():
+    if not (intensity.min(initial=0.0) >= 0.0 and intensity.max(initial=0.0) < math.inf):
         raise ValueError("signal over background must be finite and not negative")
     return intensity
 
@@ -291,7 +292,7 @@ def neutrino_only(neutrinos: Neutrinos, params: SearchParameters, area_relative:
     inside = (neutrinos.dt_s > start_s) & (neutrinos.dt_s < stop_s)
     node, part = _bracket(neutrinos.vectors[:, 2], -1.0, 1.0, area_relative.size)
     k = np.arange(node.size)
-    intensity = neutrinos.intensity.sum(axis=1)
-    here, next_ = (intensity[k, at] * area_relative[at] for at in (node, node + 1))
+    intensity = neutrinos.intensity
+    here, next_ = (intensity[k, :, at].sum(axis=1) * area_relative[at] for at in (node, node + 1))
     response = (1 - part) * here + part * next_
     return np.asarray(params.ndotgwnu / params.fb * volume * response * inside)

@@ -10,7 +10,6 @@ from llama.stats.cells import (
     PARTS,
     divide,
     four_of,
-    larger,
     queue_of_faces,
     weight_of,
 )
@@ -23,79 +22,98 @@ _COARSE = 1.0  # the same, times the most that a cell can be of the sum
 _NOTHING = 3e-4  # what one cell may lack, relative to the sum and what is beside it
 _FARTHEST = 700.0  # exponents beyond count as infinite
 _BATCH = 16  # cells whose densities are evaluated together: processors do four numbers at a time
+PIECE = 4 * _BATCH  # directions of these
+_CELLS = 1000  # waiting at first: with 1,024, cached rows of arrays would displace each other
+_NO_ROOM, _NONE_KNOWN = -1, -2  # numbers of directions that ask for more room
 
 
 @inner()
-def region(prepared, row, density, v, beside, known, count):  # type: ignore[no-untyped-def]
-    """Add sum_k w_{n,k} <density>_k, for n = 0..4, as directions; return these, and their number.
+def room_for_regions(prepared, cells=_CELLS):  # type: ignore[no-untyped-def]
+    """Return room for a region of up to so many cells.
+
+    The queue, groups, directions that wait to be evaluated with their weights, places and groups,
+    and densities.
+    """
+    waiting = np.empty((3, 4 * _BATCH)), np.empty(_BATCH), np.empty((2, _BATCH), dtype=np.int64)
+    queue, groups = queue_of_faces(prepared, cells), np.empty((cells // 16, 15))
+    return queue, groups, waiting, np.empty((6, PIECE))
+
+
+@inner()
+def larger(prepared, room, known, count):  # type: ignore[no-untyped-def]
+    """Return twice the room of what `region` has too little of; count: what it returned."""
+    if count == _NO_ROOM:
+        return room_for_regions(prepared, 2 * room[0][0].shape[1]), known
+    points, weights = known
+    points = np.concatenate((points, np.empty_like(points)), axis=1)
+    return room, (points, np.concatenate((weights, np.empty_like(weights))))
+
+
+@loop()
+def region(prepared, row, density, v, beside, room, known, count):  # type: ignore[no-untyped-def]
+    """Add sum_k w_{n,k} <density>_k, for n = 0..4, as directions; return how many are known then.
 
     row: the n that decides what is nothing; no others are right where its weights are 0. density:
     kappa, the most of each vMF times its table, and the rest of what `add_densities` takes; beside:
-    a sum that this n's is added to. known: `count` directions so far, points (3, most) and weights
-    (most, 5). Four new ones for each cell of order 4, with the sum's mean and covariance in it.
+    a sum that this n's is added to; room: `room_for_regions`. known: `count` directions so far,
+    points (3, most) and weights (most, 5). Four new ones for each cell of order 4, with the sum's
+    mean and covariance in it. A negative number asks for `larger` room.
     """
-    reach, before, most = REACH, count, prepared.heaviest[0, row] * density[1].sum()
+    reach, most = REACH, 0.0
+    for c in range(density[1].size):
+        most += density[1][c] * prepared.heaviest[0, row]
     while True:
-        known, count, one = _sum(prepared, row, density, v, beside, reach, known, before)
+        after, one = _sum(prepared, row, density, v, beside, reach, room, known, count)
         # what is beyond is nothing, too
-        if most * math.exp(-reach) <= _NOTHING * (one + beside) or reach > _FARTHEST:
-            return known, count
+        enough = most * math.exp(-reach) <= _NOTHING * (one + beside) or reach > _FARTHEST
+        if enough or after < 0:
+            return after
         reach *= 2.0
 
 
-@inner()
-def _sum(prepared, row, density, v, beside, reach, known, count):  # type: ignore[no-untyped-def]
-    """Do what `region` does where exponents are less than `reach`."""
-    centre = v[0], v[1], v[2]
-    # cells to be evaluated: their directions, weights, places and groups; room for densities
-    points, room = np.empty((3, 4 * _BATCH)), np.empty((5, 4 * _BATCH))
-    waiting = points, np.empty(_BATCH), np.empty((2, _BATCH), dtype=np.int64)
-    groups, queue = np.zeros((64, 15)), queue_of_faces(prepared)
+@loop()
+def _sum(prepared, row, density, v, beside, reach, room, known, count):  # type: ignore[no-untyped-def]
+    """Do what `region` does where exponents are less than `reach`; return the sum, too."""
+    queue, groups, waiting, densities = room
+    for face in range(prepared.faces):
+        queue[0][3, face] = -1
     # at least about so much, from where the density is highest, before anything is left out
-    seed = _highest(prepared, row, density, centre, beside, reach, queue, waiting, room)
-    enough, one, ends = (beside, seed, reach), 0.0, (0, 0, prepared.faces, 0)
-    while True:
-        one, ends = _walk(
-            prepared, row, density, centre, enough, queue, waiting, room, groups, one, ends
-        )
-        if ends[0] == ends[2]:
-            break
-        queue, groups = larger(queue), np.concatenate((groups, np.zeros_like(groups)))
-    points, weights = known
-    while count + 4 * ends[3] > points.shape[1]:
-        points = np.concatenate((points, np.empty_like(points)), axis=1)
-        weights = np.concatenate((weights, np.empty_like(weights)))
-    return (points, weights), _add_groups(groups, ends[3], points, weights, count), one
-
-
-@loop()
-def _add_groups(groups, number, points, weights, count):  # type: ignore[no-untyped-def]
+    seed = _highest(prepared, row, density, v, beside, reach, queue, waiting, densities)
+    enough = beside, seed, reach
+    one, number = _walk(prepared, row, density, v, enough, queue, waiting, densities, groups)
+    if number < 0:
+        return _NO_ROOM, one
+    if count + 4 * number > known[0].shape[1]:
+        return _NONE_KNOWN, one
     for group in range(number):
-        count = add_four(groups, group, points, weights, count)
-    return count
+        count = add_four(groups, group, known[0], known[1], count)
+    return count, one
 
 
 @loop()
-def _walk(prepared, row, density, v, enough, queue, waiting, room, groups, one, ends):  # type: ignore[no-untyped-def]
-    """Sum over the cells in the queue and their parts, until all is done or room is missing.
+def _walk(prepared, row, density, v, enough, queue, waiting, room, groups):  # type: ignore[no-untyped-def]
+    """Sum over the faces and their parts; return the sum and the number of groups, or -1.
 
-    Cells are gone through by levels, so that those of a level are bounded together. ends: where in
-    the queue those begin that wait, those that are not bounded yet, and new ones; groups so far.
+    Cells are gone through by levels, so that those of a level are bounded together. head, level
+    and tail: where in the queue those begin that wait, that are not bounded yet, and new ones.
     """
     beside, seed, reach = enough
-    head, level, tail, group_count = ends
+    head, level, tail = 0, 0, prepared.faces
+    one, group_count = 0.0, 0
     while head < tail:
         if head == level:
             level = tail
             _bound(density, v, reach, queue, head, level)
         if tail + PARTS > queue[0].shape[1] or group_count + _BATCH > groups.shape[0]:
-            break
+            return one, -1
         some = max(one, seed) + beside
-        head, number, tail, group_count = _decide(
+        head, number, tail, after = _decide(
             prepared, row, some, queue, (head, level, tail), waiting, group_count
         )
+        groups[group_count:after] = 0.0
+        group_count = after
         one += _evaluate(prepared, row, density, v, reach, waiting, number, room, groups)
-    return one, (head, level, tail, group_count)
+    return one, group_count
 
 
 @loop()
@@ -151,7 +169,7 @@ def _highest(prepared, row, density, v, beside, reach, queue, waiting, room):  #
         first, head, before = head, tail, best
         tail = divide(prepared, queue, best, tail)
     total = 0.0
-    component, three = (density[0], *density[2:]), (points[0], points[1], points[2])
+    component, three = (density[0], density[2], density[3]), (points[0], points[1], points[2])
     number = 0
     for q in range(first, tail):
         weight = weight_of(prepared, row, places[0, q], places[1, q])
@@ -214,7 +232,7 @@ def _evaluate(prepared, row, density, v, reach, waiting, count, room, groups):  
     """Add what waiting cells give to the moments of their groups, and return it."""
     points, weights, cells = waiting
     three = points[0], points[1], points[2]
-    add_densities((density[0], *density[2:]), v, reach, three, 4 * count, room)
+    add_densities((density[0], density[2], density[3]), v, reach, three, 4 * count, room)
     x, y, z, values = points[0], points[1], points[2], room[0]
     total = 0.0
     for k in range(count):

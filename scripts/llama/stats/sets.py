@@ -15,8 +15,9 @@ from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import inner, njit
 from llama.stats.components import sort_components
 from llama.stats.growth import MAX_SETS, grow, time_length
-from llama.stats.mixtures import each_alone, half_way, together
+from llama.stats.mixtures import each_alone, half_way, nothing_of_pairs, together
 from llama.stats.overlap import PreparedMap, log_vmf_norm
+from llama.stats.region import room_for_regions
 from llama.stats.terms import values_of
 
 LEFT_OUT = 1e-3  # what sets may lack together, relative to Lambda_s
@@ -174,7 +175,8 @@ def sum_of_mixtures(prepared, triggers, gw_window, limits):  # type: ignore[no-u
     span = gw_window[1] - gw_window[0]
     ready = sort_components(kappa, intensity)
     mixtures = messenger, times[2], vectors
-    alone, base, points, weights, first = each_alone(prepared, *mixtures, ready)
+    room = room_for_regions(prepared)
+    alone, base, points, weights, first = each_alone(prepared, *mixtures, ready, room)
     members, lengths = _each(messenger, times, gw_window, max_size)
     values = lengths / span
     for k in range(values.size):
@@ -182,7 +184,7 @@ def sum_of_mixtures(prepared, triggers, gw_window, limits):  # type: ignore[no-u
         values[k] *= alone[1 if messenger[i] == 0 else 0, i]
     if max_size == 1 or messenger.size < 2:
         return members, values, max_size
-    parts = base, points, weights, first
+    parts, pairs = (base, points, weights, first), nothing_of_pairs(ready, points.shape[1])
     bounds_of = prepared.heaviest[0], np.zeros((0, 0)), alone, half_way(*mixtures, ready)
     of_size = values.sum()
     for size in range(2, max_size + 1):
@@ -190,7 +192,10 @@ def sum_of_mixtures(prepared, triggers, gw_window, limits):  # type: ignore[no-u
         grown, lengths, _ = _next(bounds_of, size, limits, triggers, gw_window, allowed)
         if grown.shape[0] > MAX_SETS:
             return members, values, size - 1
-        given = together(prepared, mixtures, ready, parts, grown[:, :size], lengths / span)
+        some = grown[:, :size]
+        given, pairs, room = together(
+            prepared, mixtures, ready, parts, pairs, room, some, lengths / span
+        )
         of_size += given.sum()
         members, values = np.concatenate((members, grown)), np.concatenate((values, given))
     return members, values, max_size

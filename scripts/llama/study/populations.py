@@ -127,8 +127,8 @@ def _weighted(
         ("without_energy", ROWS_WITHOUT_ENERGY, "single_without_energy"),
     ):
         table = every[rows]
-        columns = table["odds"], table["weight"], table["skymap"], table["neutrinos"]
-        found |= ascending_groups(group, *columns, every[single])
+        columns = table["odds"], table["weight"], table["neutrinos"], every[single]
+        found |= ascending_groups(group, *columns, maps=table["skymap"])
     odds, alone, *hidden = (found[name] for name in GROUPS)
     return ClassOdds(
         odds,

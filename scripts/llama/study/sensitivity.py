@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import ks_2samp
 
-from llama.background.draws import KINDS, SOURCES
+from llama.background.draws import KINDS, SOURCES, WEIGHTED
 from llama.errors import LlamaError, for_users
 from llama.files import reading_hdf5
 from llama.stats.arrays import Flags, Floats
-from llama.stats.pvalue import p_values
+from llama.stats.pvalue import weighted_p_values
 from llama.study.bank import Bank
 from llama.study.efficiency import Injections, efficiency_curve, energy_at, energy_grid
 from llama.study.populations import BROKEN, collate
+from llama.study.uniformity import cumulative, uniformity
 
 ByKind = dict[str, NDArray[Any]]
 
@@ -29,16 +29,19 @@ JOINT_FAR_YEARS = 100.0
 LEVELS = (0.5, 0.9)
 _BINS, _DISTANCES = 8, 12
 _QUANTILES = (0.5, 0.9, 0.99)
-_POINTS = 150
 
 
 class Threshold(NamedTuple):
-    """A criterion: the largest p-value that is found, and the reason if none can be."""
+    """A criterion: the largest p-value that is found, and the reason if none can be.
+
+    background_effective: effective number of background injections that are found, too.
+    """
 
     name: str
     criterion: str
     p_value: float
     reason: str | None
+    background_effective: float
 
 
 def compute_sensitivity(
@@ -56,16 +59,18 @@ def compute_sensitivity(
         raise LlamaError(
             "the neutrino detector sees no source of this study; import its archive again"
         )
-    table = np.sort(rows["background"]["odds"])
+    odds, weights = rows["background"]["odds"], _weights(rows["background"])
+    along = np.argsort(odds, kind="stable")
+    table = odds[along], weights[along]
     with for_users("delete the shards of the study and run snakemake again"):
-        p = {kind: p_values(of_kind["odds"], table) for kind, of_kind in rows.items()}
+        p = {kind: _p_values(of_kind["odds"], *table) for kind, of_kind in rows.items()}
     thresholds, by_distance = [], []
-    for threshold in _thresholds(table.size, triggers_per_year):
+    for threshold in _thresholds(p["background"], weights, table[1][-1], triggers_per_year):
         found = {k: p[k] <= threshold.p_value for k in SOURCES}
         kinds = [Injections(KINDS[k], rows[k]["expected"], found[k]) for k in SOURCES]
         curve = efficiency_curve(kinds, energies)
         needed = {f"e_iso_{100 * level:.0f}": energy_at(kinds, curve, level) for level in LEVELS}
-        shares = {f"efficiency_{k}": _share(found[k]) for k in found}
+        shares = {f"efficiency_{k}": _share(found[k], np.ones(found[k].size)) for k in found}
         listed = {"value": curve.value.tolist(), "error": curve.error.tolist()}
         thresholds.append(threshold._asdict() | needed | shares | {"efficiency": listed})
         by_distance.append(_by_distance(rows, found, energies))
@@ -74,6 +79,7 @@ def compute_sensitivity(
         areas[index] = bank.tiles(int(index)).credible_area_deg2(0.9)
     return {
         "injections": {kind: int(of_kind.size) for kind, of_kind in rows.items()},
+        "sampling": WEIGHTED if _is_weighted(rows["background"]) else "plain",
         "skymaps": int((areas > 0).sum()),
         "broken_skymaps": len(bank.broken),
         "p_astro": p_astro,
@@ -83,8 +89,8 @@ def compute_sensitivity(
         "e_iso_erg": energies.tolist(),
         "thresholds": thresholds,
         "by_distance": by_distance,
-        "uniformity": uniformity(rows["background"]["odds"]),
-        "cumulative": cumulative(p),
+        "uniformity": uniformity(odds, weights),
+        "cumulative": cumulative(p, weights),
         "by_neutrinos": _by(rows, p, {k: of_kind["neutrinos"] for k, of_kind in rows.items()}),
         "by_area_90_deg2": _by(rows, p, {k: areas[r["skymap"]] for k, r in rows.items()}),
     }
@@ -103,9 +109,11 @@ def _rows(shards: Mapping[str, Sequence[Path]]) -> tuple[tuple[float, int, str],
         parts = []
         for path in paths:
             with reading_hdf5(path, BROKEN.format(path)) as file:
-                if file.attrs["kind"] != kind:
+                given = file.attrs["kind"]
+                if given != kind and (kind, given) != ("background", WEIGHTED):
                     raise LlamaError(f"{path} is no {kind}; delete it and run snakemake again")
-                parts.append((int(file.attrs["first"]), file["injections"].fields(columns)[()]))
+                fields = [*columns, "weight"] if given == WEIGHTED else columns
+                parts.append((int(file.attrs["first"]), file["injections"].fields(fields)[()]))
         rows[kind] = np.concatenate([part for _, part in sorted(parts, key=lambda part: part[0])])
     p_astro, seed, settings = made["signal"]
     drawn = made["background"][1] != PAIRED_SEED
@@ -118,32 +126,55 @@ def _rows(shards: Mapping[str, Sequence[Path]]) -> tuple[tuple[float, int, str],
     return (p_astro, seed, settings), rows
 
 
-def _thresholds(n_background: int, triggers_per_year: float) -> list[Threshold]:
-    # p < 0.01, where p is a multiple of 1 / (1 + n)
-    strictly = (math.ceil(P_FOUND * (1 + n_background)) - 1) / (1 + n_background)
+def _weights(rows: NDArray[Any]) -> Floats:
+    """Return the weights of injections, 1 of those that are drawn as they come."""
+    return rows["weight"] if _is_weighted(rows) else np.ones(rows.size)
+
+
+def _is_weighted(rows: NDArray[Any]) -> bool:
+    return "weight" in (rows.dtype.names or ())
+
+
+def _p_values(odds: Floats, background: Floats, weights: Floats) -> Floats:
+    """Return the p-value of each of some odds; background: ascending, with weights.
+
+    What is judged counts with the weight of the background injection at or next below its odds:
+    its own if it is one of them, and about that of a source's neutrinos.
+    """
+    below = np.searchsorted(background, odds, side="right") - 1
+    return weighted_p_values(odds, weights[np.maximum(below, 0)], background, weights).p
+
+
+def _thresholds(
+    p: Floats, weights: Floats, best: float, triggers_per_year: float
+) -> list[Threshold]:
+    """Return the criteria; p and weights: of the background, best: of these at the highest odds."""
     joint = min(1 / (JOINT_FAR_YEARS * triggers_per_year), np.nextafter(1, 0))
-    return [
-        Threshold(name, words, float(p), _reason(p, n_background))
-        for name, words, p in (
-            ("p_value", f"p < {P_FOUND:g}", strictly),
-            ("joint_far", f"joint FAR ≤ 1 per {JOINT_FAR_YEARS:g} yr", joint),
-        )
-    ]
+    made = []
+    for name, words, most in (
+        ("p_value", f"p < {P_FOUND:g}", float(np.nextafter(P_FOUND, 0))),
+        ("joint_far", f"joint FAR ≤ 1 per {JOINT_FAR_YEARS:g} yr", float(joint)),
+    ):
+        there = weights[p <= most]
+        effective = float(there.sum() ** 2 / (there**2).sum()) if there.size else 0.0
+        made.append(Threshold(name, words, most, _reason(most, p.size, best), effective))
+    return made
 
 
-def _reason(p: float, n_background: int) -> str | None:
-    if p >= 1 / (1 + n_background):
+def _reason(p: float, n_background: int, best: float) -> str | None:
+    if p >= best / (1 + n_background):
         return None
-    needed = math.ceil(1 / p) - 1 if p > 0 else math.ceil(1 / P_FOUND)
     return (
         f"{n_background:,} background injections cannot give so small a p-value; "
-        f"raise background.injections to {needed:,} or more"
+        f"raise background.injections to {math.ceil(best / p) - 1:,} or more"
     )
 
 
-def _share(found: Flags) -> dict[str, float]:
-    share = float(found.mean())
-    return {"value": share, "error": math.sqrt(share * (1 - share) / found.size + found.size**-2)}
+def _share(found: Flags, weights: Floats) -> dict[str, float]:
+    """Return the weighted share and its error, in which one injection more is never nothing."""
+    share = float(np.average(found, weights=weights))
+    spread = float(((weights * (found - share)) ** 2).sum()) / float(weights.sum()) ** 2
+    return {"value": share, "error": math.sqrt(spread + found.size**-2)}
 
 
 def _by_distance(
@@ -172,8 +203,10 @@ def _by_distance(
 
 
 def _by(rows: ByKind, p: ByKind, values: ByKind) -> list[dict[str, Any]]:
-    """Return what becomes of injections in bins of a quantity, equally many of background."""
-    edges = np.unique(np.quantile(values["background"], np.linspace(0, 1, _BINS + 1)))
+    """Return what becomes of injections in bins of a quantity, equally much of background."""
+    weights = {kind: _weights(of_kind) for kind, of_kind in rows.items()}
+    steps = np.linspace(0, 1, _BINS + 1)
+    edges = np.unique(_quantiles(values["background"], weights["background"], steps))
     bins = {kind: np.searchsorted(edges[1:-1], v, side="right") for kind, v in values.items()}
     table = []
     for k in range(_BINS):
@@ -184,11 +217,12 @@ def _by(rows: ByKind, p: ByKind, values: ByKind) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"low": float(here.min()), "high": float(here.max())}
         for kind, those in inside.items():
             if those.any():
-                odds = np.quantile(rows[kind]["odds"][those], _QUANTILES).tolist()
+                of_each = weights[kind][those]
+                odds = _quantiles(rows[kind]["odds"][those], of_each, _QUANTILES).tolist()
                 quantiles = {
                     f"odds_{100 * q:.0f}": x for q, x in zip(_QUANTILES, odds, strict=True)
                 }
-                found = _share(p[kind][those] < P_FOUND)
+                found = _share(p[kind][those] < P_FOUND, of_each)
                 entry[kind] = {"n": int(those.sum()), "found": found, **quantiles}
             else:
                 entry[kind] = None
@@ -196,54 +230,5 @@ def _by(rows: ByKind, p: ByKind, values: ByKind) -> list[dict[str, Any]]:
     return table
 
 
-def uniformity(odds: Floats) -> dict[str, object]:
-    """Return how the p-values of one half of a background are distributed against the other half.
-
-    odds: of background injections in the order of their numbers. Which half one is in, reference
-    or tested, is drawn with a fixed seed: where superevents are paired with lists in turn, even
-    and odd numbers have different maps. The halves share nothing but the sky maps. Odds of 0
-    have p = 1 on both sides: they are compared by their number, and the others by the two-sample
-    Kolmogorov-Smirnov test, whose result is null when there are not two of each.
-
-    p: k / (1 + n_reference) for some k; fraction: of the tested with at most that p; sigma: its
-    standard deviation, both halves being samples. The k-th largest of a reference has a
-    Beta(k, n_reference + 1 - k) distributed fraction above it, so that the count of the tested
-    is beta-binomial.
-    """
-    shuffled = np.random.default_rng(0).permutation(odds)
-    reference, tested = np.sort(shuffled[::2]), shuffled[1::2]
-    m, n = reference.size, tested.size
-    above = reference[::-1][: int((reference > 0).sum())]  # descending
-    k = np.unique(np.geomspace(1, max(above.size, 1), _POINTS).astype(int))[: above.size]
-    p = k / (1 + m)
-    reached = n - np.searchsorted(np.sort(tested), above[k - 1], side="right")
-    sigma = np.sqrt(p * (1 - p) * (m + 1 + n) / (max(n, 1) * (m + 2)))
-    fraction = reached / max(n, 1)
-    positive = tested[tested > 0]
-    enough = min(above.size, positive.size) >= 2
-    zero = np.array([m - above.size, n - positive.size])
-    pooled = zero.sum() / max(m + n, 1)
-    spread = np.sqrt(pooled * (1 - pooled) * (1 / max(m, 1) + 1 / max(n, 1)))
-    difference = zero[0] / max(m, 1) - zero[1] / max(n, 1)
-    return {
-        "n_reference": int(m),
-        "n_tested": int(n),
-        "p": p.tolist(),
-        "fraction": fraction.tolist(),
-        "sigma": sigma.tolist(),
-        "ks_p_value": float(ks_2samp(above, positive).pvalue) if enough else None,
-        "zero_odds": zero.tolist(),
-        "zero_odds_sigma": float(difference / spread) if spread > 0 else 0.0,
-    }
-
-
-def cumulative(p_values: dict[str, Floats]) -> dict[str, list[float]]:
-    """Return the fraction of each kind of injection with at most a p-value, at p from 1/n to 1."""
-    smallest = 1 / (1 + p_values["background"].size)
-    p = np.geomspace(smallest, 1, _POINTS)
-    p[-1] = 1.0
-    shares = {
-        kind: (np.searchsorted(np.sort(values), p, side="right") / values.size).tolist()
-        for kind, values in p_values.items()
-    }
-    return {"p": p.tolist(), **shares}
+def _quantiles(values: Floats, weights: Floats, shares: Sequence[float] | Floats) -> Floats:
+    return np.quantile(values, shares, weights=weights, method="inverted_cdf")
