@@ -93,7 +93,7 @@ def test_a_p_value_of_one_is_all_of_the_background():
 
 
 def test_digits_that_the_error_does_not_leave_are_not_shown():
-    said = texts(**OF_MAP, p_value=2.13e-7, p_value_error=9e-8, p_value_effective=4.5)
+    said = texts(**OF_MAP, p_value=2.13e-7, p_value_error=2e-7, p_value_effective=1.5)
     assert "in 2e-05 % of background triggers with this sky map" in said["lead"]
 
 
