@@ -162,8 +162,9 @@ def make_significance(
     )
     used = dict(search) | ({"grb": grb} if grb else {})
     found: dict[str, Any] = significance
-    p = found["p_value"], found["p_value_effective"]
-    significance |= joint_far(*p, info, alert_rates)
+    for one in (found, found.get("without_bursts")):
+        if one:
+            one |= joint_far(one["p_value"], one["p_value_effective"], info, alert_rates)
     used["alert_rates"] = dict(alert_rates)
     made_from = {Path(path).name: path for path in inputs.values()}
     significance["provenance"] = provenance(made_from, used) | {
