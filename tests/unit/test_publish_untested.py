@@ -109,7 +109,7 @@ def test_nothing_so_far_is_not_nothing():
 
 
 # a burst that makes a window of usual neutrinos rare
-ALONE = {"odds_ratio": 1e-3, "p_value": 0.4, "p_value_method": "map", "joint_far_per_year": 50.8}
+ALONE = {"odds_ratio": 1e-3, "p_value": 0.4, "p_value_error": 0.02, "joint_far_per_year": 50.8}
 BURST = {"odds_ratio": 77.0, "p_value": 3e-8, "p_value_method": "map", "without_bursts": ALONE}
 BURST |= {"alert_kind": "significant CBC", "alert_rate_per_year": 127.0, "joint_far_per_year": 4e-6}
 

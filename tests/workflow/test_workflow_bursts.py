@@ -69,7 +69,9 @@ def test_on_the_bursts_count_and_the_p_value_is_of_chance_with_bursts(event: Wor
     assert re.search(r"Without gamma-ray bursts.*?odds ratio .*? p = 0\.", page, re.DOTALL)
     # a notice is about neutrinos
     noticed = strict_json(event.event / "gcn_notice.json")["pval_bayesian"]
-    assert noticed == pytest.approx(alone["p_value"], rel=0.1)
+    assert noticed == pytest.approx(alone["p_value"], rel=0.2)
+    again = event.run("llama", "rebuild", EVENT, "--at", str(event.event / "manifest.json"))
+    assert again.startswith("identical: ")
 
     # another in its place that is older than the result, one of other errors, the same again, none
     give(event, {"gps_time": 1.2e9})
