@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from llama.event.classes import split_class
 from llama.event.parameters import weight_parameters
 from llama.neutrinos.response import load_response
 from llama.script import logged
@@ -15,7 +16,7 @@ with logged(snakemake.log[0]):
         store = open_store(*snakemake.params.source)
         maps = store.fetch([Piece(*piece) for piece in snakemake.params.fetch])
     response = load_response(snakemake.input.response)
-    population = snakemake.wildcards.study.split("-")[0]
-    params = weight_parameters(snakemake.params.search, population, response)
+    sources = split_class(snakemake.wildcards.study)[0]
+    params = weight_parameters(snakemake.params.search, sources, response)
     for problem in build_bank(maps, snakemake.output[0], response.area_relative, params):
         sys.stderr.write(f"broken: {problem}\n")

@@ -48,4 +48,5 @@ with logged(snakemake.log[0]):
             made_by,
             kind,
             **hidden,
+            broken_maps=len(bank.broken),
         )

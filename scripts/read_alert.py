@@ -17,8 +17,8 @@ with logged(snakemake.log[0]):
         # the alert that it takes back never came: nothing is known, and nothing will be computed
         astrophysical = {"p_astro": None, "source": None}
     else:
-        classes = classification(event_dir, info)
-        astrophysical = p_astro(classes, info.far_hz, rate_hz, info.group)
+        classes, has_ns = classification(event_dir, info)
+        astrophysical = p_astro(classes, info.far_hz, rate_hz, info.group, has_ns)
     settings = {"far_signal_rate_hz": rate_hz}
     write_json(
         snakemake.output.p_astro, astrophysical | {"provenance": provenance(made_from, settings)}

@@ -125,7 +125,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "source": "which of both is used: alert or far",
             "reason": "why the alert's classes were not enough; else null",
             "class": "most probable class, such as BNS or MassGap; null without classes",
-            "population": "bns, nsbh, bbh, cbc (any other class) or burst: chooses the background",
+            "population": "bns, nsbh, bbh, cbc (any other class) or burst: chooses the background; "
+            "MassGap counts as NSBH or BBH",
         }
         | _PROVENANCE,
     ),
@@ -242,6 +243,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "p_value_class_error": "its standard error; likewise",
             "p_value_class_effective": "effective number of injections that decide it; likewise",
             "p_value_class_reason": "why it is null; else null",
+            "p_value_class_near": "if it has no background: the nearest classes that have one",
             "p_value_class_maps": "sky maps in the class's background; null if it is not known",
             "p_value_population": "the class",
             "p_value_error": "standard error of the p-value",
@@ -256,7 +258,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "joint_far_hz": "the same [Hz]",
             "joint_far_is_limit": "whether it is less than that: no injection reaches the odds",
             "joint_far_reason": "why there is none; else null",
-            "p_astro": "as in p_astro.json",
+            "p_astro": "as in p_astro.json; 1e-30 for 0, which is a rounded value",
             "p_astro_joint": "the same, with the neutrinos taken into account",
             "p_h_0": "1: noise and background neutrinos, to which the others relate",
             "p_h_s1": "Λ_s: a common source",
@@ -512,6 +514,8 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
             "<population>/<run>/<detectors> attribute p_astro": "p_astro of each trigger",
             "<population>/<run>/<detectors> attribute seed": "seed",
             "<population>/<run>/<detectors> attribute settings_sha256": "hash of the settings",
+            "<population>/<run>/<detectors> attribute n_maps": "number of sky maps that were drawn "
+            "from; not there if shards do not say so, or without them",
             "<population>/<run>/<detectors> attribute sampling": "only weighted: weighted",
             "<population>/<run>/<detectors> attribute archive": "only weighted: identity of the "
             "neutrino archive",
@@ -524,6 +528,7 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
             "<class>.p_astro": "p_astro of each trigger",
             "<class>.seed": "seed",
             "<class>.settings_sha256": "hash of the settings",
+            "<class>.n_maps": "number of sky maps that were drawn from; not there if not known",
             "<class>.sampling": "only weighted: weighted",
             "<class>.archive": "only weighted: identity of the neutrino archive",
             "<class>.sha256": "of the numbers",
@@ -578,6 +583,7 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
             "attribute kind": "kind of injections; weighted of weighted background",
             "attribute archive": "only weighted: identity of the neutrino archive",
             "attribute first": "number of the first one",
+            "attribute n_maps": "number of the maps that are drawn from, without broken ones",
             "attribute seed": "seed; −1 for pairs",
             "attribute p_astro": "p_astro of each trigger",
             "attribute settings_sha256": "hash of the settings",

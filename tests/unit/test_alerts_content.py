@@ -22,7 +22,7 @@ def test_data_of_a_json_alert_survive_its_retraction(tmp_path: Path) -> None:
     content = gwalert_bytes({"duration": None}, urls={"gcn": "https://gcn.nasa.gov/x"})
     event = take(tmp_path, content).event_dir
     data = event_data(event, read_info(event))
-    assert classification(event, read_info(event)) == data["classification"] == CLASSES
+    assert classification(event, read_info(event))[0] == data["classification"] == CLASSES
     assert data["instruments"] == ["H1", "L1"]
     assert (data["far"], data["gpstime"], data["pipeline"]) == (1e-10, 1388102418.125, "GSTLAL")
     assert data["urls"] == {"gcn": "https://gcn.nasa.gov/x"}
@@ -47,7 +47,7 @@ def test_data_of_a_voevent_and_of_gracedb(tmp_path: Path) -> None:
 def test_data_of_a_retraction_that_came_first(tmp_path: Path) -> None:
     event = take(tmp_path, RETRACTION).event_dir
     info = read_info(event)
-    assert classification(event, info) == {}
+    assert classification(event, info) == ({}, None)
     data = event_data(event, info)
     assert data["retracted"]
     assert data["far"] is data["external_coinc"] is None
@@ -92,14 +92,18 @@ def test_p_astro_of_the_published_rate_by_itself() -> None:
     [
         ({"BNS": 0.1, "NSBH": 0.5, "BBH": 0.2, "Terrestrial": 0.2}, "CBC", "nsbh"),
         ({"BNS": 0.0, "NSBH": 0.0, "BBH": 0.1, "Terrestrial": 0.9}, "CBC", "bbh"),
-        ({"MassGap": 1.0}, "CBC", "cbc"),
-        ({"BNS": 1e-30, "NSBH": 0, "BBH": 0, "MassGap": 0.99, "Terrestrial": 0.01}, "CBC", "cbc"),
+        ({"MassGap": 1.0}, "CBC", "nsbh"),
+        ({"BNS": 1e-30, "NSBH": 0, "BBH": 0, "MassGap": 0.99, "Terrestrial": 0.01}, "CBC", "nsbh"),
+        ({"BNS": 0.4, "NSBH": 0.2, "BBH": 0, "MassGap": 0.3, "Terrestrial": 0.1}, "CBC", "nsbh"),
+        ({"MassGap": 0.3, "SSM": 0.5, "Terrestrial": 0.2}, "CBC", "cbc"),
         ({"BNS": 0.4, "NSBH": 0.1, "BBH": 0, "MassGap": 0.3, "Terrestrial": 0.2}, "CBC", "bns"),
         ({"BNS": 1e-30, "NSBH": 0, "BBH": 0, "Terrestrial": 1.0}, "CBC", "cbc"),
         ({"SSM": 0.6, "BBH": 0.4}, "CBC", "cbc"),
         ({"BBH": 0.4, "NSBH": 0.4, "BNS": 0.2}, "CBC", "nsbh"),
         ({"BBH": 0.4 + 1e-16, "NSBH": 0.4 - 1e-16, "BNS": 0.2}, "CBC", "nsbh"),
-        ({"MassGap": 0.5, "BBH": 0.5}, "CBC", "bbh"),
+        ({"MassGap": 0.5, "BBH": 0.5}, "CBC", "nsbh"),
+        ({"MassGap": 0.4, "BBH": 0.6}, "CBC", "bbh"),
+        ({"MassGap": 1.0}, "Burst", "burst"),
         ({"BNS": 0, "NSBH": 0, "BBH": 0, "Terrestrial": 0}, "CBC", "cbc"),
         ({"Terrestrial": 1.0}, "CBC", "cbc"),
         ({}, "Burst", "burst"),
@@ -108,6 +112,37 @@ def test_p_astro_of_the_published_rate_by_itself() -> None:
 )
 def test_populations(classes: dict[str, float], group: str, population: str) -> None:
     assert p_astro(classes, 1e-8, R_S, group)["population"] == population
+
+
+@pytest.mark.parametrize(
+    ("has_ns", "classes", "population"),
+    [
+        (0.0, {"MassGap": 0.95, "Terrestrial": 0.05}, "bbh"),  # S190930s
+        (1.0, {"MassGap": 0.95, "Terrestrial": 0.05}, "nsbh"),
+        (0.3, {"MassGap": 1.0}, "bbh"),  # S190924h
+        # of a real one; what BNS and NSBH have of it already is not in the gap
+        (0.6, {"NSBH": 0.3, "BBH": 0.1, "MassGap": 0.2, "Terrestrial": 0.4}, "nsbh"),
+        (0.6, {"NSBH": 0.2, "BBH": 0.22, "MassGap": 0.18, "Terrestrial": 0.4}, "nsbh"),
+        (0.45, {"NSBH": 0.2, "BBH": 0.22, "MassGap": 0.18, "Terrestrial": 0.4}, "bbh"),
+        (0.0, {"BNS": 0.3, "BBH": 0.25, "MassGap": 0.2, "Terrestrial": 0.25}, "bbh"),
+        (1.0, {"BNS": 0.3, "BBH": 0.25, "MassGap": 0.1, "Terrestrial": 0.35}, "bns"),
+    ],
+)
+def test_a_mass_gap_counts_as_the_black_hole_that_o4_calls_it(
+    has_ns: float, classes: dict[str, float], population: str
+) -> None:
+    found = p_astro(classes, 1e-8, R_S, "CBC", has_ns)
+    assert found["population"] == population
+    # what the alert says stays
+    assert found.items() >= classes.items()
+    assert found["class"] == max(
+        (n for n in classes if n != "Terrestrial"), key=classes.__getitem__
+    )
+
+
+def test_has_ns_is_that_of_the_alert(tmp_path: Path) -> None:
+    event = take(tmp_path, voevent()).event_dir
+    assert classification(event, read_info(event))[1] == 1.0
 
 
 @pytest.mark.parametrize(

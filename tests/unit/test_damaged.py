@@ -60,7 +60,7 @@ def test_what_the_significance_is_made_from(event, name, bad):
     inputs = {"info": "skymap_info.json", "p_astro": "p_astro.json", "neutrinos": LIST}
     paths = {key: str(event / file) for key, file in inputs.items()}
     with pytest.raises(LlamaError, match=rf"{name} is not as LLAMA writes it"):
-        make_significance(paths, str(event / SIGNIFICANCE), {}, None, None, None, {})
+        make_significance(paths, str(event / SIGNIFICANCE), {}, None, None, None, {}, {})
 
 
 @pytest.mark.parametrize("bad", ["[]", "7", '{"1": null}', '{"1": {"sent": 5}}'])

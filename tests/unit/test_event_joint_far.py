@@ -193,11 +193,12 @@ def test_messages_have_it_and_another_rate_is_no_news(tmp_path):
     def told(rates, p_value=0.0056):
         found = joint_far(p_value, 90.0, sample.info(), rates)
         del found["joint_far_hz"]
-        significance = changed(known.significance, p_value=p_value, p_value_error=6e-4, **found)
+        significance = changed(known.significance, p_value=p_value, p_value_error=6e-5, **found)
         return replace(known, significance=significance)
 
     result = told(ALL_RATES)
-    assert "p-value 0.0056 (joint false-alarm rate one in 1.4 years), odds" in result.text("new")
+    said = "p-value 0.0056 for a sky map of class bns-o4-H1L1 (joint false-alarm rate one in 1.4"
+    assert f"{said} years), odds" in result.text("new")
     assert result.facts().joint_far.per_year == 0.71
     assert result.facts().joint_far.alert_rate_per_year == 127.0
     rare = told(ALL_RATES | {"significant_cbc_per_year": 12.0})

@@ -45,13 +45,21 @@ def test_what_is_written_is_read(path, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["nsbh-o3-H1L1V1", "bns-o3-", "bns-o3", "bns", "single-bns-o3", "x", "-", "single"]
+    ("name", "near"),
+    [
+        ("nsbh-o3-H1L1V1", ["bbh-o3-H1L1V1", "bns-o3-H1L1V1"]),
+        ("bns-o4-H1L1V1", ["bns-o3-H1L1V1", "bns-o4-H1L1", "bns-o3-H1L1"]),
+        *(("bns-o4-", ["bns-o4-H1L1", "bns-o3-H1L1", "bns-o3-H1L1V1"]), ("x", []), ("-", [])),
+        *(("single-bns-o3", []), ("single", [])),
+    ],
 )
-def test_a_class_that_is_not_there_has_a_reason_and_a_remedy(path, name):
+def test_a_class_that_is_not_there_has_a_reason_and_a_remedy(path, name, near):
     background = read_background(path, name)
-    assert background.keys() == {"class", "reason"}
+    assert background.keys() == {"class", "reason", "near"}
     assert background["class"] == name
-    assert background["reason"].startswith(f"no background for {name}; ")
+    offer = f" (nearest that exist: {', '.join(near)})" if near else ""
+    assert background["reason"].startswith(f"no background for {name}{offer}; ")
+    assert background["near"] == near
     assert background["reason"].endswith("run: snakemake populations.hdf5")
 
 

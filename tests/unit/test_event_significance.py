@@ -222,12 +222,6 @@ def test_p_values_do_not_depend_on_p_astro(compute, background, p_astro, n, seed
     assert singles[0] == singles[1]
 
 
-def test_a_trigger_that_is_certainly_noise(compute, background):
-    result = compute(THREE, p_astro=P_ASTRO | {"p_astro": 0.0}, background=background)
-    assert (result["odds_ratio"], result["p_astro_joint"]) == (0.0, 0.0)
-    assert result["p_value"] == compute(THREE, background=background)["p_value"] < 1
-
-
 def test_a_certain_trigger_is_a_sentence(compute):
     with pytest.raises(LlamaError, match=r"p_astro must be in \[0, 1\)"):
         compute(THREE, p_astro=P_ASTRO | {"p_astro": 1.0})

@@ -156,21 +156,19 @@ def test_what_gamma_ray_bursts_change_is_one_more_factor(told, rows, events):
 
 
 @pytest.mark.parametrize(
-    ("events", "p_astro", "words"),
+    ("events", "words"),
     [
-        ([], 0.4, "the list holds no neutrino"),
-        ([neutrino(700.0)], 0.4, "none of the 1 neutrinos of the list came less than 500 s"),
-        ([neutrino()], 0.0, "the wave is noise with certainty"),
+        ([], "the list holds no neutrino"),
+        ([neutrino(700.0)], "none of the 1 neutrinos of the list came less than 500 s"),
         (
             [neutrino(10.0, 240.0, -30.0, 0.2)],
-            0.4,
             "the one neutrino near the wave in time is too far from the sky map",
         ),
     ],
 )
-def test_odds_of_zero_have_a_reason(told, events, p_astro, words):
-    tiles = skymap() if p_astro == 0 or not events or events[0]["ra"] < 100 else _spot()
-    result, why = told(events, tiles, P_ASTRO | {"p_astro": p_astro})
+def test_odds_of_zero_have_a_reason(told, events, words):
+    tiles = skymap() if not events or events[0]["ra"] < 100 else _spot()
+    result, why = told(events, tiles)
     assert result["odds_ratio"] == 0
     assert result["explanation"] is None
     assert why["factors"] == []

@@ -147,13 +147,21 @@ def test_messages_deny_nothing_either_and_say_how_long_was_observed(tmp_path):
     assert (
         known.text("new")
         .splitlines()[0]
-        .endswith("1 coincident neutrino, p-value 0.0056, odds ratio 0.0321")
+        .endswith(
+            "1 coincident neutrino, p-value 0.0056 for a sky map of class bns-o4-H1L1, "
+            "odds ratio 0.0321"
+        )
     )
     assert "observed" not in known.text("new")
     untested = replace(known, significance=changed(known.significance, p_value=None))
     assert untested.facts().coincident_neutrinos is None
     assert "coincidence not tested, p-value not available" in untested.text("new")
     assert "no coincident" not in untested.text("new")
+    assert not hasattr(untested.facts().p_value_for, "split")
+    # a list that is not complete may still get some
+    early = changed(known.neutrinos, complete=False)
+    none = replace(known, significance=changed(known.significance, p_value=0.5), neutrinos=early)
+    assert "no coincident neutrinos so far, p-value 0.5" in none.text("new")
     half = replace(known, neutrinos=changed(known.neutrinos, livetime_s=500.0))
     assert "2 neutrinos in the window, of which the detector observed 500 s" in half.text("new")
     # what says nothing new sends nothing

@@ -180,6 +180,7 @@ def test_a_shard_is_written_with_what_made_it(whole, bank, tmp_path):
         assert dict(file.attrs) == {
             "kind": "background", "first": 0, "seed": SEED, "p_astro": P_ASTRO,
             "software": software(), "settings_sha256": settings_hash(search),
+            "n_maps": len(bank.names),
         }  # fmt: skip
 
 

@@ -120,17 +120,10 @@ def test_bursts_do_not_count_as_the_injections_have_none(limit):
     assert limit(1e4)["e_iso_erg"] != plain["e_iso_erg"]
 
 
-@pytest.mark.parametrize(
-    ("odds", "changes", "reason"),
-    [
-        (1e30, {}, "the event itself looks like a common source"),
-        (0.0, {"p_astro": 0.0}, "p_astro is 0"),
-    ],
-)
-def test_no_limit_comes_with_its_reason(limit, odds, changes, reason):
-    found = limit(odds, size=50, **changes)
+def test_no_limit_comes_with_its_reason(limit):
+    found = limit(1e30, size=50)
     assert found["e_iso_erg"] is None
-    assert reason in found["reason"]
+    assert "the event itself looks like a common source" in found["reason"]
 
 
 def test_a_broken_map_is_named(archive, tmp_path):

@@ -53,7 +53,7 @@ def opened(directory, number, maps, archive, kind="background", p_astro=0.99, **
 def significance(event, archive):
     """Return what the rules make of an event directory, without a background."""
     info = read_info(event)
-    p_astro = p_astro_content(classification(event, info), info.far_hz, 6.5e-8, info.group)
+    p_astro = p_astro_content(classification(event, info)[0], info.far_hz, 6.5e-8, info.group)
     given = read_given((event / info.neutrino_file).read_bytes(), "neutrinos")
     neutrinos = make_list(info.graceid, info.gps_time, now_gps=2e9, given=given)
     tiles = read_skymap(skymap_bytes(event, info), "map")

@@ -17,7 +17,7 @@ SETTINGS = {"fb": 10.0}
 NAME = "bns-o3-H1L1"
 
 
-def shard(path, first=0, n=20, seed=7, p_astro=0.99, search=SETTINGS):
+def shard(path, first=0, n=20, seed=7, p_astro=0.99, search=SETTINGS, maps=("a.fits",), broken=0):
     rng = np.random.default_rng(first)
     rows = np.zeros(n, dtype=DTYPE)
     rows["odds"] = rng.choice([0.0, 1.0], n) * rng.lognormal(-8, 4, n)
@@ -25,8 +25,8 @@ def shard(path, first=0, n=20, seed=7, p_astro=0.99, search=SETTINGS):
     single = rng.lognormal(-9, 4, rows["neutrinos"].sum())
     hidden = rows[::10].copy(), single[::10] / 2
     hidden[0]["odds"] /= 2
-    arguments = rows, single, ["a.fits"], first, seed, p_astro, search
-    write_shard(path, *arguments, without_energy=hidden)
+    arguments = rows, single, list(maps), first, seed, p_astro, search
+    write_shard(path, *arguments, without_energy=hidden, broken_maps=broken)
     return rows["odds"], single, hidden[0]["odds"], hidden[1]
 
 
@@ -42,12 +42,27 @@ def test_shards_become_a_class_that_events_can_read(tmp_path):
         np.testing.assert_array_equal(background[name], expected)
     with h5py.File(tmp_path / "populations.hdf5") as file:
         attributes = dict(file["bns/o3/H1L1"].attrs)
-        assert attributes.keys() == {"n", "seed", "p_astro", "settings_sha256"}
+        assert attributes.keys() == {"n", "seed", "p_astro", "settings_sha256", "n_maps"}
         assert file.keys() == {"bns", "single", "without_energy"}
         assert (attributes["n"], attributes["seed"]) == (60, 7)
     index = json.loads((tmp_path / "populations.json").read_text())
     assert index[NAME]["n"] == 60
     assert index[NAME].keys() == attributes.keys() | {"sha256"}
+
+
+def test_a_class_tells_how_many_maps_are_behind_it(tmp_path):
+    paths, five = [tmp_path / f"shard-{k}.hdf5" for k in range(3)], "abcde"
+    for k, path in enumerate(paths):
+        shard(path, first=20 * k, maps=five, broken=2)
+    populations = tmp_path / "populations.hdf5"
+    write_populations(populations, {NAME: collate(paths)})
+    assert read_background(populations, NAME)["n_maps"] == 3
+    assert json.loads((tmp_path / "populations.json").read_text())[NAME]["n_maps"] == 3
+    # shards that were made before do not say it; none of them is read as another number
+    with h5py.File(paths[1], "r+") as file:
+        del file.attrs["n_maps"]
+    write_populations(populations, {NAME: collate(paths)})
+    assert "n_maps" not in read_background(populations, NAME)
 
 
 @settings(max_examples=20)
@@ -117,5 +132,9 @@ def test_a_failure_leaves_the_old_populations(tmp_path):
 
 def test_no_studies_are_an_empty_file(tmp_path):
     write_populations(tmp_path / "populations.hdf5", {})
-    assert read_background(tmp_path / "populations.hdf5", NAME).keys() == {"class", "reason"}
+    assert read_background(tmp_path / "populations.hdf5", NAME).keys() == {
+        "class",
+        "reason",
+        "near",
+    }
     assert json.loads((tmp_path / "populations.json").read_text()) == {}

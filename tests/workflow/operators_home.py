@@ -143,7 +143,7 @@ def _write_settings(home: Path, bucket: str, endpoint: str, gracedb: str, s3: An
     maps = home / "pre-er14-background/skymaps/bns-o4"
     skymaps.write_text(f"{maps}/0.fits\n{maps}/1.fits\n")
     studies = f"{{{STUDY}: {{skymaps: {skymaps}}}, "
-    studies += f"cbc-o3-H1L1: {{artifacts: s3://{prefix}/llama/artifacts}}}}"
+    studies += f"cbclow-o3-H1L1: {{artifacts: s3://{prefix}/llama/artifacts}}}}"
     for old, new in (
         (r"  studies: \{.*\}", f"  studies: {studies}"),
         (r"  bucket: null", f"  bucket: {bucket}"),

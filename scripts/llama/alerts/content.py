@@ -15,6 +15,7 @@ from llama.files import sha256_bytes
 from llama.times import unix_to_iso
 
 _CLASSES = ("BNS", "NSBH", "BBH")
+_NS = ("BNS", "NSBH")
 # Probabilities are printed and summed with roundings: what is within this of 0 or 1 is not known to
 # be closer. The odds need Q = p / (1 - p) finite; at p = 1 - this they are as at 1 within 1e-9.
 _ROUNDING = 1e-9
@@ -41,10 +42,12 @@ def skymap_bytes(event_dir: Path, info: EventInfo) -> bytes:
     )
 
 
-def classification(event_dir: Path, info: EventInfo) -> dict[str, float]:
-    """Return the class probabilities of the event's newest alert, empty where it has none."""
+def classification(event_dir: Path, info: EventInfo) -> tuple[dict[str, float], float | None]:
+    """Return the class probabilities of the event's newest alert and its HasNS, None if unknown."""
     alert = _event_alert(event_dir, info)
-    return {} if alert is None else dict(alert.classification)
+    return (
+        ({}, None) if alert is None else (dict(alert.classification), alert.properties.get("HasNS"))
+    )
 
 
 def event_data(event_dir: Path, info: EventInfo) -> dict[str, Any]:
@@ -77,6 +80,7 @@ def p_astro(
     far_hz: float | None,
     signal_rate_hz: float,
     group: str = "",
+    has_ns: float | None = None,
 ) -> dict[str, Any]:
     """Return the content of p_astro.json: the probability that the trigger is astrophysical.
 
@@ -84,7 +88,9 @@ def p_astro(
     rate `far_hz`: Q = signal_rate_hz / far_hz, p = Q / (1 + Q). Both are recorded, and `reason` is
     why the alert's classes were not enough. The `population` (bns, nsbh, bbh; cbc for
     any other class and if none is known; burst for group Burst) chooses the background, `class` is
-    the most probable one. `LlamaError` for values that are not finite, and without either source.
+    the most probable one as the alert has it. A MassGap of O3 counts as NSBH or BBH, by `has_ns`:
+    the probability that the lighter one of a real binary is below 3 solar masses. `LlamaError` for
+    values that are not finite, and without either source.
     """
     if not all(map(math.isfinite, (*classification.values(), far_hz or 0.0))):
         raise LlamaError("the alert has a probability or rate that is not finite; get it again")
@@ -102,7 +108,7 @@ def p_astro(
             "the alert has neither a classification nor a false-alarm rate; "
             "give a complete alert with skymap_info"
         )
-    name, population = _population(classification, group)
+    population = "burst" if group.lower() == "burst" else _population(classification, has_ns)
     return {
         **{name: classification.get(name) for name in (*_CLASSES, "Terrestrial")},
         **classification,
@@ -111,7 +117,7 @@ def p_astro(
         "reason": reason,
         "p_astro_alert": from_alert,
         "p_astro_far": from_far,
-        "class": name,
+        "class": _most_probable(classification),
         "population": population,
     }
 
@@ -126,18 +132,31 @@ def _p_astro_alert(classification: Mapping[str, float]) -> float | None:
     return min(max(1 - noise if "Terrestrial" in classification else real, 0.0), 1.0)
 
 
-def _population(classification: Mapping[str, float], group: str) -> tuple[str | None, str]:
-    """Return the most probable class, None if none is, and the population that stands for it.
+def _most_probable(classification: Mapping[str, float]) -> str | None:
+    """Return the most probable class but Terrestrial, None if none is.
 
     Probabilities that differ by a rounding are equal; of equal ones the lightest counts.
     """
     others = sorted(classification.keys() - {*_CLASSES, "Terrestrial"})
     known = {name: classification.get(name, 0.0) for name in (*_CLASSES, *others)}
     highest = max(known.values())
-    best = next((n for n, p in known.items() if p > _ROUNDING and p >= highest - _ROUNDING), None)
-    if group.lower() == "burst":
-        return best, "burst"
-    return best, best.lower() if best in _CLASSES else "cbc"
+    return next((n for n, p in known.items() if p > _ROUNDING and p >= highest - _ROUNDING), None)
+
+
+def _population(classification: Mapping[str, float], has_ns: float | None) -> str:
+    """Return the population of the most probable class, MassGap divided as O4 divides it.
+
+    There, what is above 3 solar masses is a black hole: with a neutron star it is an NSBH. Without
+    `has_ns` all of MassGap is, whose chirp masses are the nearest.
+    """
+    classes = dict(classification)
+    gap = classes.pop("MassGap", 0.0)
+    known, real = (math.fsum(classes.get(n, 0.0) for n in names) for names in (_NS, (*_CLASSES,)))
+    with_ns = gap if has_ns is None else min(max(has_ns * (real + gap) - known, 0.0), gap)
+    for name, more in (("NSBH", with_ns), ("BBH", gap - with_ns)):
+        classes[name] = classes.get(name, 0.0) + more
+    best = _most_probable(classes)
+    return best.lower() if best in _CLASSES else "cbc"
 
 
 def archived_alert(event_dir: Path, name: str | None) -> tuple[Alert, bytes, float] | None:

@@ -143,6 +143,7 @@ class _Pieces:
             "backgrounds": {background["class"]: digest} if digest else {},
             "alert_rates": settings["alert_rates"],
             "method": external["p_value_method"],
+            "near": external["near_classes"],
         }
         return source, drawing, job
 

@@ -26,6 +26,11 @@ class PValue(Struct, frozen=True):
         """Whether the p-value is only known to be smaller."""
         return (self.p_text or "").startswith("<")
 
+    @property
+    def p_words(self) -> str:
+        """The p-value as in a sentence, `p = 0.0056` or `p < 5e-05`."""
+        return f"p {'' if self.p_is_limit else '= '}{self.p_text}"
+
 
 class Compared(PValue, frozen=True):
     """A p-value and the background that it was taken from: of a class, or of the event's map."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from llama.event.classes import is_early_warning
 from llama.event.results import Significance
 from llama.event.skymap_info import EventInfo
 from llama.units import YEAR_S, rate_words
@@ -16,7 +17,6 @@ RATES = {
     "sub-solar-mass": "sub_solar_mass_per_year",
     "early-warning": "early_warning_per_year",
 }
-_SEARCHES = {"ssm": "sub-solar-mass", "earlywarning": "early-warning"}
 _NOT_SENT = ("injection", "gstlal-offline")
 
 
@@ -25,9 +25,8 @@ def alert_kind(info: EventInfo) -> tuple[str | None, str | None]:
     group, search = str(info.group or "").lower(), str(info.search or "").lower()
     if info.alert_type in _NOT_SENT:
         return None, f"it comes from {info.alert_type}, and nobody was alerted to it"
-    if str(info.notice).endswith("-EarlyWarning"):
-        search = "earlywarning"
-    if kind := _SEARCHES.get(search):
+    early = "early-warning" if is_early_warning(info) else None
+    if kind := early or ("sub-solar-mass" if search == "ssm" else None):
         if info.significant:
             return kind, None
         return None, f"the rate of low-significance {kind} alerts is not known: none are sent"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from llama.event.bursts import read_bursts
+from llama.event.classes import class_end
 from llama.event.joint_far import joint_far
 from llama.event.populations import (
     OF_BURSTS,
@@ -122,6 +123,7 @@ def make_significance(
     backgrounds: Mapping[str, str],
     alert_rates: Mapping[str, float],
     method: str | None = None,
+    near: Sequence[str] | None = None,
 ) -> None:
     """Write significance_*.json of an event.
 
@@ -129,17 +131,18 @@ def make_significance(
     events of the archive and, if they count, bursts; search, grb, alert_rates: settings of these
     names, `grb` None without bursts; run: `background.run`; populations: file of backgrounds, if
     any; backgrounds: {class: sha256 of its numbers} as its index has it; method: of the p-value,
-    None for the class where it has a background.
+    None for the class where it has a background; near: classes to offer where that is missing,
+    None for those of the file.
     """
     # tiles do not wait for the numeric core
-    from llama.event.significance import background_class, compute_significance
+    from llama.event.significance import compute_significance
     from llama.neutrinos.response import load_response
 
     info = read_info(Path(inputs["info"]).parent)
     p_astro = read_p_astro(inputs["p_astro"])
     listed = as_written(read_json(inputs["neutrinos"]), _Listed, inputs["neutrinos"], _REMEDY)
-    name = background_class(info, p_astro, run)
-    background = read_background(Path(populations) if populations else None, name)
+    name = p_astro["population"] + class_end(info, run)
+    background = read_background(Path(populations) if populations else None, name, near)
     digest = backgrounds.get(name) or numbers_sha256(background)
     if "weights" in background:
         background = with_events(background, inputs["events"])

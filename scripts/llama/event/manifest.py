@@ -41,6 +41,7 @@ class External(TypedDict, total=False):
     """What the significance was made from that is outside of the event's directory."""
 
     background: dict[Literal["class", "sha256"], str]
+    near_classes: list[str]
     p_value_method: str | None
     response: dict[Literal["path", "sha256"], str]
 
@@ -54,6 +55,7 @@ class _Background(TypedDict):
 
 class _Significance(TypedDict):
     p_value_population: str
+    p_value_class_near: list[str]
     p_value_method: str | None
     provenance: _Background
 
@@ -131,6 +133,7 @@ def build_manifest(
     response = next(name for name in RESPONSE_FILES if name in made["inputs"])
     manifest["external"] = {
         "background": {"class": content["p_value_population"], "sha256": made["background_sha256"]},
+        "near_classes": content["p_value_class_near"],
         "p_value_method": content.get("without_bursts", content)["p_value_method"],
         "response": {
             "path": f"{archive}/{response}",

@@ -1,10 +1,12 @@
 """What p-values are taken from: p_astro.json and the background in populations.hdf5."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NotRequired, Required, TypedDict
 
 from llama.errors import LlamaError
+from llama.event.classes import near_classes
 from llama.files import read_json, reading_hdf5
 from llama.typed import as_written
 
@@ -42,7 +44,7 @@ WEIGHT_GROUPS = (
 
 # Background odds of a class at one p_astro, arrays ascending, or the reason without them; weighted
 # ones have weights by their groups and, to give an event its own, seed, identity of the archive and
-# its events; n_maps: of the class; rate_hz: of neutrinos, in that of a map.
+# its events; n_maps: of the class; rate_hz: of neutrinos, in that of a map; near: classes to offer.
 Background = TypedDict(
     "Background",
     {
@@ -59,6 +61,7 @@ Background = TypedDict(
         "events": "Columns",
         "n_maps": int,
         "rate_hz": float,
+        "near": list[str],
     },
     total=False,
 )
@@ -101,17 +104,23 @@ def numbers_sha256(background: Background) -> str | None:
     return digest.hexdigest()
 
 
-def read_background(path: Path | None, name: str) -> Background:
-    """Return the background of class `name`; `LlamaError` for a broken file."""
-    missing: Background = {
+def read_background(path: Path | None, name: str, near: Sequence[str] | None = None) -> Background:
+    """Return the background of class `name`; `LlamaError` for a broken file.
+
+    near: classes that the reason offers where it is missing, by default those of the file.
+    """
+    if path is not None and path.exists():
+        problem = f"{path} is broken; delete it and run: snakemake populations.hdf5"
+        if found := _read(path, name, problem):
+            return found
+        near = near_classes(name, class_versions(path, "")) if near is None else near
+    offer = f" (nearest that exist: {', '.join(near)})" if near else ""
+    return {
         "class": name,
-        "reason": f"no background for {name}; name its sky maps under background.studies "
+        "reason": f"no background for {name}{offer}; name its sky maps under background.studies "
         "in the settings and run: snakemake populations.hdf5",
+        "near": list(near or ()),
     }
-    if path is None or not path.exists():
-        return missing
-    problem = f"{path} is broken; delete it and run: snakemake populations.hdf5"
-    return _read(path, name, problem) or missing
 
 
 def read_map_background(path: Path, which: str = OF_MAP) -> Background:

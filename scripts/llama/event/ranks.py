@@ -95,13 +95,15 @@ def rank(
 
 def without_energy(background: Background) -> Background:
     """Return the background of events whose neutrinos have no energy: its energies are hidden."""
+    if "reason" in background:
+        return background
     if "odds_without_energy" not in background or not background["odds_without_energy"].size:
         reason = (
             f"the energy of a neutrino is not known, and {background['class']} has no background "
             "without energies; give the energies, or delete its shards and run: "
             "snakemake populations.hdf5"
         )
-        return {"class": background["class"], "reason": background.get("reason", reason)}
+        return {"class": background["class"], "reason": reason}
     hidden: Background = {
         **background,
         "odds": background["odds_without_energy"],
@@ -146,7 +148,9 @@ def _own_weight(
     return own * chance.weight(bursts.places(gps), near)
 
 
-def joint_p_value_keys(own: Rank, of_class: str, hidden: bool) -> dict[str, float | str | None]:
+def joint_p_value_keys(
+    own: Rank, of_class: str, hidden: bool
+) -> dict[str, float | str | list[str] | None]:
     """Return `p_value_keys` of joint odds, which only a background of the map with bursts ranks."""
     none: Background = {"class": of_class, "reason": _NOT_IN_CLASSES}
     return p_value_keys(own, Rank(none), hidden, "map")
@@ -154,7 +158,7 @@ def joint_p_value_keys(own: Rank, of_class: str, hidden: bool) -> dict[str, floa
 
 def p_value_keys(
     own: Rank, of_class: Rank, hidden: bool, method: str | None = None
-) -> dict[str, float | str | None]:
+) -> dict[str, float | str | list[str] | None]:
     """Return the p-values of an event, their standard errors and what they were taken from.
 
     method: of `METHODS`, by default the class where it has a background.
@@ -171,6 +175,7 @@ def p_value_keys(
         "n_map_background": 0 if own.p is None else int(own.background["odds"].size),
         **{f"p_value_class{end}": of_class.of_window(key) for end, key in _OF_EACH.items()},
         "p_value_class_reason": of_class.background.get("reason"),
+        "p_value_class_near": of_class.background.get("near", []),
         "p_value_class_maps": None if of_class.p is None else maps,
         "p_value_population": of_class.background["class"],
         "p_value_p_astro": used.background.get("p_astro"),

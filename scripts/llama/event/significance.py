@@ -42,14 +42,11 @@ if TYPE_CHECKING:
     from llama.neutrinos.detector import Detector
 
 
+# 0 is a rounded value, which would hide what its neutrinos have to say
+LEAST_P_ASTRO = 1e-30
 _OTHER_STREAM = "its background is for neutrinos of another stream; run snakemake once more"
+_NO_UPTIME = "the neutrino detector did not observe during the event's window"
 NO_MAP_BACKGROUND: Background = {"class": "map", "reason": "it has no background of its own map"}
-
-
-def background_class(info: EventInfo, p_astro: PAstro, run: str | None) -> str:
-    """Return the class whose background gives the event's p-value, like `bns-o3-H1L1V1`."""
-    detectors = "".join(sorted(info.instruments))
-    return f"{p_astro['population']}-{run or run_name(info.trigger_gps)}-{detectors}"
 
 
 @for_users("check p_astro.json and the background")
@@ -82,7 +79,7 @@ def compute_significance(
     columns = to_columns([Neutrino.of(event) for event in events])
     dt_s = columns["gps"] - gps
     neutrinos = prepare_columns(dt_s, columns, response, params)
-    p, area = p_astro["p_astro"], response.area_relative
+    p, area = max(p_astro["p_astro"], LEAST_P_ASTRO), response.area_relative
     odds = event_odds(prepared, neutrinos, p, params, area)
     start_s, stop_s = params.window
     inside = (dt_s > start_s) & (dt_s < stop_s)
@@ -101,6 +98,10 @@ def compute_significance(
     drawn = search_parameters(search, p_astro["population"], response)
     if own_map.get("rate_hz", params.ratebgnu) != params.ratebgnu:
         own_map = joint = {"class": own_map["class"], "reason": _OTHER_STREAM}
+    live_s = neutrino_list.get("livetime_s")
+    if live_s == 0 and not inside.any():
+        background = {"class": background["class"], "reason": _NO_UPTIME}
+        own_map = joint = {"class": own_map["class"], "reason": _NO_UPTIME}
     in_class, in_map = (
         rank(seen, background, response, drawn),
         rank(seen, own_map, response, params),
@@ -151,7 +152,7 @@ def compute_significance(
             "unlike_background": unlike_background(
                 np.log10(columns["energy_gev"][inside]),
                 np.sin(np.radians(columns["dec_deg"][inside])),
-                params.ratebgnu * (neutrino_list.get("livetime_s") or params.window.length_s),
+                params.ratebgnu * (params.window.length_s if live_s is None else live_s),
                 response,
             ),
             "energy_response": response.energy_response,

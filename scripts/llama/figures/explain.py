@@ -134,14 +134,12 @@ def _summary(significance: Significance, why: Why, members: Sequence[int]) -> li
         sentences.append(f"What speaks most for it is the {most}, and most against it the {least}.")
     else:
         sentences.append("Nothing speaks for it.")
-    p_value = significance.p_value
-    if p_value is None:
+    if significance.p_value is None:
         sentences.append("How often chance does as well is not known: there is no p-value.")
     else:
         sentences.append(
-            f"Chance does at least as well in {text.percent(p_value)} of background triggers "
-            f"{'with this sky map' if significance.is_of_map else 'of its class'} "
-            f"(p = {significance.p_text})."
+            f"Chance does at least as well in {text.share_of_background(significance)} "
+            f"({significance.p_words})."
         )
     if joint := joint_far_text(significance):
         sentences.append(f"With {alert_rate_text(significance)}, that is {joint}.")
@@ -156,8 +154,6 @@ def _nothing(significance: Significance, neutrinos: NeutrinoList) -> str:
     elif not near:
         when = list_window(neutrinos.window).words("less than {} s before or after")
         why = f"none of the {len(events)} neutrinos of the list came {when} the wave"
-    elif significance.p_astro == 0:
-        why = "the wave is noise with certainty (p_astro = 0)"
     else:
         one = len(near) == 1
         why = (

@@ -105,7 +105,9 @@ def _draw_background(
         for x, y, name in singles:
             axes.annotate(name, (x, y), (4, 3), textcoords="offset points", size=8, color=NEUTRINO)
     if there:
-        label = f"this event: odds {number(odds)}, p = {significance.p_text}"
+        label = f"this event: odds {number(odds)}"
+        if p_value is not None:
+            label += f", {significance.p_words}"
         if not 0.99 < scale < 1.01:
             label += f"\n(drawn at the background's p_astro: odds {number(there)})"
         axes.axvline(there, color=NEUTRINO, lw=1.6, label=label)

@@ -52,7 +52,7 @@ def summary_content(
         "title": f"{clean(info.graceid, 30)}: gravitational wave and high-energy neutrinos",
         "marks": marks,
         "bad": bool({"RETRACTED", "BLINDED NEUTRINOS"}.intersection(marks)),
-        "lead": _lead(info, significance, blind="BLINDED NEUTRINOS" in marks),
+        "lead": _lead(info, neutrinos, significance, blind="BLINDED NEUTRINOS" in marks),
         "event": {"heading": "Gravitational-wave event", "rows": _event(event)},
         "explanation": explanation_section(event),
         "result": {"heading": "Result", "rows": _result(significance)},
@@ -85,25 +85,26 @@ def summary_content(
     }
 
 
-def _lead(info: EventInfo, significance: Significance, blind: bool) -> str:
+def _lead(info: EventInfo, neutrinos: NeutrinoList, significance: Significance, blind: bool) -> str:
     if info.retracted:
         return "The gravitational-wave alert was retracted; what follows is kept for the record."
     if blind:
         return (
             "No result: the neutrinos are blinded, and what follows is made with them as they are."
         )
-    p_value = significance.p_value
-    if p_value is None:
+    if significance.p_value is None:
         return f"No p-value. {text.reason_text(significance)}"
-    if not significance.odds_ratio and p_value == 1:
+    so_far = "" if neutrinos.complete else " The list of neutrinos is not complete."
+    if live := livetime_words(neutrinos):
+        so_far += f" The detector observed during {live}."
+    if not significance.odds_ratio and significance.p_value == 1:
         return (
-            "No neutrino is compatible with this event in time and direction: odds ratio 0, p = 1."
+            "No neutrino of the list is compatible with this event in time and direction: "
+            f"odds ratio 0, p = 1.{so_far}"
         )
-    share = ("less than " if significance.p_is_limit else "") + text.percent(p_value)
-    which = "with this sky map" if significance.is_of_map else "of the same class"
     return (
-        f"p = {significance.p_text}: chance coincidences at least as convincing as this one happen "
-        f"in {share} of background triggers {which}."
+        f"{significance.p_words}: chance coincidences at least as convincing as this one happen "
+        f"in {text.share_of_background(significance)}.{so_far}"
     )
 
 

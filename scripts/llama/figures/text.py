@@ -95,9 +95,12 @@ def _class(s: Significance) -> str:
     return f"{name} ({s.p_value_class_maps:.0f} of them)" if s.p_value_class_maps else name
 
 
-def percent(p_value: Number) -> str:
-    """Return a p-value in percent, as precise as one of two digits."""
-    return f"{100 * p_value:.2g} %"
+def share_of_background(result: Compared) -> str:
+    """Return which part of its background a p-value is, `0.56 % of triggers with this sky map`."""
+    percent = 100 * float((result.p_text or "1").removeprefix("< "))
+    less = "less than " if result.p_is_limit else ""
+    which = "with this sky map" if result.is_of_map else "of the same class"
+    return f"{less}{percent:.{2 if percent < 99 else 3}g} % of background triggers {which}"
 
 
 def p_with_error(p_value: Number, error: Number | None, effective: Number | None) -> str:
@@ -184,7 +187,7 @@ def result_line(result: Compared) -> str:
     odds, background = f"odds ratio {number(result.odds_ratio)}", background_text(result)
     if result.p_value is None:
         return f"{odds}, no p-value"
-    return f"{odds}, p = {result.p_text}" + (f" ({background})" if background else "")
+    return f"{odds}, {result.p_words}" + (f" ({background})" if background else "")
 
 
 def distance_text(mean_mpc: Number | None, std_mpc: Number | None) -> str:

@@ -131,7 +131,7 @@ def study_of_artifacts(settings: Settings, name: str | None) -> str:
         raise LlamaError(f"name the study, one of {', '.join(found)}")
     raise LlamaError(
         "no study of artifacts is named in the settings; add it under background.studies, such as\n"
-        "    cbc-o3-H1L1V1: {artifacts: s3://llama/llama/artifacts/mid-o3-subthreshold-background}"
+        "    cbclow-o3-H1L1: {artifacts: s3://llama/llama/artifacts/mid-o3-subthreshold-background}"
     )
 
 

@@ -9,10 +9,11 @@ from functools import cached_property
 from llama.alerts.content import classification, p_astro
 from llama.errors import LlamaError
 from llama.event.bursts import Bursts, read_bursts
+from llama.event.classes import class_end
 from llama.event.flags import read_flags
 from llama.event.latency import published_at
 from llama.event.manifest import p_value_method
-from llama.event.names import BURSTS_NAME, products, run_name, significance_name, skymap_name
+from llama.event.names import BURSTS_NAME, products, significance_name, skymap_name
 from llama.event.parameters import stream_rate_hz
 from llama.event.populations import class_versions, read_p_astro
 from llama.event.provenance import LIST, P_ASTRO
@@ -120,8 +121,8 @@ class Events:
         try:
             if made.exists() and made.stat().st_mtime >= max(p.stat().st_mtime for p in sources):
                 return read_p_astro(made)["population"]
-            classes = classification(self._output_dir / event, info)
-            return str(p_astro(classes, info.far_hz, 1.0, info.group)["population"])
+            classes, has_ns = classification(self._output_dir / event, info)
+            return str(p_astro(classes, info.far_hz, 1.0, info.group, has_ns)["population"])
         except (LlamaError, OSError):  # its own job says what is wrong
             return "cbc"
 
@@ -133,7 +134,7 @@ class Events:
         """
         if (wanted := self.flag(event, "P_VALUE")) != "auto":
             return str(wanted)
-        name = self.population(event) + self._classes(event)
+        name = self.population(event) + self._class_end(event)
         now = "class" if name in self.background_versions(event) else "map"
         made = p_value_method(self._output_dir / event) if self.is_published(event) else None
         return None if made == now else made
@@ -188,13 +189,10 @@ class Events:
 
     def background_versions(self, event: str) -> dict[str, str]:
         """Return what changes when a background that may serve the event does."""
-        return class_versions(self._output_dir / POPULATIONS, self._classes(event))
+        return class_versions(self._output_dir / POPULATIONS, self._class_end(event))
 
-    def _classes(self, event: str) -> str:
-        """Return how the names of classes end that may serve the event."""
-        info = self.info(event)
-        run = self._settings.background.run or run_name(info.trigger_gps)
-        return f"-{run}-{''.join(sorted(info.instruments))}"
+    def _class_end(self, event: str) -> str:
+        return class_end(self.info(event), self._settings.background.run)
 
 
 class Neutrinos:

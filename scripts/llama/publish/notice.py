@@ -1,6 +1,7 @@
 """The machine-readable notice: GCN's `lvk_nu_track_search` form."""
 
 import re
+from collections.abc import Sequence
 
 from msgspec.structs import asdict
 
@@ -102,7 +103,10 @@ def build_notice(
         notice["observation_livetime"] = round(neutrinos.livetime_s)
     if listed is not None:
         notice["n_events_coincident"] = sum(map(_is_listed, listed))
-    if not info.retracted and (said := _said(significance, overall)):
+    said = _said(significance, overall, listed or [])
+    if not neutrinos.complete:
+        said.append("the list of neutrinos is not complete")
+    if said and not info.retracted:
         notice["additional_info"] = "; ".join(said)
     if listed:
         notice["coincident_events"] = [_coincident_event(single) for single in listed]
@@ -116,17 +120,23 @@ def build_notice(
     return notice
 
 
+def _id(single: Single) -> str:
+    return re.sub(r"[^A-Za-z0-9_.:+-]", "_", single.key)[:64]
+
+
 def _is_listed(single: Single) -> bool:
     return single.p_value is not None and single.p_value < LISTED_BELOW
 
 
-def _said(significance: Significance, overall: float | None) -> list[str]:
+def _said(significance: Significance, overall: float | None, listed: Sequence[Single]) -> list[str]:
     """Return what the schema has no field for."""
     said = []
     if overall is not None:
         said.append(f"p-values are for {significance.p_is_for}")
         if significance.p_is_limit:
             said.append("pval_bayesian is an upper limit")
+        if limits := [_id(one) for one in listed if one.p_is_limit and _is_listed(one)]:
+            said.append(f"event_pval_bayesian is an upper limit for {', '.join(limits[:5])}")
         if words := joint_far_text(significance):
             said.append(
                 f"false alarm rate of the coincidence: {words}, pval_bayesian times the GW trigger "
@@ -147,7 +157,7 @@ def _coincident_event(single: Single) -> dict[str, object]:
             "containment_probability": 0.9,
             "systematic_included": False,
         },
-        "id": [re.sub(r"[^A-Za-z0-9_.:+-]", "_", single.key)[:64]],
+        "id": [_id(single)],
         "event_pval_generic": None,
         # of a set that only together is unlikely, as the notice's definition says
         "event_pval_bayesian": round_p(single.p_value, single.p_value_error)

@@ -30,6 +30,7 @@ class Coincident(Struct, frozen=True):
     sigma: Number
     radius_90_deg: Number
     p_value: Number | None
+    p_value_is_limit: bool
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -66,6 +67,8 @@ class Findings(Facts, frozen=True, kw_only=True):
     neutrinos_final: bool
     odds_ratio: Number | None
     p_value: float | None
+    p_value_is_limit: bool
+    p_value_for: str | UnsetType
     joint_far: JointRate | UnsetType
     gamma_ray_bursts: int | UnsetType
     coincident_neutrinos: list[Coincident] | None
@@ -119,6 +122,8 @@ class Result:
             neutrinos_final=self.neutrinos.complete,
             odds_ratio=self.significance.odds_ratio,
             p_value=round_p(p_value, self.significance.p_value_error),
+            p_value_is_limit=p_value is not None and self.significance.p_is_limit,
+            p_value_for=UNSET if p_value is None else self.significance.p_is_for,
             joint_far=UNSET if p_value is None else _joint_rate(self.significance),
             gamma_ray_bursts=len(self.significance.inputs.burst_info)
             if self.significance.without_bursts
@@ -126,7 +131,9 @@ class Result:
             coincident_neutrinos=None
             if listed is None
             else [
-                Coincident(s.id, s.dt, s.ra, s.dec, s.sigma, s.circle_deg, s.p_value)
+                Coincident(
+                    *(s.id, s.dt, s.ra, s.dec, s.sigma, s.circle_deg, s.p_value), s.p_is_limit
+                )
                 for s in listed
             ],
             energy_response=self.significance.energy_response or UNSET,
@@ -136,10 +143,13 @@ class Result:
     def sha256(self) -> str:
         """Return what changes when there is something new to say.
 
-        Another rate of alerts is nothing new about the event.
+        Another rate of alerts is nothing new about the event, nor are other words.
         """
         facts = to_builtins(self.facts())
-        facts.pop("joint_far", None)
+        for name in ("joint_far", "p_value_for", "p_value_is_limit"):
+            facts.pop(name, None)
+        for one in facts.get("coincident_neutrinos") or []:
+            del one["p_value_is_limit"]
         return sha256_bytes(dump_json(facts).encode())
 
     def text(self, kind: str) -> str:
@@ -170,6 +180,7 @@ def _joint_rate(significance: Significance) -> JointRate | UnsetType:
 def _text(facts: Findings, title: str) -> str:
     listed = facts.coincident_neutrinos or []
     count = f"{len(listed) or 'no'} coincident neutrino{'' if len(listed) == 1 else 's'}"
+    count += "" if facts.neutrinos_final else " so far"
     if facts.coincident_neutrinos is None:
         count = "coincidence not tested"
     livetime = ""
@@ -177,7 +188,8 @@ def _text(facts: Findings, title: str) -> str:
         livetime = f", of which the detector observed {facts.livetime_s} s"
     lines = [
         f"{title}: {count}, p-value "
-        + ("not available" if facts.p_value is None else f"{facts.p_value:g}")
+        + ("not available" if facts.p_value is None else _p_text(facts, facts.p_value))
+        + ("" if facts.p_value_for is UNSET else f" for {facts.p_value_for}")
         + ("" if facts.joint_far is UNSET else f" (joint false-alarm rate {facts.joint_far.words})")
         + f", odds ratio {facts.odds_ratio:.3g}"
         + ("" if facts.gamma_ray_bursts is UNSET else ", which count its gamma-ray bursts, too"),
@@ -189,10 +201,14 @@ def _text(facts: Findings, title: str) -> str:
     ]
     lines += [
         f"{_safe(one.id)}: {one.dt:+.1f} s, RA {one.ra:.2f}, Dec {one.dec:+.2f}, "
-        f"90 % radius {one.radius_90_deg:.2f} deg, p-value {round_p(one.p_value):g}"
+        f"90 % radius {one.radius_90_deg:.2f} deg, p-value {_p_text(one, round_p(one.p_value))}"
         for one in listed
     ]
     return "\n".join(lines)
+
+
+def _p_text(told: Findings | Coincident, p_value: float | None) -> str:
+    return f"{'< ' if told.p_value_is_limit else ''}{p_value:g}"
 
 
 def _safe(name: object) -> str:

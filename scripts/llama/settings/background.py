@@ -135,7 +135,8 @@ class Background(Block):
         default_factory=dict, examples=[{"bns-o3-H1L1V1": {"skymaps": "/data/bns.csv"}}]
     )
     """Studies to make, named population-run-detectors, each with its sky maps: a file with one path
-    per line, a directory, or the word simulated for those of a simulation above. Each is a line
+    per line, a directory, or the word simulated for those of a simulation above. Low-significance
+    alerts and early warnings have populations of their own, bnslow and bnsearly. Each is a line
     like bns-o3-H1L1V1: {skymaps: /data/bns.csv}; with {artifacts: s3://bucket/prefix}, or a
     directory, superevents are paired with neutrino lists (docs/studies.md). triggers_per_year: 20
     in such a line is the rate of triggers of the class (joint false-alarm rate = p-value times

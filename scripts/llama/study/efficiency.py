@@ -173,7 +173,7 @@ def upper_limit(
         "e_iso_erg": limit["value_erg"],
         "e_iso_low_erg": limit["low_erg"],
         "e_iso_high_erg": limit["high_erg"],
-        "reason": _reason(significance, energies.size) if limit["value_erg"] is None else None,
+        "reason": _reason(energies.size) if limit["value_erg"] is None else None,
         "confidence": CONFIDENCE,
         "odds_ratio": observed,
         "p_value": alone["p_value"],
@@ -188,11 +188,9 @@ def upper_limit(
     }
 
 
-def _reason(significance: Mapping[str, Any], energies: int) -> str:
+def _reason(energies: int) -> str:
     if energies == 0:
         return "the neutrino detector does not see any place where the source may be"
-    if not significance["p_astro"] > 0:
-        return "p_astro is 0, so that every odds ratio is 0"
     return (
         "fewer than 90 % of sources with four neutrinos would exceed the observed odds: "
         "the event itself looks like a common source"

@@ -26,6 +26,7 @@ from llama.background.draws import (
 )
 from llama.background.tilts import draw_weighted, tilt_map
 from llama.errors import LlamaError
+from llama.event.classes import EARLY, LOW, split_class
 from llama.event.parameters import search_parameters
 from llama.event.prepared import odds_of_drawn
 from llama.event.provenance import settings_hash, software
@@ -154,10 +155,12 @@ def write_shard(
     settings: Mapping[str, Any],
     kind: str = "background",
     without_energy: tuple[NDArray[Any], Floats] = (np.empty(0, DTYPE), np.empty(0)),
+    broken_maps: int = 0,
 ) -> None:
     """Write one shard: rows, single-neutrino odds, the maps' names, and what made it.
 
     without_energy: what `run_without_energy` returns; of weighted rows all of them are kept.
+    broken_maps: how many of the names no injection can have.
     settings: those of weighted ones name the archive, whose events an event's weight needs.
     """
     hidden, *_ = without_energy
@@ -168,6 +171,7 @@ def write_shard(
             file.create_dataset(name, data=values, track_times=False)
         file.create_dataset("skymaps", data=names, track_times=False)
         attributes = {"kind": kind, "first": first, "seed": seed, "p_astro": p_astro}
+        attributes["n_maps"] = len(names) - broken_maps
         attributes |= {"software": software(), "settings_sha256": settings_hash(settings)}
         if kind == WEIGHTED:
             file.create_dataset(ROWS_WITHOUT_ENERGY, data=hidden, track_times=False)
@@ -177,12 +181,13 @@ def write_shard(
 
 def study_search(search: Mapping[str, Any], study: str) -> dict[str, Any]:
     """Return what of the settings' `search` a study named population-run-detectors depends on."""
-    population = study.split("-")[0]
+    population = split_class(study)[0]
     if population not in search["assumed_horizon_mpc"]:
         known = ", ".join(sorted(search["assumed_horizon_mpc"]))
         raise LlamaError(
             f"{study} is of population {population}, which events never have; "
-            f"name it after one of {known} in background.studies"
+            f"name it after one of {known} in background.studies, perhaps with {LOW} or {EARLY} "
+            "at its end"
         )
     of_population = {population: search["assumed_horizon_mpc"][population]}
     return {
@@ -195,4 +200,4 @@ def study_parameters(
     search: Mapping[str, Any], study: str, response: Response | Detector
 ) -> SearchParameters:
     """Return the statistic's parameters for a study; search: as of `study_search`, or whole."""
-    return search_parameters(study_search(search, study), study.split("-")[0], response)
+    return search_parameters(study_search(search, study), split_class(study)[0], response)

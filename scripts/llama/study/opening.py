@@ -12,6 +12,7 @@ from llama.background.cells import build_cells
 from llama.background.draws import Draws, directions, draw_skymaps
 from llama.background.tilts import draw_weighted, tilt_map
 from llama.errors import LlamaError
+from llama.event.classes import EARLY, LOW, split_class
 from llama.event.flags import write_flags
 from llama.event.prepared import prepare_skymap
 from llama.event.skymap_info import FILE_NAME, EventInfo, check_info
@@ -96,7 +97,7 @@ def open_injection(
         _, columns, _ = draw_weighted(draws, np.array([number]), cells, tilt)
     else:
         _, columns, sources = draw_neutrinos(draws, np.array([number]), tiles)
-    run = study.split("-")[1]
+    run = split_class(study)[2]
     gps = float(round(iso_to_gps(_DATES.get(run, _DATES["o4"]))))
     origin = {"kind": kind, "seed": seed, "skymap": str(path)}
     if sources is not None:
@@ -147,6 +148,7 @@ def _write_event(
     alert_file, neutrino_file = "alerts/1-Preliminary.json", "alerts/1-neutrinos.json"
     skymap_file = f"alerts/1-Preliminary.fits{'.gz' if content.startswith(_GZIP) else ''}"
     classification, group = _classification(study, p_astro)
+    _, level, _, detectors = split_class(study)
     info = EventInfo(
         alert_type="injection",
         graceid=graceid,
@@ -155,9 +157,9 @@ def _write_event(
         far_hz=_RATE_HZ * (1 - p_astro) / p_astro,
         pipeline="INJECTION",
         group=group,
-        search="MDC",
-        instruments=re.findall("[A-Z][0-9]", study.split("-")[2]),
-        significant=True,
+        search="EarlyWarning" if level == EARLY else "MDC",
+        instruments=re.findall("[A-Z][0-9]", detectors),
+        significant=level != LOW,
         role="test",
         retracted=False,
         internal=False,
@@ -207,7 +209,7 @@ def _skymap(
 
 def _classification(study: str, p_astro: float) -> tuple[dict[str, float], str]:
     """Return the classes of an alert whose population and p_astro are the study's; its group."""
-    population = study.split("-")[0]
+    population = split_class(study)[0]
     name = _CLASSES.get(population, population.upper())
     return {name: p_astro, "Terrestrial": 1 - p_astro}, "Burst" if population == "burst" else "CBC"
 

@@ -45,7 +45,7 @@ class ClassOdds(NamedTuple):
     """Background odds of triggers and single neutrinos; arrays ascend, columns when written.
 
     *_without_energy: those of injections whose energies are hidden; weights: by the groups of the
-    file, of a weighted background; about: attributes of such.
+    file, of a weighted background; about: attributes that not all have.
     """
 
     odds: Column | Floats
@@ -56,7 +56,7 @@ class ClassOdds(NamedTuple):
     odds_without_energy: Column | Floats = np.empty(0)
     single_without_energy: Column | Floats = np.empty(0)
     weights: Mapping[str, Floats] = MappingProxyType({})
-    about: Mapping[str, str] = MappingProxyType({})
+    about: Mapping[str, str | int] = MappingProxyType({})
 
     @property
     def numbers(self) -> dict[str, Column | Floats]:
@@ -77,13 +77,14 @@ def collate(
     `PartialError`, unless `partial` is wanted, when some are missing, at the end as far as `plan`
     tells it.
     """
-    sizes, made, numbers = Counter[str](), set(), []
+    sizes, made, numbers, maps = Counter[str](), set(), [], set()
     for path in shards:
         with reading_hdf5(path, BROKEN.format(path)) as file:
             about, size = file.attrs, int(file["injections"].size)
             sizes.update({name: int(file[name].size) for name in SINGLE})
             by = float(about["p_astro"]), int(about["seed"]), str(about["settings_sha256"])
             made.add((str(about["kind"]), *by, str(about.get("archive", ""))))
+            maps.add(int(about.get("n_maps", 0)))
             numbers.append((int(about["first"]), int(about["first"]) + size))
     along = sorted(range(len(numbers)), key=numbers.__getitem__)
     numbers.sort()
@@ -96,15 +97,22 @@ def collate(
     kind, p_astro, seed, settings, archive = made.pop()
     if not partial:
         check_whole(numbers, seed >= 0, plan)
+    # shards of earlier versions do not say how many
+    more: dict[str, str | int] = {"n_maps": max(maps)} if len(maps) == 1 and all(maps) else {}
     if kind == WEIGHTED:
-        return _weighted([shards[k] for k in along], p_astro, seed, settings, archive)
+        more |= {"sampling": WEIGHTED, "archive": archive}
+        return _weighted([shards[k] for k in along], p_astro, seed, settings, more)
     odds = Column(shards, "injections/odds", sum(stop - begin for begin, stop in numbers))
     single, *hidden = (Column(shards, name, sizes[name]) for name in SINGLE)
-    return ClassOdds(odds, single, p_astro, seed, settings, hidden[0], hidden[1])
+    return ClassOdds(odds, single, p_astro, seed, settings, hidden[0], hidden[1], about=more)
 
 
 def _weighted(
-    shards: Sequence[str | Path], p_astro: float, seed: int, settings: str, archive: str
+    shards: Sequence[str | Path],
+    p_astro: float,
+    seed: int,
+    settings: str,
+    about: Mapping[str, str | int],
 ) -> ClassOdds:
     """Return the odds of a weighted study, ascending, and their weights: so few are in memory."""
     parts = defaultdict[str, list[Any]](list)
@@ -122,7 +130,6 @@ def _weighted(
         columns = table["odds"], table["weight"], table["neutrinos"], every[single]
         found |= ascending_groups(group, *columns, maps=table["skymap"])
     odds, alone, *hidden = (found[name] for name in GROUPS)
-    about = {"sampling": WEIGHTED, "archive": archive}
     return ClassOdds(
         odds,
         alone,
@@ -139,9 +146,10 @@ def _weighted(
 def write_populations(path: str | Path, classes: Mapping[str, ClassOdds]) -> None:
     """Write all classes: `<population>/<run>/<detectors>` and, in `GROUPS`, what else there is.
 
-    They are ascending float64 arrays with attributes n, seed, p_astro, settings_sha256; of weighted
-    ones there are the weights, maps, and attributes sampling and archive, too. An index
-    `populations.json` beside it tells, for each class, n and the sha256 of its numbers.
+    They are ascending float64 arrays with attributes n, seed, p_astro, settings_sha256 and, where
+    shards tell it, n_maps; of weighted ones there are the weights, maps, and attributes sampling
+    and archive, too. An index `populations.json` beside it tells, for each class, these and the
+    sha256 of its numbers.
     """
     index = {}
     numbers = sum(int(v.size) for content in classes.values() for v in content.numbers.values())

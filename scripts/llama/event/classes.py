@@ -1,0 +1,47 @@
+"""Classes of backgrounds, `<population>-<run>-<detectors>`: which an event has, and which are near.
+
+A population is a class of sources. Low-significance alerts and early warnings, whose sky maps are
+others, have populations of their own, such as `bnslow` and `bnsearly`.
+"""
+
+from collections.abc import Iterable
+
+from llama.event.names import run_name
+from llama.event.skymap_info import EventInfo
+
+LOW, EARLY = "low", "early"
+_OFFERED = 3
+
+
+def is_early_warning(info: EventInfo) -> bool:
+    """Return whether the event is known from before the merger only: its map is a rough one."""
+    return str(info.notice).endswith("-EarlyWarning") or str(info.search).lower() == "earlywarning"
+
+
+def class_end(info: EventInfo, run: str | None) -> str:
+    """Return what follows the class of sources in a class's name, `-o4-H1L1` or `low-o4-H1L1`.
+
+    run: `background.run`, None for that of the event's time.
+    """
+    level = EARLY if is_early_warning(info) else "" if info.significant else LOW
+    return f"{level}-{run or run_name(info.trigger_gps)}-{''.join(sorted(info.instruments))}"
+
+
+def split_class(name: str) -> tuple[str, str, str, str]:
+    """Return class of sources, kind of alert ("", low, early), run and detectors of a class."""
+    population, run, detectors = (*name.split("-", 2), "", "")[:3]
+    level = next((end for end in (LOW, EARLY) if population.endswith(end)), "")
+    return population.removesuffix(level), level, run, detectors
+
+
+def near_classes(name: str, classes: Iterable[str]) -> list[str]:
+    """Return at most three of `classes` that come nearest to one that is not there.
+
+    They are of the same sources, or of the same run and detectors; the most alike come first.
+    """
+    wanted, near = split_class(name), []
+    for other in classes:
+        same = [a == b for a, b in zip(split_class(other), wanted, strict=True)]
+        if same[0] or all(same[2:]):
+            near.append((-sum(same), not same[0], other))
+    return [other for *_, other in sorted(near)[:_OFFERED]]
