@@ -21,6 +21,8 @@ rule build_map_background:
         p_astro=SETTINGS.background.p_astro,
         injections=SETTINGS.background.map_injections,
         from_archive=of(NEUTRINOS.is_from_archive),
+        grb=of(EVENTS.burst_model),
+        burst_sigma_deg=of(EVENTS.burst_sigma_deg),
         code=code("build_map_background"),
     message:
         "Drawing the background of the sky map of {wildcards.event}"

@@ -5,10 +5,10 @@ from llama.script import logged
 
 with logged(snakemake.log[0]):
     source, params = snakemake.input, snakemake.params
-    names = "search", "population", "seed", "p_astro", "injections", "from_archive"
+    names = "search", "population", "seed", "p_astro", "injections", "from_archive", "grb"
     make_map_background(
         {name: str(source[name]) for name in ("skymap", "response", "events")},
         snakemake.output[0],
-        **{name: params[name] for name in names},
+        **{name: params[name] for name in (*names, "burst_sigma_deg")},
         threads=snakemake.threads,
     )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from llama.event.populations import read_background, read_map_background
+from llama.event.populations import OF_BURSTS, OF_MAP, read_background, read_map_background
 from llama.event.ranks import without_energy
 from llama.event.results import Significance, read
 from llama.figures.scatter import draw_scatter
@@ -13,7 +13,8 @@ with logged(snakemake.log[0]):
     odds = weights = None
     if significance.p_value is not None:
         if significance.is_of_map:
-            background = read_map_background(Path(snakemake.input.map_background))
+            which = OF_BURSTS if significance.without_bursts else OF_MAP
+            background = read_map_background(Path(snakemake.input.map_background), which)
         else:
             populations = Path(snakemake.params.populations)
             background = read_background(populations, significance.p_value_population)

@@ -49,10 +49,15 @@ def rows() -> Iterator[dict[str, Any]]:
                 runs.append(snakemake(settings, f"{target}/significance_lvc-i3.json"))
         # the first one compiles, once per version
         run, other = (min(runs[1:], key=lambda run: run.seconds) for runs in both.values())
-        yield row("event_significance_s", run.seconds, "s", 6)
+        yield row("event_significance_s", run.seconds, "s", 10)
         yield row("event_significance_mib", run.memory_mib, "MiB", 1024)
         yield row("event_significance_published_s", other.seconds, "s", None)
-        yield row("event_significance_ratio", run.seconds / other.seconds, "", 1.1)
+        yield row("event_significance_ratio", run.seconds / other.seconds, "", None)
+        # another list for the same map, as when the window closes
+        product = f"{target}/significance_lvc-i3.json"
+        snakemake(config, product)
+        run = snakemake(config, product, "--forcerun", "list_neutrinos")
+        yield row("event_revision_s", run.seconds, "s", 6)
         shutil.rmtree(event)
         _intake(output)
         run = snakemake(config, f"{target}/all")

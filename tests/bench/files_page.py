@@ -176,6 +176,9 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
                     (f"weights/{place}single/map", "weights of these neutrinos"),
                 )
             },
+            "*bursts": "only with [bursts](messengers.md): the same with those of chance; of no "
+            "neutrinos alone",
+            "bursts attribute *": "only with bursts: the same",
             "map attribute n": "number of injections; one in ten has its energies hidden",
             "map attribute p_astro": "p_astro of each trigger",
             "map attribute rate_hz": "rate of background neutrinos [Hz]",
@@ -227,7 +230,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
         "`significance_subthresh_lvc-i3.json`.",
         {
             "odds_ratio": "a common source over everything else",
-            "p_value": "how often chance does as well: p_value_class, or without it p_value_map",
+            "p_value": "how often chance does as well: p_value_class, or without it p_value_map; "
+            "with [bursts](messengers.md) the latter",
             "p_value_method": "class or map, which of the two it is; null if it is null",
             "p_value_reason": "why it is null; else null",
             "p_value_map": "for this sky map, by the event's own background; null if there is none",
@@ -303,7 +307,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "inputs.search_parameters.*": "block `search` of the settings, and the class",
             "inputs.burst_info[].*": "only with [bursts](messengers.md): the list as it was",
             "inputs.grb_parameters.*": "only with bursts: block `grb` of the settings",
-            "without_bursts.*": "only with bursts: odds and p-value of the neutrinos alone",
+            "without_bursts.*": "only with bursts: odds, p-value, joint FAR of the neutrinos alone",
             "provenance.background_sha256": "of the background's numbers; null without",
             "provenance.code_sha256": "sha256 of the package's code",
         }

@@ -54,7 +54,7 @@ def rows() -> Iterator[dict[str, Any]]:
     for injections in (64, background.map_injections, background.map_injections):  # compiles
         start = time.perf_counter()
         prepared = prepare_skymap(tiles, response.area_relative, params)
-        found = map_background(prepared, draws, background.p_astro, injections, 2)
+        found = map_background(prepared, draws, background.p_astro, injections, 2)["map"]
         seconds = min(seconds, time.perf_counter() - start) if injections > 64 else np.inf
     odds, weights = found[""], found["weights"]
     at = np.flatnonzero(np.cumsum(weights[::-1])[::-1] / odds.size >= P)[-1:]

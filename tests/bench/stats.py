@@ -74,6 +74,9 @@ def rows() -> Iterator[dict[str, Any]]:
         drawn = [_draw(events, PARAMS.ratebgnu * 1000, k) for k in range(200)]
         found[f"{prefix}injection"] = seconds = _injections(prepared, drawn, detector)
         yield row(f"{prefix}injection_ms", 1e3 * seconds, "ms", goal)
+        fewer = [_draw(events, response.rate_hz * 1000, k) for k in range(200)]
+        seconds = _injections(prepared, fewer, detector)
+        yield row(f"{prefix}injection_own_rate_ms", 1e3 * seconds, "ms", None)
         alone = [_draw(events, 1, k, exactly=True) for k in range(200)]
         found[f"{prefix}one_neutrino"] = seconds = _sets(prepared, alone, detector)
         yield row(f"{prefix}one_neutrino_ms", 1e3 * seconds, "ms", goal_one)

@@ -23,6 +23,7 @@ from llama.study.injections import run_shard, run_without_energy, study_paramete
 
 SEARCH = from_dict(defaults(), "defaults").search_parameters()
 SEED, P, N = 5, 0.99, 400
+N_MAP = defaults()["background"]["map_injections"]
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,7 @@ def test_its_injections_are_those_of_a_study_with_this_map_alone(tmp_path, tiles
         rows, single = run_shard(bank, draws, P, range(90))
         hidden, _ = run_without_energy(bank, draws, P, range(90))
     along = np.argsort(rows["odds"], kind="stable")
+    made = made["map"]
     np.testing.assert_array_equal(made[""], rows["odds"][along])
     np.testing.assert_array_equal(made["weights"], rows["weight"][along])
     np.testing.assert_array_equal(made["single"], np.sort(single))
@@ -196,14 +198,14 @@ def test_a_background_at_the_rate_of_another_stream_gives_none(compute, own):
 
 
 def test_a_p_value_of_1e_8_has_an_error_of_a_fifth(tiles, draws, prepared):
-    """What `background.map_injections` promises; 3,000 of them, so one error of its own is 5 %."""
-    made = map_background(prepared, draws, P, 3000, 2)
+    """What `background.map_injections` promises, with so many."""
+    made = map_background(prepared, draws, P, N_MAP, 2)["map"]
     weights = made["weights"][::-1]
-    above, error = np.cumsum(weights) / 3000, np.sqrt(np.cumsum(weights**2)) / 3000
+    above, error = np.cumsum(weights) / N_MAP, np.sqrt(np.cumsum(weights**2)) / N_MAP
     k = np.searchsorted(above, 1e-8)
     assert 0 < error[k] / above[k] < 0.25
     # and all of them together are 1: 5 standard errors
-    z = (made["weights"].mean() - 1) / (made["weights"].std() / np.sqrt(3000))
+    z = (made["weights"].mean() - 1) / (made["weights"].std() / np.sqrt(N_MAP))
     assert abs(z) < norm.isf(1e-6)
 
 

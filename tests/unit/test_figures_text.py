@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from llama.event.results import Neutrino, Significance
 from llama.figures import text
+from llama.units import p_value_text
 
 NO_ODDS = {"odds_ratio": 0.0}
 
@@ -91,3 +92,23 @@ def test_the_window_is_open_at_500_s():
 )
 def test_energies_are_read_without_counting_zeros(energy_gev, shown):
     assert text.three_digits(energy_gev) == shown
+
+
+@pytest.mark.parametrize(
+    ("p_value", "error", "effective", "shown"),
+    [
+        (7.65e-4, 5.7e-5, 170.0, "0.0008"),  # four decimals
+        (0.0056, 6e-4, 90.0, "0.0056"),
+        (0.6761, 0.023, 800.0, "0.68"),
+        (0.0123, 4e-6, 1e6, "0.0123"),
+        (3.24e-7, 4e-8, 60.0, "3.2e-07"),
+        (3.24e-7, 2e-7, 3.0, "3e-07"),
+        (3.24e-7, 5e-7, 1.0, "3e-07"),
+        (5e-5, 5e-5, 0.0, "< 5e-05"),  # not one injection is as high
+        (0.01, 0.01, 0.0, "< 0.01"),
+        (1.0, 0.0, 0.0, "1.0000"),
+        (0.0, None, None, "0.0e+00"),
+    ],
+)
+def test_no_more_digits_than_the_error_leaves(p_value, error, effective, shown):
+    assert p_value_text(p_value, error, effective) == shown

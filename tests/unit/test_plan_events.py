@@ -132,6 +132,8 @@ def test_bursts_count_where_there_is_a_list(tmp_path: Path) -> None:
     model = one.burst_model(EVENT)
     assert model is not None
     assert model["efficiency"] == 0.6
+    assert one.burst_sigma_deg(EVENT) == [3.0]
+    assert without.burst_sigma_deg(EVENT) == []
     (version,) = one.burst_versions(EVENT)
     (directory / "fermi_grbs.json").write_text(json.dumps([*BURSTS, BURSTS[0] | {"ra": 70}]))
     assert one.burst_versions(EVENT) != [version]

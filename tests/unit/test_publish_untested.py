@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import figure_samples as sample
 import pytest
+from msgspec import convert
 from msgspec.structs import replace as changed
 from publish_samples import PUBLIC, make_event
 from test_publish_circular import draft, subject
 from test_publish_notice import build
 
 from llama.errors import LlamaError
+from llama.event.results import Significance
 from llama.event.skymap_info import read_info
 from llama.publish import kafka_notice
 from llama.publish.circular import subject_is_accepted
@@ -104,6 +106,30 @@ def test_nothing_so_far_is_not_nothing():
     assert "no counterpart neutrino candidates so far from" in subject(text)
     assert "More neutrinos may still come." in " ".join(text.split())
     assert "More neutrinos may still come." not in " ".join(draft().split())
+
+
+# a burst that makes a window of usual neutrinos rare
+ALONE = {"odds_ratio": 1e-3, "p_value": 0.4, "p_value_error": 0.02, "joint_far_per_year": 50.8}
+BURST = {"odds_ratio": 77.0, "p_value": 3e-8, "p_value_method": "map", "without_bursts": ALONE}
+BURST |= {"alert_kind": "significant CBC", "alert_rate_per_year": 127.0, "joint_far_per_year": 4e-6}
+
+
+def test_a_burst_makes_no_neutrino_a_counterpart(tmp_path):
+    result = sample.significance(**BURST)
+    notice, text = build(result=result), " ".join(draft(result=result).split())
+    assert notice["pval_bayesian"] == 0.4
+    assert notice["n_events_coincident"] == 0
+    assert "coincident_events" not in notice
+    assert "51 significant CBC" not in notice["additional_info"]
+    assert "51 a year" in text or "51 per year" in text
+    assert "With the gamma-ray bursts of the event's list: odds ratio 77, p-value 3.0e-08." in text
+    assert "overall p-value of the Bayesian search is 0.40." in text
+    # messages have the joint result, and say so
+    known = read_result(make_event(tmp_path), real=False)
+    known = replace(known, significance=convert(result, Significance))
+    assert known.facts().p_value == 3e-8
+    assert known.facts().coincident_neutrinos == []
+    assert "odds ratio 77, which count its gamma-ray bursts, too" in known.text("new")
 
 
 def test_how_long_the_detector_observed():

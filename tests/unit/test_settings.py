@@ -108,6 +108,11 @@ def test_a_study():
         ({"neutrinos.archive": "../x"}, "is '../x', but should look like icecube", "archive:"),
         ({"gracedb.service_url": "ftp://x/"}, "should look like https://gracedb", "service_url:"),
         ({"background.run": "O3!"}, "background.run is 'O3!', but should look like o3", "o3"),
+        (
+            {"grb.rate_hz": 1.0, "grb.delay_max_s": 10.0},
+            "expect at most 10 chance bursts",
+            "rate_hz",
+        ),
         ({"search.k0": 1190.0}, "search.k0 of the original LLAMA is gone", ""),
         ({"search.Egwmin": 18.7}, "search.Egwmin of the original LLAMA is gone", ""),
         ({"search.δω": 2.57}, "search.δω of the original LLAMA is gone", ""),

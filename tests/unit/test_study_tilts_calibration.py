@@ -8,7 +8,7 @@ import proofs
 import pytest
 from scipy.stats import chi2
 from stats_samples import parameters
-from tilt_samples import CLASS, MAPS, make_release, odds_of, prepare
+from tilt_samples import CLASS, MAPS, make_release, odds_of, prepare, worst_level
 
 from llama.background import tilts
 from llama.background.cells import build_cells
@@ -76,17 +76,6 @@ class Samples:
         along = np.argsort(self.odds, kind="stable")
         maps = self.maps[along] if self.maps.any() else None
         return weighted_p_values(self.plain, self.own, self.odds[along], self.weights[along], maps)
-
-
-def worst_level(found):
-    """How far in sigma the number of p-values below levels is from what they say, at most."""
-    n, worst = found.p.size, 0.0
-    for level in (0.5, 0.1, 0.01, 1e-3, 1e-4):
-        if n * level >= 20:
-            near = np.abs(found.p / level - 1).argmin()
-            spread = np.hypot((n * level) ** 0.5, n * found.error[near])
-            worst = max(worst, abs(np.count_nonzero(found.p <= level) - n * level) / spread)
-    return worst
 
 
 # one map, and classes of several

@@ -77,6 +77,17 @@ def odds_of(prepared, response, counts, columns, params):
     return np.concatenate(odds)
 
 
+def worst_level(found):
+    """How far in sigma the number of p-values below levels is from what they say, at most."""
+    n, worst = found.p.size, 0.0
+    for level in (0.5, 0.1, 0.01, 1e-3, 1e-4):
+        if n * level >= 20:
+            near = np.abs(found.p / level - 1).argmin()
+            spread = np.hypot((n * level) ** 0.5, n * found.error[near])
+            worst = max(worst, abs(np.count_nonzero(found.p <= level) - n * level) / spread)
+    return worst
+
+
 class Formulas:
     """The densities of the mixture in plain Python, and their norms by sums over the archive.
 

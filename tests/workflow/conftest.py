@@ -34,7 +34,7 @@ def machine(shared_tmp: Path) -> Workspace:
             release, n_events=3000, mjd_start=EVENT_MJD - 10, mjd_stop=EVENT_MJD + 10
         )
         made = Workspace.make(shared_tmp / "machine-in-the-making", home)
-        made.set("  map_injections: 3000", "  map_injections: 40")
+        made.set("  map_injections: 2500", "  map_injections: 40")
         made.run("llama", "neutrinos", "import", str(release))
         made.root.rename(root)
         return Workspace(root, home)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from workspace import EVENT, SIGNIFICANCE, Workspace, alert, sentence, skymap_fits, strict_json
 
 from llama.event.skymap_info import read_info
@@ -41,19 +42,22 @@ def test_off_a_list_changes_nothing_not_even_when_all_is_made_again(event: Works
     assert "fermi_grbs.json" not in strict_json(event.event / "manifest.json")["products"]
 
 
-def test_on_the_bursts_count_and_the_p_value_says_why_it_is_gone(event: Workspace) -> None:
+WITH_MAP = sorted([*SIGNIFICANCE, "build_map_background"])
+
+
+def test_on_the_bursts_count_and_the_p_value_is_of_chance_with_bursts(event: Workspace) -> None:
     alone = result(event)
     event.set(OFF, ON)
     assert event.plan(TARGET) == ["write_manifest", "write_page"]  # the event has no list
     path = give(event, {})
-    assert event.plan(TARGET) == sorted(SIGNIFICANCE)
+    assert event.plan(TARGET) == WITH_MAP
     event.snakemake(TARGET)
     assert event.plan(TARGET) == []
     found = result(event)
     assert found["odds_ratio"] > 1000 * alone["odds_ratio"] > 0
     assert found["posterior"]["coincidence"] > alone["posterior"]["coincidence"]
-    assert found["p_value"] is None
-    assert "gamma-ray bursts, of which the background has none" in found["p_value_reason"]
+    assert 0 < found["p_value"] == found["p_value_map"] < alone["p_value"]
+    assert found["p_value_method"] == "map"
     for name in ("odds_ratio", "p_value", "p_value_population", "n_background", "posterior"):
         assert found["without_bursts"][name] == alone[name]
     assert found["single_neutrino"] == alone["single_neutrino"]
@@ -62,14 +66,19 @@ def test_on_the_bursts_count_and_the_p_value_says_why_it_is_gone(event: Workspac
     manifest = strict_json(event.event / "manifest.json")
     assert manifest["products"]["fermi_grbs.json"]["sha256"] == sha256_file(path)
     page = (event.event / "coinc_summary_i3_lvc.html").read_text()
-    assert "No p-value. The odds count gamma-ray bursts" in page
     assert re.search(r"Without gamma-ray bursts.*?odds ratio .*? p = 0\.", page, re.DOTALL)
-    assert strict_json(event.event / "gcn_notice.json")["pval_bayesian"] is None
+    # a notice is about neutrinos
+    noticed = strict_json(event.event / "gcn_notice.json")["pval_bayesian"]
+    assert noticed == pytest.approx(alone["p_value"], rel=0.2)
+    again = event.run("llama", "rebuild", EVENT, "--at", str(event.event / "manifest.json"))
+    assert again.startswith("identical: ")
 
-    # another in its place that is older than the result, the same again, none
+    # another in its place that is older than the result, one of other errors, the same again, none
     give(event, {"gps_time": 1.2e9})
     os.utime(path, (1.7e9, 1.7e9))
     assert event.plan(TARGET) == sorted(SIGNIFICANCE)
+    give(event, {"sigma": 5})
+    assert event.plan(TARGET) == WITH_MAP
     give(event, {})
     assert event.plan(TARGET) == []
     path.unlink()
@@ -96,4 +105,4 @@ def test_a_list_that_cannot_be_read_is_one_sentence_and_the_old_result_stays(
     assert event.digests([PRODUCT]) == before
     give(event, {})
     event.snakemake(f"{EVENT}/{PRODUCT}")
-    assert result(event)["p_value"] is None
+    assert result(event)["p_value_method"] == "map"

@@ -13,6 +13,7 @@ from typing import Any
 from llama.alerts.content import skymap_bytes
 from llama.audit.checkout import check_out
 from llama.errors import LlamaError
+from llama.event.bursts import read_bursts
 from llama.event.manifest import INPUTS, Manifest, kept_files, versions
 from llama.event.names import BURSTS_NAME, MAP_BACKGROUND, skymap_name
 from llama.event.populations import numbers_sha256, read_background, read_p_astro
@@ -130,6 +131,9 @@ class _Pieces:
             "from_archive": list_is_from_archive(Path(inputs["neutrinos"] or "")),
             "population": inputs["p_astro"] and read_p_astro(inputs["p_astro"])["population"],
         }
+        if bursts:
+            listed = read_bursts(Path(bursts), settings["grb"])
+            drawing |= {"grb": settings["grb"], "burst_sigma_deg": listed.sigma_deg}
         job = {
             "inputs": inputs | ({"bursts": bursts} if bursts else {}),
             "search": settings["search"],

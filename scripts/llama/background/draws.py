@@ -110,10 +110,7 @@ def draw_background(draws: Draws, numbers: Integers) -> tuple[Integers, Columns]
     """
     window, events = draws.params.window, draws.events
     mean = draws.params.ratebgnu * window.length_s
-    n = range(int(mean + 12 * math.sqrt(mean)) + 30)  # as far as probabilities are below 1
-    poisson = np.exp([i * math.log(mean) - mean - math.lgamma(i + 1) for i in n])
-    u = draws.uniforms(TRIGGER, numbers, 1)[:, 0, 0]
-    counts = np.searchsorted(np.cumsum(poisson), u, side="right")
+    counts = poisson(mean, draws.uniforms(TRIGGER, numbers, 1)[:, 0, 0])
     drawn = np.empty((int(counts.sum()), 4))
     ends = np.cumsum(counts)
     fill(draws.seed, draws.code, BACKGROUND, numbers.astype(np.uint64), ends, drawn)
@@ -124,6 +121,13 @@ def draw_background(draws: Draws, numbers: Integers) -> tuple[Integers, Columns]
     for name in ("dec_deg", "sigma_deg", "energy_gev"):
         columns[name] = events[name][which]
     return counts, columns
+
+
+def poisson(mean: float, u: Floats) -> Integers:
+    """Return numbers at quantiles u of the Poisson distribution."""
+    n = range(int(mean + 12 * math.sqrt(mean)) + 30)  # as far as probabilities are below 1
+    chances = np.exp([i * math.log(mean) - mean - math.lgamma(i + 1) for i in n])
+    return np.searchsorted(np.cumsum(chances), u, side="right")
 
 
 def draw_sources(draws: Draws, numbers: Integers, tiles: SkyTiles) -> Sources:
@@ -185,7 +189,7 @@ def draw_signal(draws: Draws, numbers: Integers, sources: Sources) -> tuple[Inte
         nearest += np.floor((u[:, 3] - 0.5) * _NEIGHBOURS).astype(np.int64)
         sigma = events["sigma_deg"][along[np.clip(nearest, 0, along.size - 1)]]
         error = np.radians(np.maximum(sigma, params.sigma_floor_deg))
-        seen = _scattered(true, error, u[:, 4], u[:, 5])
+        seen = scattered(true, error, u[:, 4], u[:, 5])
     emitted = params.tnuminus + (params.tnuplus - params.tnuminus) * u[:, 0]
     return np.full(numbers.size, count), {
         "dt_s": whole_ticks(emitted - np.repeat(sources.gw_time_s, count)),
@@ -266,7 +270,7 @@ def _quantiles(x: Floats, density: Floats, u: Floats) -> Floats:
     return np.asarray(x[row, i] + part * (x[row, i + 1] - x[row, i]))
 
 
-def _scattered(vectors: Floats, sigma_rad: Floats, u: Floats, v: Floats) -> Floats:
+def scattered(vectors: Floats, sigma_rad: Floats, u: Floats, v: Floats) -> Floats:
     """Return unit vectors von Mises-Fisher distributed about others, kappa = 1 / sigma^2."""
     return _displaced(vectors, -np.log1p(-u * -np.expm1(-2 / sigma_rad**2)) * sigma_rad**2, v)
 

@@ -48,19 +48,7 @@ class Tilt(NamedTuple):
 
 def tilt_map(prepared: PreparedMap, draws: Draws, cells: Cells) -> Tilt:
     """Return the tables of a map; draws: as `draw_weighted` has them, of any seed."""
-    x, y, z, _ = prepared.base.astype(float)
-    band = ((np.degrees(np.arctan2(z, np.hypot(x, y))) + 90) * (BANDS / 180)).astype(np.int64)
-    turn = (np.degrees(np.arctan2(y, x)) % 360 * (RA_BINS / 360)).astype(np.int64)
-    place = np.minimum(band, BANDS - 1) * RA_BINS + np.minimum(turn, RA_BINS - 1)
-    weight = prepared.base_weights[1].astype(float)
-    binned = np.bincount(place, weight / max(weight.sum(), 1e-300), BANDS * RA_BINS)
-    spectrum = np.fft.rfft(binned.reshape(BANDS, RA_BINS), axis=1).T
-    smooth = np.empty((*cells.kernels.shape[:3], 2))
-    convolve(cells.kernels, np.stack([spectrum.real, spectrum.imag], axis=2), smooth)
-    density = np.fft.irfft(
-        (smooth[..., 0] + 1j * smooth[..., 1]).transpose(0, 2, 1), RA_BINS, axis=2
-    )
-    density = np.maximum(density, 0.0) + FLOOR / (4 * math.pi)
+    density = smoothed(prepared, cells, 1)
     sky = np.exp(np.multiply.outer(cells.gammas, np.log(density)))
     counts = np.diff(cells.starts).reshape(*cells.near.shape, FINER).sum(axis=3)
     rows = sky.mean(axis=3)[:, cells.smoothing]  # g, c, b
@@ -76,6 +64,23 @@ def tilt_map(prepared: PreparedMap, draws: Draws, cells: Cells) -> Tilt:
     log_p = np.arange(0, math.log10(LEAST_P) * PER_DECADE - 1, -1) / PER_DECADE
     at = np.minimum(np.searchsorted(above, 10**log_p), PILOT - 1)
     return tilt._replace(log_guess=_log(guess[along[at]]), log_p=log_p * math.log(10))
+
+
+def smoothed(prepared: PreparedMap, cells: Cells, count: int) -> Floats:
+    """Return a map's weights of `count` neutrinos, smoothed [smoothing, b, RA] [sr^-1]."""
+    x, y, z, _ = prepared.base.astype(float)
+    band = ((np.degrees(np.arctan2(z, np.hypot(x, y))) + 90) * (BANDS / 180)).astype(np.int64)
+    turn = (np.degrees(np.arctan2(y, x)) % 360 * (RA_BINS / 360)).astype(np.int64)
+    place = np.minimum(band, BANDS - 1) * RA_BINS + np.minimum(turn, RA_BINS - 1)
+    weight = prepared.base_weights[count].astype(float)
+    binned = np.bincount(place, weight / max(weight.sum(), 1e-300), BANDS * RA_BINS)
+    spectrum = np.fft.rfft(binned.reshape(BANDS, RA_BINS), axis=1).T
+    smooth = np.empty((*cells.kernels.shape[:3], 2))
+    convolve(cells.kernels, np.stack([spectrum.real, spectrum.imag], axis=2), smooth)
+    density = np.fft.irfft(
+        (smooth[..., 0] + 1j * smooth[..., 1]).transpose(0, 2, 1), RA_BINS, axis=2
+    )
+    return np.asarray(np.maximum(density, 0.0) + FLOOR / (4 * math.pi))
 
 
 def draw_weighted(

@@ -15,6 +15,8 @@ from llama.stats.parameters import GrbParameters, SearchParameters
 from llama.typed import numbers_of, shown
 
 if TYPE_CHECKING:
+    from llama.background.bursts import Places
+    from llama.stats.arrays import Floats
     from llama.stats.messengers import Messenger
 
 _ID = r"[A-Za-z0-9_.:+-]{1,64}"
@@ -46,17 +48,34 @@ class Bursts(NamedTuple):
     events: list[Burst]
     model: GrbParameters
 
+    @property
+    def sigma_deg(self) -> list[float]:
+        """Errors of all bursts of the list, which say what those of chance bursts are."""
+        return sorted(event["sigma"] for event in self.events)
+
     @for_users("check the list")
     def messenger(self, gps: float, params: SearchParameters, nodes: int) -> "Messenger":
         """Return the bursts as the statistic takes them, for a GW at `gps` seconds."""
         # the workflow reads lists, too: before any job starts, and without the numeric core
-        import numpy as np
-
         from llama.stats.messengers import prepare_bursts
 
-        rows = [(e["gps_time"], e["ra"], e["dec"], e["sigma"]) for e in self.events]
-        times, ra, dec, sigma = np.array(rows, dtype=float).reshape(-1, 4).T.copy()
+        times, ra, dec, sigma = self._columns()
         return prepare_bursts(times - gps, ra, dec, sigma, self.model, params, nodes)
+
+    def places(self, gps: float) -> "Places":
+        """Return those bursts that the delays after a GW at `gps` seconds allow."""
+        from llama.background.bursts import Places
+        from llama.stats.messengers import fits_delays
+
+        times, *places = self._columns()
+        fits = fits_delays(times - gps, self.model)
+        return Places(*(column[fits] for column in places))
+
+    def _columns(self) -> "Floats":
+        import numpy as np
+
+        rows = [(e["gps_time"], e["ra"], e["dec"], e["sigma"]) for e in self.events]
+        return np.array(rows, dtype=float).reshape(-1, 4).T.copy()
 
 
 def read_bursts(path: Path, model: Mapping[str, float]) -> Bursts:

@@ -15,6 +15,7 @@ from llama.event.bursts import read_bursts
 from llama.event.classes import class_end
 from llama.event.joint_far import joint_far
 from llama.event.populations import (
+    OF_BURSTS,
     numbers_sha256,
     read_background,
     read_map_background,
@@ -25,6 +26,7 @@ from llama.event.provenance import code_sha256, provenance, software
 from llama.event.skymap_info import read_info
 from llama.files import atomic_hdf5, dump_json, read_json, sha256_file, write_json
 from llama.sky import SkyTiles, read_skymap
+from llama.stats.parameters import GrbParameters
 from llama.typed import as_written
 
 if TYPE_CHECKING:
@@ -70,15 +72,18 @@ def make_map_background(
     injections: int,
     from_archive: bool,
     threads: int = 1,
+    grb: Mapping[str, float] | None = None,
+    burst_sigma_deg: Sequence[float] = (),
 ) -> None:
     """Write map_background.hdf5 of an event.
 
     inputs: paths of skymap (tiles), response and events of the archive; search: settings block;
     population: of the event; seed, p_astro, injections: of `background`; from_archive: whether the
-    neutrinos that are compared are the archive's. The result does not depend on `threads`.
+    neutrinos that are compared are the archive's. grb: settings block, None without bursts that
+    count; burst_sigma_deg: errors of those of its list. The result does not depend on `threads`.
     """
     from llama.background.draws import WEIGHTED, Draws
-    from llama.event.map_background import map_background
+    from llama.event.map_background import Stream, map_background
     from llama.event.parameters import search_parameters
     from llama.event.prepared import prepare_skymap
     from llama.neutrinos.archive import Archive
@@ -89,18 +94,23 @@ def make_map_background(
     params = search_parameters(search, population, response, from_archive)
     prepared = prepare_skymap(SkyTiles.load(inputs["skymap"]), response.area_relative, params)
     draws = Draws(seed, WEIGHTED, archive.events(), response, params)
-    groups = map_background(prepared, draws, p_astro, injections, threads)
+    stream = Stream(GrbParameters(**grb), burst_sigma_deg) if grb else None
+    classes = map_background(prepared, draws, p_astro, injections, threads, stream)
     used = {"search": search, "population": population, "p_astro": p_astro}
     used |= {"injections": injections, "from_archive": from_archive}
+    if grb:
+        used["grb"] = {**grb, "sigma_deg": list(burst_sigma_deg)}
     made = provenance({Path(path).name: path for path in inputs.values()}, used, seed)
     about = {"sampling": WEIGHTED, "archive": archive.identity, "seed": seed, "p_astro": p_astro}
     about |= {"n": injections, "rate_hz": params.ratebgnu, "software": made["software"]}
     about |= {"code_sha256": code_sha256(), "settings_sha256": made["settings_sha256"]}
     with atomic_hdf5(output) as file:
-        for group, values in groups.items():
-            place = f"{group}/map".lstrip("/")
-            file.create_dataset(place, data=values, compression="gzip", track_times=False)
-        file["map"].attrs.update({**about, "inputs": dump_json(made["inputs"])})
+        for name, groups in classes.items():
+            for group, values in groups.items():
+                place = f"{group}/{name}".lstrip("/")
+                packed = {"compression": "gzip"} if values.size else {}
+                file.create_dataset(place, data=values, track_times=False, **packed)
+            file[name].attrs.update({**about, "inputs": dump_json(made["inputs"])})
 
 
 def make_significance(
@@ -136,7 +146,10 @@ def make_significance(
     digest = backgrounds.get(name) or numbers_sha256(background)
     if "weights" in background:
         background = with_events(background, inputs["events"])
-    own_map = with_events(read_map_background(Path(inputs["map_background"])), inputs["events"])
+    own, events = Path(inputs["map_background"]), inputs["events"]
+    own_map = with_events(read_map_background(own), events)
+    bursts = read_bursts(Path(inputs["bursts"]), grb) if grb else None
+    joint = with_events(read_map_background(own, OF_BURSTS), events) if grb else own_map
     significance = compute_significance(
         SkyTiles.load(inputs["skymap"]),
         info,
@@ -145,14 +158,16 @@ def make_significance(
         load_response(inputs["response"]),
         search,
         background,
-        read_bursts(Path(inputs["bursts"]), grb) if grb else None,
+        bursts,
         own_map,
         method,
+        joint,
     )
     used = dict(search) | ({"grb": grb} if grb else {})
     found: dict[str, Any] = significance
-    p = found["p_value"], found["p_value_effective"]
-    significance |= joint_far(*p, info, alert_rates)
+    for one in (found, found.get("without_bursts")):
+        if one:
+            one |= joint_far(one["p_value"], one["p_value_effective"], info, alert_rates)
     used["alert_rates"] = dict(alert_rates)
     made_from = {Path(path).name: path for path in inputs.values()}
     significance["provenance"] = provenance(made_from, used) | {

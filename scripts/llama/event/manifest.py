@@ -134,7 +134,7 @@ def build_manifest(
     manifest["external"] = {
         "background": {"class": content["p_value_population"], "sha256": made["background_sha256"]},
         "near_classes": content["p_value_class_near"],
-        "p_value_method": content["p_value_method"],
+        "p_value_method": content.get("without_bursts", content)["p_value_method"],
         "response": {
             "path": f"{archive}/{response}",
             "sha256": made["inputs"][response],
@@ -204,13 +204,17 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def p_value_method(event_dir: Path) -> str | None:
-    """Return what the event's p-value was last from ("class", "map"), None if it had none."""
+    """Return what the event's p-value was last from ("class", "map"), None if it had none.
+
+    With gamma-ray bursts it is that of the neutrinos alone: the other is always of the map.
+    """
     found = sorted(event_dir.glob("significance*_lvc-i3.json"))
     if not found and (kept := manifests(event_dir)):
         files = kept_files(event_dir, read_manifest(kept[max(kept)]))
         found = [path for name, path in files.items() if name.startswith("significance")]
     content = read_json(found[0]) if found and found[0].exists() else None
-    method = content.get("p_value_method") if isinstance(content, dict) else None
+    alone = content.get("without_bursts", content) if isinstance(content, dict) else {}
+    method = alone.get("p_value_method") if isinstance(alone, dict) else None
     return str(method) if method else None
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llama.neutrinos.table import Columns
     from llama.stats.arrays import Floats
 
-_OF_MAP = "map"  # the class of an event's own background
+OF_MAP, OF_BURSTS = "map", "bursts"  # classes of an event's own background, bursts in the latter
 
 
 class PAstro(TypedDict):
@@ -123,9 +123,9 @@ def read_background(path: Path | None, name: str, near: Sequence[str] | None = N
     }
 
 
-def read_map_background(path: Path) -> Background:
-    """Return an event's own background; `LlamaError` for a broken file."""
-    found = _read(path, _OF_MAP, f"{path} is broken; delete it and run snakemake again")
+def read_map_background(path: Path, which: str = OF_MAP) -> Background:
+    """Return an event's own background, with bursts `OF_BURSTS`; `LlamaError` for a broken file."""
+    found = _read(path, which, f"{path} is broken; delete it and run snakemake again")
     if found is None:
         raise LlamaError(f"{path} has no background; delete it and run snakemake again")
     return found

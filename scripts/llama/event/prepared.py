@@ -44,12 +44,16 @@ def prepare_columns(
     return prepare_neutrinos(dt_s, ra, dec, sigma, columns["energy_gev"], response, params)
 
 
+def prepare_drawn(draws: "Draws", columns: Columns) -> Neutrinos:
+    """Return neutrinos of injections as the statistic takes them."""
+    if draws.hides_energy:
+        columns = {**columns, "energy_gev": np.full(columns["energy_gev"].size, np.nan)}
+    return prepare_columns(columns["dt_s"], columns, draws.response, draws.params)
+
+
 def odds_of_drawn(
     prepared: PreparedMap, draws: "Draws", counts: Integers, columns: Columns, p_astro: float
 ) -> WindowOdds:
     """Return the odds of injections with one map; counts, columns: neutrinos as drawn."""
-    if draws.hides_energy:
-        columns = {**columns, "energy_gev": np.full(columns["energy_gev"].size, np.nan)}
-    neutrinos = prepare_columns(columns["dt_s"], columns, draws.response, draws.params)
-    area = draws.response.area_relative
+    neutrinos, area = prepare_drawn(draws, columns), draws.response.area_relative
     return odds_of_windows(prepared, neutrinos, np.cumsum(counts), p_astro, draws.params, area)

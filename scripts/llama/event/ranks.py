@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from llama.event.bursts import Bursts
 from llama.event.populations import Background
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
@@ -17,19 +18,7 @@ from llama.stats.pvalue import PValues, weighted_p_values
 if TYPE_CHECKING:
     from llama.neutrinos.detector import Detector
 
-NO_P_VALUE = {
-    "p_value": None,
-    "p_value_reason": "the odds count gamma-ray bursts, of which the background has none; odds and "
-    "p-value of the neutrinos alone are beside them (without_bursts)",
-    "p_value_error": None,
-    "p_value_effective": None,
-    "p_value_method": None,
-    "p_value_map": None,
-    "p_value_class": None,
-    "p_value_p_astro": None,
-    "p_value_odds": None,
-    "n_background": 0,
-}
+_NOT_IN_CLASSES = "the odds count gamma-ray bursts, which backgrounds of classes do not have"
 METHODS = "class", "map"
 
 
@@ -37,12 +26,26 @@ class Seen(NamedTuple):
     """An event as a background would have it.
 
     columns: neutrinos in the window, as of `draw_background`; hidden: whether energies are not
-    compared, since one is not known; odds_at: what the event's odds are at a p_astro, compared so.
+    compared, since one is not known; odds_at: what the event's odds are at a p_astro, compared so;
+    with_bursts: for a background of these, all else being without them.
     """
 
     prepared: PreparedMap
     columns: Columns
     hidden: bool
+    odds_at: Callable[[float], Odds]
+    with_bursts: "SeenBursts | None" = None
+
+
+class SeenBursts(NamedTuple):
+    """Bursts that count in an event's odds, and what the background of these is made of.
+
+    vectors: of the neutrinos, in the order of their odds; odds_at: joint odds at a p_astro.
+    """
+
+    bursts: Bursts
+    gps: float
+    vectors: Floats
     odds_at: Callable[[float], Odds]
 
 
@@ -74,7 +77,7 @@ def rank(
         background = without_energy(background)
     if "odds" not in background:
         return Rank(background)
-    odds = seen.odds_at(background["p_astro"])
+    odds = (seen.with_bursts or seen).odds_at(background["p_astro"])
     own, given = _own_weight(seen, background, response, params), background.get("weights", {})
     among, single = background["odds"], background["single"]
     of_each = given.get("weights", np.ones(among.shape))
@@ -134,7 +137,23 @@ def _own_weight(
     cells = build_cells(events, response, params, seen.hidden)
     tilt = tilt_map(seen.prepared, draws, cells)
     counts = np.array([seen.columns["dt_s"].size])
-    return float(weights(draws, counts, seen.columns, cells, tilt)[0])
+    own = float(weights(draws, counts, seen.columns, cells, tilt)[0])
+    if seen.with_bursts is None:
+        return own
+    from llama.background.bursts import Neighbors, chance_bursts
+
+    bursts, gps, vectors, _ = seen.with_bursts
+    chance = chance_bursts(seen.prepared, cells, bursts.model, bursts.sigma_deg)
+    near = Neighbors(vectors, seen.odds_at(background["p_astro"]).single_odds)
+    return own * chance.weight(bursts.places(gps), near)
+
+
+def joint_p_value_keys(
+    own: Rank, of_class: str, hidden: bool
+) -> dict[str, float | str | list[str] | None]:
+    """Return `p_value_keys` of joint odds, which only a background of the map with bursts ranks."""
+    none: Background = {"class": of_class, "reason": _NOT_IN_CLASSES}
+    return p_value_keys(own, Rank(none), hidden, "map")
 
 
 def p_value_keys(

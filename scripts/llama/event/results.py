@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from llama.event.compared import Compared, Number, PValue
 from llama.event.flags import read_flags
@@ -144,6 +144,15 @@ class Inputs(Struct, frozen=True):
     burst_info: list[object] = []
 
 
+class Alone(Compared, frozen=True):
+    """What an event has without gamma-ray bursts, under the names of what it has with them."""
+
+    p_value_reason: str | None = None
+    joint_far_per_year: Number | None = None
+    joint_far_is_limit: bool = False
+    joint_far_reason: str | None = None
+
+
 class Significance(Compared, Struct, frozen=True):
     """The file `significance_*.json`; `explanation` is unset in those of an older version."""
 
@@ -171,12 +180,19 @@ class Significance(Compared, Struct, frozen=True):
     unlike_background: list[str] = []
     single_neutrino: list[Single] = []
     explanation: Why | UnsetType | None = UNSET
-    without_bursts: Compared | None = None
+    without_bursts: Alone | None = None
     energy_response: str | None = None
     psf: str | None = None
     neutrino_flux_sensitivity_range: Sensitivity | None = None
     inputs: Inputs = Inputs()
     provenance: dict[str, object] = {}
+
+    @property
+    def of_neutrinos(self) -> "Significance":
+        """The result without gamma-ray bursts, for what is said of neutrinos alone."""
+        if self.without_bursts is None:
+            return self
+        return replace(self, **asdict(self.without_bursts), without_bursts=None)
 
     @property
     def misfit(self) -> str:

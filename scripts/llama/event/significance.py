@@ -14,7 +14,14 @@ from llama.event.names import run_name
 from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import Background, PAstro
 from llama.event.prepared import prepare_columns, prepare_skymap
-from llama.event.ranks import NO_P_VALUE, Rank, Seen, p_value_keys, rank
+from llama.event.ranks import (
+    Rank,
+    Seen,
+    SeenBursts,
+    joint_p_value_keys,
+    p_value_keys,
+    rank,
+)
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.event_list import is_from_archive
 from llama.neutrinos.likeness import unlike_background
@@ -54,14 +61,16 @@ def compute_significance(
     bursts: Bursts | None = None,
     own_map: Background = NO_MAP_BACKGROUND,
     method: str | None = None,
+    joint: Background = NO_MAP_BACKGROUND,
 ) -> dict[str, object]:
     """Return the content of significance_*.json, without its provenance.
 
     search: settings block `search`; background: of the event's class; own_map: of its sky map;
     method: which of the two `p_value` is from ("class", "map"), None for the class where it has
     one. bursts: a third messenger, or None if there is no list that counts. With one,
-    `without_bursts` holds what the event has without it, and the p-value is null: the background
-    has no bursts. `LlamaError` for what the statistic refuses.
+    `without_bursts` holds what the event has without it, and the p-value is that of its sky map
+    with chance bursts, of which the background is `joint`. `LlamaError` for what the statistic
+    refuses.
     """
     from_archive = is_from_archive(neutrino_list.get("source"))
     params = search_parameters(search, p_astro["population"], response, from_archive)
@@ -88,11 +97,11 @@ def compute_significance(
     # those of a class have the rate of the settings, whatever this event's list is from
     drawn = search_parameters(search, p_astro["population"], response)
     if own_map.get("rate_hz", params.ratebgnu) != params.ratebgnu:
-        own_map = {"class": own_map["class"], "reason": _OTHER_STREAM}
+        own_map = joint = {"class": own_map["class"], "reason": _OTHER_STREAM}
     live_s = neutrino_list.get("livetime_s")
     if live_s == 0 and not inside.any():
         background = {"class": background["class"], "reason": _NO_UPTIME}
-        own_map = {"class": own_map["class"], "reason": _NO_UPTIME}
+        own_map = joint = {"class": own_map["class"], "reason": _NO_UPTIME}
     in_class, in_map = (
         rank(seen, background, response, drawn),
         rank(seen, own_map, response, params),
@@ -122,11 +131,16 @@ def compute_significance(
     triggers: list[Messenger] = []
     if bursts:
         significance["without_bursts"] = {name: result[name] for name in _WITHOUT} | significance
-        significance |= NO_P_VALUE
         triggers = [bursts.messenger(gps, params, area.size)]
-        joint = event_odds(prepared, neutrinos, p, params, area, triggers)
-        result = _odds(prepared, neutrinos, joint, p, events, bursts.events, triggers)
-        explanation = _with_bursts(explanation, odds.odds_ratio, joint.odds_ratio)
+        with_bursts = SeenBursts(
+            *(bursts, gps, compared.vectors),
+            lambda p_astro: event_odds(prepared, compared, p_astro, params, area, triggers),
+        )
+        in_joint = rank(seen._replace(with_bursts=with_bursts), joint, response, params)
+        significance |= joint_p_value_keys(in_joint, in_class.background["class"], hidden)
+        of_all = event_odds(prepared, neutrinos, p, params, area, triggers)
+        result = _odds(prepared, neutrinos, of_all, p, events, bursts.events, triggers)
+        explanation = _with_bursts(explanation, odds.odds_ratio, of_all.odds_ratio)
         inputs |= {"burst_info": bursts.events, "grb_parameters": asdict(bursts.model)}
     return (
         result

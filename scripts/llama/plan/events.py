@@ -8,7 +8,7 @@ from functools import cached_property
 
 from llama.alerts.content import classification, p_astro
 from llama.errors import LlamaError
-from llama.event.bursts import read_bursts
+from llama.event.bursts import Bursts, read_bursts
 from llama.event.classes import class_end
 from llama.event.flags import read_flags
 from llama.event.latency import published_at
@@ -45,7 +45,7 @@ class Events:
         self._settings, self._locks, self._open_injection = settings, locks, open_injection
         self._output_dir = settings.output_dir
         self._infos: dict[str, EventInfo] = {}
-        self._bursts: dict[str, list[str]] = {}
+        self._bursts: dict[str, Bursts | None] = {}
 
     def info(self, event: str) -> EventInfo:
         """Return what skymap_info.json says, of an event that this run then has locked."""
@@ -129,7 +129,8 @@ class Events:
     def p_value_method(self, event: str) -> str | None:
         """Return what an event's p-value is from if that is not what it would be now.
 
-        It is so by a flag, or because the event has gone out with the other one.
+        It is so by a flag, or because the event has gone out with the other one. With bursts, it is
+        so of the p-value without them.
         """
         if (wanted := self.flag(event, "P_VALUE")) != "auto":
             return str(wanted)
@@ -163,17 +164,24 @@ class Events:
 
         It is read here because a job that fails has lost its old product before it starts.
         """
+        return [f"{event}/{BURSTS_NAME}"] if self._list_of_bursts(event) else []
+
+    def _list_of_bursts(self, event: str) -> Bursts | None:
         if event not in self._bursts:
-            path = self._output_dir / event / BURSTS_NAME
-            counts = self._settings.grb.efficiency != 0 and path.exists()
-            if counts:
-                read_bursts(path, self._settings.grb.model_dump(mode="json"))
-            self._bursts[event] = [f"{event}/{BURSTS_NAME}"] if counts else []
+            path, grb = self._output_dir / event / BURSTS_NAME, self._settings.grb
+            counts = grb.efficiency != 0 and path.exists()
+            read = read_bursts(path, grb.model_dump(mode="json")) if counts else None
+            self._bursts[event] = read
         return self._bursts[event]
 
     def burst_model(self, event: str) -> dict[str, float] | None:
         """Return the model of bursts, which outdates only what has a list of them."""
         return self._settings.grb.model_dump(mode="json") if self.bursts(event) else None
+
+    def burst_sigma_deg(self, event: str) -> list[float]:
+        """Return the errors of the list's bursts, all that outdates a background of bursts."""
+        listed = self._list_of_bursts(event)
+        return listed.sigma_deg if listed else []
 
     def burst_versions(self, event: str) -> list[str]:
         """Return what changes when the list does: one from elsewhere may be older."""

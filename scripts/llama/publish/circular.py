@@ -46,6 +46,7 @@ def draft_circular(
         raise LlamaError(
             f"{info.graceid} has no event time; a text can be made once its alert has come"
         )
+    joint, significance = significance, significance.of_neutrinos
     real = is_observation(info, neutrinos, role)
     p_value = bayesian_p_value(info, significance)
     head = ["DRAFT - not sent. Read it, correct it, and send it by hand if it is to be sent."]
@@ -65,6 +66,11 @@ def draft_circular(
         head.append(f"The sky map has no distance: {assumed.words}.")
     if misfit := significance.misfit:
         head.append(misfit)
+    if joint is not significance:
+        head.append(
+            "This text is about neutrinos alone. With the gamma-ray bursts of the event's list: "
+            f"odds ratio {joint.odds_ratio:.3g}, p-value {joint.p_text or 'not available'}."
+        )
     if p_value is None:
         head.append("There is no p-value: this text neither reports nor excludes a counterpart.")
         head.append(f"Reason: {_no_p_value(info, significance)}.")

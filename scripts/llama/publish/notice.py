@@ -43,6 +43,7 @@ def coincident_neutrinos(info: EventInfo, significance: Significance) -> list[Si
     the members of the set that gives most of the odds. Without an overall p-value, or one of each
     neutrino where that matters, nothing was tested.
     """
+    significance = significance.of_neutrinos
     overall = bayesian_p_value(info, significance)
     if overall is None:
         return None
@@ -67,7 +68,7 @@ def build_notice(
     alert_datetime: str | None = None,
     role: str = "observation",
 ) -> dict[str, object]:
-    """Return the content of `gcn_notice.json`, checked.
+    """Return the content of `gcn_notice.json`, checked: of neutrinos, without gamma-ray bursts.
 
     `alert_datetime` is the notice's own time (UTC, default
     now); `role` is the flag ROLE. `LlamaError` when the event's data cannot make a valid notice.
@@ -76,6 +77,7 @@ def build_notice(
         raise LlamaError(
             f"{info.graceid} has no event time; a notice can be made once its alert has come"
         )
+    significance = significance.of_neutrinos
     trigger = iso_to_gps(info.event_time)
     created = now_gps() if alert_datetime is None else iso_to_gps(alert_datetime)
     listed, overall = coincident_neutrinos(info, significance), bayesian_p_value(info, significance)

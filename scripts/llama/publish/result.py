@@ -55,7 +55,10 @@ class JointRate(Struct, frozen=True):
 
 
 class Findings(Facts, frozen=True, kw_only=True):
-    """The result; livetime_s only with gaps, coincident_neutrinos None when nothing was tested."""
+    """The result; livetime_s only with gaps, coincident_neutrinos None when nothing was tested.
+
+    gamma_ray_bursts: in the event's list, only where odds and p-value count them.
+    """
 
     livetime_s: int | UnsetType
     far_hz: Number | None
@@ -67,6 +70,7 @@ class Findings(Facts, frozen=True, kw_only=True):
     p_value_is_limit: bool
     p_value_for: str | UnsetType
     joint_far: JointRate | UnsetType
+    gamma_ray_bursts: int | UnsetType
     coincident_neutrinos: list[Coincident] | None
     energy_response: str | UnsetType
     psf: str | UnsetType
@@ -121,6 +125,9 @@ class Result:
             p_value_is_limit=p_value is not None and self.significance.p_is_limit,
             p_value_for=UNSET if p_value is None else self.significance.p_is_for,
             joint_far=UNSET if p_value is None else _joint_rate(self.significance),
+            gamma_ray_bursts=len(self.significance.inputs.burst_info)
+            if self.significance.without_bursts
+            else UNSET,
             coincident_neutrinos=None
             if listed is None
             else [
@@ -184,7 +191,8 @@ def _text(facts: Findings, title: str) -> str:
         + ("not available" if facts.p_value is None else _p_text(facts, facts.p_value))
         + ("" if facts.p_value_for is UNSET else f" for {facts.p_value_for}")
         + ("" if facts.joint_far is UNSET else f" (joint false-alarm rate {facts.joint_far.words})")
-        + f", odds ratio {facts.odds_ratio:.3g}",
+        + f", odds ratio {facts.odds_ratio:.3g}"
+        + ("" if facts.gamma_ray_bursts is UNSET else ", which count its gamma-ray bursts, too"),
         f"event time {facts.event_time}, false-alarm rate "
         + ("unknown" if facts.far_hz is None else f"{facts.far_hz:.3g} Hz")
         + f", sky map {_safe(facts.skymap)}, {facts.neutrinos} neutrinos in the window"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from llama.settings.block import Block, Count, Number
 
@@ -103,6 +103,14 @@ class Grb(Block):
     """Earliest burst of a source, relative to its gravitational wave [s]."""
     delay_max_s: UpperEnd = Field(default=5.0, ge=-1e5, le=1e5)
     """Latest burst of a source, relative to its gravitational wave [s]."""
+
+    @model_validator(mode="after")
+    def _are_few(self) -> "Grb":
+        if self.rate_hz * (self.delay_max_s - self.delay_min_s) > 10:
+            raise ValueError(
+                "should expect at most 10 chance bursts: rate_hz times delay_max_s - delay_min_s"
+            )
+        return self
 
 
 class AlertRates(Block):

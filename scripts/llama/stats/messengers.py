@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from llama.stats.arrays import Floats
+from llama.stats.arrays import Flags, Floats
 from llama.stats.healpix import unit_vectors
 from llama.stats.overlap import log_vmf_norm
 from llama.stats.parameters import GrbParameters, SearchParameters
@@ -58,7 +58,7 @@ def prepare_bursts(
         raise ValueError(
             "gamma-ray bursts must have finite time and direction, |dec| <= 90 deg and sigma > 0"
         )
-    fits = (dt >= grb.delay_min_s) & (dt <= grb.delay_max_s)
+    fits = fits_delays(dt, grb)
     return Messenger(
         # the burst tells the merger's time, which the GW has told already
         np.full(dt.size, -params.tgwplus),
@@ -69,6 +69,11 @@ def prepare_bursts(
         np.full((dt.size, 1, nodes), 4 * math.pi / grb.rate_hz),
         grb.efficiency,
     )
+
+
+def fits_delays(dt_s: Floats, grb: GrbParameters) -> Flags:
+    """Return whether a source can give bursts at dt = t_grb - t_gw."""
+    return (dt_s >= grb.delay_min_s) & (dt_s <= grb.delay_max_s)
 
 
 def check_messengers(messengers: Sequence[Messenger], nodes: int) -> None:
