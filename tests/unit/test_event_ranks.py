@@ -5,9 +5,8 @@ import re
 import numpy as np
 import pytest
 from event_samples import GPS, INFO, P_ASTRO, THREE, made_up_background, neutrino
-from msgspec.structs import replace
 
-from llama.event.significance import background_class, compute_significance
+from llama.event.significance import compute_significance
 from llama.neutrinos.event_list import make_list
 from llama.settings import from_dict
 from llama.settings.render import defaults
@@ -82,10 +81,3 @@ def test_a_background_without_injections_without_energies_gives_no_p_value(compu
     result = compute([{**THREE[0], "energy": None}], background=background)
     assert result["p_value"] is result["p_value_odds"] is None
     assert "energy of a neutrino is not known, and bns-o3-H1L1" in result["p_value_reason"]
-
-
-def test_the_class_of_the_background_is_named_by_run_and_detectors():
-    assert background_class(INFO, P_ASTRO, None) == "bns-o3-H1L1"
-    assert background_class(INFO, P_ASTRO, "o2") == "bns-o2-H1L1"
-    three = replace(INFO, instruments=["V1", "L1", "H1"], gps_time=1368449966.167)
-    assert background_class(three, {"population": "bbh"}, None) == "bbh-o4-H1L1V1"
