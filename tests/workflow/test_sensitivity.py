@@ -109,4 +109,5 @@ def test_an_event_has_a_limit_when_asked_for(event: Workspace) -> None:
     assert (limit["e_iso_erg"] is None) == (limit["reason"] is not None)
     assert set(limit["provenance"]["inputs"]) >= {"lvc_skymap.fits", "significance_lvc-i3.json"}
     event.set("  fb: 10.0", "  fb: 20.0")
-    assert event.plan(LIMIT) == ["compute_significance", "compute_upper_limit"]
+    remade = ["build_map_background", "compute_significance", "compute_upper_limit"]
+    assert event.plan(LIMIT) == remade
