@@ -514,8 +514,8 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
             "<population>/<run>/<detectors> attribute p_astro": "p_astro of each trigger",
             "<population>/<run>/<detectors> attribute seed": "seed",
             "<population>/<run>/<detectors> attribute settings_sha256": "hash of the settings",
-            "<population>/<run>/<detectors> attribute n_maps": "only if its shards say it: number of sky "
-            "maps that were drawn from",
+            "<population>/<run>/<detectors> attribute n_maps": "only if known: number of sky maps "
+            "that were drawn from",
             "<population>/<run>/<detectors> attribute sampling": "only weighted: weighted",
             "<population>/<run>/<detectors> attribute archive": "only weighted: identity of the "
             "neutrino archive",
@@ -528,7 +528,7 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
             "<class>.p_astro": "p_astro of each trigger",
             "<class>.seed": "seed",
             "<class>.settings_sha256": "hash of the settings",
-            "<class>.n_maps": "only if its shards say it: number of sky maps that were drawn from",
+            "<class>.n_maps": "only if known: number of sky maps that were drawn from",
             "<class>.sampling": "only weighted: weighted",
             "<class>.archive": "only weighted: identity of the neutrino archive",
             "<class>.sha256": "of the numbers",
