@@ -134,7 +134,7 @@ def test_words_are_the_rate(per_year, digits):
         (0.0056, 0.0006, 90, "one in 1.4 years"),
         (6e-4, 1.7e-4, 11, "one in 13 years"),
         (6e-4, 5e-4, 1, "one in 10 years"),  # 13 +- 11
-        (1.0, 0.0, 1000, "130 per year"),
+        (1.0, 0.0, 1000, "127 per year"),
         (0.03, 0.02, 2, "4 per year"),  # 3.8 +- 2.5
         (3.1e-8, 1e-9, 900, "one in 250,000 years"),
         (5.05e-5, 5.05e-5, 0, "less than one in 150 years"),  # 156
@@ -204,3 +204,9 @@ def test_messages_have_it_and_another_rate_is_no_news(tmp_path):
     rare = told(ALL_RATES | {"significant_cbc_per_year": 12.0})
     assert "joint false-alarm rate one in 15 years" in rare.text("new")
     assert result.sha256() == rare.sha256() == known.sha256() != told(ALL_RATES, 0.005).sha256()
+
+
+def test_at_p_1_it_is_the_rate_of_the_alerts():
+    result = sample.significance(p_value=1.0, p_value_error=0.0, p_value_effective=900.0)
+    result |= joint_far(1.0, 900.0, sample.info(), ALL_RATES)
+    assert joint_far_text(as_read(result, Significance)) == "127 per year"

@@ -151,7 +151,7 @@ def test_what_gamma_ray_bursts_change_is_one_more_factor(told, rows, events):
     assert len(factors) == len(why["factors"]) == (8 if events else 1)
     assert (factors["bursts"] > 1) == bool(rows)
     text = " ".join(explain_lines(why, result["odds_ratio"]))
-    assert ("1 burst of the list" if rows else "holds none near the wave") in text
+    assert ("The list has 1 burst" if rows else "holds none.") in text
     assert ("and of a gamma-ray burst is" in text) == (not events)
 
 

@@ -71,7 +71,9 @@ def joint_far_text(result: Significance) -> str:
         return ""
     relative = 0.0 if result.joint_far_is_limit else (result.p_value_error or 0.0) / p
     shown = per_year if per_year >= 1 else 1 / per_year
-    return rate_words(per_year, _digits(shown, relative), is_limit=result.joint_far_is_limit)
+    # p = 1 has no error: the rate of the alerts themselves
+    digits = 3 if p == 1 else _digits(shown, relative)
+    return rate_words(per_year, digits, is_limit=result.joint_far_is_limit)
 
 
 def alert_rate_text(result: Significance) -> str:

@@ -236,8 +236,8 @@ def _energy_text(energy_gev: float) -> str:
 def _bursts(significance: Significance) -> str:
     count = len(significance.inputs.burst_info)
     if not count:
-        return "A list of bursts was searched and holds none near the wave."
-    return f"{count} burst{'s' * (count > 1)} of the list near the wave: what that changes."
+        return "A list of bursts was searched and holds none."
+    return f"The list has {count} burst{'s' * (count > 1)}, at any time: what it changes."
 
 
 def _others(why: Why) -> str:
