@@ -210,3 +210,10 @@ def test_at_p_1_it_is_the_rate_of_the_alerts():
     result = sample.significance(p_value=1.0, p_value_error=0.0, p_value_effective=900.0)
     result |= joint_far(1.0, 900.0, sample.info(), ALL_RATES)
     assert joint_far_text(as_read(result, Significance)) == "127 per year"
+
+
+def test_the_page_names_the_p_value_of_the_map_beside_that_of_the_class():
+    event = sample.event_files(significance=with_rate())
+    value, note = next((value, note) for name, value, note in _keys(event) if name == "p-value")
+    assert value == "0.0056"
+    assert note == "bns-o3-L1V1, 24 sky maps, n = 20000; for this sky map 2.1e-07"

@@ -39,7 +39,7 @@ def test_scatter_says_odds_p_value_and_the_atom_at_zero(tmp_path, figures):
     said = " | ".join(sample.words(figures[0]))
     assert "odds 0.0321, p = 0.0056" in said
     assert "63.2 % of 1000 background triggers are left of this axis, 60 % with odds 0" in said
-    assert "bns-o3-L1V1 (24 sky maps), n = 20000" in said
+    assert "bns-o3-L1V1, 24 sky maps, n = 20000" in said
 
 
 def test_the_curve_is_the_p_value(tmp_path, figures):

@@ -58,7 +58,7 @@ def test_a_limit_is_said_to_be_one_everywhere():
     for name in ("lead", "explain"):
         assert "in less than 0.005 % of background triggers of the same class" in said[name]
     assert "(p < 5e-05)" in said["explain"]
-    assert "p < 5e-05 (bns-o3-L1V1 (24 sky maps), n = 20000)" in said["line"]
+    assert "p < 5e-05 (bns-o3-L1V1, 24 sky maps, n = 20000)" in said["line"]
     assert not re.search("= <|limit|less than", " ".join(texts().values()))
     assert "= <" not in " ".join(said.values())
 

@@ -171,6 +171,10 @@ def _keys(event: EventFiles) -> list[tuple[str, str, str]]:
     background = "no background" if "significance" in event.there else ""
     if significance.p_value is not None:
         background = text.background_text(significance)
+        if significance.p_value_map is not None and not significance.is_of_map:
+            of_map = significance.p_value_map, significance.p_value_map_error
+            own = text.p_text(*of_map, significance.p_value_map_effective)
+            background += f"; for this sky map {own}"
     distance = text.distance_text(distances.distmean_mpc, distances.diststd_mpc)
     population = clean(event.p_astro.population or "")
     assumed = significance.assumed_distance

@@ -88,7 +88,7 @@ def _draw_background(
     drawn = np.r_[0, ranks, len(positive)]
     low, high = np.maximum(above - 2 * error, above / 100)[drawn], (above + 2 * error)[drawn]
     axes.fill_between(x, low, high, step="post", color=INK, alpha=0.3, lw=0)
-    label = "background (neutrinos scrambled), ± 2 standard errors"
+    label = "background (neutrinos scrambled), ± 2 σ of the injections"
     axes.step(x, above[drawn], where="post", color=INK, lw=1.3, label=label)
     if singles:
         axes.plot(

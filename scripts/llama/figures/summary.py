@@ -220,9 +220,10 @@ def _explanation(neutrinos: NeutrinoList, significance: Significance) -> str:
             "90 % radius is 2.146 σ"
         )
         circle += ", of a σ not below the setting sigma_floor_deg." if significance.psf else "."
+    alone = ", without the bursts" if significance.without_bursts else ""
     return (
         f"dt is the time of the neutrino minus the time of the wave. {circle} Odds ratio and "
-        "p-value are those of the neutrino alone."
+        f"p-value are those of the neutrino alone{alone}."
     )
 
 

@@ -157,12 +157,12 @@ def joint_rate_text(result: Significance) -> tuple[str, str]:
 def background_text(result: Compared) -> str:
     """Return what a p-value is for and of how many injections; empty if there is none.
 
-    For example `this sky map, n = 3000` or `bns-o3-H1L1 (24 sky maps), n = 20000`.
+    For example `this sky map, n = 2500` or `bns-o3-H1L1, 24 sky maps, n = 20000`.
     """
     name, n = result.p_value_population, result.n_background
     if not n or not (name or result.is_of_map):
         return ""
-    maps = f" ({result.p_value_class_maps:.0f} sky maps)" if result.p_value_class_maps else ""
+    maps = f", {result.p_value_class_maps:.0f} sky maps" if result.p_value_class_maps else ""
     what = "this sky map" if result.is_of_map else plain(name, 60) + maps
     energies = ", energies not used" if result.p_value_without_energy else ""
     return f"{what}, n = {n:.0f}{energies}"
