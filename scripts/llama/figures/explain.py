@@ -234,10 +234,11 @@ def _energy_text(energy_gev: float) -> str:
 
 
 def _bursts(significance: Significance) -> str:
-    count = len(significance.inputs.burst_info)
+    count, heard = len(significance.inputs.burst_info), significance.burst_instruments
+    of = f" heard of {heard}" if heard else ""
     if not count:
-        return "A list of bursts was searched and holds none."
-    return f"The list has {count} burst{'s' * (count > 1)}, at any time: what it changes."
+        return f"A list of bursts{of} was searched and holds none."
+    return f"The list{of} has {count} burst{'s' * (count > 1)}, at any time: what it changes."
 
 
 def _others(why: Why) -> str:

@@ -67,8 +67,9 @@ def draft_circular(
     if misfit := significance.misfit:
         head.append(misfit)
     if joint is not significance:
+        listed = joint.burst_instruments or "the event's list"
         head.append(
-            "This text is about neutrinos alone. With the gamma-ray bursts of the event's list: "
+            f"This text is about neutrinos alone. With the gamma-ray bursts of {listed}: "
             f"odds ratio {joint.odds_ratio:.3g}, p-value {joint.p_text or 'not available'}."
         )
     if p_value is None:
