@@ -35,7 +35,7 @@ def test_every_instrument_has_a_setting_and_a_topic() -> None:
         ),
         (gbm(systematic_included=True), "fermi_gbm", ("123", "bn261120417"), 2.25, 1.98727),
         (gbm(ra_dec_error=[4.0, 1.0], systematic_included=True), "fermi_gbm", None, 2.25, 1.32485),
-        (gbm(containment_probability=0.95), "fermi_gbm", None, 2.25, 3.89846),
+        (gbm(containment_probability=0.95), "fermi_gbm", None, 2.25, 3.89771),
         (guano(), "swift_guano", ("888",), 3.0, 0.5 / 2.145966),
         (
             guano(instrument="BAT", **{"$schema": "x/swift/bat/position.schema.json"}),

@@ -1,4 +1,4 @@
-"""Gamma-ray bursts of an event: off, on, gone, changed, and a list that cannot be read."""
+"""Gamma-ray bursts of an event: off, on, gone, changed, unreadable, and those that were heard."""
 
 import json
 import os
@@ -7,10 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workspace import EVENT, SIGNIFICANCE, Workspace, alert, sentence, skymap_fits, strict_json
+from burst_samples import gbm, hear
+from workspace import (
+    EVENT,
+    SIGNIFICANCE,
+    Workspace,
+    alert,
+    assert_described,
+    sentence,
+    skymap_fits,
+    strict_json,
+)
 
 from llama.event.skymap_info import read_info
 from llama.files import sha256_file
+from llama.times import gps_to_iso
 
 TARGET = f"{EVENT}/all"
 PRODUCT = "significance_lvc-i3.json"
@@ -106,3 +117,51 @@ def test_a_list_that_cannot_be_read_is_one_sentence_and_the_old_result_stays(
     give(event, {})
     event.snakemake(f"{EVENT}/{PRODUCT}")
     assert result(event)["p_value_method"] == "map"
+
+
+HEARD = "  instruments: {fermi_gbm: {efficiency: 0.6, rate_hz: 7.5e-06}}"
+
+
+def test_a_late_burst_that_was_heard_counts_until_it_is_retracted(event: Workspace) -> None:
+    alone, gps = result(event), read_info(event.event).gps_time
+    event.set("  instruments: {}", HEARD)
+    assert event.plan(TARGET) == ["write_manifest", "write_page"]  # nobody listened
+    for day in (gps - 1, gps):  # it was at midnight
+        hear(event.output, ("igwn.gwalert", b"{}"), gps=day)
+    with_list = sorted([*WITH_MAP, "list_bursts"])
+    assert event.plan(TARGET) == with_list  # none was told
+    time = {"trigger_time": gps_to_iso(gps + 1.5), "alert_datetime": gps_to_iso(gps + 3600)}
+    hear(event.output, ("fermi_gbm", gbm(**time)), gps=gps)
+    event.snakemake(TARGET)
+    assert event.plan(TARGET) == []
+    found = result(event)
+    assert found["odds_ratio"] > 1000 * alone["odds_ratio"] > 0
+    assert 0 < found["p_value"] == found["p_value_map"] < alone["p_value"]
+    assert found["inputs"]["grb_instruments"] == {
+        "fermi_gbm": {"efficiency": 0.6, "rate_hz": 7.5e-6}
+    }
+    assert found["dump"]["sets"][0]["bursts"] == ["fermi_gbm:123"]
+    assert_described("heard_grbs.json", event.event / "heard_grbs.json")
+    assert "heard_grbs.json" in strict_json(event.event / "manifest.json")["products"]
+    assert "heard of Fermi GBM" in (event.event / "coinc_summary_i3_lvc.html").read_text()
+    again = event.run("llama", "rebuild", EVENT, "--at", str(event.event / "manifest.json"))
+    assert again.startswith("identical: ")
+
+    # one by hand comes first, if it counts
+    path = give(event, {})
+    assert event.plan(TARGET) == []
+    event.set(OFF, ON)
+    assert "list_bursts" not in event.plan(TARGET)
+    path.unlink()
+    event.set(ON, OFF)
+
+    late = time | {"alert_type": "retraction", "alert_datetime": gps_to_iso(gps + 7200)}
+    hear(event.output, ("fermi_gbm", gbm(**late, ra=None, dec=None)), gps=gps + 86400)
+    assert event.plan(TARGET) == with_list
+    event.snakemake(f"{EVENT}/{PRODUCT}")
+    after = result(event)
+    assert after["inputs"]["burst_info"] == []
+    assert after["odds_ratio"] < alone["odds_ratio"]
+    assert after["without_bursts"]["odds_ratio"] == alone["odds_ratio"]
+    page = event.snakemake("--dry-run", f"{EVENT}/heard_grbs.json")
+    assert "Nothing to be done" in page

@@ -105,9 +105,9 @@ class Bursts(NamedTuple):
     def _columns(self) -> "Floats":
         import numpy as np
 
-        gains = {None: 1.0, **_gains(self.instruments)}
+        gains = _gains(self.instruments)
         rows = [
-            (e["gps_time"], e["ra"], e["dec"], e["sigma"], gains[e.get("instrument")])
+            (e["gps_time"], e["ra"], e["dec"], e["sigma"], gains.get(e.get("instrument", ""), 1.0))
             for e in self.events
         ]
         return np.array(rows, dtype=float).reshape(-1, 5).T.copy()
