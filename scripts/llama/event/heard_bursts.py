@@ -83,7 +83,7 @@ def _notices(day: str, mtime_ns: int) -> tuple[BurstNotice, ...]:
     found = []
     for path in sorted(Path(day).iterdir()):
         topic = topic_of_file(path.name) or REPLAY
-        if not path.is_file() or not any(kind in INSTRUMENTS for kind in brought_by(topic)):
+        if not any(kind in INSTRUMENTS for kind in brought_by(topic)) or not path.is_file():
             continue
         try:
             with path.open("rb") as file:
