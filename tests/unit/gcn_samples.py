@@ -105,7 +105,7 @@ def km3net_alert(**changes: Any) -> dict[str, Any]:
     }
 
 
-def archive_of(tmp_path: Path) -> Callable[..., GcnSource]:
+def archive_of(tmp_path: Path, **options: Any) -> Callable[..., GcnSource]:
     """Return a function that puts notices into the archive of `tmp_path`."""
     (tmp_path / "gcn/2023-04/16").mkdir(parents=True)
 
@@ -117,6 +117,6 @@ def archive_of(tmp_path: Path) -> Callable[..., GcnSource]:
             raw = content if isinstance(content, bytes) else json.dumps(content).encode()
             # the name says nothing, as that of a replayed record
             (directory / f"replay-{number:03d}.bin").write_bytes(raw)
-        return GcnSource("gcn", {}, tmp_path)
+        return GcnSource("gcn", options, tmp_path)
 
     return put

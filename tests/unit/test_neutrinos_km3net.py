@@ -20,7 +20,7 @@ def of_event(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Any:
-    return archive_of(tmp_path)
+    return archive_of(tmp_path, alerts=["icecube", "arca"])
 
 
 def test_an_alert_becomes_a_neutrino_beside_icecubes(archive: Any, tmp_path: Path) -> None:
@@ -29,17 +29,15 @@ def test_an_alert_becomes_a_neutrino_beside_icecubes(archive: Any, tmp_path: Pat
     assert row["sigma"] == pytest.approx(0.9 / 2.145966, rel=1e-6)
     assert (row["ra"], row["dec"], row["gps"]) == (10.82, 20.01, pytest.approx(GPS, abs=1e-6))
     assert (row["energy"], of_icecube["energy"]) == (120000.0, pytest.approx(127290.0))
-    assert (row["detector"], row["stream"], row["id"]) == (
-        "ARCA028",
-        "arca_HE",
-        "KM3NeT KM3-230416A",
-    )
+    assert (row["instrument"], row["stream"]) == ("arca", "arca_HE")
+    assert row["id"] == "KM3NeT KM3-230416A"
     assert row["zenith_at_site"] == pytest.approx(120.0)  # it goes up, from a source below
     assert (row["type"], row["far_hz"]) == ("alert", 8e-8)
-    for name, rows in (("icecube", [of_icecube]), ("km3net", [row])):
-        assert GcnSource("gcn", {"detectors": [name]}, tmp_path).fetch(*WINDOW).rows == rows
-    with pytest.raises(LlamaError, match=r"neutrinos\.source\.gcn\.detectors.* is wrong"):
-        GcnSource("gcn", {"detectors": ["antares"]}, tmp_path)
+    for names, rows in ((["orca"], []), (["icecube"], [of_icecube]), (["orca", "arca"], [row])):
+        assert GcnSource("gcn", {"alerts": names}, tmp_path).fetch(*WINDOW).rows == rows
+    assert GcnSource("gcn", {}, tmp_path).fetch(*WINDOW).rows == [of_icecube]
+    with pytest.raises(LlamaError, match=r"neutrinos\.source\.gcn\.alerts.* is wrong"):
+        GcnSource("gcn", {"alerts": ["antares"]}, tmp_path)
     # KM3NeT's alerts are too rare to tell that no more of IceCube's come
     later = {"trigger_time": gps_to_iso(GPS + 9e4)}
     assert not archive(alert(event_name="KM3-230417A", **later)).fetch(*WINDOW).complete
@@ -82,6 +80,7 @@ def test_each_event_of_a_multiplet_is_a_neutrino(archive: Any) -> None:
         (of_event(cos_zenith=2), "its cos_zenith 2 is not from -1 to 1"),
         (alert(number_of_events=2), "it is of several events and does not tell each"),
         (alert(event_details=3), "its event_details are no list of events"),
+        (alert(instrument="ANTARES"), "its instrument 'ANTARES' is not ARCA or ORCA"),
         (alert(alert_tense="never"), "its alert_tense 'never' is not known"),
         (alert(alert_type="retraction", id="", event_name="", trigger_time=None), "which alert"),
     ],

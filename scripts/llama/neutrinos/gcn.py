@@ -18,29 +18,32 @@ from llama.times import gps_to_iso, now_gps
 from llama.topics import KM3NET, REPLAY, TRACKS, may_bring, topic_of_file
 
 _LARGE, _END = 200_000, 4096  # bytes
-_NAMES = {"icecube": "IceCube gold and bronze track alerts", "km3net": "KM3NeT alerts"}
+_NAMES = {
+    "icecube": "IceCube gold and bronze track alerts",
+    "arca": "KM3NeT ARCA alerts",
+    "orca": "KM3NeT ORCA alerts",
+}
 LATE_DAYS = 7  # how long after an event its revision or retraction is looked for
 
 
 class GcnSource:
-    """Alerts that `llama listen gcn` has heard, of both detectors; the newest notice counts."""
+    """Alerts that `llama listen gcn` has heard, of these detectors; the newest notice counts."""
 
     class _Options(SourceOptions):
-        detectors: tuple[Literal["icecube", "km3net"], ...] = Field(
-            default=("icecube", "km3net"), min_length=1
+        # each detector has a background of its own: others only if they are asked for
+        alerts: tuple[Literal["icecube", "arca", "orca"], ...] = Field(
+            default=("icecube",), min_length=1
         )
 
     time_scale = "UTC"
     sigma = "90 % radius / 2.145966, circularised"
-    completeness = (
-        "a later alert of IceCube, if it is asked for, has been heard, and all can be read"
-    )
+    completeness = "a later alert of that sender has been heard, and all can be read"
     credentials = "none of its own; the listener's"
     network = False
 
     def __init__(self, name: str, options: Mapping[str, object], output_dir: Path) -> None:
         self.name = name
-        self._detectors = check_options(self._Options, name, options).detectors
+        self._alerts = check_options(self._Options, name, options).alerts
         self._directory = output_dir / "gcn"
 
     def state(self, start_gps: float, stop_gps: float) -> list[object]:
@@ -53,14 +56,16 @@ class GcnSource:
         """Return the alerts of the window as they stand now, and the notices that are of no use."""
         days = heard_days(self._directory, start_gps, stop_gps)
         found = (n for day in days for n in _notices(str(day), day.stat().st_mtime_ns))
-        heard = _named([n for n in found if n.detector in self._detectors])
+        senders = [name if name == "icecube" else "km3net" for name in self._alerts]
+        heard = _named([n for n in found if n.sender in senders])
         newest: dict[Key | None, Notice] = {}
         for notice in sorted(heard, key=lambda notice: notice.order):
             if notice.row is not None or notice.problem is None:
                 newest[notice.key] = notice
         rows = [row for n in newest.values() for row in (n.row, *n.others) if row]
-        # KM3NeT's are too rare to wait for
-        waited = [n.gps for n in newest.values() if n.gps and n.detector == self._detectors[0]]
+        rows = [row for row in rows if row.get("instrument", "icecube") in self._alerts]
+        # beside IceCube's, KM3NeT's are too rare to wait for
+        waited = [n.gps for n in newest.values() if n.gps and n.sender == min(senders)]
         problems = [
             notice.problem
             for notice in heard
@@ -73,7 +78,7 @@ class GcnSource:
             rows=[dict(row) for row in rows if start_gps <= cast(float, row["gps"]) <= stop_gps],
             covers=bool(days),
             complete=any(gps > stop_gps for gps in waited) and not problems,
-            about={"kind": "gcn", "name": " and ".join(map(_NAMES.__getitem__, self._detectors))},
+            about={"kind": "gcn", "name": " and ".join(map(_NAMES.__getitem__, self._alerts))},
             unusable=problems,
         )
 

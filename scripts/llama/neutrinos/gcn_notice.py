@@ -43,7 +43,7 @@ class Notice:
     key: run and event, or what else names the alert, None if nothing does. order: time of the
     notice (GPS), revision, file. gps: of the neutrino, None if not said. row: None for a
     retraction, and for what cannot be used; `problem` then says why. others: further neutrinos of
-    the alert; detector: icecube or km3net.
+    the alert; sender: icecube or km3net.
     """
 
     key: Key | None
@@ -52,7 +52,7 @@ class Notice:
     row: Row | None = None
     problem: str | None = None
     others: tuple[Row, ...] = ()
-    detector: str = "icecube"
+    sender: str = "icecube"
 
 
 def may_be_notice(content: bytes) -> bool:
@@ -87,7 +87,7 @@ def read_notice(content: bytes, name: str) -> Notice | None:
 def unusable(name: str, why: str, notice: Notice | None = None) -> Notice:
     """Return what stands for a notice that cannot be used, with its key and time if known."""
     notice = notice or Notice(None, (-math.inf, 0.0, name), None)
-    sender = {"icecube": "IceCube", "km3net": "KM3NeT"}[notice.detector]
+    sender = {"icecube": "IceCube", "km3net": "KM3NeT"}[notice.sender]
     problem = f"notice {name} of {sender} cannot be used: {why.removeprefix(f'{name}, row 1: ')}"
     # one line that any file can hold, whatever the file's name and the error quote
     safe = " ".join(problem.encode("utf-8", "backslashreplace").decode().split())

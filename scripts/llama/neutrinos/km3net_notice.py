@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -37,7 +38,7 @@ def read_km3net(content: bytes, name: str) -> Notice | None:
     is_ours = name.startswith(_TOPIC)
     if not content.strip() or not (is_ours or may_be_km3net(content)):
         return None
-    nothing = Notice(None, (-math.inf, 0.0, name), None, detector="km3net")
+    nothing = Notice(None, (-math.inf, 0.0, name), None, sender="km3net")
     try:
         if len(content) > MAX_BYTES:
             raise LlamaError("larger than 16 MB")
@@ -62,7 +63,7 @@ def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
     named = next((str(notice[key]) for key in ("event_name", "id") if notice.get(key)), None)
     key = f"KM3NeT {named or gps}"
     order = sent, number_of(notice.get("record_number")) or 0.0, name
-    bare = Notice(key, order, gps, detector="km3net")
+    bare = Notice(key, order, gps, sender="km3net")
 
     def refused(why: str) -> Notice:
         return unusable(name, why, bare)
@@ -99,6 +100,8 @@ def _events(notice: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
 def _row(event: Mapping[str, object], name: str) -> Row:
     if (gps := gps_of(event.get("trigger_time"))) is None:
         raise LlamaError(f"its trigger_time {shown(event.get('trigger_time'))} is not a UTC time")
+    if not (detector := re.match("(?i)arca|orca", str(event.get("instrument")))):
+        raise LlamaError(f"its instrument {shown(event.get('instrument'))} is not ARCA or ORCA")
     refuse_other_unit(event, "energy_measured", "GeV")
     error = event
     if event.get("ra_dec_error") is None and event.get("src_error_50") is not None:
@@ -116,7 +119,7 @@ def _row(event: Mapping[str, object], name: str) -> Row:
         "type": "alert",
         "far_hz": number_of(event.get("far")),
         "stream": str(event.get("pipeline") or "KM3NeT")[:64],
-        "detector": str(event.get("instrument") or "KM3NeT")[:64],
+        "instrument": detector[0].lower(),
         "notice": name,
     }
     if event.get("id"):
