@@ -41,6 +41,7 @@ rule all:
 include: "rules/intake.smk"
 include: "rules/skymap.smk"
 include: "rules/neutrinos.smk"
+include: "rules/bursts.smk"
 include: "rules/significance.smk"
 include: "rules/figures.smk"
 include: "rules/publish.smk"

@@ -21,8 +21,8 @@ rule build_map_background:
         p_astro=SETTINGS.background.p_astro,
         injections=SETTINGS.background.map_injections,
         from_archive=of(NEUTRINOS.is_from_archive),
-        grb=of(EVENTS.burst_model),
-        burst_sigma_deg=of(EVENTS.burst_sigma_deg),
+        grb=of(EVENTS.bursts.model),
+        burst_sigma_deg=of(EVENTS.bursts.sigma_deg),
         code=code("build_map_background"),
     message:
         "Drawing the background of the sky map of {wildcards.event}"
@@ -38,7 +38,7 @@ rule compute_significance:
         neutrinos="{event}/icecube_neutrino_list.json",
         info="{event}/skymap_info.json",
         response=of(NEUTRINOS.response),
-        bursts=of(EVENTS.bursts),
+        bursts=of(EVENTS.bursts.files),
         map_background="{event}/map_background.hdf5",
         events=of(NEUTRINOS.background),
     output:
@@ -52,8 +52,8 @@ rule compute_significance:
         "../envs/llama.yaml"
     params:
         search=SEARCH,
-        grb=of(EVENTS.burst_model),
-        bursts=of(EVENTS.burst_versions),
+        grb=of(EVENTS.bursts.model),
+        bursts=of(EVENTS.bursts.versions),
         alert_rates=SETTINGS.alert_rates.model_dump(mode="json"),
         run=SETTINGS.background.run,
         background=of(EVENTS.background_versions),

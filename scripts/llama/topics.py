@@ -1,24 +1,39 @@
 """Which topic may bring what: a message is believed only where its sender publishes it.
 
-Whoever may write to one topic of GCN, or to a broker that is heard besides, cannot make an event or
-a neutrino by imitating a notice of somebody else. What comes on a wrong topic is archived, reported
-and not believed.
+Whoever may write to one topic of GCN, or to a broker that is heard besides, cannot make an event, a
+neutrino or a burst by imitating a notice of somebody else. What comes on a wrong topic is archived,
+reported and not believed.
 """
 
 import re
+from collections.abc import Iterable
 
 REPLAY = "replay"  # `llama listen replay`: an operator's choice of files
 POLL = "poll"  # `llama poll`: what GraceDB answers, asked over TLS
 ALERT_TOPIC = "igwn.gwalert"
 HEARTBEAT_TOPIC = "gcn.heartbeat"
 
-LVK, TRACKS = "an alert of LVK", "a track alert of IceCube"
+LVK, TRACKS, KM3NET = "an alert of LVK", "a track alert of IceCube", "an alert of KM3NeT"
+# notices of gamma-ray bursts, by the instrument
+INSTRUMENTS = {
+    "fermi_gbm": "Fermi GBM",
+    "swift_bat": "Swift BAT",
+    "swift_guano": "Swift BAT-GUANO",
+    "einstein_probe_wxt": "Einstein Probe WXT",
+    "svom": "SVOM",
+}
 _TABLE: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"igwn\.gwalert", (LVK,)),
     (r"gcn\.classic\.voevent\.LVC_[A-Z_]+", (LVK,)),
     (r"gcn\.notices\.icecube\.gold_bronze_track_alerts", (TRACKS,)),
     (r"gcn\.classic\.voevent\.ICECUBE_ASTROTRACK_(?:GOLD|BRONZE)", (TRACKS,)),
-    (REPLAY, (LVK, TRACKS)),
+    (r"gcn\.notices\.km3net\.alert", (KM3NET,)),
+    (r"gcn\.notices\.fermi\.gbm(?:\.[a-z_.]+)?", ("fermi_gbm",)),
+    (r"gcn\.notices\.swift\.bat\.position", ("swift_bat",)),
+    (r"gcn\.notices\.swift\.bat\.guano", ("swift_guano",)),
+    (r"gcn\.notices\.einstein_probe\.wxt\.alert", ("einstein_probe_wxt",)),
+    (r"gcn\.notices\.svom\.(?:voevent\.)?(?:grm|eclairs)", ("svom",)),
+    (REPLAY, (LVK, TRACKS, KM3NET, *INSTRUMENTS)),
     (POLL, (LVK,)),
 )
 # An event that one of these makes begins as a test: it is not news, and an operator decides.
@@ -27,8 +42,18 @@ _ARCHIVED = re.compile(r"([A-Za-z0-9._-]+)-[0-9]+-[0-9]{9,}-[0-9a-f]{16}(?:\.[0-
 
 
 def may_bring(topic: str, what: str) -> bool:
-    """Tell whether messages of a kind, `LVK` or `TRACKS`, are believed on a topic."""
-    return any(re.fullmatch(name, topic) and what in brings for name, brings in _TABLE)
+    """Tell whether messages of a kind, such as `LVK` or `TRACKS`, are believed on a topic."""
+    return what in brought_by(topic)
+
+
+def brought_by(topic: str) -> tuple[str, ...]:
+    """Return the kinds of messages that are believed on a topic; none are on most."""
+    return next((brings for name, brings in _TABLE if re.fullmatch(name, topic)), ())
+
+
+def instruments_in_words(names: Iterable[str]) -> str:
+    """Return instruments of bursts as texts call them; "" without any."""
+    return " and ".join(INSTRUMENTS.get(name, name) for name in sorted(names))
 
 
 def begins_as_test(topic: str) -> bool:

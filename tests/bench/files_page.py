@@ -115,6 +115,23 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "archive": "its raw bytes, below the output directory",
         },
     ),
+    "heard_grbs.json": (
+        "Gamma-ray bursts that instruments' notices told, from a week before; only where "
+        "[instruments count](messengers.md) and there is no list by hand.",
+        {
+            "instruments": "whose bursts count",
+            "events[].graceid": "instrument and trigger",
+            "events[].gps_time": "time [GPS s]",
+            "events[].ra": "right ascension [deg, ICRS]",
+            "events[].dec": "declination [deg]",
+            "events[].sigma": "1 sigma of a 2-D Gaussian, with the systematic error [deg]",
+            "events[].instrument": "who located it best",
+            "events[].notice": "the newest notice with a position, in `gcn/`",
+            "events[].also": "other triggers that are the same burst",
+            "unusable": "a sentence for each notice within the delays that cannot be used",
+        }
+        | _PROVENANCE,
+    ),
     "p_astro.json": (
         "How probably the wave is real, and of which class.",
         _CLASSES
@@ -306,7 +323,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "inputs.neutrino_info[].*": "the neutrinos as they were",
             "inputs.search_parameters.*": "block `search` of the settings, and the class",
             "inputs.burst_info[].*": "only with [bursts](messengers.md): the list as it was",
-            "inputs.grb_parameters.*": "only with bursts: block `grb` of the settings",
+            "inputs.grb_parameters.*": "only with bursts: the model of the list",
+            "inputs.grb_instruments.*": "only with bursts that were heard: whose count",
             "without_bursts.*": "only with bursts: odds, p-value, joint FAR of the neutrinos alone",
             "provenance.background_sha256": "of the background's numbers; null without",
             "provenance.code_sha256": "sha256 of the package's code",

@@ -25,19 +25,23 @@ sys.path[:0] = [str(CLONE / "tests/unit"), str(CLONE / "tests")]
 
 from alert_samples import gwalert_bytes, skymap_fits, voevent  # noqa: E402
 from bombs import bombs  # noqa: E402
+from burst_samples import gbm, guano, svom, wxt  # noqa: E402
 from dr2_samples import AREA, EVENT, area_rows, event_rows, table  # noqa: E402
 from event_samples import neutrino  # noqa: E402
+from gcn_samples import km3net_alert  # noqa: E402
 from gcn_samples import notice as json_notice  # noqa: E402
 from gcn_samples import voevent as classic_notice  # noqa: E402
 from smearing_samples import COLUMNS, as_rows, as_text  # noqa: E402
 
 from llama.alerts.gwalert import parse_alert  # noqa: E402
+from llama.event.burst_notice import read_burst  # noqa: E402
 from llama.event.bursts import read_bursts  # noqa: E402
 from llama.files import dump_json  # noqa: E402
 from llama.fleet import slurm  # noqa: E402
 from llama.neutrinos.fetch import read_listing  # noqa: E402
 from llama.neutrinos.gcn_notice import read_notice  # noqa: E402
 from llama.neutrinos.given import read_given  # noqa: E402
+from llama.neutrinos.km3net_notice import read_km3net  # noqa: E402
 from llama.neutrinos.release import read_area, read_events  # noqa: E402
 from llama.neutrinos.smearing import Smearing  # noqa: E402
 from llama.neutrinos.smearing_table import Grid, is_of_ten_years, read_smearing  # noqa: E402
@@ -79,6 +83,19 @@ def _notice(content: bytes) -> None:
     found = read_notice(content, "notice")
     if found is not None:
         dump_json([found.row, found.problem])  # refuses NaN
+
+
+def _burst_notice(content: bytes) -> None:
+    for topic in ("replay", "gcn.notices.fermi.gbm", "gcn.notices.svom.voevent.grm"):
+        found = read_burst(content, "notice", topic)
+        if found is not None:
+            dump_json([found.ids, found.gps, found.place, found.problem])  # refuses NaN
+
+
+def _km3net(content: bytes) -> None:
+    found = read_km3net(content, "gcn.notices.km3net.alert-0")
+    if found is not None:
+        dump_json([found.row, *found.others, found.problem])
 
 
 def _release_events(path: Path) -> None:
@@ -135,6 +152,8 @@ TARGETS: dict[str, Target] = {
     "voevent": lambda content: parse_alert(content, "alert.xml"),
     "gwalert": lambda content: parse_alert(content, "alert.json"),
     "icecube_notice": _notice,
+    "km3net_notice": _km3net,
+    "burst_notice": _burst_notice,
     "skymap": _skymap,
     "neutrinos": _neutrinos,
     "release_events": _of_path(_release_events),
@@ -165,6 +184,11 @@ def samples(name: str) -> list[bytes]:
         "voevent": lambda: [voevent()],
         "gwalert": lambda: [gwalert_bytes()],
         "icecube_notice": lambda: [json.dumps(json_notice()).encode(), classic_notice()],
+        "km3net_notice": lambda: [json.dumps(km3net_alert()).encode()],
+        "burst_notice": lambda: [
+            *(json.dumps(notice()).encode() for notice in (gbm, guano, wxt)),
+            *(svom(), svom("219")),
+        ],
         "skymap": lambda: [
             skymap_fits(),
             gzip.compress(skymap_fits()[:5000], mtime=0)

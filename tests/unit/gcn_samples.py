@@ -79,7 +79,33 @@ def voevent(**changes: str) -> bytes:
 </voe:VOEvent>""".encode()
 
 
-def archive_of(tmp_path: Path) -> Callable[..., GcnSource]:
+def km3net_alert(**changes: Any) -> dict[str, Any]:
+    """An alert of KM3NeT, of one event."""
+    event = {"id": "km3.1.2.3", "cos_zenith": 0.5, "energy_measured": 120000}
+    return {
+        "$schema": "https://gcn.nasa.gov/schema/main/gcn/notices/km3net/alert.schema.json",
+        "mission": "KM3NeT",
+        "instrument": "ARCA028",
+        "pipeline": "arca_HE",
+        "alert_tense": "current",
+        "alert_type": "initial",
+        "record_number": 1,
+        "alert_datetime": "2023-04-16T05:40:00.00Z",
+        "id": "1",
+        "event_name": "KM3-230416A",
+        "trigger_time": TRIGGER,
+        "ra": 10.82,
+        "dec": 20.01,
+        "ra_dec_error": 0.9,
+        "far": 8e-8,
+        "number_of_events": 1,
+        "src_error_50": 0.49,
+        "event_details": [event],
+        **changes,
+    }
+
+
+def archive_of(tmp_path: Path, **options: Any) -> Callable[..., GcnSource]:
     """Return a function that puts notices into the archive of `tmp_path`."""
     (tmp_path / "gcn/2023-04/16").mkdir(parents=True)
 
@@ -91,6 +117,6 @@ def archive_of(tmp_path: Path) -> Callable[..., GcnSource]:
             raw = content if isinstance(content, bytes) else json.dumps(content).encode()
             # the name says nothing, as that of a replayed record
             (directory / f"replay-{number:03d}.bin").write_bytes(raw)
-        return GcnSource("gcn", {}, tmp_path)
+        return GcnSource("gcn", options, tmp_path)
 
     return put

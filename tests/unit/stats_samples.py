@@ -21,7 +21,7 @@ def parameters(**changes: float) -> SearchParameters:
 
 def grb_parameters(**changes: float) -> GrbParameters:
     """The settings' defaults with changes."""
-    return GrbParameters(**Grb().model_dump() | changes)
+    return GrbParameters(**Grb().model_dump(exclude={"instruments"}) | changes)
 
 
 FINEST = 600_000  # pixels that one brute-force integral may take

@@ -123,27 +123,27 @@ BURSTS = [{"gps_time": INFO.gps_time - 2, "ra": 60.0, "dec": 24.0, "sigma": 3.0}
 def test_bursts_count_where_there_is_a_list(tmp_path: Path) -> None:
     without = events(settings(tmp_path, grb__efficiency=0.6))
     directory = write_event(tmp_path)
-    assert without.bursts(EVENT) == []
-    assert without.burst_model(EVENT) is None
+    assert without.bursts.files(EVENT) == []
+    assert without.bursts.model(EVENT) is None
     (directory / "fermi_grbs.json").write_text(json.dumps(BURSTS))
     one = events(settings(tmp_path, grb__efficiency=0.6))
-    assert one.bursts(EVENT) == [f"{EVENT}/fermi_grbs.json"]
+    assert one.bursts.files(EVENT) == [f"{EVENT}/fermi_grbs.json"]
     assert one.before_manifest(EVENT)[-1] == f"{EVENT}/fermi_grbs.json"
-    model = one.burst_model(EVENT)
+    model = one.bursts.model(EVENT)
     assert model is not None
     assert model["efficiency"] == 0.6
-    assert one.burst_sigma_deg(EVENT) == [3.0]
-    assert without.burst_sigma_deg(EVENT) == []
-    (version,) = one.burst_versions(EVENT)
+    assert one.bursts.sigma_deg(EVENT) == [3.0]
+    assert without.bursts.sigma_deg(EVENT) == []
+    (version,) = one.bursts.versions(EVENT)
     (directory / "fermi_grbs.json").write_text(json.dumps([*BURSTS, BURSTS[0] | {"ra": 70}]))
-    assert one.burst_versions(EVENT) != [version]
-    assert events(settings(tmp_path, grb__efficiency=0)).bursts(EVENT) == []
+    assert one.bursts.versions(EVENT) != [version]
+    assert events(settings(tmp_path, grb__efficiency=0)).bursts.files(EVENT) == []
 
 
 def test_a_broken_list_of_bursts_is_said_before_anything_starts(tmp_path: Path) -> None:
     (write_event(tmp_path) / "fermi_grbs.json").write_text('[{"ra": 400}]')
     with pytest.raises(LlamaError, match=r"fermi_grbs\.json, row 1"):
-        events(settings(tmp_path, grb__efficiency=0.6)).bursts(EVENT)
+        events(settings(tmp_path, grb__efficiency=0.6)).bursts.files(EVENT)
 
 
 def test_a_background_outdates_events_of_its_run_and_detectors(tmp_path: Path) -> None:

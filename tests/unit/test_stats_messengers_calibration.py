@@ -4,6 +4,7 @@ Sources and their triggers are drawn by `stats_simulation` from the model of doc
 which shares nothing with the statistic. A wrong factor anywhere breaks the calibration.
 """
 
+import json
 import math
 from typing import NamedTuple
 
@@ -20,10 +21,13 @@ from stats_samples import (
 )
 from stats_simulation import simulate_bursts, simulate_sources
 
+from llama.event.burst_notice import read_burst
+from llama.event.bursts import Bursts, grb_model
 from llama.stats.compiled import njit
 from llama.stats.messengers import prepare_bursts
 from llama.stats.odds import Neutrinos, event_odds, prepare_neutrinos
 from llama.stats.sets import LEFT_OUT, sum_of_single
+from llama.times import gps_to_iso
 
 # Few background triggers and a bright source: true coincidences in many decades of odds.
 PARAMS = parameters(
@@ -101,11 +105,12 @@ class Sets(NamedTuple):
     bursts: np.ndarray
 
 
-def sets_of(simulation, n=TRIGGERS, sigma_factor=1.0):
+def sets_of(simulation, n=TRIGGERS, sigma_factor=1.0, bursts=None):
     """Return the sets of the first n triggers, by the compiled core that `event_odds` calls."""
     neutrinos = prepare_neutrinos(*simulation.neutrino_columns, RESPONSE, PARAMS)
-    dt, ra, dec, sigma = simulation.burst_columns
-    bursts = prepare_bursts(dt, ra, dec, sigma * sigma_factor, GRB, PARAMS, AREA.size)
+    if bursts is None:
+        dt, ra, dec, sigma = simulation.burst_columns
+        bursts = prepare_bursts(dt, ra, dec, sigma * sigma_factor, GRB, PARAMS, AREA.size)
     first = (
         neutrinos.dt_s - PARAMS.tnuplus,
         neutrinos.dt_s - PARAMS.tnuminus,
@@ -205,3 +210,74 @@ def test_a_sigma_taken_for_a_90_percent_radius_is_found(simulation, right):
     assert worst_deviation(right[:SOME], true)[0] < 3.5
     wrong = odds_of(sets_of(simulation, SOME, sigma_factor=1 / 2.146))
     assert worst_deviation(wrong, true)[0] > 5
+
+
+# Two instruments, each with a share of the sources, a rate and errors. Every burst is drawn,
+# written as a notice and read again. It is of one of them: of two that saw it one counts.
+HEARD = {
+    "fermi_gbm": {"efficiency": 0.5, "rate_hz": 0.03},
+    "einstein_probe_wxt": {"efficiency": 0.35, "rate_hz": 0.004},
+}
+ERRORS_DEG = {"fermi_gbm": (5.0, 25.0), "einstein_probe_wxt": (1.0, 3.0)}
+AT_GPS, FEW = 1.4e9, 12_000
+
+
+def as_notice(instrument, dt, ra, dec, sigma):
+    """Return a notice, whose radius holds 68 % or, as it says nothing, 90 %."""
+    gbm = instrument == "fermi_gbm"
+    radius = sigma * math.sqrt(-2 * math.log(0.32 if gbm else 0.1))
+    notice = {"instrument": "GBM" if gbm else "WXT", "id": "1", "systematic_included": True}
+    notice |= {"ra": ra, "dec": dec, "ra_dec_error": radius}
+    notice |= {"containment_probability": 0.68} if gbm else {}
+    # times of Fermi have no Z
+    return notice | {"trigger_time": gps_to_iso(AT_GPS + dt, 9).rstrip("Z" if gbm else "")}
+
+
+def heard_bursts(columns, instruments):
+    events = []
+    for dt, ra, dec, sigma, instrument in zip(*columns, instruments, strict=True):
+        content = json.dumps(as_notice(instrument, dt, ra, dec, sigma)).encode()
+        found = read_burst(content, "notice", "replay")
+        place = dict(zip(("ra", "dec", "sigma"), found.place, strict=True))
+        events.append({"id": "1", "gps_time": found.gps, "instrument": found.instrument, **place})
+    grb = {"delay_min_s": -1.0, "delay_max_s": 5.0, "instruments": HEARD}
+    return Bursts(events, grb_model(grb, HEARD), HEARD)
+
+
+@pytest.fixture(scope="module")
+def heard():
+    """Return a simulation, and its bursts as they were heard."""
+    rng, n = np.random.default_rng(SEED), FEW
+    p_astro = rng.uniform(0.01, 0.99, n)
+    drawn, source, points = simulate_sources(PARAMS, RESPONSE, MAPS, p_astro, rng, (1.0, 4.0))
+    which, true, trigger, *columns = drawn
+    parts, others, left = [], np.zeros(n, bool), 1.0
+    for name, of in HEARD.items():  # who does not see it leaves it to the next
+        grb = grb_parameters(efficiency=of["efficiency"] / left, rate_hz=of["rate_hz"])
+        seen, *bursts = simulate_bursts(grb, source, points & ~others, rng, ERRORS_DEG[name], 0.5)
+        parts.append((*bursts, np.full(bursts[0].size, name)))
+        others, left = others | seen, left - of["efficiency"]
+    burst, *burst_columns, instruments = map(np.concatenate, zip(*parts, strict=True))
+    along, other = np.argsort(trigger, kind="stable"), np.argsort(burst, kind="stable")
+    columns, burst_columns = [c[along] for c in columns], [c[other] for c in burst_columns]
+    simulated = Simulation(
+        p_astro, which, true | others, trigger[along], columns, burst[other], burst_columns
+    )
+    return simulated, heard_bursts(burst_columns, instruments[other])
+
+
+def test_odds_of_bursts_that_were_heard_are_calibrated(heard):
+    simulated, bursts = heard
+    model = bursts.model
+    assert (model.efficiency, model.rate_hz) == pytest.approx((0.85, 0.034))
+    messenger = bursts.messenger(AT_GPS, PARAMS, AREA.size)
+    factors = 1 - model.efficiency, model.efficiency
+    odds = odds_of(sets_of(simulated, FEW, bursts=messenger), *factors)
+    worst, decades = worst_deviation(odds, simulated.true)
+    assert decades >= 4
+    assert worst < 3
+    # the other's rate and efficiency
+    gain = messenger.intensity
+    mixed = messenger._replace(intensity=gain.min() * gain.max() / gain)
+    odds = odds_of(sets_of(simulated, FEW, bursts=mixed), *factors)
+    assert worst_deviation(odds, simulated.true)[0] > 5

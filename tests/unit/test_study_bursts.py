@@ -6,7 +6,7 @@ import pytest
 from stats_samples import grb_parameters, parameters
 from tilt_samples import make_release, prepare, worst_level
 
-from llama.background.bursts import SHARE, Chance, Neighbors, Places, chance_bursts
+from llama.background.bursts import SHARE, Chance, Marks, Neighbors, Places, chance_bursts
 from llama.background.cells import build_cells
 from llama.background.draws import Draws, draw_background, join
 from llama.background.tilts import tilt_map, weights
@@ -33,11 +33,12 @@ class Site:
     """A map, and what chance bursts are drawn from."""
 
     def __init__(self, site, name, model=OFTEN, errors=ERRORS_DEG):
+        marks = errors if isinstance(errors, Marks) else Marks.of_errors(errors)
         self.draws = Draws(SEED, "weighted", *site, PARAMS)
         self.cells = build_cells(*site, PARAMS)
         self.prepared = prepare(name, site[1], PARAMS)
-        self.chance = chance_bursts(self.prepared, self.cells, model, errors)
-        self.stream = Stream(model, errors)
+        self.chance = chance_bursts(self.prepared, self.cells, model, marks)
+        self.stream = Stream(model, marks)
 
 
 # -- the weights
@@ -51,7 +52,7 @@ CAPS = {"map": (60.0, -30.0, 8.0), "neutrino": (200.0, 0.0, 2.0), "elsewhere": (
 def worst_cap(found, given):
     """How far the bursts of the injections are from uniform in a cap, of each error, in sigma."""
     owner = np.repeat(np.arange(N), [places.ra_deg.size for places in found])
-    ra, dec, sigma = np.concatenate(found, axis=1)
+    ra, dec, sigma, _ = np.concatenate(found, axis=1)
     deviations = [np.abs((given.mean() - 1) / (given.std() / N**0.5))]
     for center_ra, center_dec, radius in CAPS.values():
         cos = unit_vectors(ra, dec) @ unit_vectors(center_ra, center_dec)
@@ -92,6 +93,18 @@ def test_bursts_of_a_list_without_any_have_a_typical_error(site):
     assert {*np.concatenate(found, axis=1)[2]} == {5.0}
 
 
+def test_kinds_of_bursts_have_their_shares(site):
+    marks = Marks(np.array([1.0, 6.0]), np.array([0.5, 2.0]), np.array([0.9, 0.1]))
+    some = Site(site, "wide", errors=marks)
+    found, given = some.chance.draw(some.draws, np.arange(N), [NEAR] * N)
+    owner = np.repeat(np.arange(N), [places.ra_deg.size for places in found])
+    *_, sigma, gain = np.concatenate(found, axis=1)
+    for error, of_error, share in zip(*marks, strict=True):
+        assert {*gain[sigma == error]} == {of_error}
+        each = given * np.bincount(owner[sigma == error], minlength=N)
+        assert abs(each.mean() - 0.3 * share) / (each.std() / N**0.5) < 4
+
+
 # -- the background
 
 
@@ -127,7 +140,9 @@ class Samples:
         for k, (first, stop) in enumerate(zip(stops - counts, stops, strict=True)):
             n = rng.poisson(0.3)
             u, z = rng.uniform(size=n), rng.uniform(-1, 1, n)
-            bursts = Places(360 * u, np.degrees(np.arcsin(z)), rng.choice(ERRORS_DEG, n))
+            bursts = Places(
+                360 * u, np.degrees(np.arcsin(z)), rng.choice(ERRORS_DEG, n), np.ones(n)
+            )
             mine = Neutrinos(*(column[first:stop] for column in neutrinos))
             given = [some.prepared, mine, P_ASTRO, PARAMS, area]
             messenger = bursts.messenger(OFTEN, PARAMS, area.size)

@@ -1,4 +1,4 @@
-"""Gamma-ray bursts of an event: off, on, gone, changed, and a list that cannot be read."""
+"""Gamma-ray bursts of an event: off, on, gone, changed, unreadable, and those that were heard."""
 
 import json
 import os
@@ -7,10 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workspace import EVENT, SIGNIFICANCE, Workspace, alert, sentence, skymap_fits, strict_json
+from burst_samples import gbm, hear
+from workspace import (
+    EVENT,
+    SIGNIFICANCE,
+    Workspace,
+    alert,
+    assert_described,
+    sentence,
+    skymap_fits,
+    strict_json,
+)
 
 from llama.event.skymap_info import read_info
 from llama.files import sha256_file
+from llama.times import gps_to_iso
 
 TARGET = f"{EVENT}/all"
 PRODUCT = "significance_lvc-i3.json"
@@ -106,3 +117,46 @@ def test_a_list_that_cannot_be_read_is_one_sentence_and_the_old_result_stays(
     give(event, {})
     event.snakemake(f"{EVENT}/{PRODUCT}")
     assert result(event)["p_value_method"] == "map"
+
+
+HEARD = "  instruments: {fermi_gbm: {efficiency: 0.6, rate_hz: 7.5e-06}}"
+
+
+def test_a_late_burst_that_was_heard_counts_until_it_is_retracted(event: Workspace) -> None:
+    alone, gps = result(event), read_info(event.event).gps_time
+    event.set("  instruments: {}", HEARD)
+    assert event.plan(TARGET) == ["write_manifest", "write_page"]  # nobody listened
+    for day in (gps - 1, gps):  # it was at midnight
+        hear(event.output, ("igwn.gwalert", b"{}"), gps=day)
+    with_list = sorted([*WITH_MAP, "list_bursts"])
+    assert event.plan(TARGET) == with_list  # none was told
+    time = {"trigger_time": gps_to_iso(gps + 1.5), "alert_datetime": gps_to_iso(gps + 3600)}
+    hear(event.output, ("fermi_gbm", gbm(**time)), gps=gps)
+    product = f"{EVENT}/{PRODUCT}"  # that is what the others are made of
+    event.snakemake(product)
+    assert event.plan(product) == []
+    found = result(event)
+    assert found["odds_ratio"] > 1000 * alone["odds_ratio"] > 0
+    assert 0 < found["p_value"] == found["p_value_map"] < alone["p_value"]
+    assert found["inputs"]["grb_instruments"] == {
+        "fermi_gbm": {"efficiency": 0.6, "rate_hz": 7.5e-6}
+    }
+    assert found["dump"]["sets"][0]["bursts"] == ["fermi_gbm:123"]
+    assert_described("heard_grbs.json", event.event / "heard_grbs.json")
+    listed = sha256_file(event.event / "heard_grbs.json")
+    assert found["provenance"]["inputs"]["heard_grbs.json"] == listed
+
+    # one by hand comes first, if it counts
+    path = give(event, {})
+    event.set(OFF, ON)
+    assert event.plan(product) == ["build_map_background", "compute_significance"]
+    path.unlink()
+    event.set(ON, OFF)
+
+    late = time | {"alert_type": "retraction", "alert_datetime": gps_to_iso(gps + 7200)}
+    hear(event.output, ("fermi_gbm", gbm(**late, ra=None, dec=None)), gps=gps + 86400)
+    event.snakemake(product)
+    after = result(event)
+    assert after["inputs"]["burst_info"] == []
+    assert after["odds_ratio"] < alone["odds_ratio"]
+    assert after["without_bursts"]["odds_ratio"] == alone["odds_ratio"]

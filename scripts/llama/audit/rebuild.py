@@ -15,7 +15,7 @@ from llama.audit.checkout import check_out
 from llama.errors import LlamaError
 from llama.event.bursts import read_bursts
 from llama.event.manifest import INPUTS, Manifest, kept_files, versions
-from llama.event.names import BURSTS_NAME, MAP_BACKGROUND, skymap_name
+from llama.event.names import BURSTS_NAME, HEARD_NAME, MAP_BACKGROUND, skymap_name
 from llama.event.populations import numbers_sha256, read_background, read_p_astro
 from llama.event.provenance import TILES, code_sha256, software
 from llama.event.skymap_info import check_info
@@ -116,7 +116,7 @@ class _Pieces:
             "info": files.get("skymap_info.json"),
             "response": self._response(**response),
         }
-        bursts = files.get(BURSTS_NAME)
+        bursts = files.get(BURSTS_NAME) or files.get(HEARD_NAME)
         digest = background["sha256"]
         source = self._skymap(files.get("skymap_info.json"))
         populations = self._background(background["class"], digest) if digest else None

@@ -1,9 +1,10 @@
 """Chance bursts beside the neutrinos of a weighted background, and their exact weights.
 
 Bursts that the delays allow are a Poisson process of mean m, uniform over the sky, each with an
-error of the list. A share a of the injections has one more, from a density h whose mean over the
-sky is 1: at any place, on the map, and beside the neutrinos that have high odds alone. As with
-neutrinos (docs/method.md (18, 19)), f / g is 1 / (1 - a + a sum_j h_j / m), however many there are.
+error of the list and, in a list of several instruments, of one of these. A share a of the
+injections has one more, from a density h whose mean over the sky is 1: at any place, on the map,
+and beside the neutrinos that have high odds alone. As with neutrinos (docs/method.md (18, 19)),
+f / g is 1 / (1 - a + a sum_j h_j / m), however many there are.
 """
 
 import math
@@ -31,18 +32,33 @@ LEAST_BESIDE_DEG = 1.0  # width of places beside a neutrino, which has an error,
 TYPICAL_SIGMA_DEG = 5.0
 
 
+class Marks(NamedTuple):
+    """Kinds of chance bursts, (n,) each: 1 sigma [deg], gain (`prepare_bursts`), probability."""
+
+    sigma_deg: Floats
+    gain: Floats
+    share: Floats
+
+    @classmethod
+    def of_errors(cls, sigma_deg: Sequence[float]) -> "Marks":
+        """Return the errors of a list, each with equal chance; a typical one for an empty list."""
+        sigmas = np.sort(np.array(sigma_deg or [TYPICAL_SIGMA_DEG], dtype=float))
+        return cls(sigmas, np.ones(sigmas.size), np.full(sigmas.size, 1 / sigmas.size))
+
+
 class Places(NamedTuple):
-    """Bursts that the delays allow: where each was [deg], and its 1-sigma radius [deg]."""
+    """Bursts that the delays allow: where each was [deg], its 1-sigma radius [deg], its gain."""
 
     ra_deg: Floats
     dec_deg: Floats
     sigma_deg: Floats
+    gain: Floats
 
     def messenger(self, model: GrbParameters, params: SearchParameters, nodes: int) -> Messenger:
         """Return the bursts as the statistic takes them."""
         # when in the delays it came changes nothing
         dt_s = np.full(self.ra_deg.size, model.delay_min_s)
-        return prepare_bursts(dt_s, *self, model, params, nodes)
+        return prepare_bursts(dt_s, *self[:3], model, params, nodes, self.gain)
 
 
 class Neighbors(NamedTuple):
@@ -55,12 +71,12 @@ class Neighbors(NamedTuple):
 class Chance(NamedTuple):
     """What chance bursts are drawn from.
 
-    sigma_deg: errors, of equal chance; density [smoothing, b, RA]: of the map, smoothed, in units
-    of its mean over the sky; cumulative [smoothing, cells]; smoothing: of each class of errors.
+    density [smoothing, b, RA]: of the map, smoothed, in units of its mean over the sky; cumulative
+    [smoothing, cells]; smoothing: of each class of errors.
     """
 
     model: GrbParameters
-    sigma_deg: Floats
+    marks: Marks
     density: Floats
     cumulative: Floats
     smoothing: Integers
@@ -78,17 +94,18 @@ class Chance(NamedTuple):
         counts, more = poisson(self.mean, u[:, 0]), u[:, 1] < SHARE
         u = draws.uniforms(BURSTS, numbers, 2 + int(counts.max(initial=0)))
         found, weights = [], np.empty(numbers.size)
+        shares = np.cumsum(self.marks.share)
         for k, near in enumerate(neighbors):
             rows = [_anywhere(row) for row in u[k, 2 : 2 + counts[k]]]
             sigmas = u[k, 2 : 2 + counts[k], 2]
             if more[k]:  # the first block chooses, the second says where
                 sigmas = np.append(sigmas, u[k, 0, 3])
-            which = np.minimum((sigmas * self.sigma_deg.size).astype(int), self.sigma_deg.size - 1)
-            sigma_deg = self.sigma_deg[which]
+            which = np.searchsorted(shares[:-1], sigmas * shares[-1], side="right")
+            sigma_deg, gain = self.marks.sigma_deg[which], self.marks.gain[which]
             if more[k]:
                 rows.append(self._one_more(u[k, 0, 2], u[k, 1], sigma_deg[-1], near))
             ra_deg, dec_deg = np.array(rows).reshape(-1, 2).T
-            found.append(Places(ra_deg, dec_deg, sigma_deg))
+            found.append(Places(ra_deg, dec_deg, sigma_deg, gain))
             weights[k] = self.weight(found[-1], near)
         return found, weights
 
@@ -136,16 +153,15 @@ class Chance(NamedTuple):
 
 
 def chance_bursts(
-    prepared: PreparedMap, cells: Cells, model: GrbParameters, sigma_deg: Sequence[float]
+    prepared: PreparedMap, cells: Cells, model: GrbParameters, marks: Marks
 ) -> Chance:
-    """Return what chance bursts of a map are drawn from; sigma_deg: those of the event's list."""
+    """Return what chance bursts of a map are drawn from; marks: as the event's list has them."""
     density = smoothed(prepared, cells, 0)
     edges = np.sin(np.radians(np.linspace(-90, 90, BANDS + 1)))
     area = (np.diff(edges) / 2 / RA_BINS)[:, None]  # of the whole sky
     density /= (density * area).sum(axis=(1, 2), keepdims=True)
     cumulative = np.cumsum((density * area).reshape(density.shape[0], -1), axis=1)
-    sigmas = np.sort(np.array(sigma_deg or [TYPICAL_SIGMA_DEG], dtype=float))
-    return Chance(model, sigmas, density, cumulative, cells.smoothing)
+    return Chance(model, marks, density, cumulative, cells.smoothing)
 
 
 def _beside_rad(sigma_deg: Floats) -> Floats:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from llama.event.bursts import read_bursts
+from llama.event.bursts import Errors, grb_model, marks_of, read_bursts
 from llama.event.classes import class_end
 from llama.event.joint_far import joint_far
 from llama.event.populations import (
@@ -26,7 +26,6 @@ from llama.event.provenance import code_sha256, provenance, software
 from llama.event.skymap_info import read_info
 from llama.files import atomic_hdf5, dump_json, read_json, sha256_file, write_json
 from llama.sky import SkyTiles, read_skymap
-from llama.stats.parameters import GrbParameters
 from llama.typed import as_written
 
 if TYPE_CHECKING:
@@ -72,15 +71,16 @@ def make_map_background(
     injections: int,
     from_archive: bool,
     threads: int = 1,
-    grb: Mapping[str, float] | None = None,
-    burst_sigma_deg: Sequence[float] = (),
+    grb: Mapping[str, Any] | None = None,
+    burst_sigma_deg: Errors = (),
 ) -> None:
     """Write map_background.hdf5 of an event.
 
     inputs: paths of skymap (tiles), response and events of the archive; search: settings block;
     population: of the event; seed, p_astro, injections: of `background`; from_archive: whether the
     neutrinos that are compared are the archive's. grb: settings block, None without bursts that
-    count; burst_sigma_deg: errors of those of its list. The result does not depend on `threads`.
+    count; burst_sigma_deg: errors of those of its list, by the instrument if they were heard. The
+    result does not depend on `threads`.
     """
     from llama.background.draws import WEIGHTED, Draws
     from llama.event.map_background import Stream, map_background
@@ -94,12 +94,14 @@ def make_map_background(
     params = search_parameters(search, population, response, from_archive)
     prepared = prepare_skymap(SkyTiles.load(inputs["skymap"]), response.area_relative, params)
     draws = Draws(seed, WEIGHTED, archive.events(), response, params)
-    stream = Stream(GrbParameters(**grb), burst_sigma_deg) if grb else None
+    stream = None
+    if grb:
+        stream = Stream(grb_model(grb, burst_sigma_deg), marks_of(grb, burst_sigma_deg))
     classes = map_background(prepared, draws, p_astro, injections, threads, stream)
     used = {"search": search, "population": population, "p_astro": p_astro}
     used |= {"injections": injections, "from_archive": from_archive}
     if grb:
-        used["grb"] = {**grb, "sigma_deg": list(burst_sigma_deg)}
+        used["grb"] = {**grb, "sigma_deg": burst_sigma_deg}
     made = provenance({Path(path).name: path for path in inputs.values()}, used, seed)
     about = {"sampling": WEIGHTED, "archive": archive.identity, "seed": seed, "p_astro": p_astro}
     about |= {"n": injections, "rate_hz": params.ratebgnu, "software": made["software"]}
@@ -117,7 +119,7 @@ def make_significance(
     inputs: Mapping[str, str],
     output: str,
     search: "SearchBlock",
-    grb: Mapping[str, float] | None,
+    grb: Mapping[str, Any] | None,
     run: str | None,
     populations: str | None,
     backgrounds: Mapping[str, str],

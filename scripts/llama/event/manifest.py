@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
 import msgspec
 
 from llama.errors import LlamaError
-from llama.event.names import BURSTS_NAME, MAP_BACKGROUND
+from llama.event.names import BURSTS_NAME, HEARD_NAME, MAP_BACKGROUND
 from llama.event.provenance import code_sha256, settings_hash, software
 from llama.files import open_hdf5, read_json, sha256_bytes, sha256_file, write_bytes, write_json
 from llama.times import gps_to_iso, now_gps
@@ -23,7 +23,7 @@ from llama.typed import as_written, convert
 # What the significance is made of and every revision rewrites; and the flags, for the record.
 INPUTS = (
     *("skymap_info.json", "p_astro.json", "icecube_neutrino_list.json"),
-    *("lvc_skymap_distances.json", BURSTS_NAME),
+    *("lvc_skymap_distances.json", BURSTS_NAME, HEARD_NAME),
 )
 _KEPT = rf"significance(_subthresh)?_lvc-i3\.json|flags\.json|{'|'.join(map(re.escape, INPUTS))}"
 _CODE: tuple[Literal["software", "code_sha256"], ...] = ("software", "code_sha256")

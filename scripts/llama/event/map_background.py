@@ -5,13 +5,12 @@ later lists of the same stream. An event whose odds count gamma-ray bursts has a
 same neutrinos with chance bursts.
 """
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from llama.background.bursts import Chance, Neighbors, chance_bursts
+from llama.background.bursts import Chance, Marks, Neighbors, chance_bursts
 from llama.background.cells import build_cells
 from llama.background.draws import ONE_WITHOUT_ENERGY_IN, Draws
 from llama.background.tilts import draw_weighted, tilt_map
@@ -27,10 +26,10 @@ _BLOCK = 64  # injections at once: their tables stay in the processor's cache
 
 
 class Stream(NamedTuple):
-    """Gamma-ray bursts as chance has them: their model, and errors of the event's list [deg]."""
+    """Gamma-ray bursts as chance has them: their model, and what kinds the event's list has."""
 
     model: GrbParameters
-    sigma_deg: Sequence[float]
+    marks: Marks
 
 
 class Drawn(NamedTuple):

@@ -15,6 +15,7 @@ EVENT_DIR_PATTERN = (
 
 # A list that an operator may put into an event's directory: it is read, never made.
 BURSTS_NAME = "fermi_grbs.json"
+HEARD_NAME = "heard_grbs.json"  # the list that is made where there is none by hand
 MAP_BACKGROUND = "map_background.hdf5"
 
 # First GPS second of each run. O3 and O4 dates are LVK's observing plan; O4 includes its

@@ -9,7 +9,7 @@ from typing import TypedDict
 from msgspec import Struct
 
 import llama
-from llama.event.names import BURSTS_NAME
+from llama.event.names import BURSTS_NAME, HEARD_NAME
 from llama.event.skymap_info import EventInfo
 from llama.files import dump_json, read_json, reading_hdf5, sha256_file
 from llama.typed import typed
@@ -117,7 +117,7 @@ def other_inputs(event_dir: Path, info: EventInfo, significance: str) -> list[st
 def _others(event_dir: Path, info: EventInfo, significance: str) -> Iterator[str]:
     made_from = _made(event_dir / significance).inputs
     names = ["skymap_info.json", TILES, DISTANCES, P_ASTRO, LIST]
-    names += [BURSTS_NAME] if BURSTS_NAME in made_from else []
+    names += [name for name in (BURSTS_NAME, HEARD_NAME) if name in made_from]
     changed = [name for name in names if not _is(event_dir / name, made_from.get(name))]
     yield from changed
     if changed:

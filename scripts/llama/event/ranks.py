@@ -143,7 +143,7 @@ def _own_weight(
     from llama.background.bursts import Neighbors, chance_bursts
 
     bursts, gps, vectors, _ = seen.with_bursts
-    chance = chance_bursts(seen.prepared, cells, bursts.model, bursts.sigma_deg)
+    chance = chance_bursts(seen.prepared, cells, bursts.model, bursts.marks)
     near = Neighbors(vectors, seen.odds_at(background["p_astro"]).single_odds)
     return own * chance.weight(bursts.places(gps), near)
 

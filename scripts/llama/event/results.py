@@ -142,6 +142,7 @@ class Inputs(Struct, frozen=True):
     gw_skymap_info: dict[str, object] = {}
     neutrino_info: list[Neutrino] = []
     burst_info: list[object] = []
+    grb_instruments: dict[str, object] = {}
 
 
 class Alone(Compared, frozen=True):

@@ -142,6 +142,8 @@ def compute_significance(
         result = _odds(prepared, neutrinos, of_all, p, events, bursts.events, triggers)
         explanation = _with_bursts(explanation, odds.odds_ratio, of_all.odds_ratio)
         inputs |= {"burst_info": bursts.events, "grb_parameters": asdict(bursts.model)}
+        if bursts.instruments:
+            inputs["grb_instruments"] = dict(bursts.instruments)
     return (
         result
         | significance

@@ -29,8 +29,8 @@ _CLASSIC_TOPIC = "voevent.ICECUBE_ASTROTRACK_"
 _TYPES = ("initial", "update", "retraction")
 _OTHER_ROLES = ("test", "utility", "prediction")
 _TRUE = ("true", "1", "yes")
-_TENSES = ("current", "archival")
-_OTHER_TENSES = ("test", "injection", "planned", "commanded")  # nothing has happened
+TENSES = ("current", "archival")
+OTHER_TENSES = ("test", "injection", "planned", "commanded")  # nothing has happened
 _OFFSET = re.compile(r"(.+[T ].+?)([+-])(\d\d):?(\d\d)")
 
 Key = tuple[int, int] | str
@@ -38,11 +38,12 @@ Key = tuple[int, int] | str
 
 @dataclass(frozen=True)
 class Notice:
-    """One notice of one IceCube alert.
+    """One notice of one alert.
 
     key: run and event, or what else names the alert, None if nothing does. order: time of the
     notice (GPS), revision, file. gps: of the neutrino, None if not said. row: None for a
-    retraction, and for what cannot be used; `problem` then says why.
+    retraction, and for what cannot be used; `problem` then says why. others: further neutrinos of
+    the alert; sender: icecube or km3net.
     """
 
     key: Key | None
@@ -50,6 +51,8 @@ class Notice:
     gps: float | None
     row: Row | None = None
     problem: str | None = None
+    others: tuple[Row, ...] = ()
+    sender: str = "icecube"
 
 
 def may_be_notice(content: bytes) -> bool:
@@ -83,26 +86,28 @@ def read_notice(content: bytes, name: str) -> Notice | None:
 
 def unusable(name: str, why: str, notice: Notice | None = None) -> Notice:
     """Return what stands for a notice that cannot be used, with its key and time if known."""
-    problem = f"notice {name} of IceCube cannot be used: {why.removeprefix(f'{name}, row 1: ')}"
+    notice = notice or Notice(None, (-math.inf, 0.0, name), None)
+    sender = {"icecube": "IceCube", "km3net": "KM3NeT"}[notice.sender]
+    problem = f"notice {name} of {sender} cannot be used: {why.removeprefix(f'{name}, row 1: ')}"
     # one line that any file can hold, whatever the file's name and the error quote
     safe = " ".join(problem.encode("utf-8", "backslashreplace").decode().split())
-    return replace(notice or Notice(None, (-math.inf, 0.0, name), None), problem=safe[:300])
+    return replace(notice, problem=safe[:300])
 
 
 def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
     stream = _stream(notice, name)
-    tense = notice.get("alert_tense") or _TENSES[0]
-    if stream is None or tense in _OTHER_TENSES:
+    tense = notice.get("alert_tense") or TENSES[0]
+    if stream is None or tense in OTHER_TENSES:
         return None
     kind = notice.get("alert_type") or _TYPES[0]
     kind = kind[0] if isinstance(kind, list) and len(kind) == 1 else kind
     retracted = str(kind).lower() == "retraction"
-    gps, sent = (_time(notice.get(key)) for key in ("trigger_time", "alert_datetime"))
+    gps, sent = (gps_of(notice.get(key)) for key in ("trigger_time", "alert_datetime"))
     if sent is None:  # a retraction ends the alert, others are as old as can be
         sent = math.inf if retracted else -math.inf if gps is None else gps
-    order = (sent, _number(notice.get("record_number")) or 0.0, name)
+    order = (sent, number_of(notice.get("record_number")) or 0.0, name)
     bare = Notice(_key(notice), order, gps)
-    if tense not in _TENSES:
+    if tense not in TENSES:
         return unusable(name, f"its alert_tense {shown(tense)} is not known", bare)
     if retracted:
         if bare.key is None and gps is None:
@@ -111,15 +116,16 @@ def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
     if gps is None:
         said = shown(notice.get("trigger_time"))
         return unusable(name, f"its trigger_time {said} is not a UTC time", bare)
-    energy = None if (tev := notice.get("nu_energy")) is None else _number(tev)
+    energy = None if (tev := notice.get("nu_energy")) is None else number_of(tev)
     try:
+        refuse_other_unit(notice, "nu_energy", "TeV")
         row = {
-            "ra": _degrees(notice.get("ra")),
+            "ra": ra_of(notice.get("ra")),
             "dec": notice.get("dec"),
-            "sigma": _sigma(notice),
+            "sigma": sigma_of(notice),
             "energy": energy and energy * 1e3,
-            "p_astro": _number(notice.get("p_astro")),
-            "far_hz": _number(notice.get("far")),
+            "p_astro": number_of(notice.get("p_astro")),
+            "far_hz": number_of(notice.get("far")),
         }
         whole = _row(row, bare.key, gps, stream, name)
     except BROKEN as error:
@@ -154,7 +160,7 @@ def _key(notice: Mapping[str, object]) -> Key | None:
     return None
 
 
-def _time(value: object) -> float | None:
+def gps_of(value: object) -> float | None:
     """Return GPS seconds of an ISO time, which may have an offset from UTC, None if it is none."""
     said = str(value).strip().upper()
     offset = _OFFSET.fullmatch(said)
@@ -167,7 +173,7 @@ def _time(value: object) -> float | None:
         return None  # the caller says so
 
 
-def _number(value: object) -> float | None:
+def number_of(value: object) -> float | None:
     return (
         float(value)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e300
@@ -175,20 +181,28 @@ def _number(value: object) -> float | None:
     )
 
 
-def _degrees(ra: object) -> object:
+def refuse_other_unit(notice: Mapping[str, object], key: str, unit: str) -> None:
+    """Raise if a notice states another unit for the energy `key` than its schema does."""
+    names = f"{key}_unit", f"{key}_units", "energy_unit", "energy_units"
+    said = [notice[name] for name in names if notice.get(name)]
+    if any(str(each).strip().lower() != unit.lower() for each in said):
+        raise LlamaError(f"it states energies in {shown(said[0])}, its schema in {unit}")
+
+
+def ra_of(ra: object) -> object:
     """Return right ascension from 0 to 360; it may be given from -180."""
     return ra + 360.0 if isinstance(ra, int | float) and -180.0 <= ra < 0.0 else ra
 
 
-def _sigma(notice: Mapping[str, object]) -> float:
+def sigma_of(notice: Mapping[str, object]) -> float:
     """Return 1 sigma [deg] of a radius, or of an ellipse: its axes, and its position angle."""
     error = notice.get("ra_dec_error")
     axes = [a for a in (error if isinstance(error, list) else [error])[:2] if a is not None]
-    radii = [_number(axis) or 0.0 for axis in axes]
+    radii = [number_of(axis) or 0.0 for axis in axes]
     if not axes or min(radii) == 0.0:
         raise LlamaError(f"its ra_dec_error {shown(error)} is not a radius above 0")
     contained = notice.get("containment_probability")
-    contained = 0.9 if contained is None else _number(contained)
+    contained = 0.9 if contained is None else number_of(contained)
     if contained is None or not 0 < contained < 1:
         raise LlamaError("its containment_probability is not between 0 and 1")
     return math.sqrt(radii[0] * radii[-1]) / math.sqrt(-2 * math.log1p(-contained))
@@ -205,7 +219,7 @@ def _of_voevent(content: bytes, name: str) -> Notice | None:
     if test or role in _OTHER_ROLES or (stream is None and _CLASSIC_TOPIC not in name):
         return None
     gps, sent = (
-        _time(text(root, place)) for place in ("{*}WhereWhen//{*}ISOTime", "{*}Who/{*}Date")
+        gps_of(text(root, place)) for place in ("{*}WhereWhen//{*}ISOTime", "{*}Who/{*}Date")
     )
     retracted = flags.get("Retraction", "").lower() in _TRUE
     if sent is None:
@@ -241,7 +255,7 @@ def _of_voevent(content: bytes, name: str) -> Notice | None:
 
 def _read(params: Mapping[str, str], name: str) -> float | None:
     try:
-        return _number(float(params[name]))
+        return number_of(float(params[name]))
     except (KeyError, ValueError):
         return None  # the statistic can do without
 

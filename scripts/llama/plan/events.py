@@ -8,12 +8,11 @@ from functools import cached_property
 
 from llama.alerts.content import classification, p_astro
 from llama.errors import LlamaError
-from llama.event.bursts import Bursts, read_bursts
 from llama.event.classes import class_end
 from llama.event.flags import read_flags
 from llama.event.latency import published_at
 from llama.event.manifest import p_value_method
-from llama.event.names import BURSTS_NAME, products, significance_name, skymap_name
+from llama.event.names import products, significance_name, skymap_name
 from llama.event.parameters import stream_rate_hz
 from llama.event.populations import class_versions, read_p_astro
 from llama.event.provenance import LIST, P_ASTRO
@@ -24,6 +23,7 @@ from llama.neutrinos.archive import Archive
 from llama.neutrinos.event_list import list_is_from_archive, window_state
 from llama.neutrinos.response import response_file
 from llama.neutrinos.sources import Source, open_sources, state_of
+from llama.plan.bursts import BurstLists
 from llama.plan.engine import Locks
 from llama.settings import Settings
 from llama.stats.window import search_window
@@ -45,7 +45,7 @@ class Events:
         self._settings, self._locks, self._open_injection = settings, locks, open_injection
         self._output_dir = settings.output_dir
         self._infos: dict[str, EventInfo] = {}
-        self._bursts: dict[str, Bursts | None] = {}
+        self.bursts = BurstLists(settings, self.info)
 
     def info(self, event: str) -> EventInfo:
         """Return what skymap_info.json says, of an event that this run then has locked."""
@@ -74,7 +74,7 @@ class Events:
     def before_manifest(self, event: str) -> list[str]:
         """Return what the manifest names: products, alerts as received, bursts that count."""
         made = [path for path in self.before_page(event) if not path.endswith("manifest.json")]
-        return made + self.received(event) + self.bursts(event)
+        return made + self.received(event) + self.bursts.files(event)
 
     def received(self, event: str) -> list[str]:
         """Return the alerts as received, and what came with them."""
@@ -158,34 +158,6 @@ class Events:
         """
         sent = (self._output_dir / event).glob("receipts/*.json")
         return {path.stem: sha256_file(path) for path in sent}
-
-    def bursts(self, event: str) -> list[str]:
-        """Return an event's list of gamma-ray bursts, if there is one and it shall count.
-
-        It is read here because a job that fails has lost its old product before it starts.
-        """
-        return [f"{event}/{BURSTS_NAME}"] if self._list_of_bursts(event) else []
-
-    def _list_of_bursts(self, event: str) -> Bursts | None:
-        if event not in self._bursts:
-            path, grb = self._output_dir / event / BURSTS_NAME, self._settings.grb
-            counts = grb.efficiency != 0 and path.exists()
-            read = read_bursts(path, grb.model_dump(mode="json")) if counts else None
-            self._bursts[event] = read
-        return self._bursts[event]
-
-    def burst_model(self, event: str) -> dict[str, float] | None:
-        """Return the model of bursts, which outdates only what has a list of them."""
-        return self._settings.grb.model_dump(mode="json") if self.bursts(event) else None
-
-    def burst_sigma_deg(self, event: str) -> list[float]:
-        """Return the errors of the list's bursts, all that outdates a background of bursts."""
-        listed = self._list_of_bursts(event)
-        return listed.sigma_deg if listed else []
-
-    def burst_versions(self, event: str) -> list[str]:
-        """Return what changes when the list does: one from elsewhere may be older."""
-        return [sha256_file(self._output_dir / name) for name in self.bursts(event)]
 
     def background_versions(self, event: str) -> dict[str, str]:
         """Return what changes when a background that may serve the event does."""

@@ -46,7 +46,7 @@ class Publishing:
                 info = read_info(output_dir / event)
                 if not (info.has_skymap or info.retracted):
                     continue
-                self._events.bursts(event)
+                self._events.bursts.files(event)
             except NoLocksError:  # that is not one event's trouble
                 raise
             except LlamaError as error:

@@ -17,6 +17,7 @@ from llama.alerts.gwalert import parse_alert
 from llama.alerts.intake import create_event
 from llama.alerts.record import Alert
 from llama.errors import LlamaError, sentence
+from llama.event.burst_notice import instrument_of
 from llama.event.flags import PRESETS, read_flags
 from llama.event.latency import Heard
 from llama.event.skymap_info import FILE_NAME, read_info
@@ -24,7 +25,17 @@ from llama.files import first_sign, sync_directory
 from llama.listening.spool import Entry, Spool
 from llama.locks import LockedError, locked
 from llama.times import unix_to_iso
-from llama.topics import ALERT_TOPIC, LVK, POLL, REPLAY, begins_as_test, may_bring, topic_of_file
+from llama.topics import (
+    ALERT_TOPIC,
+    INSTRUMENTS,
+    LVK,
+    POLL,
+    REPLAY,
+    begins_as_test,
+    brought_by,
+    may_bring,
+    topic_of_file,
+)
 
 _JSON_KEYS = ("superevent_id", "alert_type", "event")
 _MOST_DEATHS = 2  # of processes in the middle of one record
@@ -151,7 +162,7 @@ def _take_alert(
     alert = recognise(source(entry), content)
     if alert is None:
         spool.finish(entry)
-        return Taken(entry)
+        return Taken(entry, said=_left_alone(entry, content))
     event_dir = run_dir / alert.graceid
     if alert.graceid in running:
         return Taken(entry, alert.graceid, stays=True)
@@ -178,6 +189,14 @@ def _take_alert(
     what = f"revision {result.revision}" if result.changed else "nothing new"
     said = "; ".join((f"{alert.graceid}: {alert.kind}, {what}", *alert.notes, *result.notes))
     return Taken(entry, alert.graceid, changed=result.changed, said=said)
+
+
+def _left_alone(entry: Entry, content: bytes) -> str:
+    """Return a sentence for a notice of a burst by an instrument that its topic does not bring."""
+    of_topic = {*brought_by(source(entry))} & {*INSTRUMENTS}
+    if not of_topic or entry.topic == REPLAY or instrument_of(content) in of_topic:
+        return ""
+    return f"{entry.name} is archived and left alone: it is of no instrument that is known there"
 
 
 def _problem(event_dir: Path) -> str | None:

@@ -95,6 +95,13 @@ TOPICS = [
     "gcn.classic.voevent.ICECUBE_ASTROTRACK_GOLD",
     "gcn.classic.voevent.ICECUBE_ASTROTRACK_BRONZE",
     "gcn.classic.voevent.ICECUBE_CASCADE",
+    "gcn.notices.km3net.alert",
+    "gcn.notices.fermi.gbm",
+    "gcn.notices.swift.bat.position",
+    "gcn.notices.swift.bat.guano",
+    "gcn.notices.einstein_probe.wxt.alert",
+    "gcn.notices.svom.voevent.grm",
+    "gcn.notices.svom.voevent.eclairs",
 ]
 
 

@@ -89,27 +89,55 @@ class Search(Block):
     assumed_horizon_mpc: AssumedHorizon = Field(default_factory=AssumedHorizon)
 
 
+class Instrument(Block):
+    """An instrument whose bursts are heard."""
+
+    efficiency: Number = Field(gt=0, lt=1)
+    """Fraction of the sources that point at us whose burst it tells, and locates best."""
+    rate_hz: Number = Field(gt=0, le=1)
+    """All-sky rate of its bursts that have nothing to do with the event [Hz]."""
+
+
+InstrumentName = Literal[
+    "fermi_gbm", "swift_bat", "swift_guano", "einstein_probe_wxt", "svom"
+]  # as in `llama.topics`
+
+
 class Grb(Block):
-    """Gamma-ray bursts as a third messenger: what an event's `fermi_grbs.json` counts in its odds
-    (docs/messengers.md). Off while efficiency is 0; a change outdates events that have the file."""
+    """Gamma-ray bursts as a third messenger: what they count in an event's odds
+    (docs/messengers.md). Off while efficiency is 0 and there are no instruments; a change outdates
+    events that have a list."""
 
     efficiency: Number = Field(default=0.0, ge=0, lt=1)
-    """Fraction of the sources that point at us whose burst is in the list; 0 leaves bursts out.
-    A list without a burst counts against the source by 1 - efficiency."""
+    """Fraction of the sources that point at us whose burst is in the list by hand,
+    `fermi_grbs.json`; 0 leaves it out. A list without a burst counts against the source by 1 -
+    efficiency."""
     rate_hz: Number = Field(default=7.5e-6, gt=0, le=1)
-    """All-sky rate of bursts that reach the list and have nothing to do with the event [Hz].
+    """All-sky rate of bursts that reach this list and have nothing to do with the event [Hz].
     7.5e-6 is the 240 per year of Fermi's GBM; change it with the instrument."""
     delay_min_s: Number = Field(default=-1.0, ge=-1e5, le=1e5)
     """Earliest burst of a source, relative to its gravitational wave [s]."""
     delay_max_s: UpperEnd = Field(default=5.0, ge=-1e5, le=1e5)
     """Latest burst of a source, relative to its gravitational wave [s]."""
 
+    instruments: dict[InstrumentName, Instrument] = Field(
+        default_factory=dict, examples=[{"fermi_gbm": {"efficiency": 0.3, "rate_hz": 7.5e-6}}]
+    )
+    """Instruments whose notices `llama listen gcn` has heard make the list where there is none by
+    hand, each with efficiency and rate_hz of its own (docs/messengers.md): fermi_gbm, swift_bat,
+    swift_guano, einstein_probe_wxt, svom. {} takes none. Each is a line like
+    fermi_gbm: {efficiency: 0.3, rate_hz: 7.5e-6}."""
+
     @model_validator(mode="after")
     def _are_few(self) -> "Grb":
-        if self.rate_hz * (self.delay_max_s - self.delay_min_s) > 10:
+        heard = self.instruments.values()
+        rate_hz = max(self.rate_hz, sum(one.rate_hz for one in heard))
+        if rate_hz * (self.delay_max_s - self.delay_min_s) > 10:
             raise ValueError(
                 "should expect at most 10 chance bursts: rate_hz times delay_max_s - delay_min_s"
             )
+        if sum(one.efficiency for one in heard) >= 1:
+            raise ValueError("should have efficiencies of instruments whose sum is below 1")
         return self
 
 

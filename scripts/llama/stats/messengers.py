@@ -39,11 +39,13 @@ def prepare_bursts(
     grb: GrbParameters,
     params: SearchParameters,
     nodes: int,
+    gain: Floats | float = 1.0,
 ) -> Messenger:
     """Return gamma-ray bursts as a messenger; dt = t_grb - t_gw, all columns of shape (n,).
 
     A burst follows the merger, whose time is that of the GW; its density over the background's is
-    vMF 4 pi / rate. The share of the sky that the instrument sees cancels. nodes: of sin(dec) in
+    vMF 4 pi gain / rate, gain: how much more of the source's bursts than of chance ones its
+    instrument has. The share of the sky that the instrument sees cancels. nodes: of sin(dec) in
     the neutrinos' tables. ValueError for values that are not finite or impossible.
     """
     columns = [np.atleast_1d(np.asarray(c, float)) for c in (dt_s, ra_deg, dec_deg, sigma_deg)]
@@ -66,7 +68,9 @@ def prepare_bursts(
         np.full(dt.size, grb.delay_max_s - grb.delay_min_s),
         unit_vectors(ra, dec).reshape(-1, 3),
         np.radians(sigma)[:, None] ** -2,
-        np.full((dt.size, 1, nodes), 4 * math.pi / grb.rate_hz),
+        np.broadcast_to(
+            (np.full(dt.size, 4 * math.pi / grb.rate_hz) * gain)[:, None, None], (dt.size, 1, nodes)
+        ).copy(),
         grb.efficiency,
     )
 
