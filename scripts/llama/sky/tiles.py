@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from llama.files import atomic_hdf5, reading_hdf5
 from llama.stats.arrays import Flags, Floats, Integers
-from llama.stats.distance import distance_nodes, quadrature
+from llama.stats.distance import distance_moments, distance_norm
 
 Columns = dict[str, NDArray[Any]]
 Meta = dict[str, str | float]
@@ -118,16 +118,26 @@ class SkyTiles:
         mu, sigma, prob = self.distmu[known], self.distsigma[known], self.prob[known]
         for start in range(0, prob.size, _CHUNK):
             part = slice(start, start + _CHUNK)
-            sums += _conditional_moments(mu[part], sigma[part]) @ prob[part]
+            sums += distance_moments(mu[part], sigma[part]) @ prob[part]
         mean = sums[1] / sums[0]
         return float(mean), float(math.sqrt(max(0.0, sums[2] / sums[0] - mean**2)))
 
-
-def _conditional_moments(mu: Floats, sigma: Floats) -> Floats:
-    """Return 1, <r> and <r^2> of r^2 N(r; mu, sigma), shape (3, n)."""
-    r, density = distance_nodes(mu[:, None], sigma[:, None], *quadrature())
-    density /= density.sum(axis=1, keepdims=True)
-    return np.stack([density.sum(axis=1), (density * r).sum(axis=1), (density * r * r).sum(axis=1)])
+    def distance_mode_mpc(self) -> float | None:
+        """Return the most probable distance over the whole sky [Mpc], None without distance."""
+        moments = self.distance_moments_mpc()
+        if moments is None or self.distmu is None or self.distsigma is None:
+            return None
+        known = np.isfinite(self.distmu) & (self.prob > 1e-4 * self.prob.max())
+        mu, sigma, prob = self.distmu[known], self.distsigma[known], self.prob[known]
+        density = prob * distance_norm(mu, sigma) / sigma
+        mean, std = moments
+        low, high = max(0.0, mean - 5 * std), mean + 5 * std
+        for _ in range(2):  # on a grid, and on a finer one about its highest point
+            r = np.linspace(low, high, 41)
+            heights = [x * x * density @ np.exp(-0.5 * ((x - mu) / sigma) ** 2) for x in r]
+            best, step = r[int(np.argmax(heights))], r[1] - r[0]
+            low, high = max(0.0, best - step), best + step
+        return float(best)
 
 
 def merge_blocks(
