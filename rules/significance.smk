@@ -91,3 +91,22 @@ rule combine_skymap:
         "Combining the sky map of {wildcards.event} with its neutrinos"
     script:
         "../scripts/combine_skymap.py"
+
+
+# On request only, as `snakemake EVENT/regions`.
+rule write_regions:
+    input:
+        combined="{event}/combined_skymap.multiorder.fits",
+        coincidence="{event}/coincidence_skymap.multiorder.fits",
+    output:
+        expand("{{event}}/regions/{name}", name=REGIONS),
+    log:
+        "logs/{event}/write_regions.log",
+    conda:
+        "../envs/llama.yaml"
+    params:
+        code=code("write_regions"),
+    message:
+        "Writing where the source of {wildcards.event} is as MOCs"
+    script:
+        "../scripts/write_regions.py"

@@ -130,7 +130,11 @@ _MEANING = {
 
 
 def _summary(tiles: SkyTiles) -> dict[str, str | float | None]:
-    return tiles.summary() | {"distmode_mpc": tiles.distance_mode_mpc()}
+    summary, mode = tiles.summary(), None
+    mean, std = summary["distmean_mpc"], summary["diststd_mpc"]
+    if isinstance(mean, float) and isinstance(std, float):
+        mode = tiles.distance_mode_mpc(mean, std)
+    return summary | {"distmode_mpc": mode}
 
 
 def _cards(info: EventInfo, wave: SkyTiles, tiles: SkyTiles, made: Provenance) -> Cards:

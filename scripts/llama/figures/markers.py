@@ -127,22 +127,23 @@ def draw_best(axes: "Axes", project: Project, significance: Significance) -> Non
 
 def draw_legend(
     figure: "Figure",
-    regions: list[tuple[float, float, str]],
+    regions: list[tuple[float, float, str, str]],
     neutrinos: NeutrinoList,
     info: EventInfo,
     significance: Significance,
     zoom_share: float | None,
 ) -> None:
-    """Explain the marks: `regions` holds level, area [deg^2] and line style of each contour.
+    """Explain the marks: `regions` holds level, area [deg^2], line and colour of each contour.
 
     `zoom_share` is the part of the 90 % region's probability in the zoomed panel, if any.
     """
     from matplotlib.lines import Line2D
 
     handles, events = [], neutrinos.events
-    for level, area, line in regions:
-        label = f"{100 * level:.0f} % credible region, {area_text(area)}"
-        handles.append(Line2D([], [], color=INK, lw=1, ls=line, label=label))
+    for level, area, line, colour in regions:
+        what = "credible region" if colour == INK else "with the neutrinos"
+        label = f"{100 * level:.0f} % {what}, {area_text(area)}"
+        handles.append(Line2D([], [], color=colour, lw=1, ls=line, label=label))
     taking_part = [in_window(event, info) for event in events]
     notes = ["Numbers: rows of the neutrino table." if events else "No neutrino in the list."]
     if len(events) > MOST_CIRCLES:

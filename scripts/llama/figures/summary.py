@@ -55,7 +55,7 @@ def summary_content(
         "lead": _lead(info, significance, blind="BLINDED NEUTRINOS" in marks),
         "event": {"heading": "Gravitational-wave event", "rows": _event(event)},
         "explanation": explanation_section(event),
-        "result": {"heading": "Result", "rows": _result(significance)},
+        "result": {"heading": "Result", "rows": _result(significance) + _located(event)},
         "neutrinos": {
             "heading": "Neutrinos",
             "text": [
@@ -170,6 +170,12 @@ def _result(significance: Significance) -> Rows:
         place = f"RA {best[0]:.2f} deg, Dec {best[1]:+.2f} deg"
         rows.append(("Most probable common direction", place))
     return rows
+
+
+def _located(event: EventFiles) -> Rows:
+    """Return where the source is, with and without the neutrinos."""
+    said = event.combined.said() if event.combined else []
+    return [(f"Source, {given}", words.replace("deg^2", "deg²")) for given, words in said]
 
 
 _HYPOTHESES = {

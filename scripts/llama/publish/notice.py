@@ -6,6 +6,7 @@ from msgspec.structs import asdict
 
 from llama.errors import LlamaError
 from llama.event.joint_far import alert_rate_text, joint_far_text
+from llama.event.located import Combined
 from llama.event.results import NeutrinoList, Significance, Single
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
@@ -65,11 +66,13 @@ def build_notice(
     *,
     alert_datetime: str | None = None,
     role: str = "observation",
+    combined: Combined | None = None,
 ) -> dict[str, object]:
     """Return the content of `gcn_notice.json`, checked.
 
-    `alert_datetime` is the notice's own time (UTC, default
-    now); `role` is the flag ROLE. `LlamaError` when the event's data cannot make a valid notice.
+    `alert_datetime` is the notice's own time (UTC, default now); `role` is the flag ROLE;
+    `combined` tells where the source is, which is said if neutrinos are listed. `LlamaError` when
+    the event's data cannot make a valid notice.
     """
     if not info.event_time:
         raise LlamaError(
@@ -101,6 +104,8 @@ def build_notice(
     if listed is not None:
         notice["n_events_coincident"] = sum(map(_is_listed, listed))
     if not info.retracted and (said := _said(significance, overall)):
+        if listed and combined:
+            said += [f"source {given}: {words}" for given, words in combined.said()]
         notice["additional_info"] = "; ".join(said)
     if listed:
         notice["coincident_events"] = [_coincident_event(single) for single in listed]

@@ -18,7 +18,6 @@ Meta = dict[str, str | float]
 Merged = tuple[NDArray[np.int8], Integers, Columns]  # order, ipix and columns of tiles
 
 COLUMNS = ("order", "ipix", "prob", "distmu", "distsigma", "distnorm")
-_CHUNK = 2_000  # tiles at a time: their columns stay in the processor's cache
 BLOCK_ORDER = 8  # 4**8 pixels stay in the processor's cache, with all columns
 
 
@@ -114,30 +113,27 @@ class SkyTiles:
         if not self.has_distance or self.distmu is None or self.distsigma is None:
             return None
         known = np.isfinite(self.distmu) & (self.prob > 0)
-        sums = np.zeros(3)
-        mu, sigma, prob = self.distmu[known], self.distsigma[known], self.prob[known]
-        for start in range(0, prob.size, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            sums += distance_moments(mu[part], sigma[part]) @ prob[part]
+        sums = distance_moments(self.distmu[known], self.distsigma[known]) @ self.prob[known]
         mean = sums[1] / sums[0]
         return float(mean), float(math.sqrt(max(0.0, sums[2] / sums[0] - mean**2)))
 
-    def distance_mode_mpc(self) -> float | None:
-        """Return the most probable distance over the whole sky [Mpc], None without distance."""
-        moments = self.distance_moments_mpc()
-        if moments is None or self.distmu is None or self.distsigma is None:
-            return None
+    def distance_mode_mpc(self, mean_mpc: float, std_mpc: float) -> float:
+        """Return the most probable distance over the whole sky, whose mean and spread are known."""
+        if self.distmu is None or self.distsigma is None:
+            raise ValueError("the map has no distance")
         known = np.isfinite(self.distmu) & (self.prob > 1e-4 * self.prob.max())
-        mu, sigma, prob = self.distmu[known], self.distsigma[known], self.prob[known]
-        density = prob * distance_norm(mu, sigma) / sigma
-        mean, std = moments
-        low, high = max(0.0, mean - 5 * std), mean + 5 * std
+        mu, sigma = self.distmu[known], self.distsigma[known]
+        height = self.prob[known] * distance_norm(mu, sigma) / sigma
+        low, high = max(0.0, mean_mpc - 3 * std_mpc), mean_mpc + 3 * std_mpc
         for _ in range(2):  # on a grid, and on a finer one about its highest point
-            r = np.linspace(low, high, 41)
-            heights = [x * x * density @ np.exp(-0.5 * ((x - mu) / sigma) ** 2) for x in r]
-            best, step = r[int(np.argmax(heights))], r[1] - r[0]
+            r = np.linspace(low, high, 31)
+            # exponents that are nothing are slow
+            heights = [
+                x * x * height @ np.exp(np.maximum(-0.5 * ((x - mu) / sigma) ** 2, -50)) for x in r
+            ]
+            best, step = float(r[np.argmax(heights)]), float(r[1] - r[0])
             low, high = max(0.0, best - step), best + step
-        return float(best)
+        return best
 
 
 def merge_blocks(

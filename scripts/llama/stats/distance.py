@@ -7,6 +7,7 @@ sky maps, which do without the compiler, call it as it is.
 """
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from llama.stats.arrays import Floats
 
 _NODES = 64  # relative error below 1e-12 of moments, 2e-7 of weights (tests)
+_CHUNK = 2_000  # densities at a time stay in the processor's cache
 _ROOT_2PI = np.sqrt(2 * np.pi)
 _NARROW = 500.0  # means over standard deviations above which r^2 is even
 
@@ -46,19 +48,32 @@ def distance_nodes(mu: Any, sigma: Any, roots: Any, shares: Any) -> Any:
 
 def distance_moments(mu: Floats, sigma: Floats) -> Floats:
     """Return 1, <r> and <r^2> of densities with mu, sigma [Mpc], shape (3, n)."""
-    r, density = distance_nodes(mu[:, None], sigma[:, None], *quadrature())
-    density /= density.sum(axis=1, keepdims=True)
-    return np.stack([density.sum(axis=1), (density * r).sum(axis=1), (density * r * r).sum(axis=1)])
+    found = np.empty((3, mu.size))
+    for part, r, density in _densities(mu, sigma):
+        density /= density.sum(axis=1, keepdims=True)
+        for power in range(3):
+            found[power, part] = density.sum(axis=1)
+            density *= r
+    return found
 
 
 def distance_norm(mu: Floats, sigma: Floats) -> Floats:
     """Return what makes r^2 N(r; mu, sigma) a density [Mpc^-2], a map's DISTNORM."""
-    roots, shares = quadrature()
-    r, density = distance_nodes(mu[:, None], sigma[:, None], roots, shares)
-    length = (r[:, -1] - r[:, 0]) / (roots[-1] ** 2 - roots[0] ** 2)
+    roots, _ = quadrature()
+    sums = np.empty(mu.size)
+    for part, r, density in _densities(mu, sigma):
+        length = (r[:, -1] - r[:, 0]) / (roots[-1] ** 2 - roots[0] ** 2)
+        sums[part] = length * density.sum(axis=1)
     mode = 0.5 * (mu + np.sqrt(mu * mu + 8 * sigma * sigma))
     highest = mode**2 * np.exp(-0.5 * ((mode - mu) / sigma) ** 2) / (sigma * _ROOT_2PI)
-    return np.asarray(1 / (highest * length * density.sum(axis=1)))
+    return np.asarray(1 / (highest * sums))
+
+
+def _densities(mu: Floats, sigma: Floats) -> Iterator[tuple[slice, Floats, Floats]]:
+    """Yield a part of the densities at a time, and `distance_nodes` of these."""
+    for start in range(0, mu.size, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        yield part, *distance_nodes(mu[part, None], sigma[part, None], *quadrature())
 
 
 def distance_parameters(mean: Floats, std: Floats) -> tuple[Floats, Floats]:
