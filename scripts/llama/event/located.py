@@ -31,8 +31,8 @@ class Combined(Struct, frozen=True):
         if self.coincidence is None:
             return []
         return [
-            ("for the gravitational wave alone", _place_words(self.gw)),
-            ("given that it is real", _place_words(self.combined)),
+            ("by the GW alone", _place_words(self.gw)),
+            ("given that the GW is real", _place_words(self.combined)),
             ("given a common source", _place_words(self.coincidence)),
         ]
 

@@ -214,7 +214,7 @@ def _table(listed: list[Single], real: bool) -> str:
 
 def _source(combined: Combined) -> list[str]:
     said = "; ".join(f"{given}: {words}" for given, words in combined.said())
-    return [_wrap(f"The source lies within these regions: {said}.")] if said else []
+    return [_wrap(f"Credible regions of the source, {said}.")] if said else []
 
 
 def _sensitivity(sensitivity: Sensitivity | None) -> list[str]:
