@@ -15,13 +15,14 @@ import numpy as np
 
 from llama.errors import for_users
 from llama.event.bursts import Bursts, read_bursts
+from llama.event.make import read_neutrinos
 from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import read_p_astro
 from llama.event.prepared import prepare_columns, weigh_tiles
 from llama.event.provenance import Provenance, provenance
 from llama.event.results import Significance, read
 from llama.event.skymap_info import EventInfo, read_info
-from llama.files import read_json, write_bytes, write_json
+from llama.files import write_bytes, write_json
 from llama.neutrinos.event_list import is_from_archive
 from llama.neutrinos.response import Response, load_response
 from llama.neutrinos.table import Neutrino, to_columns
@@ -98,7 +99,7 @@ def make_combined(
     neutrinos that can be from one source, the map of a coincidence is the combined one.
     """
     info = read_info(Path(inputs["info"]).parent)
-    tiles, listed = SkyTiles.load(inputs["skymap"]), read_json(inputs["neutrinos"])
+    tiles, listed = SkyTiles.load(inputs["skymap"]), read_neutrinos(inputs["neutrinos"])
     significance = read(Path(inputs["significance"]), Significance)
     bursts = read_bursts(Path(inputs["bursts"]), grb) if grb else None
     population = read_p_astro(inputs["p_astro"])["population"]
@@ -123,9 +124,9 @@ def make_combined(
 
 
 _MEANING = {
-    "combined": "Source of the gravitational wave, given that it is real and given the neutrinos",
-    "coincidence": "Source of the gravitational wave, given that it gave neutrinos in the list",
-    "alone": "Source of the gravitational wave, given that it is real; no neutrino can be from it",
+    "combined": "source of a gravitational wave that is real, given the neutrinos",
+    "coincidence": "source of the gravitational wave and of neutrinos in the list",
+    "alone": "source of a wave that is real: no neutrino can be from it",
 }
 
 

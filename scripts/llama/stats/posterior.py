@@ -176,6 +176,7 @@ def _joint(tiles: Weighted, triggers: _Triggers) -> Floats:
         densities = triggers.densities(tiles_geometry(order, ipix)[0])
         joint = triggers.together(densities).reshape(5, -1, 4).mean(axis=2)
         found[:, some] = np.einsum("nk,jnk->jk", joint, tiles.weights[:, :, some])
+    found[np.isnan(tiles.plain)] = np.nan  # weights assume a distance where there is none
     return found
 
 
