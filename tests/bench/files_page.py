@@ -378,8 +378,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "most_probable_direction.ra": "only with two neutrinos or more [deg]",
             "most_probable_direction.dec": "only with two neutrinos or more [deg]",
             "neutrino_flux_sensitivity_range.*": "as in the significance file",
-            "additional_info": "what energies and point spread are from, and the joint "
-            "false-alarm rate; not in a retraction",
+            "additional_info": "what energies and point spread are from, the joint false-alarm "
+            "rate, and where the source is if neutrinos are listed; not in a retraction",
         },
     ),
     "manifest.json": (

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.patheffects import AbstractPathEffect
 
+LEGEND_ROW_IN = 0.2
 MOST_CIRCLES = 50  # more hide the map, and each costs time and memory
 
 # From RA and Dec in degrees to the coordinates of a panel, NaN where a line is cut.
@@ -162,7 +163,8 @@ def draw_legend(
         label = "most probable direction of a common source"
         handles.append(_styled(Line2D([], [], label=label), _cross(10)))
     if zoom_share is None:
-        place, columns, spacing, below = (0.3, 0.77), 2, 0.4, (0.35, 0.08)
+        height = 0.57 + LEGEND_ROW_IN * len(regions) / 2
+        place, columns, spacing, below = (0.3, height), 2, 0.4, (0.35, 0.08)
     else:
         place, columns, spacing, below = (3.5, 3.1), 1, 0.6, (3.6, 0.45)
         notes.insert(0, "Black box on the map: the panel on the left.")

@@ -10,7 +10,14 @@ from llama.event.results import NeutrinoList, Significance
 from llama.event.skymap_info import EventInfo
 from llama.figures import geometry as sky
 from llama.figures.geometry import Floats
-from llama.figures.markers import Project, draw_best, draw_legend, draw_neutrinos, halo
+from llama.figures.markers import (
+    LEGEND_ROW_IN,
+    Project,
+    draw_best,
+    draw_legend,
+    draw_neutrinos,
+    halo,
+)
 from llama.figures.style import ASIDE, COMBINED, INK, blues, box, drawing, title
 from llama.figures.text import result_line
 from llama.sky.tiles import SkyTiles
@@ -48,7 +55,7 @@ def draw_skymap(
     if combined and _is_other(source := sky.SkyDensity(combined), density):
         both.append(source)
     frame = _zoom_frame(density) if density.area_deg2(0.9) < ZOOM_BELOW_DEG2 else None
-    bottom = 3.15 if frame else 0.7
+    bottom = 3.15 if frame else 0.5 + LEGEND_ROW_IN * len(both)
     with drawing(bottom + 4.25, png, pdf) as figure:
         title(figure, info, neutrinos.events, result_line(significance), role)
         globe = _draw_all_sky(figure, both, bottom + 0.6)

@@ -265,8 +265,8 @@ def figure_texts(neutrinos: NeutrinoList) -> tuple[tuple[str, str, str], ...]:
             "All-sky map of the gravitational wave's probability density with 50 % and 90 % "
             "credible regions and the neutrinos; the numbers are rows of the table.",
             "Where the wave came from, in probability per square degree, with the smallest "
-            "regions that hold 50 % (solid) and 90 % (dashed) of it. Filled dots: neutrinos "
-            f"{near} the wave; open squares: others. Circles have the 90 % radius of the table.",
+            "regions that hold 50 % (solid) and 90 % (dashed) of it; purple: those with the "
+            f"neutrinos, if it is real. Filled dots: neutrinos {near} the wave; open squares: others. Circles have the 90 % radius of the table.",
         ),
         (
             "Significance",
