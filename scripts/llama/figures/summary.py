@@ -266,7 +266,8 @@ def figure_texts(neutrinos: NeutrinoList) -> tuple[tuple[str, str, str], ...]:
             "credible regions and the neutrinos; the numbers are rows of the table.",
             "Where the wave came from, in probability per square degree, with the smallest "
             "regions that hold 50 % (solid) and 90 % (dashed) of it; purple: those with the "
-            f"neutrinos, if it is real. Filled dots: neutrinos {near} the wave; open squares: others. Circles have the 90 % radius of the table.",
+            f"neutrinos, if it is real. Filled dots: neutrinos {near} the wave; "
+            "open squares: others. Circles have the 90 % radius of the table.",
         ),
         (
             "Significance",
