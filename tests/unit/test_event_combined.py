@@ -113,7 +113,9 @@ def test_ligo_skymap_and_healpy_read_them(event, name):
 def test_headers_tell_neutrinos_odds_and_inputs(event):
     from astropy.io import fits
 
-    header = fits.getheader(event / COMBINED, 1)
+    with fits.open(event / COMBINED) as file:
+        file.verify("exception")
+        header = file[1].header
     assert (header["ORDERING"], header["COORDSYS"], header["MOC"]) == ("NUNIQ", "C", True)
     assert header["DATE-OBS"] == INFO.event_time
     told = "\n".join(header["HISTORY"])
