@@ -11,9 +11,9 @@ rule build_map_background:
     log:
         "logs/{event}/build_map_background.log",
     priority: 40
-    threads: 2
     conda:
         "../envs/llama.yaml"
+    threads: 2
     params:
         search=SEARCH,
         population=of(EVENTS.population),
