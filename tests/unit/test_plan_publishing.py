@@ -30,7 +30,7 @@ def test_a_receipt_for_each_channel_with_a_destination(tmp_path: Path) -> None:
     assert publishing(settings(tmp_path)).receipts(EVENT) == []
     one = publishing(with_slack(tmp_path))
     assert one.receipts(EVENT) == [f"{EVENT}/receipts/slack.json"]
-    assert len(one.everything(EVENT)) == 22
+    assert len(one.everything(EVENT)) == 25
     assert one.destinations("slack") == {"real": None, "test": "C0123456789"}
 
 

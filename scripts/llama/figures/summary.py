@@ -55,7 +55,7 @@ def summary_content(
         "lead": _lead(info, neutrinos, significance, blind="BLINDED NEUTRINOS" in marks),
         "event": {"heading": "Gravitational-wave event", "rows": _event(event)},
         "explanation": explanation_section(event),
-        "result": {"heading": "Result", "rows": _result(significance)},
+        "result": {"heading": "Result", "rows": _result(significance) + _located(event)},
         "neutrinos": {
             "heading": "Neutrinos",
             "text": [
@@ -173,6 +173,12 @@ def _result(significance: Significance) -> Rows:
     return rows
 
 
+def _located(event: EventFiles) -> Rows:
+    """Return where the source is, with and without the neutrinos."""
+    said = event.combined.said() if event.combined else []
+    return [(f"Source, {given}", words.replace("deg^2", "deg²")) for given, words in said]
+
+
 _HYPOTHESES = {
     "coincidence": "P(one source of wave and neutrinos)",
     "gw_only": "P(real wave, background neutrinos)",
@@ -261,8 +267,9 @@ def figure_texts(neutrinos: NeutrinoList) -> tuple[tuple[str, str, str], ...]:
             "All-sky map of the gravitational wave's probability density with 50 % and 90 % "
             "credible regions and the neutrinos; the numbers are rows of the table.",
             "Where the wave came from, in probability per square degree, with the smallest "
-            "regions that hold 50 % (solid) and 90 % (dashed) of it. Filled dots: neutrinos "
-            f"{near} the wave; open squares: others. Circles have the 90 % radius of the table.",
+            "regions that hold 50 % (solid) and 90 % (dashed) of it; purple: those with the "
+            f"neutrinos, if it is real. Filled dots: neutrinos {near} the wave; "
+            "open squares: others. Circles have the 90 % radius of the table.",
         ),
         (
             "Significance",

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from llama.files import atomic_hdf5, reading_hdf5
 from llama.stats.arrays import Flags, Floats, Integers
-from llama.stats.distance import distance_nodes, quadrature
+from llama.stats.distance import distance_moments, distance_norm
 
 Columns = dict[str, NDArray[Any]]
 Meta = dict[str, str | float]
 Merged = tuple[NDArray[np.int8], Integers, Columns]  # order, ipix and columns of tiles
 
 COLUMNS = ("order", "ipix", "prob", "distmu", "distsigma", "distnorm")
-_CHUNK = 2_000  # tiles at a time: their columns stay in the processor's cache
 BLOCK_ORDER = 8  # 4**8 pixels stay in the processor's cache, with all columns
 
 
@@ -114,20 +113,27 @@ class SkyTiles:
         if not self.has_distance or self.distmu is None or self.distsigma is None:
             return None
         known = np.isfinite(self.distmu) & (self.prob > 0)
-        sums = np.zeros(3)
-        mu, sigma, prob = self.distmu[known], self.distsigma[known], self.prob[known]
-        for start in range(0, prob.size, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            sums += _conditional_moments(mu[part], sigma[part]) @ prob[part]
+        sums = distance_moments(self.distmu[known], self.distsigma[known]) @ self.prob[known]
         mean = sums[1] / sums[0]
         return float(mean), float(math.sqrt(max(0.0, sums[2] / sums[0] - mean**2)))
 
-
-def _conditional_moments(mu: Floats, sigma: Floats) -> Floats:
-    """Return 1, <r> and <r^2> of r^2 N(r; mu, sigma), shape (3, n)."""
-    r, density = distance_nodes(mu[:, None], sigma[:, None], *quadrature())
-    density /= density.sum(axis=1, keepdims=True)
-    return np.stack([density.sum(axis=1), (density * r).sum(axis=1), (density * r * r).sum(axis=1)])
+    def distance_mode_mpc(self, mean_mpc: float, std_mpc: float) -> float:
+        """Return the most probable distance over the whole sky, whose mean and spread are known."""
+        if self.distmu is None or self.distsigma is None:
+            raise ValueError("the map has no distance")
+        known = np.isfinite(self.distmu) & (self.prob > 1e-4 * self.prob.max())
+        mu, sigma = self.distmu[known], self.distsigma[known]
+        height = self.prob[known] * distance_norm(mu, sigma) / sigma
+        low, high = max(0.0, mean_mpc - 3 * std_mpc), mean_mpc + 3 * std_mpc
+        for _ in range(2):  # on a grid, and on a finer one about its highest point
+            r = np.linspace(low, high, 31)
+            # exponents that are nothing are slow
+            heights = [
+                x * x * height @ np.exp(np.maximum(-0.5 * ((x - mu) / sigma) ** 2, -50)) for x in r
+            ]
+            best, step = float(r[np.argmax(heights)]), float(r[1] - r[0])
+            low, high = max(0.0, best - step), best + step
+        return best
 
 
 def merge_blocks(

@@ -56,12 +56,14 @@ def tile_weights(
     area_relative: Floats,
     params: WeightModel,
     table: Floats | None = None,
+    power: int = 0,
 ) -> Floats:
     """Return w_{n,k} = p_k n! int dr d_k(r) P(n | r, dec_k), shape (5, tiles).
 
     prob [-], distmu and distsigma [Mpc], or None for a map without distance; area_relative:
     A(dec)/<A> on uniform nodes of sin(dec) from -1 to 1. Tiles whose distmu is not finite get
     a distance prior uniform in comoving volume and source time out to `assumed_horizon_mpc`.
+    power: of r [Mpc] under the integral, for the distance of a source with n neutrinos.
     ValueError for inputs that are not a sky map. Source: docs/method.md (11-13).
     """
     if prob.ndim != 1 or prob.size == 0 or sin_dec.shape != prob.shape:
@@ -102,6 +104,7 @@ def tile_weights(
         uniform,
         grid()[0],
         log_gain(params.events_by_redshift),
+        power,
     )
 
 
@@ -173,7 +176,20 @@ _distance_nodes = njit()(distance_nodes)
 
 @njit()
 def _tile_weights(  # type: ignore[no-untyped-def]
-    prob, sin_dec, distmu, distsigma, area, table, roots, shares, nu, assumed, uniform, log_d, gain
+    prob,
+    sin_dec,
+    distmu,
+    distsigma,
+    area,
+    table,
+    roots,
+    shares,
+    nu,
+    assumed,
+    uniform,
+    log_d,
+    gain,
+    power,
 ):
     weights = np.zeros((table.shape[0], prob.size))
     moments = np.empty(table.shape[0])
@@ -183,19 +199,25 @@ def _tile_weights(  # type: ignore[no-untyped-def]
         if prob[k] == 0.0:
             continue
         relative = response_at(area, sin_dec[k])
-        if relative <= 0.0:  # the detector is blind there
+        if relative <= 0.0 and power == 0:  # the detector is blind there
             weights[0, k] = prob[k]
             continue
         if math.isfinite(distmu[k]):
             distances, densities = _distance_nodes(distmu[k], distsigma[k], roots, shares)
         else:
             distances, densities = assumed, uniform
+        if relative <= 0.0:
+            mean = (densities * distances**power).sum() / densities.sum()
+            weights[0, k] = prob[k] * mean
+            continue
         count = math.log(nu * relative * 1e4)
         norm = 0.0
         moments[:] = 0.0
         for j in range(distances.size):
             r, density = distances[j], densities[j]
             norm += density
+            if power > 0:
+                density *= r**power
             log_r = math.log(r)
             step = min(max((log_r - log_d[0]) * per_log_d, 0.0), log_d.size - 1.001)
             g = int(step)
