@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 
 from llama.event.flags import write_flags
-from llama.event.names import significance_name
+from llama.event.names import COINCIDENCE, COMBINED, COMBINED_SUMMARY, significance_name
 from llama.event.skymap_info import unchecked_info
 from llama.files import sha256_file, write_json
 from llama.publish import outbox
@@ -91,6 +91,17 @@ def write_result(
         "provenance": {"inputs": inputs, "software": "llama 0.1.0"},
     }  # fmt: skip
     write_json(event_dir / significance_name(unchecked_info(info)), significance)
+
+
+def write_skymaps(event_dir: Path, change: bool = True) -> None:
+    """Write the maps that point at the source, as if they were some."""
+    for name in (COMBINED, COINCIDENCE):
+        (event_dir / name).write_bytes(f"{name} of {event_dir.name}".encode())
+    regions = {name: {"area_50_deg2": 3.0, "area_90_deg2": 20.0} for name in ("gw", "combined")}
+    name = significance_name(unchecked_info(json.loads((event_dir / INPUTS[-1]).read_text())))
+    inputs = {name: sha256_file(event_dir / name)}
+    told = regions | {"coincidence": {"distmode_mpc": 40.0} if change else None}
+    write_json(event_dir / COMBINED_SUMMARY, told | {"provenance": {"inputs": inputs}})
 
 
 def revise(event_dir: Path, **changes: Any) -> None:
