@@ -329,15 +329,9 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
                 ("area_50_deg2", "area of the 50 % region [deg²]"),
                 ("area_90_deg2", "area of the 90 % region [deg²]"),
                 ("tiles", "number of tiles"),
-                ("distance", "map, or assumed for maps without"),
                 ("distmode_mpc", "most probable distance [Mpc]; null without"),
                 ("distmean_mpc", "mean distance, as the header says [Mpc]; null without"),
                 ("diststd_mpc", "its standard deviation [Mpc]; null without"),
-                (
-                    "tiles_distmean_mpc",
-                    "mean distance, computed from the tiles [Mpc]; null without",
-                ),
-                ("tiles_diststd_mpc", "its standard deviation [Mpc]; null without"),
             )
         }
         | _PROVENANCE,

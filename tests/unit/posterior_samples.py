@@ -7,7 +7,7 @@ from llama.stats.distance import distance_moments
 from llama.stats.healpix import tiles_geometry
 from llama.stats.overlap import prepare_map
 from llama.stats.posterior import Weighted
-from llama.stats.weights import tile_weights
+from llama.stats.weights import weight_moments
 
 
 def weighted(response, params, where=(100.0, 20.0, 6.0), far=(60.0, 15.0), **how):
@@ -18,6 +18,6 @@ def weighted(response, params, where=(100.0, 20.0, 6.0), far=(60.0, 15.0), **how
     mu, sigma = (np.full(order.size, value) for value in far)
     sin_dec = tiles_geometry(order, ipix)[0][:, 2]
     columns = prob, sin_dec, mu, sigma, response.area_relative, params
-    weights = np.array([tile_weights(*columns, power=power) for power in range(3)])
+    weights = weight_moments(*columns, powers=3)
     plain = distance_moments(mu, sigma) * prob
     return Weighted(order, ipix, weights, plain), prepare_map(order, ipix, weights[0])

@@ -12,7 +12,7 @@ from llama.stats.distance import (
     distance_parameters,
     quadrature,
 )
-from llama.stats.weights import count_moments, tile_weights
+from llama.stats.weights import count_moments, tile_weights, weight_moments
 
 # distmu, distsigma [Mpc]: near, far, sharp, of positive and negative distmu, mostly cut off at 0
 CASES = [(100, 20), (500, 100), (40, 0.4), (1000, 1), (0, 50), (-100, 80), (-1000, 200)]
@@ -92,5 +92,5 @@ def test_weights_with_powers_of_the_distance_are_its_moments():
     params = parameters(nu_51_100=1e-12)  # nothing seen, so that the map's own density is left
     columns = [np.array([x], dtype=float) for x in (1, 0, 100, 20)]
     for area in (np.ones(2), np.zeros(2)):
-        weights = [tile_weights(*columns, area, params, power=j)[0, 0] for j in range(3)]
+        weights = weight_moments(*columns, area, params, powers=3)[:, 0, 0]
         assert weights == pytest.approx(distance_moments(*columns[2:])[:, 0], rel=1e-9)

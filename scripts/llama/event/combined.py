@@ -8,6 +8,7 @@ Source: docs/method.md (24-27).
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 DETECTOR = "IceCube"
 _EVEN_ODDS = 0.5  # a p_astro, which cancels
+_NOTHING = 1e-30  # neutrinos of a detector that is off; not 0, as its logarithm is taken
 _MOST = 20  # neutrinos that a header names
 
 
@@ -54,6 +56,8 @@ def locate_source(
     """Return where the source of the event is; arguments as of `compute_significance`."""
     from_archive = is_from_archive(neutrino_list.get("source"))
     params = search_parameters(search, population, response, from_archive)
+    if _is_off(neutrino_list):
+        params = replace(params, nu_51_100=_NOTHING)
     area = response.area_relative
     divided, weights = weigh_tiles(tiles, area, params, powers=3)
     prepared = prepare_map(divided.order, divided.ipix, weights[0])
@@ -68,6 +72,10 @@ def locate_source(
         plain[:, known] = distance_moments(divided.distmu[known], divided.distsigma[known])
     weighted = Weighted(divided.order, divided.ipix, weights, plain * divided.prob)
     return locate(weighted, neutrinos, odds, params, triggers)
+
+
+def _is_off(neutrino_list: Mapping[str, Any]) -> bool:
+    return neutrino_list.get("livetime_s") == 0 and not neutrino_list["events"]
 
 
 def as_tiles(found: Located, posterior: Posterior) -> SkyTiles:
@@ -111,11 +119,13 @@ def make_combined(
     )
     combined = as_tiles(found, found.combined)
     maps = {"combined": combined, "coincidence": combined}
+    instruments = [*info.instruments, *([] if _is_off(listed) else [DETECTOR])]
     if found.coincidence:
         maps["coincidence"] = as_tiles(found, found.coincidence)
     for name, each in maps.items():
         said = [_MEANING[name if found.coincidence else "alone"], *_history(significance, made)]
-        write_bytes(outputs[name], skymap_fits(each, _cards(info, tiles, each, made), said))
+        cards = _cards(info, instruments, tiles, each, made)
+        write_bytes(outputs[name], skymap_fits(each, cards, said))
     summary: dict[str, object] = {name: _summary(each) for name, each in maps.items()}
     if not found.coincidence:
         summary["coincidence"] = None
@@ -130,19 +140,33 @@ _MEANING = {
 }
 
 
-def _summary(tiles: SkyTiles) -> dict[str, str | float | None]:
-    summary, mode = tiles.summary(), None
-    mean, std = summary["distmean_mpc"], summary["diststd_mpc"]
-    if isinstance(mean, float) and isinstance(std, float):
-        mode = tiles.distance_mode_mpc(mean, std)
-    return summary | {"distmode_mpc": mode}
+def _summary(tiles: SkyTiles) -> dict[str, float | int | None]:
+    far: dict[str, float | None] = dict.fromkeys(("distmean_mpc", "diststd_mpc", "distmode_mpc"))
+    if moments := _distance(tiles):
+        far = dict(zip(far, (*moments, tiles.distance_mode_mpc(*moments)), strict=True))
+    return {
+        "area_50_deg2": tiles.credible_area_deg2(0.5),
+        "area_90_deg2": tiles.credible_area_deg2(0.9),
+        "tiles": int(tiles.order.size),
+        **far,
+    }
 
 
-def _cards(info: EventInfo, wave: SkyTiles, tiles: SkyTiles, made: Provenance) -> Cards:
+def _distance(tiles: SkyTiles) -> tuple[float, float] | None:
+    """Return mean and standard deviation [Mpc], the publisher's where the file has them."""
+    mean, std = tiles.meta.get("distmean_mpc"), tiles.meta.get("diststd_mpc")
+    if tiles.has_distance and isinstance(mean, float) and isinstance(std, float):
+        return mean, std
+    return tiles.distance_moments_mpc()
+
+
+def _cards(
+    info: EventInfo, instruments: list[str], wave: SkyTiles, tiles: SkyTiles, made: Provenance
+) -> Cards:
     cards: dict[str, str | float | bool] = {
         "MOC": True,
         "OBJECT": info.graceid,
-        "INSTRUME": ",".join([*info.instruments, DETECTOR]),
+        "INSTRUME": ",".join(instruments),
         "DATE-OBS": info.event_time or str(wave.meta.get("date_obs", "")),
         "CREATOR": made["software"],
     }

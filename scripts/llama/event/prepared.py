@@ -13,7 +13,7 @@ from llama.stats.healpix import tiles_geometry
 from llama.stats.odds import Neutrinos, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters, WeightModel
-from llama.stats.weights import divide_tiles, moment_table, tile_weights
+from llama.stats.weights import divide_tiles, weight_moments
 from llama.stats.windows import WindowOdds, odds_of_windows
 
 if TYPE_CHECKING:
@@ -41,10 +41,9 @@ def weigh_tiles(
     order, ipix, parent = divide_tiles(tiles.order, tiles.ipix, area_relative)
     prob = tiles.prob[parent] * 0.25 ** (order - tiles.order[parent]).astype(float)
     distmu, distsigma = (c if c is None else c[parent] for c in (tiles.distmu, tiles.distsigma))
-    sin_dec, table = tiles_geometry(order, ipix)[0][:, 2], moment_table(params)
-    columns = prob, sin_dec, distmu, distsigma, area_relative
-    weights = [tile_weights(*columns, params, table, power) for power in range(powers)]
-    return SkyTiles(order, ipix, prob, distmu, distsigma), np.array(weights)
+    columns = prob, tiles_geometry(order, ipix)[0][:, 2], distmu, distsigma, area_relative
+    weights = weight_moments(*columns, params, powers=powers)
+    return SkyTiles(order, ipix, prob, distmu, distsigma), weights
 
 
 @for_users("check the list")

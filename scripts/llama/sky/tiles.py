@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from llama.files import atomic_hdf5, reading_hdf5
 from llama.stats.arrays import Flags, Floats, Integers
-from llama.stats.distance import distance_moments, distance_norm
+from llama.stats.distance import distance_moments
 
 Columns = dict[str, NDArray[Any]]
 Meta = dict[str, str | float]
@@ -118,22 +118,28 @@ class SkyTiles:
         return float(mean), float(math.sqrt(max(0.0, sums[2] / sums[0] - mean**2)))
 
     def distance_mode_mpc(self, mean_mpc: float, std_mpc: float) -> float:
-        """Return the most probable distance over the whole sky, whose mean and spread are known."""
-        if self.distmu is None or self.distsigma is None:
+        """Return the most probable distance over the whole sky, whose mean and spread are known.
+
+        Within 0.01 standard deviations.
+        """
+        if self.distmu is None or self.distsigma is None or self.distnorm is None:
             raise ValueError("the map has no distance")
         known = np.isfinite(self.distmu) & (self.prob > 1e-4 * self.prob.max())
         mu, sigma = self.distmu[known], self.distsigma[known]
-        height = self.prob[known] * distance_norm(mu, sigma) / sigma
-        low, high = max(0.0, mean_mpc - 3 * std_mpc), mean_mpc + 3 * std_mpc
-        for _ in range(2):  # on a grid, and on a finer one about its highest point
-            r = np.linspace(low, high, 31)
+        height, narrow = self.prob[known] * self.distnorm[known] / sigma, math.sqrt(0.5) / sigma
+        away = np.empty(mu.size)
+        r = np.linspace(max(0.0, mean_mpc - 3 * std_mpc), mean_mpc + 3 * std_mpc, 41)
+        heights = np.empty(r.size)
+        for i, x in enumerate(r):  # in place, which is several times as fast
+            np.multiply(np.subtract(x, mu, out=away), narrow, out=away)
             # exponents that are nothing are slow
-            heights = [
-                x * x * height @ np.exp(np.maximum(-0.5 * ((x - mu) / sigma) ** 2, -50)) for x in r
-            ]
-            best, step = float(r[np.argmax(heights)]), float(r[1] - r[0])
-            low, high = max(0.0, best - step), best + step
-        return best
+            np.minimum(np.multiply(away, away, out=away), 50, out=away)
+            heights[i] = x * x * (height @ np.exp(np.negative(away, out=away), out=away))
+        best = min(max(int(np.argmax(heights)), 1), r.size - 2)
+        left, top, right = np.log(np.maximum(heights[best - 1 : best + 2], 1e-300))
+        bend = left - 2 * top + right  # of a parabola through these
+        aside = 0.5 * (left - right) / bend if bend < 0 else 0.0
+        return float(r[best] + min(max(aside, -1.0), 1.0) * (r[1] - r[0]))
 
 
 def merge_blocks(
