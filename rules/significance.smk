@@ -66,7 +66,7 @@ rule compute_significance:
         "../scripts/compute_significance.py"
 
 
-# after the significance, which waits for no map
+# After the significance, which does not wait for it; notice, figure and GraceDB's log do.
 rule combine_skymap:
     input:
         skymap="{event}/lvc_skymap.hdf5",
@@ -82,6 +82,7 @@ rule combine_skymap:
         summary="{event}/combined_skymap.json",
     log:
         "logs/{event}/combine_skymap.log",
+    priority: 40
     conda:
         "../envs/llama.yaml"
     params:

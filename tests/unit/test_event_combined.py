@@ -32,10 +32,10 @@ MADE = {
 }
 
 
-def make(event: Path, archive, tiles=MAP, events=THREE) -> dict[str, bytes]:
+def make(event: Path, archive, tiles=MAP, events=THREE, **said) -> dict[str, bytes]:
     tiles.save(event / "lvc_skymap.hdf5")
     write_json(event / "p_astro.json", P_ASTRO)
-    write_json(event / "icecube_neutrino_list.json", {"events": events})
+    write_json(event / "icecube_neutrino_list.json", {"events": events, **said})
     info = INFO.as_json() | {"alert_file": "alerts/1-Preliminary.json", "internal": False}
     write_json(event / "skymap_info.json", info)
     write_json(event / "significance_lvc-i3.json", MADE)
@@ -90,8 +90,8 @@ def test_llama_reads_them(event, name):
 @pytest.mark.parametrize("name", [COMBINED, COINCIDENCE])
 def test_ligo_skymap_and_healpy_read_them(event, name):
     io = pytest.importorskip("ligo.skymap.io")
-    from ligo.skymap.bayestar import rasterize
     from ligo.skymap.distance import parameters_to_marginal_moments
+    from ligo.skymap.moc import rasterize  # that of ligo.skymap.bayestar imports for seconds
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -153,6 +153,16 @@ def test_without_neutrinos_both_are_the_combined_map(tmp_path, archive):
     assert told.coincidence is None
     assert told.said() == []
     assert told.combined.area_90_deg2 == pytest.approx(told.gw.area_90_deg2, rel=0.05)
+
+
+def test_what_a_detector_that_was_off_did_not_see_says_nothing(tmp_path, archive):
+    made = make(tmp_path, archive, events=[], livetime_s=0.0)
+    tiles = read_skymap(made["combined"], COMBINED)
+    assert tiles.meta["instruments"] == "L1,H1"
+    for level in (0.5, 0.9):
+        assert tiles.credible_area_deg2(level) == pytest.approx(MAP.credible_area_deg2(level), 1e-6)
+    far = [each.distance_moments_mpc() for each in (tiles, MAP)]
+    assert far[0] == pytest.approx(far[1], rel=1e-4)
 
 
 def test_a_map_without_distance_gets_none(tmp_path, archive):
