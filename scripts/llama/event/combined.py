@@ -88,8 +88,9 @@ def as_tiles(found: Located, posterior: Posterior) -> SkyTiles:
     mu, sigma, norm = np.full(prob.size, np.inf), np.ones(prob.size), np.zeros(prob.size)
     mu[known], sigma[known] = distance_parameters(mean, std)
     norm[known] = distance_norm(mu[known], sigma[known])
-    of_sky = float(share @ mean / share.sum())
-    spread = float(np.sqrt(share @ (mean**2 + std**2) / share.sum() - of_sky**2))
+    # no products of BLAS, whose bits depend on the number of cores
+    of_sky = float((share * mean).sum() / share.sum())
+    spread = float(np.sqrt((share * (mean**2 + std**2)).sum() / share.sum() - of_sky**2))
     meta: Meta = {"distmean_mpc": of_sky, "diststd_mpc": spread}
     return SkyTiles(order, ipix, prob, mu, sigma, norm, meta)
 

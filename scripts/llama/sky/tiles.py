@@ -134,7 +134,8 @@ class SkyTiles:
             np.multiply(np.subtract(x, mu, out=away), narrow, out=away)
             # exponents that are nothing are slow
             np.minimum(np.multiply(away, away, out=away), 50, out=away)
-            heights[i] = x * x * (height @ np.exp(np.negative(away, out=away), out=away))
+            np.exp(np.negative(away, out=away), out=away)
+            heights[i] = x * x * np.multiply(away, height, out=away).sum()
         best = min(max(int(np.argmax(heights)), 1), r.size - 2)
         left, top, right = np.log(np.maximum(heights[best - 1 : best + 2], 1e-300))
         bend = left - 2 * top + right  # of a parabola through these

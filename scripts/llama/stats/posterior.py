@@ -175,7 +175,7 @@ def _joint(tiles: Weighted, triggers: _Triggers) -> Floats:
         order, ipix = _parts(tiles.order[some], tiles.ipix[some])
         densities = triggers.densities(tiles_geometry(order, ipix)[0])
         joint = triggers.together(densities).reshape(5, -1, 4).mean(axis=2)
-        found[:, some] = np.einsum("nk,jnk->jk", joint, tiles.weights[:, :, some])
+        found[:, some] = (joint * tiles.weights[:, :, some]).sum(axis=1)
     found[np.isnan(tiles.plain)] = np.nan  # weights assume a distance where there is none
     return found
 
