@@ -100,8 +100,9 @@ def test_ligo_skymap_and_healpy_read_them(event, name):
     assert table.meta["objid"] == "S190404a"
     assert table.meta["instruments"] == {"L1", "H1", "IceCube"}
     assert {"gps_time", "distmean", "diststd"} <= set(table.meta)
-    assert np.sum(flat["PROB"]) == pytest.approx(1, abs=1e-9)
-    best = healpy.pix2vec(64, int(np.argmax(flat["PROB"])), nest=True)
+    density = np.asarray(flat["PROBDENSITY"])
+    assert density.sum() * np.pi / 3 / 4**6 == pytest.approx(1, abs=1e-9)
+    best = healpy.pix2vec(64, int(np.argmax(density)), nest=True)
     assert np.dot(best, unit_vectors(np.array(61.0), np.array(24.0))) > np.cos(np.radians(3))
     order = (np.log2(np.asarray(table["UNIQ"]) / 4) // 2).astype(int)
     prob = np.asarray(table["PROBDENSITY"]) * np.pi / 3 / 4.0**order

@@ -18,7 +18,7 @@ RESPONSE = steep_response()
 FAR_MPC = 40.0, 10.0
 HOW = {"coarsest": 3, "finest": 4, "floor": 1e-4}
 SEED, WHOLE = 20261129, 12_000
-TRIGGERS = proofs.size(WHOLE, 400)
+TRIGGERS = proofs.size(WHOLE, 100)
 LEVELS = (0.1, 0.5, 0.9)
 
 
