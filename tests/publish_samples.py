@@ -93,15 +93,24 @@ def write_result(
     write_json(event_dir / significance_name(unchecked_info(info)), significance)
 
 
+def combined() -> dict[str, dict[str, float]]:
+    """Return what `combined_skymap.json` says of a map that neutrinos change."""
+    names = "area_50_deg2", "area_90_deg2", "distmode_mpc"
+    return {
+        "gw": dict(zip(names, (1200.0, 7461.0, 155.2), strict=True)),
+        "combined": dict(zip(names, (3.21, 400.0, 150.4), strict=True)),
+        "coincidence": dict(zip(names, (1.5, 6.25, 149.6), strict=True)),
+    }
+
+
 def write_skymaps(event_dir: Path, change: bool = True) -> None:
     """Write the maps that point at the source, as if they were some."""
     for name in (COMBINED, COINCIDENCE):
         (event_dir / name).write_bytes(f"{name} of {event_dir.name}".encode())
-    regions = {name: {"area_50_deg2": 3.0, "area_90_deg2": 20.0} for name in ("gw", "combined")}
     name = significance_name(unchecked_info(json.loads((event_dir / INPUTS[-1]).read_text())))
     inputs = {name: sha256_file(event_dir / name)}
-    told = regions | {"coincidence": {"distmode_mpc": 40.0} if change else None}
-    write_json(event_dir / COMBINED_SUMMARY, told | {"provenance": {"inputs": inputs}})
+    told: dict[str, Any] = {**combined(), "provenance": {"inputs": inputs}}
+    write_json(event_dir / COMBINED_SUMMARY, told if change else told | {"coincidence": None})
 
 
 def revise(event_dir: Path, **changes: Any) -> None:

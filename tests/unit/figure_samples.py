@@ -271,14 +271,6 @@ def words(figure):
     return [item.get_text() for item in figure.findobj(Text) if item.get_text()]
 
 
-def combined():
-    """Return what `combined_skymap.json` says of a map that neutrinos change."""
-    areas = ("gw", 1200.0, 7461.0, 155.2), ("combined", 3.21, 400.0, 150.4)
-    areas = *areas, ("coincidence", 1.5, 6.25, 149.6)
-    names = "area_50_deg2", "area_90_deg2", "distmode_mpc"
-    return {name: dict(zip(names, values, strict=True)) for name, *values in areas}
-
-
 def form(content, kind):
     """Return the content of a file as what figures and pages read of it."""
     return typed(json.loads(json.dumps(content)), kind, "sample", "")

@@ -1,4 +1,5 @@
 import figure_samples as sample
+import publish_samples
 import pytest
 
 from llama.errors import LlamaError
@@ -30,7 +31,7 @@ def subject(text):
 
 
 def test_where_the_source_is_is_one_sentence_if_neutrinos_are_listed():
-    combined = as_read(sample.combined(), Combined)
+    combined = as_read(publish_samples.combined(), Combined)
     flat = " ".join(draft(combined=combined).split())
     assert "Credible regions of the source, by the GW alone: 50 % in 1200 deg^2" in flat
     assert "given a common source: 50 % in 1.5 deg^2, 90 % in 6.25 deg^2" in flat

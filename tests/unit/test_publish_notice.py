@@ -11,7 +11,6 @@ from referencing.jsonschema import DRAFT202012
 from test_publish_circular import as_read
 
 from llama.errors import LlamaError
-from llama.event.located import Combined
 from llama.event.results import NeutrinoList, Significance
 from llama.files import dump_json, read_json, write_json
 from llama.publish.notice import build_notice, check_notice, round_p
@@ -32,15 +31,6 @@ def build(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVIT
         alert_datetime=CREATED,
         combined=combined,
     )
-
-
-def test_where_the_source_is_stands_beside_listed_neutrinos():
-    combined = as_read(sample.combined(), Combined)
-    said = build(combined=combined)["additional_info"]
-    assert "source given a common source: 50 % in 1.5 deg^2, 90 % in 6.25 deg^2, most" in said
-    assert "source by the GW alone: 50 % in 1200 deg^2" in said
-    for result in (sample.significance(p_value=0.5), sample.significance(p_value=None)):
-        assert "common source:" not in str(build(result=result, combined=combined))
 
 
 def test_a_notice_of_a_real_event():

@@ -1,14 +1,18 @@
-"""Sky maps in GraceDB's log: beside the result, once, and never in place of the wave's own."""
+"""Where the source is: in a notice, and as sky maps in GraceDB's log, beside the result, once."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import figure_samples as sample
 import pytest
-from publish_samples import GRACEID, make_event, revise, write_skymaps
+from publish_samples import GRACEID, combined, make_event, revise, write_skymaps
 from publish_sites import GraceDBSite, gracedb_site
+from test_publish_circular import as_read
+from test_publish_notice import build
 
 from llama.alerts.gracedb_record import preferred_skymap
 from llama.errors import LlamaError
+from llama.event.located import Combined
 from llama.event.names import COINCIDENCE, COMBINED
 from llama.publish import gracedb_log, outbox
 
@@ -45,9 +49,9 @@ def test_they_follow_the_result_and_its_updates(site: GraceDBSite, event: Path) 
         assert site.double.files[GRACEID][name] == (event / source).read_bytes()
     combined, coincidence = site.figures()
     assert combined.startswith(
-        f"[TEST] {GRACEID}-1-Initial: source given that the GW is real: 50 % in 3 deg^2, 90 % in"
+        f"[TEST] {GRACEID}-1-Initial: source given that the GW is real: 50 % in 3.21 deg^2,"
     )
-    assert "given a common source: most probable distance 40 Mpc\n" in coincidence
+    assert "given a common source: 50 % in 1.5 deg^2, 90 % in 6.25 deg^2, most" in coincidence
     revise(event)
     with pytest.raises(LlamaError, match="was made from another significance"):
         site.publish(event)
@@ -87,3 +91,12 @@ def test_nobody_takes_them_for_the_map_of_the_wave() -> None:
     assert preferred_skymap(NAMES) is None
     for name in NAMES:  # as RAVEN looks for it
         assert not name.endswith((".multiorder.fits", ".fits.gz"))
+
+
+def test_where_the_source_is_stands_beside_listed_neutrinos() -> None:
+    told = as_read(combined(), Combined)
+    said = build(combined=told)["additional_info"]
+    assert "source given a common source: 50 % in 1.5 deg^2, 90 % in 6.25 deg^2, most" in said
+    assert "source by the GW alone: 50 % in 1200 deg^2" in said
+    for result in (sample.significance(p_value=0.5), sample.significance(p_value=None)):
+        assert "common source:" not in str(build(result=result, combined=told))

@@ -55,7 +55,7 @@ def summary_content(
         "lead": _lead(info, neutrinos, significance, blind="BLINDED NEUTRINOS" in marks),
         "event": {"heading": "Gravitational-wave event", "rows": _event(event)},
         "explanation": explanation_section(event),
-        "result": {"heading": "Result", "rows": _result(significance) + _located(event)},
+        "result": {"heading": "Result", "rows": _result(event)},
         "neutrinos": {
             "heading": "Neutrinos",
             "text": [
@@ -153,7 +153,8 @@ def _classification(p_astro: Classification) -> str:
     return ", ".join(words) or MISSING
 
 
-def _result(significance: Significance) -> Rows:
+def _result(event: EventFiles) -> Rows:
+    significance = event.significance
     posterior = significance.posterior
     rows = [
         ("Odds ratio, common source or not", number(significance.odds_ratio, ".4g")),
@@ -170,13 +171,7 @@ def _result(significance: Significance) -> Rows:
     if best:
         place = f"RA {best[0]:.2f} deg, Dec {best[1]:+.2f} deg"
         rows.append(("Most probable common direction", place))
-    return rows
-
-
-def _located(event: EventFiles) -> Rows:
-    """Return where the source is, with and without the neutrinos."""
-    said = event.combined.said() if event.combined else []
-    return [(f"Source, {given}", words.replace("deg^2", "deg²")) for given, words in said]
+    return rows + text.located_rows(event.combined)
 
 
 _HYPOTHESES = {

@@ -208,6 +208,12 @@ def combined_notes(combined: Combined | None) -> tuple[str, str]:
     return f"{areas[0]} with the neutrinos, {areas[1]} given a common source", far
 
 
+def located_rows(combined: Combined | None) -> list[tuple[str, str]]:
+    """Return where the source is, with and without the neutrinos, as label and words."""
+    said = combined.said() if combined else []
+    return [(f"Source, {given}", words.replace("deg^2", "deg²")) for given, words in said]
+
+
 def in_window(neutrino: Neutrino, info: EventInfo) -> bool:
     """Return whether a neutrino of the list takes part: it came in the window of the search."""
     if neutrino.in_window is not None:

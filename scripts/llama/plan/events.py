@@ -65,8 +65,7 @@ class Events:
 
     def regions(self, event: str) -> list[str]:
         """Return the path of every file that tells other programs where the source is."""
-        self.info(event)
-        return [f"{event}/regions/{name}" for name in NAMES]
+        return [self.given(event, f"regions/{name}") for name in NAMES]
 
     def given(self, event: str, name: str) -> str:
         """Return the path of a file that came in, of an injection that is then opened."""
