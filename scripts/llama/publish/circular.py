@@ -13,6 +13,7 @@ from llama.stats.window import Window
 from llama.times import gps_to_iso, iso_to_gps
 
 PUBLIC_BELOW = 0.01  # circulars are for p-values below 1 %
+_FEW = 10  # injections that decide a p-value: with fewer its error is a third of it and more
 
 # GCN takes a subject that has one of these words (ours are a part of its list) ...
 SUBJECT_KEYWORDS = ("GW", "IceCube", "KAGRA", "LIGO", "LVC", "LVK", "Virgo")
@@ -82,6 +83,12 @@ def draft_circular(
     elif p_value >= PUBLIC_BELOW:
         head.append(
             "Circulars are sent for p-values below 0.01; this result does not meet that threshold."
+        )
+    effective = significance.p_value_effective
+    if p_value is not None and p_value < 1 and effective is not None and effective < _FEW:
+        head.append(
+            f"Only {effective:.1f} of the background's injections decide the p-value: make more "
+            "before it is sent (background.map_injections, or a study of the class)."
         )
     parts = [
         "\n".join(f"# {line}" for line in head),
@@ -178,7 +185,7 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
         f"{found} The overall p-value of the Bayesian search is {significance.p_text}. "
         "It states how often the atmospheric background alone gives a coincidence at least as "
         f"convincing for {significance.p_is_for}; it is not corrected for trials over several "
-        f"gravitational-wave candidates. {_false_alarm_rate(significance)}"
+        f"gravitational-wave candidates. {_false_alarm_rate(significance, listed)}"
     )
     if not listed:
         return [_wrap(result)]
@@ -195,15 +202,16 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
     ]
 
 
-def _false_alarm_rate(significance: Significance) -> str:
+def _false_alarm_rate(significance: Significance, listed: list[Single] | None) -> str:
     words = joint_far_text(significance)
+    which = "of such a result" if listed == [] else "of this coincidence"
     if not words:
         return (
-            "The false alarm rate of this coincidence can be obtained by multiplying the p-value "
+            f"The false alarm rate {which} can be obtained by multiplying the p-value "
             "with the corresponding GW trigger rate."
         )
     return (
-        f"The false alarm rate of this coincidence is {words}: the p-value multiplied with the "
+        f"The false alarm rate {which} is {words}: the p-value multiplied with the "
         f"corresponding GW trigger rate, {alert_rate_text(significance)}."
     )
 
