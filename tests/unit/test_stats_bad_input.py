@@ -96,7 +96,7 @@ def test_windows_that_do_not_end_with_their_neutrinos(stops):
 @pytest.mark.parametrize(("p_astro", "area"), [(1.0, AREA), (0.5, AREA[:-1])])
 def test_windows_of_what_cannot_be(p_astro, area):
     stops = np.array([1])
-    with pytest.raises(ValueError, match="p_astro must|of one size"):
+    with pytest.raises(ValueError, match=r"p_astro must|of one size"):
         odds_of_windows(prepared(), given_neutrinos(), stops, p_astro, PARAMS, area)
 
 

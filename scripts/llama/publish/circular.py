@@ -75,6 +75,7 @@ def draft_circular(
             "This text is about neutrinos alone. With the gamma-ray bursts of the event's list: "
             f"odds ratio {joint.odds_ratio:.3g}, p-value {joint.p_text or 'not available'}."
         )
+    head += _few(significance)
     if p_value is None:
         head.append("There is no p-value: this text neither reports nor excludes a counterpart.")
         head.append(f"Reason: {_no_p_value(info, significance)}.")
@@ -83,12 +84,6 @@ def draft_circular(
     elif p_value >= PUBLIC_BELOW:
         head.append(
             "Circulars are sent for p-values below 0.01; this result does not meet that threshold."
-        )
-    effective = significance.p_value_effective
-    if p_value is not None and p_value < 1 and effective is not None and effective < _FEW:
-        head.append(
-            f"Only {effective:.1f} of the background's injections decide the p-value: make more "
-            "before it is sent (background.map_injections, or a study of the class)."
         )
     parts = [
         "\n".join(f"# {line}" for line in head),
@@ -103,6 +98,17 @@ def draft_circular(
         "[2] Countryman et al. 2019, arXiv:1901.05486",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _few(significance: Significance) -> list[str]:
+    """Return a warning where few injections decide a p-value that is not 1."""
+    effective, p_value = significance.p_value_effective, significance.p_value
+    if p_value is None or p_value >= 1 or effective is None or effective >= _FEW:
+        return []
+    return [
+        f"Only {effective:.1f} of the background's injections decide the p-value: make more "
+        "before it is sent (background.map_injections, or a study of the class)."
+    ]
 
 
 def _wrap(paragraph: str) -> str:

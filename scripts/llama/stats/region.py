@@ -65,7 +65,9 @@ def region(prepared, row, density, v, beside, room, known, count):  # type: igno
     for c in range(density[1].size):
         most += density[1][c] * prepared.heaviest[0, row]
     while True:
-        after, one, tail = _sum(prepared, row, density, v, beside, reach, limits, room, known, count)
+        after, one, tail = _sum(
+            prepared, row, density, v, beside, reach, limits, room, known, count
+        )
         # what is beyond is nothing, too
         enough = most * math.exp(-reach) <= _NOTHING * (one + beside) or reach > _FARTHEST
         if after < 0:
