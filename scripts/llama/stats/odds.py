@@ -234,7 +234,8 @@ def event_odds(
 def odds_astrophysical(neutrinos: Neutrinos, p_astro: float, area_relative: Floats) -> float:
     """Return p_astro / (1 - p_astro), after a check of all that odds are made from.
 
-    ValueError for a p_astro out of range and for tables of different sizes.
+    ValueError for a p_astro out of range, for tables of different sizes, and for areas that are
+    negative or not finite.
     """
     if not (math.isfinite(p_astro) and 0.0 <= p_astro < 1.0):
         raise ValueError(f"p_astro must be in [0, 1), not {p_astro}")
@@ -242,6 +243,8 @@ def odds_astrophysical(neutrinos: Neutrinos, p_astro: float, area_relative: Floa
     shape = *neutrinos.kappa.shape, area_relative.size
     if neutrinos.vectors.shape != (n, 3) or shape[0] != n or neutrinos.intensity.shape != shape:
         raise ValueError("neutrinos and effective areas must be tables of one size")
+    if not (area_relative.min() >= 0.0 and area_relative.max() < math.inf):
+        raise ValueError("effective areas must be finite and not negative")
     return p_astro / (1.0 - p_astro)
 
 
