@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from llama.stats.alternatives import gw_only, neutrino_only
 from llama.stats.arrays import Floats, Integers
-from llama.stats.odds import Neutrinos, gw_only, neutrino_only, odds_astrophysical
+from llama.stats.odds import Neutrinos, odds_astrophysical
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
 from llama.stats.sets import LEFT_OUT, sums_of_windows
