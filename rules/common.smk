@@ -75,7 +75,7 @@ def requested():
     for target in [*COMMAND.injections(), *checked(list, COMMAND.events())]:
         if not target.product:
             found[target.typed] = of(PUBLISHING.everything, event=target.directory)
-        elif target.product.rstrip("/") == "regions":
+        elif Path(target.product).name == "regions":
             found[target.typed] = of(EVENTS.regions, event=target.directory)
     return found
 

@@ -74,7 +74,7 @@ rule combine_skymap:
         neutrinos="{event}/icecube_neutrino_list.json",
         info="{event}/skymap_info.json",
         response=of(NEUTRINOS.response),
-        bursts=of(EVENTS.bursts),
+        bursts=of(EVENTS.bursts.files),
         significance=of(EVENTS.significance),
     output:
         combined="{event}/combined_skymap.multiorder.fits",
@@ -87,8 +87,8 @@ rule combine_skymap:
         "../envs/llama.yaml"
     params:
         search=SEARCH,
-        grb=of(EVENTS.burst_model),
-        bursts=of(EVENTS.burst_versions),
+        grb=of(EVENTS.bursts.model),
+        bursts=of(EVENTS.bursts.versions),
         code=code("combine_skymap"),
     message:
         "Combining the sky map of {wildcards.event} with its neutrinos"
