@@ -1,6 +1,7 @@
 """Neutrinos whose direction is a published map: taken in, checked, kept beside the event."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def _taken(
 ) -> dict[str, object]:
     is_url = said.startswith("https://")
     kept = event_dir / DIRECTORY / f"{sha256_bytes(said.encode())[:16]}.json"
-    name = said.rsplit("/", 1)[-1][:150]
+    name = re.sub(r"[^A-Za-z0-9_.:+-]", "_", said.rsplit("/", 1)[-1])[-150:] or "map"
     if is_url and kept.exists():  # a map that has come stays, whether its server does or not
         path = event_dir / str(read_json(kept)["map"])
         content = path.read_bytes()

@@ -242,7 +242,7 @@ def _single_neutrinos(neutrinos: Neutrinos, odds: Odds, events: Rows, among: Ran
     radii = radii_deg(neutrinos.kappa, neutrinos.shares, neutrinos.vectors[:, 2], 0.9)
     for i, event in enumerate(events):
         if "map_area_90_deg2" in event:
-            radii[i] = circle_90_deg(event["map_area_90_deg2"])
+            radii[i] = circle_90_deg(float(str(event["map_area_90_deg2"])))
     without = [(None, None, None)] * len(events)
     rows = [
         {

@@ -47,7 +47,7 @@ class DirectionMap(NamedTuple):
         node = np.minimum(position.astype(np.int64), nodes - 2)
         part = position - node
         below = np.bincount(node, share * (1 - part), nodes)
-        return below + np.bincount(node + 1, share * part, nodes)
+        return np.asarray(below + np.bincount(node + 1, share * part, nodes), dtype=float)
 
 
 class MappedNeutrinos:
@@ -152,8 +152,8 @@ class MappedNeutrinos:
         rest = self._rest if most > len(mapped) else Neutrinos(*(c[:0] for c in self._rest))
         if rest.dt_s.size or messengers:
             # others see a wave of these source times, and rows of weights that count from here
-            times = {"tgwminus": -high, "tgwplus": -low}
-            fewer = replace(params, **times, max_set_size=max(1, most - len(mapped)))
+            size = max(1, most - len(mapped))
+            fewer = replace(params, tgwminus=-high, tgwplus=-low, max_set_size=size)
             found = event_odds(product, rest, p_astro, fewer, self._area, messengers, left_out)
             sets |= self._numbered(found, mapped)
             largest = found.largest_set + len(mapped) if rest.dt_s.size else most
@@ -220,11 +220,13 @@ def _times(order: NDArray[np.int8], ipix: Integers, weights: Floats, one: Direct
     """Return weights times a density, on the finer of the tiles where both have some."""
     first, last = _ends(order, ipix)
     its_first, its_last = _ends(one.order, one.ipix)
+    if (its_first[1:] <= its_last[:-1]).any():
+        raise ValueError("tiles of a neutrino's map must be along the curve and not overlap")
     around = np.searchsorted(its_first, first, "right") - 1
     inside = np.flatnonzero((around >= 0) & (its_last[around] >= last))
     holding = np.searchsorted(first, its_first, "right") - 1
-    finer = (holding >= 0) & (last[holding] >= its_last) & (order[holding] < one.order)
-    finer = np.flatnonzero(finer)
+    within = (holding >= 0) & (last[holding] >= its_last)
+    finer = np.flatnonzero(within & (order[holding] < one.order))
     ours, its = np.append(inside, holding[finer]), np.append(around[inside], finer)
     orders, pixels = np.append(order[inside], one.order[finer]), ipix[inside]
     pixels = np.append(pixels, one.ipix[finer])
