@@ -26,8 +26,11 @@ class GcnSource:
     credentials = "none of its own; the listener's"
     network = False
 
+    class _Options(SourceOptions):
+        cascades: bool = False
+
     def __init__(self, name: str, options: Mapping[str, object], output_dir: Path) -> None:
-        check_options(SourceOptions, name, options)
+        self._cascades = check_options(self._Options, name, options).cascades
         self.name = name
         self._directory = output_dir / "gcn"
 
@@ -40,7 +43,13 @@ class GcnSource:
     def fetch(self, start_gps: float, stop_gps: float) -> Found:
         """Return the alerts of the window as they stand now, and the notices that are of no use."""
         days = [day for day in self._days(start_gps, stop_gps) if day.is_dir()]
-        heard = _named([n for day in days for n in _notices(str(day), day.stat().st_mtime_ns)])
+        heard = _named(
+            [
+                notice
+                for day in days
+                for notice in _notices(str(day), day.stat().st_mtime_ns, self._cascades)
+            ]
+        )
         newest: dict[Key | None, Notice] = {}
         for notice in sorted(heard, key=lambda notice: notice.order):
             if notice.row is not None or notice.problem is None:
@@ -85,15 +94,15 @@ def _named(heard: list[Notice]) -> list[Notice]:
 
 
 @lru_cache(maxsize=1000)
-def _notices(day: str, mtime_ns: int) -> tuple[Notice, ...]:
+def _notices(day: str, mtime_ns: int, cascades: bool) -> tuple[Notice, ...]:
     """Return the notices in a day's directory, which is read again when files have come."""
     with os.scandir(day) as entries:
         files = sorted((e for e in entries if e.is_file()), key=lambda entry: entry.name)
-    found = (_notice(Path(entry.path)) for entry in files)
+    found = (_notice(Path(entry.path), cascades) for entry in files)
     return tuple(notice for notice in found if notice is not None)
 
 
-def _notice(path: Path) -> Notice | None:
+def _notice(path: Path, cascades: bool) -> Notice | None:
     if not may_bring(topic_of_file(path.name) or REPLAY, TRACKS):
         return None  # whoever wrote it there, it was not IceCube
     try:
@@ -104,6 +113,6 @@ def _notice(path: Path) -> Notice | None:
                 if not may_be_notice(ends + file.read()):
                     return None
                 file.seek(0)
-            return read_notice(file.read(MAX_BYTES + 1), path.name)
+            return read_notice(file.read(MAX_BYTES + 1), path.name, cascades)
     except OSError as error:
         return unusable(path.name, f"cannot be read ({error.strerror})")
