@@ -257,6 +257,20 @@ def test_a_map_is_a_url_or_a_file_beside_the_list(said):
         check_rows([given], "list.json")
 
 
+def test_more_maps_than_may_be_leave_circles(tmp_path):
+    take(tmp_path, probabilities())
+    rows = [row(id=str(k)) for k in range(6)]
+    with pytest.raises(LlamaError, match="only 4 may have maps"):
+        take_maps([dict(each) for each in rows], tmp_path, neutrino_file="alerts/1-neutrinos.json")
+
+
+def test_another_events_list_is_one_of_circles(tmp_path):
+    taken, _ = take(tmp_path, probabilities())
+    (read,) = check_rows([taken], "list.json")
+    assert not {key for key in read if key.startswith("map")}
+    assert (read["sigma"], read.get("direction")) == (taken["sigma"], None)
+
+
 def test_errors_to_four_sides_are_a_circle_of_equal_area():
     sides = {"ra_plus": 1.2, "ra_minus": -0.8, "dec_plus": 0.5, "dec_minus": 0.3}
     given = {"mjd": 58577.3, "ra": 1.0, "dec": 60.0, **sides}

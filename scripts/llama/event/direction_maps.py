@@ -16,7 +16,7 @@ from llama.sky.scan import read_direction
 from llama.sky.tiles import SkyTiles
 from llama.sky.unpack import MAX_PACKED_BYTES, SMALLER
 from llama.stats.healpix import directions_deg, tiles_geometry, unit_vectors
-from llama.stats.mapped import DirectionMap
+from llama.stats.mapped import MOST_MAPS, DirectionMap
 from llama.units import R90_PER_SIGMA
 from llama.web import fetch
 
@@ -45,7 +45,7 @@ def take_maps(
     cannot be used keeps its circle, and a sentence is returned. online: whether to ask other
     machines.
     """
-    problems = []
+    problems, taken = [], 0
     for row in rows:
         said = row.pop("map", None)
         for name in [name for name in row if name.startswith("map_")]:
@@ -53,7 +53,10 @@ def take_maps(
         if said is None or not row["in_window"]:
             continue
         try:
+            if taken == MOST_MAPS:
+                raise LlamaError(f"only {MOST_MAPS} may have maps; give the others without")
             row |= _taken(str(said), row, event_dir, neutrino_file, online)
+            taken += 1
         except LlamaError as error:
             if neutrino_file:
                 raise
@@ -91,6 +94,7 @@ def _taken(
     path = event_dir / DIRECTORY / f"{sha256[:16]}.{suffix}"
     place = path.relative_to(event_dir).as_posix()
     where = float(row["ra"]), float(row["dec"])
+    tiles_geometry(np.zeros(1, np.int8), np.zeros(1, np.int64))  # compiled here, not in each child
     facts = in_child(lambda: _facts(content, name, path, sha256, where), name, SMALLER)
     if not path.exists():
         write_bytes(path, content)

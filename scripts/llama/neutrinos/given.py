@@ -180,6 +180,10 @@ def _check(row: object, where: str, event_gps: float | None) -> Row:
             f"{where}: gps and mjd are more than 1 s apart; correct one (mind the leap seconds) "
             "or leave gps out"
         )
+    if "map_sha256" in neutrino or neutrino.get("direction") != CIRCLE:
+        neutrino.pop("direction", None)
+    if "map_sha256" in neutrino:  # of another event's list, whose map is there
+        neutrino = {key: v for key, v in neutrino.items() if key.partition("_")[0] != "map"}
     _check_map(neutrino.get("map"), where)
     neutrino |= {"energy": None, **numbers}
     if circle is not None:
