@@ -17,6 +17,7 @@ rule list_neutrinos:
         window=of(NEUTRINOS.window_version),
         blinded=of(EVENTS.flag, name="BLINDED_NEUTRINOS"),
         online=of(NEUTRINOS.may_ask),
+        fetch_maps=of(EVENTS.flag, name="ONLINE"),
         rate_hz=of(NEUTRINOS.rate_hz),
         window_s=list(NEUTRINOS.window),
         archive=NEUTRINOS.archive,

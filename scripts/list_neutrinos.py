@@ -34,6 +34,17 @@ with logged(snakemake.log[0]):
         window=Window(*snakemake.params.window_s),
         **settings,
     )
+    # a list that somebody has written must have its maps; others are taken without
+    if any("map" in event for event in neutrinos["events"]):
+        from llama.event.direction_maps import take_maps  # it compiles
+
+        neutrinos["unusable"] += take_maps(
+            neutrinos["events"],
+            Path(snakemake.output[0]).parent,
+            neutrino_file=info.neutrino_file,
+            online=snakemake.params.fetch_maps,
+        )
+        neutrinos["complete"] &= not neutrinos["unusable"]
     # of skymap_info.json only what is named here: a later alert that says the same outdates nothing
     made_from = {Path(path).name: path for path in snakemake.input.given}
     settings |= {"window_s": snakemake.params.window_s}

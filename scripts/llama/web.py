@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import urljoin
 
 import requests
 import tenacity
@@ -23,6 +24,9 @@ DEADLINE_S = 600.0  # for one body, so that a server that sends a byte now and t
 ANSWER_BYTES = 1 << 16  # of an answer that is only looked at
 _ANSWER_S = 30.0  # for the body of such an answer
 _PROGRESS_S = 5.0  # between two packets of it
+_FETCH_TIMEOUT_S = (3.0, 10.0)  # an event waits for a neutrino's map
+_FETCH_S = 60.0  # for all of it
+_MAX_REDIRECTS = 3
 _HEADERS_S = 60.0  # for status and headers, however they drip
 _READING = frozenset({"GET", "HEAD"})
 _PASSING = (408, 429, 500, 502, 503, 504)
@@ -192,6 +196,47 @@ def body(
         raw.release_conn()
         raw.close()
     return bytes(content)
+
+
+def fetch(url: str, max_bytes: int, what: str) -> bytes:
+    """Return the file at an HTTPS address; `LlamaError` for anything else that answers.
+
+    Redirects are followed to HTTPS only, pages of HTML are refused, and nothing is told of who
+    asks. what: its name in errors.
+    """
+
+    def read() -> bytes:
+        place = url
+        with open_session() as session:
+            session.auth = lambda request: request  # no .netrc
+            for _ in range(_MAX_REDIRECTS + 1):
+                if not place.startswith("https://"):
+                    raise ValueError(f"it is sent on to {place[:100]}, which is not HTTPS")
+                answer = session.get(
+                    place, stream=True, allow_redirects=False, timeout=_FETCH_TIMEOUT_S
+                )
+                with answer:
+                    if answer.is_redirect:
+                        place = urljoin(place, answer.headers["location"])
+                        continue
+                    if answer.status_code != 200:
+                        raise ValueError(f"status {answer.status_code}")
+                    if "html" in answer.headers.get("content-type", "").lower():
+                        raise ValueError("a page of HTML, not a file")
+                    size = answer.headers.get("content-length", "")
+                    if size.isdecimal() and int(size) > max_bytes:
+                        raise ValueError(f"{int(size):,} bytes, where {max_bytes:,} are read")
+                    return body(answer.raw, max_bytes, _FETCH_S)
+        raise ValueError("it is sent on again and again")
+
+    try:
+        return read_again(read)
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        reason = str(error) if type(error) is ValueError else type(error).__name__
+        raise LlamaError(
+            f"{what} at {url[:200]} cannot be fetched ({reason}); try again later, or give it as a "
+            "file"
+        ) from error
 
 
 def answer_body(raw: Any, max_bytes: int = ANSWER_BYTES) -> bytes:

@@ -54,6 +54,13 @@ _NEUTRINO = {
     "azimuth": "azimuth at the detector [deg]",
     "energy": "reconstructed energy [GeV]; null if unknown",
 }
+_MAP = {
+    "direction": "only if it is more than a circle as stated: map, or circle of equal area",
+    "map": "only with a [map](neutrinos.md#neutrinos-with-a-map): its file, from the event on",
+    "map_name": "only with a map: what its file or URL is called",
+    "map_sha256": "only with a map: sha256 of the file as it came",
+    "map_area_90_deg2": "only with a map: area that holds 90 % [deg²]",
+}
 _PROVENANCE = {
     "provenance.software": "program, version and commit",
     "provenance.inputs.*": "sha256 of each file that it was made from",
@@ -239,7 +246,13 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "seed": "of scrambled neutrinos; else null",
             "source.*": "the sources, or the file that was given",
         }
-        | _below("events[].", _NEUTRINO)
+        | _below("events[].", _NEUTRINO | _MAP)
+        | {
+            "events[].map_url": "only with a map that was fetched: from where",
+            "events[].map_problem": "only if a map cannot be used: why",
+            "events[].sigma_stated": "only with a map: the list's sigma; `sigma` is that of the "
+            "circle with the map's 90 % area",
+        }
         | _PROVENANCE,
     ),
     "significance_lvc-i3.json": (
@@ -269,6 +282,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "p_value_p_astro": "p_astro of the background's triggers",
             "p_value_odds": "the odds taken to that p_astro, which are compared",
             "p_value_without_energy": "whether both are without energies, since one is not known",
+            "p_value_circles": "neutrinos with a map, which p-values take as circles of equal area",
             "alert_kind": "kind of alert, such as significant CBC; null if none was sent",
             "alert_rate_per_year": "so many alerts of this kind there are [1/yr]",
             "joint_far_per_year": "p-value times that rate; null without",
@@ -296,7 +310,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "assumed_distance.odds_ratio_farther": "only if assumed: the odds with it",
             "single_neutrino[].i3event": "IceCube's event",
             **_below(
-                "single_neutrino[].", {k: _NEUTRINO[k] for k in ("id", "dt", "ra", "dec", "sigma")}
+                "single_neutrino[].",
+                {k: _NEUTRINO[k] for k in ("id", "dt", "ra", "dec", "sigma")} | _MAP,
             ),
             "single_neutrino[].radius_90_deg": "radius that holds 90 % of its point spread (`psf`) "
             "at its declination [deg]; null if no source gives such a neutrino",

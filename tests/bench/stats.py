@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from measure import row
 
+from llama.event.direction_maps import thinned
 from llama.event.parameters import published_parameters
-from llama.event.prepared import prepare_skymap
+from llama.event.prepared import prepare_mapped, prepare_skymap
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.detector import build_detector
 from llama.neutrinos.importing import import_release
@@ -28,7 +29,9 @@ from llama.neutrinos.scramble import scramble
 from llama.neutrinos.smearing import Smearing
 from llama.sky import SkyTiles, read_skymap
 from llama.sky.mock import mock_skymap, to_fits
+from llama.stats.explain import explain_odds
 from llama.stats.healpix import tiles_geometry, unit_vectors
+from llama.stats.mapped import DirectionMap, MappedNeutrinos
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import overlap, prepare_map
 from llama.stats.sets import sum_sets
@@ -86,6 +89,16 @@ def rows() -> Iterator[dict[str, Any]]:
             yield row(f"{prefix}sets_of_{number}_ms", 1e3 * seconds, "ms", None)
     for name, goal in (("one_neutrino", 3), ("injection", None)):
         yield row(f"mixture_{name}_ratio", found[f"mixture_{name}"] / found[name], "", goal)
+    # what a neutrino with a map adds to an event: its background, products with the sky map, odds
+    alone = _draw(events, 8, 5, exactly=True)
+    ra_deg, dec_deg = alone[1][0], alone[2][0]
+    for sigma_deg in (0.5, 3.0, 15.0):
+        tiles_of_map = mock_skymap(ra_deg, dec_deg, (sigma_deg, sigma_deg), (100.0, 30.0))
+        thin = thinned(tiles_of_map)
+        maps = {0: DirectionMap(thin.order, thin.ipix, thin.prob)}
+        seconds = _mapped(prepared, alone, response, maps) - _mapped(prepared, alone, response, {})
+        name = "neutrino_with_map_ms" + ("" if sigma_deg == 3.0 else f"_sigma_{sigma_deg:g}")
+        yield row(name, 1e3 * seconds, "ms", 300)
     yield row("import_stats_s", _best(_import_stats), "s", 0.8)
     for order in (5, 6, 7, 8, 9):  # cost as maps grow: 12,288 to 3,145,728 tiles
         grown = prepare_map(*_uniform_map(order))
@@ -141,6 +154,23 @@ def _sets(prepared: Any, drawn: list[Any], detector: Any) -> float:
 
     work()
     return _best(work, 3 if len(lists) < 10 else 20) / len(lists)
+
+
+def _mapped(prepared: Any, columns: list[Any], response: Any, maps: Any) -> float:
+    """Return the seconds of odds, direction and explanation; maps: of some of the neutrinos."""
+    names = ("gps", "ra_deg", "dec_deg", "sigma_deg", "energy_gev")
+    listed = dict(zip(names, columns, strict=True))
+    area = response.area_relative
+
+    def work() -> None:
+        neutrinos = prepare_mapped(columns[0], listed, response, PARAMS, maps)
+        here = MappedNeutrinos(prepared, neutrinos, maps, PARAMS, area)
+        odds = here.odds(0.99)
+        here.most_probable(odds.sets)
+        explain_odds(prepared, neutrinos, 0.99, odds, PARAMS, response, maps)
+
+    work()
+    return _best(work)
 
 
 def _overlap(prepared: Any, sigma_deg: float) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from llama.event.parameters import published_parameters
 from llama.settings.search import Grb
 from llama.stats.healpix import tiles_geometry, unit_vectors
+from llama.stats.mapped import DirectionMap
 from llama.stats.overlap import prepare_map
 from llama.stats.parameters import GrbParameters, SearchParameters
 from llama.stats.weights import tile_weights
@@ -192,3 +193,24 @@ def worst_deviation(odds, true):
         if min(p.sum(), (1 - p).sum()) >= 5:
             deviations.append(abs(true[inside].sum() - p.sum()) / spread)
     return max(deviations), len(deviations)
+
+
+def vmf_map(ra_deg, dec_deg, *sigmas_deg, fineness=8, finest=12):
+    """The mean of von Mises-Fisher densities as a `DirectionMap`, in tiles finer than sigma."""
+    centre = unit_vectors(np.array(ra_deg), np.array(dec_deg))
+    kappas = 1 / np.radians(sigmas_deg) ** 2
+    order, ipix = np.full(192, 2, dtype=np.int8), np.arange(192)
+    while True:
+        vectors, area = tiles_geometry(order, ipix)
+        away, side = 0.5 * ((vectors - centre) ** 2).sum(axis=1), np.sqrt(area)
+        near = np.maximum(np.sqrt(2 * away) - side, 0) ** 2 * kappas[:, None] < 25
+        split = (near & (side * np.sqrt(kappas)[:, None] > 1 / fineness)).any(axis=0)
+        split &= order < finest
+        if not split.any():
+            break
+        order = np.append(order[~split], np.repeat(order[split] + 1, 4)).astype(np.int8)
+        ipix = np.append(ipix[~split], (4 * ipix[split][:, None] + np.arange(4)).ravel())
+    each = kappas[:, None] * np.exp(-kappas[:, None] * away) / -np.expm1(-2 * kappas)[:, None]
+    prob = each.sum(axis=0) * area
+    along = np.argsort(ipix << (2 * (29 - order.astype(np.int64))))
+    return DirectionMap(order[along], ipix[along], prob[along] / prob.sum())

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama.neutrinos import gcn_notice
+from llama.neutrinos.gcn import GcnSource
 from llama.times import gps_to_iso, iso_to_gps
 
 
@@ -77,6 +78,22 @@ def test_the_newest_notice_counts(archive: Any, heard: list[Any], ra: float | No
 def test_an_ellipse_is_circularised(archive: Any) -> None:
     (row,) = archive(notice(ra_dec_error=[4.0, 1.0, 30.0])).fetch(*WINDOW).rows
     assert row["sigma"] == pytest.approx(2.0 / 2.145966, rel=1e-6)
+
+
+def test_a_notice_brings_its_map(archive: Any) -> None:
+    url = "https://roc.icecube.wisc.edu/public/run00140078.probability.fits.gz"
+    source = archive(notice(healpix_url=url), notice(id=["1_2"], healpix_url="http://a.b/c.fits"))
+    with_map, without = source.fetch(*WINDOW).rows
+    assert (with_map["map"], "map" in without) == (url, False)
+    assert "is no HTTPS address, and not used" in source.fetch(*WINDOW).unusable[0]
+
+
+def test_cascades_count_where_they_are_wanted(archive: Any, tmp_path: Path) -> None:
+    source = archive(notice(pipeline="Cascade Alert", ra_dec_error=12.0))
+    assert source.fetch(*WINDOW).rows == []
+    wanted = GcnSource("gcn", {"cascades": True}, tmp_path)
+    (row,) = wanted.fetch(*WINDOW).rows
+    assert row["stream"] == "cascade"
 
 
 def test_a_revision_days_later_counts_and_outside_the_window_nothing(archive: Any) -> None:

@@ -9,6 +9,9 @@ from study_samples import STUDY, TABLE, write_maps
 from workspace import EVENT_MJD, NEUTRINOS, Workspace, alert, skymap_fits
 
 from llama.neutrinos.mock import write_mock_release
+from llama.sky.mock import mock_skymap, to_fits
+
+DIRECTION = mock_skymap(40.3, 20.2, (0.7, 0.4), (100.0, 30.0))
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +52,13 @@ def finished(machine: Workspace, shared_tmp: Path) -> Workspace:
         if not root.exists():
             made = machine.copy(shared_tmp / "finished-in-the-making")
             made.write_background()
+            # the first one's direction is a map
+            (made.root / "blob.fits").write_bytes(to_fits(DIRECTION, "2024-01-01T00:00:00"))
             neutrinos = made.root / "neutrinos.csv"
-            neutrinos.write_text(NEUTRINOS)
+            title, *rows = NEUTRINOS.split()
+            maps = "map", "blob.fits", "", ""
+            lines = map(",".join, zip([title, *rows], maps, strict=True))
+            neutrinos.write_text("".join(f"{line}\n" for line in lines))
             made.take(alert(skymap=skymap_fits()), "--neutrinos", str(neutrinos))
             made.snakemake("events/S240101ab/all")
             made.root.rename(root)

@@ -15,7 +15,9 @@ TARGET = f"{EVENT}/all"
 def test_the_manifest_lists_every_product_byte_for_byte(finished: Workspace) -> None:
     manifest = strict_json(finished.event / "manifest.json")
     made = {path.name for path in finished.products()} - {"manifest.json", "index.html"}
-    received = {"alerts/1-Preliminary.json", "alerts/1-neutrinos.csv"}
+    received = {
+        *("alerts/1-Preliminary.json", "alerts/1-neutrinos.csv", "alerts/1-neutrinos-blob.fits")
+    }
     assert set(manifest["products"]) == made | received
     for name, entry in manifest["products"].items():
         path = finished.event / name
@@ -52,6 +54,14 @@ def test_the_result_is_that_of_the_event(finished: Workspace) -> None:
     )
     neutrinos = strict_json(finished.event / "icecube_neutrino_list.json")
     assert [row["in_window"] for row in neutrinos["events"]] == [True, True, False]
+    first = neutrinos["events"][0]
+    kept = finished.event / first["map"]
+    assert sha256_file(kept) == first["map_sha256"]
+    assert kept.read_bytes() == (finished.event / "alerts/1-neutrinos-blob.fits").read_bytes()
+    assert significance["p_value_circles"] == [first["id"]]
+    said = f"the map blob.fits (90 % area {first['map_area_90_deg2']:.3g} deg2, sha256"
+    for name in ("index.html", "coinc_summary_i3_lvc.html"):
+        assert said in (finished.event / name).read_text()
     direction = significance["most_probable_direction"]
     assert abs(direction["ra"] - 40) < 3
     assert abs(direction["dec"] - 20) < 3

@@ -27,6 +27,7 @@ def create_event(
     alert_suffix: str,
     skymap: tuple[str, bytes] | None = None,
     neutrinos: tuple[str, bytes] | None = None,
+    neutrino_maps: Mapping[str, bytes] | None = None,
     role: str = "test",
     flags: Mapping[str, object] | None = None,
     force: bool = False,
@@ -38,7 +39,8 @@ def create_event(
     """Make `run_dir/<graceid>/`, or a new revision of it, from a checked alert.
 
     `alert_content` is archived as it is, with `alert_suffix` (json or xml); `skymap` and
-    `neutrinos` are given files (name, content) and go before what the alert brings; `role`
+    `neutrinos` are given files (name, content) and go before what the alert brings;
+    `neutrino_maps` are the files, by name, that the list names as maps of neutrinos; `role`
     (test or observation) and `flags` are those of a new event. An alert that the event has had
     changes nothing. One that is older than the present one is archived, and used only for what
     no later one has told, or by `force`: in whichever order alerts come, the event ends the
@@ -65,7 +67,9 @@ def create_event(
         old = _read_old(event_dir, force)
         if (event_dir / "flags.json").exists():
             read_flags(event_dir)
-        revision = Revision(event_dir, alert, alert_content, alert_suffix, old, force)
+        revision = Revision(
+            event_dir, alert, alert_content, alert_suffix, old, force, neutrino_maps
+        )
         if old is not None and unless is not None and unless():
             return revision.unchanged()
         result = _revise(revision, old, skymap, neutrinos, {**(flags or {}), "ROLE": role})

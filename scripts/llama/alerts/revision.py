@@ -13,7 +13,7 @@ from llama.alerts.content import archived_alert, is_from_the_future, order, role
 from llama.alerts.record import Alert
 from llama.event.flags import write_flags
 from llama.event.names import products
-from llama.event.skymap_info import FILE_NAME, KINDS, EventInfo, check_info
+from llama.event.skymap_info import FILE_NAME, KINDS, EventInfo, check_info, neutrino_map_file
 from llama.files import first_sign, has_content, sha256_bytes, write_bytes, write_json
 
 _GZIP = b"\x1f\x8b"
@@ -56,8 +56,10 @@ class Revision:
         suffix: str,
         old: EventInfo | None,
         force: bool,
+        neutrino_maps: Mapping[str, bytes] | None = None,
     ) -> None:
         self.event_dir, self.alert, self.content, self.old = event_dir, alert, content, old
+        self._neutrino_maps = neutrino_maps or {}
         self.force = force
         present = old.revision if old else 0
         self.is_bare = alert.kind == "Retraction" and alert.far_hz is None
@@ -112,7 +114,14 @@ class Revision:
         """Tell whether map and neutrinos, where given, are those the event has."""
         old = self._present
         return (skymap is None or sha256_bytes(skymap[1]) == old.skymap_sha256) and (
-            neutrinos is None or self._same(old.neutrino_file, neutrinos[1])
+            neutrinos is None
+            or (
+                self._same(old.neutrino_file, neutrinos[1])
+                and all(
+                    self._same(neutrino_map_file(str(old.neutrino_file), name), content)
+                    for name, content in self._neutrino_maps.items()
+                )
+            )
         )
 
     def take_older(self) -> IntakeResult:
@@ -191,6 +200,7 @@ class Revision:
             name = f"alerts/{self.revision}-neutrinos.{suffix}"
             info = replace(info, neutrino_file=name)
             files[name] = neutrinos[1]
+            files |= {neutrino_map_file(name, m): c for m, c in self._neutrino_maps.items()}
         content = check_info(info.as_json(), FILE_NAME).as_json()
         written: list[Path] = []
         try:

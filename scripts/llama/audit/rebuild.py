@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,24 @@ class _Pieces:
                 )
                 continue
             (self._directory / name).write_bytes(path.read_bytes())
+            if name == "icecube_neutrino_list.json":
+                self._copy_maps(read_json(path)["events"])
             yield name, str(self._directory / name)
+
+    def _copy_maps(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Copy the maps of neutrinos, which lie beside a list."""
+        for row in rows:
+            if digest := row.get("map_sha256"):
+                name = str(row["map"])
+                path = self._event_dir / name
+                if not path.exists() or sha256_file(path) != digest:
+                    self.missing.append(
+                        f"{name}, the map of a neutrino, is gone or damaged; put it back from a "
+                        "backup of the event"
+                    )
+                    continue
+                (self._directory / name).parent.mkdir(exist_ok=True)
+                (self._directory / name).write_bytes(path.read_bytes())
 
     def _skymap(self, info_path: str | None) -> str | None:
         """Copy the sky map as published, out of the archived alert."""

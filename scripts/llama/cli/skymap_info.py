@@ -98,9 +98,10 @@ def run(args: argparse.Namespace) -> None:
     run_dir = args.rundir or settings.output_dir / "current_run"
     alert, content, suffix, client = _alert(args, settings)
     skymap = _skymap(args.skymap, alert, client)
-    neutrinos = None
+    neutrinos, neutrino_maps = None, {}
     if given := args.neutrinos:
         neutrinos = (given.name, read_file(given, _MAX_NEUTRINO_BYTES, "--neutrinos"))
+        neutrino_maps = _neutrino_maps(given, neutrinos[1], alert.gps_time or 0.0)
     result = _create(
         run_dir,
         alert,
@@ -108,6 +109,7 @@ def run(args: argparse.Namespace) -> None:
         alert_suffix=suffix,
         skymap=skymap,
         neutrinos=neutrinos,
+        neutrino_maps=neutrino_maps,
         role=_role(args, alert, run_dir / alert.graceid),
         force=args.force,
         by_hand=True,
@@ -210,6 +212,15 @@ def _skymap(
     if name and not given:
         say(f"note: the sky map is {name}, the best on GraceDB; choose another with --skymap NAME")
     return (name, client.file(alert.graceid, name)) if name else None
+
+
+def _neutrino_maps(given: Path, content: bytes, event_gps: float) -> dict[str, bytes]:
+    """Return the maps of neutrinos that lie beside a list, by the names that it has for them."""
+    from llama.neutrinos.given import is_url, read_given
+
+    rows = read_given(content, given.name, event_gps)
+    names = {str(row["map"]) for row in rows if "map" in row and not is_url(row["map"])}
+    return {name: read_file(given.parent / name, _MAX_SKYMAP_BYTES, "map") for name in names}
 
 
 def _role(args: argparse.Namespace, alert: "Alert", event_dir: Path) -> str:

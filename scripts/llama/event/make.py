@@ -157,6 +157,11 @@ def make_significance(
     own_map = with_events(read_map_background(own), events)
     bursts = read_bursts(Path(inputs["bursts"]), grb) if grb else None
     joint = with_events(read_map_background(own, OF_BURSTS), events) if grb else own_map
+    maps = {}
+    if any(row.get("map_sha256") for row in listed["events"]):
+        from llama.event.direction_maps import load_maps
+
+        maps = load_maps(listed["events"], Path(inputs["neutrinos"]).parent)
     significance = compute_significance(
         SkyTiles.load(inputs["skymap"]),
         info,
@@ -169,6 +174,7 @@ def make_significance(
         own_map,
         method,
         joint,
+        maps,
     )
     used = dict(search) | ({"grb": grb} if grb else {})
     found: dict[str, Any] = significance

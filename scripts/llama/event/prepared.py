@@ -1,5 +1,6 @@
 """A sky map and neutrinos as the statistic takes them."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from llama.neutrinos.table import Columns
 from llama.sky.tiles import SkyTiles
 from llama.stats.arrays import Floats, Integers
 from llama.stats.healpix import tiles_geometry
+from llama.stats.mapped import DirectionMap
 from llama.stats.odds import Neutrinos, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters, WeightModel
@@ -53,6 +55,32 @@ def prepare_columns(
     """Return neutrinos as the statistic takes them; dt_s = t_nu - t_gw [s]."""
     ra, dec, sigma = columns["ra_deg"], columns["dec_deg"], columns["sigma_deg"]
     return prepare_neutrinos(dt_s, ra, dec, sigma, columns["energy_gev"], response, params)
+
+
+def prepare_mapped(
+    dt_s: Floats,
+    columns: Columns,
+    response: "Response | Detector",
+    params: SearchParameters,
+    maps: Mapping[int, DirectionMap],
+) -> Neutrinos:
+    """Return what `prepare_columns` does, some neutrinos with the background of their maps.
+
+    maps: by index. That background's density is the mean over the map of the one at each
+    declination, with which the signal's is compared (docs/method.md).
+    """
+    neutrinos = prepare_columns(dt_s, columns, response, params)
+    for i, one in maps.items():
+        probability = one.along_sin_dec(response.sin_dec.size)
+        nodes = np.flatnonzero(probability)
+        same = {name: np.repeat(column[i], nodes.size) for name, column in columns.items()}
+        same["dec_deg"] = np.degrees(np.arcsin(response.sin_dec[nodes]))
+        at = prepare_columns(np.repeat(dt_s[i], nodes.size), same, response, params).intensity
+        # signal over the mean of backgrounds, which is the harmonic mean of the ratios
+        with np.errstate(divide="ignore"):
+            inverse = np.tensordot(probability[nodes], 1 / at, axes=1) / probability.sum()
+        neutrinos.intensity[i] = 1 / inverse
+    return neutrinos
 
 
 def prepare_drawn(draws: "Draws", columns: Columns) -> Neutrinos:

@@ -37,6 +37,7 @@ class Neutrino(Struct, frozen=True):
     mjd: Number | None = None
     dt: Number | None = None
     in_window: bool | None = None
+    direction: str | None = None
 
 
 class NeutrinoList(Struct, frozen=True):
@@ -88,6 +89,17 @@ class Single(PValue, frozen=True, kw_only=True):
     i3event: str | int | None = None
     odds_ratio: Number | None = None
     radius_90_deg: Number | None = None
+    map_name: str | None = None
+    map_sha256: str | None = None
+    map_area_90_deg2: Number | None = None
+
+    @property
+    def map_words(self) -> str:
+        """Which map its direction is, "" if it is none."""
+        if self.map_sha256 is None or self.map_area_90_deg2 is None:
+            return ""
+        area, sha256 = f"{self.map_area_90_deg2:.3g} deg2", self.map_sha256[:16]
+        return f"the map {self.map_name} (90 % area {area}, sha256 {sha256})"
 
     @property
     def circle_deg(self) -> float:

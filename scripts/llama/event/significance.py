@@ -3,17 +3,19 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Required, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import for_users
 from llama.event.bursts import Burst, Bursts
+from llama.event.direction_maps import MAP_KEYS, circle_90_deg
+from llama.event.explanation import explanation_with_bursts, told_explanation
 from llama.event.names import run_name
 from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import Background, PAstro
-from llama.event.prepared import prepare_columns, prepare_skymap
+from llama.event.prepared import prepare_columns, prepare_mapped, prepare_skymap
 from llama.event.ranks import (
     Rank,
     Seen,
@@ -29,12 +31,12 @@ from llama.neutrinos.mixture import radii_deg
 from llama.neutrinos.response import Response
 from llama.neutrinos.table import Neutrino, Rows, to_columns
 from llama.sky.tiles import SkyTiles
-from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
-from llama.stats.explain import Explanation, explain_odds
+from llama.stats.direction import flux_sensitivity, joint_p_astro
+from llama.stats.explain import explain_odds
 from llama.stats.healpix import tiles_geometry
+from llama.stats.mapped import DirectionMap, MappedNeutrinos
 from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, Odds, event_odds
-from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
 
 Floats = NDArray[np.float64]
@@ -62,6 +64,7 @@ def compute_significance(
     own_map: Background = NO_MAP_BACKGROUND,
     method: str | None = None,
     joint: Background = NO_MAP_BACKGROUND,
+    maps: Mapping[int, DirectionMap] | None = None,
 ) -> dict[str, object]:
     """Return the content of significance_*.json, without its provenance.
 
@@ -69,8 +72,8 @@ def compute_significance(
     method: which of the two `p_value` is from ("class", "map"), None for the class where it has
     one. bursts: a third messenger, or None if there is no list that counts. With one,
     `without_bursts` holds what the event has without it, and the p-value is that of its sky map
-    with chance bursts, of which the background is `joint`. `LlamaError` for what the statistic
-    refuses.
+    with chance bursts, of which the background is `joint`. maps: of neutrinos whose direction is
+    one, by their place in the list. `LlamaError` for what the statistic refuses.
     """
     from_archive = is_from_archive(neutrino_list.get("source"))
     params = search_parameters(search, p_astro["population"], response, from_archive)
@@ -78,14 +81,16 @@ def compute_significance(
     events, gps = list(neutrino_list["events"]), info.trigger_gps
     columns = to_columns([Neutrino.of(event) for event in events])
     dt_s = columns["gps"] - gps
-    neutrinos = prepare_columns(dt_s, columns, response, params)
+    maps = maps or {}
+    neutrinos = prepare_mapped(dt_s, columns, response, params, maps)
     p, area = max(p_astro["p_astro"], LEAST_P_ASTRO), response.area_relative
-    odds = event_odds(prepared, neutrinos, p, params, area)
+    here = MappedNeutrinos(prepared, neutrinos, maps, params, area)
+    odds = here.odds(p)
     start_s, stop_s = params.window
     inside = (dt_s > start_s) & (dt_s < stop_s)
-    compared = neutrinos
+    # what is compared must know as little: the background has circles only
+    compared = prepare_columns(dt_s, columns, response, params) if maps else neutrinos
     if hidden := bool(np.isnan(columns["energy_gev"][inside]).any()):
-        # what is compared must know as little
         blank = {**columns, "energy_gev": np.full(dt_s.size, np.nan)}
         compared = prepare_columns(dt_s, blank, response, params)
     seen = Seen(
@@ -123,9 +128,9 @@ def compute_significance(
         "neutrino_info": events,
         "search_parameters": published,
     }
-    result = _odds(prepared, neutrinos, odds, p, events)
-    why = explain_odds(prepared, neutrinos, p, odds, params, response)
-    explanation = _explanation(why, events, params)
+    result = _odds(here, odds, p, events)
+    why = explain_odds(prepared, neutrinos, p, odds, params, response, maps)
+    explanation = told_explanation(why, events, params)
     significance: dict[str, object] = {**p_value_keys(in_map, in_class, hidden, method)}
     among = in_class if significance["p_value_method"] == "class" else in_map
     triggers: list[Messenger] = []
@@ -138,9 +143,9 @@ def compute_significance(
         )
         in_joint = rank(seen._replace(with_bursts=with_bursts), joint, response, params)
         significance |= joint_p_value_keys(in_joint, in_class.background["class"], hidden)
-        of_all = event_odds(prepared, neutrinos, p, params, area, triggers)
-        result = _odds(prepared, neutrinos, of_all, p, events, bursts.events, triggers)
-        explanation = _with_bursts(explanation, odds.odds_ratio, of_all.odds_ratio)
+        of_all = here.odds(p, triggers)
+        result = _odds(here, of_all, p, events, bursts.events, triggers)
+        explanation = explanation_with_bursts(explanation, odds.odds_ratio, of_all.odds_ratio)
         inputs |= {"burst_info": bursts.events, "grb_parameters": asdict(bursts.model)}
         if bursts.instruments:
             inputs["grb_instruments"] = dict(bursts.instruments)
@@ -159,7 +164,8 @@ def compute_significance(
             ),
             "energy_response": response.energy_response,
             "psf": response.psf,
-            **_distance(tiles, neutrinos, p, params, area, triggers),
+            "p_value_circles": [events[i]["id"] for i in maps],
+            **_distance(tiles, neutrinos, maps, p, params, area, triggers),
             "neutrino_flux_sensitivity_range": flux_sensitivity(
                 response.sin_dec,
                 response.flux_area_cm2_gev,
@@ -174,6 +180,7 @@ def compute_significance(
 def _distance(
     tiles: SkyTiles,
     neutrinos: Neutrinos,
+    maps: Mapping[int, DirectionMap],
     p_astro: float,
     params: SearchParameters,
     area: Floats,
@@ -184,7 +191,8 @@ def _distance(
         return {"distance": "map"}
     near_mpc = params.assumed_horizon_mpc
     far = replace(params, assumed_horizon_mpc=10 * near_mpc)
-    odds = event_odds(prepare_skymap(tiles, area, far), neutrinos, p_astro, far, area, messengers)
+    there = MappedNeutrinos(prepare_skymap(tiles, area, far), neutrinos, maps, far, area)
+    odds = there.odds(p_astro, messengers)
     assumed = {
         "horizon_mpc": near_mpc,
         "farther_mpc": 10 * near_mpc,
@@ -193,47 +201,12 @@ def _distance(
     return {"distance": "assumed", "assumed_distance": assumed}
 
 
-class _Told(TypedDict, total=False):
-    members: Required[list[object]]
-    factors: Required[dict[str, float]]
-    probability_of_count: float
-    expected_background: float
-    fb: float
-
-
-def _explanation(
-    why: Explanation | None, events: Sequence[Mapping[str, object]], params: SearchParameters
-) -> _Told | None:
-    if why is None:
-        return None
-    return {
-        "members": [events[i]["id"] for i in why.members],
-        "factors": why.factors,
-        "probability_of_count": why.probability_of_count,
-        "expected_background": why.expected_background,
-        "fb": params.fb,
-    }
-
-
-def _with_bursts(explanation: _Told | None, alone: float, joint: float) -> _Told | None:
-    """Return the explanation with what bursts, there or not, change: one more factor.
-
-    Odds that bursts give without any neutrino are that factor alone.
-    """
-    if not joint > 0:
-        return None
-    known: _Told = explanation or {"members": [], "factors": {}}
-    gain = joint / alone if explanation else joint
-    return {**known, "factors": known["factors"] | {"bursts": gain}}
-
-
 # What an event has twice, with bursts and without.
 _WITHOUT = ("odds_ratio", "posterior", "p_astro_joint", "p_h_c", "p_h_s1", "p_h_s2")
 
 
 def _odds(
-    prepared: PreparedMap,
-    neutrinos: Neutrinos,
+    here: MappedNeutrinos,
     odds: Odds,
     p_astro: float,
     events: Sequence[Mapping[str, object]],
@@ -242,7 +215,7 @@ def _odds(
 ) -> dict[str, object]:
     q = p_astro / (1 - p_astro) if p_astro > 0 else 0.0
     ratio = (odds.lambda_cgw + odds.lambda_s) / q if q > 0 else 1.0
-    ra, dec = most_probable_direction(prepared, neutrinos, odds.sets, messengers)
+    ra, dec = here.most_probable(odds.sets, messengers)
     sets, n = [], len(events)
     for which, value in sorted(odds.sets.items(), key=lambda item: -item[1])[:50]:
         members = {"neutrinos": [events[i]["id"] for i in which if i < n], "lambda_s": value}
@@ -263,9 +236,15 @@ def _odds(
     }
 
 
+_TOLD = "id", "ra", "dec", "sigma", "direction", *MAP_KEYS
+
+
 def _single_neutrinos(neutrinos: Neutrinos, odds: Odds, events: Rows, among: Rank) -> Rows:
     """Return a row for every neutrino, the least probable by chance first: what it has alone."""
     radii = radii_deg(neutrinos.kappa, neutrinos.shares, neutrinos.vectors[:, 2], 0.9)
+    for i, event in enumerate(events):
+        if "map_area_90_deg2" in event:
+            radii[i] = circle_90_deg(float(str(event["map_area_90_deg2"])))
     without = [(None, None, None)] * len(events)
     rows = [
         {
@@ -275,7 +254,7 @@ def _single_neutrinos(neutrinos: Neutrinos, odds: Odds, events: Rows, among: Ran
             **dict(zip(("p_value", "p_value_error", "p_value_effective"), p, strict=True)),
             "p_value_neutrino": single,
             "radius_90_deg": None if math.isnan(radius) else radius,
-            **{key: neutrino[key] for key in ("id", "ra", "dec", "sigma")},
+            **{key: neutrino[key] for key in _TOLD if key in neutrino},
         }
         for neutrino, dt, ratio, p, single, radius in zip(
             events,

@@ -111,6 +111,11 @@ _KEY_OF = {f.name: f.encode_name for f in msgspec.structs.fields(EventInfo) if f
 KEYS = tuple(_KEY_OF.values())
 
 
+def neutrino_map_file(neutrino_file: str, name: str) -> str:
+    """Return where the map lies that a given list of neutrinos calls `name`."""
+    return f"{neutrino_file.rpartition('.')[0]}-{name}"
+
+
 def check_info(content: object, where: str) -> EventInfo:
     """Return the content of a skymap_info.json, checked.
 

@@ -80,7 +80,7 @@ def explain(event: EventFiles) -> Explanation:
             "distance": _distance(why, distances, significance),
             "background_rate": _background(why),
             "time": _time([text.time_difference(one, info) for one in chosen]),
-            "position": _position(chosen, text.circles_deg(chosen, significance)),
+            "position": _position(chosen, significance),
             "energy": _energy(chosen, why.factors["energy"], significance.simulated),
             "other_sets": _others(why),
         }
@@ -197,10 +197,12 @@ def _time(differences: Sequence[float | None]) -> str:
     return f"{'It' if len(known) == 1 else 'They'} came {when} the wave ({best}, 0 at the edges)."
 
 
-def _position(chosen: Sequence[Neutrino], radii_deg: Sequence[float]) -> str:
+def _position(chosen: Sequence[Neutrino], significance: Significance) -> str:
+    maps = {one.key: one.map_words for one in significance.single_neutrino}
     places = " and ".join(
-        f"{number(event.ra, '.1f')}, {number(event.dec, '+.1f')} deg (90 % radius {radius:.2g} deg)"
-        for event, radius in zip(chosen, radii_deg, strict=True)
+        f"{number(event.ra, '.1f')}, {number(event.dec, '+.1f')} deg "
+        f"({maps.get(str(event.id)) or f'90 % radius {radius:.2g} deg'})"
+        for event, radius in zip(chosen, text.circles_deg(chosen, significance), strict=True)
     )
     return (
         f"At {places}: how much more often a source of this sky map than background is found there."

@@ -221,6 +221,10 @@ def _explanation(neutrinos: NeutrinoList, significance: Significance) -> str:
             "90 % radius is 2.146 σ"
         )
         circle += ", of a σ not below the setting sigma_floor_deg." if significance.psf else "."
+    if maps := text.map_text(significance):
+        circle += f" {maps}"
+    if any(event.direction == "circle of equal area" for event in neutrinos.events):
+        circle += " Errors that differ from side to side are taken as a circle of equal area."
     alone = ", without the bursts" if significance.without_bursts else ""
     return (
         f"dt is the time of the neutrino minus the time of the wave. {circle} Odds ratio and "

@@ -234,6 +234,21 @@ def circles_deg(neutrinos: Iterable[Neutrino], result: Significance) -> list[flo
     ]
 
 
+def map_text(result: Significance) -> str:
+    """Return sentences on the neutrinos whose direction is a map, "" if there is none."""
+    said = [
+        f"of {clean(one.key, 64)} is {clean(one.map_words, 300)}"
+        for one in result.single_neutrino
+        if one.map_words
+    ]
+    if not said:
+        return ""
+    return (
+        f"The direction {', that '.join(said)}: odds are those with the map, p-values those with a "
+        "circle of equal area, which is drawn."
+    )
+
+
 def circle_text(result: Significance) -> str:
     """Return in two or three words what `circles_deg` are from."""
     if result.psf is None:

@@ -12,6 +12,7 @@ from llama.units import unit_factor
 
 UNITS = {
     **dict.fromkeys(("ra", "dec", "sigma", "r50", "r90", "zenith", "azimuth"), "deg"),
+    **dict.fromkeys(("ra_plus", "ra_minus", "dec_plus", "dec_minus"), "deg"),
     "mjd": "d",
     "gps": "s",
     "dt": "s",

@@ -260,4 +260,5 @@ def _held(line: str) -> _Held | None:
 
 
 def _digest(event: Mapping[str, object]) -> str:
-    return sha256_bytes(dump_json([event[key] for key in _TOLD]).encode())[:12]
+    told = [event[key] for key in _TOLD] + [event[key] for key in ("map_sha256",) if key in event]
+    return sha256_bytes(dump_json(told).encode())[:12]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes
-from llama.neutrinos.given import read_given
+from llama.neutrinos.given import is_url, read_given
 from llama.neutrinos.sources import Found, SourceOptions, check_options, identity
 from llama.neutrinos.table import Neutrino, Rows
 from llama.times import iso_to_gps
@@ -55,6 +55,8 @@ class FilesSource:
             for row in read_given(content, str(path)):
                 key = identity(row) or tuple(row[k] for k in ("mjd", "ra", "dec", "energy"))
                 if key not in seen and start_gps <= Neutrino.of(row).gps <= stop_gps:
+                    if "map" in row and not is_url(row["map"]):
+                        row["map"] = str(path.with_name(str(row["map"])))
                     rows.append({"type": "observation", **row})
                     seen.add(key)
             inputs[path.name] = sha256_bytes(content)

@@ -34,6 +34,7 @@ class GcnSource:
         alerts: tuple[Literal["icecube", "arca", "orca"], ...] = Field(
             default=("icecube",), min_length=1
         )
+        cascades: bool = False
 
     time_scale = "UTC"
     sigma = "90 % radius / 2.145966, circularised"
@@ -43,7 +44,8 @@ class GcnSource:
 
     def __init__(self, name: str, options: Mapping[str, object], output_dir: Path) -> None:
         self.name = name
-        self._alerts = check_options(self._Options, name, options).alerts
+        chosen = check_options(self._Options, name, options)
+        self._alerts, self._cascades = chosen.alerts, chosen.cascades
         self._directory = output_dir / "gcn"
 
     def state(self, start_gps: float, stop_gps: float) -> list[object]:
@@ -55,7 +57,9 @@ class GcnSource:
     def fetch(self, start_gps: float, stop_gps: float) -> Found:
         """Return the alerts of the window as they stand now, and the notices that are of no use."""
         days = heard_days(self._directory, start_gps, stop_gps)
-        found = (n for day in days for n in _notices(str(day), day.stat().st_mtime_ns))
+        found = (
+            n for day in days for n in _notices(str(day), day.stat().st_mtime_ns, self._cascades)
+        )
         senders = [name if name == "icecube" else "km3net" for name in self._alerts]
         heard = _named([n for n in found if n.sender in senders])
         newest: dict[Key | None, Notice] = {}
@@ -115,15 +119,15 @@ def _named(heard: list[Notice]) -> list[Notice]:
 
 
 @lru_cache(maxsize=1000)
-def _notices(day: str, mtime_ns: int) -> tuple[Notice, ...]:
+def _notices(day: str, mtime_ns: int, cascades: bool) -> tuple[Notice, ...]:
     """Return the notices in a day's directory, which is read again when files have come."""
     with os.scandir(day) as entries:
         files = sorted((e for e in entries if e.is_file()), key=lambda entry: entry.name)
-    found = (_notice(Path(entry.path)) for entry in files)
+    found = (_notice(Path(entry.path), cascades) for entry in files)
     return tuple(notice for notice in found if notice is not None)
 
 
-def _notice(path: Path) -> Notice | None:
+def _notice(path: Path, cascades: bool) -> Notice | None:
     topic = topic_of_file(path.name) or REPLAY
     if not (may_bring(topic, TRACKS) or may_bring(topic, KM3NET)):
         return None  # whoever wrote it there, it was neither of them
@@ -139,6 +143,6 @@ def _notice(path: Path) -> Notice | None:
             content = file.read(MAX_BYTES + 1)
             if may_bring(topic, KM3NET) and (topic != REPLAY or may_be_km3net(content)):
                 return read_km3net(content, path.name)
-            return read_notice(content, path.name)
+            return read_notice(content, path.name, cascades)
     except OSError as error:
         return unusable(path.name, f"cannot be read ({error.strerror})")

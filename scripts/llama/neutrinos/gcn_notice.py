@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from llama.errors import LlamaError
 from llama.files import first_sign
-from llama.neutrinos.given import PER_SIGMA, check_rows
+from llama.neutrinos.given import CIRCLE, PER_SIGMA, check_rows, is_url
 from llama.neutrinos.table import Row
 from llama.times import gps_to_mjd, iso_to_gps
 from llama.typed import shown
@@ -61,8 +61,11 @@ def may_be_notice(content: bytes) -> bool:
     return any(sign in lower for sign in _SIGNS)
 
 
-def read_notice(content: bytes, name: str) -> Notice | None:
-    """Return the notice in a file called `name`, None if it holds anything else."""
+def read_notice(content: bytes, name: str, cascades: bool = False) -> Notice | None:
+    """Return the notice in a file called `name`, None if it holds anything else.
+
+    cascades: whether those count, too.
+    """
     # only such notices come on these topics, so that what cannot be read there is one
     is_ours = _TOPIC in name or _CLASSIC_TOPIC in name
     if not content.strip() or not (is_ours or may_be_notice(content)):
@@ -72,7 +75,7 @@ def read_notice(content: bytes, name: str) -> Notice | None:
         if len(content) > MAX_BYTES:
             raise LlamaError("larger than 16 MB")
         if start == b"{":
-            return _of_json(json.loads(content), name)
+            return _of_json(json.loads(content), name, cascades)
         if start == b"<":
             return _of_voevent(content, name)
         raise LlamaError("neither JSON nor XML")
@@ -94,8 +97,8 @@ def unusable(name: str, why: str, notice: Notice | None = None) -> Notice:
     return replace(notice, problem=safe[:300])
 
 
-def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
-    stream = _stream(notice, name)
+def _of_json(notice: Mapping[str, object], name: str, cascades: bool) -> Notice | None:
+    stream = _stream(notice, name, cascades)
     tense = notice.get("alert_tense") or TENSES[0]
     if stream is None or tense in OTHER_TENSES:
         return None
@@ -126,7 +129,10 @@ def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
             "energy": energy and energy * 1e3,
             "p_astro": number_of(notice.get("p_astro")),
             "far_hz": number_of(notice.get("far")),
+            "map": url if is_url(url := notice.get("healpix_url")) else None,
         }
+        if isinstance(error := notice.get("ra_dec_error"), list) and len({*error[:2]}) == 2:
+            row["direction"] = CIRCLE
         whole = _row(row, bare.key, gps, stream, name)
     except BROKEN as error:
         return unusable(name, str(error), bare)
@@ -135,12 +141,20 @@ def _of_json(notice: Mapping[str, object], name: str) -> Notice | None:
         problem = f"notice {name} of IceCube: alert_type {shown(kind)} is taken as an alert"
     if tev is not None and whole["energy"] is None:
         problem = f"notice {name} of IceCube: nu_energy {shown(tev)} is taken as not known"
+    if notice.get("healpix_url") and "map" not in whole:
+        said = shown(notice["healpix_url"])
+        problem = f"notice {name} of IceCube: healpix_url {said} is no HTTPS address, and not used"
     return Notice(bare.key, order, gps, whole, problem)
 
 
-def _stream(notice: Mapping[str, object], name: str) -> str | None:
-    """Return gold or bronze, track if it does not say which, None if it is another notice."""
+def _stream(notice: Mapping[str, object], name: str, cascades: bool) -> str | None:
+    """Return gold or bronze, track if it does not say which, None if it is another notice.
+
+    Also cascade, if these count.
+    """
     pipeline = str(notice.get("pipeline") or "").lower()
+    if "cascade" in pipeline and (_TOPIC in name or _SCHEMA in str(notice.get("$schema"))):
+        return "cascade" if cascades else None
     only_tracks = _TOPIC in name and "cascade" not in pipeline
     for stream in ("gold", "bronze"):
         if stream in pipeline and ("track" in pipeline or only_tracks):

@@ -18,13 +18,18 @@ from llama.typed import as_number, meta_of, numbers_of, shown
 
 TYPES = ("observation", "blinded", "simulated", "alert")
 
+CIRCLE = "circle of equal area"  # what asymmetric errors are taken for
+
 _MAX_BYTES = 20_000_000
+_URL = re.compile(r"https://[!-~]{1,2000}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_:,+-][A-Za-z0-9_.:,+-]{0,149}")
 MJD, DEC_DEG, ZENITH_DEG = (40000.0, 90000.0), (-90.0, 90.0), (0.0, 180.0)  # least, greatest
 # what to divide a radius by to get the sigma of a 2D Gaussian
 PER_SIGMA = {"sigma": 1.0, "r50": math.sqrt(2 * math.log(2)), "r90": math.sqrt(2 * math.log(10))}
 _KEYS = ("mjd", "ra", "dec", "sigma", "energy")
 _REQUIRED = _KEYS[:4]  # the statistic averages over an energy that is not known
-_INSTEAD = {"mjd": ("dt",), "sigma": ("r90", "r50")}  # what else says the same
+_INSTEAD = {"mjd": ("dt",), "sigma": ("r90", "r50", "ra_plus")}  # what else says the same
+_SIDES = ("ra_plus", "ra_minus", "dec_plus", "dec_minus")
 
 
 def between(least: float, greatest: float, remedy: str) -> Meta:
@@ -42,6 +47,7 @@ _Mjd = Annotated[float, between(*MJD, "give MJD (UTC), e.g. 58598.3459")]
 _Sigma = Annotated[float, _above_0(180.0, "give the 1-sigma error radius in degrees, above 0")]
 _R50 = Annotated[float, _above_0(180.0, "give the radius that holds 50 % in degrees, above 0")]
 _R90 = Annotated[float, _above_0(180.0, "give the radius that holds 90 % in degrees, above 0")]
+_Side = Annotated[float, between(-180.0, 180.0, "give what holds 90 % on that side in degrees")]
 _Dt = Annotated[float, between(-1e6, 1e6, "give the time relative to the event in seconds")]
 _Energy = Annotated[float, _above_0(1e12, "give the energy in GeV, above 0, or leave it empty")]
 _ZENITH = "give the zenith in degrees from 0 to 180 or leave it out"
@@ -57,6 +63,10 @@ class Numbers(Struct):
     sigma: _Sigma | None = None
     r50: _R50 | None = None
     r90: _R90 | None = None
+    ra_plus: _Side | None = None
+    ra_minus: _Side | None = None
+    dec_plus: _Side | None = None
+    dec_minus: _Side | None = None
     dt: _Dt | None = None
     energy: _Energy | None = None
     zenith: Annotated[float, between(*ZENITH_DEG, _ZENITH)] | None = None
@@ -154,7 +164,7 @@ def _check(row: object, where: str, event_gps: float | None) -> Row:
         remedy = meta_of(Numbers, "mjd").description
         raise LlamaError(f"{where}: mjd {mjd:.15g} looks like GPS seconds; {remedy}")
     numbers = numbers_of(neutrino, Numbers, where)
-    _put_instead(numbers, where, event_gps)
+    circle = _put_instead(numbers, where, event_gps)
     for key in _REQUIRED:
         if key not in numbers:
             raise LlamaError(f"{where} has no {key}; {meta_of(Numbers, key).description}")
@@ -170,7 +180,14 @@ def _check(row: object, where: str, event_gps: float | None) -> Row:
             f"{where}: gps and mjd are more than 1 s apart; correct one (mind the leap seconds) "
             "or leave gps out"
         )
+    if "map_sha256" in neutrino or neutrino.get("direction") != CIRCLE:
+        neutrino.pop("direction", None)
+    if "map_sha256" in neutrino:  # of another event's list, whose map is there
+        neutrino = {key: v for key, v in neutrino.items() if key.partition("_")[0] != "map"}
+    _check_map(neutrino.get("map"), where)
     neutrino |= {"energy": None, **numbers}
+    if circle is not None:
+        neutrino["direction"] = circle
     try:
         json.dumps(neutrino, allow_nan=False, ensure_ascii=False).encode()
     except ValueError as error:  # NaN, or half of a surrogate pair
@@ -178,16 +195,45 @@ def _check(row: object, where: str, event_gps: float | None) -> Row:
     return neutrino
 
 
-def _put_instead(numbers: dict[str, float], where: str, event_gps: float | None) -> None:
-    """Add mjd where only dt is given, and sigma where only a radius is."""
+def _put_instead(numbers: dict[str, float], where: str, event_gps: float | None) -> str | None:
+    """Add mjd where only dt is given, and sigma where only a radius or errors to four sides are.
+
+    Return what sigma then is of, where that is not plain.
+    """
     if "mjd" not in numbers and "dt" in numbers:
         if event_gps is None:
             raise LlamaError(f"{where} has dt, but this list is of no single event; give mjd (UTC)")
         numbers["gps"] = event_gps + numbers["dt"]
         numbers["mjd"] = float(gps_to_mjd(numbers["gps"]))
-    for key in _INSTEAD["sigma"]:
+    for key in ("r90", "r50"):
         if "sigma" not in numbers and key in numbers:
             numbers["sigma"] = numbers[key] / PER_SIGMA[key]
+    if "sigma" in numbers or not numbers.keys() & {*_SIDES}:
+        return None
+    sides = [abs(numbers.get(side, 0.0)) for side in _SIDES]
+    if min(sides) == 0.0 or "dec" not in numbers:
+        raise LlamaError(f"{where} has not all of {', '.join(_SIDES)}, above 0; give them, or r90")
+    # four quarters of ellipses; right ascension shrinks towards the poles
+    wide_deg = (sides[0] + sides[1]) / 2 * math.cos(math.radians(numbers["dec"]))
+    radius_deg = math.sqrt(max(wide_deg, math.ulp(0.0)) * (sides[2] + sides[3]) / 2)
+    numbers["sigma"] = max(radius_deg / PER_SIGMA["r90"], math.ulp(0.0))
+    return CIRCLE
+
+
+def _check_map(value: object, where: str) -> None:
+    """Raise unless a map is the address of a file over HTTPS, or the name of one."""
+    if value is None:
+        return
+    if not is_url(value) and not (isinstance(value, str) and _FILE_NAME.fullmatch(value)):
+        raise LlamaError(
+            f"{where}: map {shown(value)} is neither an address over https nor the name of a file "
+            "beside the list; correct it or leave it out"
+        )
+
+
+def is_url(value: object) -> bool:
+    """Return whether a neutrino's map is one to be fetched."""
+    return isinstance(value, str) and _URL.fullmatch(value) is not None
 
 
 def _integer(value: object, key: str, where: str) -> int:

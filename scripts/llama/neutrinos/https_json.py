@@ -47,7 +47,7 @@ class HttpsOptions(SourceOptions):
     """Where the answer says that nothing is to come for the window (true); null if nowhere."""
     fields: dict[str, str] = Field(default_factory=dict, validate_default=True)
     """What an event of the answer calls time, ra, dec, sigma, energy, and if it has them zenith,
-    azimuth, run, event, subevent and id, where its name differs."""
+    azimuth, run, event, subevent, id and map (a URL), where its name differs."""
     time: Literal["mjd", "gps", "iso", "unix"] = "mjd"
     angles: Literal["deg", "rad"] = "deg"
     error: Literal["sigma", "r50", "r90"] = "sigma"

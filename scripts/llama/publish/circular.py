@@ -207,6 +207,14 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
             "and the radius is that of the circle that holds the true direction with 90 % "
             f"probability {where}(statistical error only)."
         ),
+        *[
+            _wrap(
+                f"The direction of the neutrino of dt = {one.dt:+.2f} s is {one.map_words}; radius "
+                "and p-values are those of a circle of equal area."
+            )
+            for one in listed
+            if one.map_words
+        ],
     ]
 
 

@@ -147,6 +147,10 @@ def _said(significance: Significance, overall: float | None, listed: Sequence[Si
                 f"false alarm rate of the coincidence: {words}, pval_bayesian times the GW trigger "
                 f"rate, {alert_rate_text(significance)}"
             )
+    maps = [f"{_id(one)} is {one.map_words}" for one in listed if one.map_words]
+    if maps:
+        said.append(f"the direction of {', of '.join(maps[:2])}")
+        said.append("p-values and ra_dec_error are those of circles of equal area")
     if significance.response:
         said.append(f"energies and point spread: {significance.response}")
     return said

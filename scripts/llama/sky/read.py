@@ -65,33 +65,41 @@ def read_skymap(content: bytes, name: str) -> SkyTiles:
     check_equatorial(header, name)
     probability = next(key for key in PROBABILITY if key in table.columns)
     density: Any = per_sr(table.units[probability], probability, name)
+    order, ipix, columns, pixels_per_sr = read_pixels(table)
+    table.finish()
+    values = _distances(columns, table.units, name)
+    values["density"] = _probabilities(columns[probability], name) * (density or pixels_per_sr)
+    meta = read_meta(table)
+    del columns  # with the file behind them: a fourth of the memory at the peak
+    return assemble(order, ipix, values, meta, name)
+
+
+def read_pixels(table: Table) -> tuple[NDArray[np.int8], Integers, Columns, Any]:
+    """Return order, NESTED index and columns of tiles, and published pixels per steradian in each.
+
+    Equal pixels of a flat map come as one tile.
+    """
+    header, name = table.header, table.name
     ordering = str(header.get("ORDERING", "")).upper()
     if "UNIQ" in table.columns and ("UNIQ" in ordering or not ordering):
         columns = table.read()
         order, ipix = from_uniq(columns["UNIQ"], name)
-        density = density or 1 / area(order)
-    elif ordering.startswith(("NEST", "RING")) and "UNIQ" not in table.columns:
+        return order, ipix, columns, 1 / area(order)
+    if ordering.startswith(("NEST", "RING")) and "UNIQ" not in table.columns:
         index = next((key for key in ("PIXEL", "IPIX") if key in table.columns), None)
         nside = nside_of(header, table.pixels if index is None else None, name)
-        density = density or 12 * nside**2 / (4 * math.pi)
         ring = ordering.startswith("RING")
         if index is None:
             order, ipix, columns = from_flat(table, nside, ring=ring)
         else:
             columns = table.read()
             order, ipix = from_list(columns[index], nside, name, ring=ring)
-    else:
-        also = " and a column UNIQ" if "UNIQ" in table.columns else ""
-        raise LlamaError(
-            f"{name} has ORDERING {ordering!r}{also}; "
-            "it must be NUNIQ, NESTED or RING, correct the header"
-        )
-    table.finish()
-    values = _distances(columns, table.units, name)
-    values["density"] = _probabilities(columns[probability], name) * density
-    meta = _meta(table)
-    del columns  # with the file behind them: a fourth of the memory at the peak
-    return _assemble(order, ipix, values, meta, name)
+        return order, ipix, columns, 12 * nside**2 / (4 * math.pi)
+    also = " and a column UNIQ" if "UNIQ" in table.columns else ""
+    raise LlamaError(
+        f"{name} has ORDERING {ordering!r}{also}; "
+        "it must be NUNIQ, NESTED or RING, correct the header"
+    )
 
 
 def check_skymap(content: bytes, name: str) -> Mapping[str, str]:
@@ -144,9 +152,10 @@ def _distances(columns: Columns, units: Mapping[str, str], name: str) -> Columns
     }
 
 
-def _assemble(
+def assemble(
     order: NDArray[np.int8], ipix: Integers, values: Columns, meta: Meta, name: str
 ) -> SkyTiles:
+    """Return tiles along the curve from their density [sr^-1] and distances; checks all of it."""
     first = ipix << (2 * (29 - order.astype(np.int64)))
     along = np.argsort(first, kind="stable")
     order, ipix, first = order[along], ipix[along], first[along]
@@ -171,7 +180,8 @@ def _assemble(
     return SkyTiles.of(values, {"prob_sum": total, **meta})
 
 
-def _meta(table: Table) -> Meta:
+def read_meta(table: Table) -> Meta:
+    """Return what the header says of a map: who made it, of what, and its distance."""
     header, units = table.header, table.units
     meta: Meta = {
         short: str(header[key]) for key, short in _META.items() if header.get(key) not in (None, "")

@@ -38,7 +38,12 @@ class Table:
     """
 
     def __init__(
-        self, stream: Unpacked, primary: Header, header: Header, columns: list[Column]
+        self,
+        stream: Unpacked,
+        primary: Header,
+        header: Header,
+        columns: list[Column],
+        values: tuple[str, ...],
     ) -> None:
         self.name = header.name
         self.header = primary.values | header.values
@@ -48,7 +53,7 @@ class Table:
         names = [spelled(column.name) for column in columns]
         if self.header.get("INDXSCHM") == "EXPLICIT" and not {*INDEX}.intersection(names):
             names[0] = "PIXEL"  # where HEALPix has the pixels, by any name
-        wanted = (*PROBABILITY, *INDEX, *DISTANCE)
+        wanted = (*values, *INDEX, *DISTANCE)
         self.columns = {n: c for n, c in zip(names, columns, strict=True) if n in wanted}
         for name, column in self.columns.items():
             if names.count(name) > 1:
@@ -148,10 +153,11 @@ class Table:
         )
 
 
-def find_table(content: bytes, name: str) -> Table:
+def find_table(content: bytes, name: str, values: tuple[str, ...] = PROBABILITY) -> Table:
     """Return the first table with probabilities of a FITS file, gzipped or not.
 
-    `LlamaError` when there is no such table, or when the file claims more than a map has.
+    values: columns one of which makes a table the right one. `LlamaError` when there is no such
+    table, or when the file claims more than a map has.
     """
     stream, left = Unpacked(content, name), MAX_CARDS
     primary: Header | None = None
@@ -166,8 +172,8 @@ def find_table(content: bytes, name: str) -> Table:
         primary = primary or header
         if header.is_table:
             columns = header.columns()
-            if {spelled(column.name) for column in columns} & {*PROBABILITY}:
-                return Table(stream, primary, header, columns)
+            if {spelled(column.name) for column in columns} & {*values}:
+                return Table(stream, primary, header, columns, values)
             others = others or [column.name for column in columns]
         size = header.size()
         if stream.skip(size) < size:

@@ -1,11 +1,13 @@
 """What an odds ratio is made of: factors whose product it is."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from llama.stats.arrays import Floats
+from llama.stats.mapped import DirectionMap, MappedNeutrinos
 from llama.stats.odds import Neutrinos, Odds, Response
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
@@ -37,10 +39,12 @@ def explain_odds(
     odds: Odds,
     params: SearchParameters,
     response: Response,
+    maps: Mapping[int, DirectionMap] | None = None,
 ) -> Explanation | None:
     """Return what `odds`, made by `event_odds` of the same arguments, consist of; None if 0.
 
-    Only for odds without other messengers. Source: docs/method.md (8-11), taken apart.
+    maps: of neutrinos whose direction is one. Only for odds without other messengers.
+    Source: docs/method.md (8-11), taken apart.
     """
     if not odds.odds_ratio > 0:
         return None
@@ -52,7 +56,11 @@ def explain_odds(
     time_density = _time_density(neutrinos.dt_s[list(members)], params)
     directions = _background_directions(neutrinos.vectors[list(members), 2], response)
     chosen = Neutrinos(*(column[list(members)] for column in neutrinos))
-    overlap = _overlap_without_energy(prepared, chosen, params) / time_density
+    mapped = {k: maps[i] for k, i in enumerate(members) if i in maps} if maps else {}
+    for k, one in mapped.items():
+        density = _background_directions(response.sin_dec, response)
+        directions[k] = float(one.along_sin_dec(response.sin_dec.size) @ density)
+    overlap = _overlap_without_energy(prepared, chosen, mapped, params) / time_density
     position = overlap / weight / math.prod(directions)
     # what is left of the set's value is the energies'
     known = q / params.fb * time_density * overlap
@@ -93,11 +101,18 @@ def _background_directions(sin_dec: Floats, response: Response) -> list[float]:
 
 
 def _overlap_without_energy(
-    prepared: PreparedMap, neutrinos: Neutrinos, params: SearchParameters
+    prepared: PreparedMap,
+    neutrinos: Neutrinos,
+    maps: Mapping[int, DirectionMap],
+    params: SearchParameters,
 ) -> float:
     """Return T_S sum_k w_{n,k} <prod_i PSF_i>_k of all of the neutrinos together."""
     n = neutrinos.dt_s.size
     windows = params.emission_windows_s
     even = neutrinos._replace(intensity=neutrinos.shares)
+    if maps:  # at even odds of the wave, where one source in fb points at us
+        area = np.ones(neutrinos.intensity.shape[2])
+        found = MappedNeutrinos(prepared, even, maps, params, area).odds(0.5, left_out=0.0)
+        return found.sets.get(tuple(range(n)), 0.0) * params.fb
     members, values, _ = sum_sets(prepared, *even, windows, n, left_out=0.0)
     return float(values[(members >= 0).sum(axis=1) == n].sum())

@@ -1,0 +1,314 @@
+"""Maps of neutrinos: files and URLs, taken, checked and kept; what is no such map is refused."""
+
+import gzip
+import json
+import math
+import re
+
+import healpy
+import numpy as np
+import pytest
+from event_samples import INFO, NONE, P_ASTRO, THREE, neutrino
+from https_server import LOGIN_PAGE, Answer, https_server
+from sky_samples import fits_map
+from stats_samples import vmf_map
+
+from llama import web
+from llama.errors import LlamaError
+from llama.event import direction_maps
+from llama.event.direction_maps import circle_90_deg, load_map, load_maps, take_maps, thinned
+from llama.event.significance import compute_significance
+from llama.neutrinos.given import check_rows
+from llama.settings import from_dict
+from llama.settings.render import defaults
+from llama.sky.mock import mock_skymap, to_fits
+from llama.sky.scan import read_direction
+from llama.sky.tiles import SkyTiles
+from llama.units import R90_PER_SIGMA
+
+NSIDE, FULL = 64, 4 * math.pi
+RA, DEC, SIGMA = 61.0, 24.0, 3.0
+
+
+def gaussian(nside=NSIDE, sigma_deg=SIGMA):
+    """Density over its maximum, of every pixel in RING order."""
+    x, y, z = healpy.pix2vec(nside, np.arange(12 * nside**2))
+    centre = healpy.ang2vec(RA, DEC, lonlat=True)
+    cos = np.clip(np.array([x, y, z]).T @ centre, -1, 1)
+    return np.exp((cos - 1) / math.radians(sigma_deg) ** 2)
+
+
+def probabilities(values=None, column="PROBABILITY", **header):
+    values = gaussian() if values is None else values
+    values = values / values.sum()
+    return fits_map({column: values}, "RING", **({"NSIDE": NSIDE} | header))
+
+
+def multiorder():
+    one = vmf_map(RA, DEC, SIGMA)
+    return to_fits(SkyTiles(one.order, one.ipix, one.prob), "2019-04-04T00:00:00")
+
+
+def scan(levels="50%(90%) uncertainty location => Change in 2LLH of 22.2(64.2)", **header):
+    """Likelihood as IceCube publishes it: 50 and 90 % of a Gaussian of SIGMA at 22.2 and 64.2."""
+    wilks = -2 * np.log(np.maximum(gaussian(), 1e-300))
+    nodes = 2 * math.log(2), 2 * math.log(10)
+    values = np.interp(wilks, [0, *nodes], [0, 22.2, 64.2])
+    values += np.maximum(wilks - nodes[1], 0) * 42 / (nodes[1] - nodes[0]) + 3.0
+    values[wilks > 60] = np.nan
+    values[wilks > 80] = healpy.UNSEEN
+    return fits_map({"2LLH": values}, "RING", **({"NSIDE": NSIDE, "COMMENTS": levels} | header))
+
+
+def row(**changes):
+    return neutrino(ra=RA, dec=DEC) | {"in_window": True, "map": "map.fits"} | changes
+
+
+def take(directory, content, given="alerts/1-neutrinos.json", **changes):
+    rows = [row(**changes)]
+    if content is not None:
+        path = directory / "alerts/1-neutrinos-map.fits"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    said = take_maps(rows, directory, neutrino_file=given)
+    return rows[0], said
+
+
+AREA_90 = 2 * math.pi * (R90_PER_SIGMA * SIGMA) ** 2 / 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        probabilities(),
+        gzip.compress(probabilities(column="PROB")),
+        fits_map(
+            {"PROBDENSITY": gaussian() / gaussian().mean() / 4 / math.pi}, "RING", NSIDE=NSIDE
+        ),
+        probabilities(np.where(gaussian() < 1e-30, 0, gaussian())),
+        multiorder(),
+        scan(),
+    ],
+    ids=["probability", "gzip", "density", "zeros", "multiorder", "scan"],
+)
+def test_every_published_form_is_the_same_map(tmp_path, content):
+    taken, said = take(tmp_path, content)
+    assert not said
+    assert taken["map_area_90_deg2"] == pytest.approx(AREA_90, rel=0.05)
+    assert taken["sigma"] == pytest.approx(SIGMA, rel=0.03)
+    assert taken["sigma_stated"] == 0.8
+    assert taken["direction"] == "map"
+    kept = tmp_path / taken["map"]
+    assert kept.read_bytes() == content
+    assert kept.name.startswith(taken["map_sha256"][:16])
+    one = load_map(taken, tmp_path)
+    assert one.prob.sum() == pytest.approx(1, abs=1e-12)
+    assert len(one.prob) < 12 * NSIDE**2 / 3  # what is alike is one tile
+    exact = vmf_map(RA, DEC, SIGMA)
+    nodes = one.along_sin_dec(201)
+    assert np.cumsum(nodes) == pytest.approx(np.cumsum(exact.along_sin_dec(201)), abs=0.02)
+    kept.with_suffix("").with_suffix(".hdf5").unlink()
+    again = load_map(taken, tmp_path)
+    assert np.array_equal(again.prob, one.prob)
+    kept.write_bytes(content[:-1])
+    with pytest.raises(LlamaError, match="gone or damaged"):
+        load_map(taken, tmp_path)
+
+
+def test_a_scan_holds_what_its_levels_say():
+    tiles = read_direction(scan(), "scan.fits")
+    wilks = -2 * np.log(np.maximum(gaussian(), 1e-300))
+    assert tiles.prob.sum() == pytest.approx(1)
+    density = np.zeros(wilks.size)
+    for o, p, w in zip(tiles.order, tiles.ipix, tiles.prob, strict=True):
+        parts = 4 ** (6 - int(o))
+        density[healpy.nest2ring(NSIDE, np.arange(p * parts, (p + 1) * parts))] = w / parts
+    assert density[wilks <= 2 * math.log(2)].sum() == pytest.approx(0.5, abs=0.01)
+    assert density[wilks <= 2 * math.log(10)].sum() == pytest.approx(0.9, abs=0.01)
+
+
+def test_thinning_keeps_what_a_map_says():
+    tiles = mock_skymap(RA, DEC, (3.0, 1.0), (100.0, 30.0))
+    thin = thinned(tiles)
+    assert thin.prob.sum() == pytest.approx(1, abs=1e-12)
+    assert thin.order.size < tiles.order.size
+    for level in (0.5, 0.9):
+        assert thin.credible_area_deg2(level) == pytest.approx(
+            tiles.credible_area_deg2(level), rel=0.02
+        )
+
+
+GALACTIC = probabilities(COORDSYS="G")
+ELSEWHERE = probabilities(np.roll(gaussian(), 12 * NSIDE**2 // 3))
+UNSEEN = np.where(gaussian() > 0.5, healpy.UNSEEN, gaussian() / gaussian().sum())
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (GALACTIC, "needs equatorial coordinates"),
+        (scan(COORDSYS="G"), "needs equatorial coordinates"),
+        (fits_map({"PROB": UNSEEN}, "RING", NSIDE=NSIDE), "sum to"),
+        (fits_map({"PROB": gaussian()}, "RING", NSIDE=NSIDE), "not to 1"),
+        (scan(levels="as it is"), "which levels hold 50"),
+        (ELSEWHERE, "next to nothing at the direction of its neutrino"),
+        (LOGIN_PAGE, "HTML page"),
+        (b"", "not a FITS file"),
+        (probabilities()[:-5000], "cut short"),
+        (None, "cannot be read"),
+    ],
+    ids=["galactic", "galactic scan", "unseen", "not normalised", "no levels", "elsewhere", "html",
+         "empty", "cut", "missing"],
+)  # fmt: skip
+def test_what_is_no_map_of_the_neutrino_is_refused(tmp_path, content, says):
+    with pytest.raises(LlamaError, match=says) as caught:
+        take(tmp_path, content)
+    assert "\n" not in str(caught.value)
+    assert "; " in str(caught.value)
+    assert not list(tmp_path.glob("neutrino_maps/*.fits"))
+    # a list that nobody has written keeps the neutrino, and says so
+    kept, said = take(tmp_path, None, given=None)
+    assert (kept["sigma"], "map_sha256" in kept, len(said)) == (0.8, False, 1)
+    assert "is taken as a circle" in said[0]
+
+
+def test_a_file_that_claims_4_gb_takes_no_memory(tmp_path):
+    content = bytearray(probabilities())
+    at = content.index(b"NAXIS2  =")
+    content[at : at + 30] = b"NAXIS2  = %20d" % (4 * 10**9 // 8)
+    with pytest.raises(LlamaError, match=r"at most 3,200,000 pixels|cut short|more than"):
+        take(tmp_path, bytes(content))
+
+
+@pytest.fixture
+def served(monkeypatch):
+    monkeypatch.setattr(web, "_FETCH_TIMEOUT_S", (1.0, 0.2))
+    monkeypatch.setattr(web, "PAUSE_S", 0.0)
+    content = gzip.compress(probabilities())
+    with https_server(lambda request: Answer(200, content)) as server:
+        yield server, content
+
+
+def test_a_map_is_fetched_once_and_kept(tmp_path, served):
+    server, content = served
+    url = f"{server.url}/run0014.evt0003.probability.fits.gz"
+    server.faults["/run0014.evt0003.probability.fits.gz"] = [
+        Answer(302, b"", {"Location": "/moved.fits.gz"}), None,
+    ]  # fmt: skip
+    first, said = take(tmp_path, None, given=None, map=url)
+    assert not said
+    assert (tmp_path / first["map"]).read_bytes() == content
+    assert first["map_url"] == url
+    assert first["map_name"] == "run0014.evt0003.probability.fits.gz"
+    hits = len(server.hits)
+    server.faults[""] = 500
+    assert take(tmp_path, None, given=None, map=url)[0] == first
+    assert len(server.hits) == hits
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("hang", "ReadTimeout|ConnectionError"),
+        ("login", "a page of HTML"),
+        (404, "status 404"),
+        (Answer(302, b"", {"Location": "http://127.0.0.1:9/map.fits"}), "which is not HTTPS"),
+        (Answer(302, b"", {"Location": "/map.fits.gz"}), "again and again"),
+        (Answer(200, b"GIF89a" * 500, {"Content-Type": "image/gif"}), "not a FITS file"),
+        ("short", "cannot be fetched"),
+    ],
+    ids=["hang", "html", "404", "http", "loop", "gif", "short"],
+)
+def test_a_map_that_cannot_be_fetched_leaves_the_circle(tmp_path, served, fault, says):
+    server, _ = served
+    server.faults["/map.fits.gz"] = fault
+    url = f"{server.url}/map.fits.gz"
+    kept, said = take(tmp_path, None, given=None, map=url)
+    assert (kept["sigma"], "map_sha256" in kept) == (0.8, False)
+    assert "\n" not in said[0]
+    assert re.search(says, said[0]), said
+    with pytest.raises(LlamaError, match="; "):
+        take(tmp_path, None, map=url)
+
+
+@pytest.mark.parametrize("fault", [None, "silent"], ids=["stated size", "no stated size"])
+def test_a_file_that_is_too_large_is_not_read(tmp_path, served, monkeypatch, fault):
+    server, content = served
+    server.faults["/map.fits.gz"] = fault
+    monkeypatch.setattr(direction_maps, "MAX_PACKED_BYTES", len(content) // 4)
+    _, said = take(tmp_path, None, given=None, map=f"{server.url}/map.fits.gz")
+    assert f"{len(content) // 4:,}" in said[0]
+
+
+def test_no_url_is_asked_where_the_flag_forbids_it(tmp_path, served):
+    server, _ = served
+    rows = [row(map=f"{server.url}/map.fits.gz")]
+    assert "ONLINE is false" in take_maps(rows, tmp_path, online=False)[0]
+    rows = [row(map=f"{server.url}/map.fits.gz", in_window=False, map_sha256="0" * 64)]
+    assert not take_maps(rows, tmp_path)
+    assert not server.hits
+    assert not load_maps(rows, tmp_path)  # nor is believed what somebody has written
+
+
+@pytest.mark.parametrize("said", ["http://a.b/c.fits", "../map.fits", "/etc/passwd", ".m", 7, ""])
+def test_a_map_is_a_url_or_a_file_beside_the_list(said):
+    given = {"mjd": 58577.3, "ra": 1.0, "dec": 2.0, "sigma": 1.0, "map": said}
+    with pytest.raises(LlamaError, match="neither an address over https"):
+        check_rows([given], "list.json")
+
+
+def test_more_maps_than_may_be_leave_circles(tmp_path):
+    take(tmp_path, probabilities())
+    rows = [row(id=str(k)) for k in range(6)]
+    with pytest.raises(LlamaError, match="only 4 may have maps"):
+        take_maps([dict(each) for each in rows], tmp_path, neutrino_file="alerts/1-neutrinos.json")
+
+
+def test_another_events_list_is_one_of_circles(tmp_path):
+    taken, _ = take(tmp_path, probabilities())
+    (read,) = check_rows([taken], "list.json")
+    assert not {key for key in read if key.startswith("map")}
+    assert (read["sigma"], read.get("direction")) == (taken["sigma"], None)
+
+
+def test_errors_to_four_sides_are_a_circle_of_equal_area():
+    sides = {"ra_plus": 1.2, "ra_minus": -0.8, "dec_plus": 0.5, "dec_minus": 0.3}
+    given = {"mjd": 58577.3, "ra": 1.0, "dec": 60.0, **sides}
+    (read,) = check_rows([given], "list.json")
+    area = math.pi / 4 * 2.0 * math.cos(math.radians(60)) * 0.8
+    assert math.pi * (read["sigma"] * R90_PER_SIGMA) ** 2 == pytest.approx(area)
+    assert read["direction"] == "circle of equal area"
+    with pytest.raises(LlamaError, match="not all of ra_plus"):
+        check_rows([given | {"dec_minus": 0}], "list.json")
+    with pytest.raises(LlamaError, match="out of range"):
+        check_rows([given | {"ra_plus": 400}], "list.json")
+
+
+def test_the_circle_of_equal_area_is_that_of_the_sphere():
+    assert circle_90_deg(4 * math.pi * math.degrees(1) ** 2) == pytest.approx(180)
+    assert circle_90_deg(math.pi * 1e-6) == pytest.approx(1e-3)
+    assert circle_90_deg(2 * math.pi * math.degrees(1) ** 2) == pytest.approx(90)
+
+
+def test_the_result_tells_of_the_map(tmp_path, archive):
+    search = from_dict(defaults(), "defaults").search_parameters()
+    taken, _ = take(tmp_path, probabilities(np.maximum(gaussian(), 1e-7)))
+    rows = [taken, *THREE[1:]]
+    skymap = mock_skymap(60.0, 25.0, (6.0, 3.0), (120.0, 30.0))
+    fixed = skymap, INFO, P_ASTRO
+    rest = archive.response(), search, NONE
+    maps = load_maps(rows, tmp_path)
+    result = compute_significance(*fixed, {"events": rows}, *rest, maps=maps)
+    circle = compute_significance(*fixed, {"events": rows}, *rest)
+    assert result["odds_ratio"] == pytest.approx(circle["odds_ratio"], rel=0.06)
+    assert result["odds_ratio"] != circle["odds_ratio"]
+    assert result["p_value_circles"] == [taken["id"]]
+    assert circle["p_value_circles"] == []
+    (single,) = (one for one in result["single_neutrino"] if one["id"] == taken["id"])
+    assert single["map_sha256"] == taken["map_sha256"]
+    assert single["radius_90_deg"] == pytest.approx(SIGMA * R90_PER_SIGMA, rel=0.03)
+    assert sum(result["posterior"].values()) == pytest.approx(1, abs=1e-12)
+    assert math.prod(result["explanation"]["factors"].values()) == pytest.approx(
+        result["odds_ratio"], rel=1e-9
+    )
+    json.dumps(result, allow_nan=False)
