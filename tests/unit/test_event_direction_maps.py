@@ -3,76 +3,36 @@
 import gzip
 import json
 import math
-import re
 
 import healpy
 import numpy as np
 import pytest
-from event_samples import INFO, NONE, P_ASTRO, THREE, neutrino
-from https_server import LOGIN_PAGE, Answer, https_server
+from direction_map_samples import (
+    DEC,
+    NSIDE,
+    RA,
+    SIGMA,
+    gaussian,
+    multiorder,
+    probabilities,
+    row,
+    scan,
+    take,
+)
+from event_samples import INFO, NONE, P_ASTRO, THREE
+from https_server import LOGIN_PAGE
 from sky_samples import fits_map
 from stats_samples import vmf_map
 
-from llama import web
 from llama.errors import LlamaError
-from llama.event import direction_maps
 from llama.event.direction_maps import circle_90_deg, load_map, load_maps, take_maps, thinned
 from llama.event.significance import compute_significance
 from llama.neutrinos.given import check_rows
 from llama.settings import from_dict
 from llama.settings.render import defaults
-from llama.sky.mock import mock_skymap, to_fits
+from llama.sky.mock import mock_skymap
 from llama.sky.scan import read_direction
-from llama.sky.tiles import SkyTiles
 from llama.units import R90_PER_SIGMA
-
-NSIDE, FULL = 64, 4 * math.pi
-RA, DEC, SIGMA = 61.0, 24.0, 3.0
-
-
-def gaussian(nside=NSIDE, sigma_deg=SIGMA):
-    """Density over its maximum, of every pixel in RING order."""
-    x, y, z = healpy.pix2vec(nside, np.arange(12 * nside**2))
-    centre = healpy.ang2vec(RA, DEC, lonlat=True)
-    cos = np.clip(np.array([x, y, z]).T @ centre, -1, 1)
-    return np.exp((cos - 1) / math.radians(sigma_deg) ** 2)
-
-
-def probabilities(values=None, column="PROBABILITY", **header):
-    values = gaussian() if values is None else values
-    values = values / values.sum()
-    return fits_map({column: values}, "RING", **({"NSIDE": NSIDE} | header))
-
-
-def multiorder():
-    one = vmf_map(RA, DEC, SIGMA)
-    return to_fits(SkyTiles(one.order, one.ipix, one.prob), "2019-04-04T00:00:00")
-
-
-def scan(levels="50%(90%) uncertainty location => Change in 2LLH of 22.2(64.2)", **header):
-    """Likelihood as IceCube publishes it: 50 and 90 % of a Gaussian of SIGMA at 22.2 and 64.2."""
-    wilks = -2 * np.log(np.maximum(gaussian(), 1e-300))
-    nodes = 2 * math.log(2), 2 * math.log(10)
-    values = np.interp(wilks, [0, *nodes], [0, 22.2, 64.2])
-    values += np.maximum(wilks - nodes[1], 0) * 42 / (nodes[1] - nodes[0]) + 3.0
-    values[wilks > 60] = np.nan
-    values[wilks > 80] = healpy.UNSEEN
-    return fits_map({"2LLH": values}, "RING", **({"NSIDE": NSIDE, "COMMENTS": levels} | header))
-
-
-def row(**changes):
-    return neutrino(ra=RA, dec=DEC) | {"in_window": True, "map": "map.fits"} | changes
-
-
-def take(directory, content, given="alerts/1-neutrinos.json", **changes):
-    rows = [row(**changes)]
-    if content is not None:
-        path = directory / "alerts/1-neutrinos-map.fits"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
-    said = take_maps(rows, directory, neutrino_file=given)
-    return rows[0], said
-
 
 AREA_90 = 2 * math.pi * (R90_PER_SIGMA * SIGMA) ** 2 / 2
 
@@ -178,76 +138,6 @@ def test_a_file_that_claims_4_gb_takes_no_memory(tmp_path):
     content[at : at + 30] = b"NAXIS2  = %20d" % (4 * 10**9 // 8)
     with pytest.raises(LlamaError, match=r"at most 3,200,000 pixels|cut short|more than"):
         take(tmp_path, bytes(content))
-
-
-@pytest.fixture
-def served(monkeypatch):
-    monkeypatch.setattr(web, "_FETCH_TIMEOUT_S", (1.0, 0.2))
-    monkeypatch.setattr(web, "PAUSE_S", 0.0)
-    content = gzip.compress(probabilities())
-    with https_server(lambda request: Answer(200, content)) as server:
-        yield server, content
-
-
-def test_a_map_is_fetched_once_and_kept(tmp_path, served):
-    server, content = served
-    url = f"{server.url}/run0014.evt0003.probability.fits.gz"
-    server.faults["/run0014.evt0003.probability.fits.gz"] = [
-        Answer(302, b"", {"Location": "/moved.fits.gz"}), None,
-    ]  # fmt: skip
-    first, said = take(tmp_path, None, given=None, map=url)
-    assert not said
-    assert (tmp_path / first["map"]).read_bytes() == content
-    assert first["map_url"] == url
-    assert first["map_name"] == "run0014.evt0003.probability.fits.gz"
-    hits = len(server.hits)
-    server.faults[""] = 500
-    assert take(tmp_path, None, given=None, map=url)[0] == first
-    assert len(server.hits) == hits
-
-
-@pytest.mark.parametrize(
-    ("fault", "says"),
-    [
-        ("hang", "ReadTimeout|ConnectionError"),
-        ("login", "a page of HTML"),
-        (404, "status 404"),
-        (Answer(302, b"", {"Location": "http://127.0.0.1:9/map.fits"}), "which is not HTTPS"),
-        (Answer(302, b"", {"Location": "/map.fits.gz"}), "again and again"),
-        (Answer(200, b"GIF89a" * 500, {"Content-Type": "image/gif"}), "not a FITS file"),
-        ("short", "cannot be fetched"),
-    ],
-    ids=["hang", "html", "404", "http", "loop", "gif", "short"],
-)
-def test_a_map_that_cannot_be_fetched_leaves_the_circle(tmp_path, served, fault, says):
-    server, _ = served
-    server.faults["/map.fits.gz"] = fault
-    url = f"{server.url}/map.fits.gz"
-    kept, said = take(tmp_path, None, given=None, map=url)
-    assert (kept["sigma"], "map_sha256" in kept) == (0.8, False)
-    assert "\n" not in said[0]
-    assert re.search(says, said[0]), said
-    with pytest.raises(LlamaError, match="; "):
-        take(tmp_path, None, map=url)
-
-
-@pytest.mark.parametrize("fault", [None, "silent"], ids=["stated size", "no stated size"])
-def test_a_file_that_is_too_large_is_not_read(tmp_path, served, monkeypatch, fault):
-    server, content = served
-    server.faults["/map.fits.gz"] = fault
-    monkeypatch.setattr(direction_maps, "MAX_PACKED_BYTES", len(content) // 4)
-    _, said = take(tmp_path, None, given=None, map=f"{server.url}/map.fits.gz")
-    assert f"{len(content) // 4:,}" in said[0]
-
-
-def test_no_url_is_asked_where_the_flag_forbids_it(tmp_path, served):
-    server, _ = served
-    rows = [row(map=f"{server.url}/map.fits.gz")]
-    assert "ONLINE is false" in take_maps(rows, tmp_path, online=False)[0]
-    rows = [row(map=f"{server.url}/map.fits.gz", in_window=False, map_sha256="0" * 64)]
-    assert not take_maps(rows, tmp_path)
-    assert not server.hits
-    assert not load_maps(rows, tmp_path)  # nor is believed what somebody has written
 
 
 @pytest.mark.parametrize("said", ["http://a.b/c.fits", "../map.fits", "/etc/passwd", ".m", 7, ""])

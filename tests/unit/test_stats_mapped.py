@@ -187,6 +187,13 @@ def test_with_bursts_and_times_as_the_gaussian(mock):
     assert found.sets[0, 4] == pytest.approx(expected.sets[0, 4], rel=5e-3)
     ra, dec = here.most_probable(found.sets, [bursts])
     assert math.hypot(ra - 130.6, dec - 20.3) < 0.8
+    single = parameters(max_set_size=1)  # one neutrino, and the burst beside it
+    expected = event_odds(mock, neutrinos, 0.9, single, AREA, [bursts], left_out=0.0)
+    found = MappedNeutrinos(mock, given(FOUR, maps), maps, single, AREA).odds(
+        0.9, [bursts], left_out=0.0
+    )
+    assert found.sets.keys() == expected.sets.keys()
+    assert found.sets[0, 4] == pytest.approx(expected.sets[0, 4], rel=5e-3)
     late = [(499.0, *FOUR[0][1:]), (-200.0, *FOUR[1][1:])]  # which no source can explain together
     maps = gaussians(late, (0, 1))
     sets = MappedNeutrinos(mock, given(late, maps), maps, PARAMS, AREA).odds(0.9).sets

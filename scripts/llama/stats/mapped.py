@@ -14,12 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.stats.alternatives import neutrino_only
 from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
 from llama.stats.direction import most_probable_direction
 from llama.stats.healpix import directions_deg, sphere_angles, tile_position
 from llama.stats.messengers import Messenger, given_messengers
-from llama.stats.odds import Neutrinos, Odds, event_odds, neutrino_only
+from llama.stats.odds import Neutrinos, Odds, event_odds
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters
 from llama.stats.sets import LEFT_OUT
@@ -84,7 +85,7 @@ class MappedNeutrinos:
         if not self._maps:
             return event_odds(self._prepared, self._neutrinos, *given)
         found = event_odds(self._prepared, self._rest, *given)
-        sets, largest = self._numbered(found, ()), found.largest_set
+        sets, largest = self._numbered(found, (), self._of_rest.size), found.largest_set
         for size in range(1, self._params.max_set_size + 1):
             for members in itertools.combinations(sorted(self._maps), size):
                 more = self._with(members, p_astro, messengers, left_out)
@@ -120,10 +121,12 @@ class MappedNeutrinos:
         ra, dec = directions_deg(product.vectors[densest])
         return float(ra), float(dec)
 
-    def _numbered(self, found: Odds, mapped: tuple[int, ...]) -> dict[tuple[int, ...], float]:
-        """Return the sets of others by the indices of all, with neutrinos that have maps."""
-        n, rest = self._neutrinos.dt_s.size, self._of_rest
-        index = [*rest.tolist(), *range(n, n + 1 + max((max(w) for w in found.sets), default=0))]
+    def _numbered(
+        self, found: Odds, mapped: tuple[int, ...], count: int
+    ) -> dict[tuple[int, ...], float]:
+        """Return sets by the indices of all: of `count` others, and of neutrinos that have maps."""
+        n, most = self._neutrinos.dt_s.size, max((max(which) for which in found.sets), default=0)
+        index = [*self._of_rest.tolist()[:count], *range(n, n + 1 + most)]
         return {
             tuple(sorted((*mapped, *(index[i] for i in which)))): value
             for which, value in found.sets.items()
@@ -155,7 +158,7 @@ class MappedNeutrinos:
             size = max(1, most - len(mapped))
             fewer = replace(params, tgwminus=-high, tgwplus=-low, max_set_size=size)
             found = event_odds(product, rest, p_astro, fewer, self._area, messengers, left_out)
-            sets |= self._numbered(found, mapped)
+            sets |= self._numbered(found, mapped, rest.dt_s.size)
             largest = found.largest_set + len(mapped) if rest.dt_s.size else most
         return {which: value * time_density for which, value in sets.items()}, largest
 
