@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.event.names import EVENT_DIR_PATTERN
+from llama.event.regions import NAMES as REGIONS
 from llama.plan.engine import Locks, written_directories
 from llama.plan.events import POPULATIONS, Events, Neutrinos
 from llama.plan.injections import Injections
@@ -74,6 +75,8 @@ def requested():
     for target in [*COMMAND.injections(), *checked(list, COMMAND.events())]:
         if not target.product:
             found[target.typed] = of(PUBLISHING.everything, event=target.directory)
+        elif target.product.rstrip("/") == "regions":
+            found[target.typed] = of(EVENTS.regions, event=target.directory)
     return found
 
 

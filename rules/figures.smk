@@ -7,6 +7,7 @@ rule draw_skymap:
         info="{event}/skymap_info.json",
         neutrinos="{event}/icecube_neutrino_list.json",
         significance=of(EVENTS.significance),
+        combined="{event}/combined_skymap.multiorder.fits",
     output:
         png=report(
             "{event}/coinc_skymap_lvc-i3.png",
@@ -63,6 +64,7 @@ rule write_summary:
         neutrinos="{event}/icecube_neutrino_list.json",
         significance=of(EVENTS.significance),
         latency="{event}/latency.json",
+        combined="{event}/combined_skymap.json",
         skymap_png="{event}/coinc_skymap_lvc-i3.png",
         scatter_png="{event}/coinc_scatter_lvc-i3.png",
     output:

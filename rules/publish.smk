@@ -6,6 +6,7 @@ rule write_notice:
         info="{event}/skymap_info.json",
         neutrinos="{event}/icecube_neutrino_list.json",
         significance=of(EVENTS.significance),
+        combined="{event}/combined_skymap.json",
     output:
         notice="{event}/gcn_notice.json",
         circular="{event}/gcn_circular_draft.txt",

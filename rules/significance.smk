@@ -64,3 +64,52 @@ rule compute_significance:
         "Computing the significance of {wildcards.event}"
     script:
         "../scripts/compute_significance.py"
+
+
+# After the significance, which does not wait for it; notice, figure and GraceDB's log do.
+rule combine_skymap:
+    input:
+        skymap="{event}/lvc_skymap.hdf5",
+        p_astro="{event}/p_astro.json",
+        neutrinos="{event}/icecube_neutrino_list.json",
+        info="{event}/skymap_info.json",
+        response=of(NEUTRINOS.response),
+        bursts=of(EVENTS.bursts),
+        significance=of(EVENTS.significance),
+    output:
+        combined="{event}/combined_skymap.multiorder.fits",
+        coincidence="{event}/coincidence_skymap.multiorder.fits",
+        summary="{event}/combined_skymap.json",
+    log:
+        "logs/{event}/combine_skymap.log",
+    priority: 40
+    conda:
+        "../envs/llama.yaml"
+    params:
+        search=SEARCH,
+        grb=of(EVENTS.burst_model),
+        bursts=of(EVENTS.burst_versions),
+        code=code("combine_skymap"),
+    message:
+        "Combining the sky map of {wildcards.event} with its neutrinos"
+    script:
+        "../scripts/combine_skymap.py"
+
+
+# On request only, as `snakemake EVENT/regions`.
+rule write_regions:
+    input:
+        combined="{event}/combined_skymap.multiorder.fits",
+        coincidence="{event}/coincidence_skymap.multiorder.fits",
+    output:
+        expand("{{event}}/regions/{name}", name=REGIONS),
+    log:
+        "logs/{event}/write_regions.log",
+    conda:
+        "../envs/llama.yaml"
+    params:
+        code=code("write_regions"),
+    message:
+        "Writing where the source of {wildcards.event} is as MOCs"
+    script:
+        "../scripts/write_regions.py"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from llama.event.located import Combined
 from llama.event.results import NeutrinoList, Significance, read
 from llama.event.skymap_info import read_info
 from llama.files import write_bytes, write_json
@@ -15,9 +16,12 @@ with logged(snakemake.log[0]):
     role = snakemake.params.role
     significance = read(Path(source.significance), Significance)
     neutrinos = read(Path(source.neutrinos), NeutrinoList)
+    combined = read(Path(source.combined), Combined)
     # when the neutrinos were taken: equal inputs give equal bytes
     heard = neutrinos.retrieved_at
-    notice = build_notice(info, significance, neutrinos, alert_datetime=heard, role=role)
+    notice = build_notice(
+        info, significance, neutrinos, alert_datetime=heard, role=role, combined=combined
+    )
     write_json(out.notice, notice)
-    circular = draft_circular(info, significance, neutrinos, role)
+    circular = draft_circular(info, significance, neutrinos, role, combined)
     write_bytes(out.circular, circular.encode())

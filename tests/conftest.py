@@ -112,6 +112,7 @@ _MARKS = {
         *("tests/unit/test_study_binaries.py", "tests/unit/test_study_simulate.py"),
         *("tests/unit/test_study_tilts.py", "tests/unit/test_study_tilts_calibration.py"),
         *("tests/unit/test_study_weighted.py", "tests/unit/test_study_bursts.py"),
+        "tests/unit/test_stats_posterior_calibration.py",
     ),
     "fleet": (
         *("tests/system/test_fleet_", "tests/system/test_spaces", "tests/system/test_do_"),

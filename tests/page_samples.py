@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from llama.event.names import COINCIDENCE, COMBINED
 from llama.files import write_json
 from llama.sky.mock import mock_skymap
 
@@ -135,6 +136,7 @@ def write_event(
         "lvc_gracedb_event_data": {},
         "icecube_neutrino_list": {"events": events, "complete": True, "window": window},
         "significance_lvc-i3": significance(event, events),
+        "combined_skymap": {"gw": {}, "combined": {}, "coincidence": None},
         "gcn_notice": {},
         "latency": latency(),
         "manifest": {"products": {}, "settings_sha256": "0" * 64, "versions": {"numpy": "2"}},
@@ -143,6 +145,8 @@ def write_event(
         write_json(event_dir / f"{name}.json", content)
     for name in ("skymap", "scatter"):
         (event_dir / f"coinc_{name}_lvc-i3.png").write_bytes(PNG)
+    for name in (COMBINED, COINCIDENCE):
+        (event_dir / name).write_bytes(b"")
     (event_dir / "alerts" / "1-Preliminary.json").write_bytes(alert("Preliminary", far=5e-9))
     (event_dir / "alerts" / "2-Initial.json").write_bytes(alert("Initial", 30))
     return event_dir

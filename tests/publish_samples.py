@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 
 from llama.event.flags import write_flags
-from llama.event.names import significance_name
+from llama.event.names import COINCIDENCE, COMBINED, COMBINED_SUMMARY, significance_name
 from llama.event.skymap_info import unchecked_info
 from llama.files import sha256_file, write_json
 from llama.publish import outbox
@@ -91,6 +91,26 @@ def write_result(
         "provenance": {"inputs": inputs, "software": "llama 0.1.0"},
     }  # fmt: skip
     write_json(event_dir / significance_name(unchecked_info(info)), significance)
+
+
+def combined() -> dict[str, dict[str, float]]:
+    """Return what `combined_skymap.json` says of a map that neutrinos change."""
+    names = "area_50_deg2", "area_90_deg2", "distmode_mpc"
+    return {
+        "gw": dict(zip(names, (1200.0, 7461.0, 155.2), strict=True)),
+        "combined": dict(zip(names, (3.21, 400.0, 150.4), strict=True)),
+        "coincidence": dict(zip(names, (1.5, 6.25, 149.6), strict=True)),
+    }
+
+
+def write_skymaps(event_dir: Path, change: bool = True) -> None:
+    """Write the maps that point at the source, as if they were some."""
+    for name in (COMBINED, COINCIDENCE):
+        (event_dir / name).write_bytes(f"{name} of {event_dir.name}".encode())
+    name = significance_name(unchecked_info(json.loads((event_dir / INPUTS[-1]).read_text())))
+    inputs = {name: sha256_file(event_dir / name)}
+    told: dict[str, Any] = {**combined(), "provenance": {"inputs": inputs}}
+    write_json(event_dir / COMBINED_SUMMARY, told if change else told | {"coincidence": None})
 
 
 def revise(event_dir: Path, **changes: Any) -> None:

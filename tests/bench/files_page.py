@@ -328,6 +328,29 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
         }
         | _PROVENANCE,
     ),
+    "combined_skymap.json": (
+        "Where the source is with the neutrinos ([method.md](method.md#the-combined-sky-map)): "
+        "sizes of `combined_skymap.multiorder.fits`, which is given that the wave is real, and of "
+        "`coincidence_skymap.multiorder.fits`, given a common source. `snakemake EVENT/regions` "
+        "writes their 50 and 90 % regions into `regions/`, as MOCs and for DS9 and Aladin.",
+        {
+            f"{map_}.{key}": f"{words}{only}"
+            for map_, only in (
+                ("gw", "; of the wave's own map"),
+                ("combined", "; given that the wave is real"),
+                ("coincidence", "; given a common source"),
+            )
+            for key, words in (
+                ("area_50_deg2", "area of the 50 % region [deg²]"),
+                ("area_90_deg2", "area of the 90 % region [deg²]"),
+                ("tiles", "number of tiles"),
+                ("distmode_mpc", "most probable distance [Mpc]; null without"),
+                ("distmean_mpc", "mean distance, as the header says [Mpc]; null without"),
+                ("diststd_mpc", "its standard deviation [Mpc]; null without"),
+            )
+        }
+        | _PROVENANCE,
+    ),
     "latency.json": (
         "How fast it went ([running.md](running.md#how-fast-it-went)).",
         {
@@ -370,8 +393,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "most_probable_direction.ra": "only with two neutrinos or more [deg]",
             "most_probable_direction.dec": "only with two neutrinos or more [deg]",
             "neutrino_flux_sensitivity_range.*": "as in the significance file",
-            "additional_info": "what energies and point spread are from, and the joint "
-            "false-alarm rate; not in a retraction",
+            "additional_info": "what energies and point spread are from, the joint false-alarm "
+            "rate, and where the source is if neutrinos are listed; not in a retraction",
         },
     ),
     "manifest.json": (

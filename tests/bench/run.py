@@ -16,6 +16,7 @@ import detector
 import event
 import fleet
 import listen
+import located
 import own_map
 import pages
 import peers
@@ -23,7 +24,7 @@ import stats
 import study
 from needs import MissingError
 
-MODULES = (stats, detector, peers, event, own_map, study, listen, alert, fleet, pages)
+MODULES = (stats, detector, peers, event, own_map, located, study, listen, alert, fleet, pages)
 
 
 def main() -> None:

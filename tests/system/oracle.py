@@ -68,6 +68,7 @@ def messages(doubles: Mapping[str, Any], gcn: list[tuple[str, Any]]) -> dict[str
     places = [message["channel"].removeprefix("C0123456").lower() for message in slack]
     posts = zip(doubles["webhook"].places, doubles["webhook"].posts, strict=True)
     logs = [row["comment"] for rows in doubles["gracedb"].logs.values() for row in rows]
+    logs = [text for text in logs if not text.endswith(".fits")]  # but sky maps
     return {
         "slack": [
             Message(place, key, message["text"])

@@ -73,11 +73,21 @@ class GraceDBSite(Site):
         found = []
         for rows in self.double.logs.values():
             for row in rows:
+                if row["filename"].endswith(".fits"):
+                    continue
                 *lines, key = row["comment"].splitlines()
                 refers_to = [x for x in lines if x.startswith("See also ")]
                 text = refers_to[0][9:-1] if refers_to else None
                 found.append((key.removeprefix("LLAMA "), "\n".join(lines), text))
         return found
+
+    def figures(self) -> list[str]:
+        return [
+            row["comment"]
+            for rows in self.double.logs.values()
+            for row in rows
+            if row["filename"].endswith(".fits")
+        ]
 
     def spoil(self, end: str, faults: list[Any]) -> None:
         self.server.faults = {end: [None, *faults]}  # GET and POST have one path

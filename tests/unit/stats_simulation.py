@@ -49,8 +49,8 @@ def simulate_bursts(grb, source, points_at_us, rng, sigma_range_deg, margin_s=3.
 
 
 def simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg):
-    """Return what `simulate` does, each source's direction, and whether it points at us."""
-    which, counts, source, points_at_us = _draw_sources(params, response, maps, p_astro, rng)
+    """Return what `simulate` does, directions of sources, whether they point at us, distances."""
+    which, counts, source, points_at_us, far = _draw_sources(params, response, maps, p_astro, rng)
     n, window = p_astro.size, params.window.length_s
     signal = np.repeat(np.arange(n), counts)
     noise = np.repeat(np.arange(n), rng.poisson(params.ratebgnu * window, n))
@@ -76,14 +76,14 @@ def simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg):
         sigma,
         10 ** np.concatenate([x_signal, x_noise]),
     )
-    return triggers, source, points_at_us
+    return triggers, source, points_at_us, far
 
 
 def _draw_sources(params, response, maps, p_astro, rng):
-    """Return map, number of neutrinos and direction of each source, and whether it points at us."""
+    """Return each source's map, neutrinos, direction, whether it points at us, and distance."""
     n = p_astro.size
     which = rng.integers(len(maps), size=n)
-    source = np.zeros((n, 3))
+    source, far = np.zeros((n, 3)), np.zeros(n)
     counts = np.zeros(n, dtype=int)
     for m, (order, ipix, prob, distmu, distsigma) in enumerate(maps):
         of = np.flatnonzero(which == m)
@@ -93,7 +93,7 @@ def _draw_sources(params, response, maps, p_astro, rng):
         source[of] = np.stack(healpy.pix2vec(2**20, pixel, nest=True), axis=-1)
         r = np.linspace(0, distmu.max() + 9 * distsigma.max(), 20_001)[1:]
         cdf = np.cumsum(r**2 * np.exp(-0.5 * ((r - distmu[0]) / distsigma[0]) ** 2))
-        r = np.interp(rng.random(of.size), cdf / cdf[-1], r)
+        far[of] = r = np.interp(rng.random(of.size), cdf / cdf[-1], r)
         energy = np.exp(rng.uniform(*np.log([params.Enumin, params.Enumax]), of.size)) * params.fb
         centre = tiles_geometry(order, ipix)[0][k, 2]
         area = np.interp(centre, response.sin_dec, response.area_relative)
@@ -102,7 +102,7 @@ def _draw_sources(params, response, maps, p_astro, rng):
     real = rng.random(n) < p_astro
     points_at_us = real & (rng.random(n) < 1 / params.fb)
     counts *= points_at_us
-    return which, counts, source, points_at_us
+    return which, counts, source, points_at_us, far
 
 
 def redshift(distance_mpc):
@@ -119,7 +119,7 @@ def simulate_truth(params, site, map_, p_astro, rng):
     site: detector (of the background), sampler. Returns whether each is a true coincidence, and
     its neutrinos: trigger, dt_s, ra, dec, sigma [deg], energy [GeV].
     """
-    _, counts, source, _ = _draw_sources(params, site.detector, [map_], p_astro, rng)
+    _, counts, source, *_ = _draw_sources(params, site.detector, [map_], p_astro, rng)
     n = p_astro.size
     signal = np.repeat(np.arange(n), counts)
     noise = np.repeat(np.arange(n), rng.poisson(params.ratebgnu * params.window.length_s, n))

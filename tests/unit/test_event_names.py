@@ -137,7 +137,7 @@ def test_products() -> None:
     everything = products(INFO)
     assert everything[0] == "skymap_info.json"
     assert everything[-2:] == ["manifest.json", "index.html"]
-    assert len(everything) == len(set(everything)) == 21
+    assert len(everything) == len(set(everything)) == 24
     assert "all" not in everything
     assert products(replace(INFO, retracted=True)) == everything
 

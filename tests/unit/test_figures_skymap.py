@@ -12,11 +12,12 @@ from llama.figures.skymap import draw_skymap
 from llama.figures.style import DPI, WIDTH_IN
 
 
-def draw(tmp_path, tiles, neutrinos=None, name="map", event=None, result=None):
+def draw(tmp_path, tiles, neutrinos=None, name="map", event=None, result=None, combined=None):
     paths = tmp_path / f"{name}.png", tmp_path / f"{name}.pdf"
     neutrinos = sample.form(neutrinos or sample.neutrino_list(), NeutrinoList)
     result = sample.form(result or sample.significance(), Significance)
-    draw_skymap(tiles, neutrinos, event or sample.info(), result, *paths)
+    event = event or sample.info()
+    draw_skymap(tiles, neutrinos, event, result, *paths, combined=combined)
     return paths
 
 
@@ -44,6 +45,23 @@ def test_sky_map_files_have_page_size_and_equal_bytes(tmp_path):
     assert pixels(first[0]).shape[1] == round(WIDTH_IN * DPI)
     assert first[1].read_bytes().startswith(b"%PDF")
     assert b"CreationDate" not in first[1].read_bytes()
+
+
+def purple(image):
+    return (np.abs(image - [0x8E, 0x2C, 0x7A]).max(axis=2) < 12).sum()
+
+
+def test_regions_with_the_neutrinos_are_drawn_where_they_are_others(tmp_path, figures):
+    wave, other = sample.refined_map(), sample.refined_map(seed=2)
+    for name, combined in (("none", None), ("same", wave), ("other", other)):
+        image = pixels(draw(tmp_path, wave, name=name, combined=combined)[0])
+        said = " | ".join(sample.words(figures[-1]))
+        assert ("90 % with the neutrinos" in said) == (name == "other")
+        assert (purple(image) > 200) == (name == "other")
+    handles = figures[-1].legends[0]
+    bottom = handles.get_window_extent().y0
+    notes = [text for text in figures[-1].texts if "rows of the neutrino table" in text.get_text()]
+    assert all(text.get_window_extent().y1 < bottom for text in notes)
 
 
 def test_what_the_sky_map_says(tmp_path, figures):

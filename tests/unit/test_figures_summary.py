@@ -1,12 +1,14 @@
 """What a summary says of its event, result and neutrinos."""
 
 import figure_samples as sample
+import publish_samples
 import pytest
 from figure_samples import FLAGS
 
 from llama.errors import LlamaError
+from llama.event.located import Combined
 from llama.figures.summary import summary_content
-from llama.figures.text import rate_text
+from llama.figures.text import combined_notes, rate_text
 
 
 def content(event=None, flags=FLAGS, neutrinos=None, result=None, **changes):
@@ -123,6 +125,25 @@ def test_a_missing_p_value_comes_with_its_reason():
     page = content(result=result)
     assert page["lead"] == "No p-value. No background; run X."
     assert "none: no background; run X" in sample.facts(page["result"]).values()
+
+
+def test_where_the_source_is_before_and_after():
+    both = sample.form(publish_samples.combined(), Combined)
+    said = sample.facts(content(combined=both)["result"])
+    assert said["Source, by the GW alone"] == (
+        "50 % in 1200 deg², 90 % in 7461 deg², most probable distance 155 Mpc"
+    )
+    assert said["Source, given that the GW is real"].startswith("50 % in 3.21 deg², 90 % in 400")
+    assert said["Source, given a common source"].endswith("most probable distance 150 Mpc")
+    alone = sample.form(publish_samples.combined() | {"coincidence": None}, Combined)
+    for without in (alone, None):
+        facts = sample.facts(content(combined=without)["result"])
+        assert not [label for label in facts if label.startswith("Source")]
+    assert combined_notes(both) == (
+        "400 deg² with the neutrinos, 6.25 deg² given a common source",
+        "most probably 150 Mpc given a common source",
+    )
+    assert combined_notes(alone) == combined_notes(None) == ("", "")
 
 
 def test_bursts_that_count_leave_a_line_without_them():

@@ -22,7 +22,7 @@ def test_products_end_with_manifest_and_page(tmp_path: Path) -> None:
     write_event(tmp_path)
     one = events(settings(tmp_path))
     products = one.products(EVENT)
-    assert len(products) == 21
+    assert len(products) == 24
     assert products[-2:] == [f"{EVENT}/manifest.json", f"{EVENT}/index.html"]
     assert one.before_page(EVENT) == products[:-1]
     assert one.before_manifest(EVENT) == [*products[:-2], ALERT]

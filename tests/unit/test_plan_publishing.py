@@ -30,7 +30,7 @@ def test_a_receipt_for_each_channel_with_a_destination(tmp_path: Path) -> None:
     assert publishing(settings(tmp_path)).receipts(EVENT) == []
     one = publishing(with_slack(tmp_path))
     assert one.receipts(EVENT) == [f"{EVENT}/receipts/slack.json"]
-    assert len(one.everything(EVENT)) == 22
+    assert len(one.everything(EVENT)) == 25
     assert one.destinations("slack") == {"real": None, "test": "C0123456789"}
 
 
@@ -57,6 +57,7 @@ def test_a_receipt_waits_for_what_its_channel_sends(tmp_path: Path) -> None:
     assert one.published(EVENT, "webhook") == [f"{EVENT}/{name}" for name in plain]
     assert one.published(EVENT, "gcn")[3:] == [f"{EVENT}/gcn_notice.json"]
     assert any(path.endswith(".png") for path in one.published(EVENT, "slack"))
+    assert f"{EVENT}/combined_skymap.multiorder.fits" in one.published(EVENT, "gracedb")
     write_event(tmp_path, "events/S190404b", retracted=True)
     assert one.published("events/S190404b", "gcn") == ["events/S190404b/skymap_info.json"]
 

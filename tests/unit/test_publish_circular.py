@@ -1,7 +1,9 @@
 import figure_samples as sample
+import publish_samples
 import pytest
 
 from llama.errors import LlamaError
+from llama.event.located import Combined
 from llama.event.results import NeutrinoList, Significance
 from llama.publish.circular import draft_circular, subject_is_accepted
 from llama.typed import typed
@@ -11,7 +13,7 @@ def as_read(content, form):
     return typed(content, form, "the file", "make it again")
 
 
-def draft(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVITY):
+def draft(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVITY, combined=None):
     neutrinos = neutrinos or sample.neutrino_list()
     result = result or sample.significance(neutrinos)
     result |= {"neutrino_flux_sensitivity_range": sensitivity}
@@ -19,12 +21,22 @@ def draft(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVIT
         event or sample.info(),
         as_read(result, Significance),
         as_read(neutrinos, NeutrinoList),
+        combined=combined,
     )
 
 
 def subject(text):
     (line,) = [line for line in text.splitlines() if line.startswith("SUBJECT: ")]
     return line.removeprefix("SUBJECT: ")
+
+
+def test_where_the_source_is_is_one_sentence_if_neutrinos_are_listed():
+    combined = as_read(publish_samples.combined(), Combined)
+    flat = " ".join(draft(combined=combined).split())
+    assert "Credible regions of the source, by the GW alone: 50 % in 1200 deg^2" in flat
+    assert "given a common source: 50 % in 1.5 deg^2, 90 % in 6.25 deg^2" in flat
+    for result in (sample.significance(p_value=0.5), sample.significance(p_value=None)):
+        assert "Credible regions" not in draft(result=result, combined=combined)
 
 
 def test_a_real_event_makes_a_text_to_send():

@@ -20,7 +20,7 @@ NAME = "gcn-schema_lvk_nu_track_search"
 CREATED = "2019-04-25T09:10:00Z"
 
 
-def build(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVITY):
+def build(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVITY, combined=None):
     neutrinos = neutrinos or sample.neutrino_list()
     result = result or sample.significance(neutrinos)
     result |= {"neutrino_flux_sensitivity_range": sensitivity}
@@ -29,6 +29,7 @@ def build(event=None, result=None, neutrinos=None, sensitivity=sample.SENSITIVIT
         as_read(result, Significance),
         as_read(neutrinos, NeutrinoList),
         alert_datetime=CREATED,
+        combined=combined,
     )
 
 

@@ -204,3 +204,11 @@ def test_a_real_map_without_distance(shared_data):
     assert tiles.summary()["distance"] == "assumed"
     # GW170104: LIGO's 90 % area at the time was 1600 deg^2 (LALInference 1200 deg^2)
     assert 1500 < tiles.credible_area_deg2(0.9) < 2000
+
+
+@pytest.mark.parametrize(("mu", "sigma"), [(150.0, 45.0), (20.0, 80.0), (400.0, 4.0)])
+def test_the_most_probable_distance(mu, sigma):
+    tiles = one_tile(mu, sigma)  # of any norm
+    mean, std = tiles.distance_moments_mpc()
+    mode = 0.5 * (mu + np.sqrt(mu**2 + 8 * sigma**2))
+    assert tiles.distance_mode_mpc(mean, std) == pytest.approx(mode, abs=0.01 * std)

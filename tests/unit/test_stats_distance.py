@@ -5,8 +5,14 @@ import pytest
 from stats_samples import parameters
 
 from llama.sky.tiles import SkyTiles
-from llama.stats.distance import distance_nodes, quadrature
-from llama.stats.weights import count_moments, tile_weights
+from llama.stats.distance import (
+    distance_moments,
+    distance_nodes,
+    distance_norm,
+    distance_parameters,
+    quadrature,
+)
+from llama.stats.weights import count_moments, tile_weights, weight_moments
 
 # distmu, distsigma [Mpc]: near, far, sharp, of positive and negative distmu, mostly cut off at 0
 CASES = [(100, 20), (500, 100), (40, 0.4), (1000, 1), (0, 50), (-100, 80), (-1000, 200)]
@@ -51,3 +57,40 @@ def test_weights_are_means_over_the_distance(mu, sigma):
         return brute_force(mu, sigma, value)
 
     assert weights == pytest.approx([moment(n) for n in range(5)], rel=2e-7)
+
+
+def test_moments_give_the_density_back():
+    mu, sigma = (np.array(column, dtype=float) for column in zip(*CASES, strict=True))
+    narrow = np.array([3e4, 5e5]), np.array([20.0, 30.0])
+    mu, sigma = np.append(mu, narrow[0]), np.append(sigma, narrow[1])
+    _, mean, square = distance_moments(mu, sigma)
+    found = distance_parameters(mean, np.sqrt(square - mean**2))
+    assert found[0] == pytest.approx(mu, rel=1e-5, abs=1e-5)
+    assert found[1] == pytest.approx(sigma, rel=1e-5)
+
+
+def test_parameters_are_those_of_ligo_skymap():
+    theirs = pytest.importorskip("ligo.skymap.distance")
+    ratio = np.array([1.85, 2.0, 3.0, 10.0, 100.0])
+    mean, std = np.full(ratio.size, 150.0), 150.0 / ratio
+    mu, sigma, norm = theirs.moments_to_parameters(mean, std)
+    ours = distance_parameters(mean, std)
+    assert ours[0] == pytest.approx(mu, rel=1e-5)
+    assert ours[1] == pytest.approx(sigma, rel=1e-5)
+    assert distance_norm(mu, sigma) == pytest.approx(norm, rel=1e-9)
+
+
+def test_what_is_too_wide_for_such_a_density_keeps_its_mean():
+    mu, sigma = distance_parameters(np.full(2, 100.0), np.array([60.0, 90.0]))
+    mean = distance_moments(mu, sigma)[1]
+    assert mean == pytest.approx(100.0, rel=1e-5)
+    assert mu / sigma == pytest.approx(-10, rel=1e-6)
+    assert np.isfinite(distance_norm(mu, sigma)).all()
+
+
+def test_weights_with_powers_of_the_distance_are_its_moments():
+    params = parameters(nu_51_100=1e-12)  # nothing seen, so that the map's own density is left
+    columns = [np.array([x], dtype=float) for x in (1, 0, 100, 20)]
+    for area in (np.ones(2), np.zeros(2)):
+        weights = weight_moments(*columns, area, params, powers=3)[:, 0, 0]
+        assert weights == pytest.approx(distance_moments(*columns[2:])[:, 0], rel=1e-9)

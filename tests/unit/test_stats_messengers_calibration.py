@@ -57,7 +57,7 @@ class Simulation(NamedTuple):
 def simulation():
     rng = np.random.default_rng(SEED)
     p_astro = rng.uniform(0.01, 0.99, TRIGGERS)
-    drawn, source, points = simulate_sources(PARAMS, RESPONSE, MAPS, p_astro, rng, (1.0, 4.0))
+    drawn, source, points, _ = simulate_sources(PARAMS, RESPONSE, MAPS, p_astro, rng, (1.0, 4.0))
     which, true, trigger, *columns = drawn
     seen, burst, *burst_columns = simulate_bursts(GRB, source, points, rng, (5.0, 25.0))
     along, other = np.argsort(trigger, kind="stable"), np.argsort(burst, kind="stable")

@@ -25,6 +25,7 @@ from llama.times import gps_to_iso, gps_to_mjd, now_gps
 TARGET = f"{EVENT}/all"
 _BACKGROUND = {"build_map_background", *SIGNIFICANCE}
 _MAP = {"convert_skymap", "measure_skymap", *_BACKGROUND}
+_COMBINED = {"combine_skymap", "draw_skymap", "write_notice", *SUMMARY}
 DELETED = {
     "lvc_skymap.fits": {"extract_skymap", *_MAP},
     "lvc_skymap.hdf5": _MAP,
@@ -35,6 +36,9 @@ DELETED = {
     "lvc_gracedb_event_data.json": {"read_alert", *SIGNIFICANCE},
     "icecube_neutrino_list.json": {"list_neutrinos", *SIGNIFICANCE},
     "significance_lvc-i3.json": SIGNIFICANCE,
+    "combined_skymap.multiorder.fits": _COMBINED,
+    "coincidence_skymap.multiorder.fits": _COMBINED,
+    "combined_skymap.json": _COMBINED,
     "latency.json": {"write_latency", *SUMMARY},
     "coinc_skymap_lvc-i3.png": {"draw_skymap", *SUMMARY},
     "coinc_skymap_lvc-i3.pdf": {"draw_skymap", *SUMMARY},

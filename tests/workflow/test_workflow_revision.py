@@ -10,7 +10,7 @@ import pytest
 from receivers import WebhookDouble, webhook_server
 from workspace import EVENT, GRACEID, Workspace, alert, skymap_fits, strict_json
 
-TARGET = f"{EVENT}/all"
+SENT = f"{EVENT}/receipts/webhook.json"
 SECOND = alert("UPDATE", skymap=skymap_fits(ra=80.0, dec=-30.0), minute=20, far=1e-7)
 THIRD = alert("UPDATE", skymap=skymap_fits(ra=40.2, dec=20.1), minute=30, far=1e-10)
 # Gives an alert to skymap_info, once, in the middle of a job or while Snakemake reads its rules.
@@ -90,11 +90,11 @@ def test_an_alert_by_hand_waits_for_the_end_of_the_run(
 ) -> None:
     event, posts = published, hook[1].posts
     give(event, event.clone / "scripts" / script, WAITS)
-    event.snakemake(TARGET)
+    event.snakemake(SENT)
     assert len(posts) == 1
     assert_true(event, posts[0], 2)
     wait_for(lambda: DONE in (event.root / "given.log").read_text())
-    event.snakemake(TARGET)
+    event.snakemake(SENT)
     assert len(posts) == 2
     assert_true(event, posts[1], 3)
     first, second = (post[1]["result"]["odds_ratio"] for post in posts)
@@ -105,11 +105,11 @@ def test_an_alert_before_the_run_has_locked_the_event_is_made(
     published: Workspace, hook: Any
 ) -> None:
     give(published, published.clone / "Snakefile", DONE)
-    published.snakemake(TARGET)
+    published.snakemake(SENT)
     assert len(hook[1].posts) == 1
     assert_true(published, hook[1].posts[0], 3)
     # only what says when it went out
-    assert "compute_significance" not in published.plan(TARGET)
+    assert "compute_significance" not in published.plan(SENT)
 
 
 @pytest.mark.proof
@@ -119,10 +119,10 @@ def test_without_locks_nothing_of_two_revisions_is_sent(
 ) -> None:
     event, posts = published, hook[1].posts
     give(event, event.clone / "scripts" / script, DONE, unlocked=True)
-    printed = event.snakemake(TARGET, code=1)
+    printed = event.snakemake(SENT, code=1)
     assert "was made from another" in printed
     assert posts == []
-    event.snakemake(TARGET)
+    event.snakemake(SENT)
     assert len(posts) == 1
     assert_true(event, posts[0], 3)
 
@@ -134,7 +134,7 @@ def test_a_veto_in_the_middle_of_a_run_holds(published: Workspace, hook: Any) ->
         f"import subprocess\nsubprocess.run({command}, check=True, cwd={str(published.clone)!r})\n"
     )
     script.write_text(code + script.read_text())
-    published.snakemake(TARGET)
+    published.snakemake(SENT)
     assert hook[1].posts == []
     receipt = strict_json(published.event / "receipts/webhook.json")
     assert "the flag VETOED is true" in receipt["reasons"]
@@ -148,7 +148,7 @@ def test_products_made_under_other_flags_are_not_sent(published: Workspace, hook
         f"import subprocess\nsubprocess.run({command}, check=True, cwd={str(published.clone)!r})\n"
     )
     script.write_text(code + script.read_text())
-    assert "has just changed" in published.snakemake(TARGET, code=1)
+    assert "has just changed" in published.snakemake(SENT, code=1)
     assert hook[1].posts == []
-    published.snakemake(TARGET)
+    published.snakemake(SENT)
     assert len(hook[1].posts) == 1

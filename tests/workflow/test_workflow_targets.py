@@ -11,11 +11,13 @@ from workspace import (
     skymap_fits,
 )
 
+from llama.event.regions import NAMES
+
 
 def test_the_tree_of_an_event_is_complete(finished: Workspace) -> None:
     missing = [path.name for path in finished.products() if not path.stat().st_size]
     assert missing == []
-    assert len(finished.products()) == 21
+    assert len(finished.products()) == 24
     assert not (finished.event / "all").exists()
 
 
@@ -50,6 +52,14 @@ def test_all_ways_to_name_an_event_mean_the_same(event: Workspace, target: str) 
     assert event.plan(target) == sorted(ALL)
 
 
+def test_regions_are_made_when_they_are_asked_for(event: Workspace) -> None:
+    target = f"{EVENT}/regions"
+    assert event.plan(target) == ["write_regions"]
+    event.snakemake(target)
+    assert {path.name for path in (event.event / "regions").iterdir()} == set(NAMES)
+    assert event.plan(target) == event.plan(f"{EVENT}/all") == []
+
+
 def test_the_page_of_all_events_is_made_whenever_it_is_asked_for(event: Workspace) -> None:
     page = event.output / "status.html"
     assert "S240101ab  TEST" in event.run("llama", "status")
@@ -79,7 +89,7 @@ def test_an_event_of_a_past_run_with_low_significance_completes(fresh: Workspace
     fresh.run(*command.split())
     names = {path.name for path in fresh.products(f"{run}/{GRACEID}") if path.stat().st_size}
     assert "significance_subthresh_lvc-i3.json" in names
-    assert len(names) == 21
+    assert len(names) == 24
     assert not fresh.event.exists()
 
 

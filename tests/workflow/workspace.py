@@ -40,8 +40,8 @@ NEUTRINOS = f"""mjd,ra,dec,sigma,energy
 # What each job makes the jobs after it make again.
 LAST = {"write_manifest", "write_page"}
 FOLLOWERS = {
-    *("draw_skymap", "draw_scatter", "write_latency", "write_summary", "write_notice"),
-    *LAST,
+    *("combine_skymap", "draw_skymap", "draw_scatter", "write_latency", "write_summary"),
+    *("write_notice", *LAST),
 }
 SIGNIFICANCE = {"compute_significance", *FOLLOWERS}
 SUMMARY = {"write_summary", *LAST}

@@ -54,6 +54,11 @@ class _Listed(TypedDict):
     livetime_s: NotRequired[float | None]
 
 
+def read_neutrinos(path: str) -> dict[str, Any]:
+    """Return what a list of neutrinos says, checked."""
+    return dict(as_written(read_json(path), _Listed, path, _REMEDY))
+
+
 def make_tiles(source: str, output: str) -> None:
     """Write the sky map `source`, as published, as tiles: lvc_skymap.hdf5."""
     tiles = read_skymap(Path(source).read_bytes(), source)
@@ -140,7 +145,7 @@ def make_significance(
 
     info = read_info(Path(inputs["info"]).parent)
     p_astro = read_p_astro(inputs["p_astro"])
-    listed = as_written(read_json(inputs["neutrinos"]), _Listed, inputs["neutrinos"], _REMEDY)
+    listed = read_neutrinos(inputs["neutrinos"])
     name = p_astro["population"] + class_end(info, run)
     background = read_background(Path(populations) if populations else None, name, near)
     digest = backgrounds.get(name) or numbers_sha256(background)
@@ -159,7 +164,7 @@ def make_significance(
         SkyTiles.load(inputs["skymap"]),
         info,
         p_astro,
-        dict(listed),
+        listed,
         load_response(inputs["response"]),
         search,
         background,

@@ -16,6 +16,9 @@ EVENT_DIR_PATTERN = (
 # A list that an operator may put into an event's directory: it is read, never made.
 BURSTS_NAME = "fermi_grbs.json"
 MAP_BACKGROUND = "map_background.hdf5"
+# Where the source is, with the neutrinos: `llama.event.combined`.
+COMBINED, COINCIDENCE = "combined_skymap.multiorder.fits", "coincidence_skymap.multiorder.fits"
+COMBINED_SUMMARY = "combined_skymap.json"
 
 # First GPS second of each run. O3 and O4 dates are LVK's observing plan; O4 includes its
 # engineering run ER15, whose alerts (S230518h) are counted with O4a.
@@ -65,6 +68,7 @@ def products(info: EventInfo) -> list[str]:
         *(skymap_name(info), "lvc_skymap.hdf5", "lvc_skymap_distances.json"),
         *(*gracedb, MAP_BACKGROUND),
         *("icecube_neutrino_list.json", significance_name(info), "latency.json"),
+        *(COMBINED, COINCIDENCE, COMBINED_SUMMARY),
         *(f"{figure}.{kind}" for figure in figures for kind in ("png", "pdf")),
         *("coinc_summary_i3_lvc.html", "coinc_summary_i3_lvc.pdf"),
         *("gcn_circular_draft.txt", "gcn_notice.json"),

@@ -15,7 +15,7 @@ from llama.stats.mapped import DirectionMap
 from llama.stats.odds import Neutrinos, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters, WeightModel
-from llama.stats.weights import divide_tiles, tile_weights
+from llama.stats.weights import divide_tiles, weight_moments
 from llama.stats.windows import WindowOdds, odds_of_windows
 
 if TYPE_CHECKING:
@@ -29,12 +29,23 @@ def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: WeightModel) 
 
     Tiles across which A(dec) changes are divided: the prepared map can have more tiles.
     """
+    divided, weights = weigh_tiles(tiles, area_relative, params)
+    return prepare_map(divided.order, divided.ipix, weights[0])
+
+
+def weigh_tiles(
+    tiles: SkyTiles, area_relative: Floats, params: WeightModel, powers: int = 1
+) -> tuple[SkyTiles, Floats]:
+    """Return tiles divided where A(dec) changes, and their weights (powers, 5, n).
+
+    Those are w_{n,k} times powers of the distance, from 0 on.
+    """
     order, ipix, parent = divide_tiles(tiles.order, tiles.ipix, area_relative)
     prob = tiles.prob[parent] * 0.25 ** (order - tiles.order[parent]).astype(float)
     distmu, distsigma = (c if c is None else c[parent] for c in (tiles.distmu, tiles.distsigma))
-    sin_dec = tiles_geometry(order, ipix)[0][:, 2]
-    weights = tile_weights(prob, sin_dec, distmu, distsigma, area_relative, params)
-    return prepare_map(order, ipix, weights)
+    columns = prob, tiles_geometry(order, ipix)[0][:, 2], distmu, distsigma, area_relative
+    weights = weight_moments(*columns, params, powers=powers)
+    return SkyTiles(order, ipix, prob, distmu, distsigma), weights
 
 
 @for_users("check the list")

@@ -13,7 +13,8 @@ from msgspec.structs import asdict, replace
 
 from llama.event.compared import Compared, Number, PValue
 from llama.event.flags import read_flags
-from llama.event.names import significance_name
+from llama.event.located import Combined
+from llama.event.names import COMBINED_SUMMARY, significance_name
 from llama.event.skymap_info import EventInfo, read_info, unchecked_info
 from llama.files import read_json
 from llama.typed import typed
@@ -241,7 +242,7 @@ class Significance(Compared, Struct, frozen=True):
 class EventFiles:
     """The files of an event that its pages read, of which only the first two must be there.
 
-    there: which of the others are.
+    there: which of the others are, but the combined map.
     """
 
     info: EventInfo
@@ -251,11 +252,13 @@ class EventFiles:
     neutrinos: NeutrinoList
     significance: Significance
     there: frozenset[str] = frozenset({"p_astro", "distances", "neutrinos", "significance"})
+    combined: Combined | None = None
 
 
 def read_event(event_dir: Path) -> EventFiles:
     """Return an event's files; `LlamaError` names one that is broken."""
     info, p_astro = read_info(event_dir), event_dir / "p_astro.json"
+    combined = event_dir / COMBINED_SUMMARY
     there = {"p_astro"} if p_astro.exists() else set()
 
     def read_one(name: str, file: str, form: type[Form]) -> Form:
@@ -272,6 +275,7 @@ def read_event(event_dir: Path) -> EventFiles:
         read_one("neutrinos", "icecube_neutrino_list.json", NeutrinoList),
         read_one("significance", significance_name(info), Significance),
         frozenset(there),
+        read(combined, Combined) if combined.exists() else None,
     )
 
 

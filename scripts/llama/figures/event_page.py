@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from llama.alerts.foreign import foreign_signs
-from llama.event.names import products
+from llama.event.names import COINCIDENCE, COMBINED, products
 from llama.event.results import EventFiles, Significance, read_event
 from llama.figures import text
 from llama.figures.globe import globe_data, places
@@ -24,6 +24,8 @@ _FILES = {
     "coinc_summary_i3_lvc.pdf": "the result as a document",
     "coinc_summary_i3_lvc.html": "the same, to send on",
     "coinc_skymap_lvc-i3.pdf": "the sky map as a figure",
+    COMBINED: "sky map of the source of a real wave, with the neutrinos",
+    COINCIDENCE: "sky map of the source that wave and neutrinos share",
     "gcn_circular_draft.txt": "draft of a circular",
     "gcn_notice.json": "notice",
     "significance_lvc-i3.json": "every number of the result",
@@ -176,6 +178,7 @@ def _keys(event: EventFiles) -> list[tuple[str, str, str]]:
             own = text.p_text(*of_map, significance.p_value_map_effective)
             background += f"; for this sky map {own}"
     distance = text.distance_text(distances.distmean_mpc, distances.diststd_mpc)
+    area_note, distance_note = text.combined_notes(event.combined)
     population = clean(event.p_astro.population or "")
     assumed = significance.assumed_distance
     return [
@@ -185,8 +188,8 @@ def _keys(event: EventFiles) -> list[tuple[str, str, str]]:
         ("Joint false-alarm rate", *text.joint_rate_text(significance)),
         ("p_astro", number(event.p_astro.p_astro, ".4g"), population),
         ("False-alarm rate of the wave", *text.rate_text(event.info.far_hz)),
-        ("90 % area", text.area_text(distances.area_90_deg2), ""),
-        ("Distance", distance, assumed.words if assumed else ""),
+        ("90 % area", text.area_text(distances.area_90_deg2), area_note),
+        ("Distance", distance, assumed.words if assumed else distance_note),
     ]
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.patheffects import AbstractPathEffect
 
+LEGEND_ROW_IN = 0.2
 MOST_CIRCLES = 50  # more hide the map, and each costs time and memory
 
 # From RA and Dec in degrees to the coordinates of a panel, NaN where a line is cut.
@@ -127,22 +128,23 @@ def draw_best(axes: "Axes", project: Project, significance: Significance) -> Non
 
 def draw_legend(
     figure: "Figure",
-    regions: list[tuple[float, float, str]],
+    regions: list[tuple[float, float, str, str]],
     neutrinos: NeutrinoList,
     info: EventInfo,
     significance: Significance,
     zoom_share: float | None,
 ) -> None:
-    """Explain the marks: `regions` holds level, area [deg^2] and line style of each contour.
+    """Explain the marks: `regions` holds level, area [deg^2], line and colour of each contour.
 
     `zoom_share` is the part of the 90 % region's probability in the zoomed panel, if any.
     """
     from matplotlib.lines import Line2D
 
     handles, events = [], neutrinos.events
-    for level, area, line in regions:
-        label = f"{100 * level:.0f} % credible region, {area_text(area)}"
-        handles.append(Line2D([], [], color=INK, lw=1, ls=line, label=label))
+    for level, area, line, colour in regions:
+        what = "credible region" if colour == INK else "with the neutrinos"
+        label = f"{100 * level:.0f} % {what}, {area_text(area)}"
+        handles.append(Line2D([], [], color=colour, lw=1, ls=line, label=label))
     taking_part = [in_window(event, info) for event in events]
     notes = ["Numbers: rows of the neutrino table." if events else "No neutrino in the list."]
     if len(events) > MOST_CIRCLES:
@@ -161,7 +163,8 @@ def draw_legend(
         label = "most probable direction of a common source"
         handles.append(_styled(Line2D([], [], label=label), _cross(10)))
     if zoom_share is None:
-        place, columns, spacing, below = (0.3, 0.77), 2, 0.4, (0.35, 0.08)
+        height = 0.57 + LEGEND_ROW_IN * len(regions) / 2
+        place, columns, spacing, below = (0.3, height), 2, 0.4, (0.35, 0.08)
     else:
         place, columns, spacing, below = (3.5, 3.1), 1, 0.6, (3.6, 0.45)
         notes.insert(0, "Black box on the map: the panel on the left.")

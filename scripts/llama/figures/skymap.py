@@ -1,5 +1,6 @@
 """The sky map figure: where the gravitational wave came from, and the neutrinos on it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,15 @@ from llama.event.results import NeutrinoList, Significance
 from llama.event.skymap_info import EventInfo
 from llama.figures import geometry as sky
 from llama.figures.geometry import Floats
-from llama.figures.markers import Project, draw_best, draw_legend, draw_neutrinos, halo
-from llama.figures.style import ASIDE, INK, blues, box, drawing, title
+from llama.figures.markers import (
+    LEGEND_ROW_IN,
+    Project,
+    draw_best,
+    draw_legend,
+    draw_neutrinos,
+    halo,
+)
+from llama.figures.style import ASIDE, COMBINED, INK, blues, box, drawing, title
 from llama.figures.text import result_line
 from llama.sky.tiles import SkyTiles
 from llama.stats.healpix import directions_deg
@@ -23,6 +31,8 @@ ZOOM_BELOW_DEG2 = 500.0
 _LOBE_DEG = 30.0  # parts of the 90 % region further from the peak than this are not zoomed in on
 _GRID = (1220, 610)  # pixels of the all-sky image, as many as its inches at 200 dpi
 _CONTOURS = ((0.9, "--"), (0.5, "-"))
+_COLOURS = (INK, COMBINED)  # of the wave's regions, and of those with the neutrinos
+_OTHER = 0.01  # part by which an area is another one
 
 
 def draw_skymap(
@@ -33,20 +43,25 @@ def draw_skymap(
     png: str | Path,
     pdf: str | Path,
     role: str = "observation",
+    combined: SkyTiles | None = None,
 ) -> None:
     """Draw the all-sky map, with a zoom when the 90 % region is below 500 deg^2.
 
-    role: the flag ROLE. Error circles hold 90 % of the point spread. Equal inputs give equal bytes.
+    role: the flag ROLE. combined: the map with the neutrinos, whose regions are drawn where they
+    are others. Error circles hold 90 % of the point spread. Equal inputs give equal bytes.
     """
     density = sky.SkyDensity(tiles)
+    both = [density]
+    if combined and _is_other(source := sky.SkyDensity(combined), density):
+        both.append(source)
     frame = _zoom_frame(density) if density.area_deg2(0.9) < ZOOM_BELOW_DEG2 else None
-    bottom = 3.15 if frame else 0.7
+    bottom = 3.15 if frame else 0.5 + LEGEND_ROW_IN * len(both)
     with drawing(bottom + 4.25, png, pdf) as figure:
         title(figure, info, neutrinos.events, result_line(significance), role)
-        globe = _draw_all_sky(figure, density, bottom + 0.6)
+        globe = _draw_all_sky(figure, both, bottom + 0.6)
         panels: list[tuple[Axes, Project]] = [(globe, sky.mollweide_line)]
         if frame:
-            panel, project = _draw_zoom(figure, density, *frame[:2])
+            panel, project = _draw_zoom(figure, both, *frame[:2])
             panels.append((panel, project))
             # A box below 6 deg would vanish among the marks.
             x, y = _square(max(frame[1], 3.0))
@@ -55,19 +70,28 @@ def draw_skymap(
         for axes, project in panels:
             draw_neutrinos(axes, project, neutrinos.events, info, significance)
             draw_best(axes, project, significance)
-        regions = [(level, density.area_deg2(level), line) for level, line in reversed(_CONTOURS)]
+        regions = [
+            (level, each.area_deg2(level), line, colour)
+            for each, colour in zip(both, _COLOURS, strict=False)
+            for level, line in reversed(_CONTOURS)
+        ]
         share = frame[2] if frame else None
         draw_legend(figure, regions, neutrinos, info, significance, share)
 
 
-def _draw_image(axes: "Axes", density: sky.SkyDensity, ra: Any, dec: Any) -> Any:
-    """Draw densities and contours on axes whose limits the grid fills, row 0 at the bottom."""
+def _is_other(density: sky.SkyDensity, wave: sky.SkyDensity) -> bool:
+    areas = [(density.area_deg2(level), wave.area_deg2(level)) for level, _ in _CONTOURS]
+    return any(abs(one - other) > _OTHER * other for one, other in areas)
+
+
+def _draw_image(axes: "Axes", both: Sequence[sky.SkyDensity], ra: Any, dec: Any) -> Any:
+    """Draw the first density, and contours of all, on axes that the grid fills from row 0 up."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from scipy.ndimage import gaussian_filter
 
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    known = np.isfinite(dec)
+    known, density = np.isfinite(dec), both[0]
     values = np.zeros(dec.shape, dtype=np.float32)
     values[known] = density.at(ra[known], dec[known])
     image = ScalarMappable(Normalize(0, float(density.density.max())), blues())
@@ -84,26 +108,30 @@ def _draw_image(axes: "Axes", density: sky.SkyDensity, ra: Any, dec: Any) -> Any
     rows, columns = dec.shape
     x = left + (np.arange(columns) + 0.5) * (right - left) / columns
     y = low + (np.arange(rows) + 0.5) * (high - low) / rows
-    for level, line in _CONTOURS:
-        inside = values >= density.threshold(level)
-        if inside[known].any() and not inside[known].all():
-            # Rounds the corners of coarse tiles; a region thinner than that is still drawn.
-            smooth = np.maximum(
-                gaussian_filter(inside.astype(np.float32), 2.0), np.float32(0.501) * inside
-            )
-            region = np.ma.array(smooth, mask=~known)
-            axes.contour(x, y, region, levels=[0.5], colors=INK, linewidths=0.9, linestyles=line)
+    for each, colour in zip(both, _COLOURS, strict=False):
+        if each is not density:
+            values[known] = each.at(ra[known], dec[known])
+        for level, line in _CONTOURS:
+            inside = values >= each.threshold(level)
+            if inside[known].any() and not inside[known].all():
+                # Rounds the corners of coarse tiles; a region thinner than that is still drawn.
+                smooth = np.maximum(
+                    gaussian_filter(inside.astype(np.float32), 2.0), np.float32(0.501) * inside
+                )
+                region = np.ma.array(smooth, mask=~known)
+                style: Any = {"colors": colour, "linewidths": 0.9, "linestyles": line}
+                axes.contour(x, y, region, levels=[0.5], **style)
     return image
 
 
-def _draw_all_sky(figure: "Figure", density: sky.SkyDensity, bottom: float) -> "Axes":
+def _draw_all_sky(figure: "Figure", both: Sequence[sky.SkyDensity], bottom: float) -> "Axes":
     place = box(figure, 0.45, bottom, 6.1, 3.05)
     under = figure.add_axes(place, frameon=False, xticks=[], yticks=[], xlim=(-2, 2), ylim=(-1, 1))
     columns, rows = _GRID
     x, y = np.meshgrid(
         -2 + (np.arange(columns) + 0.5) * 4 / columns, -1 + (np.arange(rows) + 0.5) * 2 / rows
     )
-    image = _draw_image(under, density, *sky.mollweide_inverse(x, y))
+    image = _draw_image(under, both, *sky.mollweide_inverse(x, y))
     bar = figure.add_axes(box(figure, 1.6, bottom - 0.18, 3.8, 0.09))
     figure.colorbar(image, cax=bar, orientation="horizontal", format=lambda v, _: f"{v:.3g}")
     bar.locator_params(nbins=5)
@@ -150,7 +178,10 @@ def _square(half: float) -> tuple[Floats, Floats]:
 
 
 def _draw_zoom(
-    figure: "Figure", density: sky.SkyDensity, centre: tuple[float, float], half: float
+    figure: "Figure",
+    both: Sequence[sky.SkyDensity],
+    centre: tuple[float, float],
+    half: float,
 ) -> tuple["Axes", Project]:
     panel = figure.add_axes(
         box(figure, 0.7, 0.45, 2.6, 2.6), xlim=(half, -half), ylim=(-half, half), facecolor="none"
@@ -159,7 +190,7 @@ def _draw_zoom(
     x, y = np.meshgrid(
         (1 - (2 * np.arange(n) + 1) / n) * half, ((2 * np.arange(n) + 1) / n - 1) * half
     )
-    _draw_image(panel, density, *sky.gnomonic_inverse(x, y, centre))
+    _draw_image(panel, both, *sky.gnomonic_inverse(x, y, centre))
 
     def project(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
         return sky.gnomonic(ra, dec, centre)

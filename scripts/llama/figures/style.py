@@ -23,6 +23,7 @@ WIDTH_IN = 6.7  # text width of an A4 page, so that 8 pt in the file are 8 pt on
 DPI = 200
 # Okabe and Ito's vermilion and its neighbours: told apart by all eyes, and as greys.
 INK, NEUTRINO, ASIDE = "#111111", "#B34700", "#5A5A5A"
+COMBINED = "#8E2C7A"  # their reddish purple, darker: neither the map's blue nor the neutrinos'
 REAL = "#00563F"  # as on the pages
 
 _SETTINGS = {

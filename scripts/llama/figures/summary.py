@@ -55,7 +55,7 @@ def summary_content(
         "lead": _lead(info, neutrinos, significance, blind="BLINDED NEUTRINOS" in marks),
         "event": {"heading": "Gravitational-wave event", "rows": _event(event)},
         "explanation": explanation_section(event),
-        "result": {"heading": "Result", "rows": _result(significance)},
+        "result": {"heading": "Result", "rows": _result(event)},
         "neutrinos": {
             "heading": "Neutrinos",
             "text": [
@@ -153,7 +153,8 @@ def _classification(p_astro: Classification) -> str:
     return ", ".join(words) or MISSING
 
 
-def _result(significance: Significance) -> Rows:
+def _result(event: EventFiles) -> Rows:
+    significance = event.significance
     posterior = significance.posterior
     rows = [
         ("Odds ratio, common source or not", number(significance.odds_ratio, ".4g")),
@@ -170,7 +171,7 @@ def _result(significance: Significance) -> Rows:
     if best:
         place = f"RA {best[0]:.2f} deg, Dec {best[1]:+.2f} deg"
         rows.append(("Most probable common direction", place))
-    return rows
+    return rows + text.located_rows(event.combined)
 
 
 _HYPOTHESES = {
@@ -265,8 +266,9 @@ def figure_texts(neutrinos: NeutrinoList) -> tuple[tuple[str, str, str], ...]:
             "All-sky map of the gravitational wave's probability density with 50 % and 90 % "
             "credible regions and the neutrinos; the numbers are rows of the table.",
             "Where the wave came from, in probability per square degree, with the smallest "
-            "regions that hold 50 % (solid) and 90 % (dashed) of it. Filled dots: neutrinos "
-            f"{near} the wave; open squares: others. Circles have the 90 % radius of the table.",
+            "regions that hold 50 % (solid) and 90 % (dashed) of it; purple: those with the "
+            f"neutrinos, if it is real. Filled dots: neutrinos {near} the wave; "
+            "open squares: others. Circles have the 90 % radius of the table.",
         ),
         (
             "Significance",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from llama.event.compared import Compared, Number
 from llama.event.joint_far import alert_rate_text, joint_far_text
+from llama.event.located import Combined
 from llama.event.results import (
     Neutrino,
     Significance,
@@ -195,6 +196,22 @@ def distance_text(mean_mpc: Number | None, std_mpc: Number | None) -> str:
     if mean_mpc is None:
         return MISSING
     return f"{mean_mpc:.0f} Mpc" if std_mpc is None else f"{mean_mpc:.0f} ± {std_mpc:.0f} Mpc"
+
+
+def combined_notes(combined: Combined | None) -> tuple[str, str]:
+    """Return what neutrinos make of 90 % area and distance, two notes; empty if nothing."""
+    if combined is None or combined.coincidence is None:
+        return "", ""
+    areas = [area_text(each.area_90_deg2) for each in (combined.combined, combined.coincidence)]
+    mode_mpc = combined.coincidence.distmode_mpc
+    far = "" if mode_mpc is None else f"most probably {mode_mpc:.0f} Mpc given a common source"
+    return f"{areas[0]} with the neutrinos, {areas[1]} given a common source", far
+
+
+def located_rows(combined: Combined | None) -> list[tuple[str, str]]:
+    """Return where the source is, with and without the neutrinos, as label and words."""
+    said = combined.said() if combined else []
+    return [(f"Source, {given}", words.replace("deg^2", "deg²")) for given, words in said]
 
 
 def in_window(neutrino: Neutrino, info: EventInfo) -> bool:

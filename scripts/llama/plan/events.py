@@ -17,6 +17,7 @@ from llama.event.names import BURSTS_NAME, products, significance_name, skymap_n
 from llama.event.parameters import stream_rate_hz
 from llama.event.populations import class_versions, read_p_astro
 from llama.event.provenance import LIST, P_ASTRO
+from llama.event.regions import NAMES
 from llama.event.skymap_info import FILE_NAME, EventInfo, read_info
 from llama.files import sha256_file
 from llama.graceid import is_mock
@@ -61,6 +62,10 @@ class Events:
         names = products(self.info(event))
         read_flags(self._output_dir / event)
         return [f"{event}/{name}" for name in names]
+
+    def regions(self, event: str) -> list[str]:
+        """Return the path of every file that tells other programs where the source is."""
+        return [self.given(event, f"regions/{name}") for name in NAMES]
 
     def given(self, event: str, name: str) -> str:
         """Return the path of a file that came in, of an injection that is then opened."""

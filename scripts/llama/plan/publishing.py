@@ -6,7 +6,7 @@ from llama.errors import LlamaError
 from llama.event.find import CURRENT, EventRef, tracked_events
 from llama.event.flags import read_flags
 from llama.event.messages import homes
-from llama.event.names import significance_name
+from llama.event.names import COINCIDENCE, COMBINED, COMBINED_SUMMARY, significance_name
 from llama.event.skymap_info import read_info
 from llama.locks import NoLocksError
 from llama.plan.engine import Locks
@@ -15,6 +15,7 @@ from llama.publish.deliver import CHANNELS, destinations
 from llama.publish.slack import FIGURES
 from llama.settings import Settings
 
+MAPS = [COMBINED, COINCIDENCE, COMBINED_SUMMARY]
 # flags that a channel's receipt depends on; a change of another one sends nobody anything
 _FLAGS_OF_ALL = ("VETOED", "ROLE", "BLINDED_NEUTRINOS")
 
@@ -83,7 +84,8 @@ class Publishing:
         names = ["skymap_info.json"]
         if not info.retracted:
             names += ["icecube_neutrino_list.json", significance_name(info)]
-            names += {"slack": FIGURES, "gcn": ["gcn_notice.json"]}.get(channel, [])
+            sent = {"slack": FIGURES, "gracedb": MAPS, "gcn": ["gcn_notice.json"]}
+            names += sent.get(channel, [])
         return [f"{event}/{name}" for name in names]
 
     def flags(self, event: str, channel: str) -> dict[str, object]:

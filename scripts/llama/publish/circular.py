@@ -4,6 +4,7 @@ import textwrap
 
 from llama.errors import LlamaError
 from llama.event.joint_far import alert_rate_text, joint_far_text
+from llama.event.located import Combined
 from llama.event.results import NeutrinoList, Sensitivity, Significance, Single
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.table import list_window
@@ -37,9 +38,11 @@ def draft_circular(
     significance: Significance,
     neutrinos: NeutrinoList,
     role: str = "observation",
+    combined: Combined | None = None,
 ) -> str:
     """Return the draft: a warning for the reader, the subject and the text.
 
+    `combined` tells where the source is, which is said if neutrinos are listed.
     The subject of a test event is one that GCN refuses, so that such a draft cannot become a
     circular by mistake; `role` is the flag ROLE. `LlamaError` for an event without a time.
     """
@@ -89,6 +92,7 @@ def draft_circular(
         "[reporting collaboration] reports:",
         _wrap(_search(info, significance, list_window(neutrinos.window), livetime_s, complete)),
         *_result(info, significance, real),
+        *(_source(combined) if combined and coincident_neutrinos(info, significance) else []),
         *_sensitivity(significance.neutrino_flux_sensitivity_range),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
         "[2] Countryman et al. 2019, arXiv:1901.05486",
@@ -234,6 +238,11 @@ def _table(listed: list[Single], real: bool) -> str:
         if s.p_text is not None
     ]
     return "\n".join([title + ("" if real else "   (TEST)"), "-" * len(title), *rows])
+
+
+def _source(combined: Combined) -> list[str]:
+    said = "; ".join(f"{given}: {words}" for given, words in combined.said())
+    return [_wrap(f"Credible regions of the source, {said}.")] if said else []
 
 
 def _sensitivity(sensitivity: Sensitivity | None) -> list[str]:

@@ -7,6 +7,7 @@ from msgspec.structs import asdict
 
 from llama.errors import LlamaError
 from llama.event.joint_far import alert_rate_text, joint_far_text
+from llama.event.located import Combined
 from llama.event.results import NeutrinoList, Significance, Single
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
@@ -67,11 +68,13 @@ def build_notice(
     *,
     alert_datetime: str | None = None,
     role: str = "observation",
+    combined: Combined | None = None,
 ) -> dict[str, object]:
     """Return the content of `gcn_notice.json`, checked: of neutrinos, without gamma-ray bursts.
 
-    `alert_datetime` is the notice's own time (UTC, default
-    now); `role` is the flag ROLE. `LlamaError` when the event's data cannot make a valid notice.
+    `alert_datetime` is the notice's own time (UTC, default now); `role` is the flag ROLE;
+    `combined` tells where the source is, which is said if neutrinos are listed. `LlamaError` when
+    the event's data cannot make a valid notice.
     """
     if not info.event_time:
         raise LlamaError(
@@ -106,6 +109,8 @@ def build_notice(
     said = _said(significance, overall, listed or [])
     if not neutrinos.complete:
         said.append("the list of neutrinos is not complete")
+    if listed and combined:
+        said += [f"source {given}: {words}" for given, words in combined.said()]
     if said and not info.retracted:
         notice["additional_info"] = "; ".join(said)
     if listed:

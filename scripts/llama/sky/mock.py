@@ -1,11 +1,11 @@
 """Sky maps of sources that never were, in the published multi-order form, for demo and tests."""
 
-import io
 import math
 
 import numpy as np
 
 from llama.sky.tiles import SkyTiles
+from llama.sky.write import skymap_fits
 from llama.stats.healpix import tiles_geometry, unit_vectors
 
 _COARSEST, _FINEST = 4, 9
@@ -57,24 +57,4 @@ def mock_skymap(
 
 def to_fits(tiles: SkyTiles, date_obs: str) -> bytes:
     """Return the tiles as a multi-order FITS file like those in alerts."""
-    from astropy.io import fits
-
-    uniq = tiles.ipix + (np.int64(4) << (2 * tiles.order.astype(np.int64)))
-    density = tiles.prob / (tiles.area_deg2 * (math.pi / 180) ** 2)
-    columns = [
-        fits.Column("UNIQ", "K", array=uniq),
-        fits.Column("PROBDENSITY", "D", "sr-1", array=density),
-    ]
-    if tiles.distmu is not None:
-        columns += [
-            fits.Column("DISTMU", "D", "Mpc", array=tiles.distmu),
-            fits.Column("DISTSIGMA", "D", "Mpc", array=tiles.distsigma),
-            fits.Column("DISTNORM", "D", "Mpc-2", array=tiles.distnorm),
-        ]
-    table = fits.BinTableHDU.from_columns(columns)
-    table.header.update({"PIXTYPE": "HEALPIX", "ORDERING": "NUNIQ", "COORDSYS": "C"})
-    table.header.update({"MOCORDER": int(tiles.order.max()), "INDXSCHM": "EXPLICIT"})
-    table.header.update({"CREATOR": "LLAMA mock", "DATE-OBS": date_obs})
-    stream = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), table]).writeto(stream)
-    return stream.getvalue()
+    return skymap_fits(tiles, {"CREATOR": "LLAMA mock", "DATE-OBS": date_obs})

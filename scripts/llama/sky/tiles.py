@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from llama.files import atomic_hdf5, reading_hdf5
 from llama.stats.arrays import Flags, Floats, Integers
-from llama.stats.distance import distance_nodes, quadrature
+from llama.stats.distance import distance_moments
 
 Columns = dict[str, NDArray[Any]]
 Meta = dict[str, str | float]
 Merged = tuple[NDArray[np.int8], Integers, Columns]  # order, ipix and columns of tiles
 
 COLUMNS = ("order", "ipix", "prob", "distmu", "distsigma", "distnorm")
-_CHUNK = 2_000  # tiles at a time: their columns stay in the processor's cache
 BLOCK_ORDER = 8  # 4**8 pixels stay in the processor's cache, with all columns
 
 
@@ -114,20 +113,34 @@ class SkyTiles:
         if not self.has_distance or self.distmu is None or self.distsigma is None:
             return None
         known = np.isfinite(self.distmu) & (self.prob > 0)
-        sums = np.zeros(3)
-        mu, sigma, prob = self.distmu[known], self.distsigma[known], self.prob[known]
-        for start in range(0, prob.size, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            sums += _conditional_moments(mu[part], sigma[part]) @ prob[part]
+        sums = distance_moments(self.distmu[known], self.distsigma[known]) @ self.prob[known]
         mean = sums[1] / sums[0]
         return float(mean), float(math.sqrt(max(0.0, sums[2] / sums[0] - mean**2)))
 
+    def distance_mode_mpc(self, mean_mpc: float, std_mpc: float) -> float:
+        """Return the most probable distance over the whole sky, whose mean and spread are known.
 
-def _conditional_moments(mu: Floats, sigma: Floats) -> Floats:
-    """Return 1, <r> and <r^2> of r^2 N(r; mu, sigma), shape (3, n)."""
-    r, density = distance_nodes(mu[:, None], sigma[:, None], *quadrature())
-    density /= density.sum(axis=1, keepdims=True)
-    return np.stack([density.sum(axis=1), (density * r).sum(axis=1), (density * r * r).sum(axis=1)])
+        Within 0.01 standard deviations.
+        """
+        if self.distmu is None or self.distsigma is None or self.distnorm is None:
+            raise ValueError("the map has no distance")
+        known = np.isfinite(self.distmu) & (self.prob > 1e-4 * self.prob.max())
+        mu, sigma = self.distmu[known], self.distsigma[known]
+        height, narrow = self.prob[known] * self.distnorm[known] / sigma, math.sqrt(0.5) / sigma
+        away = np.empty(mu.size)
+        r = np.linspace(max(0.0, mean_mpc - 3 * std_mpc), mean_mpc + 3 * std_mpc, 41)
+        heights = np.empty(r.size)
+        for i, x in enumerate(r):  # in place, which is several times as fast
+            np.multiply(np.subtract(x, mu, out=away), narrow, out=away)
+            # exponents that are nothing are slow
+            np.minimum(np.multiply(away, away, out=away), 50, out=away)
+            np.exp(np.negative(away, out=away), out=away)
+            heights[i] = x * x * np.multiply(away, height, out=away).sum()
+        best = min(max(int(np.argmax(heights)), 1), r.size - 2)
+        left, top, right = np.log(np.maximum(heights[best - 1 : best + 2], 1e-300))
+        bend = left - 2 * top + right  # of a parabola through these
+        aside = 0.5 * (left - right) / bend if bend < 0 else 0.0
+        return float(r[best] + min(max(aside, -1.0), 1.0) * (r[1] - r[0]))
 
 
 def merge_blocks(

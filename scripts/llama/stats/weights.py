@@ -64,6 +64,26 @@ def tile_weights(
     a distance prior uniform in comoving volume and source time out to `assumed_horizon_mpc`.
     ValueError for inputs that are not a sky map. Source: docs/method.md (11-13).
     """
+    columns = prob, sin_dec, distmu, distsigma, area_relative
+    return np.asarray(weight_moments(*columns, params, table, powers=1)[0])
+
+
+def weight_moments(
+    prob: Floats,
+    sin_dec: Floats,
+    distmu: Floats | None,
+    distsigma: Floats | None,
+    area_relative: Floats,
+    params: WeightModel,
+    table: Floats | None = None,
+    *,
+    powers: int,
+) -> Floats:
+    """Return `tile_weights` with powers of r [Mpc] under the integral, shape (powers, 5, tiles).
+
+    The first, of power 0, are the weights themselves; the next tell the distance of a source
+    that gave n neutrinos, docs/method.md (27).
+    """
     if prob.ndim != 1 or prob.size == 0 or sin_dec.shape != prob.shape:
         raise ValueError("a sky map needs one probability and one declination per tile")
     if not (np.isfinite(prob).all() and (prob >= 0).all() and abs(prob.sum() - 1) < 0.01):
@@ -102,6 +122,7 @@ def tile_weights(
         uniform,
         grid()[0],
         log_gain(params.events_by_redshift),
+        powers,
     )
 
 
@@ -172,11 +193,32 @@ _distance_nodes = njit()(distance_nodes)
 
 
 @njit()
+def _add_powers(moments, terms, r):  # type: ignore[no-untyped-def]
+    for power in range(1, moments.shape[0]):
+        for n in range(terms.size):
+            terms[n] *= r
+            moments[power, n] += terms[n]
+
+
+@njit()
 def _tile_weights(  # type: ignore[no-untyped-def]
-    prob, sin_dec, distmu, distsigma, area, table, roots, shares, nu, assumed, uniform, log_d, gain
+    prob,
+    sin_dec,
+    distmu,
+    distsigma,
+    area,
+    table,
+    roots,
+    shares,
+    nu,
+    assumed,
+    uniform,
+    log_d,
+    gain,
+    powers,
 ):
-    weights = np.zeros((table.shape[0], prob.size))
-    moments = np.empty(table.shape[0])
+    weights = np.zeros((powers, table.shape[0], prob.size))
+    moments, terms = np.empty((powers, table.shape[0])), np.empty(table.shape[0])
     last = table.shape[1] - 3
     per_log_d = (log_d.size - 1) / (log_d[-1] - log_d[0])
     for k in range(prob.size):
@@ -184,12 +226,18 @@ def _tile_weights(  # type: ignore[no-untyped-def]
             continue
         relative = response_at(area, sin_dec[k])
         if relative <= 0.0:  # the detector is blind there
-            weights[0, k] = prob[k]
-            continue
+            weights[0, 0, k] = prob[k]
+            if powers == 1:
+                continue
         if math.isfinite(distmu[k]):
             distances, densities = _distance_nodes(distmu[k], distsigma[k], roots, shares)
         else:
             distances, densities = assumed, uniform
+        if relative <= 0.0:
+            norm = densities.sum()
+            for power in range(1, powers):
+                weights[power, 0, k] = prob[k] * (densities * distances**power).sum() / norm
+            continue
         count = math.log(nu * relative * 1e4)
         norm = 0.0
         moments[:] = 0.0
@@ -209,13 +257,16 @@ def _tile_weights(  # type: ignore[no-untyped-def]
             c2 = -(f + 1.0) * f * (f - 2.0) / 2.0
             c3 = (f + 1.0) * f * (f - 1.0) / 6.0
             for n in range(table.shape[0]):
-                moments[n] += density * (
+                terms[n] = density * (
                     c0 * table[n, i - 1]
                     + c1 * table[n, i]
                     + c2 * table[n, i + 1]
                     + c3 * table[n, i + 2]
                 )
-        for n in range(table.shape[0]):
-            # interpolation may undershoot where the moments fall below 1e-200
-            weights[n, k] = prob[k] * max(0.0, moments[n]) / norm
+                moments[0, n] += terms[n]
+            _add_powers(moments, terms, r)
+        for power in range(powers):
+            for n in range(table.shape[0]):
+                # interpolation may undershoot where the moments fall below 1e-200
+                weights[power, n, k] = prob[k] * max(0.0, moments[power, n]) / norm
     return weights
