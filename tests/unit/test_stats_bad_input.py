@@ -88,15 +88,18 @@ def test_neutrino_columns_of_different_length():
 
 @pytest.mark.parametrize("stops", [[1], [3], [2, 1], [-1, 2], []], ids=str)
 def test_windows_that_do_not_end_with_their_neutrinos(stops):
-    two = prepare_neutrinos(*(np.full(2, value) for value in GOOD.values()), RESPONSE, PARAMS)
+    n = 2 if stops else 0
+    two = prepare_neutrinos(*(np.full(n, value) for value in GOOD.values()), RESPONSE, PARAMS)
     with pytest.raises(ValueError, match="must end one after the other"):
         odds_of_windows(prepared(), two, np.array(stops, dtype=np.int64), 0.5, PARAMS, AREA)
 
 
-@pytest.mark.parametrize(("p_astro", "area"), [(1.0, AREA), (0.5, AREA[:-1])])
+@pytest.mark.parametrize(
+    ("p_astro", "area"), [(1.0, AREA), (0.5, AREA[:-1]), (0.5, AREA * np.nan), (0.5, -AREA)]
+)
 def test_windows_of_what_cannot_be(p_astro, area):
     stops = np.array([1])
-    with pytest.raises(ValueError, match=r"p_astro must|of one size"):
+    with pytest.raises(ValueError, match=r"p_astro must|of one size|must be finite"):
         odds_of_windows(prepared(), given_neutrinos(), stops, p_astro, PARAMS, area)
 
 

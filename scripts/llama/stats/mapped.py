@@ -13,12 +13,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.stats.alternatives import neutrino_only
 from llama.stats.arrays import Floats, Integers
 from llama.stats.direction import most_probable_direction
 from llama.stats.direction_map import DirectionMap, ends, fours_sin_dec
 from llama.stats.healpix import directions_deg
 from llama.stats.messengers import Messenger, given_messengers
-from llama.stats.odds import Neutrinos, Odds, event_odds, neutrino_only
+from llama.stats.odds import Neutrinos, Odds, event_odds
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters
 from llama.stats.sets import LEFT_OUT
