@@ -29,9 +29,10 @@ from llama.neutrinos.scramble import scramble
 from llama.neutrinos.smearing import Smearing
 from llama.sky import SkyTiles, read_skymap
 from llama.sky.mock import mock_skymap, to_fits
+from llama.stats.direction_map import DirectionMap
 from llama.stats.explain import explain_odds
 from llama.stats.healpix import tiles_geometry, unit_vectors
-from llama.stats.mapped import DirectionMap, MappedNeutrinos
+from llama.stats.mapped import MappedNeutrinos
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import overlap, prepare_map
 from llama.stats.sets import sum_sets

@@ -8,8 +8,8 @@ import numpy as np
 
 from llama.event.parameters import published_parameters
 from llama.settings.search import Grb
+from llama.stats.direction_map import DirectionMap
 from llama.stats.healpix import tiles_geometry, unit_vectors
-from llama.stats.mapped import DirectionMap
 from llama.stats.overlap import prepare_map
 from llama.stats.parameters import GrbParameters, SearchParameters
 from llama.stats.weights import tile_weights

@@ -21,9 +21,10 @@ from stats_simulation import simulate
 from llama.event.prepared import prepare_mapped, prepare_skymap
 from llama.sky import read_skymap
 from llama.sky.mock import mock_skymap
+from llama.stats.direction_map import DirectionMap
 from llama.stats.explain import explain_odds
 from llama.stats.healpix import tiles_geometry
-from llama.stats.mapped import DirectionMap, MappedNeutrinos, product_map
+from llama.stats.mapped import MappedNeutrinos, product_map
 from llama.stats.messengers import prepare_bursts
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import prepare_map

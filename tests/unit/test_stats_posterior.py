@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from posterior_samples import weighted
-from stats_samples import flat_response, grb_parameters, parameters, steep_response
+from stats_samples import flat_response, grb_parameters, parameters, steep_response, vmf_map
 
 from llama.stats.healpix import directions_deg, tiles_geometry
+from llama.stats.mapped import MappedNeutrinos
 from llama.stats.messengers import prepare_bursts
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import log_vmf_norm
@@ -42,6 +43,27 @@ def in_tiles(order, ipix, values, fine, pixels):
     ends = np.append(first[1:], pixels.size)
     below = np.concatenate([[0.0], np.cumsum(pixels)])
     return np.bincount(which, values), below[ends] - below[first]
+
+
+def test_a_neutrino_with_a_map_is_where_its_gaussian_is():
+    tiles, prepared = weighted(RESPONSE, PARAMS)
+    some = neutrinos(1, 2)
+    maps = {1: vmf_map(*(COLUMNS[name][2] for name in ("ra_deg", "dec_deg", "sigma_deg")))}
+    odds = MappedNeutrinos(prepared, some, maps, PARAMS, AREA).odds(0.3)
+    found = locate(tiles, some, odds, PARAMS, maps=maps)
+    expected = locate(tiles, some, event_odds(prepared, some, 0.3, PARAMS, AREA), PARAMS)
+    assert found.sum_over_tiles == pytest.approx(1, abs=0.01)
+    for mine, usual in (
+        (found.combined, expected.combined),
+        (found.coincidence, expected.coincidence),
+    ):
+        for prob in (mine.prob, usual.prob):
+            assert prob.sum() == pytest.approx(1, abs=1e-12)
+        vectors = [
+            (each.prob[:, None] * tiles_geometry(where.order, where.ipix)[0]).sum(axis=0)
+            for each, where in ((mine, found), (usual, expected))
+        ]
+        assert vectors[0] == pytest.approx(vectors[1], abs=2e-3)
 
 
 def test_without_neutrinos_it_is_where_one_without_them_is():

@@ -16,10 +16,11 @@ import numpy as np
 
 from llama.errors import for_users
 from llama.event.bursts import Bursts, read_bursts
+from llama.event.direction_maps import load_maps
 from llama.event.make import read_neutrinos
 from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import read_p_astro
-from llama.event.prepared import prepare_columns, weigh_tiles
+from llama.event.prepared import prepare_mapped, weigh_tiles
 from llama.event.provenance import Provenance, provenance
 from llama.event.results import Significance, read
 from llama.event.skymap_info import EventInfo, read_info
@@ -29,8 +30,9 @@ from llama.neutrinos.response import Response, load_response
 from llama.neutrinos.table import Neutrino, to_columns
 from llama.sky.tiles import Meta, SkyTiles
 from llama.sky.write import Cards, skymap_fits
+from llama.stats.direction_map import DirectionMap
 from llama.stats.distance import distance_moments, distance_norm, distance_parameters
-from llama.stats.odds import event_odds
+from llama.stats.mapped import MappedNeutrinos
 from llama.stats.overlap import prepare_map
 from llama.stats.posterior import Located, Posterior, Weighted, locate
 
@@ -52,6 +54,7 @@ def locate_source(
     response: "Response | Detector",
     search: SearchBlock,
     bursts: Bursts | None = None,
+    maps: Mapping[int, DirectionMap] | None = None,
 ) -> Located:
     """Return where the source of the event is; arguments as of `compute_significance`."""
     from_archive = is_from_archive(neutrino_list.get("source"))
@@ -62,16 +65,17 @@ def locate_source(
     divided, weights = weigh_tiles(tiles, area, params, powers=3)
     prepared = prepare_map(divided.order, divided.ipix, weights[0])
     columns = to_columns([Neutrino.of(event) for event in neutrino_list["events"]])
-    neutrinos = prepare_columns(columns["gps"] - gps, columns, response, params)
+    maps = maps or {}
+    neutrinos = prepare_mapped(columns["gps"] - gps, columns, response, params, maps)
     triggers = [bursts.messenger(gps, params, area.size)] if bursts else []
-    odds = event_odds(prepared, neutrinos, _EVEN_ODDS, params, area, triggers)
+    odds = MappedNeutrinos(prepared, neutrinos, maps, params, area).odds(_EVEN_ODDS, triggers)
     plain = np.full((3, divided.prob.size), np.nan)
     plain[0] = 1.0
     if divided.distmu is not None and divided.distsigma is not None:
         known = np.isfinite(divided.distmu)
         plain[:, known] = distance_moments(divided.distmu[known], divided.distsigma[known])
     weighted = Weighted(divided.order, divided.ipix, weights, plain * divided.prob)
-    return locate(weighted, neutrinos, odds, params, triggers)
+    return locate(weighted, neutrinos, odds, params, triggers, maps)
 
 
 def _is_off(neutrino_list: Mapping[str, Any]) -> bool:
@@ -113,21 +117,24 @@ def make_combined(
     bursts = read_bursts(Path(inputs["bursts"]), grb) if grb else None
     population = read_p_astro(inputs["p_astro"])["population"]
     response = load_response(inputs["response"])
-    found = locate_source(tiles, info.trigger_gps, population, listed, response, search, bursts)
+    maps = load_maps(listed["events"], Path(inputs["neutrinos"]).parent)
+    found = locate_source(
+        tiles, info.trigger_gps, population, listed, response, search, bursts, maps
+    )
     made = provenance(
         {Path(path).name: path for path in inputs.values()},
         dict(search) | ({"grb": grb} if grb else {}),
     )
     combined = as_tiles(found, found.combined)
-    maps = {"combined": combined, "coincidence": combined}
+    made_maps = {"combined": combined, "coincidence": combined}
     instruments = [*info.instruments, *([] if _is_off(listed) else [DETECTOR])]
     if found.coincidence:
-        maps["coincidence"] = as_tiles(found, found.coincidence)
-    for name, each in maps.items():
+        made_maps["coincidence"] = as_tiles(found, found.coincidence)
+    for name, each in made_maps.items():
         said = [_MEANING[name if found.coincidence else "alone"], *_history(significance, made)]
         cards = _cards(info, instruments, tiles, each, made)
         write_bytes(outputs[name], skymap_fits(each, cards, said))
-    summary: dict[str, object] = {name: _summary(each) for name, each in maps.items()}
+    summary: dict[str, object] = {name: _summary(each) for name, each in made_maps.items()}
     if not found.coincidence:
         summary["coincidence"] = None
     summary |= {"gw": _summary(tiles), "provenance": made}
@@ -186,6 +193,8 @@ def _history(significance: Significance, made: Provenance) -> Iterator[str]:
     for one in significance.single_neutrino[:_MOST]:
         yield f"neutrino {one.key[:40]}: dt {one.dt:+.2f} s,"
         yield f"  RA {one.ra:.3f}, Dec {one.dec:+.3f}, sigma {one.sigma:.3f} deg"
+        if one.map_words:
+            yield f"  direction: {one.map_words[:100]}"
         yield f"  odds ratio of it alone {one.odds_ratio or 0.0:.6g}"
     for name, sha256 in made["inputs"].items():
         yield f"input {name}, sha256"

@@ -15,8 +15,9 @@ from llama.files import read_json, sha256_bytes, sha256_file, write_bytes, write
 from llama.sky.scan import read_direction
 from llama.sky.tiles import SkyTiles
 from llama.sky.unpack import MAX_PACKED_BYTES, SMALLER
+from llama.stats.direction_map import DirectionMap
 from llama.stats.healpix import directions_deg, tiles_geometry, unit_vectors
-from llama.stats.mapped import MOST_MAPS, DirectionMap
+from llama.stats.mapped import MOST_MAPS
 from llama.units import R90_PER_SIGMA
 from llama.web import fetch
 

@@ -10,8 +10,8 @@ from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
 from llama.sky.tiles import SkyTiles
 from llama.stats.arrays import Floats, Integers
+from llama.stats.direction_map import DirectionMap
 from llama.stats.healpix import tiles_geometry
-from llama.stats.mapped import DirectionMap
 from llama.stats.odds import Neutrinos, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters, WeightModel

@@ -32,9 +32,10 @@ from llama.neutrinos.response import Response
 from llama.neutrinos.table import Neutrino, Rows, to_columns
 from llama.sky.tiles import SkyTiles
 from llama.stats.direction import flux_sensitivity, joint_p_astro
+from llama.stats.direction_map import DirectionMap
 from llama.stats.explain import explain_odds
 from llama.stats.healpix import tiles_geometry
-from llama.stats.mapped import DirectionMap, MappedNeutrinos
+from llama.stats.mapped import MappedNeutrinos
 from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, Odds, event_odds
 from llama.stats.parameters import SearchParameters

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from llama.stats.arrays import Floats
-from llama.stats.mapped import DirectionMap, MappedNeutrinos
+from llama.stats.direction_map import DirectionMap
+from llama.stats.mapped import MappedNeutrinos
 from llama.stats.odds import Neutrinos, Odds, Response
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters

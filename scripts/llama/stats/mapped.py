@@ -9,16 +9,15 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.stats.alternatives import neutrino_only
 from llama.stats.arrays import Floats, Integers
-from llama.stats.compiled import njit
 from llama.stats.direction import most_probable_direction
-from llama.stats.healpix import directions_deg, sphere_angles, tile_position
+from llama.stats.direction_map import DirectionMap, ends, fours_sin_dec
+from llama.stats.healpix import directions_deg
 from llama.stats.messengers import Messenger, given_messengers
 from llama.stats.odds import Neutrinos, Odds, event_odds
 from llama.stats.overlap import PreparedMap, prepare_map
@@ -29,26 +28,6 @@ from llama.stats.weights import divide_tiles
 MOST_MAPS = 4  # in a window; products grow with the subsets of them
 _NOTHING = 1e-10  # of a product's sum: tiles below are left out
 _LITTLE = 1e-3  # of a product's sum: tiles that together give less are not divided
-
-
-class DirectionMap(NamedTuple):
-    """Where a neutrino may be from: NESTED tiles along the curve, their probability sums to 1.
-
-    The density is the same all over a tile, and 0 where there is none.
-    """
-
-    order: NDArray[np.int8]
-    ipix: Integers
-    prob: Floats
-
-    def along_sin_dec(self, nodes: int) -> Floats:
-        """Return the probability at uniform nodes of sin(dec): means of what is linear between."""
-        z, share = fours_sin_dec(self.order, self.ipix), np.repeat(0.25 * self.prob, 4)
-        position = np.clip(0.5 * (nodes - 1) * (z + 1.0), 0.0, nodes - 1)
-        node = np.minimum(position.astype(np.int64), nodes - 2)
-        part = position - node
-        below = np.bincount(node, share * (1 - part), nodes)
-        return np.asarray(below + np.bincount(node + 1, share * part, nodes), dtype=float)
 
 
 class MappedNeutrinos:
@@ -221,8 +200,8 @@ def _kept(order: NDArray[np.int8], ipix: Integers, weights: Floats) -> _Tiles:
 
 def _times(order: NDArray[np.int8], ipix: Integers, weights: Floats, one: DirectionMap) -> _Tiles:
     """Return weights times a density, on the finer of the tiles where both have some."""
-    first, last = _ends(order, ipix)
-    its_first, its_last = _ends(one.order, one.ipix)
+    first, last = ends(order, ipix)
+    its_first, its_last = ends(one.order, one.ipix)
     if (its_first[1:] <= its_last[:-1]).any():
         raise ValueError("tiles of a neutrino's map must be along the curve and not overlap")
     around = np.searchsorted(its_first, first, "right") - 1
@@ -235,7 +214,7 @@ def _times(order: NDArray[np.int8], ipix: Integers, weights: Floats, one: Direct
     pixels = np.append(pixels, one.ipix[finer])
     density = one.prob * (3.0 / math.pi * 4.0 ** one.order.astype(float))
     part = density[its] * 0.25 ** (orders - order[ours]).astype(float)
-    along = np.argsort(_ends(orders, pixels)[0], kind="stable")
+    along = np.argsort(ends(orders, pixels)[0], kind="stable")
     return orders[along], pixels[along], (weights[:, ours] * part)[:, along]
 
 
@@ -248,24 +227,3 @@ def _divided(order: NDArray[np.int8], ipix: Integers, weights: Floats, table: Fl
     part = 0.25 ** (orders - order[parent]).astype(float)
     orders, pixels = np.append(orders, order[~matters]), np.append(pixels, ipix[~matters])
     return orders, pixels, np.append(weights[:, parent] * part, weights[:, ~matters], axis=1)
-
-
-def _ends(order: NDArray[np.int8], ipix: Integers) -> tuple[Integers, Integers]:
-    """Return the first and the last pixel of order 29 in tiles."""
-    depth = 2 * (29 - order.astype(np.int64))
-    return ipix << depth, ((ipix + 1) << depth) - 1
-
-
-@njit()
-def fours_sin_dec(order, ipix):  # type: ignore[no-untyped-def]
-    """Return sin(dec) of four points in each NESTED tile, one tile after the other."""
-    z = np.empty(4 * order.size)
-    for k in range(order.size):
-        face, x, y = tile_position(np.int64(order[k]), ipix[k])
-        quarter = 0.25 / (1 << np.int64(order[k]))
-        at = 4 * k
-        for dx in (-quarter, quarter):
-            for dy in (-quarter, quarter):
-                z[at] = sphere_angles(face, x + dx, y + dy)[0]
-                at += 1
-    return z

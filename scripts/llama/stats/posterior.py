@@ -3,7 +3,7 @@
 Source: docs/method.md (24-27). Plain NumPy, as it is made once an event, after the odds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.stats.arrays import Flags, Floats, Integers
+from llama.stats.direction_map import DirectionMap
 from llama.stats.healpix import RADIUS, tiles_geometry
 from llama.stats.messengers import Messenger, join_components
 from llama.stats.odds import Neutrinos, Odds
@@ -22,6 +23,7 @@ _FAR = 5.0  # sigmas from its centre where a component of it ends
 _NOTHING = 1e-4  # of the source's probability: a tile with less is not divided
 _MOST_MORE = 200_000  # tiles; beyond, `_NOTHING` is laxer
 _CHUNK = 16_384  # tiles whose densities are evaluated together
+_EVEN = 1e-9  # kappa of what is the same everywhere
 _LEFT_OUT = 1e-3  # of Lambda_s, of sets that are passed over
 
 
@@ -65,6 +67,7 @@ class Located(NamedTuple):
 class _Triggers:
     """Triggers that are in sets, neutrinos first; sets: members, neutrinos among them, factor.
 
+    maps: of those whose direction is one, by index; their vMF is a bound, the same everywhere.
     vectors (n, 3); kappa (n, components); norms: densities of vMF at the centre, 0 for none;
     tables (n, components, sin dec nodes). The factor is that of time and efficiency.
     """
@@ -74,6 +77,7 @@ class _Triggers:
     norms: Floats
     tables: Floats
     sets: list[tuple[list[int], int, float]]
+    maps: dict[int, DirectionMap]
 
     @classmethod
     def of(
@@ -82,6 +86,7 @@ class _Triggers:
         odds: Odds,
         params: SearchParameters,
         messengers: Sequence[Messenger],
+        maps: Mapping[int, DirectionMap],
     ) -> "_Triggers":
         lists: list[Neutrinos | Messenger] = [neutrinos, *messengers]
         first, last = params.tnuminus, params.tnuplus
@@ -110,7 +115,12 @@ class _Triggers:
         norms = np.exp([[log_vmf_norm(float(k)) for k in row] for row in kappa])
         norms = np.where(tables.any(axis=2), norms.reshape(kappa.shape), 0.0)
         vectors = np.concatenate([each.vectors for each in lists])[used]
-        return cls(vectors, kappa, norms, tables, sets)
+        mapped = {k: maps[i] for k, i in enumerate(used) if i in maps}
+        for k, one in mapped.items():
+            tables[k, 0] = tables[k].sum(axis=0)
+            tables[k, 1:], norms[k], kappa[k] = 0.0, 0.0, _EVEN
+            norms[k, 0] = one.density(one.order, one.ipix).max()
+        return cls(vectors, kappa, norms, tables, sets, mapped)
 
     def together(self, each: Floats) -> Floats:
         """Return sums of products of `each` (triggers, n) over sets, by numbers of neutrinos."""
@@ -119,8 +129,9 @@ class _Triggers:
             total[count] += factor * each[members].prod(axis=0)
         return total
 
-    def densities(self, points: Floats) -> Floats:
-        """Return signal over background of each trigger at points (n, 3), shape (triggers, n)."""
+    def densities(self, order: NDArray[np.int8], ipix: Integers) -> Floats:
+        """Return signal over background of each trigger in tiles (n,), shape (triggers, n)."""
+        points = tiles_geometry(order, ipix)[0]
         nodes = self.tables.shape[2]
         position = (points[:, 2] + 1) * (0.5 * (nodes - 1))
         node = np.clip(position.astype(np.int64), 0, nodes - 2)
@@ -131,6 +142,9 @@ class _Triggers:
             for c in np.flatnonzero(self.norms[i]):
                 table = self.tables[i, c]
                 here = table[node] + part * np.diff(table)[node]
+                if i in self.maps:
+                    found[i] = here * self.maps[i].density(order, ipix)
+                    continue
                 found[i] += here * (self.norms[i, c] * np.exp(-self.kappa[i, c] * away))
         return found
 
@@ -141,16 +155,19 @@ def locate(
     odds: Odds,
     params: SearchParameters,
     messengers: Sequence[Messenger] = (),
+    maps: Mapping[int, DirectionMap] | None = None,
 ) -> Located:
     """Return where the source of a GW is that is real.
 
-    odds: of these triggers at any p_astro but 0. Tiles are divided in point spreads that are
-    narrower than they are.
+    odds: of these triggers at any p_astro but 0. maps: of neutrinos whose direction is one. Tiles
+    are divided in point spreads that are narrower than they are, and where a map's are finer.
     """
     unseen = float(np.prod([1 - m.efficiency for m in messengers]))
     alone = _alone(tiles, params, unseen)
     if odds.lambda_s > 0:
-        triggers = _Triggers.of(neutrinos, odds, params, messengers)
+        triggers = _Triggers.of(neutrinos, odds, params, messengers, maps or {})
+        for one in triggers.maps.values():
+            tiles = _as_fine(tiles, one)
         per_q = odds.lambda_s / odds.lambda_cgw * float(alone[0].sum())
         finer = _divided(tiles, triggers, per_q * params.fb)
         source = _joint(finer, triggers)
@@ -173,11 +190,18 @@ def _joint(tiles: Weighted, triggers: _Triggers) -> Floats:
     for start in range(0, tiles.order.size, _CHUNK):
         some = slice(start, start + _CHUNK)
         order, ipix = _parts(tiles.order[some], tiles.ipix[some])
-        densities = triggers.densities(tiles_geometry(order, ipix)[0])
+        densities = triggers.densities(order, ipix)
         joint = triggers.together(densities).reshape(5, -1, 4).mean(axis=2)
         found[:, some] = (joint * tiles.weights[:, :, some]).sum(axis=1)
     found[np.isnan(tiles.plain)] = np.nan  # weights assume a distance where there is none
     return found
+
+
+def _as_fine(tiles: Weighted, one: DirectionMap) -> Weighted:
+    """Return the tiles divided where those of a neutrino's map are finer."""
+    order, ipix, parent = one.divide(tiles.order, tiles.ipix)
+    part = 0.25 ** (order - tiles.order[parent]).astype(float)
+    return Weighted(order, ipix, tiles.weights[:, :, parent] * part, tiles.plain[:, parent] * part)
 
 
 def _parts(order: NDArray[np.int8], ipix: Integers) -> tuple[NDArray[np.int8], Integers]:
