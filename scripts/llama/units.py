@@ -28,16 +28,20 @@ R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 90 % radius of a 2-D Gaussian, 2.
 def p_value_text(p_value: float, error: float | None = None, effective: float | None = None) -> str:
     """Return a p-value as IceCube rounds it: four decimals, below 1e-4 two significant digits.
 
-    With fewer where its standard error is as large as the last one; with "<" where not one
-    injection of its background decides it (effective number 0): it is only known to be smaller.
+    With fewer where its standard error is as large as the last one. Where not one injection of its
+    background decides it (effective number 0) it is only known to be smaller than this: with "<",
+    and one digit, rounded up.
     """
+    if effective == 0 and p_value < 1:
+        up = decimal.Context(prec=1, rounding=decimal.ROUND_UP)
+        return f"< {float(up.create_decimal(repr(p_value))):g}"
     tens, digits = math.floor(math.log10(p_value)) if p_value > 0 else 0, 9
     if error and p_value < 1:
         digits = max(tens - math.floor(math.log10(error)) + 1, 1)
     text = f"{p_value:.{min(digits, 2) - 1}e}"
     if p_value >= 1e-4:
         text = f"{p_value:.{min(digits - 1 - tens, 4)}f}"
-    return f"< {text}" if effective == 0 and p_value < 1 else text
+    return text
 
 
 def rate_words(per_year: float, digits: int = 3, *, is_limit: bool = False) -> str:

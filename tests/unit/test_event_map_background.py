@@ -178,10 +178,12 @@ def test_both_p_values_are_named_and_the_method_may_be_chosen(compute, own):
     for method in ("class", "map"):
         one = compute([THREE[0], THREE[2]], own, background=classes, method=method)
         assert one["single_neutrino"][0]["p_value"] == pytest.approx(one["p_value"], rel=1e-3)
+    # without a study nothing is null but what needs one
     missing = compute(THREE, own, method="class")
-    assert missing["p_value"] is None is missing["p_value_class"]
-    assert missing["p_value_reason"] == NONE["reason"]
-    assert missing["p_value_map"] == both["p_value_map"]
+    assert missing["p_value_class"] is None
+    assert missing["p_value_class_reason"] == NONE["reason"]
+    assert missing["p_value"] == missing["p_value_map"] == both["p_value_map"]
+    assert missing["p_value_method"] == "map"
 
 
 def test_energies_that_are_not_known_are_hidden_in_it_too(compute, own):

@@ -106,6 +106,9 @@ def test_energies_are_read_without_counting_zeros(energy_gev, shown):
         (3.24e-7, 5e-7, 1.0, "3e-07"),
         (5e-5, 5e-5, 0.0, "< 5e-05"),  # not one injection is as high
         (0.01, 0.01, 0.0, "< 0.01"),
+        (5.4e-4, 5.4e-4, 0.0, "< 0.0006"),  # a limit still holds when it is rounded
+        (1.4e-5, 1.4e-5, 0.0, "< 2e-05"),
+        (0.96, 0.96, 0.0, "< 1"),
         (1.0, 0.0, 0.0, "1.0000"),
         (0.0, None, None, "0.0e+00"),
     ],

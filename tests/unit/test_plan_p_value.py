@@ -39,7 +39,7 @@ def write_classes(output_dir: Path, *names: str) -> None:
         ("map", [CLASS], "map"),  # its class has got a background since
         ("map", ["bbh-o3-H1L1"], None),
         ("class", [CLASS], None),
-        ("class", [], "class"),  # the background has gone
+        ("class", [], None),  # the background has gone: then it is that of the map
         (None, [CLASS], None),
     ],
 )
@@ -52,9 +52,16 @@ def test_what_has_gone_out_keeps_its_method(
     assert events(settings(tmp_path)).p_value_method(EVENT) is None
     write_receipt(directory)
     assert events(settings(tmp_path)).p_value_method(EVENT) == settled
+    # and in later alerts, of which nothing has gone out yet
+    info = json.loads((directory / "skymap_info.json").read_text())
+    write_json(directory / "skymap_info.json", info | {"revision": 2})
+    write_result(directory, made)
+    assert events(settings(tmp_path)).p_value_method(EVENT) == settled
     # a flag is a command
     write_flags(directory, {"P_VALUE": "class"})
-    assert events(settings(tmp_path)).p_value_method(EVENT) == "class"
+    assert events(settings(tmp_path)).p_value_method(EVENT) is None
+    write_flags(directory, {"P_VALUE": "map"})
+    assert events(settings(tmp_path)).p_value_method(EVENT) == "map"
 
 
 def test_a_result_that_is_lost_is_known_from_the_last_manifest(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from referencing.jsonschema import DRAFT202012
 from test_publish_circular import as_read
 
 from llama.errors import LlamaError
+from llama.event.compared import PValue
 from llama.event.results import NeutrinoList, Significance
 from llama.files import dump_json, read_json, write_json
-from llama.publish.notice import build_notice, check_notice, round_p
+from llama.publish.notice import build_notice, check_notice, rounded_p
 
 SCHEMAS = sample.DATA / "schemas"
 NAME = "gcn-schema_lvk_nu_track_search"
@@ -144,7 +145,7 @@ def test_events_without_time_or_with_an_odd_name_are_refused():
 @settings(max_examples=100, deadline=None)
 @given(st.floats(0, 1))
 def test_rounding(p_value):
-    rounded = round_p(p_value)
+    rounded = rounded_p(PValue(p_value))
     assert 0 <= rounded <= 1
     assert rounded == pytest.approx(p_value, abs=5.1e-5)
     if 1e-300 < p_value < 1e-4:

@@ -91,6 +91,11 @@ def published_at(event_dir: Path, info: EventInfo) -> str | None:
     return _published(event_dir).get(str(info.revision))
 
 
+def has_gone_out(event_dir: Path) -> bool:
+    """Return whether something of any alert of the event was sent out."""
+    return bool(_published(event_dir))
+
+
 def _published(event_dir: Path) -> dict[str, str]:
     """Return revision to the time when something of it was first sent, as the receipts say."""
     first: dict[str, str] = {}

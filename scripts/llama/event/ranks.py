@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from llama.neutrinos.detector import Detector
 
 _NOT_IN_CLASSES = "the odds count gamma-ray bursts, which backgrounds of classes do not have"
-METHODS = "class", "map"
 
 
 class Seen(NamedTuple):
@@ -161,9 +160,10 @@ def p_value_keys(
 ) -> dict[str, float | str | list[str] | None]:
     """Return the p-values of an event, their standard errors and what they were taken from.
 
-    method: of `METHODS`, by default the class where it has a background.
+    method: "map", or else the class where it has a background.
     """
-    method = method or ("map" if of_class.p is None and own.p is not None else "class")
+    is_of_map = method == "map" or (of_class.p is None and own.p is not None)
+    method = "map" if is_of_map else "class"
     used = of_class if method == "class" else own
     maps = of_class.background.get("n_maps")
     return {

@@ -10,7 +10,7 @@ from llama.alerts.content import classification, p_astro
 from llama.errors import LlamaError
 from llama.event.classes import class_end
 from llama.event.flags import read_flags
-from llama.event.latency import published_at
+from llama.event.latency import has_gone_out, published_at
 from llama.event.manifest import p_value_method
 from llama.event.names import products, significance_name, skymap_name
 from llama.event.parameters import stream_rate_hz
@@ -132,17 +132,17 @@ class Events:
             return "cbc"
 
     def p_value_method(self, event: str) -> str | None:
-        """Return what an event's p-value is from if that is not what it would be now.
+        """Return "map" if an event's p-value is from its map although its class has a background.
 
-        It is so by a flag, or because the event has gone out with the other one. With bursts, it is
-        so of the p-value without them.
+        It is so by a flag, or because an alert of the event has gone out with it. With bursts, it
+        is so of the p-value without them.
         """
         if (wanted := self.flag(event, "P_VALUE")) != "auto":
-            return str(wanted)
-        name = self.population(event) + self._class_end(event)
-        now = "class" if name in self.background_versions(event) else "map"
-        made = p_value_method(self._output_dir / event) if self.is_published(event) else None
-        return None if made == now else made
+            return "map" if wanted == "map" else None
+        name, directory = self.population(event) + self._class_end(event), self._output_dir / event
+        if name not in self.background_versions(event) or not has_gone_out(directory):
+            return None
+        return "map" if p_value_method(directory) == "map" else None
 
     def flag(self, event: str, name: str) -> object:
         """Return one flag, so that it outdates only what depends on it."""

@@ -105,11 +105,14 @@ def draft_circular(
 def _few(significance: Significance) -> list[str]:
     """Return a warning where few injections decide a p-value that is not 1."""
     effective, p_value = significance.p_value_effective, significance.p_value
-    if p_value is None or p_value >= 1 or effective is None or effective >= _FEW:
+    if p_value is None or p_value >= 1 or effective is None:
+        return []
+    error = significance.p_value_error or 0.0
+    if effective >= _FEW and error <= p_value / _FEW**0.5:
         return []
     return [
-        f"Only {effective:.1f} of the background's injections decide the p-value: make more "
-        "before it is sent (background.map_injections, or a study of the class)."
+        f"p = {p_value:.1g} \u00b1 {error:.1g}, and {effective:.1f} injections decide it: "
+        "make more before it is sent (background.map_injections, or a study of the class)."
     ]
 
 

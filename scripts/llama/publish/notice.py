@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from msgspec.structs import asdict
 
 from llama.errors import LlamaError
+from llama.event.compared import PValue
 from llama.event.joint_far import alert_rate_text, joint_far_text
 from llama.event.located import Combined
 from llama.event.results import NeutrinoList, Significance, Single
@@ -14,7 +15,6 @@ from llama.event.vetoes import signs_of_test
 from llama.neutrinos.table import list_window
 from llama.publish.notice_check import TYPE, check_notice
 from llama.times import gps_to_iso, iso_to_gps, now_gps
-from llama.units import p_value_text
 
 SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/icecube/lvk_nu_track_search.schema.json"
 LISTED_BELOW = 0.1  # neutrinos are listed when the overall p-value and their own are below this
@@ -25,9 +25,9 @@ def is_observation(info: EventInfo, neutrinos: NeutrinoList, role: str) -> bool:
     return not signs_of_test(info, role, (neutrino.type for neutrino in neutrinos.events))
 
 
-def round_p(p_value: float | None, error: float | None = None) -> float | None:
-    """Return a p-value rounded as IceCube does, None where there is none."""
-    return None if p_value is None else float(p_value_text(p_value, error))
+def rounded_p(result: PValue) -> float | None:
+    """Return a p-value rounded as IceCube does, a limit upwards; None where there is none."""
+    return None if result.p_text is None else float(result.p_text.removeprefix("< "))
 
 
 def bayesian_p_value(info: EventInfo, significance: Significance) -> float | None:
@@ -99,7 +99,7 @@ def build_notice(
         "observation_start": gps_to_iso(trigger + window.start_s, 3),
         "observation_stop": gps_to_iso(trigger + window.stop_s, 3),
         "pval_generic": None,  # IceCube's own likelihood search, which LLAMA does not run
-        "pval_bayesian": round_p(overall, significance.p_value_error),
+        "pval_bayesian": None if overall is None else rounded_p(significance),
     }
     # what is not known is left out: the schema permits that, and 0 would deny what was not tested
     if neutrinos.livetime_s is not None:
@@ -169,7 +169,5 @@ def _coincident_event(single: Single) -> dict[str, object]:
         "id": [_id(single)],
         "event_pval_generic": None,
         # of a set that only together is unlikely, as the notice's definition says
-        "event_pval_bayesian": round_p(single.p_value, single.p_value_error)
-        if _is_listed(single)
-        else None,
+        "event_pval_bayesian": rounded_p(single) if _is_listed(single) else None,
     }

@@ -17,7 +17,7 @@ from llama.event.results import NeutrinoList, Significance, read
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import dump_json, sha256_bytes
 from llama.neutrinos.table import list_window
-from llama.publish.notice import bayesian_p_value, coincident_neutrinos, round_p
+from llama.publish.notice import bayesian_p_value, coincident_neutrinos, rounded_p
 
 
 class Coincident(Struct, frozen=True):
@@ -121,7 +121,7 @@ class Result:
             neutrinos=sum(one.in_window is not False for one in self.neutrinos.events),
             neutrinos_final=self.neutrinos.complete,
             odds_ratio=self.significance.odds_ratio,
-            p_value=round_p(p_value, self.significance.p_value_error),
+            p_value=None if p_value is None else rounded_p(self.significance),
             p_value_is_limit=p_value is not None and self.significance.p_is_limit,
             p_value_for=UNSET if p_value is None else self.significance.p_is_for,
             joint_far=UNSET if p_value is None else _joint_rate(self.significance),
@@ -132,7 +132,7 @@ class Result:
             if listed is None
             else [
                 Coincident(
-                    *(s.id, s.dt, s.ra, s.dec, s.sigma, s.circle_deg, s.p_value), s.p_is_limit
+                    *(s.id, s.dt, s.ra, s.dec, s.sigma, s.circle_deg, rounded_p(s)), s.p_is_limit
                 )
                 for s in listed
             ],
@@ -201,7 +201,7 @@ def _text(facts: Findings, title: str) -> str:
     ]
     lines += [
         f"{_safe(one.id)}: {one.dt:+.1f} s, RA {one.ra:.2f}, Dec {one.dec:+.2f}, "
-        f"90 % radius {one.radius_90_deg:.2f} deg, p-value {_p_text(one, round_p(one.p_value))}"
+        f"90 % radius {one.radius_90_deg:.2f} deg, p-value {_p_text(one, one.p_value)}"
         for one in listed
     ]
     return "\n".join(lines)
