@@ -111,7 +111,7 @@ def _few(significance: Significance) -> list[str]:
     if effective >= _FEW and error <= p_value / _FEW**0.5:
         return []
     return [
-        f"p = {p_value:.1g} \u00b1 {error:.1g}, and {effective:.1f} injections decide it: "
+        f"p = {p_value:.1g} ± {error:.1g}, and {effective:.1f} injections decide it: "
         "make more before it is sent (background.map_injections, or a study of the class)."
     ]
 
