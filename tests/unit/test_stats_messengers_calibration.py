@@ -249,7 +249,7 @@ def heard():
     """Return a simulation, and its bursts as they were heard."""
     rng, n = np.random.default_rng(SEED), FEW
     p_astro = rng.uniform(0.01, 0.99, n)
-    drawn, source, points = simulate_sources(PARAMS, RESPONSE, MAPS, p_astro, rng, (1.0, 4.0))
+    drawn, source, points, _ = simulate_sources(PARAMS, RESPONSE, MAPS, p_astro, rng, (1.0, 4.0))
     which, true, trigger, *columns = drawn
     parts, others, left = [], np.zeros(n, bool), 1.0
     for name, of in HEARD.items():  # who does not see it leaves it to the next
