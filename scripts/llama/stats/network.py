@@ -64,8 +64,9 @@ def prepare_in_network(
     parts, places = [], []
     for number, member in enumerate(members):
         of = np.flatnonzero(detector == number)
-        own = [column[of] for column in columns]
-        part = prepare_neutrinos(*own, member.response, member.parameters(params))
+        dt, ra, dec, sigma, energy = (column[of] for column in columns)
+        own = member.response, member.parameters(params)
+        part = prepare_neutrinos(dt, ra, dec, sigma, energy, *own)
         part.intensity[...] *= fractions[number]
         parts.append(part)
         places.append(of)
