@@ -3,13 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Required, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import for_users
 from llama.event.bursts import Burst, Bursts
+from llama.event.detectors import energy_is_missing, event_columns, misfits
+from llama.event.explained import explained, with_bursts_explained
 from llama.event.names import run_name
 from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import Background, PAstro
@@ -24,13 +26,11 @@ from llama.event.ranks import (
 )
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.event_list import is_from_archive
-from llama.neutrinos.likeness import unlike_background
 from llama.neutrinos.mixture import radii_deg
-from llama.neutrinos.response import Response
-from llama.neutrinos.table import Neutrino, Rows, to_columns
+from llama.neutrinos.table import Rows
 from llama.sky.tiles import SkyTiles
 from llama.stats.direction import flux_sensitivity, joint_p_astro, most_probable_direction
-from llama.stats.explain import Explanation, explain_odds
+from llama.stats.explain import explain_odds
 from llama.stats.healpix import tiles_geometry
 from llama.stats.messengers import Messenger
 from llama.stats.odds import Neutrinos, Odds, event_odds
@@ -39,7 +39,7 @@ from llama.stats.parameters import SearchParameters
 
 Floats = NDArray[np.float64]
 if TYPE_CHECKING:
-    from llama.neutrinos.detector import Detector
+    from llama.neutrinos.network import AnyResponse
 
 
 # 0 is a rounded value, which would hide what its neutrinos have to say
@@ -55,7 +55,7 @@ def compute_significance(
     info: EventInfo,
     p_astro: PAstro,
     neutrino_list: Mapping[str, Any],
-    response: "Response | Detector",
+    response: "AnyResponse",
     search: SearchBlock,
     background: Background,
     bursts: Bursts | None = None,
@@ -76,7 +76,7 @@ def compute_significance(
     params = search_parameters(search, p_astro["population"], response, from_archive)
     prepared = prepare_skymap(tiles, response.area_relative, params)
     events, gps = list(neutrino_list["events"]), info.trigger_gps
-    columns = to_columns([Neutrino.of(event) for event in events])
+    columns = event_columns(events, response)
     dt_s = columns["gps"] - gps
     neutrinos = prepare_columns(dt_s, columns, response, params)
     p, area = max(p_astro["p_astro"], LEAST_P_ASTRO), response.area_relative
@@ -84,7 +84,7 @@ def compute_significance(
     start_s, stop_s = params.window
     inside = (dt_s > start_s) & (dt_s < stop_s)
     compared = neutrinos
-    if hidden := bool(np.isnan(columns["energy_gev"][inside]).any()):
+    if hidden := bool(energy_is_missing(columns, response)[inside].any()):
         # what is compared must know as little
         blank = {**columns, "energy_gev": np.full(dt_s.size, np.nan)}
         compared = prepare_columns(dt_s, blank, response, params)
@@ -125,7 +125,7 @@ def compute_significance(
     }
     result = _odds(prepared, neutrinos, odds, p, events)
     why = explain_odds(prepared, neutrinos, p, odds, params, response)
-    explanation = _explanation(why, events, params)
+    explanation = explained(why, events, params, columns, response)
     significance: dict[str, object] = {**p_value_keys(in_map, in_class, hidden, method)}
     among = in_class if significance["p_value_method"] == "class" else in_map
     triggers: list[Messenger] = []
@@ -140,7 +140,7 @@ def compute_significance(
         significance |= joint_p_value_keys(in_joint, in_class.background["class"], hidden)
         of_all = event_odds(prepared, neutrinos, p, params, area, triggers)
         result = _odds(prepared, neutrinos, of_all, p, events, bursts.events, triggers)
-        explanation = _with_bursts(explanation, odds.odds_ratio, of_all.odds_ratio)
+        explanation = with_bursts_explained(explanation, odds.odds_ratio, of_all.odds_ratio)
         inputs |= {"burst_info": bursts.events, "grb_parameters": asdict(bursts.model)}
         if bursts.instruments:
             inputs["grb_instruments"] = dict(bursts.instruments)
@@ -151,11 +151,8 @@ def compute_significance(
             "inputs": inputs,
             "explanation": explanation,
             "single_neutrino": _single_neutrinos(neutrinos, odds, events, among),
-            "unlike_background": unlike_background(
-                np.log10(columns["energy_gev"][inside]),
-                np.sin(np.radians(columns["dec_deg"][inside])),
-                params.ratebgnu * (params.window.length_s if live_s is None else live_s),
-                response,
+            "unlike_background": misfits(
+                seen.columns, params.window.length_s if live_s is None else live_s, response, params
             ),
             "energy_response": response.energy_response,
             "psf": response.psf,
@@ -193,40 +190,7 @@ def _distance(
     return {"distance": "assumed", "assumed_distance": assumed}
 
 
-class _Told(TypedDict, total=False):
-    members: Required[list[object]]
-    factors: Required[dict[str, float]]
-    probability_of_count: float
-    expected_background: float
-    fb: float
-
-
-def _explanation(
-    why: Explanation | None, events: Sequence[Mapping[str, object]], params: SearchParameters
-) -> _Told | None:
-    if why is None:
-        return None
-    return {
-        "members": [events[i]["id"] for i in why.members],
-        "factors": why.factors,
-        "probability_of_count": why.probability_of_count,
-        "expected_background": why.expected_background,
-        "fb": params.fb,
-    }
-
-
-def _with_bursts(explanation: _Told | None, alone: float, joint: float) -> _Told | None:
-    """Return the explanation with what bursts, there or not, change: one more factor.
-
-    Odds that bursts give without any neutrino are that factor alone.
-    """
-    if not joint > 0:
-        return None
-    known: _Told = explanation or {"members": [], "factors": {}}
-    gain = joint / alone if explanation else joint
-    return {**known, "factors": known["factors"] | {"bursts": gain}}
-
-
+_OF_EACH = "id", "detector", "ra", "dec", "sigma"  # what a result repeats of a neutrino
 # What an event has twice, with bursts and without.
 _WITHOUT = ("odds_ratio", "posterior", "p_astro_joint", "p_h_c", "p_h_s1", "p_h_s2")
 
@@ -275,7 +239,7 @@ def _single_neutrinos(neutrinos: Neutrinos, odds: Odds, events: Rows, among: Ran
             **dict(zip(("p_value", "p_value_error", "p_value_effective"), p, strict=True)),
             "p_value_neutrino": single,
             "radius_90_deg": None if math.isnan(radius) else radius,
-            **{key: neutrino[key] for key in ("id", "ra", "dec", "sigma")},
+            **{key: neutrino[key] for key in _OF_EACH if key in neutrino},
         }
         for neutrino, dt, ratio, p, single, radius in zip(
             events,
