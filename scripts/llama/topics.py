@@ -6,6 +6,7 @@ reported and not believed.
 """
 
 import re
+from collections.abc import Iterable
 
 REPLAY = "replay"  # `llama listen replay`: an operator's choice of files
 POLL = "poll"  # `llama poll`: what GraceDB answers, asked over TLS
@@ -48,6 +49,11 @@ def may_bring(topic: str, what: str) -> bool:
 def brought_by(topic: str) -> tuple[str, ...]:
     """Return the kinds of messages that are believed on a topic; none are on most."""
     return next((brings for name, brings in _TABLE if re.fullmatch(name, topic)), ())
+
+
+def instruments_in_words(names: Iterable[str]) -> str:
+    """Return instruments of bursts as texts call them; "" without any."""
+    return " and ".join(INSTRUMENTS.get(name, name) for name in sorted(names))
 
 
 def begins_as_test(topic: str) -> bool:

@@ -155,6 +155,14 @@ def test_what_gamma_ray_bursts_change_is_one_more_factor(told, rows, events):
     assert ("and of a gamma-ray burst is" in text) == (not events)
 
 
+def test_whose_bursts_were_heard_and_count_is_said(told):
+    instruments = {name: {"efficiency": 0.3, "rate_hz": 7e-6} for name in ("svom", "fermi_gbm")}
+    result, why = told([], bursts=Bursts([BURST_ROW | {"instrument": "svom"}], MODEL, instruments))
+    assert result["inputs"]["grb_instruments"] == instruments
+    text = " ".join(explain_lines(why, result["odds_ratio"]))
+    assert "The list heard of Fermi GBM and SVOM has 1 burst, at any time" in text
+
+
 @pytest.mark.parametrize(
     ("events", "words"),
     [

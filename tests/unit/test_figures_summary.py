@@ -135,10 +135,6 @@ def test_bursts_that_count_leave_a_line_without_them():
     assert page["Odds ratio, common source or not"] == "40"
     assert page[label].startswith("odds ratio 0.03, p = 0.0056 (")
     assert label not in sample.facts(content()["result"])
-    inputs = result.setdefault("inputs", {})
-    inputs["grb_instruments"] = {"svom": {}, "fermi_gbm": {}}
-    page = sample.facts(content(result=result)["result"])
-    assert page["Bursts that count"] == "heard of Fermi GBM and SVOM"
 
 
 def test_lists_that_are_provisional_or_empty_say_so():

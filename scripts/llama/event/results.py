@@ -17,7 +17,6 @@ from llama.event.names import significance_name
 from llama.event.skymap_info import EventInfo, read_info, unchecked_info
 from llama.files import read_json
 from llama.neutrinos.table import OF_EACH
-from llama.topics import INSTRUMENTS
 from llama.typed import typed
 from llama.units import R90_PER_SIGMA
 
@@ -214,13 +213,6 @@ class Significance(Compared, Struct, frozen=True):
         if self.without_bursts is None:
             return self
         return replace(self, **asdict(self.without_bursts), without_bursts=None)
-
-    @property
-    def burst_instruments(self) -> str:
-        """Whose bursts were heard and count, in words; "" of a list by hand."""
-        return " and ".join(
-            INSTRUMENTS.get(name, name) for name in sorted(self.inputs.grb_instruments)
-        )
 
     @property
     def misfit(self) -> str:

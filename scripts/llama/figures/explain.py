@@ -20,6 +20,7 @@ from llama.event.results import (
 from llama.figures import text
 from llama.figures.text import clean, number
 from llama.neutrinos.table import list_window
+from llama.topics import instruments_in_words
 
 _TITLES = {
     "p_astro": "Reality of the wave",
@@ -243,8 +244,8 @@ def _energy_text(energy_gev: float) -> str:
 
 
 def _bursts(significance: Significance) -> str:
-    count, heard = len(significance.inputs.burst_info), significance.burst_instruments
-    of = f" heard of {heard}" if heard else ""
+    count, heard = len(significance.inputs.burst_info), significance.inputs.grb_instruments
+    of = f" heard of {instruments_in_words(heard)}" if heard else ""
     if not count:
         return f"A list of bursts{of} was searched and holds none."
     return f"The list{of} has {count} burst{'s' * (count > 1)}, at any time: what it changes."

@@ -165,8 +165,6 @@ def _result(significance: Significance) -> Rows:
     ]
     if significance.without_bursts:
         rows.append(("Without gamma-ray bursts", text.result_line(significance.without_bursts)))
-        if significance.burst_instruments:
-            rows.append(("Bursts that count", f"heard of {significance.burst_instruments}"))
     if significance.response:
         rows.append(("Energies and point spread", significance.response))
     best = text.best_direction(significance)

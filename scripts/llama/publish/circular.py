@@ -9,6 +9,7 @@ from llama.event.skymap_info import EventInfo
 from llama.neutrinos.table import list_window
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, is_observation
 from llama.times import gps_to_iso, iso_to_gps
+from llama.topics import instruments_in_words
 
 PUBLIC_BELOW = 0.01  # circulars are for p-values below 1 %
 
@@ -66,7 +67,7 @@ def draft_circular(
     if misfit := significance.misfit:
         head.append(misfit)
     if joint is not significance:
-        listed = joint.burst_instruments or "the event's list"
+        listed = instruments_in_words(joint.inputs.grb_instruments) or "the event's list"
         head.append(
             f"This text is about neutrinos alone. With the gamma-ray bursts of {listed}: "
             f"odds ratio {joint.odds_ratio:.3g}, p-value {joint.p_text or 'not available'}."
