@@ -54,13 +54,15 @@ LOCKS = Locks(SETTINGS.output_dir, ENGINE.makes_products)
 STUDIES = Studies(SETTINGS, ENGINE.warn, list_simulated)
 SIMULATIONS = Simulations(SETTINGS)
 INJECTIONS = Injections(SETTINGS, STUDIES, [t.directory for t in COMMAND.injections()])
-EVENTS = Events(SETTINGS, LOCKS, INJECTIONS.open_requested)
+EVENTS = checked(Events, SETTINGS, LOCKS, INJECTIONS.open_requested)
 NEUTRINOS = Neutrinos(SETTINGS, EVENTS)
 PUBLISHING = Publishing(SETTINGS, EVENTS, LOCKS, ENGINE.warn)
 
 # said by profiles/do-cluster and profiles/slurm
 ON_FLEET, ON_SITE = ENGINE.has_mark("fleet"), ENGINE.has_mark("site")
-STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
+STUDY_PATTERN = (
+    r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+(?:-[a-z0-9]+(?:_[a-z0-9]+)*)?"
+)
 code = ENGINE.code
 
 

@@ -22,6 +22,7 @@ rule list_neutrinos:
         window_s=list(NEUTRINOS.window),
         archive=NEUTRINOS.archive,
         sources=SETTINGS.neutrinos.source,
+        streams=NEUTRINOS.detectors.streams(),
         code=code("list_neutrinos"),
     message:
         "Listing the neutrinos around {wildcards.event}"

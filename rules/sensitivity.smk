@@ -91,6 +91,7 @@ rule compute_upper_limit:
     input:
         skymap=of(EVENTS.skymap),
         significance=of(EVENTS.significance),
+        neutrinos="{event}/icecube_neutrino_list.json",
         response=of(NEUTRINOS.response),
         events=of(NEUTRINOS.background),
     output:

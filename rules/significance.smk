@@ -23,6 +23,7 @@ rule build_map_background:
         from_archive=of(NEUTRINOS.is_from_archive),
         grb=of(EVENTS.bursts.model),
         burst_sigma_deg=of(EVENTS.bursts.sigma_deg),
+        observing=of(NEUTRINOS.observing),
         code=code("build_map_background"),
     message:
         "Drawing the background of the sky map of {wildcards.event}"

@@ -3,7 +3,7 @@
 
 rule build_bank:
     input:
-        response=of(NEUTRINOS.response),
+        response=of(NEUTRINOS.detectors.study_tables),
         maps=of(STUDIES.part_skymaps),
     output:
         "studies/{study}/skymaps/part-{part}.hdf5",
@@ -48,9 +48,9 @@ rule inject:
         bank="studies/{study}/skymaps.hdf5",
         parts=of(STUDIES.bank_parts),
         lists=of(INJECTIONS.lists),
-        response=of(NEUTRINOS.response),
-        events=f"{NEUTRINOS.archive}/events.hdf5",
-        archive=f"{NEUTRINOS.archive}/archive.json",
+        response=of(NEUTRINOS.detectors.study_tables),
+        events=of(NEUTRINOS.detectors.study_events),
+        archive=of(NEUTRINOS.detectors.study_archives),
     output:
         "studies/{study}/{kind}/shard-{shard}.hdf5",
     log:

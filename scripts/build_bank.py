@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from llama.event.classes import split_class
+from llama.event.detectors import open_site
 from llama.event.parameters import weight_parameters
-from llama.neutrinos.response import load_response
-from llama.script import logged
+from llama.script import logged, plain
 from llama.study.bank import build_bank
 from llama.study.store import Piece, open_store
 
@@ -15,7 +15,7 @@ with logged(snakemake.log[0]):
     if snakemake.params.fetch:
         store = open_store(*snakemake.params.source)
         maps = store.fetch([Piece(*piece) for piece in snakemake.params.fetch])
-    response = load_response(snakemake.input.response)
+    response = open_site(plain(snakemake.input.response), snakemake.params.search).response
     sources = split_class(snakemake.wildcards.study)[0]
     params = weight_parameters(snakemake.params.search, sources, response)
     for problem in build_bank(maps, snakemake.output[0], response.area_relative, params):

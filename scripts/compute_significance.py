@@ -1,12 +1,12 @@
 """The significance of the event, significance_lvc-i3.json or significance_subthresh_lvc-i3.json."""
 
 from llama.event.make import make_significance
-from llama.script import logged
+from llama.script import logged, plain
 
 with logged(snakemake.log[0]):
     source, params = snakemake.input, snakemake.params
     names = ("skymap", "distances", "p_astro", "neutrinos", "info", "response")
-    inputs = {name: str(source[name]) for name in (*names, "map_background", "events")}
+    inputs = {name: plain(source[name]) for name in (*names, "map_background", "events")}
     if source.bursts:
         inputs["bursts"] = source.bursts[0]
     make_significance(

@@ -1,12 +1,8 @@
 """One shard of injections."""
 
-from pathlib import Path
-
 from llama.background.draws import WEIGHTED, Draws
-from llama.neutrinos.archive import Archive
-from llama.neutrinos.response import load_response
-from llama.neutrinos.truth import archive_truth
-from llama.script import logged
+from llama.event.detectors import open_site
+from llama.script import logged, plain
 from llama.study.bank import Bank
 from llama.study.injections import run_shard, run_without_energy, study_parameters, write_shard
 from llama.study.opening import trigger_p_astro
@@ -16,8 +12,7 @@ from llama.study.plan import Progress
 with logged(snakemake.log[0]):
     params, output = snakemake.params, snakemake.output[0]
     kind = WEIGHTED if params.sampling == WEIGHTED else snakemake.wildcards.kind
-    archive = Archive.open(Path(snakemake.input.events).parent)
-    response = load_response(snakemake.input.response)
+    site = open_site(plain(snakemake.input.response), params.search)
     p_astro = trigger_p_astro(snakemake.wildcards.study, params.p_astro)
     numbers, lists = range(*params.numbers), list(snakemake.input.lists)
     with Bank(snakemake.input.bank) as bank, Progress(output, len(numbers)) as progress:
@@ -25,16 +20,16 @@ with logged(snakemake.log[0]):
         draws = Draws(
             params.seed,
             kind,
-            archive.events(),
-            response,
-            study_parameters(params.search, snakemake.wildcards.study, response),
-            archive_truth(archive.directory, response),
+            site.events(),
+            site.response,
+            study_parameters(params.search, snakemake.wildcards.study, site.response),
+            site.truth(),
         )
         rows, single = run_shard(bank, draws, p_astro, numbers, progress.tick, pairs)
         hidden = {}
         if not draws.has_sources:
             hidden["without_energy"] = run_without_energy(bank, draws, p_astro, numbers, pairs)
-        made_by = {"search": params.search, "archive": archive.identity, "skymaps": bank.sha256}
+        made_by = {"search": params.search, "archive": site.identity, "skymaps": bank.sha256}
         if pairs is not None:
             made_by |= {"lists": pairs.sha256, "gps": params.gps}
         write_shard(

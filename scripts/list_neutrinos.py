@@ -8,7 +8,8 @@ from llama.event.skymap_info import read_info
 from llama.files import write_json
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.event_list import make_list, note_late_data
-from llama.neutrinos.given import read_given
+from llama.neutrinos.given import given_detectors, read_given
+from llama.neutrinos.network_list import make_network_list, open_stream
 from llama.neutrinos.sources import open_sources
 from llama.script import logged
 from llama.stats.window import Window
@@ -22,18 +23,29 @@ with logged(snakemake.log[0]):
     ]
     archive = Path(snakemake.params.archive)
     settings = {key: snakemake.params[key] for key in ("blinded", "rate_hz")}
-    neutrinos = make_list(
-        info.graceid,
-        info.gps_time,
-        now_gps=now_gps(),
-        given=given[0] if given else None,
-        given_name=info.neutrino_file or "",
-        archive=Archive.open(archive) if (archive / "archive.json").exists() else None,
-        sources=open_sources(snakemake.params.sources, Path(), archive.name),
-        online=snakemake.params.online,
-        window=Window(*snakemake.params.window_s),
-        **settings,
-    )
+    asked = {
+        "now_gps": now_gps(),
+        "given": given[0] if given else None,
+        "given_name": info.neutrino_file or "",
+        "online": snakemake.params.online,
+        "window": Window(*snakemake.params.window_s),
+        "blinded": settings["blinded"],
+    }
+    if snakemake.params.streams:
+        texts = [Path(path).read_bytes() for path in snakemake.input.given]
+        told = {"given_detectors": given_detectors(texts[0])} if texts else {}
+        streams = {name: open_stream(*one) for name, one in snakemake.params.streams.items()}
+        neutrinos = make_network_list(info.graceid, info.gps_time, streams, **asked, **told)
+        settings |= {"streams": snakemake.params.streams}
+    else:
+        neutrinos = make_list(
+            info.graceid,
+            info.gps_time,
+            archive=Archive.open(archive) if (archive / "archive.json").exists() else None,
+            sources=open_sources(snakemake.params.sources, Path(), archive.name),
+            rate_hz=settings["rate_hz"],
+            **asked,
+        )
     # a list that somebody has written must have its maps; others are taken without
     if any("map" in event for event in neutrinos["events"]):
         from llama.event.direction_maps import take_maps  # it compiles

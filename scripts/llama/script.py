@@ -1,15 +1,20 @@
-"""What every rule's script shares: where its errors go."""
+"""What every rule's script shares: where its errors go, and its inputs as plain text."""
 
 import contextlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.locks import take_lock
 
 PATIENCE_S = 600.0
+
+
+def plain(paths: Sequence[str] | str) -> str | list[str]:
+    """Return an input of a rule as a path, or several as a list."""
+    return str(paths) if isinstance(paths, str) else [str(path) for path in paths]
 
 
 @contextlib.contextmanager

@@ -81,10 +81,17 @@ def simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg):
 
 def _draw_sources(params, response, maps, p_astro, rng):
     """Return each source's map, neutrinos, direction, whether it points at us, and distance."""
+    alone = [(params.nu_51_100, response)]
+    which, counts, *where = _draw_in_network(params, alone, maps, p_astro, rng)
+    return which, counts[:, 0], *where
+
+
+def _draw_in_network(params, detectors, maps, p_astro, rng):
+    """Return what `_draw_sources` does, numbers in each of several detectors (nu, response)."""
     n = p_astro.size
     which = rng.integers(len(maps), size=n)
     source, far = np.zeros((n, 3)), np.zeros(n)
-    counts = np.zeros(n, dtype=int)
+    counts = np.zeros((n, len(detectors)), dtype=int)
     for m, (order, ipix, prob, distmu, distsigma) in enumerate(maps):
         of = np.flatnonzero(which == m)
         k = rng.choice(prob.size, size=of.size, p=prob / prob.sum())
@@ -96,13 +103,49 @@ def _draw_sources(params, response, maps, p_astro, rng):
         far[of] = r = np.interp(rng.random(of.size), cdf / cdf[-1], r)
         energy = np.exp(rng.uniform(*np.log([params.Enumin, params.Enumax]), of.size)) * params.fb
         centre = tiles_geometry(order, ipix)[0][k, 2]
-        area = np.interp(centre, response.sin_dec, response.area_relative)
-        expected = params.nu_51_100 * energy * (100 / r) ** 2 * area
-        counts[of] = rng.poisson(expected * (1 + redshift(r) if params.events_by_redshift else 1))
+        more = 1 + redshift(r) if params.events_by_redshift else 1
+        for d, (nu_51_100, response) in enumerate(detectors):
+            area = np.interp(centre, response.sin_dec, response.area_relative)
+            expected = nu_51_100 * energy * (100 / r) ** 2 * area
+            counts[of, d] = rng.poisson(expected * more)
     real = rng.random(n) < p_astro
     points_at_us = real & (rng.random(n) < 1 / params.fb)
-    counts *= points_at_us
+    counts *= points_at_us[:, None]
     return which, counts, source, points_at_us, far
+
+
+def simulate_network(params, detectors, maps, p_astro, rng):
+    """Return what `simulate` does for several detectors, and which of them each neutrino is in.
+
+    detectors: [(nu_51_100, response, background rate [Hz], range of sigma [deg])]. Detector comes
+    before the trigger in the result.
+    """
+    alone = [detector[:2] for detector in detectors]
+    which, counts, source, *_ = _draw_in_network(params, alone, maps, p_astro, rng)
+    n, parts = p_astro.size, []
+    t_gw = rng.uniform(params.tgwminus, params.tgwplus, n)
+    for d, (_, response, rate_hz, sigma_range_deg) in enumerate(detectors):
+        signal = np.repeat(np.arange(n), counts[:, d])
+        noise = np.repeat(np.arange(n), rng.poisson(rate_hz * params.window.length_s, n))
+        times = rng.uniform(params.tnuminus, params.tnuplus, signal.size) - t_gw[signal]
+        sigma = rng.uniform(*sigma_range_deg, signal.size + noise.size)
+        vectors = _scatter(source[signal], sigma[: signal.size], rng)
+        cell = response.signal_per_dex / response.signal_per_dex.max()
+        x_signal = _accept(rng, signal.size, response, cell, source[signal, 2])[0]
+        cell = response.background_per_dex / response.background_per_dex.max()
+        x_noise, z_noise = _accept(rng, noise.size, response, cell, None)
+        ra = np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])) % 360
+        columns = (
+            np.concatenate([signal, noise]),
+            np.concatenate([times, rng.uniform(*params.window, noise.size)]),
+            np.concatenate([ra, rng.uniform(0, 360, noise.size)]),
+            np.degrees(np.arcsin(np.concatenate([vectors[:, 2], z_noise]))),
+            sigma,
+            10 ** np.concatenate([x_signal, x_noise]),
+        )
+        parts.append((np.full(sigma.size, d), *columns))
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return which, counts.sum(axis=1) > 0, *columns
 
 
 def redshift(distance_mpc):

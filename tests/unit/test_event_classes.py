@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from plan_samples import EVENT, events, settings, write_event
 
 from llama.event.classes import class_end, near_classes, split_class
+from llama.event.detectors import open_site
 from llama.event.joint_far import alert_kind
 from llama.event.populations import read_background
 from llama.event.ranks import without_energy
@@ -73,7 +74,8 @@ def test_an_injection_opened_as_an_event_is_of_the_class_of_its_study(
     study = f"{start}-o3-H1L1"
     path = tmp_path / "a.fits"
     path.write_bytes(multiorder(random_tiles(1)))
-    given = {"maps": [path], "archive": archive, "search": SEARCH, "seed": 1, "p_astro": 0.9}
+    site = open_site(archive.directory / "response.hdf5", SEARCH)
+    given = {"maps": [path], "site": site, "search": SEARCH, "seed": 1, "p_astro": 0.9}
     open_injection(tmp_path / "M3", study, 3, skip_broken=False, **given)
     info = read_info(tmp_path / "M3")
     classes, has_ns = classification(tmp_path / "M3", info)

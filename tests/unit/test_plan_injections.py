@@ -96,7 +96,8 @@ def test_only_an_injection_that_was_named_is_opened_and_once(
         opened.append((directory, study, number, more["kind"]))
 
     monkeypatch.setattr("llama.study.opening.open_injection", open_injection)
-    monkeypatch.setattr("llama.plan.injections.Archive.open", lambda path: None)
+    monkeypatch.setattr("llama.plan.detectors.Detectors.study_tables", lambda self, study: "a")
+    monkeypatch.setattr("llama.event.detectors.open_site", lambda tables, search: None)
     named = f"studies/{STUDY}/signal/shard-0001/injection-3"
     one = injections(site, (named,))
     for directory in (named, f"studies/{STUDY}/shard-0000/injection-3", named, "events/S240101ab"):

@@ -8,6 +8,7 @@ import pytest
 
 from llama.background.draws import KINDS, SOURCES, Draws
 from llama.errors import LlamaError
+from llama.event.detectors import open_site
 from llama.event.parameters import search_parameters
 from llama.settings import from_dict
 from llama.settings.render import defaults
@@ -38,13 +39,17 @@ def event(odds, p_astro=P_ASTRO, **changes):
     } | changes
 
 
+def site_of(archive):
+    return open_site(archive.directory / "response.hdf5", SEARCH)
+
+
 @pytest.fixture(scope="module")
 def limit(archive, skymap):
     """A limit is made once for each of these arguments."""
 
     @functools.cache
     def of(odds, seed=1, size=SIZE, **changes):
-        return upper_limit(skymap, event(odds, **changes), archive, SEARCH, seed, size)
+        return upper_limit(skymap, event(odds, **changes), site_of(archive), SEARCH, seed, size)
 
     return of
 
@@ -108,7 +113,7 @@ def test_it_covers(limit, rows):
 
 
 def test_equal_input_gives_equal_bits(archive, skymap):
-    one, two = (upper_limit(skymap, event(0.1), archive, SEARCH, 1, 50) for _ in range(2))
+    one, two = (upper_limit(skymap, event(0.1), site_of(archive), SEARCH, 1, 50) for _ in range(2))
     assert one == two
 
 
@@ -130,4 +135,4 @@ def test_a_broken_map_is_named(archive, tmp_path):
     broken = tmp_path / "lvc_skymap.fits"
     broken.write_bytes(b"<html>")
     with pytest.raises(LlamaError, match=r"lvc_skymap\.fits"):
-        upper_limit(broken, event(0.1), archive, SEARCH, 1, 10)
+        upper_limit(broken, event(0.1), site_of(archive), SEARCH, 1, 10)

@@ -10,6 +10,7 @@ from llama.alerts.content import classification, skymap_bytes
 from llama.alerts.content import p_astro as p_astro_content
 from llama.background.draws import SOURCES, Draws, draw_skymaps
 from llama.errors import LlamaError
+from llama.event.detectors import open_site
 from llama.event.flags import read_flags
 from llama.event.names import run_name
 from llama.event.significance import compute_significance
@@ -44,7 +45,8 @@ def maps(tmp_path):
 
 def opened(directory, number, maps, archive, kind="background", p_astro=0.99, **more):
     event = directory / f"{kind}-{number}"
-    arguments = {"maps": maps, "archive": archive, "search": SEARCH, "seed": SEED, "kind": kind}
+    site = open_site(archive.directory / "response.hdf5", SEARCH)
+    arguments = {"maps": maps, "site": site, "search": SEARCH, "seed": SEED, "kind": kind}
     arguments |= {"p_astro": p_astro, "skip_broken": True}
     open_injection(event, STUDY, number, **(arguments | more))
     return event

@@ -50,8 +50,12 @@ def audit_files(output_dir: Path, event_dir: Path, target: str) -> Iterator[Find
     present = {p: sha256_file(path) if path.is_file() else None for p, path in paths.items()}
     for sentence in _products(event_dir, manifest, present, info, target):
         yield Finding(name, "products", sentence)
-    if response := manifest.get("external", {}).get("response"):
+    external = manifest.get("external", {})
+    if response := external.get("response"):
         present[Path(response["path"]).name] = _shared_sha256(output_dir / response["path"])
+    for response in external.get("responses", []):
+        name_of_one = "/".join(Path(response["path"]).parts[-2:])
+        present[name_of_one] = _shared_sha256(output_dir / response["path"])
     # nothing was made of a new alert yet: its products are outdated, which Snakemake knows
     awaited = {FILE_NAME} if _is_newer(event_dir, manifest, info) else set()
     for sentence in _inputs(event_dir, list(paths), present, awaited, target):

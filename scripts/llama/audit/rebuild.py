@@ -14,13 +14,14 @@ from llama.alerts.content import skymap_bytes
 from llama.audit.checkout import check_out
 from llama.errors import LlamaError
 from llama.event.bursts import read_bursts
-from llama.event.manifest import INPUTS, Manifest, kept_files, versions
+from llama.event.manifest import INPUTS, External, Manifest, kept_files, versions
 from llama.event.names import BURSTS_NAME, HEARD_NAME, MAP_BACKGROUND, skymap_name
 from llama.event.populations import numbers_sha256, read_background, read_p_astro
 from llama.event.provenance import TILES, code_sha256, software
 from llama.event.skymap_info import check_info
 from llama.files import read_json, sha256_bytes, sha256_file, write_bytes
 from llama.neutrinos.event_list import list_is_from_archive
+from llama.neutrinos.network_list import list_observing
 
 _OWN = Path(__file__).parents[2]
 _SHOWN = 5
@@ -107,21 +108,23 @@ class _Pieces:
         """Return the sky map's path and the arguments of what else is made, as far as there."""
         files = dict(self._inputs())
         settings, external = self._manifest["settings"], self._manifest["external"]
-        response, background = external["response"], external["background"]
-        inputs = {
+        background = external["background"]
+        inputs: dict[str, Any] = {
             "skymap": str(self._directory / TILES),
             "distances": files.get("lvc_skymap_distances.json"),
             "p_astro": files.get("p_astro.json"),
             "neutrinos": files.get("icecube_neutrino_list.json"),
             "info": files.get("skymap_info.json"),
-            "response": self._response(**response),
+            "response": self._responses(external),
         }
         bursts = files.get(BURSTS_NAME) or files.get(HEARD_NAME)
         digest = background["sha256"]
         source = self._skymap(files.get("skymap_info.json"))
         populations = self._background(background["class"], digest) if digest else None
-        if inputs["response"]:
-            inputs["events"] = str(Path(inputs["response"]).with_name("events.hdf5"))
+        if tables := inputs["response"]:
+            whole = [tables] if isinstance(tables, str) else tables
+            events = [str(Path(path).with_name("events.hdf5")) for path in whole if path]
+            inputs["events"] = events[0] if isinstance(tables, str) else events
         inputs["map_background"] = str(self._directory / MAP_BACKGROUND)
         of_background = {name: settings["background"][name] for name in ("seed", "p_astro")}
         drawing = of_background | {
@@ -131,6 +134,8 @@ class _Pieces:
             "from_archive": list_is_from_archive(Path(inputs["neutrinos"] or "")),
             "population": inputs["p_astro"] and read_p_astro(inputs["p_astro"])["population"],
         }
+        if "responses" in external:
+            drawing["observing"] = list_observing(Path(inputs["neutrinos"] or ""))
         if bursts:
             listed = read_bursts(Path(bursts), settings["grb"])
             drawing |= {"grb": settings["grb"], "burst_sigma_deg": listed.sigma_deg}
@@ -198,6 +203,11 @@ class _Pieces:
             return None
         (self._directory / name).write_bytes(content)
         return str(self._directory / name)
+
+    def _responses(self, external: External) -> str | list[str | None] | None:
+        if "responses" in external:
+            return [self._response(**one) for one in external["responses"]]
+        return self._response(**external["response"])
 
     def _response(self, path: str, sha256: str) -> str | None:
         others = f"archive/**/{Path(path).name}"

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from llama.background.cells import Cells
-from llama.background.draws import Draws, poisson, scattered
+from llama.background.draws import Draws, poisson
+from llama.background.emission import scattered
 from llama.background.tilts import smoothed
 from llama.stats.arrays import Floats, Integers
 from llama.stats.healpix import directions_deg, unit_vectors

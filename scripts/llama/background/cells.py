@@ -6,12 +6,12 @@ edge outside, so that what is observed has a weight without being in the archive
 """
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from llama.neutrinos.detector import Detector
-from llama.neutrinos.response import Response
+from llama.neutrinos.network import Network, tells_energy
 from llama.neutrinos.simulation import ANGERR, PROXY
 from llama.neutrinos.table import Columns
 from llama.stats.arrays import Floats, Integers
@@ -29,7 +29,9 @@ from llama.stats.tilted import (
     fill_cells,
 )
 
-PLACE = "dec_deg", "sigma_deg", "energy_gev"
+if TYPE_CHECKING:
+    from llama.neutrinos.network import AnyResponse
+
 LEAST_RATIO = 1e-3  # of signal over background, relative to the archive's usual one
 GAMMAS = 0.5, 0.75, 1.0, 2.0  # powers of h
 SCALES = 1.0, 2.0, 4.0  # how far k reaches, in units of both errors
@@ -61,8 +63,9 @@ MIXTURE = (
 class Cells(NamedTuple):
     """An archive's events by cell, and what of h and k does not depend on the map.
 
-    Axes: error class c, energy e, band b or fine band d, power g, scale s. starts [c, e, d] of
-    events in `along`; ratio [c, e, b]: signal over background [sr], of time differences, too;
+    Axes: error class c, energy e (of a network those of each detector, one after the other), band b
+    or fine band d, power g, scale s. starts [c, e, d] of events in `along`; ratio [c, e, b]: signal
+    over background [sr], of time differences, too;
     tilts [g, c, e, b] and near [c, e, b]: the same to a power, relative to the usual one; sums
     [c, e, d]: of `near` over the archive's events south of a fine band, over all events; reach
     [s, c, c]: fine bands on either side; norms [s, c, d]: K; cosines [d] of declination; kernels
@@ -88,11 +91,30 @@ class Cells(NamedTuple):
     gammas: Floats
     shares: Floats
     parts: Integers
+    detectors: int
+
+    def place(self, columns: Columns) -> tuple[Floats, Floats, Floats]:
+        """Return dec, sigma [deg] and energy [GeV] of neutrinos, by which they are in a cell."""
+        return _place(columns, self.detectors, self.near.shape[1] // self.detectors)
+
+
+def _place(columns: Columns, detectors: int, energies: int) -> tuple[Floats, Floats, Floats]:
+    dec, sigma, energy = (
+        np.ascontiguousarray(columns[name], float)
+        for name in ("dec_deg", "sigma_deg", "energy_gev")
+    )
+    if detectors == 1:
+        return dec, sigma, energy
+    # as if the bins of the second detector's energies followed those of the first
+    known = np.where(energy > 0, energy, 1.0) if energies > 1 else np.ones(energy.size)
+    step = np.clip((np.log10(known) - FIRST_ENERGY) / ENERGY_STEP, 0, energies - 0.5)
+    step = np.floor(step) + energies * columns["detector"] + 0.5
+    return dec, sigma, np.asarray(10 ** (FIRST_ENERGY + ENERGY_STEP * step))
 
 
 def build_cells(
     events: Columns,
-    response: Response | Detector,
+    response: "AnyResponse",
     params: SearchParameters,
     hides_energy: bool = False,
     mixture: tuple[Component, ...] = MIXTURE,
@@ -101,13 +123,14 @@ def build_cells(
 
     hides_energy: neutrinos have none, as those of circulars.
     """
-    shape = ERRORS, 1 if hides_energy else ENERGIES, BANDS * FINER
-    place = tuple(np.ascontiguousarray(events[name], float) for name in PLACE)
-    cell = np.empty(place[0].size, dtype=np.int64)
-    fill_cells(*place, params.sigma_floor_deg, shape[1], cell)
+    detectors = len(response.names) if isinstance(response, Network) else 1
+    energies = 1 if hides_energy else ENERGIES
+    shape = ERRORS, detectors * energies, BANDS * FINER
+    cell = np.empty(events["dec_deg"].size, dtype=np.int64)
+    fill_cells(*_place(events, detectors, energies), params.sigma_floor_deg, shape[1], cell)
     starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=math.prod(shape)))])
     counts = np.diff(starts).reshape(shape)
-    ratio = _signal_over_background(response, params, hides_energy)
+    ratio = _by_detector(response, params, hides_energy)
     ratio, usual = _clamped(ratio, counts.reshape(*ratio.shape, FINER).sum(axis=3))
     near = ratio**NEAR_POWER
     window = params.window
@@ -139,6 +162,7 @@ def build_cells(
         np.array(GAMMAS),
         np.array([part.share for part in mixture]) / sum(part.share for part in mixture),
         np.array([part[1:] for part in mixture], dtype=np.int64),
+        detectors,
     )
 
 
@@ -163,8 +187,22 @@ def _near_norms(sums: Floats, errors_deg: Floats) -> tuple[Floats, Integers, Flo
     return norms, reach, cosines
 
 
+def _by_detector(response: "AnyResponse", params: SearchParameters, hides_energy: bool) -> Floats:
+    """Return `_signal_over_background`, of a network that of each member along the energies."""
+    if not isinstance(response, Network):
+        return _signal_over_background(response, params, hides_energy)
+    middle = np.radians(-90.0 + 180.0 / BANDS * (np.arange(BANDS) + 0.5))
+    found = []
+    for k, member in enumerate(response.members):
+        own, hides = response.responses[k], hides_energy or not tells_energy(response.responses[k])
+        ratio = _signal_over_background(own, member.parameters(params), hides)
+        ratio = np.broadcast_to(ratio, (ERRORS, 1 if hides_energy else ENERGIES, BANDS))
+        found.append(ratio * np.interp(np.sin(middle), response.sin_dec, response.fractions[k]))
+    return np.concatenate(found, axis=1)
+
+
 def _signal_over_background(
-    response: Response | Detector, params: SearchParameters, hides_energy: bool
+    response: "AnyResponse", params: SearchParameters, hides_energy: bool
 ) -> Floats:
     """Return mean signal over mean background of each cell [c, e, b]."""
     dec = np.radians(-90.0 + 180.0 / BANDS * (np.arange(BANDS) + 0.5))

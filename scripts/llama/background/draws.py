@@ -10,16 +10,16 @@ Random numbers are those of `llama.background.philox`.
 
 import math
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.background.emission import Emission, quantiles
 from llama.background.philox import fill
-from llama.neutrinos.detector import Detector
-from llama.neutrinos.response import Response
+from llama.neutrinos.network import EVENTS, Network
 from llama.neutrinos.table import Columns
-from llama.neutrinos.truth import UNIFORMS, Sampler
+from llama.neutrinos.truth import Sampler
 from llama.sky import SkyTiles
 from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
@@ -27,6 +27,9 @@ from llama.stats.cosmology import grid, log_gain, source_density
 from llama.stats.distance import distance_nodes
 from llama.stats.healpix import directions_deg, sphere_point, tile_position
 from llama.stats.parameters import SearchParameters
+
+if TYPE_CHECKING:
+    from llama.neutrinos.network import AnyResponse
 
 # with so many neutrinos of the source
 KINDS = {"background": 0, "signal": 1, "doublet": 2, "quadruplet": 4}
@@ -36,9 +39,9 @@ CODES = KINDS | {WEIGHTED: 16}  # of random numbers
 
 ONE_WITHOUT_ENERGY_IN = 10  # injections: for events of which an energy is not known
 TRIGGER, BACKGROUND, SOURCE, SIGNAL = range(4)  # streams
+_CHOICE = 7  # number of a neutrino of a source that chooses its detector
 _TICKS_PER_S = 2.0**20
 _NODES = 512  # of the distance's distribution
-_NEIGHBOURS = 200  # archive events of like energy that a neutrino may have its sigma from
 
 
 class Draws(NamedTuple):
@@ -47,9 +50,10 @@ class Draws(NamedTuple):
     seed: int
     kind: str  # of CODES
     events: Columns
-    response: Response | Detector
+    response: "AnyResponse"
     params: SearchParameters
-    truth: Sampler | None = None  # what draws a source's neutrinos, by default the response
+    # what draws a source's neutrinos, by default the response; of a network one for each member
+    truth: Sampler | tuple[Sampler | None, ...] | None = None
     hides_energy: bool = False  # of all neutrinos, as lists of circulars do
 
     @property
@@ -118,9 +122,14 @@ def draw_background(draws: Draws, numbers: Integers) -> tuple[Integers, Columns]
     which = np.minimum((drawn[:, 0] * size).astype(np.int64), size - 1)
     columns = {"dt_s": whole_ticks(window.start_s + window.length_s * drawn[:, 1])}
     columns["ra_deg"] = 360.0 * drawn[:, 2]
-    for name in ("dec_deg", "sigma_deg", "energy_gev"):
+    for name in drawn_names(events):
         columns[name] = events[name][which]
     return counts, columns
+
+
+def drawn_names(events: Columns) -> list[str]:
+    """Return what is drawn together of an archive's event; of a network's, its detector too."""
+    return [name for name in EVENTS if name in events]
 
 
 def poisson(mean: float, u: Floats) -> Integers:
@@ -147,7 +156,7 @@ def draw_sources(draws: Draws, numbers: Integers, tiles: SkyTiles) -> Sources:
         known = np.isfinite(tiles.distmu[which])
         mu, sigma = (c[which][known, None] for c in (tiles.distmu, tiles.distsigma))
         r, density = distance_nodes(mu, sigma, np.sqrt(np.linspace(0, 1, _NODES)), 1.0)
-        distance[known] = _quantiles(r, density, quantile[known])
+        distance[known] = quantiles(r, density, quantile[known])
     area = np.interp(vectors[:, 2], draws.response.sin_dec, draws.response.area_relative)
     gain = np.exp(np.interp(np.log(distance), grid()[0], log_gain(params.events_by_redshift)))
     return Sources(
@@ -173,30 +182,53 @@ def draw_signal(draws: Draws, numbers: Integers, sources: Sources) -> tuple[Inte
 
     Energies follow A_eff E^-2 at the source's declination, sigma is that of an archive event of
     like energy, the direction is von Mises-Fisher about the source; with `truth`, all of these are
-    as simulated. Emission times are uniform in their window. Columns as `draw_background`.
+    as simulated. Emission times are uniform in their window. Columns as `draw_background`. In a
+    network, each is in the detector that the shares f_d at the source choose.
     """
-    count, events, params = KINDS[draws.kind], draws.events, draws.params
+    count, params, response = KINDS[draws.kind], draws.params, draws.response
     u = draws.uniforms(SIGNAL, numbers, 2 * count).reshape(-1, 8)
     true = np.repeat(sources.vectors, count, axis=0)
-    if draws.truth is not None:
-        drawn = draws.truth.draw(true[:, 2], u[:, 1 : 1 + UNIFORMS])
-        energy, sigma = drawn.energy_gev, drawn.sigma_deg
-        seen = _displaced(true, 2 * np.sin(drawn.angle_rad / 2) ** 2, u[:, 1 + UNIFORMS])
-    else:
-        energy = _energies(draws.response, true[:, 2], u[:, 1], u[:, 2])
-        along = np.argsort(events["energy_gev"], kind="stable")
-        nearest = np.searchsorted(events["energy_gev"][along], energy)
-        nearest += np.floor((u[:, 3] - 0.5) * _NEIGHBOURS).astype(np.int64)
-        sigma = events["sigma_deg"][along[np.clip(nearest, 0, along.size - 1)]]
-        error = np.radians(np.maximum(sigma, params.sigma_floor_deg))
-        seen = scattered(true, error, u[:, 4], u[:, 5])
+    detector = np.zeros(u.shape[0], dtype=np.int64)
+    if isinstance(response, Network):
+        detector = _detectors(response, true[:, 2], u[:, _CHOICE])
+    energy, sigma, seen = np.empty(u.shape[0]), np.empty(u.shape[0]), np.empty_like(true)
+    for number, emission in enumerate(_emissions(draws)):
+        own = detector == number
+        energy[own], sigma[own], seen[own] = emission.draw(true[own], u[own, 1:_CHOICE])
     emitted = params.tnuminus + (params.tnuplus - params.tnuminus) * u[:, 0]
-    return np.full(numbers.size, count), {
+    columns = {
         "dt_s": whole_ticks(emitted - np.repeat(sources.gw_time_s, count)),
         **directions(seen),
         "sigma_deg": sigma,
         "energy_gev": energy,
     }
+    if isinstance(response, Network):
+        columns["detector"] = detector
+    return np.full(numbers.size, count), columns
+
+
+def _detectors(network: Network, sin_dec: Floats, u: Floats) -> Integers:
+    """Return which member a source's neutrinos are in, at quantile u; where none sees, the last."""
+    below = np.cumsum(network.fractions, axis=0)[:-1]
+    return np.sum([np.interp(sin_dec, network.sin_dec, b) <= u for b in below], axis=0, dtype=int)
+
+
+def _emissions(draws: Draws) -> list[Emission]:
+    """Return what draws a source's neutrinos in each detector."""
+    response, events = draws.response, draws.events
+    if not isinstance(response, Network):
+        truth = draws.truth if isinstance(draws.truth, Sampler) else None
+        return [Emission(events, response, draws.params.sigma_floor_deg, truth)]
+    found = []
+    truths = draws.truth if isinstance(draws.truth, tuple) else [None] * len(response.names)
+    for number, (member, truth) in enumerate(zip(response.members, truths, strict=True)):
+        some: Columns = {}
+        if truth is None:
+            own = events["detector"] == number
+            some = {name: events[name][own] for name in ("sigma_deg", "energy_gev")}
+        tables = response.responses[number]
+        found.append(Emission(some, tables, member.sigma_floor_deg, truth))
+    return found
 
 
 def whole_ticks(dt_s: Floats) -> Floats:
@@ -241,47 +273,3 @@ def _points(order, ipix, u, v):  # type: ignore[no-untyped-def]
         side = 1.0 / (1 << np.int64(order[k]))
         vectors[k] = sphere_point(face, x + (u[k] - 0.5) * side, y + (v[k] - 0.5) * side)
     return vectors
-
-
-def _energies(response: Response | Detector, sin_dec: Floats, u: Floats, v: Floats) -> Floats:
-    """Return energies [GeV] at quantile v of the spectrum seen at sin(dec).
-
-    Between two nodes of sin(dec) it is a mixture of theirs, which u chooses from. Where the
-    detector is blind, and the weight of the injection 0, the spectrum is that of the whole sky.
-    """
-    position = np.interp(sin_dec, response.sin_dec, np.arange(response.sin_dec.size))
-    node = np.floor(position + u).astype(np.int64)
-    node = np.clip(node, 0, response.sin_dec.size - 1)
-    spectra = response.signal_per_dex.T.copy()
-    spectra[response.area_relative <= 0] = response.area_relative @ spectra
-    grid = np.broadcast_to(response.log10_energy, (node.size, response.log10_energy.size))
-    return np.asarray(10 ** _quantiles(grid, spectra[node], v))
-
-
-def _quantiles(x: Floats, density: Floats, u: Floats) -> Floats:
-    """Return x at quantile u of the densities along the rows, constant within a step."""
-    steps = np.diff(x, axis=1) * (density[:, 1:] + density[:, :-1]) / 2
-    cumulative = np.concatenate([np.zeros((u.size, 1)), np.cumsum(steps, axis=1)], axis=1)
-    target = (u * cumulative[:, -1])[:, None]
-    i = np.clip((cumulative <= target).sum(axis=1) - 1, 0, x.shape[1] - 2)
-    row = np.arange(u.size)
-    here, step = cumulative[row, i], steps[row, i]
-    part = np.divide(target[:, 0] - here, step, out=np.zeros_like(step), where=step > 0)
-    return np.asarray(x[row, i] + part * (x[row, i + 1] - x[row, i]))
-
-
-def scattered(vectors: Floats, sigma_rad: Floats, u: Floats, v: Floats) -> Floats:
-    """Return unit vectors von Mises-Fisher distributed about others, kappa = 1 / sigma^2."""
-    return _displaced(vectors, -np.log1p(-u * -np.expm1(-2 / sigma_rad**2)) * sigma_rad**2, v)
-
-
-def _displaced(vectors: Floats, away: Floats, v: Floats) -> Floats:
-    """Return unit vectors at 1 - cos = `away` from others, v of a turn around them."""
-    away = np.minimum(away, 2.0)[:, None]
-    across = np.stack([-vectors[:, 1], vectors[:, 0], np.zeros(v.size)], axis=1)
-    length = np.linalg.norm(across, axis=1, keepdims=True)
-    east = np.where(length > 0, across / np.maximum(length, 1e-300), [0.0, 1.0, 0.0])
-    north = np.cross(vectors, east)
-    phi = (2 * math.pi * v)[:, None]
-    aside = np.sqrt(away * (2 - away)) * (np.cos(phi) * east + np.sin(phi) * north)
-    return np.asarray(vectors * (1 - away) + aside)

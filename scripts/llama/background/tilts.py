@@ -12,8 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from llama.background.cells import MOST, PLACE, Cells, mean_time
-from llama.background.draws import WEIGHTED, Draws, draw_background, join, whole_ticks
+from llama.background.cells import MOST, Cells, mean_time
+from llama.background.draws import (
+    WEIGHTED,
+    Draws,
+    draw_background,
+    drawn_names,
+    join,
+    whole_ticks,
+)
 from llama.neutrinos.table import Columns
 from llama.stats.arrays import Floats, Integers
 from llama.stats.overlap import PreparedMap
@@ -122,7 +129,8 @@ def densities(
     counts: Integers, columns: Columns, cells: Cells, tilt: Tilt
 ) -> tuple[Floats, Floats]:
     """Return f / g of lists, at most 1 / share of what has no more, and a guess of Lambda_s."""
-    given = tuple(np.ascontiguousarray(columns[name], float) for name in ("dt_s", "ra_deg", *PLACE))
+    given = tuple(np.ascontiguousarray(columns[name], float) for name in ("dt_s", "ra_deg"))
+    given += cells.place(columns)
     ratio, guess = np.empty((2, counts.size))
     fill_ratios(np.cumsum(counts), given, cells, tilt, ratio, guess)
     return 1 / ratio, guess
@@ -146,11 +154,10 @@ def draw_candidates(
     u = draws.uniforms(MORE, numbers, _BLOCKS).reshape(numbers.size, -1)
     more, which = np.empty(numbers.size, np.int64), np.empty((numbers.size, MOST), np.int64)
     ra_deg, dt_s = np.empty((2, numbers.size, MOST))
-    place = tuple(np.ascontiguousarray(draws.events[name], float) for name in PLACE)
-    draw_more(u, cells, tilt, place, more, which, ra_deg, dt_s)
+    draw_more(u, cells, tilt, cells.place(draws.events), more, which, ra_deg, dt_s)
     added = np.arange(MOST) < more[:, None]
     columns = {"dt_s": whole_ticks(dt_s[added]), "ra_deg": ra_deg[added]}
-    columns |= {name: draws.events[name][which[added]] for name in PLACE}
+    columns |= {name: draws.events[name][which[added]] for name in drawn_names(draws.events)}
     counts, columns = join([draw_background(draws, numbers), (more, columns)])
     return counts, columns, *densities(counts, columns, cells, tilt)
 

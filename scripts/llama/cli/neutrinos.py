@@ -87,11 +87,12 @@ def show(options: argparse.Namespace) -> None:
     archives = summary(directory)
     for about in archives.values():
         print(_text(about))
-    if settings.neutrinos.archive not in archives:
-        say(
-            f"the configured archive, {settings.neutrinos.archive}, is not in {directory}; "
-            "make it with llama neutrinos import PATH"
-        )
+    for name in settings.neutrinos.archives.values():
+        if name not in archives:
+            say(
+                f"the configured archive, {name}, is not in {directory}; "
+                "make it with llama neutrinos import PATH"
+            )
 
 
 def _text(about: About) -> str:

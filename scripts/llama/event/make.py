@@ -22,7 +22,7 @@ from llama.event.populations import (
     read_p_astro,
     with_events,
 )
-from llama.event.provenance import code_sha256, provenance, software
+from llama.event.provenance import code_sha256, inputs_by_name, provenance, software
 from llama.event.skymap_info import read_info
 from llama.files import atomic_hdf5, dump_json, read_json, sha256_file, write_json
 from llama.sky import SkyTiles, read_skymap
@@ -50,6 +50,7 @@ class _Row(TypedDict):
 class _Listed(TypedDict):
     events: list[_Row]
     source: NotRequired[dict[str, Any]]
+    detectors: NotRequired[dict[str, dict[str, Any]]]
     livetime_s: NotRequired[float | None]
 
 
@@ -67,7 +68,7 @@ def make_tiles(source: str, output: str) -> None:
 
 
 def make_map_background(
-    inputs: Mapping[str, str],
+    inputs: Mapping[str, Any],
     output: str,
     search: "SearchBlock",
     population: str,
@@ -78,27 +79,28 @@ def make_map_background(
     threads: int = 1,
     grb: Mapping[str, Any] | None = None,
     burst_sigma_deg: Errors = (),
+    observing: Sequence[str] | None = None,
 ) -> None:
     """Write map_background.hdf5 of an event.
 
-    inputs: paths of skymap (tiles), response and events of the archive; search: settings block;
+    inputs: paths of skymap (tiles), response and events of the archive, the latter two of a
+    network each a list; observing: names of its detectors that are on; search: settings block;
     population: of the event; seed, p_astro, injections: of `background`; from_archive: whether the
     neutrinos that are compared are the archive's. grb: settings block, None without bursts that
     count; burst_sigma_deg: errors of those of its list, by the instrument if they were heard. The
     result does not depend on `threads`.
     """
     from llama.background.draws import WEIGHTED, Draws
+    from llama.event.detectors import open_site
     from llama.event.map_background import Stream, map_background
     from llama.event.parameters import search_parameters
     from llama.event.prepared import prepare_skymap
-    from llama.neutrinos.archive import Archive
-    from llama.neutrinos.response import load_response
 
-    response = load_response(inputs["response"])
-    archive = Archive.open(Path(inputs["events"]).parent)
+    site = open_site(inputs["response"], search, observing)
+    response = site.response
     params = search_parameters(search, population, response, from_archive)
     prepared = prepare_skymap(SkyTiles.load(inputs["skymap"]), response.area_relative, params)
-    draws = Draws(seed, WEIGHTED, archive.events(), response, params)
+    draws = Draws(seed, WEIGHTED, site.events(), response, params)
     stream = None
     if grb:
         stream = Stream(grb_model(grb, burst_sigma_deg), marks_of(grb, burst_sigma_deg))
@@ -107,8 +109,8 @@ def make_map_background(
     used |= {"injections": injections, "from_archive": from_archive}
     if grb:
         used["grb"] = {**grb, "sigma_deg": burst_sigma_deg}
-    made = provenance({Path(path).name: path for path in inputs.values()}, used, seed)
-    about = {"sampling": WEIGHTED, "archive": archive.identity, "seed": seed, "p_astro": p_astro}
+    made = provenance(inputs_by_name(inputs), used, seed)
+    about = {"sampling": WEIGHTED, "archive": site.identity, "seed": seed, "p_astro": p_astro}
     about |= {"n": injections, "rate_hz": params.ratebgnu, "software": made["software"]}
     about |= {"code_sha256": code_sha256(), "settings_sha256": made["settings_sha256"]}
     with atomic_hdf5(output) as file:
@@ -121,7 +123,7 @@ def make_map_background(
 
 
 def make_significance(
-    inputs: Mapping[str, str],
+    inputs: Mapping[str, Any],
     output: str,
     search: "SearchBlock",
     grb: Mapping[str, Any] | None,
@@ -135,28 +137,30 @@ def make_significance(
     """Write significance_*.json of an event.
 
     inputs: paths of skymap (tiles), distances, p_astro, neutrinos, info, response, map_background,
-    events of the archive and, if they count, bursts; search, grb, alert_rates: settings of these
-    names, `grb` None without bursts; run: `background.run`; populations: file of backgrounds, if
-    any; backgrounds: {class: sha256 of its numbers} as its index has it; method: of the p-value,
-    None for the class where it has a background; near: classes to offer where that is missing,
-    None for those of the file.
+    events of the archive (lists for a network) and, if they count, bursts; search, grb,
+    alert_rates: settings of these names, `grb` None without bursts; run: `background.run`;
+    populations: file of backgrounds, if any; backgrounds: {class: sha256 of its numbers} as its
+    index has it; method: of the p-value, None for the class where it has a background; near:
+    classes to offer where that is missing, None for those of the file.
     """
     # tiles do not wait for the numeric core
+    from llama.event.detectors import observing, open_site
     from llama.event.significance import compute_significance
-    from llama.neutrinos.response import load_response
 
     info = read_info(Path(inputs["info"]).parent)
     p_astro = read_p_astro(inputs["p_astro"])
     listed = read_neutrinos(inputs["neutrinos"])
-    name = p_astro["population"] + class_end(info, run)
+    on = observing(listed)
+    site = open_site(inputs["response"], search, on)
+    name = p_astro["population"] + class_end(info, run, on)
     background = read_background(Path(populations) if populations else None, name, near)
     digest = backgrounds.get(name) or numbers_sha256(background)
     if "weights" in background:
-        background = with_events(background, inputs["events"])
-    own, events = Path(inputs["map_background"]), inputs["events"]
-    own_map = with_events(read_map_background(own), events)
+        background = with_events(background, site)
+    own = Path(inputs["map_background"])
+    own_map = with_events(read_map_background(own), site)
     bursts = read_bursts(Path(inputs["bursts"]), grb) if grb else None
-    joint = with_events(read_map_background(own, OF_BURSTS), events) if grb else own_map
+    joint = with_events(read_map_background(own, OF_BURSTS), site) if grb else own_map
     maps = {}
     if any(row.get("map_sha256") for row in listed["events"]):
         from llama.event.direction_maps import load_maps
@@ -167,7 +171,7 @@ def make_significance(
         info,
         p_astro,
         listed,
-        load_response(inputs["response"]),
+        site.response,
         search,
         background,
         bursts,
@@ -182,8 +186,7 @@ def make_significance(
         if one:
             one |= joint_far(one["p_value"], one["p_value_effective"], info, alert_rates)
     used["alert_rates"] = dict(alert_rates)
-    made_from = {Path(path).name: path for path in inputs.values()}
-    significance["provenance"] = provenance(made_from, used) | {
+    significance["provenance"] = provenance(inputs_by_name(inputs), used) | {
         "background_sha256": digest,
         "code_sha256": code_sha256(),
     }

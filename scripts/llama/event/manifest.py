@@ -7,7 +7,7 @@ Nothing there is ever overwritten, and no rule has it as output: Snakemake delet
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
 
@@ -38,12 +38,16 @@ class Product(TypedDict):
 
 
 class External(TypedDict, total=False):
-    """What the significance was made from that is outside of the event's directory."""
+    """What the significance was made from that is outside of the event's directory.
+
+    responses: of a network, in the place of `response`, in the order of its detectors.
+    """
 
     background: dict[Literal["class", "sha256"], str]
     near_classes: list[str]
     p_value_method: str | None
     response: dict[Literal["path", "sha256"], str]
+    responses: list[dict[Literal["path", "sha256"], str]]
 
 
 class _Background(TypedDict):
@@ -62,6 +66,7 @@ class _Significance(TypedDict):
 
 class _Outside(TypedDict):
     response: NotRequired[dict[Literal["path", "sha256"], str]]
+    responses: NotRequired[list[dict[Literal["path", "sha256"], str]]]
 
 
 class _Whole(TypedDict):
@@ -94,12 +99,15 @@ class Manifest(TypedDict, total=False):
 
 
 def build_manifest(
-    products: Mapping[str, Path], settings: Mapping[str, object], command: str, archive: str
+    products: Mapping[str, Path],
+    settings: Mapping[str, object],
+    command: str,
+    archive: str | Sequence[str],
 ) -> Manifest:
     """Return the content of manifest.json.
 
     products: name to path of every file of the event; alerts as received are products too.
-    archive: path of the neutrino archive of its time, from the output directory.
+    archive: path of the neutrino archive of its time, from the output directory, of a network all.
     """
     manifest = Manifest(
         code_sha256=code_sha256(),
@@ -130,16 +138,20 @@ def build_manifest(
     from llama.neutrinos.response import RESPONSE_FILES  # imports numpy
 
     # which tables of the archive it was is a setting
-    response = next(name for name in RESPONSE_FILES if name in made["inputs"])
+    def response_of(directory: str, before: str) -> dict[Literal["path", "sha256"], str]:
+        name = next(name for name in RESPONSE_FILES if f"{before}{name}" in made["inputs"])
+        return {"path": f"{directory}/{name}", "sha256": made["inputs"][f"{before}{name}"]}
+
     manifest["external"] = {
         "background": {"class": content["p_value_population"], "sha256": made["background_sha256"]},
         "near_classes": content["p_value_class_near"],
         "p_value_method": content.get("without_bursts", content)["p_value_method"],
-        "response": {
-            "path": f"{archive}/{response}",
-            "sha256": made["inputs"][response],
-        },
     }
+    if isinstance(archive, str):
+        manifest["external"]["response"] = response_of(archive, "")
+    else:
+        found = [response_of(directory, f"{Path(directory).name}/") for directory in archive]
+        manifest["external"]["responses"] = found
     with (
         open_hdf5(products["lvc_skymap.hdf5"]) as tiles,
         open_hdf5(products[MAP_BACKGROUND]) as own,

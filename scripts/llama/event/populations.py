@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from llama.event.detectors import Site
     from llama.neutrinos.table import Columns
     from llama.stats.arrays import Floats
 
@@ -73,6 +74,11 @@ _NUMBERS: dict[Literal["n_maps", "rate_hz"], type] = {"n_maps": int, "rate_hz": 
 class _Numbers(TypedDict):
     sha256: str
     sampling: NotRequired[str]
+
+
+def hdf5_key(name: str) -> str:
+    """Return where a class is in populations.hdf5: a network's is beside the one without."""
+    return name.replace("-", "/", 2)
 
 
 def class_versions(path: Path, suffix: str) -> dict[str, str]:
@@ -135,7 +141,7 @@ def _read(path: Path, name: str, problem: str) -> Background | None:
     import h5py
 
     with reading_hdf5(path, problem) as file:
-        key = name.replace("-", "/")
+        key = hdf5_key(name)
         if not isinstance(file.get(key), h5py.Dataset):
             return None
         background: Background = {
@@ -189,20 +195,24 @@ def ascending_groups(
     return {places[name]: values for name, values in found.items()}
 
 
-def with_events(background: Background, path: str) -> Background:
-    """Return a weighted background with the events of its archive, of which `path` is the file.
+def with_events(background: Background, drawn: "str | Site") -> Background:
+    """Return a weighted background with the events that it was drawn from.
 
-    With those of another archive it cannot be compared.
+    drawn: the detectors, or the file of their one archive's events. With those of another archive
+    or network it cannot be compared.
     """
     from llama.neutrinos.archive import Archive
 
-    archive = Archive.open(Path(path).parent)
-    if archive.identity != background["archive"]:
+    site = Archive.open(Path(drawn).parent) if isinstance(drawn, str) else drawn
+    if site.identity != background["archive"]:
         name = background["class"]
+        if name in (OF_MAP, OF_BURSTS) and "=" in site.identity:
+            reason = "its background is of other neutrino detectors; run snakemake once more"
+            return {"class": name, "reason": reason}
         reason = (
             f"the background of {name} is weighted, and of another neutrino archive than that of "
             "the event's time; run snakemake populations.hdf5 with that archive, or with "
             "background.sampling: plain"
         )
         return {"class": name, "reason": reason}
-    return {**background, "events": archive.events()}
+    return {**background, "events": site.events()}

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llama.errors import for_users
-from llama.neutrinos.response import Response
+from llama.neutrinos.network import Network
 from llama.neutrinos.table import Columns
 from llama.sky.tiles import SkyTiles
 from llama.stats.arrays import Floats, Integers
 from llama.stats.direction_map import DirectionMap
 from llama.stats.healpix import tiles_geometry
+from llama.stats.network import prepare_in_network
 from llama.stats.odds import Neutrinos, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters, WeightModel
@@ -20,7 +21,7 @@ from llama.stats.windows import WindowOdds, odds_of_windows
 
 if TYPE_CHECKING:
     from llama.background.draws import Draws
-    from llama.neutrinos.detector import Detector
+    from llama.neutrinos.network import AnyResponse
 
 
 @for_users("check the sky map")
@@ -50,17 +51,21 @@ def weigh_tiles(
 
 @for_users("check the list")
 def prepare_columns(
-    dt_s: Floats, columns: Columns, response: "Response | Detector", params: SearchParameters
+    dt_s: Floats, columns: Columns, response: "AnyResponse", params: SearchParameters
 ) -> Neutrinos:
     """Return neutrinos as the statistic takes them; dt_s = t_nu - t_gw [s]."""
     ra, dec, sigma = columns["ra_deg"], columns["dec_deg"], columns["sigma_deg"]
-    return prepare_neutrinos(dt_s, ra, dec, sigma, columns["energy_gev"], response, params)
+    energy = columns["energy_gev"]
+    if isinstance(response, Network):
+        own = columns["detector"], response.members, response.fractions
+        return prepare_in_network((dt_s, ra, dec, sigma, energy), *own, params)
+    return prepare_neutrinos(dt_s, ra, dec, sigma, energy, response, params)
 
 
 def prepare_mapped(
     dt_s: Floats,
     columns: Columns,
-    response: "Response | Detector",
+    response: "AnyResponse",
     params: SearchParameters,
     maps: Mapping[int, DirectionMap],
 ) -> Neutrinos:

@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -45,6 +45,13 @@ class Provenance(TypedDict):
     inputs: dict[str, str]
     settings_sha256: str | None
     seed: int | None
+
+
+def inputs_by_name(inputs: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
+    """Return every input by its name, of a network's detectors with the archive's before it."""
+    single = {Path(path).name: path for path in inputs.values() if isinstance(path, str)}
+    several = [path for paths in inputs.values() if not isinstance(paths, str) for path in paths]
+    return single | {f"{Path(path).parent.name}/{Path(path).name}": path for path in several}
 
 
 def provenance(

@@ -7,7 +7,6 @@ import numpy as np
 
 from llama.event.bursts import Bursts
 from llama.event.populations import Background
-from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
 from llama.stats.arrays import Floats
 from llama.stats.odds import Odds
@@ -16,7 +15,7 @@ from llama.stats.parameters import SearchParameters
 from llama.stats.pvalue import PValues, weighted_p_values
 
 if TYPE_CHECKING:
-    from llama.neutrinos.detector import Detector
+    from llama.neutrinos.network import AnyResponse
 
 _NOT_IN_CLASSES = "the odds count gamma-ray bursts, which backgrounds of classes do not have"
 
@@ -68,7 +67,7 @@ class Rank(NamedTuple):
 def rank(
     seen: Seen,
     background: Background,
-    response: "Response | Detector",
+    response: "AnyResponse",
     params: SearchParameters,
 ) -> Rank:
     """Return the p-values of an event in a background; params: those that it was made with."""
@@ -120,7 +119,7 @@ def without_energy(background: Background) -> Background:
 def _own_weight(
     seen: Seen,
     background: Background,
-    response: "Response | Detector",
+    response: "AnyResponse",
     params: SearchParameters,
 ) -> float:
     """Return the weight of an event's neutrinos in a background: 1 if that is plain."""

@@ -17,6 +17,7 @@ from llama.event.located import Combined
 from llama.event.names import COMBINED_SUMMARY, significance_name
 from llama.event.skymap_info import EventInfo, read_info, unchecked_info
 from llama.files import read_json
+from llama.neutrinos.table import OF_EACH
 from llama.typed import typed
 from llama.units import R90_PER_SIGMA
 
@@ -28,6 +29,7 @@ class Neutrino(Struct, frozen=True):
     """A row of the neutrino list: ICRS position and 1 sigma [deg], energy [GeV], dt [s]."""
 
     id: str | int | None = None
+    detector: str | None = None
     type: str | None = None
     ra: Number | None = None
     dec: Number | None = None
@@ -40,8 +42,15 @@ class Neutrino(Struct, frozen=True):
     direction: str | None = None
 
 
+class Observed(Struct, frozen=True):
+    """Whether a detector was on, and why not."""
+
+    on: bool = True
+    why: str = ""
+
+
 class NeutrinoList(Struct, frozen=True):
-    """The file `icecube_neutrino_list.json`."""
+    """The file `icecube_neutrino_list.json`; detectors: of a network."""
 
     events: list[Neutrino] = []
     complete: bool = False
@@ -49,6 +58,15 @@ class NeutrinoList(Struct, frozen=True):
     livetime_s: Number | None = None
     retrieved_at: str | None = None
     window: dict[str, Number | str | None] | None = None
+    detectors: dict[str, Observed] = {}
+
+    @property
+    def observed(self) -> str:
+        """Whose neutrinos they are and who was off, `arca and icecube; without sk (it ...)`."""
+        on = [name for name, one in self.detectors.items() if one.on]
+        off = [f"{name} ({one.why})" for name, one in self.detectors.items() if not one.on]
+        said = [" and ".join(on)] if on else []
+        return "; ".join(said + ([f"without {', '.join(off)}"] if off else []))
 
 
 class Classification(Struct, frozen=True):
@@ -86,6 +104,7 @@ class Single(PValue, frozen=True, kw_only=True):
     dec: Number
     sigma: Number
     id: str | int | None = None
+    detector: str | None = None
     i3event: str | int | None = None
     odds_ratio: Number | None = None
     radius_90_deg: Number | None = None
@@ -236,6 +255,8 @@ class Significance(Compared, Struct, frozen=True):
             return ""
         if self.simulated:
             return "IceCube's simulation"
+        if self.psf == OF_EACH:
+            return "those of each detector"
         return "effective area at the reconstructed energy, Gaussian point spread"
 
 

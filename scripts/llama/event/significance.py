@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from llama.errors import for_users
 from llama.event.bursts import Burst, Bursts
+from llama.event.detectors import energy_is_missing, event_columns, misfits
 from llama.event.direction_maps import MAP_KEYS, circle_90_deg
 from llama.event.explanation import explanation_with_bursts, told_explanation
 from llama.event.names import run_name
@@ -26,10 +27,8 @@ from llama.event.ranks import (
 )
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.event_list import is_from_archive
-from llama.neutrinos.likeness import unlike_background
 from llama.neutrinos.mixture import radii_deg
-from llama.neutrinos.response import Response
-from llama.neutrinos.table import Neutrino, Rows, to_columns
+from llama.neutrinos.table import Rows
 from llama.sky.tiles import SkyTiles
 from llama.stats.direction import flux_sensitivity, joint_p_astro
 from llama.stats.direction_map import DirectionMap
@@ -42,7 +41,7 @@ from llama.stats.parameters import SearchParameters
 
 Floats = NDArray[np.float64]
 if TYPE_CHECKING:
-    from llama.neutrinos.detector import Detector
+    from llama.neutrinos.network import AnyResponse
 
 
 # 0 is a rounded value, which would hide what its neutrinos have to say
@@ -58,7 +57,7 @@ def compute_significance(
     info: EventInfo,
     p_astro: PAstro,
     neutrino_list: Mapping[str, Any],
-    response: "Response | Detector",
+    response: "AnyResponse",
     search: SearchBlock,
     background: Background,
     bursts: Bursts | None = None,
@@ -80,7 +79,7 @@ def compute_significance(
     params = search_parameters(search, p_astro["population"], response, from_archive)
     prepared = prepare_skymap(tiles, response.area_relative, params)
     events, gps = list(neutrino_list["events"]), info.trigger_gps
-    columns = to_columns([Neutrino.of(event) for event in events])
+    columns = event_columns(events, response)
     dt_s = columns["gps"] - gps
     maps = maps or {}
     neutrinos = prepare_mapped(dt_s, columns, response, params, maps)
@@ -91,7 +90,7 @@ def compute_significance(
     inside = (dt_s > start_s) & (dt_s < stop_s)
     # what is compared must know as little: the background has circles only
     compared = prepare_columns(dt_s, columns, response, params) if maps else neutrinos
-    if hidden := bool(np.isnan(columns["energy_gev"][inside]).any()):
+    if hidden := bool(energy_is_missing(columns, response)[inside].any()):
         blank = {**columns, "energy_gev": np.full(dt_s.size, np.nan)}
         compared = prepare_columns(dt_s, blank, response, params)
     seen = Seen(
@@ -131,7 +130,7 @@ def compute_significance(
     }
     result = _odds(here, odds, p, events)
     why = explain_odds(prepared, neutrinos, p, odds, params, response, maps)
-    explanation = told_explanation(why, events, params)
+    explanation = told_explanation(why, events, params, columns, response, maps)
     significance: dict[str, object] = {**p_value_keys(in_map, in_class, hidden, method)}
     among = in_class if significance["p_value_method"] == "class" else in_map
     triggers: list[Messenger] = []
@@ -157,11 +156,8 @@ def compute_significance(
             "inputs": inputs,
             "explanation": explanation,
             "single_neutrino": _single_neutrinos(neutrinos, odds, events, among),
-            "unlike_background": unlike_background(
-                np.log10(columns["energy_gev"][inside]),
-                np.sin(np.radians(columns["dec_deg"][inside])),
-                params.ratebgnu * (params.window.length_s if live_s is None else live_s),
-                response,
+            "unlike_background": misfits(
+                seen.columns, params.window.length_s if live_s is None else live_s, response, params
             ),
             "energy_response": response.energy_response,
             "psf": response.psf,
@@ -237,7 +233,7 @@ def _odds(
     }
 
 
-_TOLD = "id", "ra", "dec", "sigma", "direction", *MAP_KEYS
+_TOLD = "id", "detector", "ra", "dec", "sigma", "direction", *MAP_KEYS
 
 
 def _single_neutrinos(neutrinos: Neutrinos, odds: Odds, events: Rows, among: Rank) -> Rows:

@@ -29,6 +29,7 @@ _TITLES = {
     "time": "Time",
     "position": "Position",
     "energy": "Energy",
+    "detector": "Detector",
     "other_sets": "Other neutrinos",
     "bursts": "Gamma-ray bursts",
 }
@@ -82,6 +83,7 @@ def explain(event: EventFiles) -> Explanation:
             "time": _time([text.time_difference(one, info) for one in chosen]),
             "position": _position(chosen, significance),
             "energy": _energy(chosen, why.factors["energy"], significance.simulated),
+            "detector": _detector(chosen),
             "other_sets": _others(why),
         }
     factors = []
@@ -228,6 +230,13 @@ def _energy(events: Sequence[Neutrino], factor: float, simulated: bool) -> str:
     return (
         f"{clean(which)}: a source gives such {' and '.join(such)} here "
         f"{text.three_digits(factor)} times as often as background."
+    )
+
+
+def _detector(events: Sequence[Neutrino]) -> str:
+    which = " and ".join(clean(event.detector or text.MISSING, 20) for event in events)
+    return (
+        f"Seen by {which}: how much more often a source than background is, at these declinations."
     )
 
 

@@ -19,7 +19,7 @@ from llama.figures.explain import Explained, explanation_section
 from llama.figures.page import Facts, Grid, Page, Picture, Rows, provenance_rows, write_page
 from llama.figures.revisions import latency_section
 from llama.figures.text import MISSING, clean, number
-from llama.neutrinos.table import list_window
+from llama.neutrinos.table import OF_EACH, list_window
 from llama.times import gps_to_iso, mjd_to_gps
 
 TABLE_HEADER = [
@@ -60,6 +60,7 @@ def summary_content(
             "heading": "Neutrinos",
             "text": [
                 *(clean(said, 600) for said in [significance.misfit] if said),
+                *([f"Detectors: {clean(neutrinos.observed, 400)}."] if neutrinos.detectors else []),
                 _completeness(neutrinos),
                 _explanation(neutrinos, significance),
             ],
@@ -215,6 +216,11 @@ def _explanation(neutrinos: NeutrinoList, significance: Significance) -> str:
             "σ is the angular error as stated; the 90 % radius is that of the point spread in "
             "IceCube's simulation, which has longer tails than a Gaussian of σ."
         )
+    elif significance.psf == OF_EACH:
+        circle = (
+            "σ is the angular error as stated; the 90 % radius is that of the point spread of each "
+            "neutrino's detector."
+        )
     else:
         circle = (
             "σ is the radius of the 39 % error circle, 1 σ of a two-dimensional Gaussian; the "
@@ -242,7 +248,7 @@ def _table_row(
         raise LlamaError(f"neutrino {count} has no error radius; make the neutrino list again")
     return [
         str(count),
-        clean(event.id or MISSING, 40),
+        text.neutrino_name(event),
         MISSING if gps is None else gps_to_iso(gps, 3).replace("T", " ").removesuffix("Z"),
         number(text.time_difference(event, info), "+.2f"),
         number(event.ra, ".2f"),

@@ -17,6 +17,7 @@ from llama.event.results import (
 )
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
+from llama.neutrinos.table import OF_EACH
 from llama.stats.window import PUBLISHED
 from llama.units import YEAR_S, p_value_text, rate_words
 
@@ -253,7 +254,15 @@ def circle_text(result: Significance) -> str:
     """Return in two or three words what `circles_deg` are from."""
     if result.psf is None:
         return "2.146 σ"
+    if result.psf == OF_EACH:
+        return OF_EACH
     return result.response if result.simulated else "Gaussian"
+
+
+def neutrino_name(neutrino: Neutrino) -> str:
+    """Return the id of a neutrino, after its detector where there are several."""
+    name = clean(neutrino.id or MISSING, 40)
+    return f"{clean(neutrino.detector, 20)} {name}" if neutrino.detector else name
 
 
 def time_difference(neutrino: Neutrino, info: EventInfo) -> float | None:

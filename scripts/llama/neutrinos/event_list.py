@@ -15,11 +15,25 @@ from llama.graceid import is_mock
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.scramble import generator, seed_from, simulate
 from llama.neutrinos.sources import ArchiveSource, Source, collect
-from llama.neutrinos.table import Neutrino, Rows, from_columns
+from llama.neutrinos.table import ICECUBE, Neutrino, Rows, from_columns
 from llama.stats.window import PUBLISHED, Window
 from llama.times import gps_to_iso, gps_to_mjd
 
 _TOLD = ("gps", "ra", "dec", "sigma", "energy")  # what a later list may not change unnoticed
+
+
+class Observed(TypedDict):
+    """What a list says of one detector of a network; why: it was off, or its neutrinos are left."""
+
+    on: bool
+    why: str
+    complete: bool
+    livetime_s: float | None
+    source: dict[str, object]
+
+
+class NoSourceError(LlamaError):
+    """No source covers the window."""
 
 
 class NeutrinoList(TypedDict):
@@ -34,6 +48,7 @@ class NeutrinoList(TypedDict):
     source: dict[str, object]
     seed: int | None
     events: Rows
+    detectors: NotRequired[dict[str, Observed]]
     provenance: NotRequired[dict[str, object]]
 
 
@@ -55,6 +70,7 @@ def make_list(
     blinded: bool = False,
     window: Window = PUBLISHED,
     rate_hz: float | None = None,
+    detector: str = ICECUBE,
 ) -> NeutrinoList:
     """Return the content of `icecube_neutrino_list.json`, without its provenance.
 
@@ -62,9 +78,10 @@ def make_list(
     else, for a mock or test event, a Poisson number at `rate_hz` (None: the archive's) scrambled
     from it; else those of the `sources`, without any the archive's; `online` permits to ask other
     machines. `blinded` replaces right ascension and time by random ones. The list is complete only
-    when the window is closed and the sources say that nothing is to come. `LlamaError` when no
-    source covers the window.
+    when the window is closed and the sources say that nothing is to come. What is drawn for a
+    `detector` other than IceCube is another draw. `NoSourceError` when none covers the window.
     """
+    drawn_for = graceid if detector == ICECUBE else f"{graceid} {detector}"
     start, stop = event_gps + window.start_s, event_gps + window.stop_s
     state = window_state(event_gps, now_gps, window)
     complete = state == "closed"
@@ -79,7 +96,7 @@ def make_list(
             raise _no_source(graceid, event_gps, window)
         archive = archive.at(event_gps)
         source = {"kind": "simulation", "name": archive.name, "identity": archive.identity}
-        seed = seed_from(graceid)
+        seed = seed_from(drawn_for)
         rate_hz = rate_hz or archive.rate_hz
         drawn = simulate(archive.events(), seed, event_gps, window, rate_hz)
         neutrinos = from_columns(drawn, "simulated")
@@ -93,7 +110,7 @@ def make_list(
         neutrinos, unusable = [Neutrino.of(row) for row in found.rows], list(found.unusable)
         complete &= found.complete
     if blinded:
-        seed = seed_from(f"{graceid} blinded")
+        seed = seed_from(f"{drawn_for} blinded")
         neutrinos = _blind(neutrinos, seed, event_gps, window)
         # their names and values would tell what is blinded
         unusable = ["a neutrino of a source cannot be used" for _ in unusable]
@@ -193,9 +210,9 @@ def _identity(neutrino: Neutrino) -> str:
     return f"{name}_{neutrino.subevent}" if neutrino.subevent else name
 
 
-def _no_source(graceid: str, event_gps: float, window: Window) -> LlamaError:
+def _no_source(graceid: str, event_gps: float, window: Window) -> NoSourceError:
     when = f"{gps_to_iso(event_gps, 0)} {window.words('+- {} s')}"
-    return LlamaError(
+    return NoSourceError(
         f"no neutrino source covers {graceid} ({when}); "
         "give its neutrinos with `skymap_info --neutrinos FILE` or an archive of that time with "
         "`llama neutrinos import PATH`"

@@ -106,6 +106,16 @@ def read_given(
     return check_rows(rows, name, event_gps)
 
 
+def given_detectors(content: bytes) -> list[str] | None:
+    """Return the detectors that a JSON object says its list is of, None where it does not say."""
+    try:
+        told = json.loads(content.decode("utf-8-sig")) if first_sign(content) == b"{" else {}
+    except ValueError:  # `read_given` says what is wrong with it
+        return None
+    names = told.get("detectors") if isinstance(told, dict) else None
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
 def _refuse_other_energies(rows: Sequence[object], name: str) -> None:
     """Raise when the energy has a name that is not understood: it would be taken as not known."""
     named = {key for row in rows if isinstance(row, dict) and "energy" not in row for key in row}

@@ -70,6 +70,11 @@ class Response:
             return cls(**values, **{name: file[name][()] for name in _tables(cls)})
 
     @property
+    def tells_energy(self) -> bool:
+        """Whether the archive's events have energies: without, the background is flat in them."""
+        return bool((self.background_per_dex != self.background_per_dex[0]).any())
+
+    @property
     def true_per_dex(self) -> NDArray[np.float64]:
         """Density of the true energy [x, s], here also that of the reconstructed one."""
         return self.signal_per_dex

@@ -99,7 +99,7 @@ def open_sources(
     """Return the sources of the settings `neutrinos.source`; without any, that of `archive`."""
     sources = []
     for name, line in (wanted or {"archive": {}}).items():
-        options = dict(line)
+        options = {key: value for key, value in line.items() if key != "detector"}
         kind = str(options.pop("kind", name))
         if kind == "archive":
             options.setdefault("archive", archive)

@@ -18,6 +18,8 @@ Columns = dict[str, NDArray[Any]]  # all of one length, under the names of `Neut
 Row = dict[str, object]
 Rows = list[Row]
 
+ICECUBE = "icecube"  # the detector of settings, lists and classes that name none
+OF_EACH = "of each detector"  # what results say of energies and point spread of a network
 STATISTIC = ("gps", "ra_deg", "dec_deg", "sigma_deg", "energy_gev")  # what the odds depend on
 
 

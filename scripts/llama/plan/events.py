@@ -22,9 +22,9 @@ from llama.files import sha256_file
 from llama.graceid import is_mock
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.event_list import list_is_from_archive, window_state
-from llama.neutrinos.response import response_file
 from llama.neutrinos.sources import Source, open_sources, state_of
 from llama.plan.bursts import BurstLists
+from llama.plan.detectors import Detectors, Paths
 from llama.plan.engine import Locks
 from llama.settings import Settings
 from llama.stats.window import search_window
@@ -45,6 +45,8 @@ class Events:
     ) -> None:
         self._settings, self._locks, self._open_injection = settings, locks, open_injection
         self._output_dir = settings.output_dir
+        self.detectors = Detectors(settings)
+        self._window = search_window(settings.search_parameters())
         self._infos: dict[str, EventInfo] = {}
         self.bursts = BurstLists(settings, self.info)
 
@@ -169,67 +171,68 @@ class Events:
         return class_versions(self._output_dir / POPULATIONS, self._class_end(event))
 
     def _class_end(self, event: str) -> str:
-        return class_end(self.info(event), self._settings.background.run)
+        run = self._settings.background.run
+        return class_end(self.info(event), run, self.observing(event))
+
+    def observing(self, event: str) -> list[str]:
+        """Return which neutrino detectors were on around an event."""
+        made = self._output_dir / event / LIST
+        return self.detectors.observing(self.info(event), made, self._window)
 
 
 class Neutrinos:
-    """The archive and the sources of the settings.
+    """The detectors and the sources of the settings.
 
-    archive: path of the newest configuration's.
+    archive: path of IceCube's newest configuration, or of the first detector's.
     """
 
     def __init__(self, settings: Settings, events: Events) -> None:
         self._settings, self._events = settings, events
-        self.archive = f"archive/{settings.neutrinos.archive}"
+        self.detectors = events.detectors
+        self._first = next(iter(self.detectors.archives))
+        self.archive = f"archive/{self.detectors.archives[self._first]}"
         self.window = search_window(settings.search_parameters())
         self._states: dict[str, object] = {}
 
     @cached_property
     def _sources(self) -> Sequence[Source]:
-        wanted = self._settings.neutrinos
-        return open_sources(wanted.source, self._settings.output_dir, wanted.archive)
+        """Return the sources of all detectors; one without any has its archive."""
+        found: list[Source] = []
+        for name, archive in self.detectors.archives.items():
+            lines = self.detectors.sources(name)
+            found += open_sources(lines, self._settings.output_dir, archive)
+        return found
 
-    @cached_property
-    def _archive(self) -> Archive | None:
-        directory = self._settings.output_dir / self.archive
-        return Archive.open(directory) if (directory / "archive.json").exists() else None
+    def _at(self, event: str) -> Archive | None:
+        """Return the first archive of an event's time, the newest without a time."""
+        return self.detectors.at(self._first, self._events.info(event).gps_time)
 
-    def _at(self, event: str | None) -> Archive | None:
-        """Return the archive of an event's time, the newest without a time; None without any."""
-        gps = None if event is None else self._events.info(event).gps_time
-        return self._archive if self._archive is None or gps is None else self._archive.at(gps)
-
-    def directory(self, event: str) -> str:
+    def directory(self, event: str) -> Paths:
         """Return the directory of the archive of an event's time, which may not be there."""
-        archive = self._at(event)
-        return self._path(archive) if archive else self.archive
+        return self.detectors.files("", self._events.info(event).gps_time)
 
-    def response(self, event: str | None = None) -> str:
+    def response(self, event: str | None = None) -> Paths:
         """Return the detector's tables at an event's time, the newest's without an event.
 
         `LlamaError` tells how to get them.
         """
-        archive = self._at(event)
-        if archive is None:
-            raise LlamaError(
-                f"there is no neutrino archive {self._settings.neutrinos.archive}; make it with: "
-                "llama neutrinos import PATH"
-            )
-        name = response_file(archive.directory, self._settings.search.response)
-        return f"{self._path(archive)}/{name}"
+        return self.detectors.tables(self._events.info(event).gps_time if event else None)
 
-    def _path(self, archive: Archive) -> str:
-        return archive.directory.relative_to(self._settings.output_dir).as_posix()
-
-    def background(self, event: str) -> str:
+    def background(self, event: str) -> Paths:
         """Return the events of the archive of an event's time."""
-        return f"{self.directory(event)}/events.hdf5"
+        return self.detectors.files("events.hdf5", self._events.info(event).gps_time)
+
+    def observing(self, event: str) -> list[str] | None:
+        """Return which detectors of a network were on, None for IceCube alone."""
+        return self._events.observing(event) if self.detectors.is_network else None
 
     def is_from_archive(self, event: str) -> bool:
         """Return whether the neutrinos of an event are the archive's, which tells their rate.
 
         As its list says; while there is none, by what the archive covers.
         """
+        if self.detectors.is_network:  # whose rates are those of the settings
+            return False
         info, made = self._events.info(event), self._settings.output_dir / event / LIST
         if made.exists():
             return list_is_from_archive(made)
@@ -260,8 +263,7 @@ class Neutrinos:
         if info.neutrino_file:
             return info.neutrino_file
         if is_mock(info.graceid):
-            archive = self._at(event)
-            return archive and archive.identity
+            return self.detectors.identity(info.gps_time)
         if event not in self._states:
             start, stop = (info.trigger_gps + end_s for end_s in self.window)
             self._states[event] = state_of(self._sources, start, stop, self.may_ask(event))

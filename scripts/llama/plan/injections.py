@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llama.errors import LlamaError
-from llama.neutrinos.archive import Archive
 from llama.plan.engine import Job
 from llama.plan.studies import Studies, numbers_of
 from llama.settings import Settings
@@ -89,6 +88,7 @@ class Injections:
             self._waiting.remove(directory)
 
     def _open(self, directory: str) -> None:
+        from llama.event.detectors import open_site
         from llama.study.opening import injection_number, open_injection, open_pair
 
         study = directory.split("/")[1]
@@ -108,15 +108,16 @@ class Injections:
                 p_astro=p_astro,
             )
             return
-        archive = self._settings.output_dir / "archive" / self._settings.neutrinos.archive
+        tables = self._studies.detectors.whole(self._studies.detectors.study_tables(study))
+        search = self._studies.search(study)
         open_injection(
             event_dir,
             study,
             number,
             kind="weighted" if self.sampling(kind) == "weighted" else kind,
             maps=maps,
-            archive=Archive.open(archive),
-            search=self._settings.search_parameters(),
+            site=open_site(tables, search),
+            search=search,
             seed=self._background.seed,
             p_astro=p_astro,
             skip_broken=self._background.broken_maps == "skip",

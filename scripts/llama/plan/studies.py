@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from llama.errors import LlamaError
+from llama.plan.detectors import Detectors
 from llama.plan.events import POPULATIONS
 from llama.settings import Settings
 from llama.settings.background import Simulation, Study
@@ -38,6 +39,7 @@ class Studies:
         wait_for_list: Callable[[str, str], object],
     ) -> None:
         self._settings, self._warn, self._wait_for_list = settings, warn, wait_for_list
+        self.detectors = Detectors(settings)
         self._output_dir = settings.output_dir
         self._sources: dict[str, tuple[Store, Artifacts]] = {}
         self._maps: dict[str, list[str]] = {}
@@ -105,7 +107,8 @@ class Studies:
         given = self.known(study).skymaps
         if given is not None and not self._is_simulated(study):
             return given
-        simulation, _, detectors = study.rpartition("-")
+        population, run, detectors, *_ = study.split("-")
+        simulation = f"{population}-{run}"
         simulations = self._settings.background.simulations
         psds = simulations[simulation].psds if simulation in simulations else {}
         if missing := sorted(set(re.findall("..", detectors)) - psds.keys()):
@@ -190,6 +193,7 @@ class Studies:
         """Return the model of a study: only what changes its numbers."""
         from llama.study.injections import study_search
 
+        self.detectors.of_class(study)
         return study_search(self._settings.search_parameters(), study)
 
     def weight_search(self, study: str) -> dict[str, Any]:
@@ -197,7 +201,7 @@ class Studies:
         from llama.event.parameters import WEIGHT_SETTINGS
 
         model = self.search(study)
-        return {name: model[name] for name in WEIGHT_SETTINGS}
+        return {name: model[name] for name in (*WEIGHT_SETTINGS, "detectors") if name in model}
 
 
 class Simulations:

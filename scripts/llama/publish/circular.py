@@ -9,7 +9,6 @@ from llama.event.results import NeutrinoList, Sensitivity, Significance, Single
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.table import list_window
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, is_observation
-from llama.stats.window import Window
 from llama.times import gps_to_iso, iso_to_gps
 from llama.topics import instruments_in_words
 
@@ -92,7 +91,7 @@ def draft_circular(
         f"SUBJECT: {_subject(info, significance, complete, real)}",
         *([] if real else ["THIS IS A TEST. It does not describe a real observation."]),
         "[reporting collaboration] reports:",
-        _wrap(_search(info, significance, list_window(neutrinos.window), livetime_s, complete)),
+        _wrap(_search(info, significance, neutrinos)),
         *_result(info, significance, real),
         *(_source(combined) if combined and coincident_neutrinos(info, significance) else []),
         *_sensitivity(significance.neutrino_flux_sensitivity_range),
@@ -145,13 +144,9 @@ def _no_p_value(info: EventInfo, significance: Significance) -> str:
     return " ".join(str(significance.p_value_reason or "none was computed").split())[:300]
 
 
-def _search(
-    info: EventInfo,
-    significance: Significance,
-    window: Window,
-    livetime_s: float | None,
-    complete: bool,
-) -> str:
+def _search(info: EventInfo, significance: Significance, neutrinos: NeutrinoList) -> str:
+    window, livetime_s = list_window(neutrinos.window), neutrinos.livetime_s
+    detectors = f" Neutrinos are those of {neutrinos.observed}." if neutrinos.observed else ""
     trigger = iso_to_gps(info.event_time or "")
     start, stop = (
         gps_to_iso(trigger + end_s, 0).replace("T", " ").removesuffix("Z") for end_s in window
@@ -172,8 +167,9 @@ def _search(
         "distance that the sky map "
         "gives as a prior [1,2]."
         + response
+        + detectors
         + live
-        + ("" if complete else " More neutrinos may still come.")
+        + ("" if neutrinos.complete else " More neutrinos may still come.")
     )
 
 
@@ -237,8 +233,10 @@ def _false_alarm_rate(significance: Significance, listed: list[Single] | None) -
 
 def _table(listed: list[Single], real: bool) -> str:
     title = "    dt (s)   RA (deg)  Dec (deg)   90 % radius (deg)   p-value"
+    title += "   detector" if any(s.detector for s in listed) else ""
     rows = [
         f"{s.dt:+10.2f} {s.ra:10.2f} {s.dec:+10.2f} {s.circle_deg:19.2f} {s.p_text:>9}"
+        + (f"   {s.detector}" if s.detector else "")
         for s in listed
         if s.p_text is not None
     ]

@@ -107,6 +107,8 @@ def build_notice(
     if listed is not None:
         notice["n_events_coincident"] = sum(map(_is_listed, listed))
     said = _said(significance, overall, listed or [])
+    if observed := neutrinos.observed:
+        said.append(f"neutrinos of {_line(observed)}")
     if not neutrinos.complete:
         said.append("the list of neutrinos is not complete")
     if listed and combined:
@@ -126,7 +128,12 @@ def build_notice(
 
 
 def _id(single: Single) -> str:
-    return re.sub(r"[^A-Za-z0-9_.:+-]", "_", single.key)[:64]
+    name = f"{single.detector}:{single.key}" if single.detector else single.key
+    return re.sub(r"[^A-Za-z0-9_.:+-]", "_", name)[:64]
+
+
+def _line(text: str) -> str:
+    return re.sub(r"[^\x20-\x7e]", "_", text)[:300]
 
 
 def _is_listed(single: Single) -> bool:

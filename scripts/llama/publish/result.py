@@ -31,6 +31,7 @@ class Coincident(Struct, frozen=True):
     radius_90_deg: Number
     p_value: Number | None
     p_value_is_limit: bool
+    detector: str | UnsetType = UNSET
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -57,7 +58,8 @@ class JointRate(Struct, frozen=True):
 class Findings(Facts, frozen=True, kw_only=True):
     """The result; livetime_s only with gaps, coincident_neutrinos None when nothing was tested.
 
-    gamma_ray_bursts: in the event's list, only where odds and p-value count them.
+    gamma_ray_bursts: in the event's list, only where odds and p-value count them;
+    neutrino_detectors: of a network, what was on and off.
     """
 
     livetime_s: int | UnsetType
@@ -74,6 +76,7 @@ class Findings(Facts, frozen=True, kw_only=True):
     coincident_neutrinos: list[Coincident] | None
     energy_response: str | UnsetType
     psf: str | UnsetType
+    neutrino_detectors: str | UnsetType = UNSET
 
 
 @dataclass(frozen=True)
@@ -132,12 +135,15 @@ class Result:
             if listed is None
             else [
                 Coincident(
-                    *(s.id, s.dt, s.ra, s.dec, s.sigma, s.circle_deg, rounded_p(s)), s.p_is_limit
+                    *(s.id, s.dt, s.ra, s.dec, s.sigma, s.circle_deg, rounded_p(s)),
+                    s.p_is_limit,
+                    s.detector or UNSET,
                 )
                 for s in listed
             ],
             energy_response=self.significance.energy_response or UNSET,
             psf=self.significance.psf or UNSET,
+            neutrino_detectors=self.neutrinos.observed or UNSET,
         )
 
     def sha256(self) -> str:
@@ -197,14 +203,20 @@ def _text(facts: Findings, title: str) -> str:
         + ("unknown" if facts.far_hz is None else f"{facts.far_hz:.3g} Hz")
         + f", sky map {_safe(facts.skymap)}, {facts.neutrinos} neutrinos in the window"
         + livetime
+        + ("" if facts.neutrino_detectors is UNSET else f" of {facts.neutrino_detectors}")
         + ("" if facts.neutrinos_final else " (PROVISIONAL: it is still being filled)"),
     ]
     lines += [
-        f"{_safe(one.id)}: {one.dt:+.1f} s, RA {one.ra:.2f}, Dec {one.dec:+.2f}, "
+        f"{_name(one)}: {one.dt:+.1f} s, RA {one.ra:.2f}, Dec {one.dec:+.2f}, "
         f"90 % radius {one.radius_90_deg:.2f} deg, p-value {_p_text(one, one.p_value)}"
         for one in listed
     ]
     return "\n".join(lines)
+
+
+def _name(one: Coincident) -> str:
+    detector = "" if one.detector is UNSET else f"{_safe(one.detector)} "
+    return f"{detector}{_safe(one.id)}"
 
 
 def _p_text(told: Findings | Coincident, p_value: float | None) -> str:

@@ -42,22 +42,26 @@ def main() -> None:
 
 def compute(settings: Settings) -> float:
     """Return the odds ratio of a made-up event with two neutrinos."""
+    from llama.event.detectors import open_site
     from llama.event.significance import compute_significance
     from llama.event.skymap_info import unchecked_info
-    from llama.neutrinos.response import load_response, response_file
+    from llama.neutrinos.response import response_file
     from llama.sky.mock import mock_skymap
 
-    archive = settings.output_dir / "archive" / settings.neutrinos.archive
+    archives = settings.neutrinos.archives
+    where = [settings.output_dir / "archive" / archive for archive in archives.values()]
+    tables = [path / response_file(path, settings.search.response) for path in where]
+    search = settings.search_parameters()
     event = {"graceid": "MS230601a", "gps_time": 1.4e9, "instruments": ["H1", "L1"], "far": 1e-9}
-    neutrino = {"ra": 40.0, "dec": 20.0, "sigma": 0.5, "energy": 1e4}
+    neutrino = {"ra": 40.0, "dec": 20.0, "sigma": 0.5, "energy": 1e4, "detector": min(archives)}
     events = [neutrino | {"gps": 1.4e9 + dt, "id": str(dt), "dt": dt} for dt in (1.0, 2.0)]
     significance = compute_significance(
         mock_skymap(40.0, 20.0, (4.0, 2.0), (100.0, 20.0)),
         unchecked_info(event),
         {"population": "bns", "p_astro": 0.9},
         {"events": events},
-        load_response(archive / response_file(archive, settings.search.response)),
-        settings.search_parameters(),
+        open_site(tables if "detectors" in search else tables[0], search).response,
+        search,
         {"class": "bns-o4-H1L1", "reason": "made up"},
     )
     return float(str(significance["odds_ratio"]))

@@ -31,7 +31,10 @@ SimulationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*$"
 StudyMaps = Annotated[
     Path, BeforeValidator(lambda value: Path(value) if value == "simulated" else absolute(value))
 ]
-StudyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*-([A-Z][0-9])+$")]
+StudyName = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9]*-[a-z][a-z0-9]*-([A-Z][0-9])+(-[a-z0-9]+(_[a-z0-9]+)*)?$"),
+]
 
 
 class Study(Block):

@@ -51,6 +51,25 @@ class Events(Block):
 RELEASE_DOI = {"icetracks-dr2": "10.7910/DVN/MMIIZA", "icecube-10-year": "10.7910/DVN/VKL316"}
 
 
+ICECUBE = "icecube"  # the detector that settings without detectors mean
+
+
+class NeutrinoDetector(Block):
+    """One detector of a network."""
+
+    archive: Name
+    """Name of the archive with its area, its background and its point spread."""
+    rate_hz: Number | None = Field(default=None, gt=0, le=1e3)
+    """All-sky rate of its background neutrinos [Hz]; null: of its archive, of IceCube also as for
+    search.ratebgnu."""
+    nu_51_100: Number | None = Field(default=None, gt=0, le=1e6)
+    """Neutrinos that it expects from 1e51 erg at 100 Mpc, averaged over the sky; null: from its
+    area."""
+
+
+DetectorName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,15}$")]
+
+
 class Neutrinos(Block):
     """Where neutrinos come from."""
 
@@ -63,6 +82,13 @@ class Neutrinos(Block):
     """Sources that the neutrinos of an event are taken from, the first first, each with its
     options; {} takes the archive alone. Kinds and options are in docs/neutrinos.md. Each is a line
     like gcn: {}."""
+    detectors: dict[DetectorName, NeutrinoDetector] = Field(
+        default_factory=dict,
+        examples=[{"icecube": {"archive": "dr2"}, "arca": {"archive": "arca230"}}],
+    )
+    """Detectors in one likelihood, each with its archive; {} means IceCube alone, with the archive
+    above. Each is a line like arca: {archive: arca230}, perhaps with rate_hz and nu_51_100
+    (docs/neutrinos.md, Several detectors). Their sources have detector: arca in their lines."""
     effective_area_season: Name | None = Field(default=None, examples=["IC86_II"])
     """Season of the release whose effective area is used, such as "IC86_II"; null takes that of the
     newest season whose events are imported. Takes effect when an archive is imported."""
@@ -75,6 +101,12 @@ class Neutrinos(Block):
         Field(default_factory=lambda: dict(RELEASE_DOI))
     )
     """DOI of each release that `llama neutrinos fetch` knows, by its name there."""
+
+    @property
+    def archives(self) -> dict[str, str]:
+        """Name of each detector's archive, by the names of the detectors."""
+        named = {name: self.detectors[name].archive for name in sorted(self.detectors)}
+        return named or {ICECUBE: self.archive}
 
 
 class GraceDB(Block):
@@ -152,13 +184,18 @@ class Settings(Block):
     def search_parameters(self) -> dict[str, Any]:
         """Return the block `search` as a plain dict, for `params` and outputs.
 
-        `real_time`: whether neutrinos of other streams than the archive are asked for.
+        `real_time`: whether neutrinos of other streams than the archive are asked for, of IceCube.
+        `detectors`: those of a network, by name.
         """
         real_time = any(
             options.get("kind", name) != "archive"
             for name, options in self.neutrinos.source.items()
+            if options.get("detector", ICECUBE) == ICECUBE
         )
-        return self.search.model_dump(mode="json") | {"real_time": real_time}
+        search = self.search.model_dump(mode="json") | {"real_time": real_time}
+        if named := self.neutrinos.detectors:
+            search["detectors"] = {name: named[name].model_dump() for name in sorted(named)}
+        return search
 
 
 def block_of(model: type[Block], name: str) -> type[Block] | None:

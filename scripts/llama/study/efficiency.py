@@ -23,10 +23,8 @@ from scipy.optimize import brentq
 
 from llama.background.draws import KINDS, SOURCES, Draws
 from llama.errors import LlamaError
+from llama.event.detectors import Site
 from llama.event.parameters import search_parameters
-from llama.neutrinos.archive import Archive
-from llama.neutrinos.response import load_response, response_file
-from llama.neutrinos.truth import archive_truth
 from llama.stats.arrays import Flags, Floats
 from llama.study.bank import Bank, build_bank
 from llama.study.injections import run_shard
@@ -126,7 +124,7 @@ def energy_at(kinds: Sequence[Injections], curve: Curve, level: float) -> dict[s
 def upper_limit(
     skymap: str | Path,
     significance: Mapping[str, Any],
-    archive: Archive,
+    site: Site,
     search: Mapping[str, Any],
     seed: int,
     injections: int = INJECTIONS,
@@ -140,27 +138,25 @@ def upper_limit(
     source count towards 90 %, not lucky background, so that the limit is never empty and rather
     too high than too low. null with the reason when no energy is excluded.
 
-    significance: content of significance_*.json; no background class is needed, since odds of one
-    map and one p_astro rank as their p-values do.
+    site: detectors that were on; significance: content of significance_*.json; no background class
+    is needed, since odds of one map and one p_astro rank as their p-values do.
     """
     alone = significance.get("without_bursts", significance)  # injections are of neutrinos
     population = significance["inputs"]["search_parameters"]["population"]
-    tables = archive.directory
-    response = load_response(tables / response_file(tables, search["response"]))
-    params = search_parameters(search, population, response)
+    params = search_parameters(search, population, site.response)
     # that of the stream which supplied the event's list
     rate_hz = significance["inputs"]["search_parameters"]["ratebgnu"]
     params = dataclasses.replace(params, ratebgnu=rate_hz)
-    truth, observed = archive_truth(tables, response), float(alone["odds_ratio"])
+    truth, observed = site.truth(), float(alone["odds_ratio"])
     kinds, distances = [], []
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "skymap.hdf5"
-        problems = build_bank([Path(skymap)], path, response.area_relative, params)
+        problems = build_bank([Path(skymap)], path, site.response.area_relative, params)
         if problems:
             raise LlamaError(problems[0])
         with Bank(path) as bank:
             for kind in SOURCES:
-                draws = Draws(seed, kind, archive.events(), response, params, truth)
+                draws = Draws(seed, kind, site.events(), site.response, params, truth)
                 rows, _ = run_shard(bank, draws, significance["p_astro"], range(injections))
                 kinds.append(Injections(KINDS[kind], rows["expected"], rows["odds"] > observed))
                 distances.append(rows["distance_mpc"])

@@ -6,7 +6,7 @@ machine or number of cores.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,11 @@ from llama.background.draws import (
 )
 from llama.background.tilts import draw_weighted, tilt_map
 from llama.errors import LlamaError
-from llama.event.classes import EARLY, LOW, split_class
+from llama.event.classes import EARLY, LOW, class_detectors, split_class
 from llama.event.parameters import search_parameters
 from llama.event.prepared import odds_of_drawn
 from llama.event.provenance import settings_hash, software
 from llama.files import atomic_hdf5
-from llama.neutrinos.detector import Detector
-from llama.neutrinos.response import Response
 from llama.neutrinos.table import Columns
 from llama.sky import SkyTiles
 from llama.stats.arrays import Floats, Integers
@@ -40,6 +38,9 @@ from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank
 from llama.study.pairs import Pairs
 from llama.study.populations import ROWS_WITHOUT_ENERGY, WITHOUT_ENERGY
+
+if TYPE_CHECKING:
+    from llama.neutrinos.network import AnyResponse
 
 _BLOCK = 64  # injections prepared together: their tables stay in the processor's cache
 
@@ -189,6 +190,9 @@ def study_search(search: Mapping[str, Any], study: str) -> dict[str, Any]:
             f"name it after one of {known} in background.studies, perhaps with {LOW} or {EARLY} "
             "at its end"
         )
+    if "detectors" in search:
+        own = {name: search["detectors"][name] for name in class_detectors(study)}
+        search = {**search, "detectors": own}
     of_population = {population: search["assumed_horizon_mpc"][population]}
     return {
         **{name: value for name, value in search.items() if name != "far_signal_rate_hz"},
@@ -197,7 +201,7 @@ def study_search(search: Mapping[str, Any], study: str) -> dict[str, Any]:
 
 
 def study_parameters(
-    search: Mapping[str, Any], study: str, response: Response | Detector
+    search: Mapping[str, Any], study: str, response: "AnyResponse"
 ) -> SearchParameters:
     """Return the statistic's parameters for a study; search: as of `study_search`, or whole."""
     return search_parameters(study_search(search, study), split_class(study)[0], response)

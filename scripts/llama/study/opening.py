@@ -1,7 +1,7 @@
 """Any injection as an event directory, whose significance agrees with its row to the last bit."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,13 @@ from llama.background.draws import Draws, directions, draw_skymaps
 from llama.background.tilts import draw_weighted, tilt_map
 from llama.errors import LlamaError
 from llama.event.classes import EARLY, LOW, split_class
+from llama.event.detectors import Site
 from llama.event.flags import write_flags
 from llama.event.prepared import prepare_skymap
 from llama.event.skymap_info import FILE_NAME, EventInfo, check_info
 from llama.files import dump_json, sha256_bytes, write_bytes
-from llama.neutrinos.archive import Archive
-from llama.neutrinos.response import load_response, response_file
+from llama.neutrinos.network import Network
 from llama.neutrinos.table import Columns, from_columns
-from llama.neutrinos.truth import archive_truth
 from llama.sky import SkyTiles, read_skymap
 from llama.study.artifacts import Artifacts
 from llama.study.injections import draw_neutrinos, study_parameters
@@ -76,7 +75,7 @@ def open_injection(
     number: int,
     *,
     maps: list[Path],
-    archive: Archive,
+    site: Site,
     search: Mapping[str, Any],
     seed: int,
     p_astro: float,
@@ -84,11 +83,9 @@ def open_injection(
     kind: str = "background",
 ) -> None:
     """Write the event files of an injection; equal ones stay, and so does the user's flags.json."""
-    directory = archive.directory
-    response = load_response(directory / response_file(directory, search["response"]))
+    response = site.response
     params = study_parameters(search, study, response)
-    truth = archive_truth(directory, response)
-    draws = Draws(seed, kind, archive.events(), response, params, truth)
+    draws = Draws(seed, kind, site.events(), response, params, site.truth())
     path, content, tiles = _skymap(maps, draws, number, skip_broken)
     sources = None
     if draws.is_weighted:
@@ -106,7 +103,8 @@ def open_injection(
             "distance_mpc": float(sources.distance_mpc[0]),
         }
     columns["gps"] = gps + columns["dt_s"]
-    _write_event(event_dir, study, number, gps, p_astro, (path, content), columns, origin)
+    names = response.names if isinstance(response, Network) else ()
+    _write_event(event_dir, study, number, gps, p_astro, (path, content), columns, origin, names)
 
 
 def open_pair(
@@ -142,13 +140,14 @@ def _write_event(
     skymap: tuple[Path, bytes],
     columns: Columns,
     origin: Mapping[str, object],
+    detectors: Sequence[str] = (),
 ) -> None:
     path, content = skymap
     graceid, time = f"M{number}", gps_to_iso(gps)
     alert_file, neutrino_file = "alerts/1-Preliminary.json", "alerts/1-neutrinos.json"
     skymap_file = f"alerts/1-Preliminary.fits{'.gz' if content.startswith(_GZIP) else ''}"
     classification, group = _classification(study, p_astro)
-    _, level, _, detectors = split_class(study)
+    _, level, _, waves = split_class(study)
     info = EventInfo(
         alert_type="injection",
         graceid=graceid,
@@ -158,7 +157,7 @@ def _write_event(
         pipeline="INJECTION",
         group=group,
         search="EarlyWarning" if level == EARLY else "MDC",
-        instruments=re.findall("[A-Z][0-9]", detectors),
+        instruments=re.findall("[A-Z][0-9]", waves),
         significant=level != LOW,
         role="test",
         retracted=False,
@@ -176,7 +175,12 @@ def _write_event(
         revision=1,
         others={"injection": {"study": study, "number": number, **origin}},
     )
-    neutrinos = [neutrino.row() for neutrino in from_columns(columns, "simulated")]
+    neutrinos: Any = [neutrino.row() for neutrino in from_columns(columns, "simulated")]
+    if detectors:
+        numbers = columns["detector"].tolist()
+        rows = zip(neutrinos, numbers, strict=True)
+        events = [row | {"detector": detectors[number]} for row, number in rows]
+        neutrinos = {"detectors": list(detectors), "events": events}
     files = {
         alert_file: dump_json(_alert(info, classification)).encode(),
         skymap_file: content,

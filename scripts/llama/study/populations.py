@@ -13,7 +13,7 @@ import numpy as np
 
 from llama.background.draws import WEIGHTED
 from llama.errors import LlamaError
-from llama.event.populations import GROUPS, WEIGHT_GROUPS, ascending_groups
+from llama.event.populations import GROUPS, WEIGHT_GROUPS, ascending_groups, hdf5_key
 from llama.files import atomic_hdf5, reading_hdf5, write_json
 from llama.stats.arrays import Floats
 from llama.study.plan import Plan, check_whole
@@ -155,7 +155,7 @@ def write_populations(path: str | Path, classes: Mapping[str, ClassOdds]) -> Non
     numbers = sum(int(v.size) for content in classes.values() for v in content.numbers.values())
     with atomic_hdf5(path, 8 * numbers + _ROOM * (1 + len(classes))) as file:
         for name, content in sorted(classes.items()):
-            key, digest = name.replace("-", "/"), hashlib.sha256()
+            key, digest = hdf5_key(name), hashlib.sha256()
             for group, values in content.numbers.items():
                 place, size = f"{group}/{key}", (values.size,)
                 dataset = file.create_dataset(place, size, "<f8", track_times=False)

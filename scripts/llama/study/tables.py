@@ -16,7 +16,7 @@ from llama.study.populations import BROKEN, ClassOdds, collate
 HEADER = "EVENT-ODDS-RATIO N SOURCE-DIRECTORY SKYMAP-FILENAME"
 RULE = "=" * 121
 WEIGHT = " WEIGHT"  # at the end of the header of weighted injections, which have one more column
-STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+"
+STUDY_PATTERN = r"[a-z][a-z0-9]*-[a-z][a-z0-9]*-(?:[A-Z][0-9])+(?:-[a-z0-9]+(?:_[a-z0-9]+)*)?"
 
 
 def write_table(
