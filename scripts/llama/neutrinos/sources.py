@@ -240,4 +240,6 @@ class ArchiveSource:
     def _open(self, start_gps: float, stop_gps: float) -> Archive | None:
         if self._archive is None and (self._directory / "archive.json").exists():
             self._archive = Archive.open(self._directory)
+        if self._archive is not None and self._archive.drawn:
+            return None
         return self._archive and self._archive.at((start_gps + stop_gps) / 2)
