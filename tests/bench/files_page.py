@@ -273,9 +273,9 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "posterior.noise": "of neither",
             "most_probable_direction.ra": "where the joint map is highest [deg]",
             "most_probable_direction.dec": "likewise [deg]",
-            "energy_response": "smearing (simulation), or area at the reconstructed energy; of each "
-            "detector",
-            "psf": "mixture (simulation), or gaussian; of each detector",
+            "energy_response": "smearing (simulation), or area at the reconstructed energy; of "
+            "each detector where there are several",
+            "psf": "mixture (simulation), or gaussian; likewise",
             "unlike_background": "how its neutrinos differ from the background's, in words",
             "distance": "map, or assumed",
             "assumed_distance.horizon_mpc": "only if assumed: how far sources may be [Mpc]",
