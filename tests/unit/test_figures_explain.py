@@ -153,6 +153,7 @@ def test_what_gamma_ray_bursts_change_is_one_more_factor(told, rows, events):
     text = " ".join(explain_lines(why, result["odds_ratio"]))
     assert ("The list has 1 burst" if rows else "holds none.") in text
     assert ("and of a gamma-ray burst is" in text) == (not events)
+    assert ("and a gamma-ray burst is" in text) == bool(rows and events)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,10 @@ def test_the_head_warns():
     assert "does not meet that threshold" in draft(result=sample.significance(p_value=0.01))
     assert "PROVISIONAL" in draft(neutrinos=sample.neutrino_list(complete=False))
     assert "RETRACTED" in draft(sample.info(retracted=True))
+    assert "injections decide" not in draft()
+    assert "# Only 2.0 of the background's injections decide the p-value" in draft(
+        result=sample.significance(p_value_effective=2.0)
+    )
     unusable = sample.neutrino_list(complete=False) | {"unusable": ["a notice has no\nerror"]}
     assert "# The neutrino list is INCOMPLETE: a notice has no error.\n" in draft(
         neutrinos=unusable

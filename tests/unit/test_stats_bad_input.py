@@ -17,6 +17,7 @@ from llama.stats.healpix import directions_deg, tiles_geometry, unit_vectors, wi
 from llama.stats.odds import event_odds, prepare_neutrinos
 from llama.stats.overlap import prepare_map
 from llama.stats.weights import tile_weights
+from llama.stats.windows import odds_of_windows
 
 PARAMS = parameters()
 RESPONSE = steep_response()
@@ -83,6 +84,20 @@ def test_neutrino_columns_of_different_length():
         prepare_neutrinos(*columns, RESPONSE, PARAMS)
     with pytest.raises(ValueError, match="same length"):
         prepare_neutrinos(*[np.ones((2, 2))] * 5, RESPONSE, PARAMS)
+
+
+@pytest.mark.parametrize("stops", [[1], [3], [2, 1], [-1, 2], []], ids=str)
+def test_windows_that_do_not_end_with_their_neutrinos(stops):
+    two = prepare_neutrinos(*(np.full(2, value) for value in GOOD.values()), RESPONSE, PARAMS)
+    with pytest.raises(ValueError, match="must end one after the other"):
+        odds_of_windows(prepared(), two, np.array(stops, dtype=np.int64), 0.5, PARAMS, AREA)
+
+
+@pytest.mark.parametrize(("p_astro", "area"), [(1.0, AREA), (0.5, AREA[:-1])])
+def test_windows_of_what_cannot_be(p_astro, area):
+    stops = np.array([1])
+    with pytest.raises(ValueError, match=r"p_astro must|of one size"):
+        odds_of_windows(prepared(), given_neutrinos(), stops, p_astro, PARAMS, area)
 
 
 def test_background_density_of_zero_or_nan():

@@ -123,6 +123,8 @@ def _summary(significance: Significance, why: Why, members: Sequence[int]) -> li
     odds = significance.odds_ratio or 0.0
     which = " and ".join(f"neutrino {k}" for k in members)
     which = which or ("a neutrino" if why.members else "a gamma-ray burst")
+    if why.members and why.factors.get("bursts", 0.0) >= 1.1:
+        which += " and a gamma-ray burst"
     compared = f"{'' if odds >= 1 else 'only '}{text.three_digits(odds)} times"
     sentences = [
         f"One source of the wave and of {which} is {compared} as probable as everything else."

@@ -11,6 +11,7 @@ from llama.publish.notice import bayesian_p_value, coincident_neutrinos, is_obse
 from llama.times import gps_to_iso, iso_to_gps
 
 PUBLIC_BELOW = 0.01  # circulars are for p-values below 1 %
+_FEW = 10  # injections that decide a p-value: with fewer its error is a third of it and more
 
 # GCN takes a subject that has one of these words (ours are a part of its list) ...
 SUBJECT_KEYWORDS = ("GW", "IceCube", "KAGRA", "LIGO", "LVC", "LVK", "Virgo")
@@ -70,6 +71,7 @@ def draft_circular(
             "This text is about neutrinos alone. With the gamma-ray bursts of the event's list: "
             f"odds ratio {joint.odds_ratio:.3g}, p-value {joint.p_text or 'not available'}."
         )
+    head += _few(significance)
     if p_value is None:
         head.append("There is no p-value: this text neither reports nor excludes a counterpart.")
         head.append(f"Reason: {_no_p_value(info, significance)}.")
@@ -91,6 +93,17 @@ def draft_circular(
         "[2] Countryman et al. 2019, arXiv:1901.05486",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _few(significance: Significance) -> list[str]:
+    """Return a warning where few injections decide a p-value that is not 1."""
+    effective, p_value = significance.p_value_effective, significance.p_value
+    if p_value is None or p_value >= 1 or effective is None or effective >= _FEW:
+        return []
+    return [
+        f"Only {effective:.1f} of the background's injections decide the p-value: make more "
+        "before it is sent (background.map_injections, or a study of the class)."
+    ]
 
 
 def _wrap(paragraph: str) -> str:
@@ -170,7 +183,7 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
         f"{found} The overall p-value of the Bayesian search is {significance.p_text}. "
         "It states how often the atmospheric background alone gives a coincidence at least as "
         f"convincing for {significance.p_is_for}; it is not corrected for trials over several "
-        f"gravitational-wave candidates. {_false_alarm_rate(significance)}"
+        f"gravitational-wave candidates. {_false_alarm_rate(significance, listed)}"
     )
     if not listed:
         return [_wrap(result)]
@@ -187,15 +200,16 @@ def _result(info: EventInfo, significance: Significance, real: bool) -> list[str
     ]
 
 
-def _false_alarm_rate(significance: Significance) -> str:
+def _false_alarm_rate(significance: Significance, listed: list[Single] | None) -> str:
     words = joint_far_text(significance)
+    which = "of such a result" if listed == [] else "of this coincidence"
     if not words:
         return (
-            "The false alarm rate of this coincidence can be obtained by multiplying the p-value "
+            f"The false alarm rate {which} can be obtained by multiplying the p-value "
             "with the corresponding GW trigger rate."
         )
     return (
-        f"The false alarm rate of this coincidence is {words}: the p-value multiplied with the "
+        f"The false alarm rate {which} is {words}: the p-value multiplied with the "
         f"corresponding GW trigger rate, {alert_rate_text(significance)}."
     )
 

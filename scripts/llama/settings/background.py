@@ -105,7 +105,7 @@ class Background(Block):
     injections: Count = Field(default=20_000, ge=1, le=10**10)
     """Background injections per study; the smallest p-value that can come out is about
     1/injections. More can be added later, those already made stay."""
-    map_injections: Count = Field(default=2_500, ge=1, le=10**7)
+    map_injections: Count = Field(default=2_500, ge=10, le=10**7)
     """Weighted injections with the sky map of each event, from which its own p-value is. 2,500
     tell one of 1e-8 within some 17 % and take three seconds on two cores, five for wide maps."""
     signal_injections: Count = Field(default=10_000, ge=1, le=10**10)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from llama.stats.compiled import inner, njit
+from llama.stats.compiled import inner, loop, njit
 
 MAX_SETS = 5_000  # sets of one size; beyond, larger sets are left out and the result says so
 
@@ -160,7 +160,7 @@ def _of_pairs(log, members, missing, highest, of_all):  # type: ignore[no-untype
     return math.exp(min(bound / max(1, depth + missing - 1), 700.0))
 
 
-@inner()
+@loop()
 def _together(members, missing, most, messenger, alone, tops, halves, later, products):  # type: ignore[no-untyped-def]
     """Return the most that all sets together can give that begin like this.
 

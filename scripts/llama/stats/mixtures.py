@@ -40,8 +40,7 @@ def each_alone(prepared, messenger, spread, vectors, ready, room):  # type: igno
             first_row = 0
     for i in range(n):
         units[i] = densities_of_base(prepared, ready, i, vectors[i], base[i], away)
-        for row in range(first_row, last_row):
-            alone[row, i] = units[i] * _sum_of(prepared.base_weights[row], base[i])
+        _add_base(prepared, (first_row, last_row), base, units[i], alone, i)
         if wide[i] < numbers[i]:
             some = slice(wide[i], numbers[i])
             density = kappas[i, some], tops[i, some], norms[i, some], tables[i, some]
@@ -55,6 +54,19 @@ def each_alone(prepared, messenger, spread, vectors, ready, room):  # type: igno
             _add_rows(known[1], first[i], count, alone, i)
         first[i + 1] = count
     return alone / spread, (base, units), known[0][:, :count].copy(), known[1][:count], first
+
+
+@loop()
+def _add_base(prepared, rows, base, unit, sums, i):  # type: ignore[no-untyped-def]
+    """Add what the densities of trigger i give at the base, in pieces that BLAS does alike.
+
+    With more, BLAS may take several threads, and bits would vary.
+    """
+    shares, size = prepared.base_weights, base.shape[1]
+    for begin in range(0, size, _PIECE):
+        end = min(begin + _PIECE, size)
+        for row in range(rows[0], rows[1]):
+            sums[row, i] += unit * np.dot(shares[row, begin:end], base[i, begin:end])
 
 
 @loop()
@@ -154,16 +166,6 @@ def _wide_there(ready, vectors, parts, i, j, there, room):  # type: ignore[no-un
         wide_densities(ready, i, vectors[i], parts[1], (begin, end), room)
         for p in range(begin, end):
             there[i, p] = room[0, p - begin]
-
-
-@loop()
-def _sum_of(shares, densities):  # type: ignore[no-untyped-def]
-    """Return the sum of products, in pieces that BLAS does with one thread: else bits vary."""
-    total = 0.0
-    for first in range(0, shares.size, _PIECE):
-        last = min(first + _PIECE, shares.size)
-        total += np.dot(shares[first:last], densities[first:last])
-    return total
 
 
 @loop()

@@ -200,14 +200,8 @@ def event_odds(
     ValueError for a p_astro out of range and for tables of different sizes.
     Source: docs/method.md (1, 8-11, 14); docs/messengers.md.
     """
-    if not (math.isfinite(p_astro) and 0.0 <= p_astro < 1.0):
-        raise ValueError(f"p_astro must be in [0, 1), not {p_astro}")
-    n = neutrinos.dt_s.size
-    shape = *neutrinos.kappa.shape, area_relative.size
-    if neutrinos.vectors.shape != (n, 3) or shape[0] != n or neutrinos.intensity.shape != shape:
-        raise ValueError("neutrinos and effective areas must be tables of one size")
-    q = p_astro / (1.0 - p_astro)
-    windows = params.emission_windows_s
+    q = odds_astrophysical(neutrinos, p_astro, area_relative)
+    n, windows = neutrinos.dt_s.size, params.emission_windows_s
     if messengers:
         check_messengers(messengers, area_relative.size)
         members, values, largest = _joint_sets(
@@ -235,6 +229,20 @@ def event_odds(
     single /= 1.0 + lambda_cgw + alone
     total = lambda_s / (1.0 + lambda_cgw + lambda_cnu.sum())
     return Odds(total, lambda_s, lambda_cgw, float(lambda_cnu.sum()), single, sets, largest)
+
+
+def odds_astrophysical(neutrinos: Neutrinos, p_astro: float, area_relative: Floats) -> float:
+    """Return p_astro / (1 - p_astro), after a check of all that odds are made from.
+
+    ValueError for a p_astro out of range and for tables of different sizes.
+    """
+    if not (math.isfinite(p_astro) and 0.0 <= p_astro < 1.0):
+        raise ValueError(f"p_astro must be in [0, 1), not {p_astro}")
+    n = neutrinos.dt_s.size
+    shape = *neutrinos.kappa.shape, area_relative.size
+    if neutrinos.vectors.shape != (n, 3) or shape[0] != n or neutrinos.intensity.shape != shape:
+        raise ValueError("neutrinos and effective areas must be tables of one size")
+    return p_astro / (1.0 - p_astro)
 
 
 def _joint_sets(

@@ -19,7 +19,9 @@ from llama.stats.directions import LEAST, add_four
 
 _FINE = 4.0  # change of the exponent in a cell, squared, for which four directions always do
 _COARSE = 1.0  # the same, times the most that a cell can be of the sum
+_TAIL = 0.15  # squared variance of the four relative to their mean, where slopes make the sum
 _NOTHING = 3e-4  # what one cell may lack, relative to the sum and what is beside it
+_IN_TAIL = 0.25, 2e-4, 1e-5  # the three, there
 _FARTHEST = 700.0  # exponents beyond count as infinite
 _BATCH = 16  # cells whose densities are evaluated together: processors do four numbers at a time
 PIECE = 4 * _BATCH  # directions of these
@@ -59,35 +61,42 @@ def region(prepared, row, density, v, beside, room, known, count):  # type: igno
     points (3, most) and weights (most, 5). Four new ones for each cell of order 4, with the sum's
     mean and covariance in it. A negative number asks for `larger` room.
     """
-    reach, most = REACH, 0.0
+    reach, most, limits = REACH, 0.0, (_FINE, _COARSE, _NOTHING)
     for c in range(density[1].size):
         most += density[1][c] * prepared.heaviest[0, row]
     while True:
-        after, one = _sum(prepared, row, density, v, beside, reach, room, known, count)
+        after, one, tail = _sum(
+            prepared, row, density, v, beside, reach, limits, room, known, count
+        )
         # what is beyond is nothing, too
         enough = most * math.exp(-reach) <= _NOTHING * (one + beside) or reach > _FARTHEST
-        if enough or after < 0:
+        if after < 0:
             return after
-        reach *= 2.0
+        if not enough:
+            reach *= 2.0
+        elif limits[0] == _FINE and tail > _TAIL * (one + beside):
+            limits = _IN_TAIL
+        else:
+            return after
 
 
 @loop()
-def _sum(prepared, row, density, v, beside, reach, room, known, count):  # type: ignore[no-untyped-def]
+def _sum(prepared, row, density, v, beside, reach, limits, room, known, count):  # type: ignore[no-untyped-def]
     """Do what `region` does where exponents are less than `reach`; return the sum, too."""
     queue, groups, waiting, densities = room
     for face in range(prepared.faces):
         queue[0][3, face] = -1
     # at least about so much, from where the density is highest, before anything is left out
     seed = _highest(prepared, row, density, v, beside, reach, queue, waiting, densities)
-    enough = beside, seed, reach
-    one, number = _walk(prepared, row, density, v, enough, queue, waiting, densities, groups)
+    enough = beside, seed, reach, limits
+    one, tail, number = _walk(prepared, row, density, v, enough, queue, waiting, densities, groups)
     if number < 0:
-        return _NO_ROOM, one
+        return _NO_ROOM, one, tail
     if count + 4 * number > known[0].shape[1]:
-        return _NONE_KNOWN, one
+        return _NONE_KNOWN, one, tail
     for group in range(number):
         count = add_four(groups, group, known[0], known[1], count)
-    return count, one
+    return count, one, tail
 
 
 @loop()
@@ -97,27 +106,29 @@ def _walk(prepared, row, density, v, enough, queue, waiting, room, groups):  # t
     Cells are gone through by levels, so that those of a level are bounded together. head, level
     and tail: where in the queue those begin that wait, that are not bounded yet, and new ones.
     """
-    beside, seed, reach = enough
-    head, level, tail = 0, 0, prepared.faces
-    one, group_count = 0.0, 0
-    while head < tail:
+    beside, seed, reach, (fine, coarse, nothing) = enough
+    head, level, end = 0, 0, prepared.faces
+    one, tail, group_count = 0.0, 0.0, 0
+    while head < end:
         if head == level:
-            level = tail
-            _bound(density, v, reach, queue, head, level)
-        if tail + PARTS > queue[0].shape[1] or group_count + _BATCH > groups.shape[0]:
-            return one, -1
+            level = end
+            _bound(density, v, reach, fine, queue, head, level)
+        if end + PARTS > queue[0].shape[1] or group_count + _BATCH > groups.shape[0]:
+            return one, tail, -1
         some = max(one, seed) + beside
-        head, number, tail, after = _decide(
-            prepared, row, some, queue, (head, level, tail), waiting, group_count
+        head, number, end, after = _decide(
+            prepared, row, some, (coarse, nothing), queue, (head, level, end), waiting, group_count
         )
         groups[group_count:after] = 0.0
         group_count = after
-        one += _evaluate(prepared, row, density, v, reach, waiting, number, room, groups)
-    return one, group_count
+        more, steep = _evaluate(prepared, row, density, v, reach, waiting, number, room, groups)
+        one += more
+        tail += steep
+    return one, tail, group_count
 
 
 @loop()
-def _decide(prepared, row, some, queue, ends, waiting, group_count):  # type: ignore[no-untyped-def]
+def _decide(prepared, row, some, limits, queue, ends, waiting, group_count):  # type: ignore[no-untyped-def]
     """Leave out cells of a queue that are nothing, divide some, and have the others evaluated.
 
     Return the first cell that waits for room, and how many are to be evaluated, in the queue, and
@@ -126,6 +137,7 @@ def _decide(prepared, row, some, queue, ends, waiting, group_count):  # type: ig
     places, bounds = queue[0], queue[2]
     points, weights, cells = waiting
     head, level, tail = ends
+    coarse, nothing = limits
     number, first = 0, group_count
     for q in range(head, level):
         full = number == _BATCH or group_count - first == _BATCH
@@ -133,9 +145,9 @@ def _decide(prepared, row, some, queue, ends, waiting, group_count):  # type: ig
             return q, number, tail, group_count
         index, order = places[0, q], places[1, q]
         weight = weight_of(prepared, row, index, order)
-        if weight * bounds[0, q] <= _NOTHING * some + LEAST:
+        if weight * bounds[0, q] <= nothing * some + LEAST:
             continue
-        divided = order < FINEST and weight * bounds[1, q] > _COARSE * some
+        divided = order < FINEST and weight * bounds[1, q] > coarse * some
         if places[3, q] < 0 and (order >= GROUP or not divided):
             places[3, q] = group_count
             group_count += 1
@@ -155,7 +167,7 @@ def _highest(prepared, row, density, v, beside, reach, queue, waiting, room):  #
     points, weights = waiting[0], waiting[1]
     first, head, tail, before = 0, 0, prepared.faces, -1
     while True:
-        _bound(density, v, reach, queue, head, tail)
+        _bound(density, v, reach, _FINE, queue, head, tail)
         least, best, steep = math.inf, -1, 0.0
         for q in range(head, tail):
             weight = weight_of(prepared, row, places[0, q], places[1, q])
@@ -186,7 +198,7 @@ def _highest(prepared, row, density, v, beside, reach, queue, waiting, room):  #
 
 
 @loop(error_model="numpy")
-def _bound(density, v, reach, queue, head, tail):  # type: ignore[no-untyped-def]
+def _bound(density, v, reach, fine, queue, head, tail):  # type: ignore[no-untyped-def]
     """Write the most that a density can be in each of a queue's cells, and how steep it is there.
 
     bounds: the most; the same of what is too narrow for the cell; room for three numbers.
@@ -224,24 +236,29 @@ def _bound(density, v, reach, queue, head, tail):  # type: ignore[no-untyped-def
             # squares of what the exponent changes by across the cell: its curvature, and its slope
             wide, slope = kappa * side2[p], kappa * chord2[p]
             change = wide * wide * (1.0 + slope * slope * 0.01)
-            steep[p] += here * min(change, 1e4) if change > _FINE else 0.0
+            steep[p] += here * min(change, 1e4) if change > fine else 0.0
 
 
 @loop(error_model="numpy")
 def _evaluate(prepared, row, density, v, reach, waiting, count, room, groups):  # type: ignore[no-untyped-def]
-    """Add what waiting cells give to the moments of their groups, and return it."""
+    """Add what waiting cells give to the moments of their groups, and return it.
+
+    And the same times the squared variance of the four values relative to their mean, which is
+    some 20 times the error of a sum that a slope of the exponent makes.
+    """
     points, weights, cells = waiting
     three = points[0], points[1], points[2]
     add_densities((density[0], density[2], density[3]), v, reach, three, 4 * count, room)
     x, y, z, values = points[0], points[1], points[2], room[0]
-    total = 0.0
+    total = tail = 0.0
     for k in range(count):
         index, g = cells[0, k], cells[1, k]
-        weight, given = 0.25 * weights[k], 0.0
+        weight, given, squares = 0.25 * weights[k], 0.0, 0.0
         m0 = m1 = m2 = xx = yy = zz = xy = xz = yz = 0.0
         for p in range(4 * k, 4 * k + 4):
             value = weight * values[p]
             given += value
+            squares += value * value
             a, b, c = value * x[p], value * y[p], value * z[p]
             m0 += a
             m1 += b
@@ -253,6 +270,8 @@ def _evaluate(prepared, row, density, v, reach, waiting, count, room, groups):  
             xz += a * z[p]
             yz += b * z[p]
         total += given
+        uneven = 4.0 * squares / (given * given) - 1.0 if given > 1e-150 else 0.0
+        tail += given * uneven * uneven
         if index >= 0:
             part = given / prepared.cell_shares[index, row]
             for n in range(5):
@@ -271,4 +290,4 @@ def _evaluate(prepared, row, density, v, reach, waiting, count, room, groups):  
         groups[g, 12] += xy
         groups[g, 13] += xz
         groups[g, 14] += yz
-    return total
+    return total, tail

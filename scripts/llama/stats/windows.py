@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from llama.stats.arrays import Floats, Integers
-from llama.stats.odds import Neutrinos, gw_only, neutrino_only
+from llama.stats.odds import Neutrinos, gw_only, neutrino_only, odds_astrophysical
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
 from llama.stats.sets import LEFT_OUT, sums_of_windows
@@ -33,12 +33,12 @@ def odds_of_windows(
     """Return what `event_odds` does, to the bit, for windows with the same map and p_astro.
 
     neutrinos: of one window after the other; stops: where each window's end. ValueError for a
-    p_astro out of range.
+    p_astro out of range, tables of different sizes, and stops that do not end with the neutrinos.
     """
-    if not (math.isfinite(p_astro) and 0.0 <= p_astro < 1.0):
-        raise ValueError(f"p_astro must be in [0, 1), not {p_astro}")
-    windows, n = params.emission_windows_s, neutrinos.dt_s.size
-    dt, q = neutrinos.dt_s, p_astro / (1.0 - p_astro)
+    q = odds_astrophysical(neutrinos, p_astro, area_relative)
+    windows, dt, n = params.emission_windows_s, neutrinos.dt_s, neutrinos.dt_s.size
+    if (np.diff(stops, prepend=0) < 0).any() or stops[-1:].sum() != n:
+        raise ValueError("windows must end one after the other, the last with the last neutrino")
     times = dt - windows[3], dt - windows[2], np.full(n, windows[3] - windows[2])
     triggers = np.zeros(n, dtype=np.int64), times, *neutrinos[1:]
     limits = params.max_set_size, params.max_set_size, LEFT_OUT
