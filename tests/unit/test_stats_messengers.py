@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stats_samples import grb_parameters, near_blob, parameters, prepare_tiles, steep_response
 
+from llama.stats.alternatives import neutrino_only
 from llama.stats.direction import most_probable_direction
 from llama.stats.healpix import unit_vectors
 from llama.stats.messengers import given_messengers, prepare_bursts
-from llama.stats.odds import event_odds, neutrino_only, prepare_neutrinos
+from llama.stats.odds import event_odds, prepare_neutrinos
 
 RESPONSE = steep_response()
 AREA = RESPONSE.area_relative

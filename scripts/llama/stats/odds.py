@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from llama.stats.arrays import Floats, Integers
-from llama.stats.cosmology import depth_mpc
+from llama.stats.alternatives import gw_only, neutrino_only
+from llama.stats.arrays import Floats, Integers, bracket
 from llama.stats.healpix import unit_vectors
 from llama.stats.messengers import (
     Messenger,
@@ -150,8 +150,8 @@ def prepare_neutrinos(
         ratio /= params.ratebgnu  # in place: new memory would take as long again
         return Neutrinos(dt, vectors, kappa, _checked(ratio))
     sigma = np.radians(sigma)
-    row, part = _bracket(x, grid[0], grid[-1], grid.size)
-    column, share = _bracket(np.sin(np.radians(dec)), nodes[0], nodes[-1], nodes.size)
+    row, part = bracket(x, grid[0], grid[-1], grid.size)
+    column, share = bracket(np.sin(np.radians(dec)), nodes[0], nodes[-1], nodes.size)
     below, above = response.background_per_dex[row], response.background_per_dex[row + 1]
     k = np.arange(dt.size)
     below = (1 - share) * below[k, column] + share * below[k, column + 1]
@@ -173,13 +173,6 @@ def _checked(intensity: Floats) -> Floats:
     if not (intensity.min(initial=0.0) >= 0.0 and intensity.max(initial=0.0) < math.inf):
         raise ValueError("signal over background must be finite and not negative")
     return intensity
-
-
-def _bracket(value: Floats, first: float, last: float, size: int) -> tuple[Integers, Floats]:
-    """Return the node below each value on a uniform grid, and the part of the step beyond it."""
-    position = np.minimum(np.maximum((value - first) * ((size - 1) / (last - first)), 0), size - 1)
-    node = np.minimum(position.astype(np.int64), size - 2)
-    return node, position - node
 
 
 def event_odds(
@@ -234,7 +227,8 @@ def event_odds(
 def odds_astrophysical(neutrinos: Neutrinos, p_astro: float, area_relative: Floats) -> float:
     """Return p_astro / (1 - p_astro), after a check of all that odds are made from.
 
-    ValueError for a p_astro out of range and for tables of different sizes.
+    ValueError for a p_astro out of range, for tables of different sizes, and for areas that are
+    negative or not finite.
     """
     if not (math.isfinite(p_astro) and 0.0 <= p_astro < 1.0):
         raise ValueError(f"p_astro must be in [0, 1), not {p_astro}")
@@ -242,6 +236,8 @@ def odds_astrophysical(neutrinos: Neutrinos, p_astro: float, area_relative: Floa
     shape = *neutrinos.kappa.shape, area_relative.size
     if neutrinos.vectors.shape != (n, 3) or shape[0] != n or neutrinos.intensity.shape != shape:
         raise ValueError("neutrinos and effective areas must be tables of one size")
+    if not (area_relative.min() >= 0.0 and area_relative.max() < math.inf):
+        raise ValueError("effective areas must be finite and not negative")
     return p_astro / (1.0 - p_astro)
 
 
@@ -274,33 +270,3 @@ def _joint_sets(
         given = ((messenger[members] == number) & (members >= 0)).any(axis=1)
         values *= np.where(given, m.efficiency, 1 - m.efficiency)
     return members, values, largest
-
-
-def gw_only(
-    prepared: PreparedMap, q: float, params: SearchParameters, unseen: float = 1.0
-) -> float:
-    """Return Lambda_cgw: the GW is from a source that no neutrino comes from.
-
-    q: p_astro / (1 - p_astro); unseen: probability that no other messenger sees a source.
-    """
-    # <exp(-mu)> from the map itself; 1 - fb^-1 of the sources do not point at us
-    return float(q * ((1 - 1 / params.fb) + prepared.weights[0].sum() * unseen / params.fb))
-
-
-def neutrino_only(neutrinos: Neutrinos, params: SearchParameters, area_relative: Floats) -> Floats:
-    """Return Lambda_cnu of each neutrino (n,): GW noise, neutrino from an unseen source.
-
-    Leading order, docs/method.md (14), with sources of all redshifts, the detector's response at
-    the neutrino's own declination, and no source seen in GW.
-    """
-    emitted = params.fb * (params.Enumax - params.Enumin) / math.log(params.Enumax / params.Enumin)
-    depth = depth_mpc(params.events_by_redshift)
-    volume = params.nu_51_100 * emitted * 1e4 * depth  # int dV_c / 4 pi / (1 + z) <mu>
-    start_s, stop_s = params.window
-    inside = (neutrinos.dt_s > start_s) & (neutrinos.dt_s < stop_s)
-    node, part = _bracket(neutrinos.vectors[:, 2], -1.0, 1.0, area_relative.size)
-    k = np.arange(node.size)
-    intensity = neutrinos.intensity
-    here, next_ = (intensity[k, :, at].sum(axis=1) * area_relative[at] for at in (node, node + 1))
-    response = (1 - part) * here + part * next_
-    return np.asarray(params.ndotgwnu / params.fb * volume * response * inside)

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from llama.stats.alternatives import gw_only, neutrino_only
 from llama.stats.arrays import Floats, Integers
-from llama.stats.odds import Neutrinos, gw_only, neutrino_only, odds_astrophysical
+from llama.stats.odds import Neutrinos, odds_astrophysical
 from llama.stats.overlap import PreparedMap
 from llama.stats.parameters import SearchParameters
 from llama.stats.sets import LEFT_OUT, sums_of_windows
@@ -37,7 +38,7 @@ def odds_of_windows(
     """
     q = odds_astrophysical(neutrinos, p_astro, area_relative)
     windows, dt, n = params.emission_windows_s, neutrinos.dt_s, neutrinos.dt_s.size
-    if (np.diff(stops, prepend=0) < 0).any() or stops[-1:].sum() != n:
+    if not stops.size or (np.diff(stops, prepend=0) < 0).any() or stops[-1] != n:
         raise ValueError("windows must end one after the other, the last with the last neutrino")
     times = dt - windows[3], dt - windows[2], np.full(n, windows[3] - windows[2])
     triggers = np.zeros(n, dtype=np.int64), times, *neutrinos[1:]
