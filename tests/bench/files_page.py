@@ -245,6 +245,9 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "retrieved_at": "when the sources were asked (UTC)",
             "seed": "of scrambled neutrinos; else null",
             "source.*": "the sources, or the file that was given",
+            "detectors.*": "only with [several detectors](neutrinos.md#several-detectors): whether "
+            "each was on, or why not, and its part of the list",
+            "events[].detector": "only with several detectors: which of them",
         }
         | _below("events[].", _NEUTRINO | _MAP)
         | {
@@ -301,8 +304,9 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "posterior.noise": "of neither",
             "most_probable_direction.ra": "where the joint map is highest [deg]",
             "most_probable_direction.dec": "likewise [deg]",
-            "energy_response": "smearing (simulation), or area at the reconstructed energy",
-            "psf": "mixture (simulation), or gaussian",
+            "energy_response": "smearing (simulation), or area at the reconstructed energy; of "
+            "each detector where there are several",
+            "psf": "mixture (simulation), or gaussian; likewise",
             "unlike_background": "how its neutrinos differ from the background's, in words",
             "distance": "map, or assumed",
             "assumed_distance.horizon_mpc": "only if assumed: how far sources may be [Mpc]",
@@ -313,6 +317,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
                 "single_neutrino[].",
                 {k: _NEUTRINO[k] for k in ("id", "dt", "ra", "dec", "sigma")} | _MAP,
             ),
+            "single_neutrino[].detector": "only with several detectors: which of them",
             "single_neutrino[].radius_90_deg": "radius that holds 90 % of its point spread (`psf`) "
             "at its declination [deg]; null if no source gives such a neutrino",
             "single_neutrino[].odds_ratio": "odds of this neutrino alone",
@@ -490,6 +495,8 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
             "last_gps": "the last [GPS s]",
             "livetime_s": "uptime [s]",
             "counts.*": "rows of each file: kept, and left out why",
+            "background": "only of other detectors: sidereal mean",
+            "drawn": "only of a table of rates: true, its events are drawn and never happened",
             "inputs.*": "sha256 of each file",
             "software_version": "version that imported it",
         },
@@ -556,7 +563,7 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "populations.hdf5": (
-        "Backgrounds of the p-values; names of classes are split at the hyphens.",
+        "Backgrounds of the p-values; names of classes are split at the first two hyphens.",
         {
             "<population>/<run>/<detectors>": "odds of all injections, ascending",
             "single/<population>/<run>/<detectors>": "odds of all their neutrinos alone, ascending",

@@ -14,8 +14,9 @@ from smearing_samples import add_detector
 from stats_samples import parameters
 
 from llama.background.draws import Draws, draw_signal, draw_sources
+from llama.event.event_files import EventFiles
 from llama.event.prepared import prepare_columns
-from llama.event.results import Classification, Distances, EventFiles, NeutrinoList, Significance
+from llama.event.results import Classification, Distances, NeutrinoList, Significance
 from llama.event.significance import compute_significance
 from llama.figures.explain import explain
 from llama.files import dump_json

@@ -154,6 +154,29 @@ def test_sources_add_up_and_the_first_has_precedence(tmp_path: Path) -> None:
     assert (made["window_state"], made["complete"]) == ("open", False)
 
 
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"ra": 10.9}, True),  # sigma is 0.5 deg in both: 1.4 deg are 2 sigma
+        ({"ra": 12.0}, False),
+        ({"dt": 2.4}, False),
+        ({"dt": 1.6, "dec": 20.9}, True),
+    ],
+)
+def test_one_neutrino_in_two_sources_counts_once(
+    tmp_path: Path, changes: dict[str, float], same: bool
+) -> None:
+    drop(tmp_path, "a.json", row(1, sigma=0.5))
+    (tmp_path / "neutrinos").rename(tmp_path / "more")
+    told = {"dt": 1.0, "sigma": 0.5} | changes
+    drop(tmp_path, "a.json", row(told.pop("dt"), **told))
+    wanted = {"files": {}, "more": {"kind": "files", "directory": "more"}}
+    found = collect(open_sources(wanted, tmp_path, "toy"), *WINDOW)
+    assert len(found.rows) == (1 if same else 2)
+    (repeat,) = found.about["parts"][1].get("repeats", [""])
+    assert repeat.endswith("of another source") == same
+
+
 class Network:
     """What a third party would write."""
 

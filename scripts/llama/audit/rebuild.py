@@ -173,12 +173,10 @@ class _Pieces:
         """Copy the maps of neutrinos, which lie beside a list."""
         for row in rows:
             if digest := row.get("map_sha256"):
-                name = str(row["map"])
-                path = self._event_dir / name
+                path = self._event_dir / (name := str(row["map"]))
                 if not path.exists() or sha256_file(path) != digest:
                     self.missing.append(
-                        f"{name}, the map of a neutrino, is gone or damaged; put it back from a "
-                        "backup of the event"
+                        f"{name}, the map of a neutrino, is gone or damaged; put it back"
                     )
                     continue
                 (self._directory / name).parent.mkdir(exist_ok=True)

@@ -92,6 +92,7 @@ class Cells(NamedTuple):
     shares: Floats
     parts: Integers
     detectors: int
+    events: tuple[Floats, Floats, Floats]  # `place` of the archive's
 
     def place(self, columns: Columns) -> tuple[Floats, Floats, Floats]:
         """Return dec, sigma [deg] and energy [GeV] of neutrinos, by which they are in a cell."""
@@ -127,7 +128,8 @@ def build_cells(
     energies = 1 if hides_energy else ENERGIES
     shape = ERRORS, detectors * energies, BANDS * FINER
     cell = np.empty(events["dec_deg"].size, dtype=np.int64)
-    fill_cells(*_place(events, detectors, energies), params.sigma_floor_deg, shape[1], cell)
+    place = _place(events, detectors, energies)
+    fill_cells(*place, params.sigma_floor_deg, shape[1], cell)
     starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=math.prod(shape)))])
     counts = np.diff(starts).reshape(shape)
     ratio = _by_detector(response, params, hides_energy)
@@ -163,6 +165,7 @@ def build_cells(
         np.array([part.share for part in mixture]) / sum(part.share for part in mixture),
         np.array([part[1:] for part in mixture], dtype=np.int64),
         detectors,
+        place,
     )
 
 

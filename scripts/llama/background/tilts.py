@@ -154,7 +154,7 @@ def draw_candidates(
     u = draws.uniforms(MORE, numbers, _BLOCKS).reshape(numbers.size, -1)
     more, which = np.empty(numbers.size, np.int64), np.empty((numbers.size, MOST), np.int64)
     ra_deg, dt_s = np.empty((2, numbers.size, MOST))
-    draw_more(u, cells, tilt, cells.place(draws.events), more, which, ra_deg, dt_s)
+    draw_more(u, cells, tilt, cells.events, more, which, ra_deg, dt_s)
     added = np.arange(MOST) < more[:, None]
     columns = {"dt_s": whole_ticks(dt_s[added]), "ra_deg": ra_deg[added]}
     columns |= {name: draws.events[name][which[added]] for name in drawn_names(draws.events)}

@@ -7,6 +7,7 @@ from llama.cli.common import say
 from llama.errors import LlamaError
 from llama.neutrinos.archive import About, summary
 from llama.neutrinos.importing import import_release
+from llama.neutrinos.other_release import is_other
 from llama.settings import Settings, load
 
 
@@ -41,6 +42,10 @@ def fetch(options: argparse.Namespace) -> None:
 def _import(
     path: Path, options: argparse.Namespace, settings: Settings, seasons: list[str] | None = None
 ) -> None:
+    if is_other(Path(path)) and not options.name:
+        raise LlamaError(
+            f"{path} is of another detector than IceCube; give its archive a name: --name arca230"
+        )
     name = options.name or settings.neutrinos.archive
     season = options.season or settings.neutrinos.effective_area_season
     directory = settings.output_dir / "archive"
@@ -104,6 +109,10 @@ def _text(about: About) -> str:
     seasons = ", ".join(about["event_seasons"])
     if left_out := about["left_out_seasons"]:
         seasons += f"; not {', '.join(left_out)}, which --seasons can ask for"
+    if background := about.get("background"):
+        seasons += f"; background: {background}"
+    if about.get("drawn"):
+        seasons += ", events drawn from a table"
     matrix = f"{about['smearing'] or 'none'}: {about['smearing_reason']}"
     unlike = "".join(f"  ! {sentence}\n" for sentence in about["unlike"])
     return (

@@ -16,18 +16,18 @@ import numpy as np
 
 from llama.errors import for_users
 from llama.event.bursts import Bursts, read_bursts
+from llama.event.detectors import event_columns, observing, open_site
 from llama.event.direction_maps import load_maps
 from llama.event.make import read_neutrinos
 from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import read_p_astro
 from llama.event.prepared import prepare_mapped, weigh_tiles
-from llama.event.provenance import Provenance, provenance
+from llama.event.provenance import Provenance, inputs_by_name, provenance
 from llama.event.results import Significance, read
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import write_bytes, write_json
 from llama.neutrinos.event_list import is_from_archive
-from llama.neutrinos.response import Response, load_response
-from llama.neutrinos.table import Neutrino, to_columns
+from llama.neutrinos.table import ICECUBE
 from llama.sky.tiles import Meta, SkyTiles
 from llama.sky.write import Cards, skymap_fits
 from llama.stats.direction_map import DirectionMap
@@ -37,9 +37,9 @@ from llama.stats.overlap import prepare_map
 from llama.stats.posterior import Located, Posterior, Weighted, locate
 
 if TYPE_CHECKING:
-    from llama.neutrinos.detector import Detector
+    from llama.neutrinos.network import AnyResponse
 
-DETECTOR = "IceCube"
+_INSTRUMENTS = {ICECUBE: "IceCube"}  # other detectors have the names of the settings
 _EVEN_ODDS = 0.5  # a p_astro, which cancels
 _NOTHING = 1e-30  # neutrinos of a detector that is off; not 0, as its logarithm is taken
 _MOST = 20  # neutrinos that a header names
@@ -51,7 +51,7 @@ def locate_source(
     gps: float,
     population: str,
     neutrino_list: Mapping[str, Any],
-    response: "Response | Detector",
+    response: "AnyResponse",
     search: SearchBlock,
     bursts: Bursts | None = None,
     maps: Mapping[int, DirectionMap] | None = None,
@@ -64,7 +64,7 @@ def locate_source(
     area = response.area_relative
     divided, weights = weigh_tiles(tiles, area, params, powers=3)
     prepared = prepare_map(divided.order, divided.ipix, weights[0])
-    columns = to_columns([Neutrino.of(event) for event in neutrino_list["events"]])
+    columns = event_columns(list(neutrino_list["events"]), response)
     maps = maps or {}
     neutrinos = prepare_mapped(columns["gps"] - gps, columns, response, params, maps)
     triggers = [bursts.messenger(gps, params, area.size)] if bursts else []
@@ -100,34 +100,34 @@ def as_tiles(found: Located, posterior: Posterior) -> SkyTiles:
 
 
 def make_combined(
-    inputs: Mapping[str, str],
+    inputs: Mapping[str, Any],
     outputs: Mapping[str, str],
     search: SearchBlock,
     grb: Mapping[str, float] | None,
 ) -> None:
     """Write the maps `combined` and `coincidence` and the `summary` of both.
 
-    inputs: paths of skymap (tiles), p_astro, neutrinos, info, response, significance and, if they
-    count, bursts; search, grb: settings of these names, `grb` None without bursts. Without a set of
-    neutrinos that can be from one source, the map of a coincidence is the combined one.
+    inputs: paths of skymap (tiles), p_astro, neutrinos, info, response (of a network a list),
+    significance and, if they count, bursts; search, grb: settings of these names, `grb` None
+    without bursts. Without a set of neutrinos that can be from one source, the map of a coincidence
+    is the combined one.
     """
     info = read_info(Path(inputs["info"]).parent)
     tiles, listed = SkyTiles.load(inputs["skymap"]), read_neutrinos(inputs["neutrinos"])
     significance = read(Path(inputs["significance"]), Significance)
     bursts = read_bursts(Path(inputs["bursts"]), grb) if grb else None
     population = read_p_astro(inputs["p_astro"])["population"]
-    response = load_response(inputs["response"])
+    on = observing(listed)
+    response = open_site(inputs["response"], search, on).response
     maps = load_maps(listed["events"], Path(inputs["neutrinos"]).parent)
     found = locate_source(
         tiles, info.trigger_gps, population, listed, response, search, bursts, maps
     )
-    made = provenance(
-        {Path(path).name: path for path in inputs.values()},
-        dict(search) | ({"grb": grb} if grb else {}),
-    )
+    made = provenance(inputs_by_name(inputs), dict(search) | ({"grb": grb} if grb else {}))
     combined = as_tiles(found, found.combined)
     made_maps = {"combined": combined, "coincidence": combined}
-    instruments = [*info.instruments, *([] if _is_off(listed) else [DETECTOR])]
+    neutrino_detectors = [] if _is_off(listed) else [_INSTRUMENTS.get(name, name) for name in on]
+    instruments = [*info.instruments, *neutrino_detectors]
     if found.coincidence:
         made_maps["coincidence"] = as_tiles(found, found.coincidence)
     for name, each in made_maps.items():

@@ -64,7 +64,9 @@ class Site(NamedTuple):
 def open_site(tables: Tables, search: SearchBlock, observing: Sequence[str] | None = None) -> Site:
     """Return the detectors of `tables`; observing: names of those that are on, None for all."""
     if isinstance(tables, str | Path):
-        return Site(load_response(tables), (Path(tables).parent,))
+        if "detectors" not in search:
+            return Site(load_response(tables), (Path(tables).parent,))
+        tables = [tables]
     named = zip(search["detectors"], map(Path, tables), strict=True)
     some = [(name, path) for name, path in named if observing is None or name in observing]
     members = [member_of(name, load_response(p), search) for name, p in some]

@@ -57,7 +57,7 @@ def prepare_columns(
     ra, dec, sigma = columns["ra_deg"], columns["dec_deg"], columns["sigma_deg"]
     energy = columns["energy_gev"]
     if isinstance(response, Network):
-        own = columns["detector"], response.members, response.fractions
+        own = response.of(columns), response.members, response.fractions
         return prepare_in_network((dt_s, ra, dec, sigma, energy), *own, params)
     return prepare_neutrinos(dt_s, ra, dec, sigma, energy, response, params)
 

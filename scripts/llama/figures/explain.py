@@ -8,15 +8,9 @@ from msgspec import UNSET
 
 from llama.errors import LlamaError
 from llama.event.compared import Number
+from llama.event.event_files import EventFiles
 from llama.event.joint_far import alert_rate_text, joint_far_text
-from llama.event.results import (
-    Distances,
-    EventFiles,
-    Neutrino,
-    NeutrinoList,
-    Significance,
-    Why,
-)
+from llama.event.results import Distances, Neutrino, NeutrinoList, Significance, Why
 from llama.figures import text
 from llama.figures.text import clean, number
 from llama.neutrinos.table import list_window

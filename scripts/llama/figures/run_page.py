@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from llama.errors import LlamaError, sentence
+from llama.event.event_files import EventFiles, read_event
 from llama.event.names import products
 from llama.event.provenance import software
-from llama.event.results import EventFiles, read_event
 from llama.figures import text
 from llama.figures.page import Page, write_html
 from llama.figures.receipts import sent_words

@@ -7,7 +7,7 @@ goes into the script that Slurm carries to the worker (see `llama.fleet.worker`)
 The result of a job is known in Spaces by a digest of all that it depends on, so that a job that
 is queued twice is computed once.
 
-    python -m llama.fleet.job submit --file NAME PATH --files NAME PATHS.. --jobscript PATH
+    python -m llama.fleet.job submit --file NAME PATH.. --files NAME PATHS.. --jobscript PATH
     python -m llama.fleet.job status NUMBER
 """
 
@@ -68,11 +68,13 @@ class _Shipped(msgspec.Struct):
 
 def _submit(words: Sequence[str]) -> str:
     parser = argparse.ArgumentParser(prog="llama.fleet.job submit")
-    parser.add_argument("--file", nargs=2, action="append", default=[])
+    parser.add_argument("--file", nargs="+", action="append", default=[])
     parser.add_argument("--files", nargs="+", action="append", default=[])
     parser.add_argument("--jobscript", type=Path, required=True)
     options = parser.parse_args(words)
-    named: Named = dict(options.file) | {name: paths for name, *paths in options.files}
+    # what is one file, or of a network one of each detector
+    named: Named = {name: p[0] if len(p) == 1 else p for name, *p in options.file}
+    named |= {name: paths for name, *paths in options.files}
     _, about, command = options.jobscript.read_text().splitlines()[:3]
     properties = msgspec.json.decode(about.removeprefix("# properties = "), type=Properties)
     typed = shlex.split(command)

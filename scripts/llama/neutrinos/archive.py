@@ -34,7 +34,10 @@ _HALF_DAY_S = 43_200.0
 
 
 class About(TypedDict):
-    """The content of `archive.json`; the last four are what `summary` adds."""
+    """The content of `archive.json`; first to rate_hz are what `summary` adds.
+
+    background: of a detector away from the pole that is known as a mean only; drawn: from a table.
+    """
 
     name: str
     source: str
@@ -58,6 +61,8 @@ class About(TypedDict):
     last: NotRequired[str]
     livetime_days: NotRequired[float]
     rate_hz: NotRequired[float]
+    background: NotRequired[Literal["sidereal mean"]]
+    drawn: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,11 @@ class Archive:
     def simulated(self) -> bool:
         """Whether the events come from a toy release (see `mock.py`)."""
         return bool(self.about["simulated"])
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the events are drawn from a table of their rates, and happened to nobody."""
+        return bool(self.about.get("drawn"))
 
     @property
     def rate_hz(self) -> float:

@@ -130,7 +130,7 @@ def make_list(
         "retrieved_at": gps_to_iso(now_gps, 0),
         "source": source,
         "seed": seed,
-        "events": _finish(neutrinos, event_gps, window),
+        "events": _finish(neutrinos, event_gps, window, detector == ICECUBE),
     }
 
 
@@ -181,11 +181,14 @@ def _blind(
     ]
 
 
-def _finish(neutrinos: Sequence[Neutrino], event_gps: float, window: Window) -> Rows:
-    """Return rows by time, with what every row must have: local direction, id, dt, in_window."""
+def _finish(neutrinos: Sequence[Neutrino], event_gps: float, window: Window, in_ice: bool) -> Rows:
+    """Return rows by time, with what every row must have: local direction, id, dt, in_window.
+
+    The local direction is IceCube's: one that others do not give is not known.
+    """
     neutrinos = sorted(neutrinos, key=lambda neutrino: neutrino.gps)
     bare = [n for n in neutrinos if n.zenith_deg is None or n.azimuth_deg is None]
-    if bare:
+    if bare and in_ice:
         from llama.neutrinos.coordinates import to_zenith_azimuth
 
         places = np.array([(n.ra_deg, n.dec_deg, n.mjd) for n in bare])

@@ -1,12 +1,13 @@
 """Making an archive of a release directory, whole or not at all (see `archive` for its form)."""
 
+import dataclasses
 import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from llama.errors import LlamaError
 from llama.files import atomic_hdf5, sha256_file, write_json
 from llama.neutrinos.archive import COLUMNS, About
 from llama.neutrinos.likeness import unlike_seasons
+from llama.neutrinos.other_release import OtherRelease, read_other
 from llama.neutrinos.release import MOCK_SEASON, EffectiveArea, Release, read_release
 from llama.neutrinos.release_table import Progress
 from llama.neutrinos.response import Response, build_response
 from llama.neutrinos.seasons import check_area, configuration, release_files, with_area
+from llama.neutrinos.simulation import ANGERR, ANGERR_STEP
 from llama.neutrinos.smearing import Smearing
 from llama.neutrinos.smearing_table import GRID, is_of_ten_years, read_smearing
 
@@ -39,6 +42,7 @@ class _Made(NamedTuple):
     area: EffectiveArea
     response: Response
     simulation: _Simulation
+    told: Mapping[str, Any] = {}
 
 
 def import_release(
@@ -93,17 +97,30 @@ def _read(
     directory: Path, season: str | None, seasons: Sequence[str] | None, progress: Progress | None
 ) -> _Made:
     """Return what the archive of some seasons is made of."""
+    if other := read_other(directory, season):
+        return _made_of_other(other)
     release = read_release(directory, seasons)
     areas = {area.season: area for area in release.areas}
     area = areas.get(season or release.area_season)
     if area is None:
         raise LlamaError(f"there is no effective area {season!r}; choose one of {', '.join(areas)}")
     check_area(area.season, release.seasons)
+    simulation = _simulation(directory, area.season, progress)
+    return _Made(release, area, _response(release, area), simulation)
+
+
+def _response(release: Release, area: EffectiveArea) -> Response:
     energy, dec, sigma = (release.events[n] for n in ("energy_gev", "dec_deg", "sigma_deg"))
     rate_hz = energy.size / float(np.diff(release.uptime_gps, axis=1).sum())
     # all but some strays: a release states its own floor
-    response = build_response(area, energy, dec, rate_hz, float(np.quantile(sigma, 1e-3)))
-    return _Made(release, area, response, _simulation(directory, area.season, progress))
+    return build_response(area, energy, dec, rate_hz, float(np.quantile(sigma, 1e-3)))
+
+
+def _made_of_other(other: OtherRelease) -> _Made:
+    """Return what the archive of another detector than IceCube is made of."""
+    area = other.release.areas[0]
+    simulation = _Simulation(other.matrix, "own" if other.matrix else None, other.reason)
+    return _Made(other.release, area, _response(other.release, area), simulation, other.told)
 
 
 def _simulation(directory: Path, season: str, progress: Progress | None) -> _Simulation:
@@ -136,6 +153,9 @@ def _write(target: Path, made: _Made, directory: Path, name: str, left_out: Sequ
 
         energy, dec, sigma = (release.events[n] for n in ("energy_gev", "dec_deg", "sigma_deg"))
         tables = build_detector(matrix, made.area, response, energy, dec, sigma)
+        if made.told.get("drawn"):  # whose errors follow from the proxy, and say nothing
+            even = np.full_like(tables.signal_angerr, 1 / (ANGERR.size * ANGERR_STEP))
+            tables = dataclasses.replace(tables, signal_angerr=even, background_angerr=even)
         tables.save(target / "detector.hdf5")
         if made.simulation.kind == "own":
             matrix.save(target / "smearing.hdf5")
@@ -172,6 +192,7 @@ def _describe(made: _Made, directory: Path, name: str, left_out: Sequence[str]) 
         ),
         "counts": release.counts,
         "inputs": {str(p.relative_to(directory)): sha256_file(p) for p in files},
+        **made.told,  # type: ignore[typeddict-item]
     }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.errors import LlamaError
 from llama.neutrinos.response import LOG10_ENERGY, SIN_DEC, Response
 from llama.neutrinos.table import ICECUBE, OF_EACH, Columns
 
@@ -54,6 +55,20 @@ class Network:
         number = {name: k for k, name in enumerate(self.names)}
         given = [number.get(str(row.get("detector", ICECUBE)), -1) for row in rows]
         return np.array(given, dtype=np.int64)
+
+    def of(self, columns: Columns) -> NDArray[np.int64]:
+        """Return the numbers of the detectors of drawn or listed neutrinos.
+
+        Lists that were made before for IceCube name none.
+        """
+        if "detector" not in columns and self.names == (ICECUBE,):
+            return np.zeros(columns["dec_deg"].size, dtype=np.int64)
+        if "detector" not in columns:
+            raise LlamaError(
+                "lists of neutrinos that were made before do not say which detector each is of; "
+                "name the study without the detectors of neutrinos"
+            )
+        return columns["detector"]
 
     @property
     def energy_response(self) -> str:

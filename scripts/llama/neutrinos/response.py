@@ -177,6 +177,10 @@ def _background(
     """Return the smoothed density of events; one event is spread evenly so that it is never 0."""
     from scipy.ndimage import gaussian_filter
 
+    if np.isnan(log10_energy).all():  # no energies: as many at all
+        density = _background(np.full(sin_dec.size, 4.5), sin_dec)
+        of_sin_dec = np.trapezoid(density, LOG10_ENERGY, axis=0) / np.ptp(LOG10_ENERGY)
+        return np.tile(of_sin_dec, (LOG10_ENERGY.size, 1))
     # Cells around the nodes. Those at the edges of the grid are half as wide: it is the density
     # that is smoothed, not the counts, so that a flat density stays flat up to the edge.
     x_edges, s_edges = _cells(LOG10_ENERGY), _cells(SIN_DEC)

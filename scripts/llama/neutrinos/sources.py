@@ -1,13 +1,14 @@
 """Where the neutrinos of an event may come from; how to add a source is in docs/neutrinos.md."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -22,6 +23,8 @@ _BUILT_IN = {
     "gcn": "llama.neutrinos.gcn:GcnSource",
     "https_json": "llama.neutrinos.https_json:HttpsJsonSource",
 }
+
+_SAME_S, _SAME_SIGMA = 1.0, 2.0  # how near two sources' readings of one neutrino are
 
 log = logging.getLogger("llama.neutrinos")
 
@@ -152,7 +155,8 @@ def collect(
 ) -> Found:
     """Return what all sources have together; those that ask other machines only if `online`.
 
-    An event (run, event, subevent) that several have is that of the first. All that cover the
+    An event (run, event, subevent) that several have is that of the first, and so is a neutrino
+    within 1 s and 2 sigma of one of an earlier source: `repeats` names it. All that cover the
     window must say that nothing is to come.
     """
     parts, rows, seen = [], Rows(), set()
@@ -163,10 +167,17 @@ def collect(
         declared = {name: getattr(source, name) for name in ("time_scale", "sigma", "completeness")}
         about = {"name": source.name, **declared, **found.about, "complete": found.complete}
         parts.append((found, about))
+        before, repeats = len(rows), []
         for row in found.rows:
             key = identity(row)
-            if key is None or key not in seen:
+            if key is not None and key in seen:
+                continue
+            if first := next((other for other in rows[:before] if _is_same(row, other)), None):
+                repeats.append(f"MJD {row['mjd']:.6f} is MJD {first['mjd']:.6f} of another source")
+            else:
                 rows.append(row)
+        if repeats:
+            about["repeats"] = repeats
         seen |= {identity(row) for row in found.rows} - {None}
     livetimes = [found.livetime_s for found, _ in parts if found.livetime_s is not None]
     abouts = [about for _, about in parts]
@@ -179,6 +190,19 @@ def collect(
         livetime_s=max(livetimes, default=None),
         unusable=[sentence for found, _ in parts for sentence in found.unusable],
     )
+
+
+def _is_same(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two sources have one neutrino: within 1 s and 2 sigma of both."""
+    if abs(row["mjd"] - other["mjd"]) * 86_400 > _SAME_S:
+        return False
+    turn, north, south = (
+        math.radians(angle) for angle in (row["ra"] - other["ra"], row["dec"], other["dec"])
+    )
+    half = math.sin((north - south) / 2) ** 2
+    half += math.cos(north) * math.cos(south) * math.sin(turn / 2) ** 2
+    apart_deg = math.degrees(2 * math.asin(min(1.0, math.sqrt(half))))
+    return apart_deg <= _SAME_SIGMA * math.hypot(row["sigma"], other["sigma"])
 
 
 def _allowed(sources: Sequence[Source], online: bool) -> list[Source]:
@@ -240,4 +264,6 @@ class ArchiveSource:
     def _open(self, start_gps: float, stop_gps: float) -> Archive | None:
         if self._archive is None and (self._directory / "archive.json").exists():
             self._archive = Archive.open(self._directory)
+        if self._archive is not None and self._archive.drawn:
+            return None
         return self._archive and self._archive.at((start_gps + stop_gps) / 2)

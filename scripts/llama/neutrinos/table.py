@@ -76,9 +76,10 @@ def from_columns(columns: Columns, kind: str) -> list[Neutrino]:
     """Return columns of an archive, a simulation or a bank of lists as neutrinos of one kind."""
     known = {name: columns[name] for name in PUBLISHED if name in columns}
     known.setdefault("mjd", np.asarray(gps_to_mjd(columns["gps"])))
-    energy = columns["energy_gev"]
-    known["energy_gev"] = energy.astype(object)
-    known["energy_gev"][np.isnan(energy)] = None
+    for name in ("energy_gev", "zenith_deg", "azimuth_deg"):
+        if name in known and (unknown := np.isnan(known[name])).any():
+            known[name] = known[name].astype(object)
+            known[name][unknown] = None
     rows = zip(*(column.tolist() for column in known.values()), strict=True)
     names = [PUBLISHED[name] for name in known]
     return [Neutrino.of(dict(zip(names, row, strict=True), type=kind)) for row in rows]
