@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from llama.event.event_files import read_event
+from llama.event.page_files import read_event
 from llama.figures.summary import write_summary
 from llama.files import read_json
 from llama.script import logged

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import healpy
 import numpy as np
 
-from llama.event import event_files, results
+from llama.event import page_files, results
 from llama.event.skymap_info import unchecked_info
 from llama.typed import typed
 
@@ -286,14 +286,14 @@ def event_files(**changes):
         "neutrinos": neutrino_list(),
         "significance": significance(),
     } | changes
-    known["p_astro"] = event_files.classification(known["p_astro"], "sample")
+    known["p_astro"] = page_files.classification(known["p_astro"], "sample")
     for name, kind in (
         ("distances", results.Distances),
         ("neutrinos", results.NeutrinoList),
         ("significance", results.Significance),
     ):
         known[name] = form(known[name], kind)
-    return event_files.EventFiles(**known)
+    return page_files.EventFiles(**known)
 
 
 def facts(section):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from event_samples import INFO, P_ASTRO, THREE
 from mocpy import MOC
+from settings_samples import changed
 
 from llama.errors import LlamaError
 from llama.event.combined import make_combined
@@ -32,17 +33,17 @@ MADE = {
 }
 
 
-def make(event: Path, archive, tiles=MAP, events=THREE, **said) -> dict[str, bytes]:
+def make(event: Path, archive, tiles=MAP, events=THREE, search=SEARCH, **said) -> dict[str, bytes]:
     tiles.save(event / "lvc_skymap.hdf5")
     write_json(event / "p_astro.json", P_ASTRO)
     write_json(event / "icecube_neutrino_list.json", {"events": events, **said})
     info = INFO.as_json() | {"alert_file": "alerts/1-Preliminary.json", "internal": False}
     write_json(event / "skymap_info.json", info)
     write_json(event / "significance_lvc-i3.json", MADE)
-    return again(event, archive)
+    return again(event, archive, search)
 
 
-def again(event: Path, archive) -> dict[str, bytes]:
+def again(event: Path, archive, search=SEARCH) -> dict[str, bytes]:
     inputs = {
         "skymap": "lvc_skymap.hdf5",
         "p_astro": "p_astro.json",
@@ -51,8 +52,9 @@ def again(event: Path, archive) -> dict[str, bytes]:
         "significance": "significance_lvc-i3.json",
     }
     paths = {name: str(event / file) for name, file in inputs.items()}
-    paths["response"] = str(archive.directory / "response.hdf5")
-    make_combined(paths, {name: str(event / file) for name, file in OUT.items()}, SEARCH, None)
+    table = str(archive.directory / "response.hdf5")
+    paths["response"] = [table] * len(search["detectors"]) if "detectors" in search else table
+    make_combined(paths, {name: str(event / file) for name, file in OUT.items()}, search, None)
     return {name: (event / file).read_bytes() for name, file in OUT.items()}
 
 
@@ -154,6 +156,26 @@ def test_without_neutrinos_both_are_the_combined_map(tmp_path, archive):
     assert told.coincidence is None
     assert told.said() == []
     assert told.combined.area_90_deg2 == pytest.approx(told.gw.area_90_deg2, rel=0.05)
+
+
+def test_two_halves_of_a_detector_point_where_the_whole_does(tmp_path, archive):
+    def point(on: dict[str, float], *names: str) -> SkyTiles:
+        numbers = {
+            name: {"archive": "toy", "rate_hz": 0.0064 * part, "nu_51_100": 1.1 * part}
+            for name, part in {"sk": 9.0, **on}.items()
+        }
+        search = from_dict(changed({"neutrinos.detectors": numbers})).search_parameters()
+        rows = [row | {"detector": name} for row, name in zip(THREE, names, strict=True)]
+        told = {name: {"on": name in on} for name in numbers}
+        made = make(tmp_path, archive, events=rows, search=search, detectors=told)
+        return read_skymap(made["combined"], COMBINED)
+
+    whole = point({"arca": 1.0}, "arca", "arca", "arca")
+    halves = point({"arca": 0.5, "icecube": 0.5}, "arca", "icecube", "arca")
+    assert whole.meta["instruments"] == "L1,H1,arca"
+    assert halves.meta["instruments"] == "L1,H1,arca,IceCube"
+    assert halves.prob == pytest.approx(whole.prob, rel=1e-6)
+    assert halves.distmu == pytest.approx(whole.distmu, rel=1e-6)
 
 
 def test_what_a_detector_that_was_off_did_not_see_says_nothing(tmp_path, archive):

@@ -14,7 +14,7 @@ from smearing_samples import add_detector
 from stats_samples import parameters
 
 from llama.background.draws import Draws, draw_signal, draw_sources
-from llama.event.event_files import EventFiles
+from llama.event.page_files import EventFiles
 from llama.event.prepared import prepare_columns
 from llama.event.results import Classification, Distances, NeutrinoList, Significance
 from llama.event.significance import compute_significance

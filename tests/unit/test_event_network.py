@@ -5,6 +5,7 @@ import pytest
 from event_samples import GPS, INFO, NONE, P_ASTRO, THREE, neutrino
 from plan_samples import EVENT, events, settings, write_event
 from settings_samples import changed
+from stats_samples import vmf_map
 
 from llama.background.draws import Draws, draw_background, draw_signal, draw_sources
 from llama.errors import LlamaError
@@ -26,6 +27,7 @@ from llama.stats.odds import prepare_neutrinos
 WHOLE = {"rate_hz": 0.0064, "nu_51_100": 1.1}
 HALF = {"rate_hz": 0.0032, "nu_51_100": 0.55}
 TWO = {"arca": HALF, "icecube": HALF}
+with_and_without_a_map = pytest.mark.parametrize("maps", [{}, {0: vmf_map(60.0, 25.0, 1.5)}])
 
 
 def search_of(**detectors):
@@ -51,19 +53,20 @@ def told(*on, off=()):
     return {name: {"on": name in on, "why": "", "source": {}} for name in (*on, *off)}
 
 
-def compute(tiles, archive, rows, search, observing=None, own=NONE):
+def compute(tiles, archive, rows, search, observing=None, own=NONE, maps=None):
     site = open_site(
         [archive.directory / "response.hdf5"] * len(search["detectors"]), search, observing
     )
     listed = {"events": rows, "detectors": told(*site.response.names)}
     args = listed, site.response, search, NONE, None, own
-    return compute_significance(tiles, INFO, P_ASTRO, *args)
+    return compute_significance(tiles, INFO, P_ASTRO, *args, maps=maps)
 
 
-def test_two_halves_of_a_detector_have_the_odds_of_the_whole(tiles, archive):
+@with_and_without_a_map
+def test_two_halves_of_a_detector_have_the_odds_of_the_whole(tiles, archive, maps):
     rows = seen(THREE, "arca", "icecube", "arca")
-    both = compute(tiles, archive, rows, search_of(**TWO))
-    one = compute(tiles, archive, seen(THREE, *["arca"] * 3), search_of(arca=WHOLE))
+    both = compute(tiles, archive, rows, search_of(**TWO), maps=maps)
+    one = compute(tiles, archive, seen(THREE, *["arca"] * 3), search_of(arca=WHOLE), maps=maps)
     assert both["odds_ratio"] == pytest.approx(one["odds_ratio"], rel=1e-9)
     assert [s["detector"] for s in both["single_neutrino"]] == ["arca", "icecube", "arca"]
     assert both["psf"] == both["energy_response"] == "of each detector"
@@ -84,10 +87,11 @@ def test_icecube_alone_is_what_it_is_without_a_network(tiles, archive):
         assert {key: found[key] for key in same} == {key: alone[key] for key in same}
 
 
-def test_a_detector_that_expects_more_counts_for_more(tiles, archive):
+@with_and_without_a_map
+def test_a_detector_that_expects_more_counts_for_more(tiles, archive, maps):
     search = search_of(arca={"rate_hz": 0.0032, "nu_51_100": 1.0}, icecube=HALF)
     by = {
-        name: compute(tiles, archive, seen([neutrino()], name), search)
+        name: compute(tiles, archive, seen([neutrino()], name), search, maps=maps)
         for name in ("arca", "icecube")
     }
     ratio = by["arca"]["odds_ratio"] / by["icecube"]["odds_ratio"]

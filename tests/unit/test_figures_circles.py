@@ -8,7 +8,7 @@ import page_samples
 import pytest
 from publish_samples import make_event
 
-from llama.event.event_files import EventFiles
+from llama.event.page_files import EventFiles
 from llama.event.results import NeutrinoList, Significance
 from llama.figures.event_page import write_event_page
 from llama.figures.globe import globe_data, places

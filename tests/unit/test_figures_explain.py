@@ -14,7 +14,7 @@ from stats_samples import grb_parameters
 from llama.cli.main import main
 from llama.errors import LlamaError
 from llama.event.bursts import Bursts
-from llama.event.event_files import EventFiles
+from llama.event.page_files import EventFiles
 from llama.event.results import Classification, Distances, NeutrinoList, Significance
 from llama.event.significance import compute_significance
 from llama.figures.explain import explain, explain_lines

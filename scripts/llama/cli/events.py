@@ -6,10 +6,10 @@ from pathlib import Path
 
 from llama.cli.common import plural, print_table, say
 from llama.errors import LlamaError
-from llama.event.event_files import read_event
 from llama.event.find import find_events
 from llama.event.flags import PRESETS, Flags, change_flags, parse_changes, read_flags
 from llama.event.names import significance_name
+from llama.event.page_files import read_event
 from llama.files import dump_json, read_json
 from llama.locks import locked
 from llama.settings import load

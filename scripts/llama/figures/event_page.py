@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from llama.alerts.foreign import foreign_signs
-from llama.event.event_files import EventFiles, read_event
 from llama.event.names import COINCIDENCE, COMBINED, products
+from llama.event.page_files import EventFiles, read_event
 from llama.event.results import Significance
 from llama.figures import text
 from llama.figures.globe import globe_data, places

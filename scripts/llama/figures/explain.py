@@ -8,8 +8,8 @@ from msgspec import UNSET
 
 from llama.errors import LlamaError
 from llama.event.compared import Number
-from llama.event.event_files import EventFiles
 from llama.event.joint_far import alert_rate_text, joint_far_text
+from llama.event.page_files import EventFiles
 from llama.event.results import Distances, Neutrino, NeutrinoList, Significance, Why
 from llama.figures import text
 from llama.figures.text import clean, number

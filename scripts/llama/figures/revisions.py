@@ -11,8 +11,8 @@ from llama.alerts.record import Alert
 from llama.alerts.voevent import parse_voevent
 from llama.errors import LlamaError
 from llama.event.compared import Compared, Number
-from llama.event.event_files import EventFiles
 from llama.event.latency import AlertSteps, Step
+from llama.event.page_files import EventFiles
 from llama.event.results import read
 from llama.event.skymap_info import EventInfo
 from llama.figures import text

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from llama.errors import LlamaError, sentence
-from llama.event.event_files import EventFiles, read_event
 from llama.event.names import products
+from llama.event.page_files import EventFiles, read_event
 from llama.event.provenance import software
 from llama.figures import text
 from llama.figures.page import Page, write_html

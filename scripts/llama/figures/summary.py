@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.event.event_files import EventFiles
 from llama.event.latency import AlertSteps
+from llama.event.page_files import EventFiles
 from llama.event.results import Classification, Neutrino, NeutrinoList, Significance, Single
 from llama.event.skymap_info import EventInfo
 from llama.figures import text
