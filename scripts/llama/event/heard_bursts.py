@@ -73,8 +73,8 @@ def heard_bursts(
 
 
 def _listened(archive: Path, start: float, stop: float) -> bool:
-    """Return whether there are records of the day, or days, of an event's delays."""
-    return all(day_of(archive, gps).is_dir() for gps in (start, stop))
+    """Return whether there are records of a day of an event's delays: the next one may be to come."""
+    return any(day_of(archive, gps).is_dir() for gps in (start, stop))
 
 
 @lru_cache(maxsize=1000)
