@@ -73,7 +73,7 @@ def heard_bursts(
 
 
 def _listened(archive: Path, start: float, stop: float) -> bool:
-    """Return whether there are records of a day of an event's delays: the next one may be to come."""
+    """Return whether there are records of a day of the delays; the next may be to come."""
     return any(day_of(archive, gps).is_dir() for gps in (start, stop))
 
 
