@@ -124,7 +124,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "heard_grbs.json": (
         "Gamma-ray bursts that instruments' notices told, from a week before; only where "
-        "[instruments count](messengers.md) and there is no list by hand.",
+        "[instruments count](messengers.md) and no list was given by hand.",
         {
             "instruments": "whose bursts count",
             "events[].graceid": "instrument and trigger",

@@ -85,7 +85,7 @@ def test_a_notice_brings_its_map(archive: Any) -> None:
     source = archive(notice(healpix_url=url), notice(id=["1_2"], healpix_url="http://a.b/c.fits"))
     with_map, without = source.fetch(*WINDOW).rows
     assert (with_map["map"], "map" in without) == (url, False)
-    assert "is no HTTPS address, and not used" in source.fetch(*WINDOW).unusable[0]
+    assert "is not an HTTPS address: not used" in source.fetch(*WINDOW).unusable[0]
 
 
 def test_cascades_count_where_they_are_wanted(archive: Any, tmp_path: Path) -> None:

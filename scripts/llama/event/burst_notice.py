@@ -88,7 +88,7 @@ def read_burst(content: bytes, name: str, topic: str) -> BurstNotice | None:
 
 
 def instrument_of(content: bytes) -> str | None:
-    """Return who sent a notice of a burst, None if nobody that is known did."""
+    """Return which instrument sent a notice of a burst, None for an unknown sender."""
     try:
         if first_sign(content) == b"<":
             return "svom" if _burst_id(params_of(parse(content))) else None

@@ -18,6 +18,7 @@ from llama.topics import INSTRUMENTS, REPLAY, brought_by, topic_of_file
 
 # what is known of an instrument's errors is from this long before the event
 _BEFORE_S = 7 * 86400.0
+_COMES_S = 3600.0  # notices of a burst come within the hour, perhaps after midnight
 # two triggers of one burst: instruments begin at different parts of it
 _SAME_S, _SAME_SIGMA, _SAME_DEG = 60.0, 3.0, 0.2
 
@@ -46,7 +47,7 @@ class HeardBursts(TypedDict):
 def heard_bursts(
     output_dir: Path, gps: float, grb: Mapping[str, Any], topics: Sequence[str]
 ) -> HeardBursts | None:
-    """Return the bursts around a GW at `gps` seconds, None if nobody has listened.
+    """Return the bursts around a GW at `gps` seconds, None if no listener was running.
 
     grb: settings block; topics: that are heard, which bring bursts of instruments that count. The
     list has those of the week before, too: they tell the errors that chance bursts have.
@@ -73,8 +74,8 @@ def heard_bursts(
 
 
 def _listened(archive: Path, start: float, stop: float) -> bool:
-    """Return whether there are records of the day, or days, of an event's delays."""
-    return all(day_of(archive, gps).is_dir() for gps in (start, stop))
+    """Return whether a record came on a day of the delays, or within the hour after them."""
+    return any(day_of(archive, gps).is_dir() for gps in (start, stop, stop + _COMES_S))
 
 
 @lru_cache(maxsize=1000)

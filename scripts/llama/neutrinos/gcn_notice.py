@@ -143,7 +143,7 @@ def _of_json(notice: Mapping[str, object], name: str, cascades: bool) -> Notice 
         problem = f"notice {name} of IceCube: nu_energy {shown(tev)} is taken as not known"
     if notice.get("healpix_url") and "map" not in whole:
         said = shown(notice["healpix_url"])
-        problem = f"notice {name} of IceCube: healpix_url {said} is no HTTPS address, and not used"
+        problem = f"notice {name} of IceCube: healpix_url {said} is not an HTTPS address: not used"
     return Notice(bare.key, order, gps, whole, problem)
 
 

@@ -105,7 +105,7 @@ InstrumentName = Literal[
 
 class Grb(Block):
     """Gamma-ray bursts as a third messenger: what they count in an event's odds
-    (docs/messengers.md). Off while efficiency is 0 and there are no instruments; a change outdates
+    (docs/messengers.md). Off while efficiency is 0 and no instruments are named; a change outdates
     events that have a list."""
 
     efficiency: Number = Field(default=0.0, ge=0, lt=1)
