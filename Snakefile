@@ -2,6 +2,7 @@
 
 snakemake events/S190425z/all    one event
 snakemake                        the newest events, what cron runs
+snakemake past_runs/o3/catalogue all events of a run as one search
 snakemake populations.hdf5       the background studies named in the settings
 snakemake --profile do-cluster   the same, on droplets
 """
@@ -30,6 +31,7 @@ if not COMMAND.only_lists:
 wildcard_constraints:
     event=EVENT_DIR_PATTERN,
     study=STUDY_PATTERN,
+    run=RUN_PATTERN,
     simulation=r"[a-z][a-z0-9]*-[a-z][a-z0-9]*",
 
 
@@ -49,6 +51,7 @@ include: "rules/simulate.smk"
 include: "rules/study.smk"
 include: "rules/artifacts.smk"
 include: "rules/sensitivity.smk"
+include: "rules/catalogue.smk"
 
 
 # `events/S190425z/all` and `events/S190425z` are rules without output, not files: they list every

@@ -7,6 +7,7 @@ from pathlib import Path
 from llama.errors import LlamaError
 from llama.event.names import EVENT_DIR_PATTERN
 from llama.event.regions import NAMES as REGIONS
+from llama.plan.catalogues import RUN_PATTERN, Catalogues
 from llama.plan.engine import Locks, written_directories
 from llama.plan.events import POPULATIONS, Events, Neutrinos
 from llama.plan.injections import Injections
@@ -57,6 +58,7 @@ INJECTIONS = Injections(SETTINGS, STUDIES, [t.directory for t in COMMAND.injecti
 EVENTS = checked(Events, SETTINGS, LOCKS, INJECTIONS.open_requested)
 NEUTRINOS = Neutrinos(SETTINGS, EVENTS)
 PUBLISHING = Publishing(SETTINGS, EVENTS, LOCKS, ENGINE.warn)
+CATALOGUES = Catalogues(SETTINGS, EVENTS, ENGINE.warn)
 
 # said by profiles/do-cluster and profiles/slurm
 ON_FLEET, ON_SITE = ENGINE.has_mark("fleet"), ENGINE.has_mark("site")
@@ -67,7 +69,7 @@ code = ENGINE.code
 
 
 def requested():
-    """Return {target as typed: input function} of the events and injections typed by the user."""
+    """Return {target as typed: input function} of events, injections and catalogues."""
     found = {}
     for target in COMMAND.injections():
         if target.came_in:
@@ -79,6 +81,8 @@ def requested():
             found[target.typed] = of(PUBLISHING.everything, event=target.directory)
         elif Path(target.product).name == "regions":
             found[target.typed] = of(EVENTS.regions, event=target.directory)
+    for typed, run in COMMAND.catalogues():
+        found[typed] = of(CATALOGUES.products, run=run)
     return found
 
 

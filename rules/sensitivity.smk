@@ -95,7 +95,8 @@ rule compute_upper_limit:
         response=of(NEUTRINOS.response),
         events=of(NEUTRINOS.background),
     output:
-        "{event}/upper_limit_lvc-i3.json",
+        limit="{event}/upper_limit_lvc-i3.json",
+        injections="{event}/upper_limit_lvc-i3.hdf5",
     log:
         "logs/{event}/compute_upper_limit.log",
     conda:

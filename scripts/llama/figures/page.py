@@ -95,7 +95,7 @@ def write_page(
         if not Path(picture.png).is_file():
             raise LlamaError(f"{picture.png} does not exist; make the figures first")
     write_html(name, content, pictures, html)
-    _write_pdf(name, content, pictures, pdf)
+    write_pdf(name, content, pictures, pdf)
 
 
 def _template(name: str) -> str:
@@ -159,12 +159,13 @@ def _hashes(sources: Sequence[str]) -> str:
     return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
 
 
-def _write_pdf(
+def write_pdf(
     name: str,
     content: Page,
     pictures: Sequence[Picture],
     pdf: str | Path,
 ) -> None:
+    """Write the PDF of a page alone, by the template `<name>.typ`."""
     import typst
 
     # The content travels as data, never as Typst source, so no text can become markup.

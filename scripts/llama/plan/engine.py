@@ -125,13 +125,15 @@ class Locks:
 
 
 def written_directories(jobs: Iterable[Job], populations: str) -> set[str]:
-    """Return the directories of the events and studies that jobs write to."""
+    """Return the directories of the events, studies and catalogues that jobs write to."""
     found = set()
     for job in jobs:
         if "event" in job.wildcards:
             found.add(job.wildcards["event"])
         elif "study" in job.wildcards:
             found.add(f"studies/{job.wildcards['study']}")
+        elif "run" in job.wildcards:
+            found.add(job.wildcards["run"])
         elif populations in job.output:
             found.add("studies")
     return found

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from llama.event.find import EventRef
+from llama.event.find import CURRENT, EventRef
 from llama.event.names import EVENT_DIR_PATTERN
 
 _EVENT = re.compile(r"(?:\./)?(events|current_run|past_runs/[^/]+)/([^/]+)/?(.*)")
 _INJECTION = re.compile(r"(?:\./)?(studies/[^/]+/(?:[a-z]+/)?shard-\d+/injection-\d+)/?(.*)")
 _STUDY = re.compile(r"(?:\./)?studies/([^/]+)/(?:all|background)/?")
+_CATALOGUE = re.compile(r"(?:\./)?(events|current_run|past_runs/[^/]+)/catalogue/?")
 _LISTING = {"--lint", "--list", "--list-rules", "-l", "--list-target-rules", "--lt"}
 
 
@@ -45,8 +46,15 @@ class Command:
     def events(self) -> Iterator[Target]:
         """Return the events of this run and past ones; `LlamaError` for what is no GraceID."""
         for word in self._words:
-            if match := _EVENT.fullmatch(word):
+            match = _EVENT.fullmatch(word)
+            if match and not match[2].startswith("catalogue"):
                 yield _target(word, EventRef.parse(f"{match[1]}/{match[2]}").named, match[3])
+
+    def catalogues(self) -> Iterator[tuple[str, str]]:
+        """Return the catalogues as typed, with their runs as rules name them."""
+        for word in self._words:
+            if match := _CATALOGUE.fullmatch(word):
+                yield word, "events" if match[1] == CURRENT else match[1]
 
     def injections(self) -> Iterator[Target]:
         """Return the injections of studies."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from llama.background.draws import KINDS, SOURCES, Draws
@@ -26,6 +27,7 @@ from llama.errors import LlamaError
 from llama.event.detectors import Site
 from llama.event.parameters import search_parameters
 from llama.stats.arrays import Flags, Floats
+from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank, build_bank
 from llama.study.injections import run_shard
 
@@ -121,13 +123,39 @@ def energy_at(kinds: Sequence[Injections], curve: Curve, level: float) -> dict[s
     return energies
 
 
-def upper_limit(
+def inject_on_map(
     skymap: str | Path,
     significance: Mapping[str, Any],
     site: Site,
     search: Mapping[str, Any],
     seed: int,
     injections: int = INJECTIONS,
+) -> dict[str, NDArray[Any]]:
+    """Return {kind: rows} of sources with one, two and four neutrinos on the map of an event.
+
+    Rows have odds (at the event's p_astro), expected, distance_mpc and what else
+    `llama.study.injections` keeps. site: detectors that were on; significance: content of
+    significance_*.json, from a list whose stream has the rate of their background.
+    """
+    params = _parameters(significance, site, search)
+    truth, found = site.truth(), {}
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "skymap.hdf5"
+        problems = build_bank([Path(skymap)], path, site.response.area_relative, params)
+        if problems:
+            raise LlamaError(problems[0])
+        with Bank(path) as bank:
+            for kind in SOURCES:
+                draws = Draws(seed, kind, site.events(), site.response, params, truth)
+                found[kind], _ = run_shard(bank, draws, significance["p_astro"], range(injections))
+    return found
+
+
+def upper_limit(
+    rows: Mapping[str, NDArray[Any]],
+    significance: Mapping[str, Any],
+    site: Site,
+    search: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the content of upper_limit_lvc-i3.json, without its provenance.
 
@@ -138,33 +166,18 @@ def upper_limit(
     source count towards 90 %, not lucky background, so that the limit is never empty and rather
     too high than too low. null with the reason when no energy is excluded.
 
-    site: detectors that were on; significance: content of significance_*.json; no background class
-    is needed, since odds of one map and one p_astro rank as their p-values do.
+    rows: of `inject_on_map` with the other arguments; no background class is needed, since odds of
+    one map and one p_astro rank as their p-values do.
     """
     alone = significance.get("without_bursts", significance)  # injections are of neutrinos
-    population = significance["inputs"]["search_parameters"]["population"]
-    params = search_parameters(search, population, site.response)
-    # that of the stream which supplied the event's list
-    rate_hz = significance["inputs"]["search_parameters"]["ratebgnu"]
-    params = dataclasses.replace(params, ratebgnu=rate_hz)
-    truth, observed = site.truth(), float(alone["odds_ratio"])
-    kinds, distances = [], []
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "skymap.hdf5"
-        problems = build_bank([Path(skymap)], path, site.response.area_relative, params)
-        if problems:
-            raise LlamaError(problems[0])
-        with Bank(path) as bank:
-            for kind in SOURCES:
-                draws = Draws(seed, kind, site.events(), site.response, params, truth)
-                rows, _ = run_shard(bank, draws, significance["p_astro"], range(injections))
-                kinds.append(Injections(KINDS[kind], rows["expected"], rows["odds"] > observed))
-                distances.append(rows["distance_mpc"])
+    params, observed = _parameters(significance, site, search), float(alone["odds_ratio"])
+    kinds = [Injections(KINDS[k], of["expected"], of["odds"] > observed) for k, of in rows.items()]
     expected = np.concatenate([kind.expected for kind in kinds])
     energies = energy_grid(expected)
     curve = efficiency_curve(kinds, energies)
     limit = energy_at(kinds, curve, CONFIDENCE)
-    quantiles = np.quantile(np.concatenate(distances), (0.05, 0.5, 0.95))
+    distances = np.concatenate([of_kind["distance_mpc"] for of_kind in rows.values()])
+    quantiles = np.quantile(distances, (0.05, 0.5, 0.95))
     return {
         "e_iso_erg": limit["value_erg"],
         "e_iso_low_erg": limit["low_erg"],
@@ -174,7 +187,7 @@ def upper_limit(
         "odds_ratio": observed,
         "p_value": alone["p_value"],
         "p_astro": significance["p_astro"],
-        "injections": injections,
+        "injections": int(rows["signal"].size),
         "exceeding": {str(kind.neutrinos): float(kind.found.mean()) for kind in kinds},
         "distance_mpc": dict(zip(("p05", "median", "p95"), quantiles.tolist(), strict=True)),
         "distance": significance["distance"],
@@ -182,6 +195,15 @@ def upper_limit(
         "spectrum": "E^-2",
         "energy_range_gev": [params.epsilon_min_gev, params.epsilon_max_gev],
     }
+
+
+def _parameters(
+    significance: Mapping[str, Any], site: Site, search: Mapping[str, Any]
+) -> SearchParameters:
+    """Return the model of an event, at the background rate of the stream that gave its list."""
+    used = significance["inputs"]["search_parameters"]
+    params = search_parameters(search, used["population"], site.response)
+    return dataclasses.replace(params, ratebgnu=used["ratebgnu"])
 
 
 def _reason(energies: int) -> str:

@@ -33,7 +33,7 @@
     for (const row of rows) {
       const text = row.textContent.toLowerCase();
       const fits = wanted.every((word) => text.includes(word)) &&
-        (!kind.value || row.dataset.marks.split(",").includes(kind.value));
+        (!kind?.value || row.dataset.marks.split(",").includes(kind.value));
       row.hidden = !fits;
       shown += fits;
     }
@@ -43,9 +43,10 @@
     heading.querySelector("button")?.addEventListener("click", () => sort(heading));
   }
   words.addEventListener("input", filter);
-  kind.addEventListener("change", filter);
+  kind?.addEventListener("change", filter);
   document.getElementById("filters").hidden = false;
   const made = document.getElementById("made");
+  if (!made) return;
   const age = () => {
     const minutes = Math.floor((Date.now() - Date.parse(made.dateTime)) / 60000);
     const old = document.getElementById("age");

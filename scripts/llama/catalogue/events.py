@@ -1,0 +1,149 @@
+"""What a catalogue takes from the files of each of its events."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from msgspec import Struct
+
+from llama.catalogue.limits import Emitter, sources_of
+from llama.catalogue.sums import Term
+from llama.errors import LlamaError
+from llama.event.names import MAP_BACKGROUND, significance_name
+from llama.event.page_files import EventFiles, read_event
+from llama.event.populations import read_map_background
+from llama.event.ranks import without_energy
+from llama.event.results import REMEDY
+from llama.event.skymap_info import EventInfo
+from llama.files import read_json, reading_hdf5
+from llama.stats.arrays import Floats
+from llama.typed import typed
+
+LIMIT, LIMIT_INJECTIONS = "upper_limit_lvc-i3.json", "upper_limit_lvc-i3.hdf5"
+
+
+class _Ranked(Struct, frozen=True):
+    """What the files of a significance say of the odds and p-value of neutrinos alone."""
+
+    odds_ratio: float
+    p_h_s2: float
+    p_astro_joint: float
+    p_value_map: float | None = None
+    p_value_map_error: float | None = None
+    p_value_map_reason: str | None = None
+    p_value_reason: str | None = None
+    p_value_odds: float | None = None
+    p_value_p_astro: float | None = None
+    p_value_without_energy: bool = False
+
+
+class _Result(_Ranked, frozen=True, kw_only=True):
+    p_astro: float
+    without_bursts: _Ranked | None = None
+
+
+class Entry(NamedTuple):
+    """An event of a catalogue.
+
+    row: what its table says; p: of its own map, None with the reason in the row; emitter: what its
+    map gives by chance and from a source, None without p; value: log(1 + odds) as compared.
+    """
+
+    row: dict[str, Any]
+    p: float | None
+    emitter: Emitter | None
+    value: float
+
+
+def input_names(info: EventInfo) -> list[str]:
+    """Return the names of the files of an event that a catalogue is made from."""
+    return [
+        *(significance_name(info), "icecube_neutrino_list.json", "p_astro.json"),
+        *("lvc_skymap_distances.json", MAP_BACKGROUND, LIMIT, LIMIT_INJECTIONS),
+    ]
+
+
+def read_entry(event_dir: Path) -> Entry:
+    """Return an event of a catalogue; `LlamaError` names a file that is broken.
+
+    p-values and odds are those of neutrinos alone, without gamma-ray bursts, and of the event's own
+    map, a kind that every event has.
+    """
+    event = read_event(event_dir)
+    path = event_dir / significance_name(event.info)
+    result = typed(read_json(path), _Result, str(path), REMEDY)
+    ranked, limit = result.without_bursts or result, read_json(event_dir / LIMIT)
+    row = _row(event, result, ranked, limit)
+    if ranked.p_value_map is None or ranked.p_value_odds is None or not ranked.p_value_p_astro:
+        return Entry(row, None, None, 0.0)
+    p = min(max(ranked.p_value_map, np.nextafter(0, 1)), 1.0)
+    background = read_map_background(event_dir / MAP_BACKGROUND)
+    if ranked.p_value_without_energy:
+        background = without_energy(background)
+    if "odds" not in background:
+        raise LlamaError(f"{event_dir / MAP_BACKGROUND} has no odds; delete it and run snakemake")
+    among, weights = background["odds"], background["weights"]["weights"]
+    # every background has one p_astro, a catalogue has that of each event
+    at = _scale(result.p_astro, ranked.p_h_s2, background["p_astro"])
+    observed = ranked.p_value_odds * _scale(result.p_astro, ranked.p_h_s2, ranked.p_value_p_astro)
+    # the observed list is one of the injections, as in the p-value
+    own = max(p * (1 + among.size) - weights[among * at >= observed].sum(), 0.0)
+    values = np.log1p(np.append(among * at, observed))
+    term = Term(values, np.append(weights, own) / (1 + among.size))
+    kinds = _injections(event_dir / LIMIT_INJECTIONS)
+    emitter = Emitter(min(result.p_astro, 1.0), term, sources_of(kinds))
+    return Entry(row, p, emitter, float(np.log1p(observed)))
+
+
+def _scale(p_astro: float, lambda_cgw: float, of: float) -> float:
+    """Return the odds at p_astro over those at another: Lambda_s and Lambda_cgw are as p / (1 - p).
+
+    Lambda_cnu, 1e-4 at most, is left out on both sides. Source: docs/method.md (1, 9, 10).
+    """
+    q, before = p_astro / (1 - p_astro), of / (1 - of)
+    return q / (1 + lambda_cgw) * (1 + lambda_cgw * before / q) / before
+
+
+def _injections(path: Path) -> dict[int, tuple[Floats, Floats]]:
+    from llama.background.draws import KINDS, SOURCES
+
+    with reading_hdf5(path, f"{path} is broken; delete it and run snakemake again") as file:
+        return {
+            KINDS[kind]: (file[f"{kind}/expected"][()], file[f"{kind}/odds"][()])
+            for kind in SOURCES
+        }
+
+
+def _row(
+    event: EventFiles, result: _Result, ranked: _Ranked, limit: Mapping[str, Any]
+) -> dict[str, Any]:
+    info, best = event.info, None
+    singles = event.significance.of_neutrinos.single_neutrino
+    inside = [n for n in event.neutrinos.events if n.in_window is not False]
+    if singles and singles[0].p_value is not None:
+        best = singles[0]
+    classes = event.p_astro.classes
+    reason = ranked.p_value_map_reason or ranked.p_value_reason
+    return {
+        "event": info.graceid,
+        "time_utc": info.event_time,
+        "gps_s": info.gps_time,
+        "class": max(classes, key=lambda name: classes[name]) if classes else None,
+        "detectors": "".join(info.instruments),
+        "area_90_deg2": event.distances.area_90_deg2,
+        "distance_mpc": event.distances.distmean_mpc,
+        "distance_std_mpc": event.distances.diststd_mpc,
+        "neutrinos": len(inside),
+        "best_neutrino": None if best is None else best.key,
+        "best_neutrino_dt_s": None if best is None else best.dt,
+        "best_neutrino_p_value": None if best is None else best.p_value,
+        "odds_ratio": ranked.odds_ratio,
+        "p_value": ranked.p_value_map,
+        "p_value_error": ranked.p_value_map_error,
+        "p_value_reason": None if ranked.p_value_map is not None else reason,
+        "p_astro": result.p_astro,
+        "p_astro_joint": ranked.p_astro_joint,
+        "e_iso_limit_erg": limit["e_iso_erg"],
+        "e_iso_limit_reason": limit["reason"],
+    }
