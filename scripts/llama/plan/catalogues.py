@@ -60,33 +60,36 @@ class Catalogues:
                 for path in directory.glob("*")
                 if re.fullmatch(GRACEID_PATTERN, path.name) and (path / FILE_NAME).exists()
             )
-            real = any(not is_mock(name) for name in names)
-            reasons = {name: self._reason(f"{run}/{name}", real) for name in names}
-            kept = [f"{run}/{name}" for name in names if not reasons[name]]
-            self._chosen[run] = kept, {name: why for name, why in reasons.items() if why}
+            reasons = {name: self._reason(f"{run}/{name}") for name in names}
+            # tests make a catalogue of their own where nothing is real
+            wanted = "" if "" in reasons.values() else _TEST
+            kept = [f"{run}/{name}" for name in names if reasons[name] == wanted]
+            out = {name: why for name, why in reasons.items() if why != wanted}
+            self._chosen[run] = kept, out
         return self._chosen[run]
 
-    def _reason(self, event: str, real: bool) -> str:
+    def _reason(self, event: str) -> str:
         """Return why an event is not in the catalogue, "" if it is."""
         try:
             info, flags = self._events.info(event), read_flags(self._output_dir / event)
         except LlamaError as error:
             self._warn(f"{event} is left out of the catalogue: {error}")
             return sentence(error)
-        return _why_not(info, flags, real)
+        return _why_not(info, flags)
 
 
-def _why_not(info: EventInfo, flags: Flags, real: bool) -> str:
+_TEST = "a test"
+
+
+def _why_not(info: EventInfo, flags: Flags) -> str:
     if info.retracted:
         return "retracted"
     if not info.has_skymap or info.gps_time is None:
         return "it has no sky map or no time"
-    if real and (is_mock(info.graceid) or info.role == "test"):
-        return "a test"
     if not info.significant:
         return "a low-significance alert"
     if flags.get("VETOED"):
         return "vetoed"
     if flags.get("BLINDED_NEUTRINOS"):
         return "its neutrinos are blinded"
-    return ""
+    return _TEST if is_mock(info.graceid) or info.role == "test" else ""
