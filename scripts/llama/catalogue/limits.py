@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 
 from llama.catalogue.sums import Term, exceeding
 from llama.stats.arrays import Floats
-from llama.study.efficiency import CONFIDENCE, poisson
+from llama.study.efficiency import CONFIDENCE, counts_of, poisson, shares_of
 
 _STEPS = 1024  # of the sum: limits need no tails
 _PER_DECADE = 4  # energies of the curve
@@ -34,14 +34,13 @@ class Emitter(NamedTuple):
 
         A source that gives no neutrino leaves the background.
         """
-        share = fraction * self.p_astro
-        most = [*(kind.neutrinos for kind in self.sources[1:]), None]
+        share, pool = fraction * self.p_astro, np.concatenate([k.expected for k in self.sources])
         values, weights, left = [self.background.values], [], 1.0
-        for (least, expected, of_kind), below in zip(self.sources, most, strict=True):
-            own = share * poisson(expected, e_iso_erg, least, below) / expected.size
-            left -= float(own.sum())
-            values.append(of_kind)
-            weights.append(own)
+        for kind, counts in zip(self.sources, counts_of(self.sources), strict=True):
+            of_all = share * float(poisson(pool, e_iso_erg, *counts).mean())
+            left -= of_all
+            values.append(kind.values)
+            weights.append(of_all * shares_of(poisson(kind.expected, e_iso_erg, *counts)))
         chance = self.background.weights * (max(left, 0.0) / self.background.weights.sum())
         return Term(np.concatenate(values), np.concatenate([chance, *weights]))
 

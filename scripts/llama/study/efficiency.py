@@ -4,7 +4,9 @@ Injections have one, two or four neutrinos of a source, whatever its energy. The
 source of isotropic-equivalent energy E does give is Poisson with mean mu = expected E / 1e51 erg,
 so that every E is a weight on the same injections, d telling which of them are found:
 
-    efficiency(E) = < P(1 | mu) d >_1 + < P(2 <= n < 4 | mu) d >_2 + < P(n >= 4 | mu) d >_4.
+    efficiency(E) = sum over k of < P(k | mu) > < P(k | mu) d >_k / < P(k | mu) >_k,
+
+k = 1, 2 to 3, 4 and more, where < >_k is the mean over injections with so many, < > over all.
 
 That is conservative twice: a source that gives no neutrino is never found, not even by chance, and
 three neutrinos count as two, more than four as four. On the map of one event, the same weights give
@@ -16,7 +18,7 @@ import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +36,8 @@ from llama.study.injections import run_shard
 REFERENCE_ERG = 1e51  # `expected` belongs to a source of this isotropic-equivalent energy
 _PER_DECADE = 10
 CONFIDENCE = 0.9
-INJECTIONS = 3000  # of each kind: 0.5 % on the confidence level
+# 0.5 % on the confidence level; sets of four take ten times as long and are nearly always found
+INJECTIONS = {"signal": 3000, "doublet": 3000, "quadruplet": 300}
 
 
 class Injections(NamedTuple):
@@ -43,6 +46,13 @@ class Injections(NamedTuple):
     neutrinos: int
     expected: Floats
     found: Flags
+
+
+class Emitting(Protocol):
+    """Injections with a number of neutrinos of a source."""
+
+    @property
+    def neutrinos(self) -> int: ...  # noqa: D102
 
 
 class Curve(NamedTuple):
@@ -65,20 +75,37 @@ def poisson(expected: Floats, e_iso_erg: float, least: int, below: int | None) -
 def efficiency(kinds: Sequence[Injections], e_iso_erg: float) -> tuple[float, float]:
     """Return the fraction of sources of energy E [erg] that are found, and its standard error.
 
-    kinds: ascending in neutrinos. The error is that of the injections as a sample of sources:
-    binomial for equal sources. The weight of one injection is added, so that no count, all or
-    none, has the error 0. Without injections of a kind nothing is known: 0 and 1.
+    kinds: ascending in neutrinos. How probable each count is, is the mean over the sources of all
+    kinds; which of them are found, the weighted share of those with that count. So few injections
+    tell a share near 1. The error is that of the injections as a sample of sources: binomial for
+    equal sources. One injection in all is added, so that no count, all or none, has the error 0.
+    Without injections of a kind nothing is known: 0 and 1.
     """
-    value = variance = 0.0
-    most = [*(kind.neutrinos for kind in kinds[1:]), None]
-    for (least, expected, found), below in zip(kinds, most, strict=True):
+    pool, variance = np.concatenate([kind.expected for kind in kinds]), 0.0
+    found_of_each = np.zeros(pool.size)
+    for (_, expected, found), counts in zip(kinds, counts_of(kinds), strict=True):
         if not found.size:
             return 0.0, 1.0
-        weight = poisson(expected, e_iso_erg, least, below)
-        counted = weight * found
-        value += float(counted.mean())
-        variance += float(counted.var() / found.size + (weight.mean() / found.size) ** 2)
-    return min(value, 1.0), min(variance**0.5, 1.0)
+        of_all = poisson(pool, e_iso_erg, *counts)
+        weight = shares_of(poisson(expected, e_iso_erg, *counts))
+        share = float(weight @ found)
+        spread = float(((weight * (found - share)) ** 2).sum())
+        variance += float(of_all.mean()) ** 2 * (spread + found.size**-2)
+        found_of_each += of_all * share
+    value, variance = found_of_each.mean(), variance + found_of_each.var() / pool.size
+    return min(float(value), 1.0), min(float(variance) ** 0.5, 1.0)
+
+
+def shares_of(weights: Floats) -> Floats:
+    """Return weights over their sum; if that is 0, equal ones."""
+    total = weights.sum()
+    return np.asarray(weights / total if total > 0 else np.full(weights.size, 1 / weights.size))
+
+
+def counts_of(kinds: Sequence["Emitting"]) -> list[tuple[int, int | None]]:
+    """Return which counts of neutrinos each kind stands for, from the first to below the second."""
+    least = [kind.neutrinos for kind in kinds]
+    return list(zip(least, [*least[1:], None], strict=True))
 
 
 def efficiency_curve(kinds: Sequence[Injections], energies_erg: Floats) -> Curve:
@@ -129,7 +156,7 @@ def inject_on_map(
     site: Site,
     search: Mapping[str, Any],
     seed: int,
-    injections: int = INJECTIONS,
+    injections: Mapping[str, int] = INJECTIONS,
 ) -> dict[str, NDArray[Any]]:
     """Return {kind: rows} of sources with one, two and four neutrinos on the map of an event.
 
@@ -147,7 +174,9 @@ def inject_on_map(
         with Bank(path) as bank:
             for kind in SOURCES:
                 draws = Draws(seed, kind, site.events(), site.response, params, truth)
-                found[kind], _ = run_shard(bank, draws, significance["p_astro"], range(injections))
+                found[kind], _ = run_shard(
+                    bank, draws, significance["p_astro"], range(injections[kind])
+                )
     return found
 
 
@@ -187,7 +216,7 @@ def upper_limit(
         "odds_ratio": observed,
         "p_value": alone["p_value"],
         "p_astro": significance["p_astro"],
-        "injections": int(rows["signal"].size),
+        "injections": {kind: int(of_kind.size) for kind, of_kind in rows.items()},
         "exceeding": {str(kind.neutrinos): float(kind.found.mean()) for kind in kinds},
         "distance_mpc": dict(zip(("p05", "median", "p95"), quantiles.tolist(), strict=True)),
         "distance": significance["distance"],
