@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, kstest
 
-from llama.catalogue.sums import Term, exceeding, sum_test
+from llama.catalogue.sums import Term, chance, exceeding, sum_test
 from llama.catalogue.trials import best_event, binomial_scan, counts_below, scan_p_value
 
 
@@ -73,15 +73,16 @@ def test_a_shorter_scan_has_fewer_trials():
 
 
 def weighted(rng, n, tilt):
-    """Return a term drawn from a density that has more of what is large, with its weights."""
+    """Return values from a density that has more of what is large, with their weights."""
     values = rng.exponential(tilt, n)
     weights = tilt * np.exp(-values * (1 - 1 / tilt))
-    return Term(values, weights / n)
+    return values, weights
 
 
 def test_a_sum_is_that_of_plain_draws_of_whole_catalogues():
     rng = np.random.default_rng(2)
     terms = [weighted(rng, 20_000, 3.0) for _ in range(5)]  # each exponential with mean 1
+    terms = [chance(*each) for each in terms]
     for total in (3.0, 8.0, 15.0):
         plain = (rng.exponential(size=(200_000, 5)).sum(axis=1) >= total).mean()
         assert exceeding(terms, total) == pytest.approx(plain, rel=0.05, abs=2e-4)
@@ -116,5 +117,5 @@ def test_equal_seeds_give_equal_bits():
     terms = [weighted(np.random.default_rng(4), 500, 2.0) for _ in range(3)]
     one, two = (sum_test(terms, 5.0, seed=7) for _ in range(2))
     assert one == two
-    ordered = [exceeding(terms, t) for t in (1.0, 2.0, 5.0)]
+    ordered = [exceeding([chance(*of) for of in terms], t) for t in (1.0, 2.0, 5.0)]
     assert all(a > b for a, b in itertools.pairwise(ordered))

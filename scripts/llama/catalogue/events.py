@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from llama.catalogue.limits import Emitter, sources_of
-from llama.catalogue.sums import Term
+from llama.catalogue.sums import chance
 from llama.errors import LlamaError
 from llama.event.names import MAP_BACKGROUND, significance_name
 from llama.event.page_files import EventFiles, read_event
@@ -52,8 +52,9 @@ class Entry(NamedTuple):
 
     row: dict[str, Any]
     p: float | None
-    emitter: Emitter | None
-    value: float
+    value: float = 0.0
+    background: tuple[Floats, Floats] | None = None
+    emitter: Emitter | None = None
 
 
 def input_names(info: EventInfo) -> list[str]:
@@ -76,7 +77,7 @@ def read_entry(event_dir: Path) -> Entry:
     ranked, limit = result.without_bursts or result, read_json(event_dir / LIMIT)
     row = _row(event, result, ranked, limit)
     if ranked.p_value_map is None or ranked.p_value_odds is None or not ranked.p_value_p_astro:
-        return Entry(row, None, None, 0.0)
+        return Entry(row, None)
     p = min(max(ranked.p_value_map, np.nextafter(0, 1)), 1.0)
     background = read_map_background(event_dir / MAP_BACKGROUND)
     if ranked.p_value_without_energy:
@@ -90,10 +91,10 @@ def read_entry(event_dir: Path) -> Entry:
     # the observed list is one of the injections, as in the p-value
     own = max(p * (1 + among.size) - weights[among * at >= observed].sum(), 0.0)
     values = np.log1p(np.append(among * at, observed))
-    term = Term(values, np.append(weights, own) / (1 + among.size))
+    weighted = values, np.append(weights, own)
     kinds = _injections(event_dir / LIMIT_INJECTIONS)
-    emitter = Emitter(min(result.p_astro, 1.0), term, sources_of(kinds))
-    return Entry(row, p, emitter, float(np.log1p(observed)))
+    emitter = Emitter(min(result.p_astro, 1.0), chance(*weighted), sources_of(kinds))
+    return Entry(row, p, float(np.log1p(observed)), weighted, emitter)
 
 
 def _scale(p_astro: float, lambda_cgw: float, of: float) -> float:

@@ -41,7 +41,7 @@ class Emitter(NamedTuple):
             left -= of_all
             values.append(kind.values)
             weights.append(of_all * shares_of(poisson(kind.expected, e_iso_erg, *counts)))
-        chance = self.background.weights * (max(left, 0.0) / self.background.weights.sum())
+        chance = self.background.shares * max(left, 0.0)
         return Term(np.concatenate(values), np.concatenate([chance, *weights]))
 
 

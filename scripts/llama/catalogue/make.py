@@ -70,7 +70,7 @@ def make_catalogue(
 
 def catalogue_content(entries: Sequence[Entry], seed: int) -> dict[str, Any]:
     """Return what a catalogue says of its events together. Source: docs/method.md (30-33)."""
-    tested = [entry for entry in entries if entry.p is not None and entry.emitter is not None]
+    tested = [entry for entry in entries if entry.p is not None]
     content: dict[str, Any] = {
         "events": [entry.row for entry in entries],
         "n_events": len(entries),
@@ -86,12 +86,11 @@ def catalogue_content(entries: Sequence[Entry], seed: int) -> dict[str, Any]:
     if not tested:
         return content
     p = np.array([entry.p for entry in tested])
-    emitters = [entry.emitter for entry in tested if entry.emitter is not None]
     total = float(sum(entry.value for entry in tested))
     best, scan = tested[int(np.argmin(p))], binomial_scan(p)
     members = [tested[i].row["event"] for i in np.argsort(p, kind="stable")[: scan.k]]
-    summed = sum_test([emitter.background for emitter in emitters], total, seed)
-    limits = stacked_limits(emitters, total)
+    summed = sum_test([entry.background for entry in tested if entry.background], total, seed)
+    limits = stacked_limits([entry.emitter for entry in tested if entry.emitter], total)
     low, high = uniform_band(p.size)[1]
     return content | {
         "best_event": {

@@ -10,20 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-from llama.stats.arrays import Flags, Floats
+from llama.stats.arrays import Floats
 
 STEPS = 4096  # of the sum, from 0 to what was observed
 GROUPS = 10  # of the jackknife
 
 
 class Term(NamedTuple):
-    """What chance gives one event: terms log(1 + odds) and their weights, both (n,).
-
-    weights: their sum is the probability of the whole, 1 of a background.
-    """
+    """What one event adds: values log(1 + odds) and their probabilities, both (n,), which add to 1."""
 
     values: Floats
-    weights: Floats
+    shares: Floats
 
 
 class SumTest(NamedTuple):
@@ -44,8 +41,8 @@ def exceeding(terms: Sequence[Term], total: float, steps: int = STEPS) -> float:
     size = next_fast_len(2 * steps, real=True)
     below, above = np.zeros(steps), 0.0
     below[0] = 1.0
-    for values, weights in terms:
-        own, over = _on_grid(values / (total / steps), weights, steps)
+    for values, shares in terms:
+        own, over = _on_grid(values / (total / steps), shares, steps)
         whole = irfft(rfft(below, size) * rfft(own, size), size)
         # rounding leaves either sign where there is nothing
         above = above * (own.sum() + over) + float(below.sum()) * over + float(whole[steps:].sum())
@@ -64,22 +61,34 @@ def _on_grid(at: Floats, weights: Floats, steps: int) -> tuple[Floats, float]:
     return shares[:steps], float(shares[steps:].sum())
 
 
-def sum_test(terms: Sequence[Term], total: float, seed: int) -> SumTest:
+def chance(values: Floats, weights: Floats) -> Term:
+    """Return what chance gives an event, of injections with weights whose mean is 1 by expectation.
+
+    What chance has left of their sum goes to the smaller half of the values, which weighted
+    injections know least: else the sums of many events would not add to 1.
+    """
+    shares, along = weights / weights.size, np.argsort(values, kind="stable")
+    above = np.cumsum(shares[along][::-1])[::-1]
+    low, high = along[above > 0.5], along[above <= 0.5]
+    if not low.size:
+        return Term(values, shares / shares.sum())
+    shares[low] *= (1 - shares[high].sum()) / shares[low].sum()
+    return Term(values, shares)
+
+
+def sum_test(backgrounds: Sequence[tuple[Floats, Floats]], total: float, seed: int) -> SumTest:
     """Return how often chance catalogues have a sum of log(1 + odds) of at least `total`.
 
-    The error is that of a jackknife: a tenth of the injections of every event is left out at a
-    time, in an order that the seed draws.
+    backgrounds: values and weights of each event, as of `chance`. The error is that of a jackknife:
+    a tenth of the injections of every event is left out at a time, in an order that the seed draws.
     """
     rng, without = np.random.default_rng(seed), []
-    groups = [rng.permutation(term.values.size) % GROUPS for term in terms]
+    groups = [rng.permutation(values.size) % GROUPS for values, _ in backgrounds]
     for number in range(GROUPS):
-        rest = [_normed(t, g != number) for t, g in zip(terms, groups, strict=True)]
+        rest = [
+            chance(values[group != number], weights[group != number])
+            for (values, weights), group in zip(backgrounds, groups, strict=True)
+        ]
         without.append(exceeding(rest, total))
     error = float(np.sqrt((GROUPS - 1) * np.var(without)))
-    return SumTest(exceeding(terms, total), error)
-
-
-def _normed(term: Term, kept: Flags) -> Term:
-    """Return a part of a term, its weights scaled to what the number of injections makes of 1."""
-    share = kept.sum() / kept.size
-    return Term(term.values[kept], term.weights[kept] / share)
+    return SumTest(exceeding([chance(*each) for each in backgrounds], total), error)
