@@ -9,7 +9,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from llama.catalogue.make import COLUMNS
+
 PAGE = Path(__file__).parents[2] / "docs" / "files.md"
+
+
+def _column(unit: str | None, words: str) -> str:
+    return f"{words} [{unit}]" if unit else words
+
 
 _INFO = {
     "graceid": "id on GraceDB, which names the directory",
@@ -463,13 +470,50 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "odds_ratio": "observed odds",
             "p_value": "observed p-value",
             "p_astro": "of the event",
-            "injections": "injections of each kind",
+            "injections.*": "injections of each kind",
             "exceeding.*": "share of sources with so many neutrinos that exceed the observed odds",
             "distance_mpc.*": "quantiles of the distance of the sources [Mpc]",
             "distance": "map, or assumed",
             "expected_from_1e51_erg": "mean count from 1e51 erg",
             "spectrum": "of the neutrinos",
             "energy_range_gev": "in which the energy is counted [GeV]",
+        }
+        | _PROVENANCE,
+    ),
+    "upper_limit_lvc-i3.hdf5": (
+        "Its injections.",
+        {
+            "<kind>/odds": "odds of sources with one, two or four neutrinos at the event's p_astro",
+            "<kind>/expected": "neutrinos that each source gives on average from 1e51 erg",
+        },
+    ),
+}
+CATALOGUE: dict[str, tuple[str, dict[str, str]]] = {
+    "<run>/catalogue.json": (
+        "The events of a run as one search ([catalogue.md](catalogue.md)). `catalogue.ecsv` is "
+        "`events` as a table with units.",
+        {f"events[].{name}": _column(*about) for name, about in COLUMNS.items()}
+        | {
+            "run": "events for the current run, or past_runs/<name>",
+            "n_events": "number of events",
+            "n_tested": "number of those with a p-value",
+            "p_value_method": "map: all p-values are for the sky map of each event",
+            "left_out.*": "other events of the run, with the reason",
+            "best_event.*": "event with the smallest p-value, and that after all trials",
+            "counts[].*": "how many events have a p-value at most each level, by chance and here",
+            "binomial_scan.k": "number of smallest p-values that are the least probable",
+            "binomial_scan.events": "these events",
+            "binomial_scan.local": "binomial p-value of these alone",
+            "binomial_scan.p_value": "after the scan over all k",
+            "p_value_band.*": "2 sigma band of the ordered p-values of chance",
+            "summed_odds.sum": "sum of log(1 + odds)",
+            "summed_odds.p_value": "how often chance has such a sum",
+            "summed_odds.p_value_error": "its standard error",
+            "stacked_limit.e_iso_erg": "energy in neutrinos that not all mergers emit [erg]",
+            "stacked_limit.energies_erg": "energies [erg]",
+            "stacked_limit.fractions": "at most such a fraction of mergers emits each; null: any",
+            "stacked_limit.confidence": "level of confidence",
+            "share_neutrinos": "pairs of events so close in time that they share neutrinos",
         }
         | _PROVENANCE,
     ),
@@ -697,7 +741,12 @@ STUDY: dict[str, tuple[str, dict[str, str]]] = {
         | _PROVENANCE,
     ),
 }
-CHAPTERS = {"Event directory": EVENT, "Archives and backgrounds": ARCHIVE, "Studies": STUDY}
+CHAPTERS = {
+    "Event directory": EVENT,
+    "Catalogues": CATALOGUE,
+    "Archives and backgrounds": ARCHIVE,
+    "Studies": STUDY,
+}
 
 
 def page() -> str:

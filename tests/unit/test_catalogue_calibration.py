@@ -18,7 +18,7 @@ from llama.stats.pvalue import weighted_p_values
 
 PARAMS = parameters()
 SEED, WHOLE, EVENTS = 20261130, 1000, 20  # catalogues
-WEIGHTED = 1500  # injections of each map's own background
+WEIGHTED = proofs.size(5000, 1500)  # injections of each map's own background
 
 
 class Maps:

@@ -29,7 +29,7 @@ def test_counts_below_are_binomial():
     assert below.p_value == pytest.approx(1 - 0.99**4 - 4 * 0.01 * 0.99**3)
 
 
-def scan_by_counting(local, n, steps=3000):
+def scan_by_counting(local, n, steps=1000):
     """By brute force over a lattice: two uniform numbers, both orders."""
     u = (np.arange(steps) + 0.5) / steps
     low, high = np.minimum.outer(u, u), np.maximum.outer(u, u)
@@ -39,7 +39,7 @@ def scan_by_counting(local, n, steps=3000):
 
 @pytest.mark.parametrize("local", [0.01, 0.2, 0.6])
 def test_the_scan_over_two_is_that_of_brute_force(local):
-    assert scan_p_value(local, 2) == pytest.approx(scan_by_counting(local, 2), abs=2e-3)
+    assert scan_p_value(local, 2) == pytest.approx(scan_by_counting(local, 2), abs=4e-3)
 
 
 def test_a_scan_of_one_is_the_p_value_itself():
@@ -57,14 +57,14 @@ def test_the_scan_keeps_its_digits_where_p_is_small():
 
 def test_of_uniform_p_values_all_statements_are_uniform():
     rng = np.random.default_rng(1)
-    catalogues = rng.uniform(size=(3000, 20))
+    catalogues = rng.uniform(size=(800, 20))
     for statement in (best_event, lambda p: binomial_scan(p).p_value):
         assert kstest([statement(p) for p in catalogues], "uniform").pvalue > 1e-3
 
 
 def test_a_scan_that_forgets_its_trials_would_be_seen():
     rng = np.random.default_rng(1)
-    local = [binomial_scan(p).local for p in rng.uniform(size=(500, 20))]
+    local = [binomial_scan(p).local for p in rng.uniform(size=(150, 20))]
     assert kstest(local, "uniform").pvalue < 1e-6
 
 

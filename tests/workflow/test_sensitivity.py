@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from artifact_samples import write_artifacts
+from astropy.table import Table
 from study_samples import DIRECTORY, STUDY
 from workspace import EVENT, Workspace, assert_described, jobs, sentence, strict_json
 
@@ -97,17 +98,39 @@ def test_a_study_that_is_not_there(fresh: Workspace) -> None:
     assert "bns-o9-H1 is not in background.studies" in sentence(printed)
 
 
-def test_an_event_has_a_limit_when_asked_for(event: Workspace) -> None:
+def test_an_event_has_a_limit_and_a_run_a_catalogue_when_asked_for(event: Workspace) -> None:
     assert event.plan(f"{EVENT}/all") == []
-    event.snakemake(LIMIT)
-    assert event.plan(LIMIT, f"{EVENT}/all") == []
+    event.snakemake("current_run/catalogue")
+    assert event.plan(LIMIT, f"{EVENT}/all", "current_run/catalogue") == []
     limit = strict_json(event.event / Path(LIMIT).name)
     assert_described(Path(LIMIT).name, event.event / Path(LIMIT).name)
+    assert_described("upper_limit_lvc-i3.hdf5", event.event / "upper_limit_lvc-i3.hdf5")
     significance = strict_json(event.event / "significance_lvc-i3.json")
     assert limit["odds_ratio"] == significance["odds_ratio"] > 0
     assert limit["e_iso_erg"] is None or limit["e_iso_erg"] > 1e49
     assert (limit["e_iso_erg"] is None) == (limit["reason"] is not None)
     assert set(limit["provenance"]["inputs"]) >= {"lvc_skymap.fits", "significance_lvc-i3.json"}
+    run = event.event.parent
+    assert_described("<run>/catalogue.json", run / "catalogue.json")
+    catalogue = strict_json(run / "catalogue.json")
+    best = catalogue["best_event"]
+    # of one event there is one trial, and its sum is its odds
+    assert best["p_value_after_trials"] == pytest.approx(significance["p_value_map"])
+    assert catalogue["binomial_scan"]["p_value"] == pytest.approx(best["p_value"])
+    summed = catalogue["summed_odds"]
+    assert summed["p_value"] == pytest.approx(best["p_value"], abs=3 * summed["p_value_error"])
+    table = Table.read(run / "catalogue.ecsv")
+    assert table["odds_ratio"][0] == significance["odds_ratio"]
+    assert str(table["area_90_deg2"].unit) == "deg2"
+    assert f'href="{event.event.name}/index.html"' in (run / "catalogue.html").read_text()
+    assert (run / "catalogue.pdf").read_bytes().startswith(b"%PDF")
     event.set("  fb: 10.0", "  fb: 20.0")
     remade = ["build_map_background", "compute_significance", "compute_upper_limit"]
     assert event.plan(LIMIT) == remade
+    pages = ["draw_catalogue", "make_catalogue", "write_catalogue"]
+    assert event.plan("current_run/catalogue") == sorted([*remade, *pages])
+
+
+def test_a_run_without_events_has_no_catalogue(fresh: Workspace) -> None:
+    printed = fresh.snakemake("past_runs/o3/catalogue", code=1)
+    assert "past_runs/o3 has no event for a catalogue" in sentence(printed)

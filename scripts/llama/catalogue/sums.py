@@ -17,7 +17,7 @@ GROUPS = 10  # of the jackknife
 
 
 class Term(NamedTuple):
-    """What one event adds: values log(1 + odds) and their probabilities, both (n,), which add to 1."""
+    """What one event adds: values log(1 + odds) and their probabilities, both (n,), sum 1."""
 
     values: Floats
     shares: Floats
