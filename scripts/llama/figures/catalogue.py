@@ -55,16 +55,15 @@ def _p_values(axes: "Axes", catalogue: Record) -> None:
     scan = catalogue["binomial_scan"]
     axes.plot(
         expected[: scan["k"]], p[: scan["k"]], "o", color=NEUTRINO, ms=5, mfc="none", mew=1.2,
-        label=f"best of the binomial scan, k = {scan['k']}",
+        label=f"binomial scan, k = {scan['k']}",
     )  # fmt: skip
-    axes.set(xscale="log", yscale="log", xlim=(across[0], 1), ylim=(min(p[0], low[0]) / 2, 1.5))
+    axes.set(xscale="log", yscale="log", xlim=(across[0], 1), ylim=(min(p[0], low[0]) / 4, 1.5))
     axes.set(xlabel="p-value expected of chance", ylabel="p-value of the event")
     label_powers(axes.xaxis, axes.yaxis)
-    axes.annotate(
-        f"{plain(along[0][1], 24)}, p = {p_text(p[0])}", (expected[0], p[0]),
-        xytext=(7, -2), textcoords="offset points", size=8, va="top",
-    )  # fmt: skip
-    axes.legend(loc="lower right", handlelength=1.2)
+    axes.set_ylim(top=15)  # room for the legend
+    best = f"best: {plain(along[0][1], 24)}, p = {p_text(p[0])}"
+    axes.text(0.97, 0.03, best, transform=axes.transAxes, ha="right", va="bottom", size=8)
+    axes.legend(loc="upper left", handlelength=1.2)
 
 
 def _fractions(figure: "Figure", catalogue: Record) -> None:

@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from llama.figures.page import Facts, Page, Picture, Rows, provenance_rows, write_html, write_pdf
-from llama.figures.text import MISSING, area_text, clean, distance_text, number, p_text, utc_text
+from llama.figures.text import (
+    MISSING,
+    area_text,
+    clean,
+    distance_text,
+    number,
+    p_text,
+    share_text,
+    utc_text,
+)
 
 Record = Mapping[str, Any]
 Cell = tuple[str, float | str | None]  # what is shown, and what it is sorted by if that differs
@@ -151,8 +160,8 @@ def _row(row: Record) -> list[Cell]:
         _cell(p_text(row["best_neutrino_p_value"]), row["best_neutrino_p_value"]),
         _cell(number(odds), odds),
         _cell(p, row["p_value"]),
-        _cell(number(row["p_astro"], ".4g"), row["p_astro"]),
-        _cell(number(row["p_astro_joint"], ".4g"), row["p_astro_joint"]),
+        _cell(share_text(row["p_astro"]), row["p_astro"]),
+        _cell(share_text(row["p_astro_joint"]), row["p_astro_joint"]),
         _cell(number(limit, ".1e"), limit),
     ]
 
