@@ -141,6 +141,8 @@ def _add_demo_and_listen(parsers: Parsers) -> None:
     command.add_argument("--output", type=Path, help=output)
     size = "size of the background (%(default)s)"
     command.add_argument("--injections", type=int, default=2_000, help=size)
+    three = "three events of a past run as one search, with its page"
+    add_switch(command, three, "--catalogue")
     command = parsers["listen gcn"]
     add_switch(command, "stay in this terminal", "-F", "--foreground")
     add_switch(command, "end the running listener", "-k", "--kill")
