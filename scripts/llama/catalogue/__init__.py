@@ -1,0 +1,1 @@
+"""Catalogues: many events as one search, with its trials."""
