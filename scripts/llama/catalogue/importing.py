@@ -157,9 +157,9 @@ class Importer:
         if len(content) > MAX_MAP_BYTES:
             raise LlamaError(f"{name} is larger than {MAX_MAP_BYTES / 1e6:.0f} MB")
         told = map_facts(content, name)
+        _check_time(event, told.gps)
         unalerted = self._facts(event, told, about_choice(chosen, content, release))
-        if problem := misnamed(event, unalerted.gps):
-            raise LlamaError(f"{problem}; correct the name of the map, or its time")
+        _check_time(event, unalerted.gps)
         event_dir = self.run_dir / event
         is_there = (event_dir / FILE_NAME).exists()
         record = unalerted.record(event_dir)
@@ -235,3 +235,8 @@ class Importer:
         }
         if content != before:
             write_json(path, content)
+
+
+def _check_time(event: str, gps: float | None) -> None:
+    if gps is not None and (problem := misnamed(event, gps)):
+        raise LlamaError(f"{problem}; correct the name of its map, or the time")

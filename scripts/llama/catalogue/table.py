@@ -53,7 +53,7 @@ class Facts(NamedTuple):
         return f"{self.name}-v{self.version}" if self.version else self.name
 
 
-def read_events(content: bytes, name: str) -> dict[str, Facts]:
+def read_catalogue(content: bytes, name: str) -> dict[str, Facts]:
     """Return the newest version of each event of a table by its name.
 
     Rows whose name is none of a catalogue are not looked at. `LlamaError` names table and row.

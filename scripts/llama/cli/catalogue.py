@@ -6,7 +6,7 @@ from pathlib import Path
 
 from llama.catalogue.importing import Importer, Table
 from llama.catalogue.release import open_release, release_name
-from llama.catalogue.table import MAX_BYTES, read_events
+from llama.catalogue.table import MAX_BYTES, read_catalogue
 from llama.cli.common import plural, read_file, say
 from llama.errors import LlamaError
 from llama.event.parameters import stream_rate_hz
@@ -49,7 +49,7 @@ def _import(
     events = None
     if table is not None:
         content = read_file(table, MAX_BYTES, "--table")
-        events = Table(table.name, content, read_events(content, str(table)))
+        events = Table(table.name, content, read_catalogue(content, str(table)))
     importer = Importer(
         run_dir=settings.output_dir / "past_runs" / run,
         table=events,

@@ -115,7 +115,7 @@ _LOCALIZATION: dict[str, Check] = {
 }
 _REFERENCE: dict[str, Check] = {
     "gcn.notices.LVK.alert": _text(
-        r"[A-Z]{1,2}\d{1,10}[a-z]{0,8}-\d+-[A-Za-z]+", "a name like S230914ak-2-Preliminary"
+        rf"{EVENT_PATTERN}-\d+-[A-Za-z]+", "a name like S230914ak-2-Preliminary"
     )
 }
 # what is inside of fields that are objects
