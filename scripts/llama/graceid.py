@@ -14,21 +14,20 @@ EVENT_PATTERN = rf"(?:{GRACEID_PATTERN}|{CATALOGUE_PATTERN})"
 
 def check_graceid(text: object) -> str:
     """Return `text` when it is a GraceDB id that may name a directory; `LlamaError` otherwise."""
-    return _checked(text, GRACEID_PATTERN, "a GraceDB id; give one like S190425z, MS181101ab or")
+    return _checked(text, GRACEID_PATTERN, "S190425z, MS181101ab or G268562")
 
 
 def check_event_name(text: object) -> str:
     """Return `text` when it is an id of GraceDB or a catalogue's name; `LlamaError` otherwise."""
-    what = "a GraceDB id or a catalogue's name; give one like S190425z, GW200219_094415 or"
-    return _checked(text, EVENT_PATTERN, what)
+    return _checked(text, EVENT_PATTERN, "S190425z, or a catalogue's name like GW200219_094415")
 
 
-def _checked(text: object, pattern: str, what: str) -> str:
+def _checked(text: object, pattern: str, examples: str) -> str:
     if isinstance(text, str) and re.fullmatch(pattern, text):
         return text
     shown = str(text)
     shown = repr(shown[:40]) + ("..." if len(shown) > 40 else "")
-    raise LlamaError(f"{shown} is not {what} G268562")
+    raise LlamaError(f"{shown} is not a GraceDB id; give one like {examples}")
 
 
 def is_mock(graceid: str) -> bool:

@@ -16,7 +16,7 @@ _INFO = {
     "revision": "number of the alert that counts, from 1",
     "notice": "its name, such as S190425z-2-Initial",
     "notice_time": "when it was made (UTC)",
-    "alert_type": "where it came from: igwn-alert, gcn, gracedb, manual, catalogue, injection, mock, ...",
+    "alert_type": "where it came from: igwn-alert, gcn, gracedb, manual, catalogue, injection, ...",
     "alert_file": "the alert as received, in `alerts/`",
     "event_alert_file": "the alert that the event's data come from; not a retraction",
     "role": "observation or test, as the alert says",
@@ -244,8 +244,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "livetime_s": "time of the window in which the detector observed [s]; null if unknown",
             "retrieved_at": "when the sources were asked (UTC)",
             "seed": "of scrambled neutrinos; else null",
-            "source.*": "the sources, or the file that was given; `scrambled` if its neutrinos are [moved]"
-            "(catalogue.md#neutrinos-that-never-came): from which archive, with which seed",
+            "source.*": "the sources, or the file that was given; `scrambled` if its neutrinos are "
+            "[moved](catalogue.md#neutrinos-that-never-came): from which archive, with which seed",
             "detectors.*": "only with [several detectors](neutrinos.md#several-detectors): whether "
             "each was on, or why not, and its part of the list",
             "events[].detector": "only with several detectors: which of them",

@@ -59,7 +59,7 @@ def test_name_and_time_may_come_from_the_header(output: Path) -> None:
     [
         ([], "map.fits does not say the event's name (--id NAME), its false-alarm rate"),
         (["--id", FIRST], "does not say its false-alarm rate or p_astro"),
-        (["--id", "GW2001", "--far", "1"], "is not a GraceDB id or a catalogue's name"),
+        (["--id", "GW2001", "--far", "1"], "or a catalogue's name like GW200219_094415"),
         (["--id", FIRST, "--far", "-1"], "false-alarm rate of -1.0"),
         (["--id", FIRST, "--p-astro", "nan"], "has p_astro nan"),
         (["--id", FIRST, "--far", "1", "--time", "1e12"], "is no GPS time"),
