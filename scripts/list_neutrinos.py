@@ -8,7 +8,7 @@ from llama.event.skymap_info import read_info
 from llama.files import write_json
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.event_list import make_list, note_late_data
-from llama.neutrinos.given import given_detectors, read_given
+from llama.neutrinos.given import given_detectors, given_scrambled, read_given
 from llama.neutrinos.network_list import make_network_list, open_stream
 from llama.neutrinos.sources import open_sources
 from llama.script import logged
@@ -17,23 +17,21 @@ from llama.times import now_gps
 
 with logged(snakemake.log[0]):
     info = read_info(Path(snakemake.input.info).parent)
-    given = [
-        read_given(Path(path).read_bytes(), str(path), info.gps_time)
-        for path in snakemake.input.given
-    ]
+    texts = {str(path): Path(path).read_bytes() for path in snakemake.input.given}
+    given = [read_given(text, path, info.gps_time) for path, text in texts.items()]
     archive = Path(snakemake.params.archive)
     settings = {key: snakemake.params[key] for key in ("blinded", "rate_hz")}
     asked = {
         "now_gps": now_gps(),
         "given": given[0] if given else None,
         "given_name": info.neutrino_file or "",
+        "given_scrambled": next(map(given_scrambled, texts.values()), None),
         "online": snakemake.params.online,
         "window": Window(*snakemake.params.window_s),
         "blinded": settings["blinded"],
     }
     if snakemake.params.streams:
-        texts = [Path(path).read_bytes() for path in snakemake.input.given]
-        told = {"given_detectors": given_detectors(texts[0])} if texts else {}
+        told = {"given_detectors": next(map(given_detectors, texts.values()), None)}
         streams = {name: open_stream(*one) for name, one in snakemake.params.streams.items()}
         neutrinos = make_network_list(info.graceid, info.gps_time, streams, **asked, **told)
         settings |= {"streams": snakemake.params.streams}

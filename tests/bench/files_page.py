@@ -19,11 +19,11 @@ def _column(unit: str | None, words: str) -> str:
 
 
 _INFO = {
-    "graceid": "id on GraceDB, which names the directory",
+    "graceid": "id on GraceDB or [name in a catalogue](catalogue.md), which names the directory",
     "revision": "number of the alert that counts, from 1",
     "notice": "its name, such as S190425z-2-Initial",
     "notice_time": "when it was made (UTC)",
-    "alert_type": "where it came from: igwn-alert, gcn, gracedb, manual, injection, mock, ...",
+    "alert_type": "where it came from: igwn-alert, gcn, gracedb, manual, catalogue, injection, ...",
     "alert_file": "the alert as received, in `alerts/`",
     "event_alert_file": "the alert that the event's data come from; not a retraction",
     "role": "observation or test, as the alert says",
@@ -49,7 +49,7 @@ _NEUTRINO = {
     "run": "IceCube's run; null if unknown",
     "event": "IceCube's event; null if unknown",
     "subevent": "IceCube's subevent; null if unknown",
-    "type": "observation, blinded, simulated or alert",
+    "type": "observation, blinded, simulated, scrambled or alert",
     "gps": "time [GPS s]",
     "mjd": "time [MJD, UTC]",
     "dt": "time after the event [s]",
@@ -171,7 +171,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "properties.*": "such as HasNS",
             "external_coinc": "LVK's own coincidence, if the alert has one; else null",
             "labels": "GraceDB's labels, if they are known",
-            "extra.*": "what else the alert says",
+            "extra.*": "what else the alert says; of a catalogue's event which map was chosen",
             "left_out": "fields of the alert that cannot be used, and why",
             "urls.*": "addresses in the alert",
         }
@@ -251,7 +251,8 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "livetime_s": "time of the window in which the detector observed [s]; null if unknown",
             "retrieved_at": "when the sources were asked (UTC)",
             "seed": "of scrambled neutrinos; else null",
-            "source.*": "the sources, or the file that was given",
+            "source.*": "the sources, or the file that was given; `scrambled` if its neutrinos are "
+            "[moved](catalogue.md#neutrinos-that-never-came): from which archive, with which seed",
             "detectors.*": "only with [several detectors](neutrinos.md#several-detectors): whether "
             "each was on, or why not, and its part of the list",
             "events[].detector": "only with several detectors: which of them",
@@ -349,6 +350,7 @@ EVENT: dict[str, tuple[str, dict[str, str]]] = {
             "inputs.gw_skymap_info.*": "skymap_info.json as it was",
             "inputs.neutrino_info[].*": "the neutrinos as they were",
             "inputs.search_parameters.*": "block `search` of the settings, and the class",
+            "inputs.neutrino_source.*": "only of scrambled neutrinos: the archive and seed",
             "inputs.burst_info[].*": "only with [bursts](messengers.md): the list as it was",
             "inputs.grb_parameters.*": "only with bursts: the model of the list",
             "inputs.grb_instruments.*": "only with bursts that were heard: whose count",

@@ -8,6 +8,7 @@ changes the samples at random.
 import gzip
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -26,6 +27,9 @@ sys.path[:0] = [str(CLONE / "tests/unit"), str(CLONE / "tests")]
 from alert_samples import gwalert_bytes, skymap_fits, voevent  # noqa: E402
 from bombs import bombs  # noqa: E402
 from burst_samples import classic, gbm, guano, svom, wxt  # noqa: E402
+from catalogue_samples import FIRST, file_name  # noqa: E402
+from catalogue_samples import HEADER as CATALOGUE  # noqa: E402
+from catalogue_samples import row as catalogue_row  # noqa: E402
 from dr2_samples import AREA, EVENT, area_rows, event_rows, table  # noqa: E402
 from event_samples import neutrino  # noqa: E402
 from gcn_samples import km3net_alert  # noqa: E402
@@ -34,10 +38,13 @@ from gcn_samples import voevent as classic_notice  # noqa: E402
 from smearing_samples import COLUMNS, as_rows, as_text  # noqa: E402
 
 from llama.alerts.gwalert import parse_alert  # noqa: E402
+from llama.catalogue.release import choose  # noqa: E402
+from llama.catalogue.table import read_catalogue  # noqa: E402
 from llama.event.burst_notice import read_burst  # noqa: E402
 from llama.event.bursts import read_bursts  # noqa: E402
 from llama.files import dump_json  # noqa: E402
 from llama.fleet import slurm  # noqa: E402
+from llama.graceid import CATALOGUE_PATTERN  # noqa: E402
 from llama.neutrinos.fetch import read_listing  # noqa: E402
 from llama.neutrinos.gcn_notice import read_notice  # noqa: E402
 from llama.neutrinos.given import read_given  # noqa: E402
@@ -117,6 +124,12 @@ def _smearing(path: Path) -> None:
     assert matrix.simulated.shape == (1, 1)
 
 
+def _catalogue_names(content: bytes) -> None:
+    chosen, left_out = choose(content.decode(errors="replace").splitlines())
+    assert not chosen.keys() & left_out.keys()
+    assert all(re.fullmatch(CATALOGUE_PATTERN, name) for name in chosen)
+
+
 def _settings(path: Path) -> None:
     from_dict(read_config(path))
 
@@ -166,6 +179,8 @@ TARGETS: dict[str, Target] = {
     "skymap_list": _of_path(list_skymaps),
     "table": _of_path(read_table),
     "settings": _of_path(_settings),
+    "catalogue_table": lambda content: read_catalogue(content, "events"),
+    "catalogue_names": _catalogue_names,
     "host_list": _host_list,
     "slurm_answers": _slurm_answers,
 }
@@ -234,6 +249,15 @@ def samples(name: str) -> list[bytes]:
         "bursts": lambda: [
             b'[{"graceid": "E1", "gps_time": 1e9, "ra": 10.5, "dec": -3, "sigma": 2}]',
             b'{"events": []}',
+        ],
+        "catalogue_table": lambda: [
+            f"{CATALOGUE}\n{catalogue_row(FIRST)}\n".encode(),
+            b'{"events": {"GW150914-v3": {"GPS": 1126259462.4, "far": 1e-7, "p_astro": ">0.99"}}}',
+            b'{"results": [{"name": "GW150914", "version": 4, "gps": 1126259462.4, "detectors": '
+            b'["H1", "L1"], "default_parameters": [{"name": "far", "best": 1e-7, "unit": "Hz"}]}]}',
+        ],
+        "catalogue_names": lambda: [
+            f"a/{file_name(FIRST)}\na/{file_name(FIRST, 'NRSur7dq4')}\nx.fits.gz".encode()
         ],
         "host_list": lambda: [b"llama-worker-[000-003,7],llama-head", b"a[1-2]b[3-4]"],
         "slurm_answers": lambda: [

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from llama.errors import LlamaError
 from llama.event.names import EVENT_DIR_PATTERN, products, run_name, significance_name, skymap_name
 from llama.event.skymap_info import unchecked_info
-from llama.graceid import GRACEID_PATTERN, check_graceid, is_mock
+from llama.graceid import GRACEID_PATTERN, check_event_name, check_graceid, is_mock
 from llama.times import iso_to_gps
 
 GOOD = ["S190425z", "S230518h", "MS181101ab", "TS240101abc", "G268562", "M252714", "T1", "E12345"]
@@ -57,6 +57,14 @@ def test_bad_id_is_refused_in_one_short_sentence(graceid: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_a_catalogues_name_is_legal_but_no_id() -> None:
+    for name in ("GW150914", "GW200112_155838"):
+        assert check_event_name(name) == name
+        assert not is_mock(name)
+        with pytest.raises(LlamaError, match="is not a GraceDB id"):
+            check_graceid(name)
+
+
 @given(st.text(max_size=60))
 def test_an_accepted_id_is_a_plain_file_name(text: str) -> None:
     try:
@@ -86,6 +94,9 @@ def test_mock_ids(graceid: str, mock: bool) -> None:
         ("events/S190425z", True),
         ("past_runs/o3/S190425z", True),
         ("past_runs/manual_2024.1/G268562", True),
+        ("past_runs/GWTC-3/GW200112_155838", True),
+        ("events/GW150914", True),
+        ("events/GW200112_1558", False),
         ("studies/bns-o3-H1L1V1/shard-0007/injection-323", True),
         ("past_runs/../S190425z", False),
         ("past_runs/.hidden/S190425z", False),

@@ -248,7 +248,7 @@ def test_a_full_disk_is_said(dataverse, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(room._Store, "_go_on", full)
+    monkeypatch.setattr(room.Store, "_go_on", full)
     with https_server(dataverse) as server, pytest.raises(LlamaError, match="No space left on de"):
         fetch(server, tmp_path / "dr2")
 

@@ -18,6 +18,7 @@ INJECTION = "studies/bns-o4-H1L1/shard-0003/injection-7"
         ("current_run/S240101ab", "events/S240101ab"),
         ("current_run/S240101ab/all", "events/S240101ab"),
         ("past_runs/o4-check/MS240101ab/all", "past_runs/o4-check/MS240101ab"),
+        ("past_runs/GWTC-3/GW200112_155838", "past_runs/GWTC-3/GW200112_155838"),
     ],
 )
 def test_all_ways_to_name_an_event_mean_its_directory(typed: str, directory: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from llama.alerts import by_hand
 from llama.alerts.gracedb_record import JsonObject, is_record, record_to_alert
 from llama.alerts.record import Alert, Notes, from_notice, kind_named
 from llama.alerts.voevent import parse_voevent
@@ -48,7 +49,7 @@ class _Event(Struct, frozen=True, rename={"event_time_iso": "time", "far_hz": "f
 
 
 def parse_alert(content: bytes, name: str) -> Alert:
-    """Return the alert in a file of any known form: VOEvent, `igwn.gwalert` or GraceDB record.
+    """Return the alert in a file of any known form: VOEvent, `igwn.gwalert`, a record.
 
     Minor fields that cannot be used are left out, with a note; a map that cannot be read is not
     minor: the event's next products would be made from an older one, or from none. The form
@@ -63,6 +64,8 @@ def parse_alert(content: bytes, name: str) -> Alert:
                 "this is neither a VOEvent (XML) nor a JSON alert; give the notice as it was sent"
             )
         notice = load_json(content)
+        if by_hand.MARK in notice and "superevent_id" not in notice:
+            return by_hand.record_to_alert(notice)
         return record_to_alert(notice) if is_record(notice) else _to_alert(notice)
     except LlamaError as error:
         raise LlamaError(f"{name}: {error}") from error

@@ -14,7 +14,7 @@ from typing import Any
 
 from llama.errors import LlamaError, printable
 from llama.event.skymap_info import KINDS
-from llama.graceid import check_graceid, is_mock
+from llama.graceid import check_event_name, check_graceid, is_mock, is_of_catalogue
 from llama.times import gps_to_iso, iso_to_gps
 from llama.typed import as_number
 
@@ -66,7 +66,8 @@ class Alert:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_graceid(self.graceid)
+        check = check_event_name if self.alert_type == "catalogue" else check_graceid
+        check(self.graceid)
         self._set("notice_time", _normal_time(self.notice_time))
         notes = Notes(self.notes)
         self._set_event_time(notes)
@@ -120,6 +121,8 @@ class Alert:
     @property
     def test_reason(self) -> str | None:
         """Why the event can only be a test, None if it may be an observation."""
+        if is_of_catalogue(self.graceid):
+            return "it is of a catalogue, which is never published as an alert"
         if is_mock(self.graceid):
             return "its id is that of a mock or test event"
         if self.role == "test":

@@ -40,6 +40,15 @@ COMMANDS = {
         "fetch a public release of IceCube tracks from its DOI, and import it",
     ),
     "neutrinos show": ("neutrinos.show", "list the archives that have been imported"),
+    "catalogue": ("", "make the events of a catalogue from its sky maps"),
+    "catalogue import": (
+        "catalogue.import_maps",
+        "make the events of a release of sky maps that is here, in past_runs/RUN",
+    ),
+    "catalogue fetch": (
+        "catalogue.fetch",
+        "fetch a release of sky maps from Zenodo and GWOSC's table of events, and import them",
+    ),
     "cron": ("", "have cron or systemd keep the newest events up to date"),
     "cron install": ("run.install", "let cron call llama run -o every minute"),
     "cron show": ("run.show_line", "print the line in the crontab; exit 1 if there is none"),
@@ -129,6 +138,7 @@ def add_options(parsers: Parsers) -> None:
     _add_events(parsers)
     _add_publish(parsers["publish"])
     _add_neutrinos(parsers)
+    _add_catalogue(parsers)
     out = "where to write them"
     parsers["cron units"].add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     changed = "only those that a file has changed, as lines for a file of your own"
@@ -248,3 +258,23 @@ def _add_neutrinos(parsers: Parsers) -> None:
         seasons = "seasons whose events to take, such as IC86 or IC79,IC86_I (default: all of the"
         newest = f"{seasons} newest detector configuration)"
         command.add_argument("--seasons", metavar="LIST", help=newest)
+
+
+def _add_catalogue(parsers: Parsers) -> None:
+    command = parsers["catalogue import"]
+    maps = "directory or tarball of sky maps, such as those of GWTC-2.1, 3, 4 and 5"
+    command.add_argument("path", metavar="DIR|TARBALL", type=Path, help=maps)
+    command = parsers["catalogue fetch"]
+    releases = "GWTC-2.1, GWTC-3, GWTC-4.1 or GWTC-5"
+    command.add_argument("release", metavar="RELEASE", help=releases)
+    for command in (parsers["catalogue import"], parsers["catalogue fetch"]):
+        table = "GWOSC's table of events, CSV or JSON: times, p_astro, false-alarm rates"
+        command.add_argument("--table", metavar="FILE", type=Path, help=table)
+        run = "name of the run (default: the release)"
+        command.add_argument("--run", metavar="NAME", dest="run_name", help=run)
+        p_astro = "p_astro of events for which the table has neither that nor a rate"
+        command.add_argument("--p-astro", metavar="P", type=float, help=p_astro)
+        moved = "with --scramble: whose events (default: neutrinos.archive)"
+        command.add_argument("--neutrinos", metavar="ARCHIVE", help=moved)
+        scramble = "a test: move an archive's events to the times of the maps, marked as such"
+        command.add_argument("--scramble", metavar="SEED", type=int, help=scramble)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llama.settings import Settings
 
 PROG = "skymap_info"
+_FACTS = ("id", "time", "far", "p_astro", "instruments")  # that only an event without alert needs
 _MAX_SKYMAP_BYTES = 1 << 27  # as the reader has it: published maps have some MB
 _MAX_NEUTRINO_BYTES = 20_000_000
 _ANSWERS = {
@@ -31,6 +32,7 @@ examples:
   skymap_info --voevent S190425z-2-Initial.xml --skymap bayestar.fits.gz --role test
   skymap_info --alert S230518h-Update_alert.json --neutrinos neutrinos.csv --role test
   skymap_info --graceid S190425z --skymap LALInference.fits.gz,0
+  skymap_info --skymap GW200219.fits --id GW200219_094415 --p-astro 0.96 --instruments H1,L1,V1
 
 The event directory and the next command are printed. An event that exists gets a new
 revision, and only if its alert, map or neutrinos differ."""
@@ -44,6 +46,8 @@ def main(argv: list[str] | None = None) -> int:
 
         argcomplete.autocomplete(parser)
     args = parser.parse_args(argv)
+    if None is args.voevent is args.alert is args.graceid is args.skymap:
+        parser.error("one of the arguments --voevent --alert --graceid --skymap is required")
     return run_command(lambda: run(args), PROG)
 
 
@@ -56,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_version(parser)
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group()
     source.add_argument("--voevent", metavar="FILE", type=Path, help="VOEvent notice (XML)")
     source.add_argument("--alert", metavar="FILE", type=Path, help="igwn.gwalert record (JSON)")
     source.add_argument("--graceid", "-graceid", metavar="ID", help="fetch the event from GraceDB")
@@ -64,8 +68,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--skymap",
         metavar="FILE|NAME[,VERSION]",
         help="sky map: a file, or with --graceid the name of one on GraceDB "
-        "(default: the one in the alert, or the newest and best on GraceDB)",
+        "(default: the one in the alert, or the newest and best on GraceDB); without an alert, "
+        "its header says of which event it is",
     )
+    _add_facts(parser)
     parser.add_argument(
         "--neutrinos",
         metavar="FILE",
@@ -90,13 +96,25 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_facts(parser: argparse.ArgumentParser) -> None:
+    """Add what is said of an event without an alert."""
+    facts = parser.add_argument_group("an event without an alert, of which --skymap has no word on")
+    name = "its id, or its name in a catalogue, which is never published as an alert"
+    facts.add_argument("--id", metavar="NAME", help=name)
+    facts.add_argument("--time", metavar="GPS_OR_ISO", help="its time, GPS seconds or UTC")
+    facts.add_argument("--far", metavar="HZ", type=float, help="its false-alarm rate")
+    p_astro = "the probability that it is real, if known beside or instead of the rate"
+    facts.add_argument("--p-astro", metavar="P", type=float, help=p_astro)
+    facts.add_argument("--instruments", metavar="H1,L1", help="the detectors that saw it")
+
+
 def run(args: argparse.Namespace) -> None:
     """Create or revise the event directory; print it and the next command."""
     from llama.settings import load
 
     settings = load()
     run_dir = args.rundir or settings.output_dir / "current_run"
-    alert, content, suffix, client = _alert(args, settings)
+    alert, content, suffix, client = _alert(args, settings, run_dir)
     skymap = _skymap(args.skymap, alert, client)
     neutrinos, neutrino_maps = None, {}
     if given := args.neutrinos:
@@ -175,11 +193,19 @@ def next_command(event_dir: Path, output_dir: Path) -> str | None:
 
 
 def _alert(
-    args: argparse.Namespace, settings: "Settings"
+    args: argparse.Namespace, settings: "Settings", run_dir: Path
 ) -> "tuple[Alert, bytes, str, GraceDBClient | None]":
     """Return the alert, its raw content, the suffix to archive it with, and GraceDB if asked."""
     from llama.alerts import gracedb, gwalert, voevent
 
+    if None is args.voevent is args.alert is args.graceid:
+        from llama.cli.by_hand import alert_by_hand
+
+        alert, content = alert_by_hand(args, _file(args.skymap), run_dir)
+        return alert, content, "json", None
+    if given := [name for name in _FACTS if getattr(args, name) is not None]:
+        option = f"--{given[0].replace('_', '-')}"
+        raise LlamaError(f"{option} is for events without an alert; leave it out")
     if args.graceid is not None:
         client = gracedb.connect(settings.gracedb.service_url)
         content = gracedb.fetch_record(client, args.graceid)
@@ -200,18 +226,22 @@ def _skymap(
     given: str | None, alert: "Alert", client: "GraceDBClient | None"
 ) -> tuple[str, bytes] | None:
     """Return name and content of the map that is given as a file or fetched from GraceDB."""
-    if given is not None and Path(given).exists():
-        return Path(given).name, read_file(Path(given), _MAX_SKYMAP_BYTES, "--skymap")
+    if given is not None and (client is None or Path(given).exists()):
+        return _file(given)
     if client is None:
-        if given is not None:
-            raise LlamaError(
-                f"there is no file {given}; correct --skymap (a name on GraceDB needs --graceid)"
-            )
         return None
     name = given or alert.skymap_filename
     if name and not given:
         say(f"note: the sky map is {name}, the best on GraceDB; choose another with --skymap NAME")
     return (name, client.file(alert.graceid, name)) if name else None
+
+
+def _file(given: str) -> tuple[str, bytes]:
+    if not Path(given).exists():
+        raise LlamaError(
+            f"there is no file {given}; correct --skymap (a name on GraceDB needs --graceid)"
+        )
+    return Path(given).name, read_file(Path(given), _MAX_SKYMAP_BYTES, "--skymap")
 
 
 def _neutrino_maps(given: Path, content: bytes, event_gps: float) -> dict[str, bytes]:
@@ -236,7 +266,8 @@ def _role(args: argparse.Namespace, alert: "Alert", event_dir: Path) -> str:
             say(f"note: the event exists with ROLE={role}; --role does not change it")
         return "test" if reason else role
     if reason:
-        say(f"{alert.graceid} is a test: {reason}")
+        if alert.alert_type != "catalogue":
+            say(f"{alert.graceid} is a test: {reason}")
         return "test"
     role = args.role or _ask_role(alert.graceid)
     if role == "observation" and not args.yes:

@@ -15,11 +15,11 @@ from llama.errors import LlamaError, sentence
 from llama.event.flags import DEFAULTS, read_flags
 from llama.event.messages import owed, published_events
 from llama.event.skymap_info import FILE_NAME, KEYS, read_info
-from llama.graceid import GRACEID_PATTERN, check_graceid
+from llama.graceid import EVENT_PATTERN, check_event_name
 
 CURRENT = "current_run"
 _RUN = re.compile(rf"{CURRENT}|past_runs/[^/]+")
-_IS_ID = re.compile(GRACEID_PATTERN).fullmatch
+_IS_ID = re.compile(EVENT_PATTERN).fullmatch
 # seconds since the event's first alert came, as in the original LLAMA
 _AGE = "sec_since_v0"
 _COMPARISONS = ("_gt", "_lt")
@@ -44,7 +44,7 @@ class EventRef(NamedTuple):
             raise LlamaError(
                 f"{text[:80]!r} names no event of a run; give events/ID or past_runs/NAME/ID"
             )
-        return cls(run, check_graceid(graceid))
+        return cls(run, check_event_name(graceid))
 
     @property
     def directory(self) -> str:

@@ -17,14 +17,14 @@ RATES = {
     "sub-solar-mass": "sub_solar_mass_per_year",
     "early-warning": "early_warning_per_year",
 }
-_NOT_SENT = ("injection", "gstlal-offline")
+_NOT_SENT = {name: name for name in ("injection", "gstlal-offline")} | {"catalogue": "a catalogue"}
 
 
 def alert_kind(info: EventInfo) -> tuple[str | None, str | None]:
     """Return the kind of an event's alert, one of `RATES`, and else None and why there is none."""
     group, search = str(info.group or "").lower(), str(info.search or "").lower()
     if info.alert_type in _NOT_SENT:
-        return None, f"it comes from {info.alert_type}, and nobody was alerted to it"
+        return None, f"it comes from {_NOT_SENT[info.alert_type]}, and nobody was alerted to it"
     early = "early-warning" if is_early_warning(info) else None
     if kind := early or ("sub-solar-mass" if search == "ssm" else None):
         if info.significant:

@@ -3,13 +3,13 @@
 from bisect import bisect_right
 
 from llama.event.skymap_info import EventInfo
-from llama.graceid import GRACEID_PATTERN
+from llama.graceid import EVENT_PATTERN
 
 _SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 # The value of Snakemake's wildcard {event}: the directory of one event, as a target names it.
 EVENT_DIR_PATTERN = (
-    rf"(?:events/{GRACEID_PATTERN}"
-    rf"|past_runs/{_SAFE_NAME}/{GRACEID_PATTERN}"
+    rf"(?:events/{EVENT_PATTERN}"
+    rf"|past_runs/{_SAFE_NAME}/{EVENT_PATTERN}"
     rf"|studies/{_SAFE_NAME}(?:/signal|/doublet|/quadruplet)?/shard-[0-9]+/injection-[0-9]+)"
 )
 

@@ -44,10 +44,31 @@ class Observed(Struct, frozen=True):
     why: str = ""
 
 
+class Source(Struct, frozen=True):
+    """Where a list is from; scrambled: what it was moved from, of neutrinos that never came."""
+
+    scrambled: dict[str, str | int] | None = None
+
+    @property
+    def words(self) -> str:
+        """That and how neutrinos are scrambled, as a sentence; "" where they are not."""
+        if self.scrambled is None:
+            return ""
+        archive, seed = (self.scrambled.get(key, "?") for key in ("archive", "seed"))
+        return (
+            f"These neutrinos are scrambled: events of the archive {archive}, moved to random "
+            f"times in this window and random right ascensions with the seed {seed}."
+        )
+
+
+SOURCE = Source()
+
+
 class NeutrinoList(Struct, frozen=True):
     """The file `icecube_neutrino_list.json`; detectors: of a network."""
 
     events: list[Neutrino] = []
+    source: Source = SOURCE
     complete: bool = False
     unusable: list[str] = []
     livetime_s: Number | None = None
@@ -170,6 +191,7 @@ class Inputs(Struct, frozen=True):
     neutrino_info: list[Neutrino] = []
     burst_info: list[object] = []
     grb_instruments: dict[str, object] = {}
+    neutrino_source: Source = SOURCE
 
 
 class Alone(Compared, frozen=True):

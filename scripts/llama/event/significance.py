@@ -128,6 +128,8 @@ def compute_significance(
         "neutrino_info": events,
         "search_parameters": published,
     }
+    if scrambled := (neutrino_list.get("source") or {}).get("scrambled"):
+        inputs["neutrino_source"] = {"scrambled": scrambled}
     result = _odds(here, odds, p, events)
     why = explain_odds(prepared, neutrinos, p, odds, params, response, maps)
     explanation = told_explanation(why, events, params, columns, response, maps)

@@ -11,11 +11,14 @@ from msgspec import Meta, Struct
 from llama.errors import LlamaError
 from llama.event.flags import ROLES
 from llama.files import read_json
-from llama.graceid import GRACEID_PATTERN
+from llama.graceid import EVENT_PATTERN
 from llama.typed import typed
 
 FILE_NAME = "skymap_info.json"
-ALERT_TYPES = ("igwn-alert", "gcn", "gracedb", "manual", "gstlal-offline", "injection", "mock")
+ALERT_TYPES = (
+    *("igwn-alert", "gcn", "gracedb", "manual", "catalogue"),
+    *("gstlal-offline", "injection", "mock"),
+)
 KINDS = ("EarlyWarning", "Preliminary", "Initial", "Update", "Retraction")
 _REMEDY = "make it again with skymap_info --force"
 _MOST = 1.7976931348623157e308  # what is above, or not a number, is not finite
@@ -47,7 +50,7 @@ class EventInfo(Struct, frozen=True, kw_only=True, rename={"far_hz": "far", "oth
     """
 
     alert_type: Annotated[str, _one_of(ALERT_TYPES, "one of " + ", ".join(ALERT_TYPES))]
-    graceid: Annotated[str, _text(GRACEID_PATTERN, "a GraceDB id")]
+    graceid: Annotated[str, _text(EVENT_PATTERN, "a GraceDB id or a catalogue's name")]
     event_time: _Time | None
     gps_time: Annotated[float, Meta(ge=-_MOST, le=_MOST, description="GPS seconds")] | None
     far_hz: Annotated[float, Meta(ge=0, le=_MOST, description="a rate in Hz")] | None
@@ -74,7 +77,7 @@ class EventInfo(Struct, frozen=True, kw_only=True, rename={"far_hz": "far", "oth
     gracedb_service_url: Annotated[str, _text(r"https?://\S{1,200}", "a URL")] | None
     notice_time: _Time
     notice: Annotated[
-        str, _text(GRACEID_PATTERN + r"-\d+-[A-Za-z]+", "a name like S190425z-2-Initial")
+        str, _text(EVENT_PATTERN + r"-\d+-[A-Za-z]+", "a name like S190425z-2-Initial")
     ]
     revision: Annotated[int, Meta(ge=1, description="a number from 1")]
     # keys that LLAMA does not know, kept as they are

@@ -14,6 +14,7 @@ from msgspec import Struct
 from llama.event.flags import read_flags
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import read_json
+from llama.graceid import is_of_catalogue
 from llama.typed import typed
 
 MAX_FAR_HZ = 10 / 86_400
@@ -44,9 +45,20 @@ class _Neutrino(Struct):
     type: object = None
 
 
+class _Source(Struct, frozen=True):
+    scrambled: object = None
+
+
 class _List(Struct):
     events: list[_Neutrino]
     complete: object = False
+    source: _Source = _Source()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The types of its neutrinos; a list of scrambled ones may hold none."""
+        scrambled = {"scrambled"} if self.source.scrambled else set()
+        return frozenset({str(event.type) for event in self.events} | scrambled)
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,7 @@ def read_facts(event_dir: Path) -> Facts:
         flags=read_flags(event_dir),
         event_dir=event_dir.resolve(),
         current=_is_current(event_dir),
-        kinds=frozenset(str(event.type) for event in listed.events) if listed else None,
+        kinds=listed.kinds if listed else None,
         complete=bool(listed and listed.complete is True),
     )
 
@@ -111,6 +123,10 @@ def vetoes(facts: Facts, terms: Terms, real: bool) -> list[str]:
         (flags.get(terms.flag) is not True, f"the flag {terms.flag} is false"),
         (terms.online and flags.get("ONLINE") is not True, "the flag ONLINE is false"),
         (facts.info.retracted, "the alert was retracted"),
+        (
+            is_of_catalogue(facts.info.graceid),
+            f"{facts.info.graceid} is of a catalogue, which is never published as an alert",
+        ),
     ]
     if real:
         far_hz = facts.info.far_hz

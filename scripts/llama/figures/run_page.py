@@ -17,7 +17,7 @@ from llama.figures import text
 from llama.figures.page import Page, write_html
 from llama.figures.receipts import sent_words
 from llama.figures.text import MISSING, clean, number
-from llama.graceid import GRACEID_PATTERN
+from llama.graceid import EVENT_PATTERN
 from llama.running.health import Part, system_health
 from llama.settings.model import Settings
 from llama.times import utc_now
@@ -94,7 +94,7 @@ def _rows(output_dir: Path) -> list[Row]:
     directories = [
         path
         for path in (output_dir / "current_run").glob("*")
-        if re.fullmatch(GRACEID_PATTERN, path.name) and (path / "skymap_info.json").exists()
+        if re.fullmatch(EVENT_PATTERN, path.name) and (path / "skymap_info.json").exists()
     ]
     directories.sort(key=lambda path: -(path / "skymap_info.json").stat().st_mtime)
     return [_row(path) for path in directories]
@@ -119,7 +119,7 @@ def _cells(event_dir: Path) -> tuple[list[str], list[Cell]]:
     event = read_event(event_dir)
     info, neutrinos, significance = event.info, event.neutrinos, event.significance
     near = sum(text.in_window(neutrino, info) for neutrino in neutrinos.events)
-    marks = text.marks(info, neutrinos.events, event.flags)
+    marks = text.marks(info, neutrinos.events, event.flags, neutrinos.source)
     count = f"{near}{'' if neutrinos.complete else ' so far'}"
     odds, p_value = significance.odds_ratio, significance.p_value
     result = [_cell(significance.p_text or MISSING, p_value), _cell(number(odds), odds)]

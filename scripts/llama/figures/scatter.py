@@ -42,7 +42,9 @@ def draw_scatter(
         )
     with drawing(4.0, png, pdf) as figure:
         subtitle = f"background: {background_text(significance)}" if odds.size else ""
-        title(figure, significance.info, significance.inputs.neutrino_info, subtitle, role)
+        inputs = significance.inputs
+        events, source = inputs.neutrino_info, inputs.neutrino_source
+        title(figure, significance.info, events, subtitle, role, source)
         axes = figure.add_axes(box(figure, 0.75, 0.5, 5.75, 2.85))
         if odds.size:
             notes = _draw_background(axes, odds, of_each, significance)

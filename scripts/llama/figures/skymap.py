@@ -57,7 +57,8 @@ def draw_skymap(
     frame = _zoom_frame(density) if density.area_deg2(0.9) < ZOOM_BELOW_DEG2 else None
     bottom = 3.15 if frame else 0.5 + LEGEND_ROW_IN * len(both)
     with drawing(bottom + 4.25, png, pdf) as figure:
-        title(figure, info, neutrinos.events, result_line(significance), role)
+        line = result_line(significance)
+        title(figure, info, neutrinos.events, line, role, neutrinos.source)
         globe = _draw_all_sky(figure, both, bottom + 0.6)
         panels: list[tuple[Axes, Project]] = [(globe, sky.mollweide_line)]
         if frame:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llama.event.results import Neutrino
+from llama.event.results import Neutrino, Source
 from llama.event.skymap_info import EventInfo
 from llama.figures.text import marks, plain, utc_text
 from llama.files import write_bytes
@@ -85,12 +85,17 @@ def at_inches(figure: "Figure", x: float, y: float) -> tuple[float, float]:
 
 
 def title(
-    figure: "Figure", info: EventInfo, neutrinos: Iterable[Neutrino], subtitle: str, role: str
+    figure: "Figure",
+    info: EventInfo,
+    neutrinos: Iterable[Neutrino],
+    subtitle: str,
+    role: str,
+    source: Source,
 ) -> None:
     """Write name and time of the event, the marks that say what it is, and a second line."""
     up = figure.get_size_inches()[1]
     name, when = plain(info.graceid, 24), utc_text(info.event_time)
-    words = marks(info, neutrinos, {"ROLE": role})
+    words = marks(info, neutrinos, {"ROLE": role}, source)
     first, second = f"{name}   {when}", subtitle
     if _bold_inches(first, 11) + _bold_inches(", ".join(words), 8.5) > WIDTH_IN - 0.5:
         first, second = name, f"{when}   {subtitle}"

@@ -41,7 +41,7 @@ def summary_content(
     info, neutrinos, significance = event.info, event.neutrinos, event.significance
     events, singles = neutrinos.events, {one.key: one for one in significance.single_neutrino}
     radii, best = text.circles_deg(events, significance), {key: k for k, key in enumerate(singles)}
-    marks = text.marks(info, events, {"ROLE": None, **event.flags})
+    marks = text.marks(info, events, {"ROLE": None, **event.flags}, neutrinos.source)
     return {
         "title": f"{clean(info.graceid, 30)}: gravitational wave and high-energy neutrinos",
         "marks": marks,
@@ -53,7 +53,7 @@ def summary_content(
         "neutrinos": {
             "heading": "Neutrinos",
             "text": [
-                *(clean(said, 600) for said in [significance.misfit] if said),
+                *(clean(s, 600) for s in (neutrinos.source.words, significance.misfit) if s),
                 *([f"Detectors: {clean(neutrinos.observed, 400)}."] if neutrinos.detectors else []),
                 _completeness(neutrinos),
                 _explanation(neutrinos, significance),

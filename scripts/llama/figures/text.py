@@ -11,12 +11,15 @@ from llama.event.compared import Compared, Number
 from llama.event.joint_far import alert_rate_text, joint_far_text
 from llama.event.located import Combined
 from llama.event.results import (
+    SOURCE,
     Neutrino,
     Significance,
+    Source,
     gaussian_circle_deg,
 )
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
+from llama.graceid import is_of_catalogue
 from llama.neutrinos.table import OF_EACH
 from llama.stats.window import PUBLISHED
 from llama.units import YEAR_S, p_value_text, rate_words
@@ -122,17 +125,24 @@ def utc_text(iso: object) -> str:
 
 
 def marks(
-    info: EventInfo, neutrinos: Iterable[Neutrino] = (), flags: Mapping[str, object] | None = None
+    info: EventInfo,
+    neutrinos: Iterable[Neutrino] = (),
+    flags: Mapping[str, object] | None = None,
+    source: Source = SOURCE,
 ) -> list[str]:
-    """Return the words beside the event's name; real only if alert and flags (else info) say so."""
+    """Return the words beside the event's name; real only if alert and flags (else info) say so.
+
+    source: of the list, which says what is scrambled although it holds no neutrino.
+    """
     kinds, flags = {neutrino.type for neutrino in neutrinos}, flags or {}
     real = not signs_of_test(info, flags.get("ROLE", "observation"))
     blind = flags.get("BLINDED_NEUTRINOS") or "blinded" in kinds
     return [
         *(["RETRACTED"] if info.retracted else []),
-        "REAL" if real else "TEST",
+        "CATALOGUE" if is_of_catalogue(str(info.graceid)) else "REAL" if real else "TEST",
         *(["BLINDED NEUTRINOS"] if blind else []),
         *(["SIMULATED NEUTRINOS"] if "simulated" in kinds else []),
+        *(["SCRAMBLED NEUTRINOS"] if source.words or "scrambled" in kinds else []),
         *(["VETOED"] if flags.get("VETOED") else []),
     ]
 

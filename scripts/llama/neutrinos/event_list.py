@@ -11,7 +11,7 @@ import numpy as np
 
 from llama.errors import LlamaError
 from llama.files import cannot_write, dump_json, sha256_bytes
-from llama.graceid import is_mock
+from llama.graceid import is_mock, is_of_catalogue
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.scramble import generator, seed_from, simulate
 from llama.neutrinos.sources import ArchiveSource, Source, collect
@@ -64,6 +64,7 @@ def make_list(
     now_gps: float,
     given: Sequence[Mapping[str, object]] | None = None,
     given_name: str = "",
+    given_scrambled: Mapping[str, str | int] | None = None,
     archive: Archive | None = None,
     sources: Sequence[Source] = (),
     online: bool = True,
@@ -79,7 +80,9 @@ def make_list(
     from it; else those of the `sources`, without any the archive's; `online` permits to ask other
     machines. `blinded` replaces right ascension and time by random ones. The list is complete only
     when the window is closed and the sources say that nothing is to come. What is drawn for a
-    `detector` other than IceCube is another draw. `NoSourceError` when none covers the window.
+    `detector` other than IceCube is another draw. `given_scrambled` is what given ones were moved
+    from. `NoSourceError` when none covers the window, but of a catalogue's event, which then has
+    an empty list of 0 s.
     """
     drawn_for = graceid if detector == ICECUBE else f"{graceid} {detector}"
     start, stop = event_gps + window.start_s, event_gps + window.stop_s
@@ -90,6 +93,8 @@ def make_list(
     source: dict[str, object]
     if given is not None:
         source = {"kind": "file", "name": given_name}
+        if given_scrambled is not None:
+            source["scrambled"] = dict(given_scrambled)
         neutrinos = [Neutrino.of(row) for row in given]
     elif is_mock(graceid):
         if archive is None:
@@ -104,11 +109,13 @@ def make_list(
         if archive is not None and not sources:
             sources = [ArchiveSource.of(archive)]
         found = collect(sources, start, stop, online)
-        if not found.covers:
+        if not (found.covers or is_of_catalogue(graceid)):
             raise _no_source(graceid, event_gps, window)
         source, livetime_s = dict(found.about), found.livetime_s
         neutrinos, unusable = [Neutrino.of(row) for row in found.rows], list(found.unusable)
         complete &= found.complete
+        if not found.covers:  # of a catalogue's event nothing is to come: the detector was off
+            source, livetime_s, complete = {"kind": "none", "name": "none observed"}, 0.0, True
     if blinded:
         seed = seed_from(f"{drawn_for} blinded")
         neutrinos = _blind(neutrinos, seed, event_gps, window)

@@ -68,10 +68,9 @@ def fetch_release(
     """
     directory.mkdir(parents=True, exist_ok=True)
     with only_one(directory / ".fetch.lock", "llama neutrinos fetch", "wait for it"):
-        session = open_session()
-        session.headers.update(_AGENT)
+        session = session_with_name()
         files = _listing(session, host, doi, release)
-        store = _Store(directory, session, say)
+        store = Store(directory, session, say)
         events = {file.season: file for file in files if file.place.startswith("events/")}
         uptime = {file.season: file for file in files if file.place.startswith("uptime/")}
         if not events:
@@ -95,6 +94,13 @@ def fetch_release(
             store.fetch(file)
         unfinished.unlink()
         return chosen
+
+
+def session_with_name() -> requests.Session:
+    """Return a session that says who asks."""
+    session = open_session()
+    session.headers.update(_AGENT)
+    return session
 
 
 def _irfs(files: Iterable[Remote], seasons: Sequence[str], matrices: bool) -> list[Remote]:
@@ -163,7 +169,7 @@ def _remote(row: Any, host: str, known: dict[str, str]) -> Remote | None:
     return Remote(place, url, size, f"md5:{md5}" if md5 else None)
 
 
-class _Store:
+class Store:
     """A directory that files are fetched into, each whole and checked or not at all."""
 
     def __init__(self, directory: Path, session: requests.Session, say: Say) -> None:

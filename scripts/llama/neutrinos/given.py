@@ -16,7 +16,7 @@ from llama.neutrinos.table import Row, Rows
 from llama.times import gps_to_mjd, mjd_to_gps
 from llama.typed import as_number, meta_of, numbers_of, shown
 
-TYPES = ("observation", "blinded", "simulated", "alert")
+TYPES = ("observation", "blinded", "simulated", "scrambled", "alert")
 
 CIRCLE = "circle of equal area"  # what asymmetric errors are taken for
 
@@ -108,12 +108,24 @@ def read_given(
 
 def given_detectors(content: bytes) -> list[str] | None:
     """Return the detectors that a JSON object says its list is of, None where it does not say."""
+    names = _told(content, "detectors")
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def given_scrambled(content: bytes) -> dict[str, str | int] | None:
+    """Return what a JSON object says its neutrinos were moved from, None where they were not."""
+    told = _told(content, "scrambled")
+    if not isinstance(told, dict):
+        return {} if told else None
+    return {str(key): one for key, one in told.items() if isinstance(one, str | int)}
+
+
+def _told(content: bytes, key: str) -> object:
     try:
         told = json.loads(content.decode("utf-8-sig")) if first_sign(content) == b"{" else {}
-    except ValueError:  # `read_given` says what is wrong with it
+    except (ValueError, RecursionError):  # `read_given` says what is wrong with it
         return None
-    names = told.get("detectors") if isinstance(told, dict) else None
-    return [str(name) for name in names] if isinstance(names, list) else None
+    return told.get(key) if isinstance(told, dict) else None
 
 
 def _refuse_other_energies(rows: Sequence[object], name: str) -> None:

@@ -155,6 +155,8 @@ def _joined(lists: Mapping[str, NeutrinoList]) -> NeutrinoList:
     source["name"] = " + ".join(
         f"{name}: {made['source'].get('name')}" for name, made in lists.items()
     )
+    if scrambled := next(filter(None, (part.get("scrambled") for part in parts)), None):
+        source["scrambled"] = scrambled
     return first | {
         "complete": all(made["complete"] for made in lists.values()),
         "livetime_s": min(live, default=None),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llama.errors import LlamaError
-from llama.graceid import is_mock
+from llama.graceid import EVENT_PATTERN, is_mock
 from llama.times import iso_to_gps
 
 TYPE = "IceCube LVK Alert Nu Track Search"
@@ -80,7 +80,7 @@ _REQUIRED: dict[str, Check] = {
     ),
     "type": _one_of(TYPE),
     "reference": _OBJECT,
-    "ref_ID": _text(r"[A-Z]{1,2}\d{1,10}[a-z]{0,8}", "a GraceDB id"),
+    "ref_ID": _text(EVENT_PATTERN, "the id of an event"),
     "alert_datetime": _TIME,
     "trigger_time": _TIME,
     "observation_start": _TIME,
@@ -115,7 +115,7 @@ _LOCALIZATION: dict[str, Check] = {
 }
 _REFERENCE: dict[str, Check] = {
     "gcn.notices.LVK.alert": _text(
-        r"[A-Z]{1,2}\d{1,10}[a-z]{0,8}-\d+-[A-Za-z]+", "a name like S230914ak-2-Preliminary"
+        rf"{EVENT_PATTERN}-\d+-[A-Za-z]+", "a name like S230914ak-2-Preliminary"
     )
 }
 # what is inside of fields that are objects

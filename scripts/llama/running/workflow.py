@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.event.find import EventRef
-from llama.graceid import GRACEID_PATTERN
+from llama.graceid import EVENT_PATTERN
 from llama.settings.load import find_clone, find_config
 
 _FAILED_RULE = re.compile(r"^Error in rule (\w+):((?:\n {4}.*)*)", re.MULTILINE)
@@ -96,7 +96,7 @@ def outdated(summary: str) -> set[str]:
     """Return the events, such as current_run/S190425z, of which a product is missing or old."""
     found = set()
     for line in summary.splitlines():
-        match = re.match(rf"((?:events|past_runs/[^/]+)/{GRACEID_PATTERN})/", line)
+        match = re.match(rf"((?:events|past_runs/[^/]+)/{EVENT_PATTERN})/", line)
         if match and line.endswith("\tupdate pending"):
             found.add(EventRef.parse(match[1]).directory)
     return found
