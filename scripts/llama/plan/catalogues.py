@@ -8,7 +8,7 @@ from llama.errors import LlamaError, sentence
 from llama.event.find import CURRENT
 from llama.event.flags import Flags, read_flags
 from llama.event.skymap_info import FILE_NAME, EventInfo
-from llama.graceid import GRACEID_PATTERN, is_mock
+from llama.graceid import EVENT_PATTERN, is_mock
 from llama.plan.events import Events
 from llama.settings import Settings
 
@@ -58,7 +58,7 @@ class Catalogues:
             names = sorted(
                 path.name
                 for path in directory.glob("*")
-                if re.fullmatch(GRACEID_PATTERN, path.name) and (path / FILE_NAME).exists()
+                if re.fullmatch(EVENT_PATTERN, path.name) and (path / FILE_NAME).exists()
             )
             reasons = {name: self._reason(f"{run}/{name}") for name in names}
             # tests make a catalogue of their own where nothing is real
