@@ -18,13 +18,13 @@ SIGNIFICANCE = "significance_lvc-i3.json"
 IDENTITY = ("-c", "user.name=A", "-c", "user.email=a@example.org")
 OTHER = "mjd,ra,dec,sigma,energy\n60310.0004,41.5,19.2,0.6,9000\n60310.001,10,10,0.5,3000\n"
 # what the repository has compiled serves its copies, wherever they are: each would take a minute
-COMPILED = f"""
+COMPILED = """
 from numba.core.caching import _CacheLocator
 _place = _CacheLocator.get_suitable_cache_subpath
 _CacheLocator.get_suitable_cache_subpath = staticmethod(
-    lambda file: _place({str(REPOSITORY / "scripts/llama")!r} + file.rpartition("/llama")[2])
+    lambda file: _place({package!r} + file.rpartition("/llama")[2])
 )
-numba.config.CACHE_DIR = {cache_directory()!r}
+numba.config.CACHE_DIR = {cache!r}
 """
 
 
@@ -179,14 +179,13 @@ def test_the_code_is_that_of_the_recorded_commit(event: Workspace) -> None:
         run("git", *IDENTITY, "commit", "--quiet", "--allow-empty", "--message", message)
         return run("git", "rev-parse", "HEAD").strip()
 
-    shutil.copytree(
-        REPOSITORY / "scripts/llama",
-        clone / "scripts/llama",
-        symlinks=True,
-        ignore=shutil.ignore_patterns("numba-*"),
-    )
+    kept = shutil.ignore_patterns("numba-*")
+    shutil.copytree(REPOSITORY / "scripts/llama", clone / "scripts/llama", True, kept)
+    half = shutil.ignore_patterns("*.tmp.*")  # what others are writing
+    compiled = shutil.copytree(cache_directory(), event.root / "compiled", ignore=half)
     with (clone / "scripts/llama/stats/compiled.py").open("a") as stream:
-        stream.write(COMPILED)
+        package = str(REPOSITORY / "scripts/llama")
+        stream.write(COMPILED.format(package=package, cache=str(compiled)))
     (clone / ".gitignore").write_text("__pycache__/\n.snakemake/\n/events\n")
     run("git", "init", "--quiet")
     first = commit("first")
