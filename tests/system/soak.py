@@ -69,7 +69,7 @@ class Day:
 
     def _plan(self, minutes: float) -> Iterator[Action]:
         source = self.source
-        number = max(2, round(minutes))
+        number = max(3, round(minutes))
         for n in range(number):
             yield from self._event(n, CHAINS[n] if n < 3 else source.choice(CHAINS))
         for n in range(max(1, number // 3)):
@@ -94,7 +94,7 @@ class Day:
 
     def _event(self, n: int, kinds: tuple[str, ...]) -> Iterator[Action]:
         source = self.source
-        real = n % 3 != 1
+        real = n % 3 != 2
         letters = "".join(chr(97 + int(digit)) for digit in f"{n:03d}")
         day = time.strftime("%y%m%d", time.gmtime(self.one.clock.start))
         graceid = f"{'S' if real else 'MS'}{day}{letters}"
