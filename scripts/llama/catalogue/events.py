@@ -16,6 +16,7 @@ from llama.event.populations import read_map_background
 from llama.event.ranks import without_energy
 from llama.event.results import REMEDY
 from llama.event.skymap_info import EventInfo
+from llama.figures.text import marks
 from llama.files import read_json, reading_hdf5
 from llama.stats.arrays import Floats
 from llama.typed import typed
@@ -128,6 +129,9 @@ def _row(
     reason = ranked.p_value_map_reason or ranked.p_value_reason
     return {
         "event": info.graceid,
+        "marks": ", ".join(
+            marks(info, event.neutrinos.events, event.flags, event.neutrinos.source)
+        ),
         "time_utc": info.event_time,
         "gps_s": info.gps_time,
         "class": max(classes, key=lambda name: classes[name]) if classes else None,

@@ -18,6 +18,7 @@ from llama.study.efficiency import CONFIDENCE
 # Units of the table's columns, and what they are.
 COLUMNS = {
     "event": (None, "id"),
+    "marks": (None, "what event and neutrinos are, such as REAL or SCRAMBLED NEUTRINOS"),
     "time_utc": (None, "time of the event (UTC)"),
     "gps_s": ("s", "the same, GPS"),
     "class": (None, "most probable class"),
@@ -38,7 +39,7 @@ COLUMNS = {
     "e_iso_limit_erg": ("erg", "90 % upper limit on the isotropic-equivalent energy in neutrinos"),
     "e_iso_limit_reason": (None, "why there is no limit"),
 }
-_TEXTS = {"event", "time_utc", "class", "detectors", "best_neutrino"}
+_TEXTS = {"event", "marks", "time_utc", "class", "detectors", "best_neutrino"}
 _TEXTS |= {"p_value_reason", "e_iso_limit_reason"}
 
 

@@ -68,7 +68,7 @@ def catalogue_page(catalogue: Record, run_dir: Path) -> CataloguePage:
     about.append(("Make it again", f"snakemake {run}/catalogue"))
     return {
         "title": f"{run}: catalogue of {catalogue['n_events']} events",
-        "marks": [],
+        "marks": _marks(catalogue),
         "lead": _lead(catalogue),
         "result": {"heading": "All events together", "rows": _result(catalogue)},
         "notes": _notes(catalogue),
@@ -79,6 +79,15 @@ def catalogue_page(catalogue: Record, run_dir: Path) -> CataloguePage:
         "left_out": {"heading": "Left out", "rows": out} if out else None,
         "provenance": {"heading": "Provenance", "rows": about},
     }
+
+
+def _marks(catalogue: Record) -> list[str]:
+    """Return what any of the events is marked with, in the order of the first."""
+    return list(
+        dict.fromkeys(
+            clean(mark, 40) for row in catalogue["events"] for mark in row["marks"].split(", ")
+        )
+    )
 
 
 def _link(run_dir: Path, event: str) -> str | None:
@@ -110,8 +119,8 @@ def _result(catalogue: Record) -> Rows:
     rows.append(
         (
             "Binomial test",
-            f"p = {p_text(scan['p_value'])} after the scan; best for the {scan['k']} smallest "
-            f"p-values, p = {p_text(scan['local'])} for these alone ({names})",
+            f"p = {p_text(scan['p_value'])} after the scan; the {scan['k']} smallest "
+            f"p-value{'s' * (scan['k'] > 1)} alone: p = {p_text(scan['local'])} ({names})",
         )
     )
     error = f" ± {summed['p_value_error']:.1g}" if summed["p_value_error"] else ""
