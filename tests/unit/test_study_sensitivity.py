@@ -116,9 +116,8 @@ def test_many_equal_p_values_are_those_of_one(shards):
 
 def test_the_efficiency_is_that_of_its_rows(study, shards):
     """The sum over rows, written again from the definition."""
-    table = rows_of(shards["background"])["odds"]
-    k = 25
-    energy, expected = study["e_iso_erg"][k], 0.0
+    table, k, expected = rows_of(shards["background"])["odds"], 25, 0.0
+    energy = study["e_iso_erg"][k]
     pool = np.concatenate([rows_of(shards[kind])["expected"] for kind in SOURCES])
     for kind, weight in (("signal", (1, 2)), ("doublet", (2, 4)), ("quadruplet", (4, None))):
         rows = rows_of(shards[kind])
