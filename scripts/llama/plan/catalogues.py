@@ -8,7 +8,7 @@ from llama.errors import LlamaError, sentence
 from llama.event.find import CURRENT
 from llama.event.flags import Flags, read_flags
 from llama.event.skymap_info import FILE_NAME, EventInfo
-from llama.graceid import EVENT_PATTERN, is_mock
+from llama.graceid import EVENT_PATTERN, is_mock, is_of_catalogue
 from llama.plan.events import Events
 from llama.settings import Settings
 
@@ -92,4 +92,5 @@ def _why_not(info: EventInfo, flags: Flags) -> str:
         return "vetoed"
     if flags.get("BLINDED_NEUTRINOS"):
         return "its neutrinos are blinded"
-    return _TEST if is_mock(info.graceid) or info.role == "test" else ""
+    is_test = info.role == "test" and not is_of_catalogue(info.graceid)
+    return _TEST if is_test or is_mock(info.graceid) else ""
