@@ -1,6 +1,5 @@
 """What a catalogue takes from the files of each of its events."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,7 +136,8 @@ def _row(event: EventFiles, result: _Result, ranked: _Ranked, limit: _Limit) -> 
     inside = [n for n in event.neutrinos.events if n.in_window is not False]
     if singles and singles[0].p_value is not None:
         best = singles[0]
-    classes = event.p_astro.classes
+    # how probable noise is, p_astro says
+    classes = {k: p for k, p in event.p_astro.classes.items() if k != "Terrestrial" and p > 0}
     reason = ranked.p_value_map_reason or ranked.p_value_reason
     return {
         "event": info.graceid,
