@@ -496,7 +496,7 @@ CATALOGUE: dict[str, tuple[str, dict[str, str]]] = {
         "`events` as a table with units.",
         {f"events[].{name}": _column(*about) for name, about in COLUMNS.items()}
         | {
-            "run": "events for the current run, or past_runs/<name>",
+            "run": "current_run, or past_runs/<name>",
             "n_events": "number of events",
             "n_tested": "number of those with a p-value",
             "p_value_method": "map: all p-values are for the sky map of each event",

@@ -10,6 +10,7 @@ from llama.catalogue.events import Entry, input_names, read_entry
 from llama.catalogue.limits import stacked_limits
 from llama.catalogue.sums import sum_test
 from llama.catalogue.trials import best_event, binomial_scan, counts_below, uniform_band
+from llama.event.find import run_named
 from llama.event.provenance import provenance
 from llama.event.skymap_info import read_info
 from llama.files import atomic_path, write_json
@@ -57,7 +58,8 @@ def make_catalogue(
     `LlamaError` names a file that is broken.
     """
     entries = [read_entry(path) for path in event_dirs]
-    content = catalogue_content(entries, seed) | {"run": run, "left_out": dict(left_out)}
+    content = catalogue_content(entries, seed)
+    content |= {"run": run_named(run), "left_out": dict(left_out)}
     content["share_neutrinos"] = _neighbors(entries, window_s)
     made_from = {
         f"{event.name}/{name}": event / name

@@ -61,13 +61,13 @@ def _p_values(axes: "Axes", catalogue: Record) -> None:
         expected[: scan["k"]], p[: scan["k"]], "o", color=NEUTRINO, ms=5, mfc="none", mew=1.2,
         label=f"binomial scan, k = {scan['k']}",
     )  # fmt: skip
-    axes.set(xscale="log", yscale="log", xlim=(across[0], 1), ylim=(min(p[0], low[0]) / 4, 1.5))
+    least = min(p[0], low[0])  # room below for the name, above for the legend
+    axes.set(xscale="log", yscale="log", xlim=(across[0], 1), ylim=(least**1.25, 1.5))
     axes.set(xlabel="p-value expected by chance", ylabel="p-value of the event")
     label_powers(axes.xaxis, axes.yaxis)
-    bottom, _ = axes.get_ylim()
     for minor in (False, True):
         axes.set_yticks([tick for tick in axes.get_yticks(minor=minor) if tick <= 1], minor=minor)
-    axes.set_ylim(bottom, 15)  # room for the legend
+    axes.set_ylim(least**1.25, least**-0.55)
     best = f"best: {plain(along[0][1], 24)}, p = {p_text(p[0])}"
     axes.text(0.97, 0.03, best, transform=axes.transAxes, ha="right", va="bottom", size=8)
     axes.legend(loc="upper left", handlelength=1.2)

@@ -63,12 +63,13 @@ def write_catalogue_page(
 def catalogue_page(catalogue: Record, run_dir: Path) -> CataloguePage:
     """Return what the page says; events that have a page in `run_dir` are linked."""
     run, made = clean(catalogue["run"], 60), catalogue.get("provenance") or {}
+    n = catalogue["n_events"]
     out = [(clean(name, 40), clean(why, 300)) for name, why in catalogue["left_out"].items()]
     about = provenance_rows({k: v for k, v in made.items() if k != "inputs"})
     about.append(("Inputs", f"{len(made.get('inputs') or {}):,} files, hashes in catalogue.json"))
     about.append(("Make it again", f"snakemake {run}/catalogue"))
     return {
-        "title": f"{run}: catalogue of {catalogue['n_events']} events",
+        "title": f"{run}: catalogue of {n} event{'s' * (n != 1)}",
         "marks": all_marks(catalogue["events"]),
         "lead": _lead(catalogue),
         "result": {"heading": "All events together", "rows": _result(catalogue)},
@@ -92,11 +93,11 @@ def _lead(catalogue: Record) -> str:
     if best is None:
         return "No event has a p-value."
     n = catalogue["n_tested"]
-    return (
-        f"The most significant of {n} events is {clean(best['event'], 40)}, p = "
-        f"{p_text(best['p_value'])}, which is p = {p_text(best['p_value_after_trials'])} after "
-        f"{n} trial{'s' * (n != 1)}."
-    )
+    name, p = clean(best["event"], 40), p_text(best["p_value"])
+    if n == 1:
+        return f"The only event with a p-value is {name}, p = {p}."
+    after = p_text(best["p_value_after_trials"])
+    return f"The most significant of {n} events is {name}, p = {p}; after {n} trials p = {after}."
 
 
 def _result(catalogue: Record) -> Rows:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 from llama.catalogue.events import input_names
 from llama.errors import LlamaError, sentence
-from llama.event.find import CURRENT
+from llama.event.find import run_named
 from llama.event.flags import Flags, read_flags
 from llama.event.skymap_info import FILE_NAME, EventInfo
-from llama.graceid import EVENT_PATTERN, is_mock, is_of_catalogue
+from llama.event.vetoes import signs_of_test
+from llama.graceid import EVENT_PATTERN, is_of_catalogue
 from llama.plan.events import Events
 from llama.settings import Settings
 
@@ -54,7 +55,7 @@ class Catalogues:
 
     def _choose(self, run: str) -> tuple[list[str], dict[str, str]]:
         if run not in self._chosen:
-            directory = self._output_dir / run.replace("events", CURRENT, 1)
+            directory = self._output_dir / run_named(run)
             names = sorted(
                 path.name
                 for path in directory.glob("*")
@@ -92,5 +93,5 @@ def _why_not(info: EventInfo, flags: Flags) -> str:
         return "vetoed"
     if flags.get("BLINDED_NEUTRINOS"):
         return "its neutrinos are blinded"
-    is_test = info.role == "test" and not is_of_catalogue(info.graceid)
-    return _TEST if is_test or is_mock(info.graceid) else ""
+    is_test = not is_of_catalogue(info.graceid) and signs_of_test(info, flags.get("ROLE"))
+    return _TEST if is_test else ""
