@@ -7,7 +7,7 @@ import shutil
 from workspace import EVENT, EVENT_MJD, Workspace, alert, skymap_fits, strict_json
 
 RESULT, DRAFT = "significance_lvc-i3.json", "gcn_circular_draft.txt"
-TARGET = f"{EVENT}/all"
+TARGETS = f"{EVENT}/{RESULT}", f"{EVENT}/{DRAFT}"
 BOTH = "  detectors: {icecube: {archive: icecube_10year_ps}, arca: {archive: arca, rate_hz: 0.002}}"
 
 
@@ -30,7 +30,7 @@ def test_two_detectors_and_a_map_then_one_is_off(event: Workspace) -> None:
     shutil.copytree(archives / "icecube_10year_ps", archives / "arca")
     event.set("  detectors: {}", BOTH)
     take(event, "arca", "icecube")
-    event.snakemake(TARGET)
+    event.snakemake(*TARGETS)
     both = strict_json(event.event / RESULT)
     assert "bns-o4-H1L1-arca_icecube" in both["p_value_class_reason"]
     assert both["p_value_class"] is None
@@ -42,12 +42,10 @@ def test_two_detectors_and_a_map_then_one_is_off(event: Workspace) -> None:
     assert {"arca", "icecube"} == set(re.findall(r" (\w+)(?= \+\d| where dt is)", draft))
     for words in ("is the map blob.fits", "by the GW alone", "given a common source"):
         assert words in draft
-    manifest = str(event.event / "manifest.json")
-    assert event.run("llama", "rebuild", EVENT, "--at", manifest).startswith("identical: ")
 
     # a rate counts in odds and background, not in what was made before
     event.set(BOTH, BOTH.replace("0.002", "0.003"))
-    planned = event.plan(TARGET)
+    planned = event.plan(*TARGETS)
     assert {"build_map_background", "compute_significance"} <= set(planned)
     assert not {"convert_skymap", "measure_skymap", "read_alert"} & set(planned)
 
