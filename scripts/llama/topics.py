@@ -13,7 +13,7 @@ POLL = "poll"  # `llama poll`: what GraceDB answers, asked over TLS
 ALERT_TOPIC = "igwn.gwalert"
 HEARTBEAT_TOPIC = "gcn.heartbeat"
 
-LVK, TRACKS, KM3NET = "an alert of LVK", "a track alert of IceCube", "an alert of KM3NeT"
+LVK, ICECUBE, KM3NET = "an alert of LVK", "an alert of IceCube", "an alert of KM3NeT"
 # notices of gamma-ray bursts, by the instrument
 INSTRUMENTS = {
     "fermi_gbm": "Fermi GBM",
@@ -25,15 +25,16 @@ INSTRUMENTS = {
 _TABLE: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"igwn\.gwalert", (LVK,)),
     (r"gcn\.classic\.voevent\.LVC_[A-Z_]+", (LVK,)),
-    (r"gcn\.notices\.icecube\.gold_bronze_track_alerts", (TRACKS,)),
-    (r"gcn\.classic\.voevent\.ICECUBE_ASTROTRACK_(?:GOLD|BRONZE)", (TRACKS,)),
+    (r"gcn\.notices\.icecube\.gold_bronze_track_alerts", (ICECUBE,)),
+    (r"gcn\.classic\.voevent\.ICECUBE_(?:ASTROTRACK_(?:GOLD|BRONZE)|CASCADE)", (ICECUBE,)),
     (r"gcn\.notices\.km3net\.alert", (KM3NET,)),
     (r"gcn\.notices\.fermi\.gbm(?:\.[a-z_.]+)?", ("fermi_gbm",)),
-    (r"gcn\.notices\.swift\.bat\.position", ("swift_bat",)),
+    (r"gcn\.classic\.voevent\.FERMI_GBM_(?:FLT|GND|FIN)_POS", ("fermi_gbm",)),
+    (r"gcn\.classic\.voevent\.SWIFT_BAT_GRB_POS_ACK", ("swift_bat",)),
     (r"gcn\.notices\.swift\.bat\.guano", ("swift_guano",)),
     (r"gcn\.notices\.einstein_probe\.wxt\.alert", ("einstein_probe_wxt",)),
     (r"gcn\.notices\.svom\.(?:voevent\.)?(?:grm|eclairs)", ("svom",)),
-    (REPLAY, (LVK, TRACKS, KM3NET, *INSTRUMENTS)),
+    (REPLAY, (LVK, ICECUBE, KM3NET, *INSTRUMENTS)),
     (POLL, (LVK,)),
 )
 # An event that one of these makes begins as a test: it is not news, and an operator decides.
@@ -42,7 +43,7 @@ _ARCHIVED = re.compile(r"([A-Za-z0-9._-]+)-[0-9]+-[0-9]{9,}-[0-9a-f]{16}(?:\.[0-
 
 
 def may_bring(topic: str, what: str) -> bool:
-    """Tell whether messages of a kind, such as `LVK` or `TRACKS`, are believed on a topic."""
+    """Tell whether messages of a kind, such as `LVK` or `ICECUBE`, are believed on a topic."""
     return what in brought_by(topic)
 
 

@@ -25,7 +25,7 @@ sys.path[:0] = [str(CLONE / "tests/unit"), str(CLONE / "tests")]
 
 from alert_samples import gwalert_bytes, skymap_fits, voevent  # noqa: E402
 from bombs import bombs  # noqa: E402
-from burst_samples import gbm, guano, svom, wxt  # noqa: E402
+from burst_samples import classic, gbm, guano, svom, wxt  # noqa: E402
 from dr2_samples import AREA, EVENT, area_rows, event_rows, table  # noqa: E402
 from event_samples import neutrino  # noqa: E402
 from gcn_samples import km3net_alert  # noqa: E402
@@ -80,13 +80,14 @@ def _neutrinos(content: bytes) -> None:
 
 
 def _notice(content: bytes) -> None:
-    found = read_notice(content, "notice")
+    found = read_notice(content, "notice", cascades=True)
     if found is not None:
         dump_json([found.row, found.problem])  # refuses NaN
 
 
 def _burst_notice(content: bytes) -> None:
-    for topic in ("replay", "gcn.notices.fermi.gbm", "gcn.notices.svom.voevent.grm"):
+    swift = "gcn.classic.voevent.SWIFT_BAT_GRB_POS_ACK"
+    for topic in ("replay", "gcn.notices.fermi.gbm", "gcn.notices.svom.voevent.grm", swift):
         found = read_burst(content, "notice", topic)
         if found is not None:
             dump_json([found.ids, found.gps, found.place, found.problem])  # refuses NaN
@@ -183,11 +184,14 @@ def samples(name: str) -> list[bytes]:
     made: dict[str, Callable[[], list[bytes]]] = {
         "voevent": lambda: [voevent()],
         "gwalert": lambda: [gwalert_bytes()],
-        "icecube_notice": lambda: [json.dumps(json_notice()).encode(), classic_notice()],
+        "icecube_notice": lambda: [
+            *(json.dumps(json_notice()).encode(), classic_notice()),
+            classic_notice(packet="176", map="https://roc.icecube.wisc.edu/public/x.fits"),
+        ],
         "km3net_notice": lambda: [json.dumps(km3net_alert()).encode()],
         "burst_notice": lambda: [
             *(json.dumps(notice()).encode() for notice in (gbm, guano, wxt)),
-            *(svom(), svom("219")),
+            *(svom(), svom("219"), *map(classic, ("111", "112", "115", "61"))),
         ],
         "skymap": lambda: [
             skymap_fits(),

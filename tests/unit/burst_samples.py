@@ -11,7 +11,7 @@ TRIGGER = "2026-11-20T10:00:03.250"
 GPS = iso_to_gps(TRIGGER) - 2.25  # of the event
 TOPICS = {
     "fermi_gbm": "gcn.notices.fermi.gbm",
-    "swift_bat": "gcn.notices.swift.bat.position",
+    "swift_bat": "gcn.classic.voevent.SWIFT_BAT_GRB_POS_ACK",
     "swift_guano": "gcn.notices.swift.bat.guano",
     "einstein_probe_wxt": "gcn.notices.einstein_probe.wxt.alert",
     "svom": "gcn.notices.svom.voevent.eclairs",
@@ -101,6 +101,38 @@ def svom(packet: str = "204", **changes: str) -> bytes:
     <Time><TimeInstant><ISOTime>{said["time"]}</ISOTime></TimeInstant></Time>
     {"" if packet in ("201", "219") else place}
   </AstroCoords></ObservationLocation></ObsDataLocation></WhereWhen>
+</voe:VOEvent>""".encode()
+
+
+def classic(packet: str = "111", flag: str = "", **changes: str) -> bytes:
+    """A classic VOEvent: 111, 112, 115 of GBM's flight, ground and final position, 61 of BAT's."""
+    said = {
+        "id": "123",
+        "time": TRIGGER,
+        "date": "2026-11-20T10:00:30",
+        "ra": "40.0",
+        "dec": "20.0",
+        "radius": "3.0",
+        "class": "4",
+        "cite": "followup",
+    } | changes
+    likely = f'<Param name="Most_Likely_Index" value="{said["class"]}"/>' if packet == "111" else ""
+    return f"""<?xml version = '1.0' encoding = 'UTF-8'?>
+<voe:VOEvent role="{said.get("role", "observation")}" version="2.0"
+  ivorn="ivo://nasa.gsfc.gcn/{"SWIFT#BAT_GRB" if packet == "61" else "Fermi#GBM"}_Pos_x"
+  xmlns:voe="http://www.ivoa.net/xml/VOEvent/v2.0">
+  <Who><Date>{said["date"]}</Date></Who>
+  <What><Param name="Packet_Type" value="{packet}"/><Param name="Pkt_Ser_Num" value="5"/>
+    <Param name="TrigID" value="{said["id"]}"/>{likely}
+    <Param name="Trigger_ID" value="0x0"/><Group name="Trigger_ID">
+      <Param name="Def_NOT_a_GRB" value="{str(flag == "Def_NOT_a_GRB").lower()}"/>
+      <Param name="{flag or "Test_Submission"}" value="{str(bool(flag)).lower()}"/></Group></What>
+  <WhereWhen><ObsDataLocation><ObservationLocation><AstroCoords>
+    <Time><TimeInstant><ISOTime>{said["time"]}</ISOTime></TimeInstant></Time>
+    <Position2D unit="deg"><Value2><C1>{said["ra"]}</C1><C2>{said["dec"]}</C2></Value2>
+    <Error2Radius>{said["radius"]}</Error2Radius></Position2D>
+  </AstroCoords></ObservationLocation></ObsDataLocation></WhereWhen>
+  <Citations><EventIVORN cite="{said["cite"]}">ivo://nasa.gsfc.gcn/x</EventIVORN></Citations>
 </voe:VOEvent>""".encode()
 
 

@@ -52,7 +52,9 @@ def voevent(**changes: str) -> bytes:
         "test": "false",
         "date": "2023-04-16T05:23:10",
         "rev": "0",
+        "map": "",
     } | changes
+    skymap = f'<Param name="skymap_fits" value="{values["map"]}"/>' if values["map"] else ""
     return f"""<?xml version = '1.0' encoding = 'UTF-8'?>
 <voe:VOEvent ivorn="ivo://nasa.gsfc.gcn/AMON#ICECUBE_GOLD_Event" role="{values["role"]}"
   version="1.1" xmlns:voe="http://www.ivoa.net/xml/VOEvent/v1.1">
@@ -65,7 +67,7 @@ def voevent(**changes: str) -> bytes:
     <Param name="signalness" value="0.5"/>
     <Param name="FAR" value="2.0" unit="yr^-1"/>
     <Param name="energy" value="150.0" unit="TeV"/>
-    <Param name="src_error_90" value="1.0" unit="deg"/>
+    <Param name="src_error_90" value="1.0" unit="deg"/>{skymap}
     <Group name="Trigger_ID">
       <Param name="Test" value="{values["test"]}"/>
       <Param name="Retraction" value="{values["retraction"]}"/>

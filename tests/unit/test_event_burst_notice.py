@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from burst_samples import GPS, TOPICS, gbm, guano, raw, svom, wxt
+from burst_samples import GPS, TOPICS, classic, gbm, guano, raw, svom, wxt
 
 from llama.event.burst_notice import instrument_of, read_burst
 from llama.settings.search import InstrumentName
@@ -31,16 +31,17 @@ def test_every_instrument_has_a_setting_and_a_topic() -> None:
         # 68 % of a 2D Gaussian, and 3.7 deg that it does not include
         (
             *(gbm(), "fermi_gbm", ("123", "bn261120417"), 2.25),
-            math.hypot(3.0 / math.sqrt(-2 * math.log(0.32)), 3.7),
+            math.hypot(3.0, 3.7) / math.sqrt(-2 * math.log(0.32)),
         ),
         (gbm(systematic_included=True), "fermi_gbm", ("123", "bn261120417"), 2.25, 1.98727),
         (gbm(ra_dec_error=[4.0, 1.0], systematic_included=True), "fermi_gbm", None, 2.25, 1.32485),
-        (gbm(containment_probability=0.95), "fermi_gbm", None, 2.25, 3.89771),
+        (gbm(containment_probability=0.95), "fermi_gbm", None, 2.25, 2.74036),
         (guano(), "swift_guano", ("888",), 3.0, 0.5 / 2.145966),
-        (
-            guano(instrument="BAT", **{"$schema": "x/swift/bat/position.schema.json"}),
-            *("swift_bat", ("888",), 3.0, 0.5 / 2.145966),
-        ),
+        # flight software's error has its systematic one in it, those from the ground have not
+        (classic(), "fermi_gbm", ("123",), 2.25, 3.0 / 1.50959),
+        (classic("112"), "fermi_gbm", ("123",), 2.25, math.hypot(3.0, 3.7) / 1.50959),
+        (classic("115"), "fermi_gbm", ("123",), 2.25, math.hypot(3.0, 3.7) / 1.50959),
+        (classic("61", radius="0.05"), "swift_bat", ("123",), 2.25, 0.05 / 2.145966),
         (wxt(), "einstein_probe_wxt", ("017",), 2.25, 0.05 / 2.145966),
         (svom(), "svom", ("sb26112001",), 2.25, 0.15 / 2.145966),
         (
@@ -75,6 +76,9 @@ def test_a_notice_becomes_a_burst(
         (gbm(ra_dec_error=1e9), "is not from 0.0001 to 180 deg"),
         (gbm(alert_tense="soon"), "its alert_tense 'soon' is not known"),
         (gbm(alert_type="retraction", id=[]), "it does not say which trigger it retracts"),
+        (classic(radius="0.0000"), "its ra_dec_error 0.0 is not a radius above 0"),
+        (classic("112", ra="nan"), "its ra nan is not from 0 to 360 deg"),
+        (classic(time="noon"), "it has no UTC time"),
         (b"{", "Expecting property name"),
         (b"GRB 261120A", "it is neither JSON nor XML"),
         (b"<a/>", "not a VOEvent"),
@@ -91,6 +95,14 @@ def test_what_is_no_burst_or_has_no_position() -> None:
     for notice in (gbm(classification={"GRB": 0.1}), guano(star_tracker_locked=False)):
         instrument = "fermi_gbm" if "GBM" in notice.values() else "swift_guano"
         assert read(notice, instrument).other
+    # GBM names its two most probable classes, which may lack this one
+    assert read(gbm(classification={"SOLAR_FLARE": 0.97, "CYG_X1": 0.02})).other
+    for number in ("1", "2", "3", "8", "19"):  # no location, particles, horizon, flare, TGF
+        assert read(classic(**{"class": number})).other
+    assert read(classic("115", "Def_NOT_a_GRB")).other
+    for flag in ("Def_NOT_a_GRB", "Target_in_Gnd_Catalog", "StarTrack_Lost_Lock"):
+        assert read(classic("61", flag), "swift_bat").other
+    assert read(classic("112", cite="retraction")).retracted
     assert read(svom("201"), "svom").place is None
     assert "position is in 'rad', not in deg" in read(svom(unit="rad"), "svom").problem
     bare = read(gbm(ra=None, dec=None))
@@ -105,6 +117,11 @@ def test_what_is_no_burst_or_has_no_position() -> None:
         (gbm(alert_tense="mock"), "fermi_gbm"),
         (gbm(reliability="LOW"), "fermi_gbm"),  # below the threshold: another rate
         (svom(role="test"), "svom"),
+        (classic(role="test"), "fermi_gbm"),
+        (classic("112", "Test_Submission"), "fermi_gbm"),
+        (classic("110"), "fermi_gbm"),  # has no position
+        (classic("131"), "gcn.classic.voevent.FERMI_GBM_SUBTHRESH"),
+        (classic("61"), "fermi_gbm"),
         (svom("203"), "svom"),  # a known source
         (svom("209"), "svom"),  # of MXT
         # who sent it must publish there
@@ -124,7 +141,7 @@ def test_the_published_examples(shared_data: Path) -> None:
     fermi = read((directory / "fermi_gbm_trigger.final.example.json").read_bytes())
     assert (fermi.ids, fermi.place[:2]) == (("745121685", "bn240812094"), (29.24, -63.62))
     assert fermi.gps == iso_to_gps("2024-08-24T02:14:40.43Z")
-    assert fermi.place[2] == pytest.approx(math.hypot(1 / 1.50959, 3.7), rel=1e-5)
+    assert fermi.place[2] == pytest.approx(math.hypot(1, 3.7) / 1.50959, rel=1e-5)
     content = (directory / "einstein_probe_wxt_alert.example.json").read_bytes()
     probe = read(content, "einstein_probe_wxt")
     assert probe.place == (120.0, 40.0, pytest.approx(0.02 / 2.145966, rel=1e-6))

@@ -96,6 +96,19 @@ def test_cascades_count_where_they_are_wanted(archive: Any, tmp_path: Path) -> N
     assert row["stream"] == "cascade"
 
 
+def test_a_classic_cascade_brings_its_map(archive: Any, tmp_path: Path) -> None:
+    url = "https://roc.icecube.wisc.edu/public/hese_cascades/hese_60050.fits"
+    source = archive(voevent(packet="176", map=url))
+    assert source.fetch(*WINDOW).rows == []
+    wanted = GcnSource("gcn", {"cascades": True}, tmp_path)
+    (row,) = wanted.fetch(*WINDOW).rows
+    assert (row["stream"], row["map"], row["run"], row["energy"]) == ("cascade", url, 137840, 1.5e5)
+    archive(voevent(packet="176", map="http://a.b/c.fits", rev="1", date="2023-04-16T06:00:00"))
+    assert "skymap_fits 'http://a.b/c.fits' is not an HTTPS" in wanted.fetch(*WINDOW).unusable[0]
+    archive(voevent(packet="176", retraction="true", date="2023-04-16T07:00:00"))
+    assert wanted.fetch(*WINDOW).rows == []
+
+
 def test_a_revision_days_later_counts_and_outside_the_window_nothing(archive: Any) -> None:
     source = archive(notice())
     before = source.state(*WINDOW)

@@ -1,7 +1,8 @@
 """Bursts of an event as instruments' notices tell them: heard_grbs.json, from our archive `gcn/`.
 
-Of each trigger the newest notice with a position counts; a retraction ends it, whenever it came. A
-burst that several instruments saw counts once, with the best position.
+Of each trigger the newest notice with a position counts, of Fermi GBM's rather one from the ground
+than from the flight, and rather a final one; a retraction ends it, whenever it came. A burst that
+several instruments saw counts once, with the best position.
 """
 
 import math
@@ -11,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypedDict
 
-from llama.event.burst_notice import BurstNotice, read_burst
+from llama.event.burst_notice import read_burst
+from llama.event.burst_trigger import BurstNotice
 from llama.neutrinos.gcn import day_of, heard_days
 from llama.neutrinos.gcn_notice import MAX_BYTES
 from llama.topics import INSTRUMENTS, REPLAY, brought_by, topic_of_file
@@ -116,8 +118,11 @@ def _newest(notices: list[BurstNotice]) -> tuple[HeardRow | None, list[str]]:
         return None, []
     notices = sorted(notices, key=lambda notice: notice.order)
     good = [n for n in notices if n.place or n.other]
-    newest = good[-1] if good else None
-    problems = [n.problem for n in notices if n.problem and (not newest or n.order > newest.order)]
+    # of what flight software says, only the last counts
+    last_of_flight = [n for n in good if n.stage == 0][-1:]
+    newest = max((*last_of_flight, *(n for n in good if n.stage)), key=_rank, default=None)
+    later = [n for n in notices if not newest or _rank(n) > _rank(newest)]
+    problems = [n.problem for n in later if n.problem]
     if newest is None and not problems:
         last = notices[-1]
         said = f"trigger {last.ids[0] if last.ids else last.order[2]}"
@@ -137,6 +142,14 @@ def _newest(notices: list[BurstNotice]) -> tuple[HeardRow | None, list[str]]:
         also=[],
     )
     return row, problems
+
+
+def _rank(notice: BurstNotice) -> tuple[int, tuple[float, float, str]]:
+    """Return what orders notices: a position from the ground is better than one from the flight.
+
+    A final one is better still, but flight software that sees no burst is believed until then.
+    """
+    return max(notice.stage, int(notice.other)), notice.order
 
 
 def _once(rows: list[HeardRow]) -> list[HeardRow]:

@@ -15,7 +15,7 @@ from llama.neutrinos.gcn_notice import MAX_BYTES, Key, Notice, may_be_notice, re
 from llama.neutrinos.km3net_notice import may_be_km3net, read_km3net
 from llama.neutrinos.sources import Found, SourceOptions, check_options
 from llama.times import gps_to_iso, now_gps
-from llama.topics import KM3NET, REPLAY, TRACKS, may_bring, topic_of_file
+from llama.topics import ICECUBE, KM3NET, REPLAY, may_bring, topic_of_file
 
 _LARGE, _END = 200_000, 4096  # bytes
 _NAMES = {
@@ -129,7 +129,7 @@ def _notices(day: str, mtime_ns: int, cascades: bool) -> tuple[Notice, ...]:
 
 def _notice(path: Path, cascades: bool) -> Notice | None:
     topic = topic_of_file(path.name) or REPLAY
-    if not (may_bring(topic, TRACKS) or may_bring(topic, KM3NET)):
+    if not (may_bring(topic, ICECUBE) or may_bring(topic, KM3NET)):
         return None  # whoever wrote it there, it was neither of them
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""One notice of IceCube's gold and bronze track alerts, in JSON or in the classic XML."""
+"""One notice of IceCube's gold, bronze and cascade alerts, in JSON or in the classic XML."""
 
 import json
 import math
@@ -21,11 +21,11 @@ BROKEN = (
 )
 MAX_BYTES = 16_000_000  # a notice has some 5 kB, with a map inside 1 MB
 _YEAR_S = 365.25 * 86400
-_TRACKS = {"173": "gold", "174": "bronze"}  # Packet_Type of classic notices
+_STREAMS = {"173": "gold", "174": "bronze", "176": "cascade"}  # Packet_Type of classic notices
 _SIGNS = (b"icecube", b"track alert", b"amon")  # one of them is in each of IceCube's notices
 _SURE_SIGNS = (b"single_neutrino_alerts", b"track alert", b"icecube_gold", b"icecube_bronze")
 _SCHEMA, _TOPIC = "icecube/single_neutrino_alerts", "icecube.gold_bronze_track_alerts"
-_CLASSIC_TOPIC = "voevent.ICECUBE_ASTROTRACK_"
+_CLASSIC_TOPIC, _CASCADE_TOPIC = "voevent.ICECUBE_", "voevent.ICECUBE_CASCADE"
 _TYPES = ("initial", "update", "retraction")
 _OTHER_ROLES = ("test", "utility", "prediction")
 _TRUE = ("true", "1", "yes")
@@ -70,6 +70,8 @@ def read_notice(content: bytes, name: str, cascades: bool = False) -> Notice | N
     is_ours = _TOPIC in name or _CLASSIC_TOPIC in name
     if not content.strip() or not (is_ours or may_be_notice(content)):
         return None
+    if _CASCADE_TOPIC in name and not cascades:
+        return None
     start = first_sign(content)
     try:
         if len(content) > MAX_BYTES:
@@ -77,7 +79,7 @@ def read_notice(content: bytes, name: str, cascades: bool = False) -> Notice | N
         if start == b"{":
             return _of_json(json.loads(content), name, cascades)
         if start == b"<":
-            return _of_voevent(content, name)
+            return _of_voevent(content, name, cascades)
         raise LlamaError("neither JSON nor XML")
     except BROKEN as error:
         # an alert of LVK with an IceCube coincidence has such words too, and is read elsewhere
@@ -142,8 +144,7 @@ def _of_json(notice: Mapping[str, object], name: str, cascades: bool) -> Notice 
     if tev is not None and whole["energy"] is None:
         problem = f"notice {name} of IceCube: nu_energy {shown(tev)} is taken as not known"
     if notice.get("healpix_url") and "map" not in whole:
-        said = shown(notice["healpix_url"])
-        problem = f"notice {name} of IceCube: healpix_url {said} is not an HTTPS address: not used"
+        problem = _no_map(name, "healpix_url", notice["healpix_url"])
     return Notice(bare.key, order, gps, whole, problem)
 
 
@@ -222,15 +223,17 @@ def sigma_of(notice: Mapping[str, object]) -> float:
     return math.sqrt(radii[0] * radii[-1]) / math.sqrt(-2 * math.log1p(-contained))
 
 
-def _of_voevent(content: bytes, name: str) -> Notice | None:
+def _of_voevent(content: bytes, name: str, cascades: bool) -> Notice | None:
     root = parse(content)
     params = params_of(root)
     top = {param: value for (group, param), value in params.items() if not group}
     flags = {param: value for (group, param), value in params.items() if group == "Trigger_ID"}
     packet = top.get("Packet_Type", "").strip()
-    stream, role = _TRACKS.get(packet), (root.get("role") or "observation").lower()
+    stream, role = _STREAMS.get(packet), (root.get("role") or "observation").lower()
     test = any(flags.get(flag, "").lower() in _TRUE for flag in ("Test", "InternalTest"))
     if test or role in _OTHER_ROLES or (stream is None and _CLASSIC_TOPIC not in name):
+        return None
+    if stream == "cascade" and not cascades:
         return None
     gps, sent = (
         gps_of(text(root, place)) for place in ("{*}WhereWhen//{*}ISOTime", "{*}Who/{*}Date")
@@ -245,7 +248,7 @@ def _of_voevent(content: bytes, name: str) -> Notice | None:
     if retracted and key is not None:
         return bare
     if stream is None:
-        return unusable(name, f"its Packet_Type {shown(packet)} is not 173 or 174", bare)
+        return unusable(name, f"its Packet_Type {shown(packet)} is not 173, 174 or 176", bare)
     if gps is None or key is None:
         return unusable(name, "it has no time or no event_id", bare)
     energy, far = _read(top, "energy"), _read(top, "FAR")
@@ -257,14 +260,21 @@ def _of_voevent(content: bytes, name: str) -> Notice | None:
             "energy": energy and energy * 1e3,  # TeV, whatever old descriptions say
             "p_astro": _read(top, "signalness"),
             "far_hz": far and far / _YEAR_S,
+            "map": url if is_url(url := top.get("skymap_fits")) else None,
         }
         problem = None
         if energy is None and "energy" in top:
             said = shown(top["energy"])
             problem = f"notice {name} of IceCube: energy {said} is taken as not known"
+        if top.get("skymap_fits") and row["map"] is None:
+            problem = _no_map(name, "skymap_fits", top["skymap_fits"])
         return Notice(key, bare.order, gps, _row(row, key, gps, stream, name), problem)
     except BROKEN as error:
         return unusable(name, str(error), bare)
+
+
+def _no_map(name: str, key: str, url: object) -> str:
+    return f"notice {name} of IceCube: {key} {shown(url)} is not an HTTPS address: not used"
 
 
 def _read(params: Mapping[str, str], name: str) -> float | None:

@@ -177,7 +177,7 @@ def _background(
     """Return the smoothed density of events; one event is spread evenly so that it is never 0."""
     from scipy.ndimage import gaussian_filter
 
-    if np.isnan(log10_energy).all():  # no energies: as many at all
+    if log10_energy.size and np.isnan(log10_energy).all():  # no energies: as many at all
         density = _background(np.full(sin_dec.size, 4.5), sin_dec)
         of_sin_dec = np.trapezoid(density, LOG10_ENERGY, axis=0) / np.ptp(LOG10_ENERGY)
         return np.tile(of_sin_dec, (LOG10_ENERGY.size, 1))
