@@ -84,6 +84,8 @@ def unit_factor(text: str, wanted: str) -> float | None:
     try:
         with warnings.catch_warnings(action="ignore"):
             unit = units.Unit(re.sub(r"^1( 1)+$", "1", spelled))
+            if not isinstance(unit, units.UnitBase):  # dex(GeV), of which there is no factor
+                raise ValueError(unknown)
             if unit == units.dimensionless_unscaled:
                 return None
             factor = float(unit.to(wanted))
