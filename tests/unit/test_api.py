@@ -149,6 +149,7 @@ def test_what_a_result_tells(result, wave):
     assert "= odds ratio" in lines[-1]
     assert result.coincidence.area_deg2(0.9) < result.combined.area_deg2(0.9)
     assert result.combined.area_deg2(0.9) < wave.area_deg2(0.9)
+    assert (result.combined.name, result.combined.time) == ("the event", GPS)
     assert not {"TEST", "REAL"} & {text.get_text() for text in result.plot().texts}
     with pytest.raises(ValueError, match=r"name it \.png or \.pdf"):
         result.plot("map.gif")
