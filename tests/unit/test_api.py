@@ -149,6 +149,7 @@ def test_what_a_result_tells(result, wave):
     assert "= odds ratio" in lines[-1]
     assert result.coincidence.area_deg2(0.9) < result.combined.area_deg2(0.9)
     assert result.combined.area_deg2(0.9) < wave.area_deg2(0.9)
+    assert (result.combined.name, result.combined.time) == ("the event", GPS)
     assert not {"TEST", "REAL"} & {text.get_text() for text in result.plot().texts}
     with pytest.raises(ValueError, match=r"name it \.png or \.pdf"):
         result.plot("map.gif")
@@ -173,6 +174,7 @@ def test_what_a_result_tells(result, wave):
         ({"far_hz": -1.0}, "far_hz is -1.0; give a rate"),
         ({"population": "bbn"}, "the population is 'bbn'; give one of bns, nsbh"),
         ({"injections": 1}, "injections is 1; give a whole number"),
+        ({"threads": 1.5}, "threads is 1.5; give a whole number"),
         ({"fb": 0.5}, "search.fb is 0.5, but should be greater than or equal to 1"),
         ({"max_sets": 2}, "search.max_sets is not a setting, it looks like search.max_set_size"),
     ],

@@ -36,7 +36,8 @@ def to_gps(time: Any) -> float:
         return iso_to_gps(time)
     gps = getattr(time, "gps", time)
     try:
-        number = math.nan if isinstance(gps, bool) else float(gps)
+        several = isinstance(gps, bool) or getattr(gps, "ndim", 0) > 0
+        number = math.nan if several else float(gps)
     except (TypeError, ValueError):
         number = math.nan
     if not _GPS_S[0] <= number <= _GPS_S[1]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Unpack
 
 from llama.alerts.content import MOST_P_ASTRO
@@ -98,7 +99,8 @@ def search(
     archives = {"": detectors} if isinstance(detectors, Archive) else dict(detectors)
     if not archives or not all(isinstance(one, Archive) for one in archives.values()):
         raise LlamaError("there is no detector; give one as detectors=Archive.open(NAME)")
-    _check_draws(injections, seed, threads)
+    injections = _whole("injections", injections, 10, 10**7)
+    seed, threads = _whole("seed", seed, 0, 2**63 - 1), _whole("threads", threads, 1, 1024)
     gps = to_gps(skymap.time if time is None else time)
     network = {key: one.directory.name for key, one in archives.items() if key}
     block = search_block(settings, network)
@@ -124,14 +126,11 @@ def search(
     return Result(Searched(skymap.tiles, info, astro, listed, site, block), content)
 
 
-def _check_draws(injections: int, seed: int, threads: int) -> None:
-    for what, number, least, most in (
-        ("injections", injections, 10, 10**7),
-        ("seed", seed, 0, 2**63 - 1),
-        ("threads", threads, 1, 1024),
-    ):
-        if not isinstance(number, int) or not least <= number <= most:
-            raise LlamaError(f"{what} is {shown(number)}; give a whole number from {least:,}")
+def _whole(what: str, number: object, least: int, most: int) -> int:
+    whole = int(number) if isinstance(number, Integral) else -1
+    if not least <= whole <= most:
+        raise LlamaError(f"{what} is {shown(number)}; give a whole number from {least:,}")
+    return whole
 
 
 def _p_astro(
@@ -151,7 +150,7 @@ def _p_astro(
         made = p_astro_of(given or {}, far_hz, block["far_signal_rate_hz"], group)
         return {"p_astro": made["p_astro"], "population": population or made["population"]}
     p = _BACKGROUND_P_ASTRO if given is None else given
-    if not isinstance(p, int | float) or not 0 <= p <= 1:
+    if not isinstance(p, Real) or not 0 <= p <= 1:
         raise LlamaError(f"p_astro is {shown(p)}; give a probability from 0 to 1")
     return {"p_astro": min(float(p), MOST_P_ASTRO), "population": population or "cbc"}
 

@@ -78,8 +78,8 @@ class RankedNeutrino:
     """A neutrino of a result: what it has alone.
 
     dt_s: after the wave; ra_deg, dec_deg: ICRS; sigma_deg: 1 sigma as stated; radius_90_deg: what
-    holds 90 % of its point spread; p_value: how often the best of a background's neutrinos does as
-    well, None where the search has no p-value, as its error.
+    holds 90 % of its point spread; p_value: how often the neutrinos of a window of chance have
+    together such odds, None where the search has no p-value, as its error.
     """
 
     id: str

@@ -166,7 +166,7 @@ class Result:
 
     def __repr__(self) -> str:
         p = "no p-value" if self.p_value is None else self._told.p_words
-        return f"<Result: odds ratio {self.odds_ratio:.3g}, {p}, {len(self.neutrinos)} neutrinos>"
+        return f"<Result: odds ratio {self.odds_ratio:.3g}, {p}, neutrinos: {len(self.neutrinos)}>"
 
 
 def _png(figure: "Figure") -> bytes:

@@ -95,19 +95,19 @@ class SkyMap:
     def time(self) -> float | None:
         """When the wave came, as the header says it (DATE-OBS) [GPS s], None if it does not."""
         try:
-            return iso_to_gps(str(self._tiles.meta.get("date_obs")))
+            return iso_to_gps(str(self._cards.get("DATE-OBS")))
         except LlamaError:
             return None
 
     @property
     def name(self) -> str | None:
         """Of what it is (OBJECT), None if the header does not say."""
-        return str(self._tiles.meta["object"]) if "object" in self._tiles.meta else None
+        return str(self._cards["OBJECT"]) if "OBJECT" in self._cards else None
 
     @property
     def instruments(self) -> list[str]:
-        """Detectors of the wave (INSTRUME), such as H1; empty if the header does not say."""
-        return re.findall(r"\b[A-Z][0-9]\b", str(self._tiles.meta.get("instruments", "")))
+        """Detectors of waves (INSTRUME), such as H1; empty if the header does not say."""
+        return re.findall(r"\b[A-Z][0-9]\b", str(self._cards.get("INSTRUME", "")))
 
     @property
     def tiles(self) -> SkyTiles:
