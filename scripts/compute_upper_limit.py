@@ -11,7 +11,8 @@ with logged(snakemake.log[0]):
     significance, listed = read_json(source.significance), read_json(source.neutrinos)
     site = open_site(plain(source.response), params.search, observing(listed))
     rows = inject_on_map(source.skymap, significance, site, params.search, params.seed)
-    content = upper_limit(rows, significance, site, params.search)
+    is_off = listed.get("livetime_s") == 0 and not listed["events"]
+    content = upper_limit(rows, significance, site, params.search, is_off)
     names = "skymap", "significance", "neutrinos", "response", "events"
     made_from = inputs_by_name({name: plain(source[name]) for name in names})
     content["provenance"] = provenance(made_from, params.search, params.seed)

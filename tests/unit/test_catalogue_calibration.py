@@ -171,3 +171,11 @@ def test_events_that_may_be_noise_are_worth_less():
     assert stacked_limits(unsure, 9.0).e_iso_erg > stacked_limits(sure, 9.0).e_iso_erg
     half = [Emitter(0.4, nothing, sources)] * 4
     assert stacked_limits(half, 9.0).e_iso_erg is None  # 0.6^4 > 0.1
+
+
+def test_no_odds_at_all_exclude_what_a_count_of_nothing_does():
+    """One event in whose window nothing was has 2.30 expected, as in its own limit."""
+    background = Term(np.array([0.0, 0.5]), np.array([0.3, 0.7]))
+    sources = [Sources(n, np.full(50, 2.0), np.full(50, 9.0)) for n in (1, 2, 4)]
+    limits = stacked_limits([Emitter(1.0, background, sources)], 0.0)
+    assert limits.e_iso_erg == pytest.approx(2.3026 / 2.0 * 1e51, rel=5e-3)

@@ -55,6 +55,15 @@ def test_the_scan_keeps_its_digits_where_p_is_small():
         assert p == pytest.approx(2 * scan_p_value(local / 2, 20), rel=0.2)
 
 
+@pytest.mark.parametrize("n", [5, 20, 1000])
+def test_a_scan_of_what_underflows_is_not_lost(n):
+    """Five of p = 1e-60 have the binomial p-value 1e-300."""
+    seam = scan_p_value(0.9999e-100, n) / scan_p_value(1.0001e-100, n)
+    assert 0.999 < seam < 1.2
+    found = binomial_scan(np.full(n, 1e-60))
+    assert found.local <= found.p_value < 1e-290
+
+
 def test_of_uniform_p_values_all_statements_are_uniform():
     rng = np.random.default_rng(1)
     catalogues = rng.uniform(size=(800, 20))
@@ -111,6 +120,8 @@ def test_the_error_is_how_far_other_injections_are():
 
 def test_without_odds_there_is_no_evidence():
     assert exceeding([Term(np.zeros(3), np.full(3, 1 / 3))], 0.0) == 1.0
+    smallest = float(np.nextafter(0, 1))
+    assert exceeding([Term(np.array([0.0, 1.0]), np.array([0.6, 0.4]))], smallest) == 0.4
 
 
 def test_equal_seeds_give_equal_bits():

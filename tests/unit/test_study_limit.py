@@ -52,8 +52,8 @@ def limit(archive, skymap):
     def rows(seed, size):
         return inject_on_map(skymap, event(0.1), site, SEARCH, seed, dict.fromkeys(SOURCES, size))
 
-    def of(odds, seed=1, size=SIZE, **changes):
-        return upper_limit(rows(seed, size), event(odds, **changes), site, SEARCH)
+    def of(odds, seed=1, size=SIZE, is_off=False, **changes):
+        return upper_limit(rows(seed, size), event(odds, **changes), site, SEARCH, is_off)
 
     return of
 
@@ -87,6 +87,12 @@ def test_without_any_neutrino_it_is_that_of_zero_counts(limit, rows):
     # the sky average is nu_51_100 = 1.1 at 100 Mpc; this declination is seen better than most
     typical = np.median(expected)
     assert found["e_iso_erg"] == pytest.approx(2.303 / typical * 1e51, rel=0.3)
+
+
+def test_who_did_not_observe_limits_nothing(limit):
+    found = limit(0.0, is_off=True)
+    assert found["e_iso_erg"] is found["e_iso_low_erg"] is found["e_iso_high_erg"] is None
+    assert "did not observe" in found["reason"]
 
 
 def test_the_more_significant_the_event_the_higher_the_limit(limit):

@@ -1,6 +1,5 @@
 """What a catalogue takes from the files of each of its events."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from llama.files import read_json, reading_hdf5
 from llama.stats.arrays import Floats
 from llama.typed import typed
 
+_REMAKE = "; delete it and run snakemake again"
 LIMIT, LIMIT_INJECTIONS = "upper_limit_lvc-i3.json", "upper_limit_lvc-i3.hdf5"
 
 
@@ -42,6 +42,11 @@ class _Ranked(Struct, frozen=True):
 class _Result(_Ranked, frozen=True, kw_only=True):
     p_astro: float
     without_bursts: _Ranked | None = None
+
+
+class _Limit(Struct, frozen=True):
+    e_iso_erg: float | None
+    reason: str | None
 
 
 class Entry(NamedTuple):
@@ -75,22 +80,30 @@ def read_entry(event_dir: Path) -> Entry:
     event = read_event(event_dir)
     path = event_dir / significance_name(event.info)
     result = typed(read_json(path), _Result, str(path), REMEDY)
-    ranked, limit = result.without_bursts or result, read_json(event_dir / LIMIT)
+    ranked = result.without_bursts or result
+    limit = typed(read_json(event_dir / LIMIT), _Limit, str(event_dir / LIMIT), REMEDY)
     row = _row(event, result, ranked, limit)
-    if ranked.p_value_map is None or ranked.p_value_odds is None or not ranked.p_value_p_astro:
+    if ranked.p_value_map is None:
         return Entry(row, None)
+    if ranked.p_value_odds is None or not ranked.p_value_p_astro:
+        raise LlamaError(f"{path} lacks p_value_odds or p_value_p_astro; {REMEDY}")
     p = min(max(ranked.p_value_map, np.nextafter(0, 1)), 1.0)
     background = read_map_background(event_dir / MAP_BACKGROUND)
     if ranked.p_value_without_energy:
         background = without_energy(background)
-    if "odds" not in background:
-        raise LlamaError(f"{event_dir / MAP_BACKGROUND} has no odds; delete it and run snakemake")
+    if "weights" not in background.get("weights", {}):
+        raise LlamaError(f"{event_dir / MAP_BACKGROUND} has no odds{_REMAKE}")
     among, weights = background["odds"], background["weights"]["weights"]
+    if not 0 < among.size == weights.size or not (
+        np.isfinite(among).all() and np.isfinite(weights).all()
+    ):
+        raise LlamaError(f"{event_dir / MAP_BACKGROUND} is broken{_REMAKE}")
     # every background has one p_astro, a catalogue has that of each event
     at = _scale(result.p_astro, ranked.p_h_s2, background["p_astro"])
     observed = ranked.p_value_odds * _scale(result.p_astro, ranked.p_h_s2, ranked.p_value_p_astro)
-    # the observed list is one of the injections, as in the p-value
-    own = max(p * (1 + among.size) - weights[among * at >= observed].sum(), 0.0)
+    # the observed list is one of the injections, as in the p-value; at 1, which is where that is
+    # cut off or the odds are 0, the p-value does not tell its weight: the mean of all
+    own = max(p * (1 + among.size) - weights[among * at >= observed].sum(), 0.0) if p < 1 else 1.0
     values = np.log1p(np.append(among * at, observed))
     weighted = values, np.append(weights, own)
     kinds = _injections(event_dir / LIMIT_INJECTIONS)
@@ -110,22 +123,21 @@ def _scale(p_astro: float, lambda_cgw: float, of: float) -> float:
 def _injections(path: Path) -> dict[int, tuple[Floats, Floats]]:
     from llama.background.draws import KINDS, SOURCES
 
-    with reading_hdf5(path, f"{path} is broken; delete it and run snakemake again") as file:
+    with reading_hdf5(path, f"{path} is broken{_REMAKE}") as file:
         return {
             KINDS[kind]: (file[f"{kind}/expected"][()], file[f"{kind}/odds"][()])
             for kind in SOURCES
         }
 
 
-def _row(
-    event: EventFiles, result: _Result, ranked: _Ranked, limit: Mapping[str, Any]
-) -> dict[str, Any]:
+def _row(event: EventFiles, result: _Result, ranked: _Ranked, limit: _Limit) -> dict[str, Any]:
     info, best = event.info, None
     singles = event.significance.of_neutrinos.single_neutrino
     inside = [n for n in event.neutrinos.events if n.in_window is not False]
     if singles and singles[0].p_value is not None:
         best = singles[0]
-    classes = event.p_astro.classes
+    # how probable noise is, p_astro says
+    classes = {k: p for k, p in event.p_astro.classes.items() if k != "Terrestrial" and p > 0}
     reason = ranked.p_value_map_reason or ranked.p_value_reason
     return {
         "event": info.graceid,
@@ -149,6 +161,6 @@ def _row(
         "p_value_reason": None if ranked.p_value_map is not None else reason,
         "p_astro": result.p_astro,
         "p_astro_joint": ranked.p_astro_joint,
-        "e_iso_limit_erg": limit["e_iso_erg"],
-        "e_iso_limit_reason": limit["reason"],
+        "e_iso_limit_erg": limit.e_iso_erg,
+        "e_iso_limit_reason": limit.reason,
     }

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from llama.catalogue.sums import Term, exceeding
+from llama.catalogue.sums import LEAST, Term, exceeding
 from llama.stats.arrays import Floats
 from llama.study.efficiency import CONFIDENCE, counts_of, poisson, shares_of
 
@@ -63,8 +63,10 @@ def stacked_limits(events: Sequence[Emitter], total: float) -> Limits:
     does (CL_s, Read 2002, J. Phys. G 28, 2693): a low sum by luck excludes nothing more. Source:
     docs/method.md (33).
     """
-    if not events or total <= 0:
+    if not events:
         return Limits(None, [], [])
+    # no odds at all are likely by chance, and are less than any odds
+    total = max(total, LEAST)
 
     def left(log10_e: float, fraction: float) -> float:
         terms = [event.term(10.0**log10_e, fraction) for event in events]

@@ -21,7 +21,7 @@ COLUMNS = {
     "marks": (None, "what event and neutrinos are, such as REAL or SCRAMBLED NEUTRINOS"),
     "time_utc": (None, "time of the event (UTC)"),
     "gps_s": ("s", "the same, GPS"),
-    "class": (None, "most probable class"),
+    "class": (None, "most probable class of source"),
     "detectors": (None, "gravitational-wave detectors that took part"),
     "area_90_deg2": ("deg2", "area of the sky map's 90 % region"),
     "distance_mpc": ("Mpc", "mean luminosity distance of the sky map"),

@@ -12,6 +12,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 
 from llama.stats.arrays import Floats
 
+LEAST = 1e-300  # a sum: its steps must not underflow
 STEPS = 4096  # of the sum, from 0 to what was observed
 GROUPS = 10  # of the jackknife
 
@@ -38,6 +39,7 @@ def exceeding(terms: Sequence[Term], total: float, steps: int = STEPS) -> float:
     """
     if total <= 0:
         return 1.0
+    total = max(total, LEAST)
     size = next_fast_len(2 * steps, real=True)
     below, above = np.zeros(steps), 0.0
     below[0] = 1.0

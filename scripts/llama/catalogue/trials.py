@@ -11,6 +11,9 @@ from llama.stats.arrays import Floats
 
 LEVELS = (0.1, 0.01, 0.001)
 MOST_IN_SCAN = 100  # smallest p-values that the binomial scan looks at
+_SMALL = (
+    1e-100  # below, chances underflow; the ways to cross add up, within a fifth for 1000 events
+)
 
 
 class Scan(NamedTuple):
@@ -71,6 +74,8 @@ def scan_p_value(local: float, n: int, most: int = MOST_IN_SCAN) -> float:
     """
     if local >= 1:
         return 1.0
+    if local < _SMALL:
+        return local * min(most, n)
     k = np.arange(1, min(most, n) + 1)
     bounds = betaincinv(k, n - k + 1, local)
     steps = np.diff(bounds, prepend=0.0) / (1 - np.append(0.0, bounds[:-1]))

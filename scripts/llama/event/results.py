@@ -18,6 +18,7 @@ from llama.typed import typed
 from llama.units import R90_PER_SIGMA
 
 Form = TypeVar("Form", bound=Struct)
+NO_UPTIME = "the neutrino detector did not observe during the event's window"
 REMEDY = "make it again: remove it and run snakemake"
 
 

@@ -25,6 +25,7 @@ from llama.event.ranks import (
     p_value_keys,
     rank,
 )
+from llama.event.results import NO_UPTIME
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.event_list import is_from_archive
 from llama.neutrinos.mixture import radii_deg
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 # 0 is a rounded value, which would hide what its neutrinos have to say
 LEAST_P_ASTRO = 1e-30
 _OTHER_STREAM = "its background is for neutrinos of another stream; run snakemake once more"
-_NO_UPTIME = "the neutrino detector did not observe during the event's window"
 NO_MAP_BACKGROUND: Background = {"class": "map", "reason": "it has no background of its own map"}
 
 
@@ -105,8 +105,8 @@ def compute_significance(
         own_map = joint = {"class": own_map["class"], "reason": _OTHER_STREAM}
     live_s = neutrino_list.get("livetime_s")
     if live_s == 0 and not inside.any():
-        background = {"class": background["class"], "reason": _NO_UPTIME}
-        own_map = joint = {"class": own_map["class"], "reason": _NO_UPTIME}
+        background = {"class": background["class"], "reason": NO_UPTIME}
+        own_map = joint = {"class": own_map["class"], "reason": NO_UPTIME}
     in_class, in_map = (
         rank(seen, background, response, drawn),
         rank(seen, own_map, response, params),

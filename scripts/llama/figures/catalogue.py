@@ -15,8 +15,9 @@ from llama.figures.style import (
     drawing,
     label_powers,
     power_of_ten,
+    stamp,
 )
-from llama.figures.text import p_text, plain
+from llama.figures.text import all_marks, p_text, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,10 +31,13 @@ def draw_catalogue(catalogue: Record, png: str | Path, pdf: str | Path) -> None:
     """Draw the p-values of the events in order against chance, and the limit on emitters."""
     with drawing(3.4, png, pdf) as figure:
         up = figure.get_size_inches()[1]
-        name, n = plain(catalogue["run"], 40), catalogue["n_tested"]
-        said = f"{name}: {n} event{'s' * (n != 1)} with a p-value"
-        figure.text(*at_inches(figure, 0.1, up - 0.1), said, size=11, weight="bold", va="top")
-        _p_values(figure.add_axes(box(figure, 0.6, 0.5, 2.55, 2.45)), catalogue)
+        n, tested = catalogue["n_events"], catalogue["n_tested"]
+        first = f"Catalogue of {n} event{'s' * (n != 1)}"
+        second = f"{plain(catalogue['run'], 80)}   {tested} with a p-value"
+        figure.text(*at_inches(figure, 0.1, up - 0.1), first, size=11, weight="bold", va="top")
+        figure.text(*at_inches(figure, 0.1, up - 0.32), second, va="top")
+        stamp(figure, [plain(mark) for mark in all_marks(catalogue["events"])])
+        _p_values(figure.add_axes(box(figure, 0.6, 0.5, 2.55, 2.35)), catalogue)
         _fractions(figure, catalogue)
 
 
@@ -58,16 +62,19 @@ def _p_values(axes: "Axes", catalogue: Record) -> None:
         label=f"binomial scan, k = {scan['k']}",
     )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlim=(across[0], 1), ylim=(min(p[0], low[0]) / 4, 1.5))
-    axes.set(xlabel="p-value expected of chance", ylabel="p-value of the event")
+    axes.set(xlabel="p-value expected by chance", ylabel="p-value of the event")
     label_powers(axes.xaxis, axes.yaxis)
-    axes.set_ylim(top=15)  # room for the legend
+    bottom, _ = axes.get_ylim()
+    for minor in (False, True):
+        axes.set_yticks([tick for tick in axes.get_yticks(minor=minor) if tick <= 1], minor=minor)
+    axes.set_ylim(bottom, 15)  # room for the legend
     best = f"best: {plain(along[0][1], 24)}, p = {p_text(p[0])}"
     axes.text(0.97, 0.03, best, transform=axes.transAxes, ha="right", va="bottom", size=8)
     axes.legend(loc="upper left", handlelength=1.2)
 
 
 def _fractions(figure: "Figure", catalogue: Record) -> None:
-    axes = figure.add_axes(box(figure, 3.95, 0.5, 2.55, 2.45))
+    axes = figure.add_axes(box(figure, 3.95, 0.5, 2.55, 2.35))
     limit = catalogue["stacked_limit"]
     points = [] if limit is None else zip(limit["energies_erg"], limit["fractions"], strict=True)
     found = [(energy, fraction) for energy, fraction in points if fraction is not None]

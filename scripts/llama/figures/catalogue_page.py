@@ -7,6 +7,7 @@ from typing import Any
 from llama.figures.page import Facts, Page, Picture, Rows, provenance_rows, write_html, write_pdf
 from llama.figures.text import (
     MISSING,
+    all_marks,
     area_text,
     clean,
     distance_text,
@@ -21,7 +22,7 @@ Cell = tuple[str, float | str | None]  # what is shown, and what it is sorted by
 
 HEADER = [
     *("Event", "Time (UTC)", "Class", "90 % area", "Distance", "Neutrinos"),
-    *("Best neutrino", "Its p-value", "Odds ratio", "p-value", "p_astro", "with neutrinos"),
+    *("Best neutrino", "Its p-value", "Odds ratio", "p-value", "p_astro", "p_astro with neutrinos"),
     "E_iso < (erg)",
 ]
 _NUMBERS = (3, 4, 5, 7, 8, 9, 10, 11, 12)
@@ -68,7 +69,7 @@ def catalogue_page(catalogue: Record, run_dir: Path) -> CataloguePage:
     about.append(("Make it again", f"snakemake {run}/catalogue"))
     return {
         "title": f"{run}: catalogue of {catalogue['n_events']} events",
-        "marks": _marks(catalogue),
+        "marks": all_marks(catalogue["events"]),
         "lead": _lead(catalogue),
         "result": {"heading": "All events together", "rows": _result(catalogue)},
         "notes": _notes(catalogue),
@@ -79,15 +80,6 @@ def catalogue_page(catalogue: Record, run_dir: Path) -> CataloguePage:
         "left_out": {"heading": "Left out", "rows": out} if out else None,
         "provenance": {"heading": "Provenance", "rows": about},
     }
-
-
-def _marks(catalogue: Record) -> list[str]:
-    """Return what any of the events is marked with, in the order of the first."""
-    return list(
-        dict.fromkeys(
-            clean(mark, 40) for row in catalogue["events"] for mark in row["marks"].split(", ")
-        )
-    )
 
 
 def _link(run_dir: Path, event: str) -> str | None:
@@ -116,18 +108,19 @@ def _result(catalogue: Record) -> Rows:
     rows.append(("Most significant event", f"p = {after} after trials"))
     names = ", ".join(clean(name, 40) for name in scan["events"][:10])
     names += f" and {scan['k'] - 10} more" if scan["k"] > 10 else ""
+    smallest = f"the {scan['k']} smallest p-values" if scan["k"] > 1 else "the smallest p-value"
     rows.append(
         (
             "Binomial test",
-            f"p = {p_text(scan['p_value'])} after the scan; the {scan['k']} smallest "
-            f"p-value{'s' * (scan['k'] > 1)} alone: p = {p_text(scan['local'])} ({names})",
+            f"p = {p_text(scan['p_value'])} after the scan; {smallest} alone: p = "
+            f"{p_text(scan['local'])} ({names})",
         )
     )
     error = f" ± {summed['p_value_error']:.1g}" if summed["p_value_error"] else ""
     words = f"p = {p_text(summed['p_value'])}{error} (sum of log(1 + odds): {summed['sum']:.3g})"
     rows.append(("Summed odds", words))
     for below in catalogue["counts"]:
-        words = f"{below['observed']}, expected of chance {below['expected']:.3g}"
+        words = f"{below['observed']}, expected by chance {below['expected']:.3g}"
         rows.append((f"Events with p ≤ {below['level']:g}", words))
     limit = catalogue["stacked_limit"]
     words = "no energy is excluded"
@@ -143,7 +136,8 @@ def _notes(catalogue: Record) -> list[str]:
         "events together are explained in docs/method.md."
     ]
     if missing := catalogue["n_events"] - catalogue["n_tested"]:
-        notes.append(f"{missing} of the events have no p-value and are in no test.")
+        have, are = ("has", "is") if missing == 1 else ("have", "are")
+        notes.append(f"{missing} of the events {have} no p-value and {are} in no test.")
     if pairs := catalogue["share_neutrinos"]:
         shown = "; ".join(f"{clean(a, 40)} and {clean(b, 40)}" for a, b in pairs[:10])
         notes.append(

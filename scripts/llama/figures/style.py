@@ -3,7 +3,7 @@
 import contextlib
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,8 +110,13 @@ def title(
         first, second = name, f"{when}   {subtitle}"
     figure.text(*at_inches(figure, 0.1, up - 0.1), first, size=11, weight="bold", va="top")
     figure.text(*at_inches(figure, 0.1, up - 0.32), second, va="top")
-    if not words:
-        return
+    if words:
+        stamp(figure, words)
+
+
+def stamp(figure: "Figure", words: Sequence[str]) -> None:
+    """Write the marks that say what is shown at the top right."""
+    up = figure.get_size_inches()[1]
     figure.text(
         *at_inches(figure, WIDTH_IN - 0.17, up - 0.17),
         ", ".join(words),

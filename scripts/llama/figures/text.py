@@ -147,6 +147,11 @@ def marks(
     ]
 
 
+def all_marks(rows: Iterable[Mapping[str, str]]) -> list[str]:
+    """Return what any event of a catalogue is marked with, in the order of the first."""
+    return list(dict.fromkeys(clean(mark, 40) for row in rows for mark in row["marks"].split(", ")))
+
+
 def rate_text(far_hz: Number | None) -> tuple[str, str]:
     """Return a false-alarm rate in Hz, and in words that need no calculator."""
     if far_hz is None:

@@ -28,6 +28,7 @@ from llama.background.draws import KINDS, SOURCES, Draws
 from llama.errors import LlamaError
 from llama.event.detectors import Site
 from llama.event.parameters import search_parameters
+from llama.event.results import NO_UPTIME
 from llama.stats.arrays import Flags, Floats
 from llama.stats.parameters import SearchParameters
 from llama.study.bank import Bank, build_bank
@@ -185,6 +186,7 @@ def upper_limit(
     significance: Mapping[str, Any],
     site: Site,
     search: Mapping[str, Any],
+    is_off: bool = False,
 ) -> dict[str, Any]:
     """Return the content of upper_limit_lvc-i3.json, without its provenance.
 
@@ -196,7 +198,8 @@ def upper_limit(
     too high than too low. null with the reason when no energy is excluded.
 
     rows: of `inject_on_map` with the other arguments; no background class is needed, since odds of
-    one map and one p_astro rank as their p-values do.
+    one map and one p_astro rank as their p-values do. is_off: whether no detector observed during
+    the event's window.
     """
     alone = significance.get("without_bursts", significance)  # injections are of neutrinos
     params, observed = _parameters(significance, site, search), float(alone["odds_ratio"])
@@ -205,13 +208,16 @@ def upper_limit(
     energies = energy_grid(expected)
     curve = efficiency_curve(kinds, energies)
     limit = energy_at(kinds, curve, CONFIDENCE)
+    reason = _reason(energies.size) if limit["value_erg"] is None else None
+    if is_off:
+        limit, reason = dict.fromkeys(limit), NO_UPTIME
     distances = np.concatenate([of_kind["distance_mpc"] for of_kind in rows.values()])
     quantiles = np.quantile(distances, (0.05, 0.5, 0.95))
     return {
         "e_iso_erg": limit["value_erg"],
         "e_iso_low_erg": limit["low_erg"],
         "e_iso_high_erg": limit["high_erg"],
-        "reason": _reason(energies.size) if limit["value_erg"] is None else None,
+        "reason": reason,
         "confidence": CONFIDENCE,
         "odds_ratio": observed,
         "p_value": alone["p_value"],
