@@ -15,7 +15,7 @@ from llama.files import read_json
 from llama.neutrinos.table import OF_EACH
 from llama.topics import instruments_in_words
 from llama.typed import typed
-from llama.units import R90_PER_SIGMA
+from llama.units import gaussian_circle_deg
 
 Form = TypeVar("Form", bound=Struct)
 NO_UPTIME = "the neutrino detector did not observe during the event's window"
@@ -172,11 +172,6 @@ class AssumedDistance(Struct, frozen=True):
         near, far = f"{self.horizon_mpc:,.0f} Mpc", f"{self.farther_mpc:,.0f} Mpc"
         odds = f"{self.odds_ratio_farther:.3g}"
         return f"assumed, up to {near}; up to {far} the odds ratio would be {odds}"
-
-
-def gaussian_circle_deg(sigma_deg: float) -> float:
-    """Return the radius that holds 90 % of a Gaussian of sigma."""
-    return min(R90_PER_SIGMA * sigma_deg, 180.0)
 
 
 class Why(Struct, frozen=True):
