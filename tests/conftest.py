@@ -109,6 +109,7 @@ _MARKS = {
         *("tests/unit/test_stats_compiled.py", "tests/unit/test_stats_division.py"),
         *("tests/unit/test_stats_invariants.py", "tests/unit/test_stats_messengers_calibration.py"),
         *("tests/unit/test_stats_overlap.py", "tests/unit/test_stats_sets.py"),
+        *("tests/unit/test_api.py", "tests/unit/test_api_docs.py"),
         "tests/unit/test_stats_network.py",
         *("tests/unit/test_study_binaries.py", "tests/unit/test_study_simulate.py"),
         *("tests/unit/test_study_tilts.py", "tests/unit/test_study_tilts_calibration.py"),

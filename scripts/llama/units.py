@@ -25,6 +25,11 @@ YEAR_S = 365.25 * 86400.0
 R90_PER_SIGMA = math.sqrt(2 * math.log(10))  # 90 % radius of a 2-D Gaussian, 2.145966
 
 
+def gaussian_circle_deg(sigma_deg: float) -> float:
+    """Return the radius that holds 90 % of a Gaussian of sigma."""
+    return min(R90_PER_SIGMA * sigma_deg, 180.0)
+
+
 def p_value_text(p_value: float, error: float | None = None, effective: float | None = None) -> str:
     """Return a p-value as IceCube rounds it: four decimals, below 1e-4 two significant digits.
 
@@ -84,6 +89,8 @@ def unit_factor(text: str, wanted: str) -> float | None:
     try:
         with warnings.catch_warnings(action="ignore"):
             unit = units.Unit(re.sub(r"^1( 1)+$", "1", spelled))
+            if not isinstance(unit, units.UnitBase):  # dex(GeV), of which there is no factor
+                raise ValueError(unknown)
             if unit == units.dimensionless_unscaled:
                 return None
             factor = float(unit.to(wanted))

@@ -74,8 +74,8 @@ def rows() -> Iterator[dict[str, Any]]:
 
 def _intake(output: Path) -> Path:
     alert, neutrinos = output / "alert.json", output / "neutrinos.json"
-    alert.write_bytes(demo._alert())
-    neutrinos.write_bytes(demo._neutrinos())
+    alert.write_bytes(demo._alert(demo.EVENTS[0]))
+    neutrinos.write_bytes(demo._neutrinos(demo.EVENTS[0]))
     command = ["skymap_info", "--alert", alert, "--neutrinos", neutrinos, "--role", "test"]
     command += ["--rundir", output / "current_run"]
     subprocess.run(command, check=True, capture_output=True, env=environment())

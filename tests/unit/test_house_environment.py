@@ -55,17 +55,17 @@ def test_the_environment_of_simulations_does_too() -> None:
 
 
 def test_the_package_takes_its_templates_along() -> None:
-    """What is no code fits the one pattern of `package-data`, and what is code a package."""
+    """What is no code fits the pattern of `package-data`, and what is code a package."""
     patterns = TOOLS["setuptools"]["package-data"]["llama"]
     top = CLONE / "scripts/llama"
-    assert patterns == ["*/templates/*"]
+    assert patterns == ["*/templates/*", "py.typed"]
     assert (top / "figures/templates/event.html.j2").exists()
     for path in top.rglob("*"):
         if path.is_dir() or "__pycache__" in path.parts:
             continue
         if path.suffix == ".py":
             assert (path.parent / "__init__.py").exists(), path
-        else:
+        elif path != top / "py.typed":
             assert path.relative_to(top).match(patterns[0]), path
             assert path.parent.parent.parent == top, path
 

@@ -19,6 +19,7 @@ _NS = ("BNS", "NSBH")
 # Probabilities are printed and summed with roundings: what is within this of 0 or 1 is not known to
 # be closer. The odds need Q = p / (1 - p) finite; at p = 1 - this they are as at 1 within 1e-9.
 _ROUNDING = 1e-9
+MOST_P_ASTRO = 1 - _ROUNDING
 CLOCKS_AGREE_S = 600.0
 _OF_INFO = (
     *("graceid", "notice", "retracted", "significant", "instruments", "pipeline", "group"),
@@ -112,7 +113,7 @@ def p_astro(
     return {
         **{name: classification.get(name) for name in (*_CLASSES, "Terrestrial")},
         **classification,
-        "p_astro": min(value, 1 - _ROUNDING),
+        "p_astro": min(value, MOST_P_ASTRO),
         "source": source,
         "reason": reason,
         "p_astro_alert": from_alert,

@@ -7,10 +7,10 @@ combined_skymap.json                areas and distances of both, beside those of
 Source: docs/method.md (24-27).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -109,36 +109,61 @@ def make_combined(
 
     inputs: paths of skymap (tiles), p_astro, neutrinos, info, response (of a network a list),
     significance and, if they count, bursts; search, grb: settings of these names, `grb` None
-    without bursts. Without a set of neutrinos that can be from one source, the map of a coincidence
-    is the combined one.
+    without bursts.
     """
     info = read_info(Path(inputs["info"]).parent)
     tiles, listed = SkyTiles.load(inputs["skymap"]), read_neutrinos(inputs["neutrinos"])
     significance = read(Path(inputs["significance"]), Significance)
     bursts = read_bursts(Path(inputs["bursts"]), grb) if grb else None
     population = read_p_astro(inputs["p_astro"])["population"]
-    on = observing(listed)
-    response = open_site(inputs["response"], search, on).response
+    response = open_site(inputs["response"], search, observing(listed)).response
     maps = load_maps(listed["events"], Path(inputs["neutrinos"]).parent)
     found = locate_source(
         tiles, info.trigger_gps, population, listed, response, search, bursts, maps
     )
     made = provenance(inputs_by_name(inputs), dict(search) | ({"grb": grb} if grb else {}))
-    combined = as_tiles(found, found.combined)
-    made_maps = {"combined": combined, "coincidence": combined}
-    neutrino_detectors = [] if _is_off(listed) else [_INSTRUMENTS.get(name, name) for name in on]
-    instruments = [*info.instruments, *neutrino_detectors]
-    if found.coincidence:
-        made_maps["coincidence"] = as_tiles(found, found.coincidence)
+    made_maps = source_maps(found, info, listed, tiles, significance, made)
     for name, each in made_maps.items():
-        said = [_MEANING[name if found.coincidence else "alone"], *_history(significance, made)]
-        cards = _cards(info, instruments, tiles, each, made)
-        write_bytes(outputs[name], skymap_fits(each, cards, said))
-    summary: dict[str, object] = {name: _summary(each) for name, each in made_maps.items()}
+        write_bytes(outputs[name], skymap_fits(*each))
+    summary: dict[str, object] = {name: _summary(each.tiles) for name, each in made_maps.items()}
     if not found.coincidence:
         summary["coincidence"] = None
     summary |= {"gw": _summary(tiles), "provenance": made}
     write_json(outputs["summary"], summary)
+
+
+class SourceMap(NamedTuple):
+    """A sky map, and what `skymap_fits` writes into its header."""
+
+    tiles: SkyTiles
+    cards: Cards
+    history: Sequence[str]
+
+
+def source_maps(
+    found: Located,
+    info: EventInfo,
+    neutrino_list: Mapping[str, Any],
+    wave: SkyTiles,
+    significance: Significance,
+    made: Provenance,
+) -> dict[str, SourceMap]:
+    """Return the maps `combined` and `coincidence`; wave: the map that they were made from.
+
+    Without a set of neutrinos that can be from one source, the map of a coincidence is the
+    combined one.
+    """
+    on = [] if _is_off(neutrino_list) else observing(neutrino_list)
+    instruments = [*info.instruments, *(_INSTRUMENTS.get(name, name) for name in on)]
+    combined = as_tiles(found, found.combined)
+    shared = as_tiles(found, found.coincidence) if found.coincidence else combined
+    history = list(_history(significance, made))
+    maps = {}
+    for name, tiles in (("combined", combined), ("coincidence", shared)):
+        meaning = _MEANING[name if found.coincidence else "alone"]
+        cards = _cards(info, instruments, wave, tiles, made)
+        maps[name] = SourceMap(tiles, cards, [meaning, *history])
+    return maps
 
 
 _MEANING = {

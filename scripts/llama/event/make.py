@@ -90,29 +90,22 @@ def make_map_background(
     count; burst_sigma_deg: errors of those of its list, by the instrument if they were heard. The
     result does not depend on `threads`.
     """
-    from llama.background.draws import WEIGHTED, Draws
     from llama.event.detectors import open_site
-    from llama.event.map_background import Stream, map_background
-    from llama.event.parameters import search_parameters
-    from llama.event.prepared import prepare_skymap
+    from llama.event.map_background import Stream, background_of_map
 
     site = open_site(inputs["response"], search, observing)
-    response = site.response
-    params = search_parameters(search, population, response, from_archive)
-    prepared = prepare_skymap(SkyTiles.load(inputs["skymap"]), response.area_relative, params)
-    draws = Draws(seed, WEIGHTED, site.events(), response, params)
     stream = None
     if grb:
         stream = Stream(grb_model(grb, burst_sigma_deg), marks_of(grb, burst_sigma_deg))
-    classes = map_background(prepared, draws, p_astro, injections, threads, stream)
+    drawn = population, seed, p_astro, injections, from_archive, threads, stream
+    classes, about = background_of_map(SkyTiles.load(inputs["skymap"]), site, search, *drawn)
     used = {"search": search, "population": population, "p_astro": p_astro}
     used |= {"injections": injections, "from_archive": from_archive}
     if grb:
         used["grb"] = {**grb, "sigma_deg": burst_sigma_deg}
     made = provenance(inputs_by_name(inputs), used, seed)
-    about = {"sampling": WEIGHTED, "archive": site.identity, "seed": seed, "p_astro": p_astro}
-    about |= {"n": injections, "rate_hz": params.ratebgnu, "software": made["software"]}
-    about |= {"code_sha256": code_sha256(), "settings_sha256": made["settings_sha256"]}
+    about |= {"software": made["software"], "code_sha256": code_sha256()}
+    about |= {"settings_sha256": str(made["settings_sha256"])}
     with atomic_hdf5(output) as file:
         for name, groups in classes.items():
             for group, values in groups.items():

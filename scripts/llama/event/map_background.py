@@ -12,11 +12,14 @@ import numpy as np
 
 from llama.background.bursts import Chance, Marks, Neighbors, chance_bursts
 from llama.background.cells import build_cells
-from llama.background.draws import ONE_WITHOUT_ENERGY_IN, Draws
+from llama.background.draws import ONE_WITHOUT_ENERGY_IN, WEIGHTED, Draws
 from llama.background.tilts import draw_weighted, tilt_map
+from llama.event.detectors import Site
+from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import OF_BURSTS, OF_MAP, ascending_groups
-from llama.event.prepared import odds_of_drawn, prepare_drawn
+from llama.event.prepared import odds_of_drawn, prepare_drawn, prepare_skymap
 from llama.neutrinos.table import Columns
+from llama.sky.tiles import SkyTiles
 from llama.stats.arrays import Floats, Integers
 from llama.stats.odds import Neutrinos, event_odds
 from llama.stats.overlap import PreparedMap
@@ -44,6 +47,32 @@ class Drawn(NamedTuple):
     single: Floats
     joint: Floats
     weights_joint: Floats
+
+
+def background_of_map(
+    tiles: SkyTiles,
+    site: Site,
+    search: SearchBlock,
+    population: str,
+    seed: int,
+    p_astro: float,
+    injections: int,
+    from_archive: bool,
+    threads: int = 1,
+    stream: Stream | None = None,
+) -> tuple[dict[str, dict[str, Floats]], dict[str, str | float]]:
+    """Return what `map_background` does, and what its file tells of it.
+
+    search: settings block; population: of the event; seed, p_astro, injections: of `background`;
+    from_archive: whether the neutrinos that are compared are the archive's.
+    """
+    params = search_parameters(search, population, site.response, from_archive)
+    prepared = prepare_skymap(tiles, site.response.area_relative, params)
+    draws = Draws(seed, WEIGHTED, site.events(), site.response, params)
+    classes = map_background(prepared, draws, p_astro, injections, threads, stream)
+    about: dict[str, str | float] = {"sampling": WEIGHTED, "archive": site.identity, "seed": seed}
+    about |= {"p_astro": p_astro, "n": injections, "rate_hz": params.ratebgnu}
+    return classes, about
 
 
 def map_background(

@@ -1,9 +1,9 @@
 """What p-values are taken from: p_astro.json and the background in populations.hdf5."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NotRequired, Required, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, Required, TypedDict
 
 from llama.errors import LlamaError
 from llama.event.classes import near_classes
@@ -144,24 +144,33 @@ def _read(path: Path, name: str, problem: str) -> Background | None:
         key = hdf5_key(name)
         if not isinstance(file.get(key), h5py.Dataset):
             return None
-        background: Background = {
-            "class": name,
-            "odds": file[key][()],
-            "single": file[f"single/{key}"][()],
-            "odds_without_energy": file[f"without_energy/{key}"][()],
-            "single_without_energy": file[f"without_energy/single/{key}"][()],
-            "p_astro": float(file[key].attrs["p_astro"]),
-        }
-        if "sampling" in file[key].attrs:
-            there = [group for group in WEIGHT_GROUPS if f"{group}/{key}" in file]
-            weights = {group: file[f"{group}/{key}"][()] for group in there}
-            background["weights"] = weights
-            background["seed"] = int(file[key].attrs["seed"])
-            background["archive"] = str(file[key].attrs["archive"])
-        for attribute, kind in _NUMBERS.items():
-            if attribute in file[key].attrs:
-                background[attribute] = kind(file[key].attrs[attribute])
-        return background
+        places = {group: f"{group}/{key}".lstrip("/") for group in (*GROUPS, *WEIGHT_GROUPS)}
+        there = {group: file[place][()] for group, place in places.items() if place in file}
+        return as_background(name, there, dict(file[key].attrs))
+
+
+def as_background(
+    name: str, groups: "Mapping[str, Floats]", about: Mapping[str, object]
+) -> Background:
+    """Return the background of a class from its groups and attributes, as the file has them."""
+    told: Mapping[str, Any] = about
+    background: Background = {
+        "class": name,
+        "odds": groups[""],
+        "single": groups["single"],
+        "odds_without_energy": groups["without_energy"],
+        "single_without_energy": groups["without_energy/single"],
+        "p_astro": float(told["p_astro"]),
+    }
+    if "sampling" in told:
+        weights = {group: groups[group] for group in WEIGHT_GROUPS if group in groups}
+        background["weights"] = weights
+        background["seed"] = int(told["seed"])
+        background["archive"] = str(told["archive"])
+    for attribute, kind in _NUMBERS.items():
+        if attribute in told:
+            background[attribute] = kind(told[attribute])
+    return background
 
 
 def ascending_groups(

@@ -13,8 +13,9 @@ from llama.event.compared import Compared, Number, PValue
 from llama.event.skymap_info import EventInfo, unchecked_info
 from llama.files import read_json
 from llama.neutrinos.table import OF_EACH
+from llama.topics import instruments_in_words
 from llama.typed import typed
-from llama.units import R90_PER_SIGMA
+from llama.units import gaussian_circle_deg
 
 Form = TypeVar("Form", bound=Struct)
 NO_UPTIME = "the neutrino detector did not observe during the event's window"
@@ -85,6 +86,16 @@ class NeutrinoList(Struct, frozen=True):
         said = [" and ".join(on)] if on else []
         return "; ".join(said + ([f"without {', '.join(off)}"] if off else []))
 
+    @property
+    def least(self) -> str:
+        """What goes before the live time: of a network it is the least of any detector."""
+        return "at least " if self.detectors else ""
+
+    @property
+    def observer(self) -> str:
+        """Who observed during the live time."""
+        return "each detector" if self.detectors else "the detector"
+
 
 class Classification(Struct, frozen=True):
     """The file `p_astro.json`; classes: the probability of each class of source that it names."""
@@ -134,7 +145,7 @@ class Single(PValue, frozen=True, kw_only=True):
         """Which map its direction is, "" if it is none."""
         if self.map_sha256 is None or self.map_area_90_deg2 is None:
             return ""
-        area, sha256 = f"{self.map_area_90_deg2:.3g} deg2", self.map_sha256[:16]
+        area, sha256 = f"{self.map_area_90_deg2:.3g} deg^2", self.map_sha256[:16]
         return f"the map {self.map_name} (90 % area {area}, sha256 {sha256})"
 
     @property
@@ -161,11 +172,6 @@ class AssumedDistance(Struct, frozen=True):
         near, far = f"{self.horizon_mpc:,.0f} Mpc", f"{self.farther_mpc:,.0f} Mpc"
         odds = f"{self.odds_ratio_farther:.3g}"
         return f"assumed, up to {near}; up to {far} the odds ratio would be {odds}"
-
-
-def gaussian_circle_deg(sigma_deg: float) -> float:
-    """Return the radius that holds 90 % of a Gaussian of sigma."""
-    return min(R90_PER_SIGMA * sigma_deg, 180.0)
 
 
 class Why(Struct, frozen=True):
@@ -244,6 +250,13 @@ class Significance(Compared, Struct, frozen=True):
         if self.without_bursts is None:
             return self
         return replace(self, **asdict(self.without_bursts), without_bursts=None)
+
+    @property
+    def bursts_of(self) -> str:
+        """Whose gamma-ray bursts count, for texts that are of neutrinos else; "" if none do."""
+        if self.without_bursts is None:
+            return ""
+        return instruments_in_words(self.inputs.grb_instruments) or "the event's list"
 
     @property
     def misfit(self) -> str:

@@ -149,7 +149,7 @@ def _notes(catalogue: Record) -> list[str]:
 
 
 def _row(row: Record) -> list[Cell]:
-    p = p_text(row["p_value"], row["p_value_error"]) if row["p_value"] else _why(row)
+    p = _p(row["p_value"], row["p_value_error"]) if row["p_value"] else _why(row)
     limit = row["e_iso_limit_erg"]
     time = utc_text(row["time_utc"]).removesuffix(" UTC")
     best, odds = row["best_neutrino"], row["odds_ratio"]
@@ -168,6 +168,11 @@ def _row(row: Record) -> list[Cell]:
         _cell(share_text(row["p_astro_joint"]), row["p_astro_joint"]),
         _cell(number(limit, ".1e"), limit),
     ]
+
+
+def _p(p_value: float, error: float | None) -> str:
+    shown = p_text(p_value, error)
+    return f"{shown} ± {error:.1g}" if error and not shown.startswith("<") else shown
 
 
 def _why(row: Record) -> str:

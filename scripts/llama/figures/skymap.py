@@ -40,15 +40,16 @@ def draw_skymap(
     neutrinos: NeutrinoList,
     info: EventInfo,
     significance: Significance,
-    png: str | Path,
-    pdf: str | Path,
-    role: str = "observation",
+    png: str | Path | None = None,
+    pdf: str | Path | None = None,
+    role: str | None = "observation",
     combined: SkyTiles | None = None,
-) -> None:
+) -> "Figure":
     """Draw the all-sky map, with a zoom when the 90 % region is below 500 deg^2.
 
-    role: the flag ROLE. combined: the map with the neutrinos, whose regions are drawn where they
-    are others. Error circles hold 90 % of the point spread. Equal inputs give equal bytes.
+    role: the flag ROLE, None without an alert. combined: the map with the neutrinos, whose regions
+    are drawn where they are others. Error circles hold 90 % of the point spread. Equal inputs give
+    equal bytes.
     """
     density = sky.SkyDensity(tiles)
     both = [density]
@@ -78,6 +79,7 @@ def draw_skymap(
         ]
         share = frame[2] if frame else None
         draw_legend(figure, regions, neutrinos, info, significance, share)
+    return figure
 
 
 def _is_other(density: sky.SkyDensity, wave: sky.SkyDensity) -> bool:

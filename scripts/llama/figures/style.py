@@ -50,8 +50,10 @@ def blues() -> "ListedColormap":
 
 
 @contextlib.contextmanager
-def drawing(height_in: float, png: str | Path, pdf: str | Path) -> Iterator["Figure"]:
-    """Yield an empty figure of page width; when the block ends it is in `png` and `pdf`."""
+def drawing(
+    height_in: float, png: str | Path | None = None, pdf: str | Path | None = None
+) -> Iterator["Figure"]:
+    """Yield an empty figure of page width; when the block ends it is in `png` and `pdf`, if any."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -64,6 +66,8 @@ def drawing(height_in: float, png: str | Path, pdf: str | Path) -> Iterator["Fig
             "pdf": {"CreationDate": None, "Producer": None},
         }
         for path, form in ((png, "png"), (pdf, "pdf")):
+            if path is None:
+                continue
             # in memory: where the disk is full, Matplotlib's PDFs end in an AttributeError
             image = io.BytesIO()
             figure.savefig(image, format=form, dpi=DPI, metadata=absent[form])
@@ -89,19 +93,25 @@ def title(
     info: EventInfo,
     neutrinos: Iterable[Neutrino],
     subtitle: str,
-    role: str,
+    role: str | None,
     source: Source,
 ) -> None:
-    """Write name and time of the event, the marks that say what it is, and a second line."""
+    """Write name and time of the event, the marks that say what it is, and a second line.
+
+    role: the flag ROLE, None for an event without an alert, which is neither real nor a test.
+    """
     up = figure.get_size_inches()[1]
     name, when = plain(info.graceid, 24), utc_text(info.event_time)
     words = marks(info, neutrinos, {"ROLE": role}, source)
+    if role is None:
+        words = [word for word in words if word not in ("REAL", "TEST")]
     first, second = f"{name}   {when}", subtitle
     if _bold_inches(first, 11) + _bold_inches(", ".join(words), 8.5) > WIDTH_IN - 0.5:
         first, second = name, f"{when}   {subtitle}"
     figure.text(*at_inches(figure, 0.1, up - 0.1), first, size=11, weight="bold", va="top")
     figure.text(*at_inches(figure, 0.1, up - 0.32), second, va="top")
-    stamp(figure, words)
+    if words:
+        stamp(figure, words)
 
 
 def stamp(figure: "Figure", words: Sequence[str]) -> None:
@@ -123,6 +133,8 @@ def stamp(figure: "Figure", words: Sequence[str]) -> None:
 
 
 def _bold_inches(words: str, size: float) -> float:
+    if not words:
+        return 0.0
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 

@@ -15,14 +15,13 @@ from llama.event.results import (
     Neutrino,
     Significance,
     Source,
-    gaussian_circle_deg,
 )
 from llama.event.skymap_info import EventInfo
 from llama.event.vetoes import signs_of_test
 from llama.graceid import is_of_catalogue
 from llama.neutrinos.table import OF_EACH
 from llama.stats.window import PUBLISHED
-from llama.units import YEAR_S, p_value_text, rate_words
+from llama.units import YEAR_S, gaussian_circle_deg, p_value_text, rate_words
 
 MISSING = "–"
 
@@ -253,7 +252,7 @@ def circles_deg(neutrinos: Iterable[Neutrino], result: Significance) -> list[flo
 def map_text(result: Significance) -> str:
     """Return sentences on the neutrinos whose direction is a map, "" if there is none."""
     said = [
-        f"of {clean(one.key, 64)} is {clean(one.map_words, 300)}"
+        f"of {clean(one.key, 64)} is {clean(one.map_words.replace('^2', '²'), 300)}"
         for one in result.single_neutrino
         if one.map_words
     ]

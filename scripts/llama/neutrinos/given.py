@@ -102,6 +102,11 @@ def read_given(
         if first_sign(content) in (b"[", b"{")
         else _read_csv(text, name)
     )
+    return given_rows(rows, name, event_gps)
+
+
+def given_rows(rows: Sequence[object], name: str, event_gps: float | None = None) -> Rows:
+    """Return what `check_rows` does, of rows whose columns somebody has named."""
     _refuse_other_energies(rows, name)
     return check_rows(rows, name, event_gps)
 
