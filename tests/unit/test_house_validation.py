@@ -49,7 +49,7 @@ def test_the_statistic_is_that_of_brute_force():
     page, rows = runpy.run_path(str(HERE / "page.py")), measured("statistic")["rows"]
     single, sets = page["worst"](rows)
     assert single < 0.005
-    assert sets < 0.01
+    assert sets < 0.02  # 1 % but where the response is steep (docs/method.md)
     assert {row["reading"] for row in rows} == {"published", "matrix"}
     assert max(abs(row[f"{key}_off"]) for row in rows for key in ("cgw", "cnu")) < 2e-3
 

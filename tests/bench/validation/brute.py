@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 FB, E_MIN, E_MAX = 10.0, 1e-5, 1.0  # isotropic-equivalent [1e51 erg]
 HALF_S, YEAR_S = 250.0, 365 * 86400.0
 NDOT = 23.9e-9 / YEAR_S  # [Mpc^-3 s^-1]
+HORIZON_MPC = 2000.0  # of binary black holes, where a map tells no distance
 ENERGIES, DISTANCES, TIMES, LEAST = 4001, 401, 200_001, 1e-10
 
 
@@ -38,7 +39,8 @@ class Model(NamedTuple):
 
     events: of a source of 1e51 erg at 100 Mpc, sky average; gain: luminosity distances [Mpc] and
     (1 + z) f(z) there, without it space is static; depth_mpc: the integral of (14), each source
-    counted with the events that it gives, in static space 3 Gpc.
+    counted with the events that it gives, in static space 3 Gpc; prior: the density of sources at
+    luminosity distances, where a map tells none, in static space r^2.
     """
 
     area: Floats
@@ -46,6 +48,7 @@ class Model(NamedTuple):
     rate_hz: float
     gain: tuple[Floats, Floats] | None = None
     depth_mpc: float = 3000.0
+    prior: tuple[Floats, Floats] | None = None
 
 
 class Neutrino(NamedTuple):
@@ -115,7 +118,8 @@ def detector(path: Path, nodes: Floats, rate_hz: float, events: float | None = N
     )
     depth = np.trapezoid(seen / (1 + z) ** 2, comoving)
     gain = np.maximum(luminosity, 1e-3), (1 + z) * seen
-    return Model(flux / mean, expected(path), rate_hz, gain, float(depth))
+    density = comoving**2 * np.gradient(comoving, luminosity) / (1 + z)
+    return Model(flux / mean, expected(path), rate_hz, gain, float(depth), (luminosity, density))
 
 
 def ratio_of(path: Path, nodes: Floats, energy_gev: float, background_per_dex: float) -> Floats:
@@ -154,14 +158,19 @@ class Counts:
         """Return the mean over r^2 N(r; mu, sigma), (13), for many places."""
         found = np.empty(mu.size)
         for some in np.array_split(np.arange(mu.size), mu.size // 2000 + 1):
-            high = np.maximum(mu[some], 0) + 8 * sigma[some]
-            low = np.maximum(mu[some] - 8 * sigma[some], 0)
+            told = np.isfinite(mu[some])
+            center, width = np.where(told, mu[some], 0), np.where(told, sigma[some], 1)
+            high = np.where(told, np.maximum(center, 0) + 8 * width, HORIZON_MPC)
+            low = np.where(told, np.maximum(center - 8 * width, 0), 0)
             part = np.linspace(0.0, 1.0, DISTANCES)[1:]
             # a negative DISTMU is an exponential tail, which begins at 0
             r = low[:, None] + (high - low)[:, None] * part**2
             step = (high - low)[:, None] * 2 * part
-            arg = (r - mu[some, None]) / sigma[some, None]
-            log_density = 2 * np.log(r) - arg**2 / 2
+            arg = (r - center[:, None]) / width[:, None]
+            log_density = 2 * np.log(r) - np.where(told[:, None], arg**2 / 2, 0)
+            if self.model.prior:
+                prior = np.log(np.maximum(np.interp(r, *self.model.prior), 1e-300))
+                log_density = np.where(told[:, None], log_density, prior)
             weight = np.exp(log_density - log_density.max(axis=1, keepdims=True)) * step
             a = self.model.events * (100.0 / r) ** 2 * area[some, None]
             if self.model.gain:
@@ -210,8 +219,8 @@ def lambda_cgw(sky: Sky, counts: Counts, q: float) -> float:
         area = np.interp(z, nodes, counts.model.area)
         each = np.repeat(tiles, 4**deeper)
         pixel_sr = 4 * math.pi / 12 / 4 ** (order + deeper)
-        known = np.isfinite(sky.mu[each]) & (sky.density[each] > 0)
-        each, area = each[known], area[known]
+        there = sky.density[each] > 0
+        each, area = each[there], area[there]
         unseen = counts.over_distance(sky.mu[each], sky.sigma[each], area, 0)
         total += float((sky.density[each] * pixel_sr * unseen).sum())
     return q * ((1 - 1 / FB) + total / FB)
@@ -244,8 +253,8 @@ def lambda_s(
         pixels = np.arange(12 * nside**2)
     x = np.array(healpy.pix2vec(nside, pixels, nest=True)).T
     tile = find(sky, x)
-    known = np.isfinite(sky.mu[tile]) & (sky.density[tile] > 0)
-    x, tile = x[known], tile[known]
+    there = sky.density[tile] > 0
+    x, tile = x[there], tile[there]
     nodes = np.linspace(-1, 1, counts.model.area.size)
     area = np.interp(x[:, 2], nodes, counts.model.area)
     probability = sky.density[tile] * 4 * math.pi / (12 * nside**2)

@@ -39,6 +39,7 @@ NEUTRINOS = (
     (-150.0, 1.5, 2.0, 1.2, 3e3),
     (300.0, 4.0, 4.0, 2.5, 1e3),
 )
+SOUTH = 30.0  # times the energy: in the south areas begin at some 30 TeV
 NSIDE, REACH = 512, 8.0  # REACH: in the widest sigma
 
 
@@ -91,7 +92,7 @@ def _columns(sky: brute.Sky) -> dict[str, Floats]:
         "ra_deg": (ra + away * np.sin(turn) / math.cos(math.radians(dec))) % 360,
         "dec_deg": np.clip(dec + away * np.cos(turn), -89, 89),
         "sigma_deg": sigma,
-        "energy_gev": energy,
+        "energy_gev": energy * (SOUTH if dec < 0 else 1.0),
     }
 
 
