@@ -38,7 +38,7 @@ $(BIN)/.compiled: $(BIN)/.installed $(wildcard scripts/llama/stats/*.py)
 	@touch $@
 
 test: needs $(BIN)/.compiled ## all tests; only="-m fleet" runs a part
-	@$(ACTIVE) pytest -q -n 5 --dist loadfile --no-loadscope-reorder $(only)
+	@$(ACTIVE) pytest -q -n 6 --dist loadfile --no-loadscope-reorder $(only)
 
 proofs: $(BIN)/.installed ## the whole of what other runs repeat a part of; writes tests/proofs.json
 	@PROOFS=whole $(ACTIVE) pytest -q -n 2 --dist loadfile -m proof

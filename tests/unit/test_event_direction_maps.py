@@ -32,6 +32,8 @@ from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap
 from llama.sky.scan import read_direction
+from llama.sky.tiles import SkyTiles
+from llama.stats.direction_map import DirectionMap
 from llama.units import R90_PER_SIGMA
 
 AREA_90 = 2 * math.pi * (R90_PER_SIGMA * SIGMA) ** 2 / 2
@@ -96,6 +98,20 @@ def test_thinning_keeps_what_a_map_says():
         assert thin.credible_area_deg2(level) == pytest.approx(
             tiles.credible_area_deg2(level), rel=0.02
         )
+
+
+def test_a_narrow_wave_in_a_wide_map_is_where_that_is_as_dense_as_published():
+    """Wherever it is, its odds change by no more than the density there."""
+    pixels = np.arange(12 * 4**6)
+    order = np.full(pixels.size, 6, dtype=np.int8)
+    prob = gaussian(sigma_deg=12.0)[healpy.nest2ring(NSIDE, pixels)]
+    thin = thinned(SkyTiles(order, pixels, prob / prob.sum()))
+    assert thin.order.size < pixels.size / 2
+    found = DirectionMap(thin.order, thin.ipix, thin.prob).density(order, pixels)
+    published = prob / prob.sum() * pixels.size / (4 * math.pi)
+    wrong = abs(found / published - 1)
+    assert wrong[prob > 0.5].max() < 0.04  # four alike within 20 % were wrong by 20 %
+    assert wrong[prob > 0.1].max() < 0.06
 
 
 GALACTIC = probabilities(COORDSYS="G")

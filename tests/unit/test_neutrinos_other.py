@@ -1,6 +1,7 @@
 """Archives of other detectors: ARCA's tables, Super-K's areas, ANTARES' list, declared ECSV."""
 
 import itertools
+import shutil
 
 import numpy as np
 import pytest
@@ -124,6 +125,10 @@ def test_super_k_takes_its_background_from_a_declared_table(tmp_path, shared_dat
     with pytest.raises(LlamaError, match=r"has an area and no background; put background\.ecsv"):
         imported(tmp_path)
     write_background(tmp_path)
+    (tmp_path / "alone").mkdir()
+    shutil.copy(tmp_path / "background.ecsv", tmp_path / "alone")
+    with pytest.raises(LlamaError, match=r"has a background and no area; put area\.ecsv beside"):
+        imported(tmp_path / "alone")
     archive = imported(tmp_path)
     assert archive.about["effective_area_season"] == "SK_UPMU"
     area = archive.response().area_relative

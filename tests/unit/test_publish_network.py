@@ -36,6 +36,9 @@ def result(neutrinos):
 def test_the_circular(neutrinos, result):
     text = draft(neutrinos=neutrinos, result=result)
     assert f"Neutrinos are those of {OFF}." in " ".join(text.split())
+    half = draft(neutrinos=neutrinos | {"livetime_s": 500.0}, result=result)
+    said = "Each detector observed during at least 500 of these 1000 s."
+    assert said in " ".join(half.split())
     (title,) = [line for line in text.splitlines() if "dt (s)" in line]
     assert title.endswith("p-value   detector")
     rows = [line for line in text.splitlines() if line.endswith(("   arca", "   icecube"))]
@@ -51,12 +54,14 @@ def test_the_notice(neutrinos, result):
 
 
 def test_messages(neutrinos, result):
+    neutrinos["livetime_s"] = 500.0
     forms = sample.form(neutrinos, NeutrinoList), sample.form(result, Significance)
     said = Result(Path(), sample.info(), True, *forms)
     facts = said.facts()
     assert facts.neutrino_detectors == OFF
     assert {one.detector for one in facts.coincident_neutrinos} <= {"arca", "icecube"}
-    assert f"in the window of {OFF}" in said.text("new")
+    each = "each that was on observed at least 500 s of the window"
+    assert f"in the window of {OFF}; {each}" in said.text("new")
     assert facts.coincident_neutrinos[0].detector in said.text("new").splitlines()[2]
 
 

@@ -8,11 +8,12 @@ import figure_samples as sample
 import pytest
 from msgspec import convert
 from msgspec.structs import replace as changed
-from publish_samples import PUBLIC, make_event
-from test_publish_circular import draft, subject
+from publish_samples import PUBLIC, combined, make_event
+from test_publish_circular import as_read, draft, subject
 from test_publish_notice import build
 
 from llama.errors import LlamaError
+from llama.event.located import Combined
 from llama.event.results import Significance
 from llama.event.skymap_info import read_info
 from llama.publish import kafka_notice
@@ -124,6 +125,13 @@ def test_a_burst_makes_no_neutrino_a_counterpart(tmp_path):
     assert "51 a year" in text or "51 per year" in text
     assert "With the gamma-ray bursts of the event's list: odds ratio 77, p-value 3.0e-08." in text
     assert "overall p-value of the Bayesian search is 0.40." in text
+    # where both are said, the source is that of neutrinos and burst
+    likely = sample.significance(**BURST | {"without_bursts": ALONE | {"p_value": 0.001}})
+    told = as_read(combined(), Combined)
+    said = build(result=likely, combined=told)["additional_info"]
+    assert "the last two count gamma-ray bursts of the event's list" in said
+    text = " ".join(draft(result=likely, combined=told).split())
+    assert "The last two count the gamma-ray bursts of the event's list." in text
     # messages have the joint result, and say so
     known = read_result(make_event(tmp_path), real=False)
     known = replace(known, significance=convert(result, Significance))

@@ -83,6 +83,9 @@ def test_a_study():
 # -- what is wrong ----
 
 
+_OFTEN = {"efficiency": 0.6, "rate_hz": 1e-5}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence", "remedy"),
     [
@@ -110,6 +113,16 @@ def test_a_study():
         ({"background.run": "O3!"}, "background.run is 'O3!', but should look like o3", "o3"),
         (
             {"grb.rate_hz": 1.0, "grb.delay_max_s": 10.0},
+            "expect at most 10 chance bursts",
+            "rate_hz",
+        ),
+        (
+            {"grb.instruments": dict.fromkeys(("svom", "fermi_gbm"), _OFTEN)},
+            "should have efficiencies whose sum is below 1",
+            "svom: {",
+        ),
+        (
+            {"grb.instruments": {"svom": _OFTEN | {"rate_hz": 1}}, "grb.delay_max_s": 10.0},
             "expect at most 10 chance bursts",
             "rate_hz",
         ),

@@ -262,6 +262,7 @@ def test_probabilities_too_small_for_numbers_count_as_nothing():
     )
     for seed in range(3):
         some = mixtures(4, seed, spread_deg=1.5, ra=80.0, dec=40.0)
-        some = some._replace(kappa=some.kappa[:, :2], intensity=1e-3 * some.intensity[:, :2])
+        two = (np.ascontiguousarray(one[:, :2]) for one in (some.kappa, 1e-3 * some.intensity))
+        some = Neutrinos(*some[:2], *two)
         odds = [event_odds(map_, some, 0.5, PARAMS, AREA).odds_ratio for map_ in (nothing, least)]
         assert odds[1] == pytest.approx(odds[0], abs=1e-280)

@@ -1,5 +1,7 @@
 """Chance bursts of weighted backgrounds: weights are exact, p-values of chance are uniform."""
 
+import functools
+
 import numpy as np
 import proofs
 import pytest
@@ -127,16 +129,15 @@ class Samples:
     """A background with bursts, and plain chance events of the same map."""
 
     def __init__(self, site, name, size):
-        some = Site(site, name)
-        background = map_background(some.prepared, some.draws, P_ASTRO, size // 2, 2, some.stream)
-        self.odds, self.weights = (background["bursts"][group] for group in ("", "weights"))
-        plain = some.draws._replace(kind="background")
+        self.some, self.size = Site(site, name), size
+        draws, prepared, area = self.some.draws, self.some.prepared, site[1].area_relative
+        plain = draws._replace(kind="background")
         counts, columns = join([draw_background(plain, np.arange(size))])
-        tilt = tilt_map(some.prepared, some.draws, some.cells)
-        self.own = weights(some.draws, counts, columns, some.cells, tilt)
-        neutrinos, area = prepare_drawn(plain, columns), site[1].area_relative
+        tilt = tilt_map(prepared, draws, self.some.cells)
+        self.of_neutrinos = weights(draws, counts, columns, self.some.cells, tilt)
+        neutrinos = prepare_drawn(plain, columns)
         rng, stops = np.random.default_rng(SEED), np.cumsum(counts)
-        self.plain = np.empty(size)
+        self.plain, self.drawn = np.empty(size), []
         for k, (first, stop) in enumerate(zip(stops - counts, stops, strict=True)):
             n = rng.poisson(0.3)
             u, z = rng.uniform(size=n), rng.uniform(-1, 1, n)
@@ -144,26 +145,39 @@ class Samples:
                 360 * u, np.degrees(np.arcsin(z)), rng.choice(ERRORS_DEG, n), np.ones(n)
             )
             mine = Neutrinos(*(column[first:stop] for column in neutrinos))
-            given = [some.prepared, mine, P_ASTRO, PARAMS, area]
+            given = [prepared, mine, P_ASTRO, PARAMS, area]
             messenger = bursts.messenger(OFTEN, PARAMS, area.size)
             self.plain[k] = event_odds(*given, [messenger]).odds_ratio
-            if n:
-                alone = event_odds(*given).single_odds
-                self.own[k] *= some.chance.weight(bursts, Neighbors(mine.vectors, alone))
-            else:
-                self.own[k] /= 1 - SHARE
+            odds = event_odds(*given).single_odds if n else np.empty(0)
+            self.drawn.append((bursts, Neighbors(mine.vectors, odds)))
 
-    def p_values(self):
-        return weighted_p_values(self.plain, self.own, self.odds, self.weights)
+    def weigh(self):
+        """Return odds and weights of the background, and the plain events' weights."""
+        some = self.some
+        given = some.prepared, some.draws, P_ASTRO, self.size // 2, 2, some.stream
+        background = map_background(*given)["bursts"]
+        own = self.of_neutrinos / (1 - SHARE)
+        for k, (bursts, near) in enumerate(self.drawn):
+            if bursts.ra_deg.size:
+                own[k] = self.of_neutrinos[k] * some.chance.weight(bursts, near)
+        return background[""], background["weights"], own
+
+
+@pytest.fixture(scope="module")
+def samples(site):
+    """Samples of a map, made once: half of these of "wide" would not tell wrong factors."""
+    parts = {"small": WHOLE // 20, "wide": WHOLE // 10}
+    return functools.cache(lambda name: Samples(site, name, proofs.size(WHOLE, parts[name])))
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("name", ["small", "wide"])
-def test_p_values_of_chance_events_with_bursts_are_uniform(site, name, proven):
-    samples = Samples(site, name, proofs.size(WHOLE, WHOLE // 20))
-    deviation = (samples.weights.mean() - 1) / (samples.weights.std() / samples.weights.size**0.5)
+def test_p_values_of_chance_events_with_bursts_are_uniform(samples, name, proven):
+    some = samples(name)
+    odds, given, own = some.weigh()
+    deviation = (given.mean() - 1) / (given.std() / given.size**0.5)
     assert abs(deviation) < 4
-    worst = worst_level(samples.p_values())
+    worst = worst_level(weighted_p_values(some.plain, own, odds, given))
     assert worst < 4
     proven(
         SEED,
@@ -174,10 +188,12 @@ def test_p_values_of_chance_events_with_bursts_are_uniform(site, name, proven):
 
 
 @pytest.mark.parametrize("wrong", ["m left out", "h left out"])
-def test_with_a_wrong_factor_they_are_not(site, monkeypatch, wrong):
+def test_with_a_wrong_factor_they_are_not(samples, monkeypatch, wrong):
     def mistaken(chance, places, near):
         h = chance.tilt(places, near)
         return WRONG[wrong](chance.mean, h.size, h.sum())
 
     monkeypatch.setattr(Chance, "weight", mistaken)
-    assert worst_level(Samples(site, "wide", WHOLE // 10).p_values()) > 5
+    some = samples("wide")
+    odds, given, own = some.weigh()
+    assert worst_level(weighted_p_values(some.plain, own, odds, given)) > 5

@@ -12,10 +12,20 @@ from workspace import EVENT, GRACEID, REPOSITORY, Workspace, alert, skymap_fits,
 
 from llama import __version__
 from llama.files import sha256_file
+from llama.stats.compiled import cache_directory
 
 SIGNIFICANCE = "significance_lvc-i3.json"
 IDENTITY = ("-c", "user.name=A", "-c", "user.email=a@example.org")
 OTHER = "mjd,ra,dec,sigma,energy\n60310.0004,41.5,19.2,0.6,9000\n60310.001,10,10,0.5,3000\n"
+# what the repository has compiled serves its copies, wherever they are: each would take a minute
+COMPILED = """
+from numba.core.caching import _CacheLocator
+_place = _CacheLocator.get_suitable_cache_subpath
+_CacheLocator.get_suitable_cache_subpath = staticmethod(
+    lambda file: _place({package!r} + file.rpartition("/llama")[2])
+)
+numba.config.CACHE_DIR = {cache!r}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -162,17 +172,20 @@ def test_the_code_is_that_of_the_recorded_commit(event: Workspace) -> None:
     clone = event.clone
 
     def run(*words: str, code: int = 0) -> str:
-        # uncompiled: each of the two copies of the code would be compiled anew
-        settings = (f"PYTHONPATH={clone / 'scripts'}", "NUMBA_DISABLE_JIT=1")
-        return event.run("env", *settings, *words, code=code)
+        return event.run("env", f"PYTHONPATH={clone / 'scripts'}", *words, code=code)
 
     def commit(message: str) -> str:
         run("git", "add", "--all")
         run("git", *IDENTITY, "commit", "--quiet", "--allow-empty", "--message", message)
         return run("git", "rev-parse", "HEAD").strip()
 
-    event.set("  map_injections: 40", "  map_injections: 10")  # they are slow, too
-    shutil.copytree(REPOSITORY / "scripts/llama", clone / "scripts/llama", symlinks=True)
+    kept = shutil.ignore_patterns("numba-*")
+    shutil.copytree(REPOSITORY / "scripts/llama", clone / "scripts/llama", True, kept)
+    half = shutil.ignore_patterns("*.tmp.*")  # what others are writing
+    compiled = shutil.copytree(cache_directory(), event.root / "compiled", ignore=half)
+    with (clone / "scripts/llama/stats/compiled.py").open("a") as stream:
+        package = str(REPOSITORY / "scripts/llama")
+        stream.write(COMPILED.format(package=package, cache=str(compiled)))
     (clone / ".gitignore").write_text("__pycache__/\n.snakemake/\n/events\n")
     run("git", "init", "--quiet")
     first = commit("first")

@@ -59,7 +59,7 @@ def test_the_result_is_that_of_the_event(finished: Workspace) -> None:
     assert sha256_file(kept) == first["map_sha256"]
     assert kept.read_bytes() == (finished.event / "alerts/1-neutrinos-blob.fits").read_bytes()
     assert significance["p_value_circles"] == [first["id"]]
-    said = f"the map blob.fits (90 % area {first['map_area_90_deg2']:.3g} deg2, sha256"
+    said = f"the map blob.fits (90 % area {first['map_area_90_deg2']:.3g} deg², sha256"
     for name in ("index.html", "coinc_summary_i3_lvc.html"):
         assert said in (finished.event / name).read_text()
     direction = significance["most_probable_direction"]

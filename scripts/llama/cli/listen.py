@@ -9,7 +9,7 @@ import time
 from msgspec import to_builtins
 
 from llama.alerts import gracedb, poll
-from llama.cli.common import say
+from llama.cli.common import plural, say
 from llama.errors import LlamaError
 from llama.listening.health import examine, lock_path, span
 from llama.listening.replay import replay
@@ -83,8 +83,8 @@ def replay_notices(options: argparse.Namespace) -> None:
     settings = load()
     done = replay(options.path, settings.output_dir, _show_progress)
     sys.stderr.write(
-        f"{done.notices:,} notices, {done.new:,} of them new and now in the spool; "
-        f"{done.left_out:,} other files left out"
+        f"{plural(done.notices, 'notice')}, {done.new:,} of them new and now in the spool; "
+        f"{plural(done.left_out, 'other file')} left out"
         + (f"; {done.undated:,} without a date came last" if done.undated else "")
         + "\n"
     )

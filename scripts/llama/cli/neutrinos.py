@@ -96,7 +96,7 @@ def show(options: argparse.Namespace) -> None:
         if name not in archives:
             say(
                 f"the configured archive, {name}, is not in {directory}; "
-                "make it with llama neutrinos import PATH"
+                f"make it with llama neutrinos import PATH --name {name}"
             )
 
 
@@ -111,16 +111,19 @@ def _text(about: About) -> str:
         seasons += f"; not {', '.join(left_out)}, which --seasons can ask for"
     if background := about.get("background"):
         seasons += f"; background: {background}"
-    if about.get("drawn"):
+    times = f"  from, to   {about['first']}, {about['last']}\n"
+    uptime = f"{about['livetime_days']:,.1f} days, {about['rate_hz']:.6f} Hz"
+    if about.get("drawn"):  # in no time
         seasons += ", events drawn from a table"
+        times, uptime = "", f"not known, {about['rate_hz']:.6f} Hz"
     matrix = f"{about['smearing'] or 'none'}: {about['smearing_reason']}"
     unlike = "".join(f"  ! {sentence}\n" for sentence in about["unlike"])
     return (
         f"{about['name']}\n"
         f"  events     {about['events']:,}; rejected: {rejected}\n"
         f"  seasons    {seasons}\n"
-        f"  from, to   {about['first']}, {about['last']}\n"
-        f"  uptime     {about['livetime_days']:,.1f} days, {about['rate_hz']:.6f} Hz\n"
+        f"{times}"
+        f"  uptime     {uptime}\n"
         f"  area of    {about['effective_area_season']}\n"
         f"  matrix     {matrix}\n"
         f"{unlike}"

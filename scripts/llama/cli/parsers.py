@@ -33,7 +33,7 @@ COMMANDS = {
     "neutrinos": ("", "import neutrino archives and list them"),
     "neutrinos import": (
         "neutrinos.import_archive",
-        "turn a release of IceCube tracks into LLAMA's own form",
+        "turn a release of IceCube's tracks, or of another detector, into LLAMA's own form",
     ),
     "neutrinos fetch": (
         "neutrinos.fetch",

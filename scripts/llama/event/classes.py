@@ -26,9 +26,13 @@ def class_end(info: EventInfo, run: str | None, detectors: Sequence[str] = (ICEC
     run: `background.run`, None for that of the event's time; detectors: of neutrinos.
     """
     level = EARLY if is_early_warning(info) else "" if info.significant else LOW
-    network = "" if list(detectors) == [ICECUBE] else f"-{'_'.join(sorted(detectors))}"
     waves = "".join(sorted(info.instruments))
-    return f"{level}-{run or run_name(info.trigger_gps)}-{waves}{network}"
+    return f"{level}-{run or run_name(info.trigger_gps)}-{waves}{network_end(detectors)}"
+
+
+def network_end(detectors: Sequence[str]) -> str:
+    """Return how the name of a class ends that has these neutrino detectors."""
+    return "" if list(detectors) == [ICECUBE] else f"-{'_'.join(sorted(detectors))}"
 
 
 def class_detectors(name: str) -> list[str]:

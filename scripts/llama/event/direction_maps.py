@@ -25,7 +25,9 @@ from llama.web import fetch
 MAP_KEYS = "map", "map_name", "map_sha256", "map_area_90_deg2"
 DIRECTORY = "neutrino_maps"
 _FAINT = 1e-4 / (4 * math.pi)  # density [sr^-1]: what is below is of no interest, and made coarse
-_EVEN = 0.2  # of their mean, that densities of four tiles may differ by which become one
+# of their mean, that densities of four tiles may differ by which become one: within the densest
+# half of the map, and at most
+_EVEN = 0.035, 0.2
 _HELD, _AWAY = 0.999, 3.0  # where a neutrino's own direction must be: in its map, or so many sigma
 
 Rows = list[dict[str, Any]]
@@ -179,6 +181,9 @@ def thinned(tiles: SkyTiles) -> SkyTiles:
     Total and mean stay. Published maps have millions of pixels, most of them where nothing is.
     """
     order, ipix, prob = tiles.order.astype(np.int8), tiles.ipix.copy(), tiles.prob.copy()
+    density = prob * 4.0 ** order.astype(float)
+    along = np.argsort(-density)
+    usual = density[along[np.searchsorted(np.cumsum(prob[along]), 0.5 * prob.sum())]]
     for level in range(int(order.max()), 0, -1):
         same = (order[:-3] == level) & (ipix[:-3] & 3 == 0)
         for sibling in (1, 2, 3):
@@ -188,7 +193,10 @@ def thinned(tiles: SkyTiles) -> SkyTiles:
         four = prob[first[:, None] + np.arange(4)]
         most = four.max(axis=1)
         faint = most < _FAINT * math.pi / 3 * 0.25**level
-        alike = faint | (most - four.min(axis=1) <= _EVEN * four.mean(axis=1))
+        # a narrow wave may be in a corner of the tile: the less, the rarer that is
+        rarer = np.sqrt(np.sqrt(usual / np.maximum(most * 4.0**level, 1e-200)))
+        even = np.clip(_EVEN[0] * rarer, *_EVEN) * four.mean(axis=1)
+        alike = faint | (most - four.min(axis=1) <= even)
         first, four = first[alike], four[alike]
         kept = np.ones(order.size, dtype=bool)
         for sibling in (1, 2, 3):

@@ -13,6 +13,7 @@ from llama.event.compared import Compared, Number, PValue
 from llama.event.skymap_info import EventInfo, unchecked_info
 from llama.files import read_json
 from llama.neutrinos.table import OF_EACH
+from llama.topics import instruments_in_words
 from llama.typed import typed
 from llama.units import R90_PER_SIGMA
 
@@ -63,6 +64,16 @@ class NeutrinoList(Struct, frozen=True):
         said = [" and ".join(on)] if on else []
         return "; ".join(said + ([f"without {', '.join(off)}"] if off else []))
 
+    @property
+    def least(self) -> str:
+        """What goes before the live time: of a network it is the least of any detector."""
+        return "at least " if self.detectors else ""
+
+    @property
+    def observer(self) -> str:
+        """Who observed during the live time."""
+        return "each detector" if self.detectors else "the detector"
+
 
 class Classification(Struct, frozen=True):
     """The file `p_astro.json`; classes: the probability of each class of source that it names."""
@@ -112,7 +123,7 @@ class Single(PValue, frozen=True, kw_only=True):
         """Which map its direction is, "" if it is none."""
         if self.map_sha256 is None or self.map_area_90_deg2 is None:
             return ""
-        area, sha256 = f"{self.map_area_90_deg2:.3g} deg2", self.map_sha256[:16]
+        area, sha256 = f"{self.map_area_90_deg2:.3g} deg^2", self.map_sha256[:16]
         return f"the map {self.map_name} (90 % area {area}, sha256 {sha256})"
 
     @property
@@ -221,6 +232,13 @@ class Significance(Compared, Struct, frozen=True):
         if self.without_bursts is None:
             return self
         return replace(self, **asdict(self.without_bursts), without_bursts=None)
+
+    @property
+    def bursts_of(self) -> str:
+        """Whose gamma-ray bursts count, for texts that are of neutrinos else; "" if none do."""
+        if self.without_bursts is None:
+            return ""
+        return instruments_in_words(self.inputs.grb_instruments) or "the event's list"
 
     @property
     def misfit(self) -> str:

@@ -230,7 +230,8 @@ def _energy(events: Sequence[Neutrino], factor: float, simulated: bool) -> str:
 def _detector(events: Sequence[Neutrino]) -> str:
     which = " and ".join(clean(event.detector or text.MISSING, 20) for event in events)
     return (
-        f"Seen by {which}: how much more often a source than background is, at these declinations."
+        f"Seen by {which}: its share of a source's neutrinos, at this declination, over its share "
+        "of the background."
     )
 
 

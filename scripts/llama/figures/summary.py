@@ -91,7 +91,7 @@ def _lead(info: EventInfo, neutrinos: NeutrinoList, significance: Significance, 
         return f"No p-value. {text.reason_text(significance)}"
     so_far = "" if neutrinos.complete else " The list of neutrinos is not complete."
     if live := livetime_words(neutrinos):
-        so_far += f" The detector observed during {live}."
+        so_far += f" {neutrinos.observer.capitalize()} observed during {live}."
     if not significance.odds_ratio and significance.p_value == 1:
         return (
             "No neutrino of the list is compatible with this event in time and direction: "
@@ -182,7 +182,7 @@ def _completeness(neutrinos: NeutrinoList) -> str:
     if times.get("start") and times.get("stop"):
         span = f" ({text.utc_text(times['start'])} to {text.utc_text(times['stop'])})"
     if live := livetime_words(neutrinos):
-        span += f"; the detector observed during {live}"
+        span += f"; {neutrinos.observer} observed during {live}"
     if neutrinos.unusable:
         said = "; ".join(clean(sentence, 300) for sentence in neutrinos.unusable)
         return f"The list is incomplete{span}: {said}."
@@ -199,7 +199,7 @@ def livetime_words(neutrinos: NeutrinoList) -> str:
     half_s, live_s = (neutrinos.window or {}).get("half_width_s"), neutrinos.livetime_s
     if not isinstance(half_s, int | float) or live_s is None or round(live_s) >= round(2 * half_s):
         return ""
-    return f"{live_s:.0f} of {2 * half_s:.0f} s"
+    return f"{neutrinos.least}{live_s:.0f} of {2 * half_s:.0f} s"
 
 
 def _explanation(neutrinos: NeutrinoList, significance: Significance) -> str:
@@ -267,8 +267,8 @@ def figure_texts(neutrinos: NeutrinoList) -> tuple[tuple[str, str, str], ...]:
             "credible regions and the neutrinos; the numbers are rows of the table.",
             "Where the wave came from, in probability per square degree, with the smallest "
             "regions that hold 50 % (solid) and 90 % (dashed) of it; purple: those with the "
-            f"neutrinos, if it is real. Filled dots: neutrinos {near} the wave; "
-            "open squares: others. Circles have the 90 % radius of the table.",
+            f"neutrinos (and bursts that count), if it is real. Filled dots: neutrinos {near} the "
+            "wave; open squares: others. Circles have the 90 % radius of the table.",
         ),
         (
             "Significance",

@@ -238,7 +238,7 @@ def circles_deg(neutrinos: Iterable[Neutrino], result: Significance) -> list[flo
 def map_text(result: Significance) -> str:
     """Return sentences on the neutrinos whose direction is a map, "" if there is none."""
     said = [
-        f"of {clean(one.key, 64)} is {clean(one.map_words, 300)}"
+        f"of {clean(one.key, 64)} is {clean(one.map_words.replace('^2', '²'), 300)}"
         for one in result.single_neutrino
         if one.map_words
     ]

@@ -45,14 +45,19 @@ _UNITS = {
 
 
 def is_declared(directory: Path) -> bool:
-    """Return whether a directory has an area in one of these forms."""
-    return any((directory / name).exists() for name in (_AREA, _SUPERK))
+    """Return whether a directory has an area in one of these forms, or what belongs to one."""
+    return any((directory / name).is_file() for name in (_AREA, _SUPERK, _BACKGROUND, *_EVENTS))
 
 
 def read_declared(directory: Path, season: str | None) -> OtherRelease:
     """Return what is declared; season: of Super-K's samples FC, PC and UPMU, else the last."""
     if (directory / _AREA).exists():
         area, path = _area(directory / _AREA), directory / _AREA
+    elif not (directory / _SUPERK).exists():
+        raise LlamaError(
+            f"{directory} has a background and no area; put {_AREA} beside it "
+            "(docs/neutrinos.md, Other detectors)"
+        )
     else:
         is_icecubes = season is None or season.startswith("IC")  # of the settings
         path = directory / _SUPERK

@@ -193,7 +193,7 @@ def build_detector(
     between = shares(tents(SIN_DEC, centres), centres.size)
     signal /= np.where(total > 0, total, 1.0)
     return Detector(
-        *(area.season, gamma, signal),
+        *(area.season, gamma, np.ascontiguousarray(signal)),  # as `load` has it
         angerr_density(counts),
         np.ascontiguousarray(np.einsum("sb,bxak->xaks", between, fits)),
         response.background_per_dex,

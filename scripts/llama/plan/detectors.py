@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from llama.errors import LlamaError
-from llama.event.classes import class_detectors
+from llama.event.classes import class_detectors, network_end
 from llama.event.parameters import stream_rate_hz
 from llama.event.skymap_info import EventInfo
 from llama.graceid import is_mock
@@ -122,8 +122,8 @@ class Detectors:
             raise LlamaError(
                 f"{study} is of the neutrino detector {missing[0]}, which is not among "
                 f"{', '.join(self.archives)}; name it in neutrinos.detectors of the settings, or "
-                "give the class its detectors, such as "
-                f"bns-o4-H1L1-{'_'.join(self.archives)}"
+                "rename the class, such as "
+                f"bns-o4-H1L1{network_end(list(self.archives))}"
             )
         if names != sorted(names):
             raise LlamaError(

@@ -10,7 +10,6 @@ from llama.event.skymap_info import EventInfo
 from llama.neutrinos.table import list_window
 from llama.publish.notice import bayesian_p_value, coincident_neutrinos, is_observation
 from llama.times import gps_to_iso, iso_to_gps
-from llama.topics import instruments_in_words
 
 PUBLIC_BELOW = 0.01  # circulars are for p-values below 1 %
 _FEW = 10  # injections that decide a p-value: with fewer its error is a third of it and more
@@ -64,16 +63,16 @@ def draft_circular(
     livetime_s = neutrinos.livetime_s
     if livetime_s is None:
         head.append(
-            "The neutrino list does not say how long the detector observed; find out and add it."
+            f"The neutrino list does not say how long {neutrinos.observer} observed; find out and "
+            "add it."
         )
     if assumed := significance.assumed_distance:
         head.append(f"The sky map has no distance: {assumed.words}.")
     if misfit := significance.misfit:
         head.append(misfit)
-    if joint is not significance:
-        listed = instruments_in_words(joint.inputs.grb_instruments) or "the event's list"
+    if bursts := joint.bursts_of:
         head.append(
-            f"This text is about neutrinos alone. With the gamma-ray bursts of {listed}: "
+            f"p-values here are of neutrinos alone. With the gamma-ray bursts of {bursts}: "
             f"odds ratio {joint.odds_ratio:.3g}, p-value {joint.p_text or 'not available'}."
         )
     head += _few(significance)
@@ -93,7 +92,7 @@ def draft_circular(
         "[reporting collaboration] reports:",
         _wrap(_search(info, significance, neutrinos)),
         *_result(info, significance, real),
-        *(_source(combined) if combined and coincident_neutrinos(info, significance) else []),
+        *_source(combined if coincident_neutrinos(info, significance) else None, bursts),
         *_sensitivity(significance.neutrino_flux_sensitivity_range),
         "[1] Bartos et al. 2019, Phys. Rev. D 100, 083017\n"
         "[2] Countryman et al. 2019, arXiv:1901.05486",
@@ -155,7 +154,10 @@ def _search(info: EventInfo, significance: Significance, neutrinos: NeutrinoList
     window_s = round(window.length_s)
     live = ""
     if livetime_s is not None:
-        live = f" The detector observed during {round(livetime_s)} of these {window_s} s."
+        live = (
+            f" {neutrinos.observer.capitalize()} observed during {neutrinos.least}"
+            f"{round(livetime_s)} of these {window_s} s."
+        )
     response = ""
     if significance.response and significance.odds_ratio is not None:
         response = f" Neutrino energies and point spread: {significance.response}."
@@ -243,9 +245,10 @@ def _table(listed: list[Single], real: bool) -> str:
     return "\n".join([title + ("" if real else "   (TEST)"), "-" * len(title), *rows])
 
 
-def _source(combined: Combined) -> list[str]:
-    said = "; ".join(f"{given}: {words}" for given, words in combined.said())
-    return [_wrap(f"Credible regions of the source, {said}.")] if said else []
+def _source(combined: Combined | None, bursts: str) -> list[str]:
+    said = "; ".join(f"{given}: {words}" for given, words in combined.said()) if combined else ""
+    count = f" The last two count the gamma-ray bursts of {bursts}." if bursts else ""
+    return [_wrap(f"Credible regions of the source, {said}.{count}")] if said else []
 
 
 def _sensitivity(sensitivity: Sensitivity | None) -> list[str]:

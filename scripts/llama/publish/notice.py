@@ -80,7 +80,7 @@ def build_notice(
         raise LlamaError(
             f"{info.graceid} has no event time; a notice can be made once its alert has come"
         )
-    significance = significance.of_neutrinos
+    bursts, significance = significance.bursts_of, significance.of_neutrinos
     trigger = iso_to_gps(info.event_time)
     created = now_gps() if alert_datetime is None else iso_to_gps(alert_datetime)
     listed, overall = coincident_neutrinos(info, significance), bayesian_p_value(info, significance)
@@ -113,6 +113,8 @@ def build_notice(
         said.append("the list of neutrinos is not complete")
     if listed and combined:
         said += [f"source {given}: {words}" for given, words in combined.said()]
+        if bursts and combined.coincidence:
+            said.append(f"the last two count gamma-ray bursts of {_line(bursts)}")
     if said and not info.retracted:
         notice["additional_info"] = "; ".join(said)
     if listed:

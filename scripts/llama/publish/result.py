@@ -189,9 +189,12 @@ def _text(facts: Findings, title: str) -> str:
     count += "" if facts.neutrinos_final else " so far"
     if facts.coincident_neutrinos is None:
         count = "coincidence not tested"
-    livetime = ""
-    if facts.livetime_s is not UNSET:
-        livetime = f", of which the detector observed {facts.livetime_s} s"
+    of, livetime = "", "" if facts.livetime_s is UNSET else f"{facts.livetime_s} s"
+    if facts.neutrino_detectors is not UNSET:
+        of = f" of {facts.neutrino_detectors}"
+        of += f"; each that was on observed at least {livetime} of the window" if livetime else ""
+    elif livetime:
+        of = f", of which the detector observed {livetime}"
     lines = [
         f"{title}: {count}, p-value "
         + ("not available" if facts.p_value is None else _p_text(facts, facts.p_value))
@@ -202,8 +205,7 @@ def _text(facts: Findings, title: str) -> str:
         f"event time {facts.event_time}, false-alarm rate "
         + ("unknown" if facts.far_hz is None else f"{facts.far_hz:.3g} Hz")
         + f", sky map {_safe(facts.skymap)}, {facts.neutrinos} neutrinos in the window"
-        + livetime
-        + ("" if facts.neutrino_detectors is UNSET else f" of {facts.neutrino_detectors}")
+        + of
         + ("" if facts.neutrinos_final else " (PROVISIONAL: it is still being filled)"),
     ]
     lines += [

@@ -84,7 +84,7 @@ class Neutrinos(Block):
     like gcn: {}."""
     detectors: dict[DetectorName, NeutrinoDetector] = Field(
         default_factory=dict,
-        examples=[{"icecube": {"archive": "dr2"}, "arca": {"archive": "arca230"}}],
+        examples=[{"icecube": {"archive": "icetracks-dr2"}, "arca": {"archive": "arca230"}}],
     )
     """Detectors in one likelihood, each with its archive; {} means IceCube alone, with the archive
     above. Each is a line like arca: {archive: arca230}, perhaps with rate_hz and nu_51_100

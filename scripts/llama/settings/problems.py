@@ -50,6 +50,8 @@ def find_problems(raw: Nested, below: Nested | None = None) -> list[Problem]:
     # a remedy can lie beyond the other end of its range; then both ends are given anew
     for detail in _errors(repaired(raw, found)) if found else ():
         upper = _setting(detail["loc"])
+        if upper[-1] not in LOWER_END:
+            continue
         lower = (*upper[:-1], LOWER_END[upper[-1]])
         remedy = {place: pick(defaults(), place) for place in (lower, upper)}
         found.append(Problem(f"{'.'.join(lower)} does not fit that", remedy))
@@ -80,7 +82,10 @@ def valid_or_default(place: Place, value: object) -> object:
         settings = Settings.model_validate(nest(place, value))
         return pick(settings.model_dump(mode="json", exclude_unset=True), place)
     rows = value.items() if isinstance(value, dict) and not block_at(place) else ()
-    valid = {key: row for key, row in rows if not _errors(nest(place, {key: row}))}
+    valid: dict[str, object] = {}
+    for key, row in rows:
+        if not _errors(nest(place, valid | {key: row})):
+            valid[key] = row
     model = block_at(place[:-1]) or Settings
     examples = model.model_fields[place[-1]].examples
     return valid or (examples[0] if examples else pick(defaults(), place))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from llama.settings.block import Block, Count, Number
 
@@ -136,9 +136,14 @@ class Grb(Block):
             raise ValueError(
                 "should expect at most 10 chance bursts: rate_hz times delay_max_s - delay_min_s"
             )
-        if sum(one.efficiency for one in heard) >= 1:
-            raise ValueError("should have efficiencies of instruments whose sum is below 1")
         return self
+
+    @field_validator("instruments")
+    @classmethod
+    def _are_of_some(cls, instruments: dict[str, Instrument]) -> dict[str, Instrument]:
+        if sum(one.efficiency for one in instruments.values()) >= 1:
+            raise ValueError("should have efficiencies whose sum is below 1")
+        return instruments
 
 
 class AlertRates(Block):

@@ -130,7 +130,9 @@ def _grid(centre: Floats, sigma: float) -> Floats:
 
 def _tiles_at(prepared: PreparedMap, points: Floats) -> Integers:
     """Return the index of the tile nearest in angle to each point; exact enough to rank points."""
-    return np.array([int(np.argmax(prepared.vectors @ p)) for p in points], dtype=np.int64)
+    from scipy.spatial import cKDTree  # imports slowly
+
+    return np.asarray(cKDTree(prepared.vectors).query(points)[1], dtype=np.int64)
 
 
 def _ra_dec(vector: Floats) -> tuple[float, float]:
