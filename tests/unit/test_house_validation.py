@@ -16,8 +16,13 @@ def alerts(monkeypatch):
     return runpy.run_path(str(HERE / "alerts.py"))
 
 
+def numbers(text):
+    """Return JSON with nine digits of each number: libraries may differ in the last bit."""
+    return json.loads(text, parse_float=lambda number: float(f"{float(number):.9g}"))
+
+
 def measured(part):
-    return json.loads((HERE / f"{part}.json").read_text())
+    return numbers((HERE / f"{part}.json").read_text())
 
 
 def test_the_page_is_that_of_the_measured_numbers():
@@ -27,7 +32,7 @@ def test_the_page_is_that_of_the_measured_numbers():
 
 @pytest.mark.parametrize("part", ["alerts", "published_file"])
 def test_catalogs_and_published_file_tell_the_numbers_again(alerts, part, shared_data):
-    assert json.loads(json.dumps(alerts[part](shared_data))) == measured(part)
+    assert numbers(json.dumps(alerts[part](shared_data))) == measured(part)
 
 
 def test_no_alert_of_icecat_is_near_the_57_events():
