@@ -18,7 +18,7 @@ UV := $(BIN)/uv pip install --quiet --no-cache $(WHEELS),llama-multimessenger
 # What tests and benchmarks need beyond Python: installed as root on Debian, else named.
 NEEDS := @$(BIN)/python tests/needs.py
 
-.PHONY: help demo check needs test proofs lint format bench peers fuzz soak oldest
+.PHONY: help demo check needs test proofs lint format bench peers validate fuzz soak oldest
 help: ## what there is (this list)
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -48,13 +48,13 @@ lint: $(BIN)/.installed ## form, types, layers, workflow
 	@$(ACTIVE) ruff check .
 	@$(ACTIVE) mypy
 	@$(ACTIVE) lint-imports
-	@$(ACTIVE) snakefmt --check Snakefile rules
+	@$(ACTIVE) snakefmt --check Snakefile rules tests/bench/validation/Snakefile
 	@$(ACTIVE) snakemake --lint
 
 format: $(BIN)/.installed ## put all files into form
 	@$(ACTIVE) ruff format .
 	@$(ACTIVE) ruff check --fix .
-	@$(ACTIVE) snakefmt Snakefile rules
+	@$(ACTIVE) snakefmt Snakefile rules tests/bench/validation/Snakefile
 
 bench: $(BIN)/.installed ## measure, print a table, write bench.json; only="stats event" measures a part
 	$(NEEDS)
@@ -63,6 +63,11 @@ bench: $(BIN)/.installed ## measure, print a table, write bench.json; only="stat
 peers: $(BIN)/.installed ## measure the overlap beside that of hpmoc and ligo.raven
 	@TMPDIR="$(CACHE)" $(UV) --python .venv --editable '.[dev,peers]' || $(PIP) $(WHEELS) --editable '.[dev,peers]'
 	@$(ACTIVE) python tests/bench/run.py peers
+
+# with data=DIR (the page says what is in it) all is measured anew; maps=DIR: of circulars' events
+validate: $(BIN)/.installed ## docs/validation.md; data=DIR measures what it shows, 6 min
+	@$(ACTIVE) snakemake --quiet all -s tests/bench/validation/Snakefile --cores 1 --forceall \
+	  $(if $(data),--config data=$(data) maps=$(maps))
 
 soak: $(BIN)/.installed ## a simulated day in an hour: everything fails, nothing may be lost
 	@$(ACTIVE) python tests/system/soak.py
