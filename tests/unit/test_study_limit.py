@@ -14,7 +14,14 @@ from llama.settings import from_dict
 from llama.settings.render import defaults
 from llama.sky.mock import mock_skymap, to_fits
 from llama.study.bank import Bank, build_bank
-from llama.study.efficiency import CONFIDENCE, Injections, efficiency, inject_on_map, upper_limit
+from llama.study.efficiency import (
+    CONFIDENCE,
+    Injections,
+    efficiency,
+    inject_on_map,
+    live_fraction,
+    upper_limit,
+)
 from llama.study.injections import run_shard
 
 SEARCH = from_dict(defaults(), "defaults").search_parameters()
@@ -50,10 +57,12 @@ def limit(archive, skymap):
 
     @functools.cache
     def rows(seed, size):
-        return inject_on_map(skymap, event(0.1), site, SEARCH, seed, dict.fromkeys(SOURCES, size))
+        return inject_on_map(
+            skymap, event(0.1), site, SEARCH, seed, injections=dict.fromkeys(SOURCES, size)
+        )
 
-    def of(odds, seed=1, size=SIZE, is_off=False, **changes):
-        return upper_limit(rows(seed, size), event(odds, **changes), site, SEARCH, is_off)
+    def of(odds, seed=1, size=SIZE, live=1.0, **changes):
+        return upper_limit(rows(seed, size), event(odds, **changes), site, SEARCH, live)
 
     return of
 
@@ -90,9 +99,19 @@ def test_without_any_neutrino_it_is_that_of_zero_counts(limit, rows):
 
 
 def test_who_did_not_observe_limits_nothing(limit):
-    found = limit(0.0, is_off=True)
+    found = limit(0.0, live=0.0)
     assert found["e_iso_erg"] is found["e_iso_low_erg"] is found["e_iso_high_erg"] is None
     assert "did not observe" in found["reason"]
+
+
+def test_half_of_the_window_observed_needs_twice_the_energy(archive, skymap):
+    site, few, found = site_of(archive), dict.fromkeys(SOURCES, 50), []
+    listed = {"events": [], "livetime_s": 500.0}
+    for live in (1.0, live_fraction(listed, 1000.0)):
+        rows = inject_on_map(skymap, event(0.1), site, SEARCH, 1, live, few)
+        found.append(upper_limit(rows, event(0.1), site, SEARCH, live)["e_iso_erg"])
+    assert found[1] == pytest.approx(2 * found[0], rel=1e-6)
+    assert live_fraction({"events": [], "livetime_s": None}, 1000.0) == 1.0
 
 
 def test_the_more_significant_the_event_the_higher_the_limit(limit):
@@ -124,7 +143,10 @@ def test_it_covers(limit, rows):
 
 def test_equal_input_gives_equal_bits(archive, skymap):
     few = dict.fromkeys(SOURCES, 50)
-    made = [inject_on_map(skymap, event(0.1), site_of(archive), SEARCH, 1, few) for _ in range(2)]
+    made = [
+        inject_on_map(skymap, event(0.1), site_of(archive), SEARCH, 1, injections=few)
+        for _ in range(2)
+    ]
     for kind in SOURCES:
         assert made[0][kind].tobytes() == made[1][kind].tobytes()
 
@@ -147,4 +169,4 @@ def test_a_broken_map_is_named(archive, tmp_path):
     broken = tmp_path / "lvc_skymap.fits"
     broken.write_bytes(b"<html>")
     with pytest.raises(LlamaError, match=r"lvc_skymap\.fits"):
-        inject_on_map(broken, event(0.1), site_of(archive), SEARCH, 1, {})
+        inject_on_map(broken, event(0.1), site_of(archive), SEARCH, 1, injections={})

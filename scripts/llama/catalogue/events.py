@@ -13,7 +13,7 @@ from llama.event.names import MAP_BACKGROUND, significance_name
 from llama.event.page_files import EventFiles, read_event
 from llama.event.populations import read_map_background
 from llama.event.ranks import without_energy
-from llama.event.results import REMEDY
+from llama.event.results import REMEDY, Single
 from llama.event.skymap_info import EventInfo
 from llama.figures.text import marks
 from llama.files import read_json, reading_hdf5
@@ -52,8 +52,9 @@ class _Limit(Struct, frozen=True):
 class Entry(NamedTuple):
     """An event of a catalogue.
 
-    row: what its table says; p: of its own map, None with the reason in the row; emitter: what its
-    map gives by chance and from a source, None without p; value: log(1 + odds) as compared.
+    row: what its table says; p: of its own map, None with the reason in the row; value:
+    log(1 + odds) as compared; background: such values of injections with its map, and their
+    weights; emitter: what it gives by chance and from a source, None where energies are hidden.
     """
 
     row: dict[str, Any]
@@ -106,9 +107,22 @@ def read_entry(event_dir: Path) -> Entry:
     own = max(p * (1 + among.size) - weights[among * at >= observed].sum(), 0.0) if p < 1 else 1.0
     values = np.log1p(np.append(among * at, observed))
     weighted = values, np.append(weights, own)
-    kinds = _injections(event_dir / LIMIT_INJECTIONS)
-    emitter = Emitter(min(result.p_astro, 1.0), chance(*weighted), sources_of(kinds))
+    emitter = None
+    if not ranked.p_value_without_energy:
+        # the neutrinos of sources have energies
+        kinds = _injections(event_dir / LIMIT_INJECTIONS)
+        emitter = Emitter(min(result.p_astro, 1.0), chance(*weighted), sources_of(kinds))
+        if (best := _best(event)) is not None and best.odds_ratio is not None:
+            above = weights[among * at >= best.odds_ratio].sum()
+            alone = min((own + above) / (1 + among.size), 1.0) if best.odds_ratio > 0 else 1.0
+            row["best_neutrino_p_value"] = float(alone)
     return Entry(row, p, float(np.log1p(observed)), weighted, emitter)
+
+
+def _best(event: EventFiles) -> Single | None:
+    """Return the neutrino that has the highest odds alone; None without a p-value."""
+    singles = event.significance.of_neutrinos.single_neutrino
+    return max(singles, key=lambda one: one.odds_ratio or 0.0, default=None)
 
 
 def _scale(p_astro: float, lambda_cgw: float, of: float) -> float:
@@ -131,11 +145,8 @@ def _injections(path: Path) -> dict[int, tuple[Floats, Floats]]:
 
 
 def _row(event: EventFiles, result: _Result, ranked: _Ranked, limit: _Limit) -> dict[str, Any]:
-    info, best = event.info, None
-    singles = event.significance.of_neutrinos.single_neutrino
+    info, best = event.info, _best(event) if ranked.p_value_map is not None else None
     inside = [n for n in event.neutrinos.events if n.in_window is not False]
-    if singles and singles[0].p_value is not None:
-        best = singles[0]
     # how probable noise is, p_astro says
     classes = {k: p for k, p in event.p_astro.classes.items() if k != "Terrestrial" and p > 0}
     reason = ranked.p_value_map_reason or ranked.p_value_reason

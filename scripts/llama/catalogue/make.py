@@ -93,7 +93,8 @@ def catalogue_content(entries: Sequence[Entry], seed: int) -> dict[str, Any]:
     best, scan = tested[int(np.argmin(p))], binomial_scan(p)
     members = [tested[i].row["event"] for i in np.argsort(p, kind="stable")[: scan.k]]
     summed = sum_test([entry.background for entry in tested if entry.background], total, seed)
-    limits = stacked_limits([entry.emitter for entry in tested if entry.emitter], total)
+    limited = [(entry.emitter, entry.value) for entry in tested if entry.emitter]
+    limits = stacked_limits([emitter for emitter, _ in limited], sum(v for _, v in limited))
     low, high = uniform_band(p.size)[1]
     return content | {
         "best_event": {

@@ -11,9 +11,8 @@ from llama.stats.arrays import Floats
 
 LEVELS = (0.1, 0.01, 0.001)
 MOST_IN_SCAN = 100  # smallest p-values that the binomial scan looks at
-_SMALL = (
-    1e-100  # below, chances underflow; the ways to cross add up, within a fifth for 1000 events
-)
+# below, chances underflow; the ways to cross add up, within a fifth for 1000 events
+_SMALL = 1e-100
 
 
 class Scan(NamedTuple):

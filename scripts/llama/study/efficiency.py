@@ -157,13 +157,15 @@ def inject_on_map(
     site: Site,
     search: Mapping[str, Any],
     seed: int,
+    live: float = 1.0,
     injections: Mapping[str, int] = INJECTIONS,
 ) -> dict[str, NDArray[Any]]:
     """Return {kind: rows} of sources with one, two and four neutrinos on the map of an event.
 
     Rows have odds (at the event's p_astro), expected, distance_mpc and what else
     `llama.study.injections` keeps. site: detectors that were on; significance: content of
-    significance_*.json, from a list whose stream has the rate of their background.
+    significance_*.json, from a list whose stream has the rate of their background; live: as of
+    `live_fraction`, with which fewer neutrinos are expected.
     """
     params = _parameters(significance, site, search)
     truth, found = site.truth(), {}
@@ -178,7 +180,19 @@ def inject_on_map(
                 found[kind], _ = run_shard(
                     bank, draws, significance["p_astro"], range(injections[kind])
                 )
+                found[kind]["expected"] *= live
     return found
+
+
+def live_fraction(neutrino_list: Mapping[str, Any], window_s: float) -> float:
+    """Return which part of an event's window was observed; 1 if the list does not say.
+
+    Of a source's neutrinos, which may come at any time of the window, such a part is seen.
+    """
+    live_s = neutrino_list.get("livetime_s")
+    if live_s is None or (live_s == 0 and neutrino_list["events"]):
+        return 1.0
+    return min(float(live_s) / window_s, 1.0)
 
 
 def upper_limit(
@@ -186,7 +200,7 @@ def upper_limit(
     significance: Mapping[str, Any],
     site: Site,
     search: Mapping[str, Any],
-    is_off: bool = False,
+    live: float = 1.0,
 ) -> dict[str, Any]:
     """Return the content of upper_limit_lvc-i3.json, without its provenance.
 
@@ -198,8 +212,7 @@ def upper_limit(
     too high than too low. null with the reason when no energy is excluded.
 
     rows: of `inject_on_map` with the other arguments; no background class is needed, since odds of
-    one map and one p_astro rank as their p-values do. is_off: whether no detector observed during
-    the event's window.
+    one map and one p_astro rank as their p-values do. live: as there.
     """
     alone = significance.get("without_bursts", significance)  # injections are of neutrinos
     params, observed = _parameters(significance, site, search), float(alone["odds_ratio"])
@@ -209,7 +222,7 @@ def upper_limit(
     curve = efficiency_curve(kinds, energies)
     limit = energy_at(kinds, curve, CONFIDENCE)
     reason = _reason(energies.size) if limit["value_erg"] is None else None
-    if is_off:
+    if live == 0:
         limit, reason = dict.fromkeys(limit), NO_UPTIME
     distances = np.concatenate([of_kind["distance_mpc"] for of_kind in rows.values()])
     quantiles = np.quantile(distances, (0.05, 0.5, 0.95))
