@@ -31,7 +31,8 @@ _FIGURE = (
     "p-values and limit",
     "p-values of the events in order against chance; fraction of mergers against their energy.",
     "Left: p-values of the events, in order, against what chance gives; the band holds 95 % of "
-    "chance at each point, and circles are the events that the binomial scan chose. Right: "
+    "chance at each point, and circles are the events that the binomial scan chose. Events with "
+    "odds of 0 have p = 1. Right: "
     "fractions of mergers that emit an isotropic-equivalent energy in neutrinos towards us and are "
     "excluded at 90 % confidence.",
 )
