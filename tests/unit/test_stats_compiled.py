@@ -84,6 +84,23 @@ def test_read_only_install_compiles_once_into_the_users_cache(read_only, tmp_pat
     assert [d.name[:6] for d in (cache / "llama").iterdir()] == ["numba-"]
 
 
+def test_what_a_read_only_install_came_with_is_not_compiled(read_only, tmp_path):
+    places = [read_only / "stats", read_only / "stats/__pycache__"]
+    cache = tmp_path / "first"
+    assert run(read_only, XDG_CACHE_HOME=str(cache)) == (0, 1)
+    places[0].chmod(0o755)
+    (kept,) = (cache / "llama").iterdir()
+    shutil.copytree(kept, places[1] / kept.name)
+    for directory in (*places, *(d for d in places[1].rglob("*") if d.is_dir())):
+        directory.chmod(0o555)
+    for _ in range(2):
+        assert run(read_only, XDG_CACHE_HOME=str(tmp_path / "second")) == (1, 0)
+    assert [d.name for d in (tmp_path / "second/llama").iterdir()] == [kept.name]
+    # tmp_path is removed
+    for directory in places[1], *(d for d in places[1].rglob("*") if d.is_dir()):
+        directory.chmod(0o755)
+
+
 def test_without_any_place_to_write_it_compiles_each_time(read_only, tmp_path):
     (tmp_path / "file").touch()
     for _ in range(2):

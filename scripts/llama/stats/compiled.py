@@ -4,10 +4,12 @@ Numba renews a cached function when its own file changes, but not when a functio
 in another file does. The cache therefore lives in a directory named after all sources.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
 import shutil
+import tempfile
 import time
 
 import numba
@@ -31,6 +33,26 @@ def cache_directory() -> str | None:
         if _writable(place):
             return os.path.join(place, f"numba-{digest.hexdigest()[:16]}")
     return None
+
+
+def take_shipped(directory: str) -> None:
+    """Begin the cache `directory` with what a read-only install, such as an image, came with."""
+    name = os.path.basename(directory)
+    shipped = os.path.join(_SOURCES, "__pycache__", name)
+    if not os.path.isdir(shipped):
+        return
+    # numba compiles what it does not find
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(directory), exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(directory), prefix=name) as half:
+            whole = os.path.join(half, name)
+            # a copy has the modes of new files: the install's allow no writing
+            for place, _, files in os.walk(shipped):
+                target = os.path.join(whole, os.path.relpath(place, shipped))
+                os.makedirs(target)
+                for file in files:
+                    shutil.copyfile(os.path.join(place, file), os.path.join(target, file))
+            os.rename(whole, directory)
 
 
 def _writable(directory: str) -> bool:
@@ -61,6 +83,7 @@ def remove_old_caches(directory: str) -> None:
 _directory = cache_directory()
 if _directory and not os.path.isdir(_directory):  # a new version of the sources
     remove_old_caches(_directory)
+    take_shipped(_directory)
 numba.config.CACHE_DIR = _directory or ""
 njit = functools.partial(numba.njit, cache=_directory is not None, nogil=True)
 # for what only compiled code calls: the way in from Python takes as long to compile as the code
