@@ -174,10 +174,11 @@ def _create(run_dir: Path, alert: "Alert", **given: Any) -> "IntakeResult":
 def next_command(event_dir: Path, output_dir: Path) -> str | None:
     """Return the snakemake command that makes the event, None if no command can."""
     from llama.event.find import CURRENT, EventRef
+    from llama.layout import to_type
 
     run_dir, command = event_dir.absolute().parent, None
     if run_dir.resolve() == (output_dir / "current_run").resolve():
-        return f"snakemake {EventRef(CURRENT, event_dir.name).target}"
+        return to_type(EventRef(CURRENT, event_dir.name).target)
     for place in (run_dir.resolve(), run_dir):  # a run may be a link to a directory of any name
         if place.name in ("current_run", "events"):
             base, run = place.parent, CURRENT
@@ -187,8 +188,8 @@ def next_command(event_dir: Path, output_dir: Path) -> str | None:
             continue
         target = EventRef(run, event_dir.name).target
         if base.resolve() == output_dir.resolve():
-            return f"snakemake {target}"
-        command = shlex.join(["snakemake", target, "--config", f"output_dir={base}"])
+            return to_type(target)
+        command = to_type(shlex.join([target, "--config", f"output_dir={base}"]))
     return command
 
 
