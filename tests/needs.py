@@ -13,11 +13,13 @@ import subprocess
 import sys
 
 PACKAGES = {
+    "buildah": "buildah",
     "chromedriver": "chromium-driver",
     "chromium": "chromium",
     "crontab": "cron",
     "fish": "fish",
     "ip": "iproute2",
+    "mmdebstrap": "mmdebstrap",
     "munged": "munge",
     "ps": "procps",
     "sbatch": "slurm-client",
