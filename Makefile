@@ -18,12 +18,16 @@ UV := $(BIN)/uv pip install --quiet --no-cache $(WHEELS),llama-multimessenger
 # What tests and benchmarks need beyond Python: installed as root on Debian, else named.
 NEEDS := @$(BIN)/python tests/needs.py
 
-.PHONY: help demo check needs test proofs lint format bench peers validate fuzz soak oldest
+.PHONY: help demo image check needs test proofs lint format bench peers validate fuzz soak oldest
 help: ## what there is (this list)
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 demo: $(BIN)/.installed ## one mock event from alert to summary page, with a small background
 	@$(ACTIVE) llama demo
+
+image: ## the container image llama, with podman, buildah or docker; args="--build-arg EXTRAS="
+	@tool=$$(command -v podman || command -v buildah || command -v docker) || \
+	  { echo "install podman, buildah or docker first" >&2; exit 1; }; $$tool build -t llama $(args) .
 
 check: lint ## the linters and the quick unit tests, in two minutes; before every commit
 	@$(ACTIVE) pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit
