@@ -6,14 +6,14 @@ import healpy
 import numpy as np
 import proofs
 import pytest
-from stats_samples import ToyResponse, near_blob, parameters, prepare_tiles, worst_deviation
+from stats_samples import ToyResponse, near_blob, prepare_tiles, worst_deviation
 from stats_simulation import simulate_network
 from test_stats_network import MEMBERS, PARAMS
 
 from llama.neutrinos.local import Site
 from llama.stats.area import POLE, area_in
 from llama.stats.division import divide_tiles
-from llama.stats.healpix import unit_vectors
+from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.network import Member, network_area, prepare_in_network, turned_area
 from llama.stats.odds import event_odds
 from llama.stats.windows import odds_of_windows
@@ -112,3 +112,122 @@ def test_odds_of_a_detector_that_sees_the_sky_turn_are_calibrated(proven):
         later = members_at(TIMES[0] + 21541)
         assert worst_deviation(*odds_of(parts, lambda _: later))[0] > 5
     proven(SEED, WHOLE, worst_deviation_sigma=round(worst, 3), decades_of_odds=decades)
+
+
+def brute_force(members, map_, ra, dec, sigma, energy, number):
+    """Return Lambda_s fb / Q of one neutrino as an integral over pixels of 0.11 deg."""
+    order, ipix, prob, distmu, distsigma = map_
+    nside = 512
+    vectors = np.array(healpy.pix2vec(nside, np.arange(12 * nside**2), nest=True)).T
+    own = unit_vectors(np.array(ra), np.array(dec))
+    kappa = np.radians(sigma) ** -2.0
+    near = vectors @ own > np.cos(np.radians(12 * sigma))
+    vectors, pixel = vectors[near], np.flatnonzero(near)
+    start = ipix << (2 * (9 - order.astype(int)))
+    along = np.argsort(start)
+    tile = along[np.searchsorted(start[along], pixel, side="right") - 1]
+    density = prob[tile] * 3 / np.pi * 4.0 ** order[tile].astype(float)
+    expected = np.zeros(pixel.size)
+    for member in members:
+        along = member.along(vectors)
+        relative = np.interp(along, member.response.sin_dec, member.response.area_relative)
+        expected += member.nu_51_100 * relative
+    member = members[number]
+    relative = np.interp(
+        member.along(vectors), member.response.sin_dec, member.response.area_relative
+    )
+    # <mu exp(-mu)> over energy and distance, at each direction
+    r = np.linspace(1, 200, 2000)
+    at_r = r**2 * np.exp(-0.5 * ((r - distmu[0]) / distsigma[0]) ** 2)
+    at_r /= at_r.sum()
+    low, high = TURNED.Enumin * TURNED.fb, TURNED.Enumax * TURNED.fb
+    strength = np.geomspace(1e-6, 50, 3000)
+    a = strength[:, None] * (100 / r) ** 2
+    mean = ((np.exp(-a * low) - np.exp(-a * high)) / np.log(high / low)) @ at_r
+    of_all = np.interp(expected, strength, mean)
+    share = member.nu_51_100 * relative / np.where(expected > 0, expected, 1)
+    x = np.log10(energy)
+    here, there = member.along(vectors), float(member.along(own[None])[0])
+    tables = member.response
+    signal = interpolated(tables, tables.signal_per_dex, x, here)
+    background = interpolated(tables, tables.background_per_dex, x, np.array([there]))[0]
+    psf = kappa / (2 * np.pi * -np.expm1(-2 * kappa)) * np.exp(kappa * (vectors @ own - 1))
+    inside = 2 * np.pi * signal / background / member.ratebgnu * share * of_all * psf * density
+    return inside.sum() * healpy.nside2pixarea(nside)
+
+
+def interpolated(tables, values, x, s):
+    rows = [np.interp(s, tables.sin_dec, row) for row in values]
+    return np.array([np.interp(x, tables.log10_energy, c) for c in np.array(rows).T])
+
+
+def odds_and_integral(gps, number, ra, dec, sigma, energy):
+    members = members_at(gps)
+    area, map_ = turned_area(members), near_blob(50.0, 20.0, 5.0, 40.0, 5.0, coarsest=6, finest=6)
+    columns = [np.array([value]) for value in (0.0, ra, dec, sigma, energy)]
+    one = prepare_in_network(columns, np.array([number]), members, area, TURNED)
+    odds = event_odds(prepare_tiles(*map_, area, TURNED), one, P_ASTRO, TURNED, area)
+    q = P_ASTRO / (1 - P_ASTRO) / TURNED.fb
+    low, high, *nu = TURNED.emission_windows_s
+    overlap = min(-low, -nu[0]) - max(-high, -nu[1])
+    time = overlap / ((high - low) * (nu[1] - nu[0]))
+    return odds.lambda_s, q * time * brute_force(members, map_, ra, dec, sigma, energy, number)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("gps", TIMES[[0, 2, 4]])
+def test_one_neutrino_is_its_integral_over_the_sky(gps, number):
+    for ra, dec, sigma, energy, error in (
+        (52.0, 22.0, 0.6, 3e4, 1e-3),
+        (46.0, 12.0, 0.3, 2e5, 1e-3),
+        # the mean over right ascension is that of the point spread alone, not times the map
+        (60.0, 25.0, 3.0, 3e3, 0.04),
+    ):
+        found, expected = odds_and_integral(gps, number, ra, dec, sigma, energy)
+        assert found == pytest.approx(expected, rel=error, abs=1e-12)
+
+
+@pytest.mark.parametrize("gps", [1300004200.0, 1300049560.0])
+def test_where_a_detector_begins_to_see(gps):
+    """Tiles of 0.9 deg where the area falls to nothing within 1.4 deg."""
+    for ra, dec, sigma, error in ((50.0, 20.0, 0.3, 0.1), (49.0, 19.0, 1.0, 0.03)):
+        found, expected = odds_and_integral(gps, 1, ra, dec, sigma, 3e4)
+        assert found == pytest.approx(expected, rel=error)
+
+
+def test_what_turns_about_the_pole_does_not_turn():
+    """Tables along the pole as an axis are those in sin(dec)."""
+    still, turning = (POLAR, POLAR), (POLAR, POLAR._replace(axis=POLE))
+    area, fractions = network_area(still)
+    columns = [
+        np.array([0.0, 120.0, -40.0]),
+        np.array([50.0, 51.0, 230.0]),
+        np.array([20.0, 21.0, -25.0]),
+        np.array([0.5, 0.9, 0.2]),
+        np.array([3e3, 2e4, np.nan]),
+    ]
+    found = []
+    for members, shares, of in (
+        (still, fractions, area),
+        (turning, turned_area(turning), turned_area(turning)),
+    ):
+        neutrinos = prepare_in_network(columns, np.array([0, 1, 1]), members, shares, TURNED)
+        prepared = prepare_tiles(*MAPS[0], of, TURNED)
+        found.append(event_odds(prepared, neutrinos, P_ASTRO, TURNED, of))
+    assert found[1].odds_ratio == pytest.approx(found[0].odds_ratio, rel=1e-9)
+    assert found[1].single_odds == pytest.approx(found[0].single_odds, rel=1e-9)
+    assert found[1].lambda_cnu == pytest.approx(found[0].lambda_cnu, rel=1e-3)
+
+
+def test_tiles_are_divided_where_a_turning_detector_begins_to_see():
+    area = turned_area(members_at(TIMES[0]))
+    order, ipix, _ = divide_tiles(np.full(3072, 4, dtype=np.int8), np.arange(3072), area)
+    vectors = tiles_geometry(order, ipix)[0]
+    edge = np.abs(vectors @ area.axes[1] - 0.14) < 0.01
+    assert edge.sum() > 100
+    assert order[edge].min() == 6
+    assert (order[vectors @ area.axes[1] > 0.4] < 6).mean() > 0.9
+    pixels = healpy.query_disc(64, [0.3, 0.5, 0.4], 0.2)
+    some = np.array(healpy.pix2vec(64, pixels)).T
+    assert area_in(area, some) == pytest.approx(area.parts(some).sum(axis=0))
+    assert area.fractions(some).sum(axis=0) == pytest.approx(1)
