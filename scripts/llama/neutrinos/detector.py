@@ -182,6 +182,8 @@ def build_detector(
     )
     centres = (smearing.sin_dec[1:] + smearing.sin_dec[:-1]) / 2
     at_centre = energy_weights(smearing, area, gamma, centres)
+    seen = np.flatnonzero(at_centre.any(axis=0))  # where it is blind, as where it is next not
+    at_centre = at_centre[:, seen[np.abs(seen - np.arange(centres.size)[:, None]).argmin(axis=1)]]
     fits = psf_weights(smearing, np.einsum("ebb->eb", cell_weights(smearing, at_centre, centres)))
     between = shares(tents(SIN_DEC, centres), centres.size)
     signal /= np.where(total > 0, total, 1.0)
