@@ -187,7 +187,7 @@ def test_a_map_that_has_gone_is_broken(maps, tmp_path):
 def test_parts_of_different_models_are_refused(maps, tmp_path):
     listed, parts = list_skymaps(maps), [tmp_path / "0.hdf5", tmp_path / "1.hdf5"]
     build_bank(listed[:1], parts[0])
-    build_bank(listed[1:], parts[1], np.ones(5), parameters())
+    build_bank(listed[1:], parts[1], steep_response(), parameters())
     with pytest.raises(LlamaError, match="made with different settings; delete them and run snake"):
         link_banks(parts, tmp_path / "skymaps.hdf5")
 
