@@ -222,11 +222,18 @@ def test_impossible_parameters(change):
 def test_impossible_direction_and_sensitivity():
     with pytest.raises(ValueError, match="not there"):
         most_probable_direction(prepared(), given_neutrinos(), {(0, 3): 1.0})
-    tables = [RESPONSE.sin_dec, AREA, RESPONSE.signal_per_dex, RESPONSE.log10_energy, np.zeros(1)]
-    assert len(flux_sensitivity(*tables)["sensitive_energy_range"]) == 2
-    for i, broken in ((1, AREA - 10), (1, AREA[1:]), (2, RESPONSE.signal_per_dex * np.nan)):
+    one, nodes = (
+        [AREA, RESPONSE.signal_per_dex, np.zeros(1)],
+        (RESPONSE.sin_dec, RESPONSE.log10_energy),
+    )
+    alone = flux_sensitivity([one], *nodes)
+    assert len(alone["sensitive_energy_range"]) == 2
+    # two detectors see half of the flux that one does
+    half = [value / 2 for value in alone["flux_sensitivity"]]
+    assert flux_sensitivity([one, one], *nodes)["flux_sensitivity"] == pytest.approx(half)
+    for i, broken in ((0, AREA - 10), (0, AREA[1:]), (1, RESPONSE.signal_per_dex * np.nan)):
         with pytest.raises(ValueError, match="response"):
-            flux_sensitivity(*tables[:i], broken, *tables[i + 1 :])
+            flux_sensitivity([[*one[:i], broken, *one[i + 1 :]]], *nodes)
 
 
 rows = st.tuples(
