@@ -29,8 +29,10 @@ from llama.event.results import NO_UPTIME
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.event_list import is_from_archive
 from llama.neutrinos.mixture import radii_deg
+from llama.neutrinos.network import area_of
 from llama.neutrinos.table import Rows
 from llama.sky.tiles import SkyTiles
+from llama.stats.area import AnyArea
 from llama.stats.direction import flux_sensitivity, joint_p_astro
 from llama.stats.direction_map import DirectionMap
 from llama.stats.explain import explain_odds
@@ -77,13 +79,13 @@ def compute_significance(
     """
     from_archive = is_from_archive(neutrino_list.get("source"))
     params = search_parameters(search, p_astro["population"], response, from_archive)
-    prepared = prepare_skymap(tiles, response.area_relative, params)
+    prepared = prepare_skymap(tiles, area_of(response), params)
     events, gps = list(neutrino_list["events"]), info.trigger_gps
     columns = event_columns(events, response)
     dt_s = columns["gps"] - gps
     maps = maps or {}
     neutrinos = prepare_mapped(dt_s, columns, response, params, maps)
-    p, area = max(p_astro["p_astro"], LEAST_P_ASTRO), response.area_relative
+    p, area = max(p_astro["p_astro"], LEAST_P_ASTRO), area_of(response)
     here = MappedNeutrinos(prepared, neutrinos, maps, params, area)
     odds = here.odds(p)
     start_s, stop_s = params.window
@@ -182,7 +184,7 @@ def _distance(
     maps: Mapping[int, DirectionMap],
     p_astro: float,
     params: SearchParameters,
-    area: Floats,
+    area: AnyArea,
     messengers: Sequence[Messenger],
 ) -> dict[str, object]:
     """Return where the distance is from and, if it is assumed, what ten times it would give."""
