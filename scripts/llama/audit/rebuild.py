@@ -117,8 +117,7 @@ class _Pieces:
             "info": files.get("skymap_info.json"),
             "response": self._responses(external),
         }
-        bursts = files.get(BURSTS_NAME) or files.get(HEARD_NAME)
-        digest = background["sha256"]
+        bursts, digest = files.get(BURSTS_NAME) or files.get(HEARD_NAME), background["sha256"]
         source = self._skymap(files.get("skymap_info.json"))
         populations = self._background(background["class"], digest) if digest else None
         if tables := inputs["response"]:
@@ -135,8 +134,8 @@ class _Pieces:
             "population": inputs["p_astro"] and read_p_astro(inputs["p_astro"])["population"],
         }
         if "responses" in external:
-            drawing["observing"] = list_observing(Path(inputs["neutrinos"] or ""))
-            drawing["gps"] = inputs["info"] and read_info(Path(inputs["info"]).parent).trigger_gps
+            gps = inputs["info"] and read_info(Path(inputs["info"]).parent).trigger_gps
+            drawing |= {"observing": list_observing(Path(inputs["neutrinos"] or "")), "gps": gps}
         if bursts:
             listed = read_bursts(Path(bursts), settings["grb"])
             drawing |= {"grb": settings["grb"], "burst_sigma_deg": listed.sigma_deg}

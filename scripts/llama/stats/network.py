@@ -15,16 +15,15 @@ import numpy as np
 
 from llama.stats.area import POLE, Area
 from llama.stats.arrays import Floats, Integers
-from llama.stats.compiled import njit
+from llama.stats.compiled import inner, njit
 from llama.stats.healpix import unit_vectors
 from llama.stats.messengers import join_components
 from llama.stats.odds import Neutrinos, Response, prepare_neutrinos
 from llama.stats.parameters import SearchParameters
-from llama.stats.tile_average import response_at
 
-# right ascensions that a table in sin(dec) is a mean over, in units of the point spread, and how
-# far in declination; beyond, it is that at the neutrino's own right ascension
-_STEPS, _STEP, _NEAR = 5, 1.1, 4.0
+# right ascensions that a table in sin(dec) is a mean over, in units of the point spread (those of
+# Gauss-Hermite), and how far in declination; beyond, it is that at the neutrino's own
+_STEP, _NEAR = math.sqrt(3.0), 4.0
 
 
 class Member(NamedTuple):
@@ -127,41 +126,63 @@ def _turn(intensity, kappa, vectors, area, number):  # type: ignore[no-untyped-d
     """
     nodes = intensity.shape[2]
     found = np.empty(nodes)
+    # at the neutrino's own right ascension, and at one of those around it
+    own, other = np.empty((2, nodes)), np.empty((2, nodes))
     for i in range(intensity.shape[0]):
-        own_phi, own_z = math.atan2(vectors[i, 1], vectors[i, 0]), vectors[i, 2]
-        own_s = math.hypot(vectors[i, 0], vectors[i, 1])
+        v_x, v_y, v_z = vectors[i]
+        phi, own_s = math.atan2(v_y, v_x), max(math.hypot(v_x, v_y), 1e-6)
+        _along_meridian(area, number, phi, 0, nodes, own)
         for c in range(intensity.shape[1]):
-            table, reach = intensity[i, c], _NEAR / math.sqrt(kappa[i, c])
+            table = intensity[i, c]
             if not table.any():
                 continue
-            for node in range(nodes):
-                z = -1.0 + 2.0 * node / (nodes - 1)
-                s = math.sqrt(max(0.0, (1.0 - z) * (1.0 + z)))
-                chord2 = (z - own_z) ** 2 + (s - own_s) ** 2
-                steps = _STEPS if chord2 < reach * reach and s > 0.0 else 1
-                narrow = max(kappa[i, c] * s * own_s, 1e-30)
-                step = min(_STEP / math.sqrt(narrow), 2.0 * math.pi / _STEPS)
-                total = weight = 0.0
-                for k in range(steps):
-                    turn = (k - 0.5 * (steps - 1)) * step
-                    share = math.exp(-2.0 * narrow * math.sin(0.5 * turn) ** 2)
-                    phi = own_phi + turn
-                    x, y = s * math.cos(phi), s * math.sin(phi)
-                    total += share * _fraction_times(table, area, number, x, y, z)
-                    weight += share
-                found[node] = total / weight
+            # as far as this is anything, from the middle of a point spread on the pole, too
+            width = 1.0 / math.sqrt(kappa[i, c])
+            away = min(_NEAR * width, math.pi)
+            dec = math.atan2(v_z, own_s)
+            south = math.sin(max(dec - away, -0.5 * math.pi))
+            north = math.sin(min(dec + away, 0.5 * math.pi))
+            first = math.floor(0.5 * (south + 1.0) * (nodes - 1))
+            last = min(math.ceil(0.5 * (north + 1.0) * (nodes - 1)) + 1, nodes)
+            step = min(_STEP * width / own_s, 2.0 * math.pi / 3.0)
+            share = 0.25 ** ((2.0 * own_s * math.sin(0.5 * step) / (_STEP * width)) ** 2)
+            middle = 1.0 / (1.0 + 2.0 * share)
+            _add_products(table, own, 1.0, 0, nodes, found, True)
+            for node in range(first, last):
+                found[node] *= middle
+            for turn in (-step, step):
+                _along_meridian(area, number, phi + turn, first, last, other)
+                _add_products(table, other, share * middle, first, last, found, False)
             table[:] = found
 
 
-@njit(inline="always")
-def _fraction_times(table, area, number, x, y, z):  # type: ignore[no-untyped-def]
-    """Return f_d of a detector in a direction, times a table along its axis."""
-    whole = part = value = 0.0
-    for d in range(area.axes.shape[0]):
-        along = area.axes[d, 0] * x + area.axes[d, 1] * y + area.axes[d, 2] * z
-        along = min(max(along, -1.0), 1.0)
-        here = response_at(area.tables[d], along)
-        whole += here
-        if d == number:
-            part, value = here, response_at(table, along)
-    return part / whole * value if whole > 0.0 else 0.0
+@inner()
+def _along_meridian(area, number, phi, first, last, found):  # type: ignore[no-untyped-def]
+    """Write f_d and the place on a detector's axis at nodes of sin(dec) of a right ascension."""
+    nodes = found.shape[1]
+    half = 0.5 * (area.tables.shape[1] - 1)
+    cos, sin = math.cos(phi), math.sin(phi)
+    for node in range(first, last):
+        z = -1.0 + 2.0 * node / (nodes - 1)
+        s = math.sqrt(max(0.0, (1.0 - z) * (1.0 + z)))
+        whole = 0.0
+        for d in range(area.axes.shape[0]):
+            up = s * (area.axes[d, 0] * cos + area.axes[d, 1] * sin) + area.axes[d, 2] * z
+            place = half * (min(max(up, -1.0), 1.0) + 1.0)
+            at = min(int(place), area.tables.shape[1] - 2)
+            low, high = area.tables[d, at], area.tables[d, at + 1]
+            here = low + (place - at) * (high - low)
+            whole += here
+            if d == number:
+                found[0, node], found[1, node] = here, place
+        found[0, node] = found[0, node] / whole if whole > 0.0 else 0.0
+
+
+@inner()
+def _add_products(table, along, share, first, last, found, is_first):  # type: ignore[no-untyped-def]
+    """Write, or add, f_d times a table along the axis at nodes of sin(dec)."""
+    for node in range(first, last):
+        at = min(int(along[1, node]), table.size - 2)
+        value = table[at] + (along[1, node] - at) * (table[at + 1] - table[at])
+        value *= share * along[0, node]
+        found[node] = value if is_first else found[node] + value
