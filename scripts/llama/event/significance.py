@@ -29,7 +29,7 @@ from llama.event.results import NO_UPTIME
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.event_list import is_from_archive
 from llama.neutrinos.mixture import radii_deg
-from llama.neutrinos.network import area_of
+from llama.neutrinos.network import Network, area_of
 from llama.neutrinos.table import Rows
 from llama.sky.tiles import SkyTiles
 from llama.stats.area import AnyArea
@@ -168,11 +168,9 @@ def compute_significance(
             "p_value_circles": [events[i]["id"] for i in maps],
             **_distance(tiles, neutrinos, maps, p, params, area, triggers),
             "neutrino_flux_sensitivity_range": flux_sensitivity(
+                _seen_in(response, _credible_region(tiles)),
                 response.sin_dec,
-                response.flux_area_cm2_gev,
-                response.true_per_dex,
                 response.log10_energy,
-                _credible_sin_dec(tiles),
             ),
         }
     )
@@ -272,7 +270,16 @@ def _single_neutrinos(neutrinos: Neutrinos, odds: Odds, events: Rows, among: Ran
     )
 
 
-def _credible_sin_dec(tiles: SkyTiles) -> Floats:
+def _seen_in(response: "AnyResponse", vectors: Floats) -> list[tuple[Floats, Floats, Floats]]:
+    """Return what `flux_sensitivity` takes of the detectors in directions (n, 3)."""
+    if not isinstance(response, Network) or not response.turned:
+        return [(response.flux_area_cm2_gev, response.true_per_dex, vectors[:, 2])]
+    both = zip(response.seeing, response.turned, strict=True)
+    return [(one.flux_area_cm2_gev, one.true_per_dex, m.along(vectors)) for one, m in both]
+
+
+def _credible_region(tiles: SkyTiles) -> Floats:
+    """Return the directions (n, 3) of the tiles of the 90 % region."""
     along = np.argsort(-tiles.prob / tiles.area_deg2, kind="stable")
     count = int(np.searchsorted(np.cumsum(tiles.prob[along]), 0.9)) + 1
-    return tiles_geometry(tiles.order, tiles.ipix)[0][along[:count], 2]
+    return np.asarray(tiles_geometry(tiles.order, tiles.ipix)[0][along[:count]])
