@@ -23,7 +23,7 @@ include: "rules/common.smk"
 # Made while this file is read, since Snakemake enters it now, and finds the events by their links
 # when it builds the job graph. A list of the rules needs neither.
 if not COMMAND.only_lists:
-    checked(prepare, SETTINGS.output_dir, ENGINE.clone, ENGINE.warn)
+    checked(prepare, SETTINGS.output_dir, ENGINE.directory, ENGINE.warn)
 
     workdir: OUTPUT_DIR
 

@@ -66,6 +66,7 @@ def workflow(clone: Path = Path(), **changes: object) -> SimpleNamespace:
     """Return what Snakemake's workflow object tells when a user has started it."""
     told: dict[str, object] = {
         "basedir": clone,
+        "current_basedir": SimpleNamespace(get_path_or_uri=lambda secret_free: str(clone)),
         "config_settings": SimpleNamespace(config={}),
         "dryrun": False,
         "executor_plugin": None,

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from llama.event.provenance import _commit, code_sha256, provenance, settings_hash, software
+from llama.event.provenance import code_sha256, provenance, settings_hash, software
 
 
 def test_the_block_names_everything_that_was_used(tmp_path):
@@ -42,51 +42,6 @@ def test_the_hash_of_settings_knows_values_not_order():
 
 def test_the_software_has_a_version():
     assert re.fullmatch(r"llama \d+\.\d+[^+ ]*(\+g[0-9a-f]{8})?", software())
-
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-FORMS = {
-    "on a branch": {"HEAD": "ref: refs/heads/main\n", "refs/heads/main": f"{COMMIT}\n"},
-    "detached": {"HEAD": f"{COMMIT}\n"},
-    "packed": {
-        "HEAD": "ref: refs/heads/main\n",
-        "packed-refs": f"# pack-refs with: peeled\n{'f' * 40} refs/heads/main2\n"
-        f"{COMMIT} refs/heads/main\n",
-    },
-}
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_the_commit_of_a_clone(tmp_path, form):
-    for name, text in FORMS[form].items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert _commit(tmp_path) == COMMIT
-
-
-def test_no_commit_outside_a_clone(tmp_path):
-    assert _commit(tmp_path / ".git") == ""
-    (tmp_path / "HEAD").write_text("ref: refs/heads/unborn\n")
-    assert _commit(tmp_path) == ""
-    (tmp_path / ".git").write_text("gitdir: /elsewhere")  # a worktree
-    assert _commit(tmp_path / ".git") == ""
-
-
-def test_the_commit_of_a_worktree(tmp_path):
-    own = tmp_path / "clone/.git/worktrees/w"
-    for path, text in {
-        tmp_path / "w/.git": f"gitdir: {own}\n",
-        own / "HEAD": "ref: refs/heads/side\n",
-        own / "commondir": "../..\n",
-        tmp_path / "clone/.git/refs/heads/side": f"{COMMIT}\n",
-    }.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    assert _commit(tmp_path / "w/.git") == COMMIT
-    (tmp_path / "w/.git").write_text("gitdir: ../clone/.git/worktrees/w\n")
-    assert _commit(tmp_path / "w/.git") == COMMIT
-    (own / "HEAD").write_text(f"{'f' * 40}\n")
-    assert _commit(tmp_path / "w/.git") == "f" * 40
 
 
 def test_the_code_is_known_by_names_and_content(tmp_path):

@@ -117,8 +117,13 @@ def test_the_study_of_artifacts(settings):
 
 
 def test_the_command():
-    words = command(Launch("bns-o3-H1", "", None, "do-cluster", 0.0))[1:]
-    assert words == ["-m", "snakemake", "studies/bns-o3-H1/background", "--profile", "do-cluster"]
+    words = command(Launch("bns-o3-H1", "", None, "do-cluster", 0.0))
+    assert words[1:4] == ["-m", "snakemake", "--snakefile"]
+    assert words[-3:] == [
+        "studies/bns-o3-H1/background",
+        "--profile",
+        str(Path.cwd() / "do-cluster"),
+    ]
     words = command(Launch("bns-o3-H1", "/a b.csv", 10**8, "x", 0.0))
     assert words[-2] == "--config"
     name, _, value = words[-1].partition("=")

@@ -75,7 +75,7 @@ def test_given_settings_replace_all_files_and_the_command_line_counts_last(
     monkeypatch.delenv("LLAMA_CONFIG", raising=False)
     clone = tmp_path / "clone"
     clone.mkdir()
-    (clone / "Snakefile").touch()
+    (clone / "Snakefile").write_text("llama")
     (clone / "config.yaml").write_text(f"output_dir: {tmp_path}\nsearch: {{fb: 2}}\n")
     (tmp_path / "llama.yaml").write_text("search: {fb: 3, nu_51_100: 2}\n")
     assert Engine(workflow(clone), LOGGER).settings().search.fb == 3

@@ -1,7 +1,6 @@
 """What is kept, what is outdated, why it failed, and when it is tried again. No Snakemake here."""
 
 import fcntl
-import importlib
 import subprocess
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from alert_samples import gwalert_bytes, take
 
+from llama import layout
 from llama.cli.main import main
 from llama.errors import LlamaError
 from llama.event.find import parse_downselect
@@ -269,9 +269,8 @@ def test_a_run_that_was_killed_is_called_so(
 
 def test_there_must_be_a_workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    loading = importlib.import_module("llama.settings.load")  # `load` there is a function too
-    monkeypatch.setattr(loading, "clone_directory", lambda: tmp_path)
-    with pytest.raises(LlamaError, match="this is no clone of LLAMA"):
+    monkeypatch.setattr(layout, "own_workflow", lambda: tmp_path)
+    with pytest.raises(LlamaError, match="the workflow is missing"):
         Workflow(tmp_path)
 
 

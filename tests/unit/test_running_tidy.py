@@ -66,7 +66,7 @@ def test_logs_of_snakemake_are_kept_for_a_week(
 ) -> None:
     clone, output = tmp_path / "clone", tmp_path / "data"
     for name in ("Snakefile", "config.yaml"):
-        _age(clone / name, 400)
+        _age(clone / name, 400).write_text("llama")
     monkeypatch.chdir(clone)
     old, new = [], []
     for place in (clone, output):

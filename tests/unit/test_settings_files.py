@@ -13,9 +13,9 @@ import yaml
 from settings_samples import changed
 
 from llama.errors import LlamaError
+from llama.layout import clone_directory
 from llama.settings import Settings, default_yaml, load, schema
 from llama.settings.__main__ import generated, main
-from llama.settings.load import clone_directory
 from llama.settings.render import defaults
 
 CLONE = Path(__file__).parents[2]
@@ -37,6 +37,8 @@ def test_which_file_is_read(tmp_path, monkeypatch):
     monkeypatch.chdir(clone)
     assert load().search.fb != 2  # any directory may hold a config.yaml
     (clone / "Snakefile").touch()
+    assert load().search.fb != 2  # or another workflow be
+    (clone / "Snakefile").write_text("from llama import anything")
     assert load().search.fb == 2
     monkeypatch.setenv("LLAMA_CONFIG", str(write(tmp_path / "b.yaml", **{"search.fb": 3})))
     assert load().search.fb == 3

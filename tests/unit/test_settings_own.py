@@ -18,7 +18,7 @@ def site(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     clone = tmp_path / "clone"
     clone.mkdir()
-    (clone / "Snakefile").touch()
+    (clone / "Snakefile").write_text("llama")
     (clone / "config.yaml").write_text(default_yaml())
     (tmp_path / "data/llama").mkdir(parents=True)
     monkeypatch.chdir(clone)
@@ -58,7 +58,7 @@ def test_the_own_values_count_over_the_clones(site):
     assert set(settings.background.studies) == {"bns-o3-H1L1", "bbh-o3-H1L1"}
     # what cron and systemd are given
     assert load(site / "clone/config.yaml") == settings
-    assert load(given={"search": {"fb": "30"}}, clone=site / "clone").search.fb == 30
+    assert load(given={"search": {"fb": "30"}}, workflow=site / "clone").search.fb == 30
 
 
 def test_the_own_values_are_those_of_the_output_directory(site):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.event.provenance import software
-from llama.settings.load import clone_directory
+from llama.layout import clone_directory
 
 
 def check_out(name: str, directory: Path) -> Path:
@@ -16,6 +16,11 @@ def check_out(name: str, directory: Path) -> Path:
         raise LlamaError(
             f"the code: it was made by {name}, which names no commit, and {software()} is other "
             "code; install that version and call it"
+        )
+    if not (clone / ".git").exists():
+        raise LlamaError(
+            f"the code: it was made by {name}, which is other code than this ({software()}); only "
+            "a clone has earlier code: call llama rebuild there"
         )
     try:
         commit = _git(clone, "rev-parse", "--verify", "--quiet", f"{match[1]}^{{commit}}").strip()

@@ -10,6 +10,7 @@ from llama.catalogue.table import MAX_BYTES, read_catalogue
 from llama.cli.common import plural, read_file, say
 from llama.errors import LlamaError
 from llama.event.parameters import stream_rate_hz
+from llama.layout import to_type
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.moved import Mover
 from llama.settings import Settings, load
@@ -70,7 +71,7 @@ def _import(
     told = [f"{states.count(state)} {state}" for state in ("new", "revised", "unchanged")]
     say(f"{plural(len(states), 'event')}: {', '.join(told)}; {len(done.left_out)} left out")
     print(done.run_dir)
-    print(f"snakemake past_runs/{run}/catalogue")
+    print(to_type(f"past_runs/{run}/catalogue"))
 
 
 def _archives(settings: Settings) -> tuple[Archive, ...]:

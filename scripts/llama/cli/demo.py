@@ -4,7 +4,6 @@ import argparse
 import base64
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +15,10 @@ from llama.alerts.intake import create_event
 from llama.cli.common import say
 from llama.errors import LlamaError
 from llama.files import dump_json, read_json, write_bytes
+from llama.layout import find_workflow, path_variable, snakemake
 from llama.neutrinos.importing import import_release
 from llama.neutrinos.mock import write_mock_release
 from llama.settings import from_dict
-from llama.settings.load import find_clone
 from llama.sky.mock import mock_skymap, to_fits
 from llama.times import gps_to_mjd, iso_to_gps
 from llama.units import p_value_text
@@ -78,29 +77,28 @@ GRACEID = EVENTS[0].graceid
 
 def run(options: argparse.Namespace) -> None:
     """Run `llama demo`."""
-    clone = find_clone()
-    output = (options.output or clone / "demo").resolve()
+    output = (options.output or Path("demo")).resolve()
     config = _write_inputs(output, options.injections)
     if options.catalogue:
-        _catalogue(clone, output, config)
+        _catalogue(output, config)
         return
     say("demo: a mock superevent with one neutrino from its source and four from the background")
     _take(EVENTS[0], output / "current_run")
     say(f"demo: a background of {options.injections:,} injections (snakemake populations.hdf5)")
-    _snakemake(clone, config, "populations.hdf5")
+    _snakemake(config, "populations.hdf5")
     say(f"demo: the event (snakemake events/{GRACEID}/all)")
-    _snakemake(clone, config, f"events/{GRACEID}/all")
+    _snakemake(config, f"events/{GRACEID}/all")
     event = output / "current_run" / GRACEID
     print(_result(event))
     print(f"The page of the event is {event / 'index.html'}")
 
 
-def _catalogue(clone: Path, output: Path, config: Path) -> None:
+def _catalogue(output: Path, config: Path) -> None:
     say("demo: three mock superevents, one with a neutrino from its source")
     for event in EVENTS:
         _take(event, output / RUN)
     say(f"demo: the events as one search (snakemake {RUN}/catalogue)")
-    _snakemake(clone, config, f"{RUN}/catalogue")
+    _snakemake(config, f"{RUN}/catalogue")
     found = read_json(output / RUN / "catalogue.json")["best_event"]
     print(
         f"{found['event']} is the most significant of {len(EVENTS)} events: p-value "
@@ -190,13 +188,14 @@ def _neutrinos(event: _Event) -> bytes:
     return dump_json(content).encode()
 
 
-def _snakemake(clone: Path, config: Path, target: str) -> None:
-    command = [sys.executable, "-m", "snakemake", target, "--quiet", "reason", "host"]
-    command += ["--configfile", str(config)]
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    }
-    done = subprocess.run(command, cwd=clone, env=environment, check=False)
+def _snakemake(config: Path, target: str) -> None:
+    words = [target, "--quiet", "reason", "host", "--configfile", str(config)]
+    done = subprocess.run(
+        snakemake(find_workflow(), *words),
+        cwd=config.parent,
+        env=os.environ | {"PATH": path_variable()},
+        check=False,
+    )
     if done.returncode:
         raise LlamaError(
             f"snakemake {target} failed; its messages are above, "

@@ -11,6 +11,7 @@ from llama.event.flags import PRESETS, Flags, change_flags, parse_changes, read_
 from llama.event.names import significance_name
 from llama.event.page_files import read_event
 from llama.files import dump_json, read_json
+from llama.layout import to_type
 from llama.locks import locked
 from llama.settings import load
 
@@ -48,9 +49,8 @@ def explain_event(options: argparse.Namespace) -> None:
             raise LlamaError(
                 f"{event_dir.name} was retracted and has no result; there is nothing to explain"
             )
-        raise LlamaError(
-            f"{event_dir} has no result yet; run: snakemake events/{event_dir.name}/all"
-        )
+        command = to_type(f"events/{event_dir.name}/all")
+        raise LlamaError(f"{event_dir} has no result yet; run: {command}")
     explanation = explain(event)
     if options.json:
         whole = read_json(event_dir / significance_name(event.info))

@@ -18,6 +18,7 @@ from llama.fleet.head import Head, missing_packages
 from llama.fleet.head_files import HeadFiles
 from llama.fleet.hooks import cluster_directory
 from llama.fleet.token import find_token, token_file
+from llama.layout import to_type
 from llama.running.watch import REMEDY, read_watch, watch_path
 from llama.settings import load
 
@@ -53,7 +54,7 @@ def up(options: argparse.Namespace) -> None:
     address = options.address or _private_address(crew)
     print(HeadFiles(head.settings).write(crew, address, token, extra, options.wheel))
     head.start()
-    print(f"the head is up at {address}; run the studies with: snakemake --profile do-cluster")
+    print(f"the head is up at {address}; run the studies with: {to_type('--profile do-cluster')}")
     conf = Path("/etc/slurm/slurm.conf")
     if not conf.exists() or not conf.samefile(head.conf):
         print(f"first tell Slurm's commands: export SLURM_CONF={head.conf}")

@@ -13,6 +13,10 @@ from llama.cli import dev_parsers, parsers
 from llama.cli.common import run_command
 from llama.errors import LlamaError
 
+_OURS = (["-h"], ["--help"], ["-V"], ["--version"])  # of `llama snakemake`; else all is Snakemake's
+
+_OURS = (["-h"], ["--help"], ["-V"], ["--version"])  # else all is for Snakemake
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `llama` with all commands."""
@@ -37,7 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         argcomplete.autocomplete(parser)
     words = sys.argv[1:] if arguments is None else list(arguments)
     answer = _formerly(words)
-    options = argparse.Namespace() if answer else parser.parse_args(words)
+    if answer:
+        options = argparse.Namespace()
+    elif words[:1] == ["snakemake"] and words[1:] not in _OURS:
+        options = argparse.Namespace(run=parsers.COMMANDS["snakemake"][0], words=words[1:])
+    else:
+        options = parser.parse_args(words)
 
     def run() -> int | None:
         if answer:

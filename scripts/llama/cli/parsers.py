@@ -16,6 +16,11 @@ Parsers: TypeAlias = dict[str, Parser]  # by the words of the command
 # without a function: what only holds further commands
 COMMANDS = {
     "demo": ("demo.run", "take a mock event from its alert to its page"),
+    "init": ("workflow.init", "make a directory with settings and profiles to edit"),
+    "snakemake": (
+        "workflow.run_snakemake",
+        "run Snakemake on LLAMA's workflow from any directory; all that follows is for Snakemake",
+    ),
     "listen": ("", "hear alerts of GCN, or old ones once more"),
     "listen gcn": ("listen.gcn", "hear GCN and keep every record, in the background unless -F"),
     "listen status": ("listen.status", "say how the listener is; exit 1 if not well"),
@@ -147,12 +152,16 @@ def add_options(parsers: Parsers) -> None:
 
 def _add_demo_and_listen(parsers: Parsers) -> None:
     command = parsers["demo"]
-    output = "directory to use (default: demo in the clone)"
+    output = "directory to use (default: ./demo)"
     command.add_argument("--output", type=Path, help=output)
     size = "size of the background (%(default)s)"
     command.add_argument("--injections", type=int, default=2_000, help=size)
     three = "three events of a past run as one search, with its page"
     add_switch(command, three, "--catalogue")
+    where = "directory to make; commands that are typed in it use what is there"
+    parsers["init"].add_argument("directory", metavar="DIR", type=Path, help=where)
+    told = "targets and options of Snakemake; --profile takes the names of LLAMA's profiles, too"
+    parsers["snakemake"].add_argument("words", metavar="WORD", nargs="*", help=told)
     command = parsers["listen gcn"]
     add_switch(command, "stay in this terminal", "-F", "--foreground")
     add_switch(command, "end the running listener", "-k", "--kill")

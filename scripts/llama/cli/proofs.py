@@ -15,6 +15,7 @@ from llama.errors import LlamaError, sentence
 from llama.event.find import EventRef, find_events
 from llama.event.manifest import find_manifest, kept_files, manifests, read_manifest
 from llama.files import read_json
+from llama.layout import to_type
 from llama.locks import is_processed
 from llama.settings import load
 from llama.typed import typed
@@ -129,7 +130,8 @@ def _list(event: Path, given: str) -> int:
             f"p {_number(significance.p_value)}"
         )
     if not found:
-        say(f"{event.name} has no manifest yet; snakemake events/{event.name}/all makes the first")
+        command = to_type(f"events/{event.name}/all")
+        say(f"{event.name} has no manifest yet; {command} makes the first")
         return 1
     say(f"to make one again: llama rebuild {given} --at NUMBER")
     return 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llama.cli.common import ask, read_file, run_command, say
 from llama.cli.parsers import add_switch, add_version
 from llama.errors import LlamaError
+from llama.layout import to_type
 
 if TYPE_CHECKING:
     from llama.alerts.gracedb import GraceDBClient
@@ -142,11 +143,9 @@ def run(args: argparse.Namespace) -> None:
     print(result.event_dir)
     if command := next_command(result.event_dir, settings.output_dir):
         print(command)
-    else:
-        say(
-            "note: the workflow makes events of current_run and past_runs/<run> of an output "
-            "directory only; this directory is in neither"
-        )
+        return
+    where = "current_run nor past_runs/<run> of an output directory"
+    say(f"note: the workflow makes no event of this directory, which is neither {where}")
 
 
 def _create(run_dir: Path, alert: "Alert", **given: Any) -> "IntakeResult":
@@ -177,7 +176,7 @@ def next_command(event_dir: Path, output_dir: Path) -> str | None:
 
     run_dir, command = event_dir.absolute().parent, None
     if run_dir.resolve() == (output_dir / "current_run").resolve():
-        return f"snakemake {EventRef(CURRENT, event_dir.name).target}"
+        return to_type(EventRef(CURRENT, event_dir.name).target)
     for place in (run_dir.resolve(), run_dir):  # a run may be a link to a directory of any name
         if place.name in ("current_run", "events"):
             base, run = place.parent, CURRENT
@@ -187,8 +186,8 @@ def next_command(event_dir: Path, output_dir: Path) -> str | None:
             continue
         target = EventRef(run, event_dir.name).target
         if base.resolve() == output_dir.resolve():
-            return f"snakemake {target}"
-        command = shlex.join(["snakemake", target, "--config", f"output_dir={base}"])
+            return to_type(target)
+        command = to_type(shlex.join([target, "--config", f"output_dir={base}"]))
     return command
 
 

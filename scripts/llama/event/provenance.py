@@ -12,6 +12,7 @@ import llama
 from llama.event.names import BURSTS_NAME, HEARD_NAME
 from llama.event.skymap_info import EventInfo
 from llama.files import dump_json, read_json, reading_hdf5, sha256_file
+from llama.layout import commit_of, own_workflow
 from llama.typed import typed
 
 LIST, P_ASTRO, TILES = "icecube_neutrino_list.json", "p_astro.json", "lvc_skymap.hdf5"
@@ -78,8 +79,8 @@ def settings_hash(settings: Mapping[str, object]) -> str:
 
 @functools.cache
 def software() -> str:
-    """Return name, version and, in a clone, the commit: `llama 0.1.0+g1a2b3c4d`."""
-    commit = _commit(Path(__file__).resolve().parents[3] / ".git")
+    """Return name, version and, of a clone and its wheels, the commit: `llama 0.1.0+g1a2b3c4d`."""
+    commit = commit_of(own_workflow())
     return f"llama {llama.__version__}" + (f"+g{commit[:8]}" if commit else "")
 
 
@@ -90,24 +91,6 @@ def code_sha256(top: Path = Path(llama.__file__).parent) -> str:
     for path in sorted(top.rglob("*.py")):
         digest.update(f"{path.relative_to(top).as_posix()} {sha256_file(path)}\n".encode())
     return digest.hexdigest()
-
-
-def _commit(git: Path) -> str:
-    try:
-        if git.is_file():  # a worktree: its own HEAD is elsewhere, its branches elsewhere again
-            git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir: ").strip()
-        head = (git / "HEAD").read_text().strip()
-        if not head.startswith("ref: "):
-            return head
-        name = head.removeprefix("ref: ")
-        if (git / "commondir").exists():
-            git = git / (git / "commondir").read_text().strip()
-        if (git / name).exists():
-            return (git / name).read_text().strip()
-        packed = (git / "packed-refs").read_text().splitlines()
-        return next((line.split()[0] for line in packed if line.endswith(f" {name}")), "")
-    except OSError:
-        return ""
 
 
 def other_inputs(event_dir: Path, info: EventInfo, significance: str) -> list[str]:

@@ -27,6 +27,7 @@ from llama.files import read_json, sha256_bytes, sha256_file, write_json
 from llama.fleet import slurm
 from llama.fleet.spaces import Place, Spaces, open_place
 from llama.fleet.worker import Job, Named, revision
+from llama.layout import own_workflow
 from llama.locks import locked_file
 from llama.study.plan import PLAN
 
@@ -79,6 +80,8 @@ def _submit(words: Sequence[str]) -> str:
     properties = msgspec.json.decode(about.removeprefix("# properties = "), type=Properties)
     typed = shlex.split(command)
     scripts = Path(typed[typed.index("--snakefile") + 1]).parent / "scripts"
+    if not scripts.is_dir():  # what `llama init` makes has none of its own
+        scripts = own_workflow() / "scripts"
     spaces: Place = read_json(SPACES)
     job = describe(properties, named, _ship(spaces, named), scripts, spaces)
     name = f"{job.rule}-{job.digest[:16]}"

@@ -21,10 +21,10 @@ from llama.fleet import slurm
 from llama.fleet.head import Head
 from llama.fleet.spaces import Spaces, environment
 from llama.fleet.token import withheld
+from llama.layout import find_profile, find_workflow, path_variable, snakemake
 from llama.locks import holder, only_one
 from llama.processes import TooSlowError, kill, stop
 from llama.settings import Settings
-from llama.settings.load import find_clone
 from llama.study.tables import STUDY_PATTERN
 
 _END_WITHIN_S = 60.0
@@ -139,7 +139,7 @@ def prepare(
     settings: Settings, launch: Launch, tell: Callable[[str], object] = lambda text: None
 ) -> None:
     """Check what a launch needs, so that it does not fail in the background; write it down."""
-    find_clone()
+    find_workflow()
     on_fleet = launch.profile == PROFILE
     if on_fleet and shutil.which("sbatch") is None:
         raise LlamaError("there is no Slurm here (sbatch); prepare this machine: llama fleet up")
@@ -155,7 +155,7 @@ def run(settings: Settings, launch: Launch, what: str, to_log: bool) -> NoReturn
 
     `what` is the command that has asked for it; to_log: messages go to the log of the launch.
     """
-    clone, where = find_clone(), places(settings, launch.study)
+    where = places(settings, launch.study)
     with only_one(where.lock, what) as lock:
         os.set_inheritable(lock.fileno(), True)
         if to_log:
@@ -169,7 +169,7 @@ def run(settings: Settings, launch: Launch, what: str, to_log: bool) -> NoReturn
         words = command(launch)
         with withheld():
             kept = _environment(settings)
-        os.chdir(clone)
+        os.chdir(settings.output_dir)
         # ignored when a script has started it in the background, and then by Snakemake, too
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execve(words[0], words, kept)  # noqa: S606
@@ -247,20 +247,22 @@ def _cancel(settings: Settings, study: str) -> set[str]:
 
 
 def command(launch: Launch) -> list[str]:
-    """Return the Snakemake to run in the clone."""
+    """Return the Snakemake to run, in any directory."""
+    workflow = find_workflow()
     background = dict[str, int | dict[str, dict[str, str]]]()
     if launch.skymaps:
         background["studies"] = {launch.study: {"skymaps": launch.skymaps}}
     if launch.injections:
         background["injections"] = launch.injections
-    words = [sys.executable, "-m", "snakemake", f"studies/{launch.study}/background"]
-    words += ["--profile", launch.profile]
-    return words + (["--config", f"background={json.dumps(background)}"] if background else [])
+    words = [f"studies/{launch.study}/background"]
+    words += ["--profile", find_profile(launch.profile, workflow)]
+    words += ["--config", f"background={json.dumps(background)}"] if background else []
+    return snakemake(workflow, *words)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
     kept = dict(os.environ)
-    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    kept["PATH"] = path_variable()
     if given := kept.get("LLAMA_CONFIG"):
         kept["LLAMA_CONFIG"] = str(Path(given).absolute())
     if settings.spaces.bucket:

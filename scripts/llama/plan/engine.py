@@ -36,7 +36,10 @@ class Engine:
     def __init__(self, workflow: "Workflow", logger: Logger) -> None:
         self._workflow = workflow
         self._logger = logger
-        self.clone = Path(workflow.basedir)
+        self.directory = Path(workflow.basedir)
+        # the Snakefile that this is called by may be included by that of the run's directory
+        here: str = workflow.current_basedir.get_path_or_uri(secret_free=True)
+        self._scripts = Path(here) / "scripts"
 
     def settings(self) -> Settings:
         """Return the settings in force: --configfile replaces all files, --config counts last.
@@ -46,7 +49,7 @@ class Engine:
         return load(
             *self._workflow.overwrite_configfiles,
             given=dict(self._workflow.config_settings.config),
-            clone=self.clone,
+            workflow=self.directory,
         )
 
     def has_mark(self, mark: str) -> bool:
@@ -83,8 +86,8 @@ class Engine:
             self._logger.warning(sentence)
 
     def code(self, script: str) -> str:
-        """Return what changes when a script or the package does, wherever the clone is."""
-        return f"{__version__}-{sha256_file(self.clone / 'scripts' / f'{script}.py')[:12]}"
+        """Return what changes when a script or the package does, wherever they are."""
+        return f"{__version__}-{sha256_file(self._scripts / f'{script}.py')[:12]}"
 
 
 class Locks:

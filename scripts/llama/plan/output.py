@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llama.errors import LlamaError, system_errors
+from llama.layout import IN_WHEEL
 from llama.settings import load
 
 
-def prepare(output_dir: Path, clone: Path, say: Callable[[str], None]) -> None:
-    """Make the output directory, with `events` in it and in the clone as links to `current_run`.
+def prepare(output_dir: Path, workflow: Path, say: Callable[[str], None]) -> None:
+    """Make the output directory, with `events` in it as a link to `current_run`.
 
-    `say` is told what was changed or is in the way in the clone; `LlamaError` for the rest.
+    So is `events` in the workflow's directory, unless that is a wheel's, which many may share.
+    `say` is told what was changed or is in the way there; `LlamaError` for the rest.
     """
     what = f"cannot use the output directory {output_dir}"
     with system_errors(what, "correct output_dir in config.yaml"):
@@ -27,11 +29,12 @@ def prepare(output_dir: Path, clone: Path, say: Callable[[str], None]) -> None:
         _link(events, Path("current_run"), say)
         if not events.is_symlink():
             raise LlamaError(_no_link(events, output_dir))
-        # systemd's sandbox makes the clone read-only
-        if load(clone / "config.yaml").output_dir == output_dir and os.access(clone, os.W_OK):
-            _link(clone / "events", run_dir, say)
-            if not (clone / "events").is_symlink():
-                no_link = _no_link(clone / "events", output_dir)
+        if workflow.name == IN_WHEEL or not os.access(workflow, os.W_OK):  # systemd's sandbox
+            return
+        if load(workflow / "config.yaml").output_dir == output_dir:
+            _link(workflow / "events", run_dir, say)
+            if not (workflow / "events").is_symlink():
+                no_link = _no_link(workflow / "events", output_dir)
                 say(f"llama: {no_link}: what is in it is not looked at")
 
 

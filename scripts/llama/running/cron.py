@@ -15,9 +15,10 @@ from pathlib import Path
 
 from llama.errors import LlamaError, system_errors
 from llama.files import rendered, write_bytes
+from llama.layout import find_workflow, own_workflow
 from llama.locks import try_lock
 from llama.settings import Settings
-from llama.settings.load import find_clone, find_config
+from llama.settings.load import find_config
 
 _MARK = b"# llama run -o, by llama cron install"
 # Debian's cron takes no longer commands
@@ -74,7 +75,7 @@ def cron_line(settings: Settings) -> str:
     environment = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables().items())
     command = (
         f"L={shlex.quote(str(settings.output_dir / 'logs' / 'cron'))}; "
-        f"cd {shlex.quote(str(find_clone()))} && {environment} "
+        f"cd {shlex.quote(str(find_workflow()))} && {environment} "
         f'{_program("flock")} -n -E {_SKIPPED} "$L.lock" '
         f'{shlex.quote(sys.executable)} -m llama run -o >>"$L.log" 2>&1; '
         f'case $? in {_SKIPPED}) ;; 0) rm -f "$L.failed" ;; '
@@ -87,7 +88,7 @@ def cron_line(settings: Settings) -> str:
     if len(command) > _MAX_LENGTH or "\n" in command:
         raise LlamaError(
             f"cron takes lines of {_MAX_LENGTH} characters and no line breaks; "
-            "choose shorter names for output_dir and the clone's directory"
+            f"choose shorter names for output_dir and that of the workflow ({find_workflow()})"
         )
     return f"* * * * * {command}"
 
@@ -137,7 +138,7 @@ def _write(lines: list[bytes]) -> None:
 
 
 def write_units(directory: Path, settings: Settings) -> list[Path]:
-    """Write the units for this user, clone and settings into `directory`; return their paths.
+    """Write the units for this user, workflow and settings into `directory`; return their paths.
 
     `LlamaError` for names that systemd would read as something else.
     """
@@ -158,7 +159,8 @@ def _values(settings: Settings) -> dict[str, str]:
     values = {
         "user": getpass.getuser(),
         "home": str(Path.home()),
-        "clone": str(find_clone()),
+        "workflow": str(find_workflow()),
+        "pages": str(own_workflow() / "docs"),
         "output_dir": str(settings.output_dir),
         "python": sys.executable,
         "credentials": CREDENTIALS,

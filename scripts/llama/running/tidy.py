@@ -8,8 +8,8 @@ from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.files import is_unfinished, remove_older
+from llama.layout import find_workflow
 from llama.listening.spool import Spool
-from llama.settings.load import find_clone
 
 _DAY_S = 86_400.0
 _LOGS_KEPT_S = 7 * _DAY_S
@@ -20,7 +20,7 @@ def tidy(output_dir: Path) -> None:
     """Tidy up unless that was done within the last day; what cannot be removed stays.
 
     Goes what was being written a day ago and never got its name; `.snakemake/log` and
-    `.snakemake/scripts` of clone and output directory after a week; and what `Spool.tidy` says.
+    `.snakemake/scripts` of workflow and output directory after a week; and what `Spool.tidy` says.
     """
     stamp, now = output_dir / "runner" / "tidied", time.time()
     with contextlib.suppress(OSError):
@@ -34,7 +34,7 @@ def tidy(output_dir: Path) -> None:
         remove_older(path, now - _DAY_S)
     places = [output_dir]
     with contextlib.suppress(LlamaError):
-        places.append(find_clone())
+        places.append(find_workflow())
     for place in places:
         for kind in ("log", "scripts"):
             for path in (place / ".snakemake" / kind).glob("*"):

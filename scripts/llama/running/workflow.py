@@ -3,14 +3,14 @@
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.event.find import EventRef
 from llama.graceid import EVENT_PATTERN
-from llama.settings.load import find_clone, find_config
+from llama.layout import find_workflow, path_variable, snakemake
+from llama.settings.load import find_config
 
 _FAILED_RULE = re.compile(r"^Error in rule (\w+):((?:\n {4}.*)*)", re.MULTILINE)
 _KILLED = re.compile(r"died with <Signals\.(\w+): \d+>\.\n\[.*\]\nError in rule (\w+):")
@@ -27,12 +27,12 @@ _OTHER_ERROR = re.compile(r"^(\w*(?:Error|Exception)\b.*(?:\n\S.*)?)", re.MULTIL
 
 
 class Workflow:
-    """The clone's workflow with the settings in force, for events such as current_run/S190425z."""
+    """The workflow with the settings in force, for events such as current_run/S190425z."""
 
     def __init__(self, output_dir: Path) -> None:
         found = find_config()
         self._output_dir = output_dir
-        self._clone = find_clone()
+        self._workflow = find_workflow()
         self._settings = {} if found is None else {"LLAMA_CONFIG": str(found.resolve())}
 
     def make(self, directory: str) -> "subprocess.Popen[bytes]":
@@ -48,14 +48,13 @@ class Workflow:
         return self._start([*targets, "--summary"], out, log)
 
     def _start(self, words: list[str], out: Path, log: Path) -> "subprocess.Popen[bytes]":
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             with out.open("wb") as stdout, log.open("wb") as stderr:
                 return subprocess.Popen(
-                    [sys.executable, "-m", "snakemake", *words],
-                    cwd=self._clone,
-                    env=os.environ | self._settings | {"PATH": path},
+                    snakemake(self._workflow, *words),
+                    cwd=self._output_dir,
+                    env=os.environ | self._settings | {"PATH": path_variable()},
                     stdin=subprocess.DEVNULL,
                     stdout=stdout if out != log else stderr,
                     stderr=stderr,

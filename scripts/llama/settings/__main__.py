@@ -5,7 +5,8 @@ import json
 import sys
 from pathlib import Path
 
-from llama.settings.load import clone_directory, read_config
+from llama.layout import clone_directory, is_workflow
+from llama.settings.load import read_config
 from llama.settings.problems import find_problems, repaired
 from llama.settings.render import config_yaml, default_yaml, markdown_table, schema
 
@@ -28,6 +29,8 @@ def main() -> None:
     if not parser.parse_args().write:
         sys.stdout.write(default_yaml())
         return
+    if not is_workflow(clone_directory()):
+        sys.exit("llama: only a clone has files to renew; call its Python, or leave --write out")
     for path, text in generated(clone_directory()).items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")

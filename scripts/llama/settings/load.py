@@ -1,8 +1,8 @@
 """From files and Snakemake's command line to checked settings.
 
-The defaults count first; over them one file, which is `config.yaml` of the clone or the file that
-is named in its place. Over `config.yaml`, but over no other file, `llama.yaml` in the output
-directory: the operator's own values, which no update touches.
+The defaults count first; over them one file, which is `config.yaml` of the workflow's directory
+(llama.layout) or the file that is named in its place. Over `config.yaml`, but over no other file,
+`llama.yaml` in the output directory: the operator's own values, which no update touches.
 """
 
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from llama.errors import LlamaError, system_errors
+from llama.layout import is_workflow, own_workflow
 from llama.settings.block import Nested, Place, merged, pick
 from llama.settings.model import Settings, leaves
 from llama.settings.problems import find_problems, lines_to_paste
@@ -29,27 +30,27 @@ class Layer:
     values: Nested
 
 
-def load(*named: str | Path, given: Nested | None = None, clone: Path | None = None) -> Settings:
+def load(*named: str | Path, given: Nested | None = None, workflow: Path | None = None) -> Settings:
     """Return the settings in force; the arguments are those of `layers`.
 
     `LlamaError` with a sentence per problem, and the lines to paste, when anything is wrong.
     """
-    return settle(layers(*named, given=given, clone=clone))
+    return settle(layers(*named, given=given, workflow=workflow))
 
 
 def layers(
-    *named: str | Path, given: Nested | None = None, clone: Path | None = None
+    *named: str | Path, given: Nested | None = None, workflow: Path | None = None
 ) -> list[Layer]:
     """Return what each source says, in the order of `settle`.
 
     The files `named` take the place of all others; without them it is the file of `$LLAMA_CONFIG`,
-    else `config.yaml` of `clone`. `given` are values of the command line.
+    else `config.yaml` of `workflow`. `given` are values of the command line.
     """
-    found = find_config(clone)
+    found = find_config(workflow)
     files = [Path(path) for path in named] or ([found] if found else [])
     said = [Layer(str(path), read_config(path)) for path in files]
     last = [Layer("--config", given)] if given else []
-    if all(path.name == "config.yaml" and _is_clone(path.parent) for path in files):
+    if all(path.name == "config.yaml" and is_workflow(path.parent) for path in files):
         own = settle(said + last).output_dir / OVERRIDES
         if own.exists() or own.is_symlink():
             values = read_config(own)
@@ -103,32 +104,16 @@ def sources(layers: Sequence[Layer]) -> dict[Place, str]:
     return found
 
 
-def find_config(clone: Path | None = None) -> Path | None:
-    """Return the file that `$LLAMA_CONFIG` names, else `config.yaml` of the clone, or None.
+def find_config(workflow: Path | None = None) -> Path | None:
+    """Return the file that `$LLAMA_CONFIG` names, else `config.yaml` of the workflow, or None.
 
-    The clone is `clone`; else the working directory when it holds Snakefile and config.yaml, else
-    the one that the package is installed from.
+    That is of the directory `workflow`; else of the working directory if it is one (a clone, or
+    what `llama init` has made), else of the package's own.
     """
     if given := os.environ.get("LLAMA_CONFIG"):
         return Path(given).absolute()
-    candidates = [clone] if clone else [Path.cwd(), clone_directory()]
-    return next((clone / "config.yaml" for clone in candidates if _is_clone(clone)), None)
-
-
-def clone_directory() -> Path:
-    """Return the directory that is the clone's top when the package is installed from a clone."""
-    return Path(__file__).resolve().parents[3]
-
-
-def find_clone() -> Path:
-    """Return the clone whose workflow runs: the working directory, else the package's own.
-
-    `LlamaError` when neither is a clone.
-    """
-    for clone in (Path.cwd(), clone_directory()):
-        if _is_clone(clone):
-            return clone
-    raise LlamaError("this is no clone of LLAMA; run the command in the directory of its Snakefile")
+    candidates = [workflow] if workflow else [Path.cwd(), own_workflow()]
+    return next((place / "config.yaml" for place in candidates if is_workflow(place)), None)
 
 
 def read_config(path: Path) -> Nested:
@@ -187,7 +172,3 @@ def _repeated_keys(top: yaml.Node | None) -> list[str]:
             f"{name} in lines {' and '.join(at)}" for name, at in lines.items() if len(at) > 1
         ]
     return sorted(found)
-
-
-def _is_clone(directory: Path) -> bool:
-    return (directory / "Snakefile").is_file() and (directory / "config.yaml").is_file()
