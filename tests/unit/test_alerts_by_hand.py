@@ -29,7 +29,7 @@ def test_what_the_map_says_need_not_be_typed(
     words = ["--skymap", "map.fits", "--id", FIRST, "--p-astro", "0.9"]
     assert main(words) == 0
     event = output / "current_run" / FIRST
-    assert capsys.readouterr().out == f"{event}\nsnakemake events/{FIRST}/all\n"
+    assert capsys.readouterr().out == f"{event}\nllama snakemake events/{FIRST}/all\n"
     info = read_info(event)
     assert (info.alert_type, info.role, info.instruments) == ("catalogue", "test", ["H1", "L1"])
     assert info.gps_time == pytest.approx(gps_of(FIRST), abs=1e-3)

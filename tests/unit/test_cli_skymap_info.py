@@ -85,7 +85,7 @@ def test_a_voevent_with_map_and_neutrinos(output: Path, capsys: pytest.CaptureFi
     assert main([*words, "--role", "test"]) == 0
     event = output / "current_run/S240101ab"
     out, err = capsys.readouterr()
-    assert out == f"{event}\nsnakemake events/S240101ab/all\n"
+    assert out == f"{event}\nllama snakemake events/S240101ab/all\n"
     assert err == "S240101ab: revision 1, Initial\n"
     info = read_info(event)
     assert (info.skymap_file, info.neutrino_file) == (
@@ -96,7 +96,7 @@ def test_a_voevent_with_map_and_neutrinos(output: Path, capsys: pytest.CaptureFi
     before = without_log(output)
     assert main([*words, "--role", "test"]) == 0
     out, err = capsys.readouterr()
-    assert out == f"{event}\nsnakemake events/S240101ab/all\n"
+    assert out == f"{event}\nllama snakemake events/S240101ab/all\n"
     assert err == "S240101ab: nothing new, revision 1 stays\n"
     assert without_log(output) == before
 
@@ -189,13 +189,16 @@ def test_the_flags_of_an_event_that_exists_stay(
 @pytest.mark.parametrize(
     ("rundir", "command"),
     [
-        ("OUTPUT/past_runs/o3", "snakemake past_runs/o3/S240101ab/all\n"),
-        ("OUTPUT/current_run", "snakemake events/S240101ab/all\n"),
-        ("LINKED/current_run", "snakemake events/S240101ab/all\n"),
-        ("other/current_run", "snakemake events/S240101ab/all --config output_dir=CWD/other\n"),
+        ("OUTPUT/past_runs/o3", "llama snakemake past_runs/o3/S240101ab/all\n"),
+        ("OUTPUT/current_run", "llama snakemake events/S240101ab/all\n"),
+        ("LINKED/current_run", "llama snakemake events/S240101ab/all\n"),
+        (
+            "other/current_run",
+            "llama snakemake events/S240101ab/all --config output_dir=CWD/other\n",
+        ),
         (
             "other/past_runs/x",
-            "snakemake past_runs/x/S240101ab/all --config output_dir=CWD/other\n",
+            "llama snakemake past_runs/x/S240101ab/all --config output_dir=CWD/other\n",
         ),
         ("elsewhere", ""),
     ],

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
@@ -30,7 +31,7 @@ _READ_EARLY = ("LANG", "LC_", "MPL", "NUMBA_", "PYTHON")
 # the same for all workers of a run; a test may change its own
 _ENVIRONMENT = dict(os.environ)
 # the run's address, which on Linux needs no file, and the process that the run ends with
-_ADDRESS = f"\0llama-test-{os.environ.get('PYTEST_XDIST_TESTRUNUID') or uuid.uuid4().hex}"
+_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
 _CONTROLLER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
 COMMANDS = ("llama", "skymap_info", "snakemake")
 # hands its streams, words, directory and environment to a fork, and then a Ctrl-C
@@ -79,13 +80,15 @@ def run(
         return code, printed.read()
 
 
-def write_commands(directory: Path) -> None:
-    """Write our commands into a directory of a shell: what is typed there is forked, too."""
-    _start_server()
+def write_commands(directory: Path, python: str = sys.executable) -> None:
+    """Write our commands into a directory of a shell: what is typed there is forked, too.
+
+    `python` is that of the environment that they are of.
+    """
+    _start_server(python)
     for name in COMMANDS:
-        program = str(Path(sys.executable).with_name(name))
-        alive = str(directory / _ALIVE)
-        text = _TYPED.format(python=sys.executable, address=_ADDRESS, program=program, alive=alive)
+        program, alive = str(Path(python).with_name(name)), str(directory / _ALIVE)
+        text = _TYPED.format(python=python, address=_address(python), program=program, alive=alive)
         (directory / name).write_text(text)
         (directory / name).chmod(0o755)
 
@@ -118,21 +121,25 @@ def _is_free(file: TextIO) -> bool:
 def _connected() -> socket.socket:
     """Return a connection to the run's server; it answers when it has imported all."""
     client = socket.socket(socket.AF_UNIX)
-    while client.connect_ex(_ADDRESS):
-        _start_server()
+    while client.connect_ex(_address(sys.executable)):
+        _start_server(sys.executable)
     return client
 
 
-def _start_server() -> None:
+def _address(python: str) -> str:
+    return f"\0llama-test-{_RUN}-{zlib.crc32(python.encode())}"
+
+
+def _start_server(python: str) -> None:
     """Start the process that is forked, unless this run has it."""
     with socket.socket(socket.AF_UNIX) as listener:
         try:
-            listener.bind(_ADDRESS)
+            listener.bind(_address(python))
         except OSError:  # its address is in use
             return
         listener.listen()
         subprocess.run(
-            [sys.executable, forking.__file__, str(listener.fileno()), str(_CONTROLLER)],
+            [python, forking.__file__, str(listener.fileno()), str(_CONTROLLER)],
             pass_fds=[listener.fileno()],
             cwd="/",
             # libraries read the numbers of threads when they are imported

@@ -58,7 +58,7 @@ def as_cron(one: Workspace, table: Path) -> str:
 
 def finished_jobs(one: Workspace) -> list[list[str]]:
     """Return, for every run of Snakemake that did any, the jobs that it has done."""
-    logs = sorted((one.clone / ".snakemake" / "log").glob("*.log"))
+    logs = sorted((one.output / ".snakemake" / "log").glob("*.log"))
     found = [
         re.findall(r"Finished jobid: \d+ \(Rule: ([a-z_]+)\)", log.read_text()) for log in logs
     ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llama.cli.common import ask, read_file, run_command, say
 from llama.cli.parsers import add_switch, add_version
 from llama.errors import LlamaError
+from llama.layout import to_type
 
 if TYPE_CHECKING:
     from llama.alerts.gracedb import GraceDBClient
@@ -142,11 +143,9 @@ def run(args: argparse.Namespace) -> None:
     print(result.event_dir)
     if command := next_command(result.event_dir, settings.output_dir):
         print(command)
-    else:
-        say(
-            "note: the workflow makes events of current_run and past_runs/<run> of an output "
-            "directory only; this directory is in neither"
-        )
+        return
+    where = "current_run nor past_runs/<run> of an output directory"
+    say(f"note: the workflow makes no event of this directory, which is neither {where}")
 
 
 def _create(run_dir: Path, alert: "Alert", **given: Any) -> "IntakeResult":
@@ -174,7 +173,6 @@ def _create(run_dir: Path, alert: "Alert", **given: Any) -> "IntakeResult":
 def next_command(event_dir: Path, output_dir: Path) -> str | None:
     """Return the snakemake command that makes the event, None if no command can."""
     from llama.event.find import CURRENT, EventRef
-    from llama.layout import to_type
 
     run_dir, command = event_dir.absolute().parent, None
     if run_dir.resolve() == (output_dir / "current_run").resolve():

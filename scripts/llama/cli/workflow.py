@@ -19,13 +19,21 @@ from llama.layout import own_workflow
 
 
 include: str(own_workflow() / "Snakefile")
+
+
+# what Snakemake makes when no target is typed is not included
+rule default:
+    default_target: True
+    input:
+        rules.all.input,
 """
 _HEAD = """\
 # yaml-language-server: $schema={docs}/config.schema.json
 # All settings of LLAMA, each at its default: change what you want otherwise, and no secrets here.
 # They count for commands that are typed in this directory; elsewhere for those that find
 # LLAMA_CONFIG={path}
-# in their environment. The pages that are mentioned are in {docs}.
+# in their environment. The pages that are mentioned are in
+# {docs}
 """
 
 

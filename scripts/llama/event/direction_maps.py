@@ -27,7 +27,7 @@ DIRECTORY = "neutrino_maps"
 _FAINT = 1e-4 / (4 * math.pi)  # density [sr^-1]: what is below is of no interest, and made coarse
 # of their mean, that densities of four tiles may differ by which become one: within the densest
 # half of the map, and at most
-_EVEN = 0.035, 0.2
+_EVEN = 0.016, 0.2
 _HELD, _AWAY = 0.999, 3.0  # where a neutrino's own direction must be: in its map, or so many sigma
 
 Rows = list[dict[str, Any]]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from llama.errors import LlamaError, system_errors
 from llama.files import rendered, write_bytes
-from llama.layout import find_workflow
+from llama.layout import find_workflow, own_workflow
 from llama.locks import try_lock
 from llama.settings import Settings
 from llama.settings.load import find_config
@@ -160,6 +160,7 @@ def _values(settings: Settings) -> dict[str, str]:
         "user": getpass.getuser(),
         "home": str(Path.home()),
         "workflow": str(find_workflow()),
+        "pages": str(own_workflow() / "docs"),
         "output_dir": str(settings.output_dir),
         "python": sys.executable,
         "credentials": CREDENTIALS,

@@ -22,7 +22,8 @@ Generated from `scripts/llama/settings/` by `python -m llama.settings --write`. 
 over those before it:
 
 1. `config.yaml` in the clone: every setting at its default. Leave it as it is, and `git pull`
-   brings new settings without a conflict and without work.
+   brings new settings without a conflict and without work. A directory that `llama init` has made
+   takes the clone's place; its `config.yaml` is yours to edit.
 2. `llama.yaml` in the output directory: your own values, and nothing else, such as
 
        search: {fb: 20}
