@@ -15,6 +15,8 @@ import namespaces
 import pytest
 import wheelhouse
 
+from llama.fleet.worker import revision
+
 CLONE = Path(__file__).parents[2]
 MARK = "bWFyayBvZiBhIHNlY3JldA"  # in what is lent to the build
 USER = 54321  # whom the image does not know
@@ -34,14 +36,16 @@ class Image(NamedTuple):
     config: dict[str, Any]
     told: str
 
-    def run(self, output: Path, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run its entry point as a container: its root read-only, `output` as the volume."""
+    def run(
+        self, output: Path, *words: str, program: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run its entry point, or `program`: its root read-only, `output` as the volume."""
         script = (
             'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && mount -t tmpfs t "$1/tmp" '
             '&& mount --rbind /dev "$1/dev" && mount -t proc p "$1/proc" '
             '&& mount --bind "$2" "$1/output" && shift 2 && exec "$@"'
         )
-        inside = [*self.config["Entrypoint"], *words]
+        inside = [*([program] if program else self.config["Entrypoint"]), *words]
         command = ["unshare", "-mpf", "sh", "-c", script, "sh", str(self.root), str(output)]
         command += ["chroot", f"--userspec={USER}:{USER}", str(self.root), "env", "-i"]
         command += [*self.config["Env"], "sh", "-c"]
@@ -135,3 +139,9 @@ def test_the_bill_names_all_that_is_in_it(image: Image) -> None:
     names = {purl[9:].partition("@")[0] for purl in purls if ":pypi/" in purl}
     assert {"llama-multimessenger", "numpy", "snakemake"} < names
     assert len(names) == len(list(image.root.glob("opt/llama/lib/*/site-packages/*.dist-info")))
+
+
+def test_droplets_with_its_files_fit_a_head_of_the_same_commit(image: Image, output: Path) -> None:
+    told = "from llama.fleet.worker import revision; print(revision())"
+    done = image.run(output, "-c", told, program="/opt/llama/bin/python")
+    assert done.stdout.strip() == revision(), done.stderr
