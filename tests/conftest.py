@@ -65,6 +65,7 @@ def shared_data() -> Path:
 # files that take longest, first by first: nothing is left to do when the others end
 _LONGEST = (
     "tests/system/test_fleet_cluster.py",
+    "tests/system/test_container.py",
     "tests/system/test_soak.py",
     "tests/system/test_run_service.py",
     "tests/workflow/test_docs.py",
