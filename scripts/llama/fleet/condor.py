@@ -14,6 +14,7 @@ job reads and makes (see `llama.fleet.job`).
 import contextlib
 import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ CONDOR = Scheduler(
 )
 # of a job, in the directory of the run: its events, what it has said, and that we told of its hold
 _EVENTS, _SAID, _TOLD = (f"logs/htcondor-{{}}.{kind}" for kind in ("events", "log", "held"))
+_MADE = "fleet/htcondor-{}"  # what HTCondor has brought, until it has its name
 # whose time it is; IGWN's tools have these names
 _ACCOUNTING = {
     "accounting_group": "_CONDOR_ACCOUNTING_GROUP",
@@ -40,7 +42,7 @@ _MOST_HOLDS = 3
 _FIXED = {
     "copy_to_spool": "true",  # the script goes when Snakemake does
     "should_transfer_files": "yes",
-    "when_to_transfer_output": "on_success",
+    "when_to_transfer_output": "on_exit",
     "output": _SAID.format("$(ClusterId)"),
     "error": _SAID.format("$(ClusterId)"),
     "log": _EVENTS.format("$(ClusterId)"),
@@ -56,12 +58,10 @@ def submit(words: Sequence[str]) -> str:
     if at == len(words) - 1:  # what it makes is here already
         return _queue(words[at], Path(words[at]), lines | {"transfer_output_files": ""})
     todo, _ = job.read(words[at:], None)
-    made = [*todo.outputs, todo.log]
-    for path in made:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
     lines |= {
         "transfer_input_files": ",".join(todo.sha256),
-        "transfer_output_files": ",".join(made),
+        "arguments": _MADE.format("$(ClusterId)"),
+        "transfer_output_files": _MADE.format("$(ClusterId)"),
         "preserve_relative_paths": "true",
     }
     with job.script(todo) as script:
@@ -97,6 +97,7 @@ def job_state(number: str) -> str:
     last = next((e for e in reversed(events) if re.match("0(01|04|05|09|12|13) ", e)), "")
     reason = " ".join(last.splitlines()[1:2]).strip()
     if last.startswith("005"):
+        _name(Path(_MADE.format(number)))
         if "(return value 0)" in last:
             return "success"
         with contextlib.suppress(OSError):
@@ -110,6 +111,15 @@ def job_state(number: str) -> str:
         holds = sum(event.startswith("012") for event in events)
         return _held(number, reason, code, holds)
     return "running"
+
+
+def _name(made: Path) -> None:
+    """Give what was brought here whole its names."""
+    for path in [path for path in made.rglob("*") if path.is_file()]:
+        target = path.relative_to(made)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    shutil.rmtree(made, ignore_errors=True)
 
 
 def _held(number: str, reason: str, code: int, holds: int) -> str:

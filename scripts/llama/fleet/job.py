@@ -132,13 +132,17 @@ def describe(
 
 @contextlib.contextmanager
 def script(job: Job) -> Iterator[Path]:
-    """Have the script that does a job there while the block lasts."""
+    """Have the script that does a job there while the block lasts.
+
+    Its argument, if any, is where the job is to put what it makes; see `worker`.
+    """
     text = msgspec.json.encode(job).decode()
     # a quoted here-document takes any text but its own last line, and JSON is one line
     worker = f"{os.environ.get('LLAMA_PYTHON', sys.executable)} -m llama.fleet.worker"
     path = Path("fleet", f".{job.name}.sh")
     path.parent.mkdir(exist_ok=True)
-    path.write_text(f"#!/bin/sh\nexec {worker} <<'END OF JOB'\n{text}\nEND OF JOB\n", "utf-8")
+    begin = f'#!/bin/sh\nmkdir -p "${{1:-.}}"\nexec {worker} "$@"'
+    path.write_text(f"{begin} <<'END OF JOB'\n{text}\nEND OF JOB\n", encoding="utf-8")
     try:
         yield path
     finally:

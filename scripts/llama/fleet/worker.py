@@ -1,8 +1,8 @@
 """A shard as a job without a shared file system: the worker's side.
 
 Reads the job from stdin (see `llama.fleet.job`), fetches its inputs into a cache that all jobs of
-the droplet share, runs the rule's script and puts outputs and log into Spaces. Where the scheduler
-carries files, they are in the working directory.
+the droplet share, runs the rule's script and puts outputs and log into Spaces. With a directory as
+argument inputs are here already, and outputs and log go there: the scheduler carries both.
 """
 
 import contextlib
@@ -80,23 +80,28 @@ def main() -> int:
     # scancel and a droplet that powers off: the log is still put away
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
-    return _from_bucket(job, open_place(job.spaces)) if job.spaces else _from_here(job)
+    if job.spaces:
+        return _from_bucket(job, open_place(job.spaces))
+    return _from_here(job, Path(sys.argv[1]))
 
 
-def _from_here(job: Job) -> int:
-    """Do a job whose inputs the scheduler has brought here, and whose outputs it takes."""
+def _from_here(job: Job, made: Path) -> int:
+    """Do a job in this directory; `made` is there already."""
+    files, code = [job.log], 1
     try:
         _check_revision(job.revision)
         for path, sha256 in job.sha256.items():
             if sha256_file(path) != sha256:
                 raise LlamaError(f"{path} has changed since the job was queued; run it again")
         _run(job, Path())
+        files, code = [*job.outputs, job.log], 0
     except LlamaError as error:
-        with contextlib.suppress(OSError):
-            _tell(Path(job.log).read_text(encoding="utf-8"))
         _tell(f"llama: {socket.gethostname()}: {error}\n")
-        return 1
-    return 0
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):
+            (made / path).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, made / path)
+    return code
 
 
 def _from_bucket(job: Job, spaces: Spaces) -> int:
