@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llama.fleet import job
-from llama.fleet.scheduler import Scheduler, SchedulerError, answer_snakemake
+from llama.fleet.scheduler import Scheduler, answer_snakemake
 
 CONDOR = Scheduler(
     "HTCondor's schedd",
@@ -76,7 +76,7 @@ def _queue(name: str, script: Path, lines: Mapping[str, str]) -> str:
     text = "".join(f"{k} = {v}\n" for k, v in (_FIXED | whose | named | lines).items())
 
     def there() -> str | None:
-        wanted = f'LlamaJob == "{name}" && JobStatus <= 2'  # idle or running
+        wanted = f'LlamaJob == "{name}" && JobStatus != 3 && JobStatus != 4'  # not removed, not done
         return CONDOR.ask("condor_q", "-constraint", wanted, "-af", "ClusterId") or None
 
     answer = CONDOR.submit("condor_submit", "-terse", stdin=f"{text}queue\n", there=there)
@@ -92,7 +92,8 @@ def job_state(number: str) -> str:
     try:
         text = Path(_EVENTS.format(number)).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise SchedulerError(f"cannot read {error.filename} ({error.strerror})") from error
+        sys.stderr.write(f"llama: cannot read {error.filename} ({error.strerror})\n")
+        return "failed"
     events = text.split("\n...\n")[:-1]  # what follows is being written
     last = next((e for e in reversed(events) if re.match("0(01|04|05|09|12|13) ", e)), "")
     reason = " ".join(last.splitlines()[1:2]).strip()
