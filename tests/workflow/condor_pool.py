@@ -129,14 +129,14 @@ def _root() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _ROOT.exists():
             mirrors = subprocess.run(
-                ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
-                + ["Origin: Debian", "Label: Debian", "Component: main"],
+                ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages",
+                 "Origin: Debian", "Label: Debian", "Component: main"],
                 capture_output=True, text=True, check=True,
             ).stdout.split()  # fmt: skip
             making = _ROOT.with_name(f"making-{os.getpid()}")
             subprocess.run(
-                ["mmdebstrap", "--quiet", "--variant=extract", "--include=condor", _SUITE]
-                + [str(making), mirrors[0]],
+                ["mmdebstrap", "--quiet", "--variant=extract", "--include=condor", _SUITE,
+                 making, mirrors[0]],
                 check=True, stdin=subprocess.DEVNULL,
             )  # fmt: skip
             for left in ("usr/share", "usr/lib/python3", "var", "dev"):

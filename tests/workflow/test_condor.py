@@ -43,13 +43,22 @@ def jobs(condor: Pool) -> list[str]:
 def test_what_may_happen_to_jobs_changes_no_bit(
     condor: Pool, site: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files are carried. One job is evicted, one held, one killed; then schedd and Snakemake are."""
+    """Files are carried. One job is evicted, one held, one killed; then schedd and Snakemake."""
     local = numbers(site)
     larger(site, 60, 20)
     site.snakemake(f"{DIRECTORY}/skymaps.hdf5", "--cores", "1")
     for name, value in TAGS.items():
         monkeypatch.setenv(name, value)
-    words = ("timeout", "-k", "5", "240", "env", "LLAMA_CONDOR=carry", f"{site.typed}/snakemake", *PROFILE)
+    words = (
+        "timeout",
+        "-k",
+        "5",
+        "240",
+        "env",
+        "LLAMA_CONDOR=carry",
+        f"{site.typed}/snakemake",
+        *PROFILE,
+    )
     with preloaded.typed(site.typed), gate(site) as open_gate:
         with site.started(*words) as run:
             assert wait_until(lambda: len(at_work(condor)) == 3, 120)
@@ -62,13 +71,16 @@ def test_what_may_happen_to_jobs_changes_no_bit(
             said = "-"
             while said and "is held" not in said:
                 said = run.stdout.readline() if run.stdout else ""
-            assert re.search(rf"llama: job {held} is held: via condor_hold .*; condor_release", said)
+            assert re.search(
+                rf"llama: job {held} is held: via condor_hold .*; condor_release", said
+            )
             condor.ask("condor_release", held)
             # a fourth job has taken the place of the one that was killed
             assert wait_until(
                 lambda: len(found := at_work(condor)) == 3 and killed not in found, 120
             )
             assert {evicted, held} < set(jobs(condor))
+            assert "4000" in condor.ask("condor_q", "-af", "RequestMemory").split()  # as retried
             assert "\n004 (" in (site.output / f"logs/htcondor-{evicted}.events").read_text()
             before = condor.pid("schedd")
             os.kill(before, signal.SIGKILL)
@@ -76,7 +88,8 @@ def test_what_may_happen_to_jobs_changes_no_bit(
         with site.started(*words) as run:
             again = set[str]()
             while len(again) < 3:
-                assert (line := run.stdout.readline() if run.stdout else "")
+                line = run.stdout.readline() if run.stdout else ""
+                assert line
                 again |= set(re.findall(r"external jobid '(\d+)'", line))
             assert again == set(jobs(condor))
             open_gate()
@@ -88,7 +101,9 @@ def test_what_may_happen_to_jobs_changes_no_bit(
 def at_work(condor: Pool) -> dict[str, int]:
     """Return {job: process} of the shards that wait at the gate."""
     found = {}
-    for told in (condor.place / "execute").glob("dir_*/studies/*/background/.shard-*.progress.json"):
+    for told in (condor.place / "execute").glob(
+        "dir_*/studies/*/background/.shard-*.progress.json"
+    ):
         scratch = told.parents[3]
         for process in psutil.process_iter(["cmdline", "cwd"]):
             if process.info["cwd"] == str(scratch) and "script" in process.info["cmdline"]:

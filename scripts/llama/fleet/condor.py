@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from llama.fleet import job
@@ -68,7 +68,7 @@ def submit(words: Sequence[str]) -> str:
         return _queue(todo.name, script, lines)
 
 
-def _queue(name: str, script: Path, lines: Mapping[str, str]) -> str:
+def _queue(name: str, script: Path, lines: dict[str, str]) -> str:
     """Queue a script, unless a job of this name is in the queue already."""
     Path(_EVENTS).parent.mkdir(exist_ok=True)
     whose = {line: os.environ[tag] for line, tag in _ACCOUNTING.items() if tag in os.environ}
@@ -76,7 +76,9 @@ def _queue(name: str, script: Path, lines: Mapping[str, str]) -> str:
     text = "".join(f"{k} = {v}\n" for k, v in (_FIXED | whose | named | lines).items())
 
     def there() -> str | None:
-        wanted = f'LlamaJob == "{name}" && JobStatus != 3 && JobStatus != 4'  # not removed, not done
+        wanted = (
+            f'LlamaJob == "{name}" && JobStatus != 3 && JobStatus != 4'  # not removed, not done
+        )
         return CONDOR.ask("condor_q", "-constraint", wanted, "-af", "ClusterId") or None
 
     answer = CONDOR.submit("condor_submit", "-terse", stdin=f"{text}queue\n", there=there)

@@ -111,10 +111,14 @@ def _submit(words: Sequence[str]) -> str:
 
 
 def describe(
-    properties: Properties, named: Named, sha256: dict[str, str], scripts: Path, spaces: Place | None
+    properties: Properties,
+    named: Named,
+    sha256: dict[str, str],
+    scripts: Path,
+    spaces: Place | None,
 ) -> Job:
     """Return what a worker needs to know of a job; `sha256` is that of each path of an input."""
-    document = {
+    document: dict[str, object] = {
         "revision": revision(),
         "rule": properties.rule,
         "script": (scripts / f"{properties.rule}.py").read_text(),

@@ -1,4 +1,4 @@
-"""What the commands of Slurm and HTCondor have in common: a scheduler that is away is waited for."""
+"""What commands of Slurm and HTCondor have in common: a scheduler that is away is waited for."""
 
 import os
 import re
