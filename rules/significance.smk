@@ -24,6 +24,7 @@ rule build_map_background:
         grb=of(EVENTS.bursts.model),
         burst_sigma_deg=of(EVENTS.bursts.sigma_deg),
         observing=of(NEUTRINOS.observing),
+        gps=of(NEUTRINOS.gps),
         code=code("build_map_background"),
     message:
         "Drawing the background of the sky map of {wildcards.event}"

@@ -16,7 +16,7 @@ with logged(snakemake.log[0]):
         store = open_store(*snakemake.params.source)
         maps = store.fetch([Piece(*piece) for piece in snakemake.params.fetch])
     response = open_site(plain(snakemake.input.response), snakemake.params.search).response
-    sources = split_class(snakemake.wildcards.study)[0]
+    sources, _, run, _ = split_class(snakemake.wildcards.study)
     params = weight_parameters(snakemake.params.search, sources, response)
-    for problem in build_bank(maps, snakemake.output[0], response.area_relative, params):
+    for problem in build_bank(maps, snakemake.output[0], response, params, run):
         sys.stderr.write(f"broken: {problem}\n")

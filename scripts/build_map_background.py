@@ -9,6 +9,6 @@ with logged(snakemake.log[0]):
     make_map_background(
         {name: plain(source[name]) for name in ("skymap", "response", "events")},
         snakemake.output[0],
-        **{name: params[name] for name in (*names, "burst_sigma_deg", "observing")},
+        **{name: params[name] for name in (*names, "burst_sigma_deg", "observing", "gps")},
         threads=snakemake.threads,
     )

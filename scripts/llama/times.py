@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from llama.errors import LlamaError
 
+SIDEREAL_DAY_S = 86164.0905
 _GPS_EPOCH_TAI_JD = (2444244.5, 19.0 / 86400.0)
 _ISO = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*(?:Z|UTC|[+]00:?00)?"

@@ -541,7 +541,8 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
             "last_gps": "the last [GPS s]",
             "livetime_s": "uptime [s]",
             "counts.*": "rows of each file: kept, and left out why",
-            "background": "only of other detectors: sidereal mean",
+            "background": "only of other detectors: sidereal mean, where that is all that is known",
+            "site": "only of detectors that see the sky turn: latitude and longitude [deg]",
             "drawn": "only of a table of rates: true, its events are drawn and never happened",
             "inputs.*": "sha256 of each file",
             "software_version": "version that imported it",
@@ -566,7 +567,8 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "archive/<name>/response.hdf5": (
-        "The detector, over log10(E/GeV) and sin(dec). Integrals are trapezoids.",
+        "The detector, over log10(E/GeV) and sin(dec). Integrals are trapezoids. Of one that sees "
+        "the sky turn, the group `local` has the same over sin(altitude); so in `detector.hdf5`.",
         {
             "log10_energy": "nodes in log10(E/GeV), x",
             "sin_dec": "nodes in sin(dec), s",

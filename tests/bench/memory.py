@@ -24,7 +24,7 @@ def main() -> None:
     archive = Archive.open(directory / "mock")
     response = archive.response()
     draws = Draws(1, "background", archive.events(), response, params)
-    build_bank([directory / "map.fits"], directory / "bank.hdf5", response.area_relative, params)
+    build_bank([directory / "map.fits"], directory / "bank.hdf5", response, params)
     used = []
     with Bank(directory / "bank.hdf5") as bank:
         for first in range(0, 100_000, SHARD):

@@ -128,7 +128,7 @@ def measure(at: Site, population: str, maps: list[Path], number: int) -> Power:
     params = published_parameters(population)
     found: dict[str, list[Any]] = {"background": [], "signal": [], "doublet": [], "alone": []}
     with tempfile.TemporaryDirectory() as directory:
-        build_bank(maps, Path(directory) / "bank.hdf5", at.matrix.area_relative, params)
+        build_bank(maps, Path(directory) / "bank.hdf5", at.matrix, params)
         with Bank(Path(directory) / "bank.hdf5") as bank:
             for response in (at.published, at.matrix):
                 for kind, size in (
@@ -162,7 +162,7 @@ def _alone(bank: Bank, draws: Draws, rows: NDArray[Any]) -> Floats:
         _, columns = draw_signal(draws, numbers, sources)
         response, params = draws.response, draws.params
         neutrinos = prepare_columns(columns["dt_s"], columns, response, params)
-        prepared = bank.prepared(int(index), response.area_relative, params)
+        prepared = bank.prepared(int(index), response, params)
         for k, number in enumerate(numbers):
             one = Neutrinos(*(column[k : k + 1] for column in neutrinos))
             found = event_odds(prepared, one, P_ASTRO, params, response.area_relative)

@@ -8,11 +8,12 @@ import numpy as np
 
 from llama.event.parameters import published_parameters
 from llama.settings.search import Grb
+from llama.stats.area import area_in
 from llama.stats.direction_map import DirectionMap
 from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.overlap import prepare_map
 from llama.stats.parameters import GrbParameters, SearchParameters
-from llama.stats.weights import tile_weights
+from llama.stats.weights import weight_moments
 
 
 def parameters(**changes: float) -> SearchParameters:
@@ -176,11 +177,11 @@ def near_blob(ra, dec, sigma, mu, distsigma, coarsest=2, finest=3, floor=1e-6):
     return order, ipix, prob, np.full(prob.size, mu), np.full(prob.size, distsigma)
 
 
-def prepare_tiles(order, ipix, prob, distmu, distsigma, area_relative, params):
+def prepare_tiles(order, ipix, prob, distmu, distsigma, area, params):
     """Return the map that `event_odds` takes."""
-    sin_dec = tiles_geometry(order, ipix)[0][:, 2]
-    weights = tile_weights(prob, sin_dec, distmu, distsigma, area_relative, params)
-    return prepare_map(order, ipix, weights)
+    relative = area_in(area, tiles_geometry(order, ipix)[0])
+    weights = weight_moments(prob, relative, distmu, distsigma, params, powers=1)
+    return prepare_map(order, ipix, weights[0])
 
 
 def worst_deviation(odds, true):

@@ -9,6 +9,7 @@ from llama.neutrinos.mixture import error_tents, tents
 from llama.neutrinos.response import SIN_DEC
 from llama.neutrinos.simulation import ANGERR, ANGERR_STEP, PROXY
 from llama.neutrinos.truth import UNIFORMS
+from llama.stats.area import POLE
 from llama.stats.healpix import tiles_geometry
 
 
@@ -81,13 +82,16 @@ def simulate_sources(params, response, maps, p_astro, rng, sigma_range_deg):
 
 def _draw_sources(params, response, maps, p_astro, rng):
     """Return each source's map, neutrinos, direction, whether it points at us, and distance."""
-    alone = [(params.nu_51_100, response)]
+    alone = [(params.nu_51_100, response, POLE)]
     which, counts, *where = _draw_in_network(params, alone, maps, p_astro, rng)
     return which, counts[:, 0], *where
 
 
 def _draw_in_network(params, detectors, maps, p_astro, rng):
-    """Return what `_draw_sources` does, numbers in each of several detectors (nu, response)."""
+    """Return what `_draw_sources` does, numbers in each of several detectors.
+
+    detectors: [(nu, response, axis)], the latter what the response's sin(dec) counts from.
+    """
     n = p_astro.size
     which = rng.integers(len(maps), size=n)
     source, far = np.zeros((n, 3)), np.zeros(n)
@@ -102,10 +106,10 @@ def _draw_in_network(params, detectors, maps, p_astro, rng):
         cdf = np.cumsum(r**2 * np.exp(-0.5 * ((r - distmu[0]) / distsigma[0]) ** 2))
         far[of] = r = np.interp(rng.random(of.size), cdf / cdf[-1], r)
         energy = np.exp(rng.uniform(*np.log([params.Enumin, params.Enumax]), of.size)) * params.fb
-        centre = tiles_geometry(order, ipix)[0][k, 2]
+        centre = tiles_geometry(order, ipix)[0][k]
         more = 1 + redshift(r) if params.events_by_redshift else 1
-        for d, (nu_51_100, response) in enumerate(detectors):
-            area = np.interp(centre, response.sin_dec, response.area_relative)
+        for d, (nu_51_100, response, axis) in enumerate(detectors):
+            area = np.interp(centre @ axis, response.sin_dec, response.area_relative)
             expected = nu_51_100 * energy * (100 / r) ** 2 * area
             counts[of, d] = rng.poisson(expected * more)
     real = rng.random(n) < p_astro
@@ -117,29 +121,31 @@ def _draw_in_network(params, detectors, maps, p_astro, rng):
 def simulate_network(params, detectors, maps, p_astro, rng):
     """Return what `simulate` does for several detectors, and which of them each neutrino is in.
 
-    detectors: [(nu_51_100, response, background rate [Hz], range of sigma [deg])]. Detector comes
-    before the trigger in the result.
+    detectors: [(nu_51_100, response, background rate [Hz], range of sigma [deg])], and the axis of
+    one's tables if that is not the pole. Detector comes before the trigger in the result.
     """
-    alone = [detector[:2] for detector in detectors]
+    axes = [detector[4] if len(detector) > 4 else POLE for detector in detectors]
+    alone = [(*detector[:2], axis) for detector, axis in zip(detectors, axes, strict=True)]
     which, counts, source, *_ = _draw_in_network(params, alone, maps, p_astro, rng)
     n, parts = p_astro.size, []
     t_gw = rng.uniform(params.tgwminus, params.tgwplus, n)
-    for d, (_, response, rate_hz, sigma_range_deg) in enumerate(detectors):
+    for d, (_, response, rate_hz, sigma_range_deg, *_) in enumerate(detectors):
         signal = np.repeat(np.arange(n), counts[:, d])
         noise = np.repeat(np.arange(n), rng.poisson(rate_hz * params.window.length_s, n))
         times = rng.uniform(params.tnuminus, params.tnuplus, signal.size) - t_gw[signal]
         sigma = rng.uniform(*sigma_range_deg, signal.size + noise.size)
         vectors = _scatter(source[signal], sigma[: signal.size], rng)
         cell = response.signal_per_dex / response.signal_per_dex.max()
-        x_signal = _accept(rng, signal.size, response, cell, source[signal, 2])[0]
+        x_signal = _accept(rng, signal.size, response, cell, source[signal] @ axes[d])[0]
         cell = response.background_per_dex / response.background_per_dex.max()
         x_noise, z_noise = _accept(rng, noise.size, response, cell, None)
-        ra = np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])) % 360
+        around = np.repeat(axes[d][None], noise.size, 0)
+        vectors = np.concatenate([vectors, _aside(around, z_noise, rng)])
         columns = (
             np.concatenate([signal, noise]),
             np.concatenate([times, rng.uniform(*params.window, noise.size)]),
-            np.concatenate([ra, rng.uniform(0, 360, noise.size)]),
-            np.degrees(np.arcsin(np.concatenate([vectors[:, 2], z_noise]))),
+            np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])) % 360,
+            np.degrees(np.arcsin(np.clip(vectors[:, 2], -1, 1))),
             sigma,
             10 ** np.concatenate([x_signal, x_noise]),
         )

@@ -249,7 +249,7 @@ def test_signal_neutrinos_are_as_simulated(archive, detector, truth):
 
 def test_the_division_into_shards_changes_nothing(archive, detector, truth, tmp_path):
     (tmp_path / "map.fits").write_bytes(to_fits(SKYMAP, "2019-04-25"))
-    build_bank([tmp_path / "map.fits"], tmp_path / "maps", detector.area_relative, PARAMS)
+    build_bank([tmp_path / "map.fits"], tmp_path / "maps", detector, PARAMS)
     with Bank(tmp_path / "maps") as bank:
 
         def run(numbers, kind):

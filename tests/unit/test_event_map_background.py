@@ -104,9 +104,7 @@ def test_any_number_of_threads_gives_the_same_bytes(files):
 
 def test_its_injections_are_those_of_a_study_with_this_map_alone(tmp_path, tiles, draws, own):
     (tmp_path / "map.fits").write_bytes(to_fits(tiles, "2019-04-04T00:00:00"))
-    build_bank(
-        [tmp_path / "map.fits"], tmp_path / "bank.hdf5", draws.response.area_relative, draws.params
-    )
+    build_bank([tmp_path / "map.fits"], tmp_path / "bank.hdf5", draws.response, draws.params)
     with Bank(tmp_path / "bank.hdf5") as bank:
         same = read_skymap((tmp_path / "map.fits").read_bytes(), "map")
         made = map_background(

@@ -5,11 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
+from astropy.coordinates import AltAz, EarthLocation, SkyCoord
+from astropy.time import Time
 
 from llama.cli.main import main
 from llama.errors import LlamaError
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.importing import import_release
+from llama.neutrinos.local import load_local
 from llama.neutrinos.other_release import sidereal_area
 from llama.neutrinos.response import expected_events, load_response
 from llama.neutrinos.sources import ArchiveSource
@@ -41,17 +44,23 @@ def write_area(directory, **meta):
         for low, high in itertools.pairwise(ENERGIES)
         for a, b in itertools.pairwise(UP)
     ]
-    meta = {"latitude_deg": 36.0, "name": "toy"} | meta
+    meta = {"latitude_deg": 36.0, "longitude_deg": 16.0, "name": "toy"} | meta
     ecsv(directory / "area.ecsv", {**AREA, "area": "m2"}, rows, **meta)
 
 
-def write_background(directory, **changes):
-    columns = {"energy_min": "GeV", "energy_max": "GeV", "dec_min": "deg", "dec_max": "deg"}
+def write_background(directory, is_local=False, **changes):
+    columns = {"energy_min": "GeV", "energy_max": "GeV"}
+    if is_local:  # three times as much from just below the horizon, and little from above
+        columns |= {"cos_zenith_min": "", "cos_zenith_max": ""}
+        bins = (-1.0, -0.3, 1.0), (-0.3, 0.0, 3.0), (0.0, 1.0, 0.05)
+    else:
+        columns |= {"dec_min": "deg", "dec_max": "deg"}
+        bins = (-90.0, 0.0, 1.0), (0.0, 90.0, 1.0)
     columns |= {"rate": "1/h", "sigma": "arcmin"} | changes
     rows = [
-        (low, high, a, b, 3.6 / low, 30.0)
+        (low, high, a, b, much * 3.6 / low, 30.0)
         for low, high in itertools.pairwise(ENERGIES)
-        for a, b in ((-90.0, 0.0), (0.0, 90.0))
+        for a, b, much in bins
     ]
     ecsv(directory / "background.ecsv", columns, rows)
 
@@ -114,7 +123,15 @@ def test_antares_list_has_no_energies(tmp_path):
     found = ArchiveSource.of(archive).fetch(*archive.query(0, 2e9)["gps"][[0, -1]])
     assert found.covers
     assert found.rows[0]["energy"] is None
-    assert "zenith" not in found.rows[0]
+    # of a list in local coordinates, as astropy has them
+    where = EarthLocation.from_geodetic(16.0, 36.0)
+    time = Time(events["mjd"], format="mjd", scale="utc")
+    seen = SkyCoord(events["ra_deg"], events["dec_deg"], unit="deg").transform_to(
+        AltAz(obstime=time, location=where)
+    )
+    assert events["zenith_deg"] == pytest.approx(90 - seen.alt.deg, abs=0.2)
+    assert found.rows[0]["zenith"] == events["zenith_deg"][0]
+    assert archive.about["site"] == {"latitude_deg": 36.0, "longitude_deg": 16.0}
     runs = {"start": "d", "stop": "d"}
     ecsv(tmp_path / "uptime.ecsv", runs, [(54_120, 56_000), (56_500, 58_200)])
     assert imported(tmp_path).about["livetime_s"] == pytest.approx(3580 * 86_400)
@@ -147,6 +164,17 @@ def test_arca_is_as_published(tmp_path, shared_data):
     assert expected_events(tables, 10.0, 1e8) == pytest.approx(1.393, rel=1e-2)
     # drawn errors follow from the proxy: they say nothing, and energies alone are compared
     x, sigma = np.array([3.0, 5.0]), np.array([0.5, 0.2])
+    # rates in local coordinates, whose means over a day are the published ones, within a percent
+    published = np.loadtxt(
+        shared_data / "detectors/arca230/bkg_track.csv", delimiter=",", skiprows=1
+    )
+    rates = np.bincount(np.rint(20 * (published[:, 3] + 1)).astype(int), published[:, 6], 40)
+    drawn, _ = np.histogram(np.sin(np.radians(archive.events()["dec_deg"])), np.linspace(-1, 1, 41))
+    assert drawn / drawn.sum() == pytest.approx(rates / rates.sum(), abs=2e-3)
+    local = load_local(tmp_path / "arca230/detector.hdf5")
+    assert local.response.area_relative[:115].min() > 0.9 * local.response.area_relative[0]
+    assert local.response.area_relative[118:].max() == 0  # nothing more than 10 deg from above
+    assert np.isfinite(local.response.weights).all()
     same = tables.neutrinos(x, sigma, np.array([-0.5, -0.5])).ratio.sum(axis=1)
     other = tables.neutrinos(x, sigma * 3, np.array([-0.5, -0.5])).ratio.sum(axis=1)
     assert other == pytest.approx(same, rel=1e-9)
@@ -156,7 +184,7 @@ def test_arca_is_as_published(tmp_path, shared_data):
 @pytest.mark.parametrize(
     ("write", "says"),
     [
-        (lambda d: write_area(d, latitude_deg=400), "needs latitude_deg in its meta"),
+        (lambda d: write_area(d, latitude_deg=400), "give latitude_deg .* and longitude_deg"),
         (lambda d: write_background(d, rate=""), "rate has no unit; say one, such as 1/s"),
         (lambda d: write_background(d, rate="GeV"), "'GeV' .* not convertible"),
         (lambda d: (d / "area.ecsv").write_text("no table"), "area.ecsv cannot be read"),

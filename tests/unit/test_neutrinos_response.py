@@ -143,7 +143,9 @@ def test_unreadable_tables_are_explained(tmp_path, content):
     path = tmp_path / "response.hdf5"
     if content:
         path.write_bytes(content)
-    with pytest.raises(LlamaError, match=r"response.hdf5 is missing or not a response table; make"):
+    with pytest.raises(
+        LlamaError, match=r"response.hdf5 is missing or not a detector.s tables; make"
+    ):
         Response.load(path)
 
 

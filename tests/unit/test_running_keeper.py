@@ -283,5 +283,5 @@ def test_the_statistic_is_compiled_ahead(settings: Settings, tmp_path: Path, mat
     assert warm.compute(settings) > 1
     # with nothing to compile from, it ends without a word: the daemon does not wait for it
     (settings.output_dir / "archive").rename(tmp_path / "away")
-    with pytest.raises(LlamaError, match="response table"):
+    with pytest.raises(LlamaError, match="tables"):
         warm.compute(settings)

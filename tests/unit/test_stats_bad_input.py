@@ -222,11 +222,16 @@ def test_impossible_parameters(change):
 def test_impossible_direction_and_sensitivity():
     with pytest.raises(ValueError, match="not there"):
         most_probable_direction(prepared(), given_neutrinos(), {(0, 3): 1.0})
-    tables = [RESPONSE.sin_dec, AREA, RESPONSE.signal_per_dex, RESPONSE.log10_energy, np.zeros(1)]
-    assert len(flux_sensitivity(*tables)["sensitive_energy_range"]) == 2
-    for i, broken in ((1, AREA - 10), (1, AREA[1:]), (2, RESPONSE.signal_per_dex * np.nan)):
+    one, nodes = (
+        [AREA, RESPONSE.signal_per_dex, np.zeros(1)],
+        (RESPONSE.sin_dec, RESPONSE.log10_energy),
+    )
+    alone, both = (flux_sensitivity(each, *nodes) for each in ([one], [one, one]))
+    assert len(alone["sensitive_energy_range"]) == 2
+    assert both["flux_sensitivity"][0] == pytest.approx(alone["flux_sensitivity"][0] / 2)
+    for i, broken in ((0, AREA - 10), (0, AREA[1:]), (1, RESPONSE.signal_per_dex * np.nan)):
         with pytest.raises(ValueError, match="response"):
-            flux_sensitivity(*tables[:i], broken, *tables[i + 1 :])
+            flux_sensitivity([[*one[:i], broken, *one[i + 1 :]]], *nodes)
 
 
 rows = st.tuples(

@@ -90,7 +90,7 @@ def test_what_is_too_wide_for_such_a_density_keeps_its_mean():
 
 def test_weights_with_powers_of_the_distance_are_its_moments():
     params = parameters(nu_51_100=1e-12)  # nothing seen, so that the map's own density is left
-    columns = [np.array([x], dtype=float) for x in (1, 0, 100, 20)]
-    for area in (np.ones(2), np.zeros(2)):
-        weights = weight_moments(*columns, area, params, powers=3)[:, 0, 0]
-        assert weights == pytest.approx(distance_moments(*columns[2:])[:, 0], rel=1e-9)
+    prob, mu, sigma = (np.array([x], dtype=float) for x in (1, 100, 20))
+    for relative in (np.ones(1), np.zeros(1)):
+        weights = weight_moments(prob, relative, mu, sigma, params, powers=3)[:, 0, 0]
+        assert weights == pytest.approx(distance_moments(mu, sigma)[:, 0], rel=1e-9)

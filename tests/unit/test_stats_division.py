@@ -10,9 +10,10 @@ from stats_samples import parameters
 from llama.event.prepared import prepare_skymap
 from llama.sky import read_skymap
 from llama.sky.mock import mock_skymap
+from llama.stats.division import FINEST_DIVIDED, divide_tiles
 from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.overlap import overlap, prepare_map
-from llama.stats.weights import FINEST_DIVIDED, divide_tiles, tile_weights
+from llama.stats.weights import tile_weights
 
 NODES = np.linspace(-1, 1, 201)
 PARAMS = parameters(assumed_horizon_mpc=200.0)

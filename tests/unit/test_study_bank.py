@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from sky_samples import flat, multiorder, random_tiles
-from stats_samples import parameters
+from stats_samples import parameters, steep_response
 
 from llama.errors import LlamaError
 from llama.event.prepared import prepare_skymap
@@ -138,17 +138,16 @@ def test_a_bank_of_parts_is_the_bank(maps, tmp_path, size):
 
 
 def test_weights_are_those_of_an_event_to_the_last_bit(maps, tmp_path):
-    nodes = np.linspace(-1, 1, 201)
-    area, params = 1 + 0.5 * nodes - 0.3 * nodes**2, parameters(assumed_horizon_mpc=200.0)
-    path, _ = linked(maps, tmp_path, area_relative=area, params=params)
+    response, params = steep_response(), parameters(assumed_horizon_mpc=200.0)
+    path, _ = linked(maps, tmp_path, response=response, params=params)
     other = parameters(assumed_horizon_mpc=200.0, fb=20.0)
     far = parameters(assumed_horizon_mpc=300.0, ratebgnu=0.1)
     with Bank(path) as bank:
         for index, (name, content) in enumerate(CONTENTS.items()):
             for model in (params, other, far):
                 # of a model that the bank was not made for, the weights are computed
-                made = bank.prepared(index, area, model)
-                fresh = prepare_skymap(read_skymap(content, name), area, model)
+                made = bank.prepared(index, response, model)
+                fresh = prepare_skymap(read_skymap(content, name), response.area_relative, model)
                 for one, two in zip(made, fresh, strict=True):
                     assert np.asarray(one).tobytes() == np.asarray(two).tobytes()
 
@@ -188,7 +187,7 @@ def test_a_map_that_has_gone_is_broken(maps, tmp_path):
 def test_parts_of_different_models_are_refused(maps, tmp_path):
     listed, parts = list_skymaps(maps), [tmp_path / "0.hdf5", tmp_path / "1.hdf5"]
     build_bank(listed[:1], parts[0])
-    build_bank(listed[1:], parts[1], np.ones(5), parameters())
+    build_bank(listed[1:], parts[1], steep_response(), parameters())
     with pytest.raises(LlamaError, match="made with different settings; delete them and run snake"):
         link_banks(parts, tmp_path / "skymaps.hdf5")
 

@@ -37,7 +37,7 @@ def bank(tmp_path_factory, archive):
     maps = [directory / f"{k}.fits" for k in range(4)]
     for k, path in enumerate(maps):
         path.write_bytes(multiorder(random_tiles(k, distance=k != 2)))
-    build_bank(maps, directory / "skymaps.hdf5", archive.response().area_relative, PARAMS)
+    build_bank(maps, directory / "skymaps.hdf5", archive.response(), PARAMS)
     with Bank(directory / "skymaps.hdf5") as opened:
         yield opened
 

@@ -73,7 +73,7 @@ def rows(archive, skymap, tmp_path_factory):
     path = tmp_path_factory.mktemp("bank") / "skymap.hdf5"
     response = archive.response()
     params = search_parameters(SEARCH, "bns", response)
-    build_bank([skymap], path, response.area_relative, params)
+    build_bank([skymap], path, response, params)
     made = {}
     with Bank(path) as bank:
         for kind in KINDS:

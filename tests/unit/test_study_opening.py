@@ -75,7 +75,7 @@ def significance(event, archive):
 def test_an_event_has_the_numbers_of_its_row(tmp_path, maps, archive, kind, p_astro):
     response = archive.response()
     params = study_parameters(SEARCH, STUDY, response)
-    build_bank(maps, tmp_path / "part.hdf5", response.area_relative, params)
+    build_bank(maps, tmp_path / "part.hdf5", response, params)
     link_banks([tmp_path / "part.hdf5"], tmp_path / "bank.hdf5", "skip")
     numbers = range(20, 28)
     with Bank(tmp_path / "bank.hdf5") as bank:

@@ -64,7 +64,7 @@ def lists(root, tmp_path_factory):
 @pytest.fixture(scope="module")
 def bank(maps, tmp_path_factory, archive):
     path = tmp_path_factory.mktemp("bank") / "skymaps.hdf5"
-    build_bank(maps, path, archive.response().area_relative, PARAMS)
+    build_bank(maps, path, archive.response(), PARAMS)
     with Bank(path) as opened:
         yield opened
 

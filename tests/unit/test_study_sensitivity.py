@@ -37,7 +37,7 @@ def bank(tmp_path_factory, archive):
     maps = [directory / f"{k}.fits" for k in range(len(contents))]
     for path, content in zip(maps, contents, strict=True):
         path.write_bytes(content)
-    build_bank(maps, directory / "skymaps.hdf5", archive.response().area_relative, PARAMS)
+    build_bank(maps, directory / "skymaps.hdf5", archive.response(), PARAMS)
     with Bank(directory / "skymaps.hdf5") as opened:
         yield opened
 

@@ -89,13 +89,13 @@ def test_the_mean_weight_is_one(site, more):
         norms = cells.norms * (1 + cells.near_power)
         wrong["K without its time"] = cells._replace(norms=norms), tilt
     for what, tables in wrong.items():
-        assert deviation(tilts.densities(counts, columns, *tables)[0]) > 6, what
+        assert deviation(tilts.densities(some.draws, counts, columns, *tables)[0]) > 6, what
 
 
 def plain(some, size):
     draws = some.draws._replace(kind="background", seed=2)
     counts, columns = join([draw_background(draws, np.arange(size))])
-    return tilts.densities(counts, columns, some.cells, some.tilt)[1]
+    return tilts.densities(draws, counts, columns, some.cells, some.tilt)[1]
 
 
 def disagreement(plain, guess, weights):
@@ -115,7 +115,7 @@ def disagreement(plain, guess, weights):
 def test_injections_are_distributed_as_plain_ones(tilted):
     counts, columns, weights = tilted.injections(np.arange(2000))
     assert deviation(weights) < 4
-    guess = tilts.densities(counts, columns, tilted.cells, tilted.tilt)[1]
+    guess = tilts.densities(tilted.draws, counts, columns, tilted.cells, tilted.tilt)[1]
     assert disagreement(plain(tilted, 100_000), guess, weights) > 1e-3
     # and half of them are what plain injections have one in ten thousand of
     rare = np.sort(plain(tilted, 50_000))[-5]

@@ -45,8 +45,7 @@ class Site:
         maps = [root / f"{k}.fits" for k in range(3)]
         for k, path in enumerate(maps):
             path.write_bytes(multiorder(random_tiles(k, distance=k != 2)))
-        area = self.response.area_relative
-        build_bank(maps, root / "skymaps.hdf5", area, self.params)
+        build_bank(maps, root / "skymaps.hdf5", self.response, self.params)
         with Bank(root / "skymaps.hdf5") as self.bank:
             self.tiles = [self.bank.tiles(k) for k in range(3)]
             self.shards = {how: self.write(how) for how in SIZES}

@@ -175,7 +175,7 @@ def _listed(
 def _site(gps: float, archives: Mapping[str, Archive], block: SearchBlock, on: list[str]) -> Site:
     at = [archives[key].imported.at(gps).directory for key in sorted(archives)]
     tables = [path / response_file(path, block["response"]) for path in at]
-    return open_site(tables[0] if "" in archives else tables, block, on)
+    return open_site(tables[0] if "" in archives else tables, block, on, gps)
 
 
 def _info(

@@ -18,7 +18,7 @@ from llama.event.manifest import INPUTS, External, Manifest, kept_files, version
 from llama.event.names import BURSTS_NAME, HEARD_NAME, MAP_BACKGROUND, skymap_name
 from llama.event.populations import numbers_sha256, read_background, read_p_astro
 from llama.event.provenance import TILES, code_sha256, software
-from llama.event.skymap_info import check_info
+from llama.event.skymap_info import check_info, read_info
 from llama.files import read_json, sha256_bytes, sha256_file, write_bytes
 from llama.neutrinos.event_list import list_is_from_archive
 from llama.neutrinos.network_list import list_observing
@@ -117,8 +117,7 @@ class _Pieces:
             "info": files.get("skymap_info.json"),
             "response": self._responses(external),
         }
-        bursts = files.get(BURSTS_NAME) or files.get(HEARD_NAME)
-        digest = background["sha256"]
+        bursts, digest = files.get(BURSTS_NAME) or files.get(HEARD_NAME), background["sha256"]
         source = self._skymap(files.get("skymap_info.json"))
         populations = self._background(background["class"], digest) if digest else None
         if tables := inputs["response"]:
@@ -135,7 +134,8 @@ class _Pieces:
             "population": inputs["p_astro"] and read_p_astro(inputs["p_astro"])["population"],
         }
         if "responses" in external:
-            drawing["observing"] = list_observing(Path(inputs["neutrinos"] or ""))
+            gps = inputs["info"] and read_info(Path(inputs["info"]).parent).trigger_gps
+            drawing |= {"observing": list_observing(Path(inputs["neutrinos"] or "")), "gps": gps}
         if bursts:
             listed = read_bursts(Path(bursts), settings["grb"])
             drawing |= {"grb": settings["grb"], "burst_sigma_deg": listed.sigma_deg}

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from llama.background.emission import Emission, quantiles
 from llama.background.philox import fill
-from llama.neutrinos.network import EVENTS, Network
+from llama.background.turned import turned_ra_deg
+from llama.neutrinos.network import EVENTS, Network, area_of
 from llama.neutrinos.table import Columns
 from llama.neutrinos.truth import Sampler
 from llama.sky import SkyTiles
+from llama.stats.area import area_in
 from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
 from llama.stats.cosmology import grid, log_gain, source_density
@@ -110,7 +112,8 @@ def draw_background(draws: Draws, numbers: Integers) -> tuple[Integers, Columns]
 
     The number is Poisson at `ratebgnu` in the window of the search (1000 s). Columns
     dt_s (t_nu - t_gw [s], see `whole_ticks`), ra_deg, dec_deg, sigma_deg, energy_gev; the last
-    three are drawn together from the archive's `events`, RA and time are uniform.
+    three are drawn together from the archive's `events`, RA and time are uniform; of a detector
+    that sees the sky turn, RA follows from what it sees at the time of the trigger.
     """
     window, events = draws.params.window, draws.events
     mean = draws.params.ratebgnu * window.length_s
@@ -124,6 +127,8 @@ def draw_background(draws: Draws, numbers: Integers) -> tuple[Integers, Columns]
     columns["ra_deg"] = 360.0 * drawn[:, 2]
     for name in drawn_names(events):
         columns[name] = events[name][which]
+    if isinstance(draws.response, Network) and draws.response.turned:
+        columns["ra_deg"] = turned_ra_deg(draws.response, columns, drawn[:, 2])
     return counts, columns
 
 
@@ -157,7 +162,7 @@ def draw_sources(draws: Draws, numbers: Integers, tiles: SkyTiles) -> Sources:
         mu, sigma = (c[which][known, None] for c in (tiles.distmu, tiles.distsigma))
         r, density = distance_nodes(mu, sigma, np.sqrt(np.linspace(0, 1, _NODES)), 1.0)
         distance[known] = quantiles(r, density, quantile[known])
-    area = np.interp(vectors[:, 2], draws.response.sin_dec, draws.response.area_relative)
+    area = area_in(area_of(draws.response), vectors)
     gain = np.exp(np.interp(np.log(distance), grid()[0], log_gain(params.events_by_redshift)))
     return Sources(
         vectors,
@@ -186,15 +191,22 @@ def draw_signal(draws: Draws, numbers: Integers, sources: Sources) -> tuple[Inte
     network, each is in the detector that the shares f_d at the source choose.
     """
     count, params, response = KINDS[draws.kind], draws.params, draws.response
+    if isinstance(response, Network) and response.locals and not response.turned:
+        raise ValueError("detectors that see the sky turn need the time of the trigger")
     u = draws.uniforms(SIGNAL, numbers, 2 * count).reshape(-1, 8)
     true = np.repeat(sources.vectors, count, axis=0)
     detector = np.zeros(u.shape[0], dtype=np.int64)
     if isinstance(response, Network):
-        detector = _detectors(response, true[:, 2], u[:, _CHOICE])
+        below = np.cumsum(response.fractions_in(true), axis=0)[:-1]
+        detector = (below <= u[:, _CHOICE]).sum(axis=0)
     energy, sigma, seen = np.empty(u.shape[0]), np.empty(u.shape[0]), np.empty_like(true)
     for number, emission in enumerate(_emissions(draws)):
         own = detector == number
-        energy[own], sigma[own], seen[own] = emission.draw(true[own], u[own, 1:_CHOICE])
+        along = true[own, 2]
+        if isinstance(response, Network) and response.turned:
+            along = response.turned[number].along(true[own])
+        drawn = emission.draw(true[own], along, u[own, 1:_CHOICE])
+        energy[own], sigma[own], seen[own] = drawn
     emitted = params.tnuminus + (params.tnuplus - params.tnuminus) * u[:, 0]
     columns = {
         "dt_s": whole_ticks(emitted - np.repeat(sources.gw_time_s, count)),
@@ -207,12 +219,6 @@ def draw_signal(draws: Draws, numbers: Integers, sources: Sources) -> tuple[Inte
     return np.full(numbers.size, count), columns
 
 
-def _detectors(network: Network, sin_dec: Floats, u: Floats) -> Integers:
-    """Return which member a source's neutrinos are in, at quantile u; where none sees, the last."""
-    below = np.cumsum(network.fractions, axis=0)[:-1]
-    return np.sum([np.interp(sin_dec, network.sin_dec, b) <= u for b in below], axis=0, dtype=int)
-
-
 def _emissions(draws: Draws) -> list[Emission]:
     """Return what draws a source's neutrinos in each detector."""
     response, events = draws.response, draws.events
@@ -221,13 +227,13 @@ def _emissions(draws: Draws) -> list[Emission]:
         return [Emission(events, response, draws.params.sigma_floor_deg, truth)]
     found = []
     truths = draws.truth if isinstance(draws.truth, tuple) else [None] * len(response.names)
+    tables = response.seeing
     for number, (member, truth) in enumerate(zip(response.members, truths, strict=True)):
         some: Columns = {}
         if truth is None:
             own = events["detector"] == number
             some = {name: events[name][own] for name in ("sigma_deg", "energy_gev")}
-        tables = response.responses[number]
-        found.append(Emission(some, tables, member.sigma_floor_deg, truth))
+        found.append(Emission(some, tables[number], member.sigma_floor_deg, truth))
     return found
 
 

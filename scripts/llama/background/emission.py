@@ -24,16 +24,17 @@ class Emission(NamedTuple):
     sigma_floor_deg: float
     truth: Sampler | None
 
-    def draw(self, true: Floats, u: Floats) -> tuple[Floats, Floats, Floats]:
+    def draw(self, true: Floats, where: Floats, u: Floats) -> tuple[Floats, Floats, Floats]:
         """Return energy [GeV], sigma [deg] and direction of neutrinos of sources at `true`.
 
-        u (n, 6): uniform numbers. Energies follow A_eff E^-2, NaN where the detector tells none.
+        where: sin(dec) of these, or where they are on the axis of the tables; u (n, 6): uniform
+        numbers. Energies follow A_eff E^-2, NaN where the detector tells none.
         """
         if self.truth is not None:
-            drawn = self.truth.draw(true[:, 2], u[:, :UNIFORMS])
+            drawn = self.truth.draw(where, u[:, :UNIFORMS])
             away = 2 * np.sin(drawn.angle_rad / 2) ** 2
             return drawn.energy_gev, drawn.sigma_deg, displaced(true, away, u[:, UNIFORMS])
-        energy, sigma = energies(self.response, true[:, 2], u[:, 0], u[:, 1]), self._sigma
+        energy, sigma = energies(self.response, where, u[:, 0], u[:, 1]), self._sigma
         if tells_energy(self.response):
             along = np.argsort(self.events["energy_gev"], kind="stable")
             nearest = np.searchsorted(self.events["energy_gev"][along], energy)

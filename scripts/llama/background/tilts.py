@@ -21,6 +21,8 @@ from llama.background.draws import (
     join,
     whole_ticks,
 )
+from llama.background.turned import turned_density
+from llama.neutrinos.network import Network
 from llama.neutrinos.table import Columns
 from llama.stats.arrays import Floats, Integers
 from llama.stats.overlap import PreparedMap
@@ -120,17 +122,21 @@ def weights(draws: Draws, counts: Integers, columns: Columns, cells: Cells, tilt
     counts: neutrinos of each list, one after another in the columns of `draw_background`.
     """
     others = _wishes(draws, np.array([OBSERVED]), cells, tilt)[2][0, 1:].sum()
-    own, guess = densities(counts, columns, cells, tilt)
+    own, guess = densities(draws, counts, columns, cells, tilt)
     chance = _chances(guess, tilt)
     return np.asarray((own / chance + others) / CANDIDATES * chance)
 
 
 def densities(
-    counts: Integers, columns: Columns, cells: Cells, tilt: Tilt
+    draws: Draws, counts: Integers, columns: Columns, cells: Cells, tilt: Tilt
 ) -> tuple[Floats, Floats]:
     """Return f / g of lists, at most 1 / share of what has no more, and a guess of Lambda_s."""
     given = tuple(np.ascontiguousarray(columns[name], float) for name in ("dt_s", "ra_deg"))
-    given += cells.place(columns)
+    response = draws.response
+    denser = np.ones(given[0].size)
+    if isinstance(response, Network) and response.turned:
+        denser = turned_density(response, columns)
+    given += (*cells.place(columns), denser)
     ratio, guess = np.empty((2, counts.size))
     fill_ratios(np.cumsum(counts), given, cells, tilt, ratio, guess)
     return 1 / ratio, guess
@@ -159,7 +165,7 @@ def draw_candidates(
     columns = {"dt_s": whole_ticks(dt_s[added]), "ra_deg": ra_deg[added]}
     columns |= {name: draws.events[name][which[added]] for name in drawn_names(draws.events)}
     counts, columns = join([draw_background(draws, numbers), (more, columns)])
-    return counts, columns, *densities(counts, columns, cells, tilt)
+    return counts, columns, *densities(draws, counts, columns, cells, tilt)
 
 
 def _chances(guess: Floats, tilt: Tilt) -> Floats:

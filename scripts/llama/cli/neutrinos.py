@@ -111,6 +111,8 @@ def _text(about: About) -> str:
         seasons += f"; not {', '.join(left_out)}, which --seasons can ask for"
     if background := about.get("background"):
         seasons += f"; background: {background}"
+    if site := about.get("site"):
+        seasons += f"; sees the sky turn at {site['latitude_deg']:+.1f} deg"
     times = f"  from, to   {about['first']}, {about['last']}\n"
     uptime = f"{about['livetime_days']:,.1f} days, {about['rate_hz']:.6f} Hz"
     if about.get("drawn"):  # in no time

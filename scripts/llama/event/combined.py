@@ -27,6 +27,7 @@ from llama.event.results import Significance, read
 from llama.event.skymap_info import EventInfo, read_info
 from llama.files import write_bytes, write_json
 from llama.neutrinos.event_list import is_from_archive
+from llama.neutrinos.network import area_of
 from llama.neutrinos.table import ICECUBE
 from llama.sky.tiles import Meta, SkyTiles
 from llama.sky.write import Cards, skymap_fits
@@ -61,7 +62,7 @@ def locate_source(
     params = search_parameters(search, population, response, from_archive)
     if _is_off(neutrino_list):
         params = replace(params, nu_51_100=_NOTHING)
-    area = response.area_relative
+    area = area_of(response)
     divided, weights = weigh_tiles(tiles, area, params, powers=3)
     prepared = prepare_map(divided.order, divided.ipix, weights[0])
     columns = event_columns(list(neutrino_list["events"]), response)
@@ -116,7 +117,8 @@ def make_combined(
     significance = read(Path(inputs["significance"]), Significance)
     bursts = read_bursts(Path(inputs["bursts"]), grb) if grb else None
     population = read_p_astro(inputs["p_astro"])["population"]
-    response = open_site(inputs["response"], search, observing(listed)).response
+    on = observing(listed)
+    response = open_site(inputs["response"], search, on, info.trigger_gps).response
     maps = load_maps(listed["events"], Path(inputs["neutrinos"]).parent)
     found = locate_source(
         tiles, info.trigger_gps, population, listed, response, search, bursts, maps

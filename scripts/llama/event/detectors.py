@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from llama.event.parameters import SearchBlock, member_of
 from llama.neutrinos.archive import Archive
 from llama.neutrinos.likeness import unlike_background
+from llama.neutrinos.local import load_local
 from llama.neutrinos.network import Network, joined_events, tells_energy
 from llama.neutrinos.response import Response, load_response
 from llama.neutrinos.table import ICECUBE, Columns, Neutrino, Rows, to_columns
 from llama.neutrinos.truth import Sampler, archive_truth
+from llama.stats.healpix import tiles_geometry, unit_vectors
 from llama.stats.parameters import SearchParameters
 
 if TYPE_CHECKING:
@@ -57,12 +59,21 @@ class Site(NamedTuple):
         """Return what draws a source's neutrinos, of a network one for each member."""
         if not isinstance(self.response, Network):
             return archive_truth(self.directories[0], self.response)
-        both = zip(self.directories, self.response.responses, strict=True)
+        # of detectors away from the pole at any time
+        both = zip(self.directories, self.response.at(0.0).seeing, strict=True)
         return tuple(archive_truth(directory, response) for directory, response in both)
 
 
-def open_site(tables: Tables, search: SearchBlock, observing: Sequence[str] | None = None) -> Site:
-    """Return the detectors of `tables`; observing: names of those that are on, None for all."""
+def open_site(
+    tables: Tables,
+    search: SearchBlock,
+    observing: Sequence[str] | None = None,
+    gps: float | None = None,
+) -> Site:
+    """Return the detectors of `tables`; observing: names of those that are on, None for all.
+
+    gps: of the trigger, at which those away from the pole see the sky; None for means over a day.
+    """
     if isinstance(tables, str | Path):
         if "detectors" not in search:
             return Site(load_response(tables), (Path(tables).parent,))
@@ -70,7 +81,10 @@ def open_site(tables: Tables, search: SearchBlock, observing: Sequence[str] | No
     named = zip(search["detectors"], map(Path, tables), strict=True)
     some = [(name, path) for name, path in named if observing is None or name in observing]
     members = [member_of(name, load_response(p), search) for name, p in some]
-    network = Network(tuple(name for name, _ in some), tuple(members))
+    local = {name: found for name, p in some if (found := load_local(p))}
+    network = Network(tuple(name for name, _ in some), tuple(members), local)
+    if gps is not None:
+        network = network.at(gps)
     return Site(network, tuple(path.parent for _, path in some))
 
 
@@ -113,7 +127,11 @@ def misfits(
         own = columns["detector"] == number
         of_one = {key: values[own] for key, values in columns.items()}
         expected = member.ratebgnu * live_s
-        said = _misfits(of_one, expected, response.responses[number])
+        tables = response.responses[number]
+        if response.turned and (seen := response.turned[number]).axis is not None:
+            along = seen.along(unit_vectors(of_one["ra_deg"], of_one["dec_deg"]).reshape(-1, 3))
+            of_one["dec_deg"], tables = np.degrees(np.arcsin(along)), response.locals[name].response
+        said = _misfits(of_one, expected, tables)
         found += [f"{name}: {sentence}" for sentence in said]
     return found
 
@@ -137,21 +155,16 @@ def detector_factor(
     """
     if not isinstance(response, Network):
         return None
-    factors, nodes = [], response.sin_dec
+    factors, rates = [], np.array([member.ratebgnu for member in response.members])
     for i in members:
-        number, sin_dec = columns["detector"][i], math.sin(math.radians(columns["dec_deg"][i]))
-        tables = (
-            response.fractions[number],
-            *(
-                np.trapezoid(one.background_per_dex, axis=0)
-                for one in (response.responses[number], response)
-            ),
-        )
+        number = columns["detector"][i]
         if i in maps:
-            shares = maps[i].along_sin_dec(nodes.size)
-            part, own, all_ = ((shares * table).sum() for table in tables)
+            one = maps[i]
+            vectors, shares = tiles_geometry(one.order, one.ipix)[0], one.prob / one.prob.sum()
         else:
-            part, own, all_ = (np.interp(sin_dec, nodes, table) for table in tables)
-        rate = response.members[number].ratebgnu / response.rate_hz
-        factors.append(float(part * all_ / (own * rate)))
+            direction = unit_vectors(columns["ra_deg"][i], columns["dec_deg"][i])
+            vectors, shares = direction.reshape(1, 3), np.ones(1)
+        part = response.fractions_in(vectors)[number] @ shares
+        background = rates * (response.background_in(vectors) @ shares)
+        factors.append(float(part * background.sum() / background[number]))
     return math.prod(factors)

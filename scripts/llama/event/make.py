@@ -80,20 +80,21 @@ def make_map_background(
     grb: Mapping[str, Any] | None = None,
     burst_sigma_deg: Errors = (),
     observing: Sequence[str] | None = None,
+    gps: float | None = None,
 ) -> None:
     """Write map_background.hdf5 of an event.
 
     inputs: paths of skymap (tiles), response and events of the archive, the latter two of a
-    network each a list; observing: names of its detectors that are on; search: settings block;
-    population: of the event; seed, p_astro, injections: of `background`; from_archive: whether the
-    neutrinos that are compared are the archive's. grb: settings block, None without bursts that
-    count; burst_sigma_deg: errors of those of its list, by the instrument if they were heard. The
-    result does not depend on `threads`.
+    network each a list; observing: names of its detectors that are on; gps: of the trigger;
+    search: settings block; population: of the event; seed, p_astro, injections: of `background`;
+    from_archive: whether the neutrinos that are compared are the archive's. grb: settings block,
+    None without bursts that count; burst_sigma_deg: errors of those of its list, by the instrument
+    if they were heard. The result does not depend on `threads`.
     """
     from llama.event.detectors import open_site
     from llama.event.map_background import Stream, background_of_map
 
-    site = open_site(inputs["response"], search, observing)
+    site = open_site(inputs["response"], search, observing, gps)
     stream = None
     if grb:
         stream = Stream(grb_model(grb, burst_sigma_deg), marks_of(grb, burst_sigma_deg))
@@ -144,7 +145,7 @@ def make_significance(
     p_astro = read_p_astro(inputs["p_astro"])
     listed = read_neutrinos(inputs["neutrinos"])
     on = observing(listed)
-    site = open_site(inputs["response"], search, on)
+    site = open_site(inputs["response"], search, on, info.trigger_gps)
     name = p_astro["population"] + class_end(info, run, on)
     background = read_background(Path(populations) if populations else None, name, near)
     digest = backgrounds.get(name) or numbers_sha256(background)

@@ -18,6 +18,7 @@ from llama.event.detectors import Site
 from llama.event.parameters import SearchBlock, search_parameters
 from llama.event.populations import OF_BURSTS, OF_MAP, ascending_groups
 from llama.event.prepared import odds_of_drawn, prepare_drawn, prepare_skymap
+from llama.neutrinos.network import area_of
 from llama.neutrinos.table import Columns
 from llama.sky.tiles import SkyTiles
 from llama.stats.arrays import Floats, Integers
@@ -67,7 +68,7 @@ def background_of_map(
     from_archive: whether the neutrinos that are compared are the archive's.
     """
     params = search_parameters(search, population, site.response, from_archive)
-    prepared = prepare_skymap(tiles, site.response.area_relative, params)
+    prepared = prepare_skymap(tiles, area_of(site.response), params)
     draws = Draws(seed, WEIGHTED, site.events(), site.response, params)
     classes = map_background(prepared, draws, p_astro, injections, threads, stream)
     about: dict[str, str | float] = {"sampling": WEIGHTED, "archive": site.identity, "seed": seed}
@@ -142,7 +143,7 @@ def _joint(
     drawn: counts and columns of neutrinos, and the odds of each alone.
     """
     counts, columns, single = drawn
-    neutrinos, area = prepare_drawn(draws, columns), draws.response.area_relative
+    neutrinos, area = prepare_drawn(draws, columns), area_of(draws.response)
     stops = np.cumsum(counts)
     parts = [slice(*ends) for ends in zip(stops - counts, stops, strict=True)]
     near = [Neighbors(neutrinos.vectors[of], single[of]) for of in parts]

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llama.errors import for_users
-from llama.neutrinos.network import Network
+from llama.neutrinos.network import Network, area_of
 from llama.neutrinos.table import Columns
 from llama.sky.tiles import SkyTiles
+from llama.stats.area import AnyArea, area_in
 from llama.stats.arrays import Floats, Integers
 from llama.stats.direction_map import DirectionMap
+from llama.stats.division import divide_tiles
 from llama.stats.healpix import tiles_geometry
 from llama.stats.network import prepare_in_network
 from llama.stats.odds import Neutrinos, prepare_neutrinos
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters, WeightModel
-from llama.stats.weights import divide_tiles, weight_moments
+from llama.stats.weights import weight_moments
 from llama.stats.windows import WindowOdds, odds_of_windows
 
 if TYPE_CHECKING:
@@ -30,19 +32,19 @@ _NO_PROBABILITY = 1e-30
 
 
 @for_users("check the sky map")
-def prepare_skymap(tiles: SkyTiles, area_relative: Floats, params: WeightModel) -> PreparedMap:
+def prepare_skymap(tiles: SkyTiles, area_relative: AnyArea, params: WeightModel) -> PreparedMap:
     """Return the map with its weights, ready for the statistic.
 
-    Tiles across which A(dec) changes are divided: the prepared map can have more tiles.
+    Tiles across which A changes are divided: the prepared map can have more tiles.
     """
     divided, weights = weigh_tiles(tiles, area_relative, params)
     return prepare_map(divided.order, divided.ipix, weights[0])
 
 
 def weigh_tiles(
-    tiles: SkyTiles, area_relative: Floats, params: WeightModel, powers: int = 1
+    tiles: SkyTiles, area_relative: AnyArea, params: WeightModel, powers: int = 1
 ) -> tuple[SkyTiles, Floats]:
-    """Return tiles divided where A(dec) changes, and their weights (powers, 5, n).
+    """Return tiles divided where A changes, and their weights (powers, 5, n).
 
     Those are w_{n,k} times powers of the distance, from 0 on.
     """
@@ -50,8 +52,8 @@ def weigh_tiles(
     prob = np.where(tiles.prob < _NO_PROBABILITY, 0.0, tiles.prob)[parent]
     prob *= 0.25 ** (order - tiles.order[parent]).astype(float)
     distmu, distsigma = (c if c is None else c[parent] for c in (tiles.distmu, tiles.distsigma))
-    columns = prob, tiles_geometry(order, ipix)[0][:, 2], distmu, distsigma, area_relative
-    weights = weight_moments(*columns, params, powers=powers)
+    relative = area_in(area_relative, tiles_geometry(order, ipix)[0])
+    weights = weight_moments(prob, relative, distmu, distsigma, params, powers=powers)
     return SkyTiles(order, ipix, prob, distmu, distsigma), weights
 
 
@@ -63,7 +65,8 @@ def prepare_columns(
     ra, dec, sigma = columns["ra_deg"], columns["dec_deg"], columns["sigma_deg"]
     energy = columns["energy_gev"]
     if isinstance(response, Network):
-        own = response.of(columns), response.members, response.fractions
+        shares = response.turned_area if response.turned else response.fractions
+        own = response.of(columns), response.turned or response.members, shares
         return prepare_in_network((dt_s, ra, dec, sigma, energy), *own, params)
     return prepare_neutrinos(dt_s, ra, dec, sigma, energy, response, params)
 
@@ -86,6 +89,8 @@ def prepare_mapped(
         nodes = np.flatnonzero(probability)
         same = {name: np.repeat(column[i], nodes.size) for name, column in columns.items()}
         same["dec_deg"] = np.degrees(np.arcsin(response.sin_dec[nodes]))
+        if isinstance(response, Network) and response.turned:
+            same["ra_deg"] = one.mean_ra_deg(response.sin_dec.size)[nodes]
         at = prepare_columns(np.repeat(dt_s[i], nodes.size), same, response, params).intensity
         # signal over the mean of backgrounds, which is the harmonic mean of the ratios
         with np.errstate(divide="ignore"):
@@ -105,5 +110,5 @@ def odds_of_drawn(
     prepared: PreparedMap, draws: "Draws", counts: Integers, columns: Columns, p_astro: float
 ) -> WindowOdds:
     """Return the odds of injections with one map; counts, columns: neutrinos as drawn."""
-    neutrinos, area = prepare_drawn(draws, columns), draws.response.area_relative
+    neutrinos, area = prepare_drawn(draws, columns), area_of(draws.response)
     return odds_of_windows(prepared, neutrinos, np.cumsum(counts), p_astro, draws.params, area)

@@ -29,8 +29,10 @@ from llama.event.results import NO_UPTIME
 from llama.event.skymap_info import EventInfo
 from llama.neutrinos.event_list import is_from_archive
 from llama.neutrinos.mixture import radii_deg
+from llama.neutrinos.network import Network, area_of
 from llama.neutrinos.table import Rows
 from llama.sky.tiles import SkyTiles
+from llama.stats.area import AnyArea
 from llama.stats.direction import flux_sensitivity, joint_p_astro
 from llama.stats.direction_map import DirectionMap
 from llama.stats.explain import explain_odds
@@ -77,13 +79,13 @@ def compute_significance(
     """
     from_archive = is_from_archive(neutrino_list.get("source"))
     params = search_parameters(search, p_astro["population"], response, from_archive)
-    prepared = prepare_skymap(tiles, response.area_relative, params)
+    prepared = prepare_skymap(tiles, area_of(response), params)
     events, gps = list(neutrino_list["events"]), info.trigger_gps
     columns = event_columns(events, response)
     dt_s = columns["gps"] - gps
     maps = maps or {}
     neutrinos = prepare_mapped(dt_s, columns, response, params, maps)
-    p, area = max(p_astro["p_astro"], LEAST_P_ASTRO), response.area_relative
+    p, area = max(p_astro["p_astro"], LEAST_P_ASTRO), area_of(response)
     here = MappedNeutrinos(prepared, neutrinos, maps, params, area)
     odds = here.odds(p)
     start_s, stop_s = params.window
@@ -166,11 +168,9 @@ def compute_significance(
             "p_value_circles": [events[i]["id"] for i in maps],
             **_distance(tiles, neutrinos, maps, p, params, area, triggers),
             "neutrino_flux_sensitivity_range": flux_sensitivity(
+                _seen_in(response, _credible_region(tiles)),
                 response.sin_dec,
-                response.flux_area_cm2_gev,
-                response.true_per_dex,
                 response.log10_energy,
-                _credible_sin_dec(tiles),
             ),
         }
     )
@@ -182,7 +182,7 @@ def _distance(
     maps: Mapping[int, DirectionMap],
     p_astro: float,
     params: SearchParameters,
-    area: Floats,
+    area: AnyArea,
     messengers: Sequence[Messenger],
 ) -> dict[str, object]:
     """Return where the distance is from and, if it is assumed, what ten times it would give."""
@@ -270,7 +270,16 @@ def _single_neutrinos(neutrinos: Neutrinos, odds: Odds, events: Rows, among: Ran
     )
 
 
-def _credible_sin_dec(tiles: SkyTiles) -> Floats:
+def _seen_in(response: "AnyResponse", vectors: Floats) -> list[tuple[Floats, Floats, Floats]]:
+    """Return what `flux_sensitivity` takes of the detectors in directions (n, 3)."""
+    if not isinstance(response, Network) or not response.turned:
+        return [(response.flux_area_cm2_gev, response.true_per_dex, vectors[:, 2])]
+    both = zip(response.seeing, response.turned, strict=True)
+    return [(one.flux_area_cm2_gev, one.true_per_dex, m.along(vectors)) for one, m in both]
+
+
+def _credible_region(tiles: SkyTiles) -> Floats:
+    """Return the directions (n, 3) of the tiles of the 90 % region."""
     along = np.argsort(-tiles.prob / tiles.area_deg2, kind="stable")
     count = int(np.searchsorted(np.cumsum(tiles.prob[along]), 0.9)) + 1
-    return tiles_geometry(tiles.order, tiles.ipix)[0][along[:count], 2]
+    return np.asarray(tiles_geometry(tiles.order, tiles.ipix)[0][along[:count]])

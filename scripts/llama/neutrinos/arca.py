@@ -1,10 +1,11 @@
 """The response of KM3NeT/ARCA230 as published (KM3NeT-ARCA-irf): tracks of nu_mu.
 
 Areas over cos(zenith), energy response and point spread over true energy, and the background over
-reconstructed energy and declination, which is a mean over a sidereal day. There are no events:
-200,000 are drawn from that table. Energy response and point spread become a smearing matrix like
-IceCube's, in which a neutrino's stated error is the 39 % radius of the point spread at its
-reconstructed energy, at least 0.2 deg, where the matrix's errors begin.
+reconstructed energy and declination, which is a mean over a sidereal day. The rates over
+cos(zenith) of which that is the mean follow from it, since the rotation is known. There are no
+events: 200,000 are drawn from these rates. Energy response and point spread become a smearing
+matrix like IceCube's, in which a neutrino's stated error is the 39 % radius of the point spread at
+its reconstructed energy, at least 0.2 deg, where the matrix's errors begin.
 """
 
 from pathlib import Path
@@ -13,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
+from llama.neutrinos.local import Site
 from llama.neutrinos.other_release import (
-    SIDEREAL_MEAN,
     OtherRelease,
     drawn_events,
+    local_form,
     other_release,
     sidereal_area,
 )
@@ -27,7 +29,8 @@ Floats = NDArray[np.float64]
 AREA = "aeff_coszen_allnumuCC_track.csv"
 _BACKGROUND, _ENERGY = "bkg_track.csv", "energyresponse_numuCC_track.csv"
 _PSF = "psf_numuCC_track.csv"
-LATITUDE_DEG = 36.2667  # of the site off Capo Passero, 36 deg 16' N
+SITE = Site(36.2667, 16.1)  # off Capo Passero, 36 deg 16' N, 16 deg 6' E
+_SMOOTH = 0.03  # second differences of local rates, relative to misfits
 _CM2_PER_M2 = 1e4
 _BINS = 20
 _FLOOR_DEG = 0.2
@@ -42,14 +45,42 @@ def read_arca(directory: Path) -> OtherRelease:
     x, up, area = _grid(directory / AREA, 0, 3)
     proxy, sin_dec, rate_hz = _grid(directory / _BACKGROUND, 0, 3)
     matrix, errors = _smearing(directory, proxy)
-    sigma_deg = np.repeat(errors[:, None], sin_dec.size - 1, axis=1)
-    events, livetime_s = drawn_events(proxy, sin_dec, rate_hz, sigma_deg)
-    table = sidereal_area("ARCA230", x, up, area * _CM2_PER_M2, LATITUDE_DEG)
+    rate_hz = local_rates(sin_dec, rate_hz, up, np.asarray(area.any(axis=0)))
+    sigma_deg = np.repeat(errors[:, None], up.size - 1, axis=1)
+    events, livetime_s = drawn_events(proxy, up, rate_hz, sigma_deg, SITE)
+    named = "ARCA230", x, up, area * _CM2_PER_M2
+    table = sidereal_area(*named, SITE.latitude_deg)
     files = [directory / name for name in (AREA, _BACKGROUND, _ENERGY, _PSF)]
     runs = np.array([[0.0, livetime_s]])
-    told = {"background": SIDEREAL_MEAN, "drawn": True}
-    reason = f"{_ENERGY} and {_PSF}"
-    return OtherRelease(other_release(table, events, runs, files), matrix, reason, told)
+    reason = f"{_ENERGY} and {_PSF}; background in local coordinates by inversion of its mean"
+    release = other_release(table, events, runs, files)
+    return OtherRelease(release, matrix, reason, {"drawn": True}, local_form(*named, SITE))
+
+
+def local_rates(sin_dec: Floats, rate_hz: Floats, up: Floats, seen: NDArray[np.bool_]) -> Floats:
+    """Return rates [energy, cos zenith] whose means over a day are those in sin(dec).
+
+    sin_dec, up: edges, the latter 1 from above; seen: bins in which the detector sees anything at
+    all. Least squares of rates that are not negative and bend little.
+    """
+    from scipy.optimize import nnls
+
+    middle, turn = (up[1:] + up[:-1]) / 2, 2 * np.pi * (np.arange(720) + 0.5) / 720
+    phi, bins = np.radians(SITE.latitude_deg), np.flatnonzero(seen)
+    parts = np.empty((sin_dec.size - 1, bins.size))
+    for column, k in enumerate(bins):
+        z = np.linspace(up[k], up[k + 1], 202)[1:-1, None]
+        height = np.sin(phi) * z + np.cos(phi) * np.sqrt(1 - z**2) * np.cos(turn)
+        parts[:, column] = np.histogram(height, sin_dec)[0] / height.size
+    bend = np.diff(np.eye(bins.size), 2, axis=0)
+    found = np.zeros((rate_hz.shape[0], middle.size))
+    for row, rates in enumerate(rate_hz):
+        total = rates.sum()
+        if total > 0:
+            wanted = np.concatenate([rates / total, np.zeros(len(bend))])
+            local, _ = nnls(np.concatenate([parts, _SMOOTH * bend]), wanted)
+            found[row, bins] = local * (total / local.sum())
+    return found
 
 
 def _smearing(directory: Path, proxy: Floats) -> tuple[Smearing, Floats]:

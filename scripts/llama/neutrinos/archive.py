@@ -33,10 +33,18 @@ _MOST_GPS_S = 1e11  # what has a date
 _HALF_DAY_S = 43_200.0
 
 
+class SiteOf(TypedDict):
+    """Where a detector is."""
+
+    latitude_deg: float
+    longitude_deg: float
+
+
 class About(TypedDict):
     """The content of `archive.json`; first to rate_hz are what `summary` adds.
 
-    background: of a detector away from the pole that is known as a mean only; drawn: from a table.
+    background: of a detector away from the pole that is known as a mean only; site: of one that is
+    known in local coordinates; drawn: from a table.
     """
 
     name: str
@@ -62,6 +70,7 @@ class About(TypedDict):
     livetime_days: NotRequired[float]
     rate_hz: NotRequired[float]
     background: NotRequired[Literal["sidereal mean"]]
+    site: NotRequired[SiteOf]
     drawn: NotRequired[bool]
 
 
@@ -104,6 +113,11 @@ class Archive:
     def drawn(self) -> bool:
         """Whether the events are drawn from a table of their rates, and happened to nobody."""
         return bool(self.about.get("drawn"))
+
+    @property
+    def turns(self) -> bool:
+        """Whether the detector sees the sky turn, and its archive is in local coordinates."""
+        return "site" in self.about
 
     @property
     def rate_hz(self) -> float:

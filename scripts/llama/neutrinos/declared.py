@@ -16,16 +16,20 @@ from llama.errors import LlamaError
 from llama.files import reading_hdf5
 from llama.neutrinos.columns import read_table
 from llama.neutrinos.given import check_rows
+from llama.neutrinos.local import Site, site_of
 from llama.neutrinos.other_release import (
     SIDEREAL_MEAN,
+    LocalForm,
     OtherRelease,
     drawn_events,
     event_columns,
+    local_form,
     other_release,
     sidereal_area,
 )
 from llama.neutrinos.release import EffectiveArea, merge_intervals
 from llama.neutrinos.seasons import check_events
+from llama.stats.healpix import unit_vectors
 from llama.times import mjd_to_gps
 
 Floats = NDArray[np.float64]
@@ -33,7 +37,7 @@ Floats = NDArray[np.float64]
 _AREA, _BACKGROUND, _UPTIME = "area.ecsv", "background.ecsv", "uptime.ecsv"
 _EVENTS = ("events.ecsv", "events.csv", "events.txt")
 _SUPERK = "effarea_superk.h5"
-_SUPERK_LATITUDE_DEG = 36.4257
+_SUPERK_SITE = Site(36.4257, 137.3103)
 _UNITS = {
     **dict.fromkeys(("energy_min", "energy_max"), "GeV"),
     **dict.fromkeys(("dec_min", "dec_max", "sigma"), "deg"),
@@ -52,7 +56,7 @@ def is_declared(directory: Path) -> bool:
 def read_declared(directory: Path, season: str | None) -> OtherRelease:
     """Return what is declared; season: of Super-K's samples FC, PC and UPMU, else the last."""
     if (directory / _AREA).exists():
-        area, path = _area(directory / _AREA), directory / _AREA
+        (area, local), path = _area(directory / _AREA), directory / _AREA
     elif not (directory / _SUPERK).exists():
         raise LlamaError(
             f"{directory} has a background and no area; put {_AREA} beside it "
@@ -61,14 +65,17 @@ def read_declared(directory: Path, season: str | None) -> OtherRelease:
     else:
         is_icecubes = season is None or season.startswith("IC")  # of the settings
         path = directory / _SUPERK
-        area = _superk(path, "UPMU" if is_icecubes else str(season))
+        area, local = _superk(path, "UPMU" if is_icecubes else str(season))
     reason = "no energy response is declared: the area at the stated energy, and a Gaussian"
     events = next((directory / name for name in _EVENTS if (directory / name).exists()), None)
     if (directory / _BACKGROUND).exists():
-        found, livetime_s = _drawn(directory / _BACKGROUND)
+        site = local.site if local else None
+        found, livetime_s = _drawn(directory / _BACKGROUND, site)
         runs, files = np.array([[0.0, livetime_s]]), [path, directory / _BACKGROUND]
-        told: dict[str, Any] = {"background": SIDEREAL_MEAN, "drawn": True}
-        return OtherRelease(other_release(area, found, runs, files), None, reason, told)
+        told: dict[str, Any] = {"drawn": True}
+        if np.isnan(found["zenith_deg"]).any():
+            told["background"], local = SIDEREAL_MEAN, None
+        return OtherRelease(other_release(area, found, runs, files), None, reason, told, local)
     if events is None:
         raise LlamaError(
             f"{directory} has an area and no background; put {_BACKGROUND} beside it, a table of "
@@ -84,27 +91,31 @@ def read_declared(directory: Path, season: str | None) -> OtherRelease:
         reason += f"; without {_UPTIME} it observed from the first to the last event"
     counts = {events.name: {"rows": found["gps"].size, "kept": found["gps"].size}}
     release = other_release(area, found, runs, files, counts)
-    return OtherRelease(release, None, reason, {"background": SIDEREAL_MEAN})
+    if local is None:
+        return OtherRelease(release, None, reason, {"background": SIDEREAL_MEAN})
+    vectors = unit_vectors(found["ra_deg"], found["dec_deg"])
+    up = local.site.sin_altitude(found["gps"], vectors.reshape(-1, 3))
+    found["zenith_deg"] = np.degrees(np.arccos(up))
+    return OtherRelease(release, None, reason, {}, local)
 
 
-def _area(path: Path) -> EffectiveArea:
+def _area(path: Path) -> tuple[EffectiveArea, LocalForm | None]:
+    """Return the area in declination and, if that is a mean, in local coordinates."""
     table, meta = _read(path)
     season = str(meta.get("name", path.parent.name))[:40]
     if "dec_min" in table:
         x, dec, values = _grid(path, table, _log10(path, table), ("dec_min", "dec_max"), "area")
-        return EffectiveArea(season, x, dec, values)
+        return EffectiveArea(season, x, dec, values), None
     pair = "cos_zenith_min", "cos_zenith_max"
     x, up, values = _grid(path, table, _log10(path, table), pair, "area")
-    try:
-        latitude_deg = float(meta["latitude_deg"])
-    except (KeyError, TypeError, ValueError):
-        latitude_deg = np.nan
-    if not (abs(latitude_deg) <= 90 and abs(up).max() <= 1):
-        raise _broken(path, "an area over cos_zenith needs latitude_deg in its meta, -90 to 90")
-    return sidereal_area(season, x, up, values, latitude_deg)
+    site = site_of(path, meta)
+    if abs(up).max() > 1:
+        raise _broken(path, "cos_zenith must be from -1 to 1")
+    of_local = season, x, up, values
+    return sidereal_area(*of_local, site.latitude_deg), local_form(*of_local, site)
 
 
-def _superk(path: Path, sample: str) -> EffectiveArea:
+def _superk(path: Path, sample: str) -> tuple[EffectiveArea, LocalForm]:
     """Return the area of a sample, tabulated at points [cm^2], in cells around these."""
     with reading_hdf5(path, f"{path} has no area of {sample}; name FC, PC or UPMU") as file:
         x, altitude = file["bins_logenergy"][()], file["bins_altitude"][()]
@@ -113,11 +124,20 @@ def _superk(path: Path, sample: str) -> EffectiveArea:
     up = np.sin(np.radians(altitude[along]))
     edges = np.concatenate([[-1.0], (up[1:] + up[:-1]) / 2, [1.0]])
     cells = np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
-    return sidereal_area(f"SK_{sample}", cells, edges, area[:, along], _SUPERK_LATITUDE_DEG)
+    named = f"SK_{sample}", cells, edges, area[:, along]
+    return sidereal_area(*named, _SUPERK_SITE.latitude_deg), local_form(*named, _SUPERK_SITE)
 
 
-def _drawn(path: Path) -> tuple[dict[str, NDArray[Any]], float]:
+def _drawn(path: Path, site: Site | None) -> tuple[dict[str, NDArray[Any]], float]:
+    """Return events of a table, whose axis is that of the area or declination."""
     table, _ = _read(path)
+    if "cos_zenith_min" in table:
+        if site is None:
+            raise _broken(path, "it is over cos_zenith and the area is not; give both in one way")
+        for end in ("min", "max"):
+            table[f"sin_dec_{end}"] = table[f"cos_zenith_{end}"]
+    else:
+        site = None
     if "dec_min" in table:
         for end in ("min", "max"):
             table[f"sin_dec_{end}"] = np.sin(np.radians(table[f"dec_{end}"]))
@@ -130,7 +150,7 @@ def _drawn(path: Path) -> tuple[dict[str, NDArray[Any]], float]:
     sigma_deg = _grid(path, table, first, pair, "sigma")[2]
     if not ((sigma_deg > 0).all() and abs(sin_dec).max() <= 1):
         raise _broken(path, "sigma must be above 0 and declinations from -90 to 90 deg")
-    return drawn_events(None if energies is None else x, sin_dec, rate_hz, sigma_deg)
+    return drawn_events(None if energies is None else x, sin_dec, rate_hz, sigma_deg, site)
 
 
 def _listed(path: Path) -> dict[str, NDArray[Any]]:

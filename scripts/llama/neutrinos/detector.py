@@ -12,14 +12,12 @@ alone, to the bit.
 import math
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llama.errors import LlamaError
-from llama.files import atomic_hdf5, reading_hdf5
 from llama.neutrinos.mixture import (
     MULTIPLES,
     NODES_ANGERR,
@@ -30,7 +28,7 @@ from llama.neutrinos.mixture import (
     tents,
 )
 from llama.neutrinos.release import EffectiveArea
-from llama.neutrinos.response import LOG10_ENERGY, SIN_DEC, Response
+from llama.neutrinos.response import LOG10_ENERGY, SIN_DEC, Response, Stored
 from llama.neutrinos.simulation import (
     ANGERR,
     ANGERR_STEP,
@@ -64,7 +62,7 @@ class Mixture(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Detector:
+class Detector(Stored):
     """Tables over LOG10_ENERGY or PROXY (x), ANGERR (a) and SIN_DEC (s), float64.
 
     `signal_per_dex` [x, s], `signal_angerr` [x, a, s]: densities per dex for A_eff E^-gamma;
@@ -92,23 +90,18 @@ class Detector:
     rate_hz: float
     sigma_floor_deg: float
 
-    def save(self, path: str | Path) -> None:
-        """Write all tables to one HDF5 file."""
-        with atomic_hdf5(path) as file:
-            file.attrs.update({name: getattr(self, name) for name in _ATTRIBUTES})
-            for name in _TABLES:
-                table = getattr(self, name)
-                file.create_dataset(name, data=table, compression="gzip", shuffle=True)
+    def write(self, group: Any) -> None:
+        """Write all tables to a group."""
+        group.attrs.update({name: getattr(self, name) for name in _ATTRIBUTES})
+        for name in _TABLES:
+            table = getattr(self, name)
+            group.create_dataset(name, data=table, compression="gzip", shuffle=True)
 
     @classmethod
-    def load(cls, path: str | Path) -> "Detector":
-        """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
-        problem = f"{path} is missing or not a detector's tables; "
-        with reading_hdf5(
-            path, problem + "make it again with `llama neutrinos import PATH`"
-        ) as file:
-            values = {name: file.attrs[name] for name in _ATTRIBUTES}
-            return cls(**values, **{name: file[name][()] for name in _TABLES})
+    def read(cls, group: Any) -> Self:
+        """Return what `write` wrote."""
+        values = {name: group.attrs[name] for name in _ATTRIBUTES}
+        return cls(**values, **{name: group[name][()] for name in _TABLES})
 
     def neutrinos(self, log10_proxy: Floats, sigma_deg: Floats, sin_dec: Floats) -> Mixture:
         """Return what each neutrino (n,) is, with any AngErr > 0 and |sin dec| <= 1.
@@ -189,6 +182,8 @@ def build_detector(
     )
     centres = (smearing.sin_dec[1:] + smearing.sin_dec[:-1]) / 2
     at_centre = energy_weights(smearing, area, gamma, centres)
+    seen = np.flatnonzero(at_centre.any(axis=0))  # where it is blind, as where it is next not
+    at_centre = at_centre[:, seen[np.abs(seen - np.arange(centres.size)[:, None]).argmin(axis=1)]]
     fits = psf_weights(smearing, np.einsum("ebb->eb", cell_weights(smearing, at_centre, centres)))
     between = shares(tents(SIN_DEC, centres), centres.size)
     signal /= np.where(total > 0, total, 1.0)

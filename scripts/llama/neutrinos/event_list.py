@@ -103,7 +103,7 @@ def make_list(
         source = {"kind": "simulation", "name": archive.name, "identity": archive.identity}
         seed = seed_from(drawn_for)
         rate_hz = rate_hz or archive.rate_hz
-        drawn = simulate(archive.events(), seed, event_gps, window, rate_hz)
+        drawn = simulate(archive.events(), seed, event_gps, window, rate_hz, archive.turns)
         neutrinos = from_columns(drawn, "simulated")
     else:
         if archive is not None and not sources:

@@ -16,6 +16,7 @@ from llama.errors import LlamaError
 from llama.files import atomic_hdf5, sha256_file, write_json
 from llama.neutrinos.archive import COLUMNS, About
 from llama.neutrinos.likeness import unlike_seasons
+from llama.neutrinos.local import Local
 from llama.neutrinos.other_release import OtherRelease, read_other
 from llama.neutrinos.release import MOCK_SEASON, EffectiveArea, Release, read_release
 from llama.neutrinos.release_table import Progress
@@ -43,6 +44,8 @@ class _Made(NamedTuple):
     response: Response
     simulation: _Simulation
     told: Mapping[str, Any] = {}
+    local_area: EffectiveArea | None = None
+    local: Local | None = None
 
 
 def import_release(
@@ -120,7 +123,16 @@ def _made_of_other(other: OtherRelease) -> _Made:
     """Return what the archive of another detector than IceCube is made of."""
     area = other.release.areas[0]
     simulation = _Simulation(other.matrix, "own" if other.matrix else None, other.reason)
-    return _Made(other.release, area, _response(other.release, area), simulation, other.told)
+    response = _response(other.release, area)
+    made = _Made(other.release, area, response, simulation, other.told)
+    if other.local is None:
+        return made
+    area, site = other.local
+    own = response.rate_hz, response.sigma_floor_deg
+    events = other.release.events["energy_gev"], 90 - other.release.events["zenith_deg"]
+    local = Local(build_response(area, *events, *own), site)
+    told = {**other.told, "site": site._asdict()}
+    return made._replace(told=told, local_area=area, local=local)
 
 
 def _simulation(directory: Path, season: str, progress: Progress | None) -> _Simulation:
@@ -146,17 +158,26 @@ def _simulation(directory: Path, season: str, progress: Progress | None) -> _Sim
 def _write(target: Path, made: _Made, directory: Path, name: str, left_out: Sequence[str]) -> About:
     """Write an archive into an empty directory; left_out: seasons that none has."""
     release, response, matrix = made.release, made.response, made.simulation.matrix
-    _write_events(target / "events.hdf5", release)
-    response.save(target / "response.hdf5")
+    local_area, local = made.local_area, made.local
+    areas = (*release.areas, *((local_area,) if local_area else ()))
+    _write_events(target / "events.hdf5", release, areas)
+    response.save(target / "response.hdf5", local)
     if matrix:
         from llama.neutrinos.detector import build_detector  # other releases do not wait for it
 
         energy, dec, sigma = (release.events[n] for n in ("energy_gev", "dec_deg", "sigma_deg"))
-        tables = build_detector(matrix, made.area, response, energy, dec, sigma)
+        built = [build_detector(matrix, made.area, response, energy, dec, sigma)]
+        if local and local_area and isinstance(local.response, Response):
+            altitude = 90 - release.events["zenith_deg"]
+            built += [build_detector(matrix, local_area, local.response, energy, altitude, sigma)]
         if made.told.get("drawn"):  # whose errors follow from the proxy, and say nothing
-            even = np.full_like(tables.signal_angerr, 1 / (ANGERR.size * ANGERR_STEP))
-            tables = dataclasses.replace(tables, signal_angerr=even, background_angerr=even)
-        tables.save(target / "detector.hdf5")
+            even = np.full_like(built[0].signal_angerr, 1 / (ANGERR.size * ANGERR_STEP))
+            built = [
+                dataclasses.replace(tables, signal_angerr=even, background_angerr=even)
+                for tables in built
+            ]
+        at_site = local._replace(response=built[1]) if local else None
+        built[0].save(target / "detector.hdf5", at_site)
         if made.simulation.kind == "own":
             matrix.save(target / "smearing.hdf5")
     about = _describe(made, directory, name, left_out)
@@ -200,6 +221,9 @@ def _identity(made: _Made) -> str:
     digest, release, matrix = hashlib.sha256(), made.release, made.simulation.matrix
     tables = {name: release.events[name] for name in COLUMNS} | {"uptime": release.uptime_gps}
     tables |= made.response.tables
+    if made.local and isinstance(made.local.response, Response):
+        tables |= {f"local {k}": table for k, table in made.local.response.tables.items()}
+        tables["site"] = np.array(made.local.site)
     if matrix:
         tables |= {"smearing": matrix.events, "smearing_edges": matrix.edges}
     for name, table in tables.items():
@@ -208,12 +232,12 @@ def _identity(made: _Made) -> str:
     return digest.hexdigest()[:12]
 
 
-def _write_events(path: Path, release: Release) -> None:
+def _write_events(path: Path, release: Release, areas: Sequence[EffectiveArea]) -> None:
     with atomic_hdf5(path) as file:
         for name in COLUMNS:
             file[f"events/{name}"] = release.events[name]
         file["uptime"] = release.uptime_gps
-        for area in release.areas:
+        for area in areas:
             group = file.create_group(f"effective_areas/{area.season}")
             group["log10_energy_edges"] = area.log10_energy
             group["dec_edges_deg"] = area.dec_deg

@@ -29,7 +29,8 @@ class Mover:
             self._events[archive.name] = archive.events()
         seed = seed_from(f"{name} scrambled with seed {self._seed}")
         rate_hz = self._rate_hz or archive.rate_hz
-        drawn = simulate(self._events[archive.name], seed, gps, self._window, rate_hz)
+        moved = self._events[archive.name], seed, gps, self._window, rate_hz
+        drawn = simulate(*moved, archive.turns)
         told = {"archive": archive.name, "identity": archive.identity, "seed": self._seed}
         rows = [neutrino.row() for neutrino in from_columns(drawn, "scrambled")]
         return dump_json({"events": rows, "complete": True, "scrambled": told}).encode()

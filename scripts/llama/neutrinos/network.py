@@ -4,7 +4,7 @@ Detectors are in the order of their names, and numbered so in the column `detect
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +17,8 @@ from llama.neutrinos.table import ICECUBE, OF_EACH, Columns
 
 if TYPE_CHECKING:
     from llama.neutrinos.detector import Detector
+    from llama.neutrinos.local import Local
+    from llama.stats.area import AnyArea, Area
     from llama.stats.network import Member
 
     AnyResponse: TypeAlias = "Response | Detector | Network"
@@ -31,24 +33,64 @@ class Network:
     """The tables of `Response`, of all members together; each neutrino has those of its own.
 
     members: as the statistic takes them, with rates and expected events as the settings choose.
+    Tables in sin(dec) are means over a sidereal day. locals: of those away from the pole, by name.
+    turned: the members as they are at the time of `at`; none if it does not matter.
     """
 
     names: tuple[str, ...]
     members: "tuple[Member, ...]"
+    locals: "Mapping[str, Local]" = field(default_factory=dict)
+    turned: "tuple[Member, ...]" = ()
+
+    def at(self, gps: float) -> "Network":
+        """Return the network as it sees the sky at a time."""
+        if not self.locals:
+            return self
+        turned = []
+        for name, member in zip(self.names, self.members, strict=True):
+            if local := self.locals.get(name):
+                member = member._replace(response=local.response, axis=local.site.zenith(gps))
+            turned.append(member)
+        return replace(self, turned=tuple(turned))
+
+    @cached_property
+    def area(self) -> "AnyArea":
+        """A/<A> of the network: a table in sin(dec), or of directions at the time of `at`."""
+        return self.turned_area if self.turned else self.area_relative
+
+    @cached_property
+    def turned_area(self) -> "Area":
+        """A/<A> of directions at the time of `at`."""
+        from llama.stats.network import turned_area  # compiles
+
+        return turned_area(self.turned)
+
+    def fractions_in(self, vectors: Floats) -> Floats:
+        """Return f_d (member, n) in directions (n, 3)."""
+        if self.turned:
+            return self.turned_area.fractions(vectors)
+        return np.array([np.interp(vectors[:, 2], self.sin_dec, f) for f in self.fractions])
+
+    def background_in(self, vectors: Floats) -> Floats:
+        """Return the background of each member (member, n), all energies, in directions (n, 3).
+
+        Densities as in `Response`, of which the integral over the sky is 2 pi.
+        """
+        found = []
+        for member in self.turned or self.members:
+            table = np.trapezoid(member.response.background_per_dex, LOG10_ENERGY, axis=0)
+            found.append(np.interp(member.along(vectors), SIN_DEC, table))
+        return np.array(found)
 
     @property
     def responses(self) -> "tuple[Response | Detector, ...]":
         """The tables of each member."""
         return tuple(member.response for member in self.members)  # type: ignore[misc]
 
-    def only(self, names: Sequence[str]) -> "Network":
-        """Return the network of some of its members."""
-        some = [k for k, name in enumerate(self.names) if name in names]
-        return replace(
-            self,
-            names=tuple(self.names[k] for k in some),
-            members=tuple(self.members[k] for k in some),
-        )
+    @property
+    def seeing(self) -> "tuple[Response | Detector, ...]":
+        """The tables of each member at the time of `at`."""
+        return tuple(one.response for one in self.turned or self.members)  # type: ignore[misc]
 
     def numbers(self, rows: Sequence[Mapping[str, object]]) -> NDArray[np.int64]:
         """Return the number of the detector of each row of a list; -1 of one that is not here."""
@@ -150,6 +192,16 @@ class Network:
     def sigma_floor_deg(self) -> float:
         """The smallest error that a member states."""
         return min(member.sigma_floor_deg for member in self.members)
+
+
+def response_at(response: Any, gps: float | None) -> Any:
+    """Return a response, or None, as it sees the sky at a time; None if that does not matter."""
+    return response.at(gps) if isinstance(response, Network) and gps is not None else response
+
+
+def area_of(response: "AnyResponse") -> "AnyArea":
+    """Return A/<A> as the statistic takes it."""
+    return response.area if isinstance(response, Network) else response.area_relative
 
 
 def _mean(tables: Sequence[Floats], weights: Any, total: Any) -> Floats:

@@ -1,8 +1,9 @@
 """Releases of other detectors: KM3NeT/ARCA's tables, and what anybody may declare in ECSV.
 
-All become what a release of IceCube is (`llama.neutrinos.release`). Areas in local coordinates are
-taken as means over a sidereal day, and a background that is a table is drawn from: such archives
-say `background: sidereal mean` and `drawn`.
+All become what a release of IceCube is (`llama.neutrinos.release`), with areas and background as
+means over a sidereal day, and beside these in local coordinates where both are known in them. Where
+one is known as a mean only, the archive says `background: sidereal mean`. A background that is a
+table is drawn from, and the archive says `drawn`.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llama.neutrinos.local import Site
 from llama.neutrinos.release import EffectiveArea, Release
 from llama.neutrinos.smearing import Smearing
-from llama.stats.healpix import within_turn
+from llama.stats.healpix import directions_deg, within_turn
 from llama.times import gps_to_mjd
 
 Floats = NDArray[np.float64]
@@ -26,6 +28,13 @@ _SIN_DEC = np.round(np.linspace(-1.0, 1.0, 201), 10)
 _HOURS = 720  # hour angles of the mean
 
 
+class LocalForm(NamedTuple):
+    """A release in local coordinates: area, whose `dec_deg` are altitudes, and the site."""
+
+    area: EffectiveArea
+    site: Site
+
+
 class OtherRelease(NamedTuple):
     """A release, its smearing matrix if it has one, and what `archive.json` says besides."""
 
@@ -33,6 +42,15 @@ class OtherRelease(NamedTuple):
     matrix: Smearing | None
     reason: str
     told: dict[str, Any]
+    local: LocalForm | None = None
+
+
+def local_form(
+    season: str, log10_energy: Floats, cos_zenith: Floats, area_cm2: Floats, site: Site
+) -> LocalForm:
+    """Return an area in bins of cos(zenith), 1 from above: axes as of `sidereal_area`."""
+    altitude_deg = np.degrees(np.arcsin(cos_zenith))
+    return LocalForm(EffectiveArea(f"{season} local", log10_energy, altitude_deg, area_cm2), site)
 
 
 def sidereal_area(
@@ -55,12 +73,17 @@ def sidereal_area(
 
 
 def drawn_events(
-    log10_energy: Floats | None, sin_dec: Floats, rate_hz: Floats, sigma_deg: Floats
+    log10_energy: Floats | None,
+    sin_dec: Floats,
+    rate_hz: Floats,
+    sigma_deg: Floats,
+    site: Site | None = None,
 ) -> tuple[dict[str, NDArray[Any]], float]:
     """Return `DRAWN` events of a table of rates [energy, sin dec], and how long these take [s].
 
     log10_energy, sin_dec: edges; without energies the table has one row. sigma_deg [energy, sin
-    dec]: stated error. Even within a cell; always the same events.
+    dec]: stated error. With a site, the axis is cos(zenith), 1 from above. Even within a cell;
+    always the same events.
     """
     rng = np.random.Generator(np.random.Philox(SEED))
     cell = rng.choice(rate_hz.size, DRAWN, p=rate_hz.ravel() / rate_hz.sum())
@@ -72,7 +95,13 @@ def drawn_events(
     livetime_s = DRAWN / float(rate_hz.sum())
     # in no time of any wave: they are no observation
     gps = np.sort(rng.random(DRAWN)) * livetime_s
-    events = event_columns(gps, 360 * rng.random(DRAWN), np.degrees(np.arcsin(z)))
+    if site is None:
+        events = event_columns(gps, 360 * rng.random(DRAWN), np.degrees(np.arcsin(z)))
+    else:
+        turn = 2 * np.pi * rng.random(DRAWN)
+        events = event_columns(gps, *directions_deg(site.directions(gps, z, turn)))
+        events["zenith_deg"] = np.degrees(np.arccos(z))
+        events["azimuth_deg"] = np.degrees(turn)
     return events | {"sigma_deg": sigma_deg[row, column], "energy_gev": energy}, livetime_s
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from llama.neutrinos.release import EffectiveArea
 
 if TYPE_CHECKING:
     from llama.neutrinos.detector import Detector
+    from llama.neutrinos.local import Local
 
 LOG10_ENERGY = np.round(1.0 + 0.02 * np.arange(351), 10)  # 10 GeV to 1e8 GeV
 SIN_DEC = np.round(-1.0 + 0.01 * np.arange(201), 10)
@@ -25,8 +26,36 @@ _ATTRIBUTES = ("season", "rate_hz", "sigma_floor_deg")  # of files; the rest are
 _SMOOTHING = (0.1 / 0.02, 0.04 / 0.01)  # 0.1 dex and 0.04 in sin(dec), in steps of the grid
 
 
+class Stored:
+    """Tables that are kept in one HDF5 file, perhaps with those in local coordinates."""
+
+    def save(self, path: str | Path, local: "Local | None" = None) -> None:
+        """Write all tables."""
+        with atomic_hdf5(path) as file:
+            self.write(file)
+            if local:
+                local.write(file)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
+        problem = f"{path} is missing or not a detector's tables; "
+        remedy = "make it again with `llama neutrinos import PATH`"
+        with reading_hdf5(path, problem + remedy) as file:
+            return cls.read(file)
+
+    def write(self, group: Any) -> None:
+        """Write all tables to a group."""
+        raise NotImplementedError
+
+    @classmethod
+    def read(cls, group: Any) -> Self:
+        """Return what `write` wrote."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Response:
+class Response(Stored):
     """Tables over x = log10(E/GeV) (rows) and s = sin(dec) (columns), float64.
 
     `signal_per_dex` [x, s]: density in x of A_eff E^-2, integral over x is 1 at each s (0 where
@@ -52,22 +81,17 @@ class Response:
     rate_hz: float = PUBLISHED_RATE_HZ
     sigma_floor_deg: float = PUBLISHED_FLOOR_DEG
 
-    def save(self, path: str | Path) -> None:
-        """Write all tables to one HDF5 file."""
-        with atomic_hdf5(path) as file:
-            file.attrs.update({name: getattr(self, name) for name in _ATTRIBUTES})
-            for name, table in self.tables.items():
-                file[name] = table
+    def write(self, group: Any) -> None:
+        """Write all tables to a group."""
+        group.attrs.update({name: getattr(self, name) for name in _ATTRIBUTES})
+        for name, table in self.tables.items():
+            group[name] = table
 
     @classmethod
-    def load(cls, path: str | Path) -> "Response":
-        """Read what `save` wrote; `LlamaError` if it is not there or not whole."""
-        problem = f"{path} is missing or not a response table; "
-        with reading_hdf5(
-            path, problem + "make it again with `llama neutrinos import PATH`"
-        ) as file:
-            values = {name: file.attrs[name] for name in _ATTRIBUTES}
-            return cls(**values, **{name: file[name][()] for name in _tables(cls)})
+    def read(cls, group: Any) -> Self:
+        """Return what `write` wrote."""
+        values = {name: group.attrs[name] for name in _ATTRIBUTES}
+        return cls(**values, **{name: group[name][()] for name in _tables(cls)})
 
     @property
     def tells_energy(self) -> bool:
@@ -98,13 +122,18 @@ def response_file(directory: Path, convention: object) -> str:
     return _DETECTOR if detector else _RESPONSE
 
 
-def load_response(path: str | Path) -> "Response | Detector":
-    """Read the tables that `response_file` names."""
+def response_form(path: str | Path) -> "type[Response | Detector]":
+    """Return what the tables are that `response_file` names."""
     if Path(path).name != _DETECTOR:
-        return Response.load(path)
+        return Response
     from llama.neutrinos.detector import Detector  # it compiles
 
-    return Detector.load(path)
+    return Detector
+
+
+def load_response(path: str | Path) -> "Response | Detector":
+    """Read the tables that `response_file` names."""
+    return response_form(path).load(path)
 
 
 def expected_events(

@@ -226,6 +226,10 @@ class Neutrinos:
         """Return which detectors of a network were on, None for IceCube alone."""
         return self._events.observing(event) if self.detectors.is_network else None
 
+    def gps(self, event: str) -> float | None:
+        """Return the trigger's time, at which a network sees the sky; None for IceCube alone."""
+        return self._events.info(event).trigger_gps if self.detectors.is_network else None
+
     def is_from_archive(self, event: str) -> bool:
         """Return whether the neutrinos of an event are the archive's, which tells their rate.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llama.stats.area import AnyArea, Area, area_in
 from llama.stats.arrays import Floats, bracket
 from llama.stats.cosmology import depth_mpc
 from llama.stats.overlap import PreparedMap
@@ -26,12 +27,12 @@ def gw_only(
 
 
 def neutrino_only(
-    neutrinos: "Neutrinos", params: SearchParameters, area_relative: Floats
+    neutrinos: "Neutrinos", params: SearchParameters, area_relative: AnyArea
 ) -> Floats:
     """Return Lambda_cnu of each neutrino (n,): GW noise, neutrino from an unseen source.
 
-    Leading order, docs/method.md (14), with sources of all redshifts, the detector's response at
-    the neutrino's own declination, and no source seen in GW.
+    Leading order, docs/method.md (14), with sources of all redshifts, the detector's response in
+    the neutrino's own direction, and no source seen in GW.
     """
     emitted = params.fb * (params.Enumax - params.Enumin) / math.log(params.Enumax / params.Enumin)
     depth = depth_mpc(params.events_by_redshift)
@@ -41,6 +42,10 @@ def neutrino_only(
     node, part = bracket(neutrinos.vectors[:, 2], -1.0, 1.0, area_relative.size)
     k = np.arange(node.size)
     intensity = neutrinos.intensity
-    here, next_ = (intensity[k, :, at].sum(axis=1) * area_relative[at] for at in (node, node + 1))
-    response = (1 - part) * here + part * next_
+    here, next_ = (intensity[k, :, at].sum(axis=1) for at in (node, node + 1))
+    if isinstance(area_relative, Area):
+        response = ((1 - part) * here + part * next_) * area_in(area_relative, neutrinos.vectors)
+    else:
+        here, next_ = here * area_relative[node], next_ * area_relative[node + 1]
+        response = (1 - part) * here + part * next_
     return np.asarray(params.ndotgwnu / params.fb * volume * response * inside)

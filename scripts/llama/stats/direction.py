@@ -65,32 +65,32 @@ def _log_mixture(points: Floats, vector: Floats, kappas: Floats, tables: Floats)
 
 
 def flux_sensitivity(
-    sin_dec: Floats,
-    flux_area_cm2_gev: Floats,
-    signal_per_dex: Floats,
-    log10_energy: Floats,
-    region_sin_dec: Floats,
+    detectors: Sequence[tuple[Floats, Floats, Floats]], sin_dec: Floats, log10_energy: Floats
 ) -> dict[str, list[float]]:
     """Return the notice's `neutrino_flux_sensitivity_range` for a region of the sky.
 
+    detectors: of each, A [cm^2 GeV] at nodes of sin(dec), the density of energies of a source [x,
+    node], and where the region's tiles (n,) are on these nodes' axis.
     flux_sensitivity: lowest and highest E^2 dN/dE [GeV cm^-2] of an E^-2 spectrum that gives
     2.3 expected events (90 % upper limit without background) in the region;
     sensitive_energy_range [GeV]: central 90 % of those events, averaged over the region.
     """
-    tables = (sin_dec, flux_area_cm2_gev, signal_per_dex, log10_energy, region_sin_dec)
-    if not all(np.isfinite(table).all() for table in tables) or (
-        signal_per_dex.shape != (log10_energy.size, sin_dec.size)
-        or flux_area_cm2_gev.shape != sin_dec.shape
-        or (flux_area_cm2_gev < 0).any()
-        or (signal_per_dex < 0).any()
-    ):
-        raise ValueError("the detector's response must be finite, not negative and of one shape")
-    areas = np.interp(region_sin_dec, sin_dec, flux_area_cm2_gev)
+    areas, spectrum = np.zeros(detectors[0][2].size), np.zeros(log10_energy.size)
+    for flux_area_cm2_gev, signal_per_dex, where in detectors:
+        tables = sin_dec, flux_area_cm2_gev, signal_per_dex, log10_energy, where
+        if not all(np.isfinite(table).all() for table in tables) or (
+            signal_per_dex.shape != (log10_energy.size, sin_dec.size)
+            or flux_area_cm2_gev.shape != sin_dec.shape
+            or (flux_area_cm2_gev < 0).any()
+            or (signal_per_dex < 0).any()
+        ):
+            raise ValueError("the detector's response must be finite, not negative, of one shape")
+        own = np.interp(where, sin_dec, flux_area_cm2_gev)
+        rows = np.array([np.interp(where, sin_dec, row) for row in signal_per_dex])
+        areas, spectrum = areas + own, spectrum + rows @ own
     seen = areas[areas > 0]
     if seen.size == 0:
         return {"flux_sensitivity": [], "sensitive_energy_range": []}
-    rows = np.array([np.interp(region_sin_dec, sin_dec, row) for row in signal_per_dex])
-    spectrum = rows @ areas
     cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (spectrum[1:] + spectrum[:-1]))])
     edges = np.interp([0.05, 0.95], cumulative / cumulative[-1], log10_energy)
     return {

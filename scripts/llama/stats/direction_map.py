@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from llama.stats.arrays import Floats, Integers
 from llama.stats.compiled import njit
-from llama.stats.healpix import sphere_angles, tile_position
+from llama.stats.healpix import sphere_angles, tile_position, tiles_geometry
 
 
 class DirectionMap(NamedTuple):
@@ -29,6 +29,14 @@ class DirectionMap(NamedTuple):
         part = position - node
         below = np.bincount(node, share * (1 - part), nodes)
         return np.asarray(below + np.bincount(node + 1, share * part, nodes), dtype=float)
+
+    def mean_ra_deg(self, nodes: int) -> Floats:
+        """Return the mean right ascension [deg] at uniform nodes of sin(dec), 0 where none is."""
+        vectors = tiles_geometry(self.order, self.ipix)[0]
+        node = np.clip(0.5 * (nodes - 1) * (vectors[:, 2] + 1.0), 0, nodes - 2).astype(np.int64)
+        both = np.concatenate([node, node + 1])
+        x, y = (np.bincount(both, np.tile(self.prob * vectors[:, k], 2), nodes) for k in (0, 1))
+        return np.asarray(np.degrees(np.arctan2(y, x)) % 360.0)
 
     def density(self, order: NDArray[np.int8], ipix: Integers) -> Floats:
         """Return the density [sr^-1] in tiles that are no larger than these, 0 where there is none.

@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama.stats.alternatives import neutrino_only
+from llama.stats.area import AnyArea, Area
 from llama.stats.arrays import Floats, Integers
 from llama.stats.direction import most_probable_direction
 from llama.stats.direction_map import DirectionMap, ends, fours_sin_dec
-from llama.stats.healpix import directions_deg
+from llama.stats.division import divide_tiles
+from llama.stats.healpix import directions_deg, tiles_geometry
 from llama.stats.messengers import Messenger, given_messengers
 from llama.stats.odds import Neutrinos, Odds, event_odds
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import SearchParameters
 from llama.stats.sets import LEFT_OUT
-from llama.stats.weights import divide_tiles
 
 MOST_MAPS = 4  # in a window; products grow with the subsets of them
 _NOTHING = 1e-10  # of a product's sum: tiles below are left out
@@ -43,7 +44,7 @@ class MappedNeutrinos:
         neutrinos: Neutrinos,
         maps: Mapping[int, DirectionMap],
         params: SearchParameters,
-        area_relative: Floats,
+        area_relative: AnyArea,
     ) -> None:
         if len(maps) > MOST_MAPS:
             raise ValueError(
@@ -143,13 +144,20 @@ class MappedNeutrinos:
 
     def _unseen(self, i: int) -> float:
         """Return `neutrino_only` of a neutrino with a map: its mean over the map."""
+        if isinstance(self._area, Area):
+            one = self._maps[i]
+            vectors, probability = tiles_geometry(one.order, one.ipix)[0], one.prob
+            return self._mean(i, vectors, probability / probability.sum())
         probability = self._maps[i].along_sin_dec(self._area.size)
         nodes = np.flatnonzero(probability)
         z = np.linspace(-1.0, 1.0, self._area.size)[nodes]
-        vectors = np.stack([np.sqrt(1 - z * z), 0.0 * z, z], axis=1)
-        same = Neutrinos(*(np.repeat(column[i : i + 1], z.size, 0) for column in self._neutrinos))
-        each = neutrino_only(same._replace(vectors=vectors), self._params, self._area)
-        return float(each @ probability[nodes])
+        return self._mean(i, np.stack([np.sqrt(1 - z * z), 0.0 * z, z], 1), probability[nodes])
+
+    def _mean(self, i: int, vectors: Floats, probability: Floats) -> float:
+        """Return the mean of `neutrino_only` of a neutrino in directions (n, 3)."""
+        column = (np.repeat(c[i : i + 1], probability.size, 0) for c in self._neutrinos)
+        same = Neutrinos(*column)._replace(vectors=vectors)
+        return float(neutrino_only(same, self._params, self._area) @ probability)
 
     def _product(self, mapped: tuple[int, ...]) -> PreparedMap | None:
         """Return the sky map times what these neutrinos say, None if they have nothing in common.

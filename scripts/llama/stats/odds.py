@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from llama.stats.alternatives import gw_only, neutrino_only
+from llama.stats.area import AnyArea, check_area
 from llama.stats.arrays import Floats, Integers, bracket
 from llama.stats.healpix import unit_vectors
 from llama.stats.messengers import (
@@ -180,16 +181,16 @@ def event_odds(
     neutrinos: Neutrinos,
     p_astro: float,
     params: SearchParameters,
-    area_relative: Floats,
+    area_relative: AnyArea,
     messengers: Sequence[Messenger] = (),
     left_out: float = LEFT_OUT,
 ) -> Odds:
     """Return the odds that the GW shares a source with other triggers, against all else.
 
     p_astro: probability that the GW trigger is astrophysical, in [0, 1). area_relative:
-    A(dec)/<A> on the response's nodes. messengers: further lists, searched whether or not they
-    hold a trigger. Neutrinos outside the emission windows change nothing. left_out: what sets may
-    lack together, relative to lambda_s.
+    A(dec)/<A> on the response's nodes, or `Area`. messengers: further lists, searched whether or
+    not they hold a trigger. Neutrinos outside the emission windows change nothing. left_out: what
+    sets may lack together, relative to lambda_s.
     ValueError for a p_astro out of range and for tables of different sizes.
     Source: docs/method.md (1, 8-11, 14); docs/messengers.md.
     """
@@ -224,7 +225,7 @@ def event_odds(
     return Odds(total, lambda_s, lambda_cgw, float(lambda_cnu.sum()), single, sets, largest)
 
 
-def odds_astrophysical(neutrinos: Neutrinos, p_astro: float, area_relative: Floats) -> float:
+def odds_astrophysical(neutrinos: Neutrinos, p_astro: float, area_relative: AnyArea) -> float:
     """Return p_astro / (1 - p_astro), after a check of all that odds are made from.
 
     ValueError for a p_astro out of range, for tables of different sizes, and for areas that are
@@ -236,8 +237,7 @@ def odds_astrophysical(neutrinos: Neutrinos, p_astro: float, area_relative: Floa
     shape = *neutrinos.kappa.shape, area_relative.size
     if neutrinos.vectors.shape != (n, 3) or shape[0] != n or neutrinos.intensity.shape != shape:
         raise ValueError("neutrinos and effective areas must be tables of one size")
-    if not (area_relative.min() >= 0.0 and area_relative.max() < math.inf):
-        raise ValueError("effective areas must be finite and not negative")
+    check_area(area_relative)
     return p_astro / (1.0 - p_astro)
 
 

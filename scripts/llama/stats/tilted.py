@@ -159,9 +159,10 @@ def _beside(vectors, errors, i, j):  # type: ignore[no-untyped-def]
 def fill_ratios(ends, columns, cells, tilt, ratio, guess):  # type: ignore[no-untyped-def]
     """Fill g / f and a guess of Lambda_s of lists, which end at `ends` in the columns.
 
-    Columns dt_s, ra_deg, dec_deg, sigma_deg, energy_gev.
+    Columns dt_s, ra_deg, dec_deg, sigma_deg, energy_gev, and how much denser background is there
+    than at all times.
     """
-    dt_s, ra_deg, dec_deg, sigma_deg, energy_gev = columns
+    dt_s, ra_deg, dec_deg, sigma_deg, energy_gev, denser = columns
     gammas, scales = cells.gammas.size, cells.reach.shape[0]
     begin = 0
     for k in range(ends.size):
@@ -181,8 +182,9 @@ def fill_ratios(ends, columns, cells, tilt, ratio, guess):  # type: ignore[no-un
             timed[i] = _timed(dt_s[j], cells.window)
             for g in range(gammas):
                 h = cells.tilts[g, c, e, b] * tilt.sky[g, cells.smoothing[c], b, turn]
-                tilted[g, i] = h * timed[i] ** cells.gammas[g] / (tilt.norms[g] * cells.mean)
-            near[i] = cells.near[c, e, b] * timed[i] ** cells.near_power
+                h = h * timed[i] ** cells.gammas[g] / (tilt.norms[g] * cells.mean)
+                tilted[g, i] = h / denser[j]
+            near[i] = cells.near[c, e, b] * timed[i] ** cells.near_power / denser[j]
             given[i] = cells.ratio[c, e, b] * timed[i]
             ra, dec = math.radians(ra_deg[j]), math.radians(dec_deg[j])
             vectors[i, 0], vectors[i, 1] = (

@@ -3,24 +3,17 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from llama.stats.arrays import Floats, Integers
+from llama.stats.area import check_area
+from llama.stats.arrays import Floats
 from llama.stats.compiled import njit
 from llama.stats.cosmology import grid, log_gain, source_density
 from llama.stats.distance import distance_nodes, quadrature
-from llama.stats.healpix import sphere_angles, tile_position
 from llama.stats.parameters import WeightModel
 from llama.stats.tile_average import response_at
 
 MAX_COUNT = 4
 _LOG_A_MIN, _LOG_A_MAX, _LOG_A_STEP = -60.0, 25.0, 0.01
-
-# A tile has one A(dec). It is divided where A changes by more than a part of itself across it:
-# this part at order 4, twice as much at 5 and so on, as fewer neutrinos meet a smaller tile.
-CHANGE, CHANGE_ORDER, FINEST_DIVIDED = 0.03, 4, 6
-_BLIND = 1e-3  # A(dec)/<A> that counts as nothing
-_MOST_TIMES, _MOST_MORE = 4, 50_000  # tiles; coarse maps get a laxer `CHANGE` that keeps both
 
 
 def count_moments(a: Floats, params: WeightModel) -> Floats:
@@ -64,16 +57,21 @@ def tile_weights(
     a distance prior uniform in comoving volume and source time out to `assumed_horizon_mpc`.
     ValueError for inputs that are not a sky map. Source: docs/method.md (11-13).
     """
-    columns = prob, sin_dec, distmu, distsigma, area_relative
+    if sin_dec.shape != prob.shape:
+        raise ValueError("a sky map needs one probability and one declination per tile")
+    if not (np.abs(sin_dec) <= 1).all():
+        raise ValueError("sin(dec) of tiles must be from -1 to 1")
+    check_area(area_relative)
+    relative = _along(np.ascontiguousarray(area_relative, dtype=float), sin_dec)
+    columns = prob, relative, distmu, distsigma
     return np.asarray(weight_moments(*columns, params, table, powers=1)[0])
 
 
 def weight_moments(
     prob: Floats,
-    sin_dec: Floats,
+    relative: Floats,
     distmu: Floats | None,
     distsigma: Floats | None,
-    area_relative: Floats,
     params: WeightModel,
     table: Floats | None = None,
     *,
@@ -81,11 +79,11 @@ def weight_moments(
 ) -> Floats:
     """Return `tile_weights` with powers of r [Mpc] under the integral, shape (powers, 5, tiles).
 
-    The first, of power 0, are the weights themselves; the next tell the distance of a source
-    that gave n neutrinos, docs/method.md (27).
+    relative: A/<A> at each tile. The first, of power 0, are the weights themselves; the next tell
+    the distance of a source that gave n neutrinos, docs/method.md (27).
     """
-    if prob.ndim != 1 or prob.size == 0 or sin_dec.shape != prob.shape:
-        raise ValueError("a sky map needs one probability and one declination per tile")
+    if prob.ndim != 1 or prob.size == 0 or relative.shape != prob.shape:
+        raise ValueError("a sky map needs one probability and one area per tile")
     if not (np.isfinite(prob).all() and (prob >= 0).all() and abs(prob.sum() - 1) < 0.01):
         raise ValueError("tile probabilities must be finite, not negative and sum to 1")
     if distmu is None or distsigma is None:
@@ -95,14 +93,6 @@ def weight_moments(
     known = np.isfinite(distmu)
     if not (np.isfinite(distsigma[known]).all() and (distsigma[known] > 0).all()):
         raise ValueError("distsigma must be positive where distmu is finite")
-    if not (np.abs(sin_dec) <= 1).all():
-        raise ValueError("sin(dec) of tiles must be from -1 to 1")
-    if (
-        area_relative.ndim != 1
-        or area_relative.size < 2
-        or not (np.isfinite(area_relative).all() and (area_relative >= 0).all())
-    ):
-        raise ValueError("relative effective areas must be two or more, finite and not negative")
     roots, shares = quadrature()
     assumed = params.assumed_horizon_mpc * roots * roots
     uniform = shares * assumed * assumed
@@ -110,10 +100,9 @@ def weight_moments(
         uniform = shares * source_density(assumed)
     return _tile_weights(
         np.ascontiguousarray(prob, dtype=float),
-        np.ascontiguousarray(sin_dec, dtype=float),
+        np.ascontiguousarray(relative, dtype=float),
         np.ascontiguousarray(distmu, dtype=float),
         np.ascontiguousarray(distsigma, dtype=float),
-        np.ascontiguousarray(area_relative, dtype=float),
         moment_table(params) if table is None else table,
         roots,
         shares,
@@ -126,67 +115,12 @@ def weight_moments(
     )
 
 
-def divide_tiles(
-    order: NDArray[np.int8], ipix: Integers, area_relative: Floats
-) -> tuple[NDArray[np.int8], Integers, Integers]:
-    """Return order and ipix of tiles small enough to have one A(dec), and the tile each is of.
-
-    order, ipix: NESTED tiles, whose sequence is kept; area_relative as in `tile_weights`.
-    Nothing is divided beyond order 6, and a map grows to four times its tiles at most, by 50,000
-    at most. Errors that are left: docs/method.md, "Limits of validity".
-    """
-    order, ipix = order.astype(np.int8), ipix.astype(np.int64)
-    most = min(_MOST_TIMES * order.size, order.size + _MOST_MORE)
-    area = np.ascontiguousarray(area_relative, dtype=float)
-    change = CHANGE * 2.0**-CHANGE_ORDER
-    while True:
-        count, *made = _divide_tiles(order, ipix, area, change, FINEST_DIVIDED, most)
-        if count <= most:
-            return made[0][:count], made[1][:count], made[2][:count]
-        change *= 2.0
-
-
 @njit()
-def _divide_tiles(order, ipix, area, change, finest, most):  # type: ignore[no-untyped-def]
-    """Return how many tiles there are, and them; change: the part of A it may at order 0."""
-    orders, pixels = np.empty(most, dtype=np.int8), np.empty(most, dtype=np.int64)
-    parents = np.empty(most, dtype=np.int64)
-    count = 0
-    for k in range(order.size):
-        level, pixel = np.int64(order[k]), ipix[k]
-        last = (pixel + 1) << (2 * max(finest - level, 0))
-        while True:  # along the NESTED curve: down while A changes, else on to the next tile
-            if level < finest:
-                low, high = _area_range(area, level, pixel)
-                if high - low > change * (1 << level) * max(high, _BLIND):
-                    level, pixel = level + 1, 4 * pixel
-                    continue
-            if count == most:
-                return most + 1, orders, pixels, parents
-            orders[count], pixels[count], parents[count] = level, pixel, k
-            count += 1
-            pixel += 1
-            while level > order[k] and pixel & 3 == 0:
-                level, pixel = level - 1, pixel >> 2
-            if pixel << (2 * max(finest - level, 0)) >= last:
-                break
-    return count, orders, pixels, parents
-
-
-@njit()
-def _area_range(area, order, ipix):  # type: ignore[no-untyped-def]
-    """Return the lowest and the highest A(dec)/<A> in a tile."""
-    face, x, y = tile_position(order, ipix)
-    half = 0.5 / (1 << order)
-    # the northern and the southern corner of a tile bound its declinations
-    north = sphere_angles(face, x + half, y + half)[0]
-    south = sphere_angles(face, x - half, y - half)[0]
-    here, there = response_at(area, south), response_at(area, north)
-    low, high = min(here, there), max(here, there)
-    step = 0.5 * (area.size - 1)
-    for node in range(math.ceil((south + 1.0) * step), math.floor((north + 1.0) * step) + 1):
-        low, high = min(low, area[node]), max(high, area[node])
-    return low, high
+def _along(table, sin_dec):  # type: ignore[no-untyped-def]
+    found = np.empty(sin_dec.size)
+    for k in range(sin_dec.size):
+        found[k] = response_at(table, sin_dec[k])
+    return found
 
 
 _distance_nodes = njit()(distance_nodes)
@@ -203,10 +137,9 @@ def _add_powers(moments, terms, r):  # type: ignore[no-untyped-def]
 @njit()
 def _tile_weights(  # type: ignore[no-untyped-def]
     prob,
-    sin_dec,
+    area,
     distmu,
     distsigma,
-    area,
     table,
     roots,
     shares,
@@ -224,7 +157,7 @@ def _tile_weights(  # type: ignore[no-untyped-def]
     for k in range(prob.size):
         if prob[k] == 0.0:
             continue
-        relative = response_at(area, sin_dec[k])
+        relative = area[k]
         if relative <= 0.0:  # the detector is blind there
             weights[0, 0, k] = prob[k]
             if powers == 1:

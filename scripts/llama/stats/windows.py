@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from llama.stats.alternatives import gw_only, neutrino_only
+from llama.stats.area import AnyArea
 from llama.stats.arrays import Floats, Integers
 from llama.stats.odds import Neutrinos, odds_astrophysical
 from llama.stats.overlap import PreparedMap
@@ -29,7 +30,7 @@ def odds_of_windows(
     stops: Integers,
     p_astro: float,
     params: SearchParameters,
-    area_relative: Floats,
+    area_relative: AnyArea,
 ) -> WindowOdds:
     """Return what `event_odds` does, to the bit, for windows with the same map and p_astro.
 

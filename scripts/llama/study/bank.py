@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -15,14 +16,17 @@ import numpy as np
 from llama.errors import LlamaError, for_users
 from llama.event.prepared import prepare_skymap
 from llama.files import atomic_hdf5, open_hdf5
+from llama.neutrinos.network import Network, area_of, response_at
 from llama.sky import SkyTiles, read_skymap
 from llama.sky.tiles import COLUMNS, Columns
-from llama.stats.arrays import Floats
+from llama.stats.division import CHANGE, CHANGE_ORDER, FINEST_DIVIDED
 from llama.stats.overlap import PreparedMap, prepare_map
 from llama.stats.parameters import WeightModel, WeightParameters
-from llama.stats.weights import CHANGE, CHANGE_ORDER, FINEST_DIVIDED
 from llama.study.pairs import Lists, write_broken
-from llama.study.skymaps import content_of, some
+from llama.study.skymaps import content_of, some, trigger_gps
+
+if TYPE_CHECKING:
+    from llama.neutrinos.network import AnyResponse
 
 _PREPARED = ("prepared_order", "prepared_ipix", "weights")  # tiles divided as `prepare_skymap` does
 
@@ -30,30 +34,37 @@ _PREPARED = ("prepared_order", "prepared_ipix", "weights")  # tiles divided as `
 def build_bank(
     maps: Sequence[Path],
     path: str | Path,
-    area_relative: Floats | None = None,
+    response: "AnyResponse | None" = None,
     params: WeightModel | None = None,
+    run: str | None = None,
 ) -> list[str]:
     """Write the tiles of maps to one HDF5 file; return what is wrong with each broken one.
 
-    With A(dec)/<A> and the model, the weights w_{n,k} too. A broken map is marked and the rest
-    goes on; `link_banks` decides what becomes of it.
+    With a response and the model, the weights w_{n,k} too; run: of the triggers, at whose times
+    detectors see the sky that turns, None for the response as it is. A broken map is marked and
+    the rest goes on; `link_banks` decides what becomes of it.
     """
     broken = {}
     digest = hashlib.sha256()
     with atomic_hdf5(path) as file:
         for index, name in enumerate(maps):
             try:
-                columns = _columns(name, area_relative, params)
+                tiles = read_skymap(content_of(name), str(name))
+                gps = None if run is None else trigger_gps(run, tiles)
+                columns = _columns(tiles, response_at(response, gps), params)
             except LlamaError as error:
                 broken[index] = str(error)
                 continue
             group = file.create_group(f"maps/{index}")
+            if gps is not None:
+                group.attrs["gps"] = gps
+                digest.update(f"{index} {gps}".encode())
             for column, values in columns.items():
                 group.create_dataset(column, data=values, track_times=False)
                 digest.update(f"{index} {column}".encode() + np.ascontiguousarray(values).data)
         write_broken(file, [str(name) for name in maps], [*broken], [*broken.values()])
         file.attrs["sha256"] = digest.hexdigest()
-        file.attrs["weights"] = _identity(area_relative, params)
+        file.attrs["weights"] = _identity(response, params)
     return list(broken.values())
 
 
@@ -160,13 +171,19 @@ class Bank:
         """Return map `index` of the list."""
         return SkyTiles.of(self._columns(index, COLUMNS))
 
-    def prepared(self, index: int, area_relative: Floats, params: WeightModel) -> PreparedMap:
+    def gps(self, index: int) -> float | None:
+        """Return the time of the trigger that map `index` is of, None where it does not matter."""
+        gps = self._file[f"maps/{index}"].attrs.get("gps")
+        return None if gps is None else float(gps)
+
+    def prepared(self, index: int, response: "AnyResponse", params: WeightModel) -> PreparedMap:
         """Return map `index` ready for the statistic, as `prepare_skymap` does, bit for bit.
 
-        The weights are those of the bank when it was made with this A(dec)/<A> and this model.
+        response: as it is at the trigger's time. The weights are those of the bank when it was made
+        with this response and this model.
         """
-        if self.weights != _identity(area_relative, params):
-            return prepare_skymap(self.tiles(index), area_relative, params)
+        if self.weights != _identity(response, params):
+            return prepare_skymap(self.tiles(index), area_of(response), params)
         columns = self._columns(index, _PREPARED)
         with for_users(f"delete {self._file.filename} and run snakemake again"):
             return prepare_map(*(columns[name] for name in _PREPARED))
@@ -184,19 +201,24 @@ class Bank:
         return columns
 
 
-def _columns(path: Path, area_relative: Floats | None, params: WeightModel | None) -> Columns:
-    tiles = read_skymap(content_of(path), str(path))
-    if area_relative is None or params is None:
+def _columns(
+    tiles: SkyTiles, response: "AnyResponse | None", params: WeightModel | None
+) -> Columns:
+    if response is None or params is None:
         return tiles.columns
-    prepared = prepare_skymap(tiles, area_relative, params)
+    prepared = prepare_skymap(tiles, area_of(response), params)
     weights = prepared.order, prepared.ipix, prepared.weights
     return tiles.columns | dict(zip(_PREPARED, weights, strict=True))
 
 
-def _identity(area_relative: Floats | None, params: WeightModel | None) -> str:
+def _identity(response: "AnyResponse | None", params: WeightModel | None) -> str:
     """Return what changes when any weight does; empty without weights."""
-    if area_relative is None or params is None:
+    if response is None or params is None:
         return ""
     model = " ".join(repr(getattr(params, name)) for name in WeightParameters._fields)
     model += f" {CHANGE} {CHANGE_ORDER} {FINEST_DIVIDED}"
-    return hashlib.sha256(model.encode() + np.ascontiguousarray(area_relative).data).hexdigest()
+    digest = hashlib.sha256(model.encode() + np.ascontiguousarray(response.area_relative).data)
+    for name, local in response.locals.items() if isinstance(response, Network) else ():
+        digest.update(f"{name} {local.site}".encode())
+        digest.update(np.ascontiguousarray(local.response.area_relative).data)
+    return digest.hexdigest()

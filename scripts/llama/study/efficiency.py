@@ -171,7 +171,7 @@ def inject_on_map(
     truth, found = site.truth(), {}
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "skymap.hdf5"
-        problems = build_bank([Path(skymap)], path, site.response.area_relative, params)
+        problems = build_bank([Path(skymap)], path, site.response, params)
         if problems:
             raise LlamaError(problems[0])
         with Bank(path) as bank:

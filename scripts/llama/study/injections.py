@@ -31,6 +31,7 @@ from llama.event.parameters import search_parameters
 from llama.event.prepared import odds_of_drawn
 from llama.event.provenance import settings_hash, software
 from llama.files import atomic_hdf5
+from llama.neutrinos.network import response_at
 from llama.neutrinos.table import Columns
 from llama.sky import SkyTiles
 from llama.stats.arrays import Floats, Integers
@@ -104,7 +105,9 @@ def run_shard(
         if of_map.size == 0:
             continue
         index = int(by_map[of_map[0]])
-        prepared = bank.prepared(index, response.area_relative, params)
+        response = response_at(draws.response, bank.gps(index))
+        draws = draws._replace(response=response)
+        prepared = bank.prepared(index, response, params)
         tiles = bank.tiles(index) if draws.has_sources else None
         tilt = tilt_map(prepared, draws, cells) if cells else None
         for start in range(0, of_map.size, _BLOCK):

@@ -18,23 +18,15 @@ from llama.event.flags import write_flags
 from llama.event.prepared import prepare_skymap
 from llama.event.skymap_info import FILE_NAME, EventInfo, check_info
 from llama.files import dump_json, sha256_bytes, write_bytes
-from llama.neutrinos.network import Network
+from llama.neutrinos.network import Network, area_of, response_at
 from llama.neutrinos.table import Columns, from_columns
 from llama.sky import SkyTiles, read_skymap
 from llama.study.artifacts import Artifacts
 from llama.study.injections import draw_neutrinos, study_parameters
 from llama.study.pairs import Pairs
-from llama.study.skymaps import content_of
-from llama.times import gps_to_iso, iso_to_gps
+from llama.study.skymaps import content_of, trigger_gps
+from llama.times import gps_to_iso
 
-# When injections happen: a date of their run, long past.
-_DATES = {
-    "o1": "2015-11-01T00:00:00Z",
-    "o2": "2017-02-01T00:00:00Z",
-    "o3": "2019-07-01T00:00:00Z",
-    "o4": "2024-01-01T00:00:00Z",
-    "ir1": "2026-10-15T00:00:00Z",
-}
 _CLASSES = {"bns": "BNS", "nsbh": "NSBH", "bbh": "BBH"}
 _GZIP = b"\x1f\x8b"
 _RATE_HZ = 6.5e-8  # far = rate (1 - p) / p; p_astro comes from the classification
@@ -83,19 +75,18 @@ def open_injection(
     kind: str = "background",
 ) -> None:
     """Write the event files of an injection; equal ones stay, and so does the user's flags.json."""
-    response = site.response
-    params = study_parameters(search, study, response)
-    draws = Draws(seed, kind, site.events(), response, params, site.truth())
+    params = study_parameters(search, study, site.response)
+    draws = Draws(seed, kind, site.events(), site.response, params, site.truth())
     path, content, tiles = _skymap(maps, draws, number, skip_broken)
-    sources = None
+    gps = trigger_gps(split_class(study)[2], tiles)
+    response = response_at(site.response, gps)
+    draws, sources = draws._replace(response=response), None
     if draws.is_weighted:
         cells = build_cells(draws.events, response, params)
-        tilt = tilt_map(prepare_skymap(tiles, response.area_relative, params), draws, cells)
+        tilt = tilt_map(prepare_skymap(tiles, area_of(response), params), draws, cells)
         _, columns, _ = draw_weighted(draws, np.array([number]), cells, tilt)
     else:
         _, columns, sources = draw_neutrinos(draws, np.array([number]), tiles)
-    run = split_class(study)[2]
-    gps = float(round(iso_to_gps(_DATES.get(run, _DATES["o4"]))))
     origin = {"kind": kind, "seed": seed, "skymap": str(path)}
     if sources is not None:
         origin |= {

@@ -14,10 +14,21 @@ from pathlib import Path
 
 from llama.errors import LlamaError
 from llama.files import atomic_path, is_litter, write_bytes
+from llama.sky.tiles import SkyTiles
+from llama.times import SIDEREAL_DAY_S, iso_to_gps
 
 _DETECTORS = ("ifos", "instruments", "network", "detectors")
 _IDS = ("coinc_event_id", "event_id", "simulation_id", "sim_id", "id")
 SKYMAP_SUFFIXES = (".fits.gz", ".fits")
+
+# When injections happen: a date of their run, long past.
+_DATES = {
+    "o1": "2015-11-01T00:00:00Z",
+    "o2": "2017-02-01T00:00:00Z",
+    "o3": "2019-07-01T00:00:00Z",
+    "o4": "2024-01-01T00:00:00Z",
+    "ir1": "2026-10-15T00:00:00Z",
+}
 
 
 def list_skymaps(source: Path) -> list[Path]:
@@ -57,6 +68,18 @@ def content_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise LlamaError(f"{path} cannot be read ({error.strerror}); replace it") from error
+
+
+def trigger_gps(run: str, tiles: SkyTiles) -> float:
+    """Return the time of a map's injections [GPS s]: in their run, at the sidereal time of the map.
+
+    That is as its header has DATE-OBS; a map without is of the first time of the run.
+    """
+    first = float(round(iso_to_gps(_DATES.get(run, _DATES["o4"]))))
+    with contextlib.suppress(LlamaError):
+        away_s = iso_to_gps(str(tiles.meta.get("date_obs", ""))) - first
+        return first + round(away_s % SIDEREAL_DAY_S)
+    return first
 
 
 def read_coincs(path: Path) -> list[tuple[str, str]]:
