@@ -18,6 +18,7 @@ PACKAGES = {
     "crontab": "cron",
     "fish": "fish",
     "ip": "iproute2",
+    "mmdebstrap": "mmdebstrap",
     "munged": "munge",
     "ps": "procps",
     "sbatch": "slurm-client",
@@ -27,6 +28,7 @@ PACKAGES = {
     "ssh": "openssh-client",
     "sshd": "openssh-server",
     "systemd-analyze": "systemd",
+    "unshare": "util-linux",
 }
 SLURM = ("slurmctld", "slurmd", "sbatch", "scontrol", "munged")
 SSH = ("ssh", "sshd", "ps")

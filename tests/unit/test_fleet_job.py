@@ -117,7 +117,8 @@ def test_a_full_disk_is_the_droplets_fault(tmp_path: Path, monkeypatch: pytest.M
 
 def test_text_of_any_kind_survives_the_job_script(properties: job.Properties) -> None:
     odd = replace(_job(properties), script="'\"$HOME`id`\\n\nEND OF JOB\n")
-    script = job._script(odd).replace(f"{sys.executable} -m llama.fleet.worker", "cat")
+    with job.script(odd) as path:
+        script = path.read_text().replace(f"{sys.executable} -m llama.fleet.worker", "cat")
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
     assert msgspec.json.decode(done.stdout, type=worker.Job) == odd
 

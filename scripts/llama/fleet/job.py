@@ -12,12 +12,13 @@ is queued twice is computed once.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ import msgspec
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes, sha256_file, write_json
 from llama.fleet import slurm
+from llama.fleet.scheduler import answer_snakemake
 from llama.fleet.spaces import Place, Spaces, open_place
 from llama.fleet.worker import Job, Named, revision
 from llama.layout import own_workflow
@@ -61,14 +63,18 @@ class _Queued(msgspec.Struct):
 
 
 class _Shipped(msgspec.Struct):
-    """An input in Spaces: date [ns], size [bytes] and inode of the file, and the bucket."""
+    """An input: date [ns], size [bytes] and inode of the file, and its bucket."""
 
     stamp: tuple[int, int, int, str | None]
     sha256: str
 
 
-def _submit(words: Sequence[str]) -> str:
-    parser = argparse.ArgumentParser(prog="llama.fleet.job submit")
+def read(words: Sequence[str], spaces: Place | None) -> tuple[Job, Properties]:
+    """Return the job of a job script, whose inputs `words` name as above; they are in Spaces then.
+
+    Without Spaces the scheduler carries them.
+    """
+    parser = argparse.ArgumentParser(prog="submit")
     parser.add_argument("--file", nargs="+", action="append", default=[])
     parser.add_argument("--files", nargs="+", action="append", default=[])
     parser.add_argument("--jobscript", type=Path, required=True)
@@ -82,37 +88,40 @@ def _submit(words: Sequence[str]) -> str:
     scripts = Path(typed[typed.index("--snakefile") + 1]).parent / "scripts"
     if not scripts.is_dir():  # what `llama init` makes has none of its own
         scripts = own_workflow() / "scripts"
-    spaces: Place = read_json(SPACES)
-    job = describe(properties, named, _ship(spaces, named), scripts, spaces)
-    name = f"{job.rule}-{job.digest[:16]}"
-    script = Path("fleet", f".{name}.sh")
-    script.write_text(_script(job), encoding="utf-8")
-    try:
+    job = describe(properties, named, _digests(named, spaces), scripts, spaces)
+    return job, properties
+
+
+def _submit(words: Sequence[str]) -> str:
+    job, properties = read(words, read_json(SPACES))
+    with script(job) as path:
         number = slurm.submit(
             [
                 *_OPTIONS,
-                f"--job-name={name}",
+                f"--job-name={job.name}",
                 f"--comment={job.wildcards.get('study', '')}",
                 f"--cpus-per-task={properties.threads}",
                 f"--mem={properties.resources.mem_mb}",
                 f"--time={properties.resources.runtime}",
                 f"--output={os.environ.get('LLAMA_LOG_DIR', '/var/log/llama')}/%x.%j.log",
-                str(script),
+                str(path),
             ],
-            name,
+            job.name,
         )
-    finally:
-        script.unlink(missing_ok=True)
     record = _Queued(job.digest, job.outputs, job.log)
     write_json(JOBS / f"{number}.json", msgspec.to_builtins(record))
     return number
 
 
 def describe(
-    properties: Properties, named: Named, sha256: dict[str, str], scripts: Path, spaces: Place
+    properties: Properties,
+    named: Named,
+    sha256: dict[str, str],
+    scripts: Path,
+    spaces: Place | None,
 ) -> Job:
     """Return what a worker needs to know of a job; `sha256` is that of each path of an input."""
-    document = {
+    document: dict[str, object] = {
         "revision": revision(),
         "rule": properties.rule,
         "script": (scripts / f"{properties.rule}.py").read_text(),
@@ -128,15 +137,28 @@ def describe(
     return msgspec.convert(document, Job)
 
 
-def _script(job: Job) -> str:
+@contextlib.contextmanager
+def script(job: Job) -> Iterator[Path]:
+    """Have the script that does a job there while the block lasts.
+
+    Its argument, if any, is where the job is to put what it makes; see `worker`.
+    """
     text = msgspec.json.encode(job).decode()
     # a quoted here-document takes any text but its own last line, and JSON is one line
-    worker = f"{sys.executable} -m llama.fleet.worker"
-    return f"#!/bin/sh\nexec {worker} <<'END OF JOB'\n{text}\nEND OF JOB\n"
+    worker = f"{os.environ.get('LLAMA_PYTHON', sys.executable)} -m llama.fleet.worker"
+    path = Path("fleet", f".{job.name}.sh")
+    path.parent.mkdir(exist_ok=True)
+    begin = f'#!/bin/sh\nmkdir -p "${{1:-.}}"\nexec {worker} "$@"'
+    path.write_text(f"{begin} <<'END OF JOB'\n{text}\nEND OF JOB\n", encoding="utf-8")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
-def _ship(spaces: Place, named: Named) -> dict[str, str]:
-    """Bring the inputs to Spaces, each content once; return the sha256 of each path."""
+def _digests(named: Named, spaces: Place | None) -> dict[str, str]:
+    """Return the sha256 of each path; with Spaces each content is brought there once."""
+    bucket = spaces["bucket"] if spaces else None
     with locked_file(
         INPUTS.with_suffix(".lock"),
         _SHIP_WITHIN_S,
@@ -147,12 +169,16 @@ def _ship(spaces: Place, named: Named) -> dict[str, str]:
         for value in named.values():
             for path in [value] if isinstance(value, str) else value:
                 about = Path(path).stat()
-                stamp = (about.st_mtime_ns, about.st_size, about.st_ino, spaces["bucket"])
+                stamp = (about.st_mtime_ns, about.st_size, about.st_ino, bucket)
                 if path not in known or known[path].stamp != stamp:
-                    known[path] = _Shipped(stamp, open_place(spaces).upload(Path(path)).sha256)
+                    known[path] = _Shipped(stamp, _ship(Path(path), spaces))
                     write_json(INPUTS, msgspec.to_builtins(known))
                 found[path] = known[path].sha256
     return found
+
+
+def _ship(path: Path, spaces: Place | None) -> str:
+    return open_place(spaces).upload(path).sha256 if spaces else sha256_file(path)
 
 
 def status(number: str) -> str:
@@ -186,7 +212,7 @@ def _collect(number: str) -> bool:
             Path(key).unlink(missing_ok=True)
             spaces.download(found, Path(key))
             if key == job.log:
-                _tell(Path(key))
+                tell(Path(key))
         elif key != job.log:
             came = False
     _put_plan(spaces, job.outputs)
@@ -202,7 +228,7 @@ def _put_plan(spaces: Spaces, outputs: list[str]) -> None:
                 spaces.put(plan, str(plan))
 
 
-def _tell(log: Path) -> None:
+def tell(log: Path) -> None:
     """Show the last line of a job's log when it is a sentence of ours."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     if lines and re.match(r"llama: |llama\.errors\.", lines[-1]):
@@ -211,4 +237,4 @@ def _tell(log: Path) -> None:
 
 if __name__ == "__main__":
     os.umask(0o022)
-    sys.exit(slurm.answer_snakemake(sys.argv[1:], _submit, status))
+    sys.exit(answer_snakemake(sys.argv[1:], _submit, status))

@@ -1,7 +1,8 @@
 """A shard as a job without a shared file system: the worker's side.
 
 Reads the job from stdin (see `llama.fleet.job`), fetches its inputs into a cache that all jobs of
-the droplet share, runs the rule's script and puts outputs and log into Spaces.
+the droplet share, runs the rule's script and puts outputs and log into Spaces. With a directory as
+argument inputs are here already, and outputs and log go there: the scheduler carries both.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ import msgspec
 
 from llama.errors import LlamaError
 from llama.event.provenance import code_sha256
-from llama.files import read_json, sha256_bytes
+from llama.files import read_json, sha256_bytes, sha256_file
 from llama.fleet.spaces import UPLOADS, Place, Spaces, open_place
 from llama.study.plan import progress_path
 
@@ -54,7 +55,12 @@ class Job(msgspec.Struct):
     wildcards: dict[str, str]
     log: str
     digest: str
-    spaces: Place
+    spaces: Place | None
+
+    @property
+    def name(self) -> str:
+        """What it is called in the scheduler's queue."""
+        return f"{self.rule}-{self.digest[:16]}"
 
 
 class UnfitError(LlamaError):
@@ -74,7 +80,31 @@ def main() -> int:
     # scancel and a droplet that powers off: the log is still put away
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
-    spaces = open_place(job.spaces)
+    if job.spaces:
+        return _from_bucket(job, open_place(job.spaces))
+    return _from_here(job, Path(sys.argv[1]))
+
+
+def _from_here(job: Job, made: Path) -> int:
+    """Do a job in this directory; `made` is there already."""
+    files, code = [job.log], 1
+    try:
+        _check_revision(job.revision)
+        for path, sha256 in job.sha256.items():
+            if sha256_file(path) != sha256:
+                raise LlamaError(f"{path} has changed since the job was queued; run it again")
+        _run(job, Path())
+        files, code = [*job.outputs, job.log], 0
+    except LlamaError as error:
+        _tell(f"llama: {socket.gethostname()}: {error}\n")
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):
+            (made / path).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, made / path)
+    return code
+
+
+def _from_bucket(job: Job, spaces: Spaces) -> int:
     number = os.environ.get("SLURM_JOB_ID", "0")
     place = CACHE / f"job-{number}"
     log = place / job.log
@@ -111,8 +141,8 @@ def _check_revision(wanted: str) -> None:
     if revision() != wanted:
         # its clones are no better: another droplet would cost an hour, and refuse too
         raise LlamaError(
-            f"this droplet has another LLAMA ({revision()}) than the head ({wanted}); "
-            "make its snapshot anew, then llama fleet up"
+            f"this machine has another LLAMA ({revision()}) than the head ({wanted}); "
+            "install the head's there (of droplets make the snapshot anew, then llama fleet up)"
         )
 
 
