@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes, sha256_file, write_json
@@ -41,22 +42,11 @@ class _Resources(msgspec.Struct):
     runtime: int | str = 600  # min
 
 
-class Properties(msgspec.Struct):
-    """What Snakemake writes of a job into its script."""
+class _Needs(msgspec.Struct):
+    """What Snakemake writes of a job into its script, besides what the job is."""
 
-    rule: str
-    output: list[str]
-    log: list[str]
-    params: dict[str, object]
-    wildcards: dict[str, str]
     threads: int
     resources: _Resources
-
-
-class _Queued(msgspec.Struct):
-    digest: str
-    outputs: list[str]
-    log: str
 
 
 class _Shipped(msgspec.Struct):
@@ -76,11 +66,13 @@ def _submit(words: Sequence[str]) -> str:
     named: Named = {name: p[0] if len(p) == 1 else p for name, *p in options.file}
     named |= {name: paths for name, *paths in options.files}
     _, about, command = options.jobscript.read_text().splitlines()[:3]
-    properties = msgspec.json.decode(about.removeprefix("# properties = "), type=Properties)
+    properties = about.removeprefix("# properties = ")
+    needs = msgspec.json.decode(properties, type=_Needs)
+    asked = msgspec.json.decode(properties, type=Job)
     typed = shlex.split(command)
     scripts = Path(typed[typed.index("--snakefile") + 1]).parent / "scripts"
     spaces: Place = read_json(SPACES)
-    job = describe(properties, named, _ship(spaces, named), scripts, spaces)
+    job = describe(asked, named, _ship(spaces, named), scripts, spaces)
     name = f"{job.rule}-{job.digest[:16]}"
     script = Path("fleet", f".{name}.sh")
     script.write_text(_script(job), encoding="utf-8")
@@ -90,9 +82,9 @@ def _submit(words: Sequence[str]) -> str:
                 *_OPTIONS,
                 f"--job-name={name}",
                 f"--comment={job.wildcards.get('study', '')}",
-                f"--cpus-per-task={properties.threads}",
-                f"--mem={properties.resources.mem_mb}",
-                f"--time={properties.resources.runtime}",
+                f"--cpus-per-task={needs.threads}",
+                f"--mem={needs.resources.mem_mb}",
+                f"--time={needs.resources.runtime}",
                 f"--output={os.environ.get('LLAMA_LOG_DIR', '/var/log/llama')}/%x.%j.log",
                 str(script),
             ],
@@ -100,29 +92,16 @@ def _submit(words: Sequence[str]) -> str:
         )
     finally:
         script.unlink(missing_ok=True)
-    record = _Queued(job.digest, job.outputs, job.log)
-    write_json(JOBS / f"{number}.json", msgspec.to_builtins(record))
+    write_json(JOBS / f"{number}.json", msgspec.to_builtins(job))
     return number
 
 
-def describe(
-    properties: Properties, named: Named, sha256: dict[str, str], scripts: Path, spaces: Place
-) -> Job:
+def describe(asked: Job, named: Named, sha256: dict[str, str], scripts: Path, spaces: Place) -> Job:
     """Return what a worker needs to know of a job; `sha256` is that of each path of an input."""
-    document = {
-        "revision": revision(),
-        "rule": properties.rule,
-        "script": (scripts / f"{properties.rule}.py").read_text(),
-        "input": named,
-        "sha256": sha256,
-        "outputs": properties.output,
-        "params": properties.params,
-        "wildcards": properties.wildcards,
-        "log": properties.log[0],
-    }
-    text = json.dumps(document, sort_keys=True, allow_nan=False)
-    document |= {"digest": sha256_bytes(text.encode()), "spaces": spaces}
-    return msgspec.convert(document, Job)
+    script = (scripts / f"{asked.rule}.py").read_text()
+    job = replace(asked, input=named, sha256=sha256, script=script, revision=revision())
+    text = json.dumps(msgspec.to_builtins(job), sort_keys=True, allow_nan=False)
+    return replace(job, digest=sha256_bytes(text.encode()), spaces=spaces)
 
 
 def _script(job: Job) -> str:
@@ -174,19 +153,20 @@ def status(number: str) -> str:
 
 
 def _collect(number: str) -> bool:
-    job = msgspec.convert(read_json(JOBS / f"{number}.json"), _Queued)
+    job = msgspec.convert(read_json(JOBS / f"{number}.json"), Job)
     spaces, came = open_place(read_json(SPACES)), True
-    for key in (job.log, *job.outputs):
+    (log,) = job.log
+    for key in (log, *job.output):
         found = spaces.find(key)
         if found is not None and found.notes.get("job") == job.digest:
             # what lies there from before is no beginning of it
             Path(key).unlink(missing_ok=True)
             spaces.download(found, Path(key))
-            if key == job.log:
+            if key == log:
                 _tell(Path(key))
-        elif key != job.log:
+        elif key != log:
             came = False
-    _put_plan(spaces, job.outputs)
+    _put_plan(spaces, job.output)
     return came
 
 

@@ -6,8 +6,7 @@ Nothing here makes or deletes a bucket, or deletes an object.
 import configparser
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
@@ -15,14 +14,12 @@ from urllib.parse import quote
 from llama.errors import LlamaError, system_errors
 from llama.files import sha256_file
 from llama.fleet import transfer
-from llama.locks import locked_file
-from llama.s3 import Bucket, Keys, Remedies, Stored, make_client, sentences
+from llama.s3 import Bucket, Keys, Remedies, Stored, make_client
 from llama.secrets import config_home, read_private
 from llama.settings.fleet import Spaces as SpacesSettings
 
 MARKER = ".llama"  # some programs (Snakemake's storage plugin) delete a bucket with its last object
 UPLOADS = "objects"
-_FETCH_WITHIN_S = 3600.0
 _PATIENCE_S = 900.0
 _REMEDIES = Remedies(
     "correct spaces.bucket in the settings, or make the bucket on DigitalOcean's web page",
@@ -32,7 +29,7 @@ _REMEDIES = Remedies(
 Place = dict[str, str | None]  # which bucket it is, and the file with its keys
 
 
-class Spaces:
+class Spaces(Bucket):
     """The bucket of the settings, used with the keys of `credentials_file`.
 
     `tell` hears when the store is away, which is borne for pauses of `patience_s` (45 s).
@@ -49,17 +46,15 @@ class Spaces:
         self._endpoint = settings.endpoint_url
         # the signature needs a region; stores that have none take any
         client = make_client(self._endpoint, read_keys(settings), "us-east-1")
-        self._bucket = Bucket(client, settings.bucket, tell, patience_s)
-        self.name = settings.bucket
+        super().__init__(client, settings.bucket, _REMEDIES, tell, patience_s)
 
     def check(self) -> None:
         """Make sure that the bucket is there and can never become empty, which would end it."""
-        with self._sentences():
-            if self._bucket.find(lambda: self._bucket.once("head_bucket")) is None:
-                raise LlamaError(f"there is no bucket {self.name}; {_REMEDIES.bucket}")
-            if self.find(MARKER) is None:
-                text = b"LLAMA keeps this object so that the bucket is never empty.\n"
-                self._bucket.ask("put_object", Key=MARKER, Body=text)
+        if self.if_there(lambda: self.once("head_bucket")) is None:
+            raise LlamaError(f"there is no bucket {self.name}; {_REMEDIES.bucket}")
+        if self.find(MARKER) is None:
+            text = b"LLAMA keeps this object so that the bucket is never empty.\n"
+            self.ask("put_object", Key=MARKER, Body=text)
 
     def url(self, key: str) -> str:
         """Return the address of an object, which asks for keys unless it is made public."""
@@ -68,8 +63,7 @@ class Spaces:
 
     def find(self, key: str) -> Stored | None:
         """Return what the store knows of an object, None if it is not there."""
-        with self._sentences(key):
-            answer = self._bucket.find(lambda: self._bucket.once("head_object", Key=key))
+        answer = self.if_there(lambda: self.once("head_object", Key=key), key)
         if answer is None:
             return None
         return Stored(
@@ -83,15 +77,10 @@ class Spaces:
 
     def signed_url(self, key: str, days: int = 7) -> str:
         """Return an address with which anybody who knows it can read one object for some days."""
-        signed = self._bucket.client.generate_presigned_url(
+        signed = self.client.generate_presigned_url(
             "get_object", {"Bucket": self.name, "Key": key}, ExpiresIn=days * 86400
         )
         return str(signed)
-
-    def objects(self, prefix: str) -> Iterator[Stored]:
-        """Yield the objects whose keys begin with `prefix`; a list does not tell their sha256."""
-        with self._sentences(prefix):
-            yield from self._bucket.objects(prefix)
 
     def uploads(self) -> list[Stored]:
         """Return what `upload` has put there, oldest first; its key tells the sha256."""
@@ -133,8 +122,7 @@ class Spaces:
         resume: the key holds the sha256, so that parts of an earlier upload can be used.
         """
         notes["sha256"] = notes.get("sha256") or _digest_of(path)[0]
-        with self._sentences(key):
-            transfer.send(self._bucket, path, key, notes, progress, resume)
+        transfer.send(self, path, key, notes, progress, resume)
         found = self.find(key)
         if found is None or (found.size, found.sha256) != (path.stat().st_size, notes["sha256"]):
             raise LlamaError(f"{path} did not arrive as it is; run the same command again")
@@ -147,33 +135,14 @@ class Spaces:
 
         A download that was interrupted is taken up where it was, by one process at a time.
         """
-        with self._sentences(stored.key):
-            transfer.receive(self._bucket, stored, target, progress)
+        transfer.receive(self, stored, target, progress)
 
-    def fetch_once(self, key: str, sha256: str, cache_dir: Path) -> Path:
-        """Return an object as a file in `cache_dir`, which all jobs of a machine share.
-
-        The first one fetches it, others wait for up to an hour. What is there has been checked.
-        """
-        directory = cache_dir / sha256
-        path = directory / Path(key).name
-        if path.exists():
-            return path
-        with locked_file(
-            directory / ".lock",
-            _FETCH_WITHIN_S,
-            lambda: f"another job has been fetching {path} for an hour; see what it does",
-        ):
-            if not path.exists():
-                found = self.find(key)
-                if found is None:
-                    raise LlamaError(f"there is no {key} in {self.name}; llama dev upload it")
-                self.download(found._replace(sha256=sha256), path)
-        return path
-
-    def _sentences(self, key: str = "") -> AbstractContextManager[None]:
-        name = self.name
-        return sentences(f"s3://{name}/{key}".rstrip("/"), name, _REMEDIES)
+    def fetch(self, key: str, target: Path) -> None:
+        """Download the object called `key`."""
+        found = self.find(key)
+        if found is None:
+            raise LlamaError(f"there is no {key} in {self.name}; llama dev upload it")
+        self.download(found, target)
 
 
 def place_of(settings: SpacesSettings) -> Place:
