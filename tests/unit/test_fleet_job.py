@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from llama.errors import LlamaError
 from llama.fleet import job, worker
 from llama.fleet.head_files import number_of, override
+from llama.fleet.spaces import Place
 
 SCRIPT = """\
 from pathlib import Path
@@ -42,7 +43,7 @@ NAMED: worker.Named = {"bank": "bank", "parts": ["a", "b"], "lists": []}
 
 def _job(asked: worker.Job) -> worker.Job:
     sha256 = dict.fromkeys(("bank", "a", "b"), "0" * 64)
-    return job.describe(asked, NAMED, sha256, Path("scripts"), {"bucket": "b"})
+    return job.describe(asked, NAMED, sha256, Path("scripts"), Place("b", "", ""))
 
 
 def test_the_digest_tells_all_that_a_result_depends_on(asked: worker.Job) -> None:

@@ -71,7 +71,7 @@ def _submit(words: Sequence[str]) -> str:
     asked = msgspec.json.decode(properties, type=Job)
     typed = shlex.split(command)
     scripts = Path(typed[typed.index("--snakefile") + 1]).parent / "scripts"
-    spaces: Place = read_json(SPACES)
+    spaces = msgspec.convert(read_json(SPACES), Place)
     job = describe(asked, named, _ship(spaces, named), scripts, spaces)
     name = f"{job.rule}-{job.digest[:16]}"
     script = Path("fleet", f".{name}.sh")
@@ -123,7 +123,7 @@ def _ship(spaces: Place, named: Named) -> dict[str, str]:
         for value in named.values():
             for path in [value] if isinstance(value, str) else value:
                 about = Path(path).stat()
-                stamp = (about.st_mtime_ns, about.st_size, about.st_ino, spaces["bucket"])
+                stamp = (about.st_mtime_ns, about.st_size, about.st_ino, spaces.bucket)
                 if path not in known or known[path].stamp != stamp:
                     known[path] = _Shipped(stamp, open_place(spaces).upload(Path(path)).sha256)
                     write_json(INPUTS, msgspec.to_builtins(known))
@@ -154,7 +154,7 @@ def status(number: str) -> str:
 
 def _collect(number: str) -> bool:
     job = msgspec.convert(read_json(JOBS / f"{number}.json"), Job)
-    spaces, came = open_place(read_json(SPACES)), True
+    spaces, came = open_place(msgspec.convert(read_json(SPACES), Place)), True
     (log,) = job.log
     for key in (log, *job.output):
         found = spaces.find(key)

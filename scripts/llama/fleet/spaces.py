@@ -9,14 +9,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+import msgspec
 
 from llama.errors import LlamaError, system_errors
 from llama.files import sha256_file
 from llama.fleet import transfer
 from llama.s3 import Bucket, Keys, Remedies, Stored, make_client
 from llama.secrets import config_home, read_private
-from llama.settings.fleet import Spaces as SpacesSettings
+
+if TYPE_CHECKING:  # jobs do not need the settings, whose import takes 0.2 s
+    from llama.settings.fleet import Spaces as SpacesSettings
 
 MARKER = ".llama"  # some programs (Snakemake's storage plugin) delete a bucket with its last object
 UPLOADS = "objects"
@@ -26,7 +31,14 @@ _REMEDIES = Remedies(
     "see docs/fleet.md, Spaces",
     "check spaces.endpoint_url and the network",
 )
-Place = dict[str, str | None]  # which bucket it is, and the file with its keys
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Which bucket it is, and the file with its keys: what jobs are told of the settings."""
+
+    bucket: str | None
+    endpoint_url: str
+    credentials_file: str
 
 
 class Spaces(Bucket):
@@ -37,7 +49,7 @@ class Spaces(Bucket):
 
     def __init__(
         self,
-        settings: SpacesSettings,
+        settings: "SpacesSettings | Place",
         tell: Callable[[str], object] = lambda text: None,
         patience_s: float | None = None,
     ) -> None:
@@ -145,24 +157,22 @@ class Spaces(Bucket):
         self.download(found, target)
 
 
-def place_of(settings: SpacesSettings) -> Place:
-    """Return what `open_place` takes, as JSON has it; there is no key in it."""
-    keys = {"credentials_file": str(credentials_file(settings))}
-    return settings.model_dump(mode="json") | keys
+def place_of(settings: "SpacesSettings") -> Place:
+    """Return what jobs are told; there is no key in it."""
+    return Place(settings.bucket, settings.endpoint_url, str(credentials_file(settings)))
 
 
 def open_place(place: Place) -> Spaces:
-    """Return the bucket that `place_of` tells of; it may be away for a quarter of an hour."""
-    settings = SpacesSettings.model_validate(place)
-    return Spaces(settings, lambda text: print(text, file=sys.stderr), _PATIENCE_S)  # noqa: T201
+    """Return a job's bucket; it may be away for a quarter of an hour."""
+    return Spaces(place, lambda text: print(text, file=sys.stderr), _PATIENCE_S)  # noqa: T201
 
 
-def credentials_file(settings: SpacesSettings) -> Path:
+def credentials_file(settings: "SpacesSettings | Place") -> Path:
     """Return the file with the keys."""
-    return settings.credentials_file or config_home() / "spaces-credentials"
+    return Path(settings.credentials_file or config_home() / "spaces-credentials")
 
 
-def read_keys(settings: SpacesSettings) -> Keys:
+def read_keys(settings: "SpacesSettings | Place") -> Keys:
     """Return the keys of `credentials_file`; `LlamaError`, which never shows them."""
     path = credentials_file(settings)
     missing = (
@@ -185,7 +195,7 @@ def read_keys(settings: SpacesSettings) -> Keys:
     return keys
 
 
-def environment(settings: SpacesSettings) -> dict[str, str]:
+def environment(settings: "SpacesSettings") -> dict[str, str]:
     """Return what tells boto3 in other programs where the bucket is; there is no key in it."""
     return {
         "AWS_SHARED_CREDENTIALS_FILE": str(credentials_file(settings)),

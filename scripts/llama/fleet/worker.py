@@ -54,7 +54,7 @@ class Job(msgspec.Struct):
     script: str = ""
     revision: str = ""
     digest: str = ""
-    spaces: Place = {}
+    spaces: Place = Place(None, "", "")
 
 
 class UnfitError(LlamaError):
