@@ -32,8 +32,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> worker.Job:
     for name, text in (("bank", "0"), ("a", "1"), ("b", "2")):
         Path(name).write_text(text)
     told = {
-        "rule": "add", "output": ["out/sum"], "log": ["logs/add.log"], "threads": 1,
-        "params": {"numbers": [0, 7]}, "wildcards": {"study": "bns-o4-H1"}, "resources": {},
+        "rule": "add", "input": ["bank", "a", "b"], "output": ["out/sum"], "log": ["logs/add.log"],
+        "threads": 1, "params": {"numbers": [0, 7]}, "wildcards": {"study": "bns-o4-H1"},
+        "resources": {},
     }  # fmt: skip
     return msgspec.convert(told, worker.Job)
 

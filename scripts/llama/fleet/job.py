@@ -99,7 +99,7 @@ def _submit(words: Sequence[str]) -> str:
 def describe(asked: Job, named: Named, sha256: dict[str, str], scripts: Path, spaces: Place) -> Job:
     """Return what a worker needs to know of a job; `sha256` is that of each path of an input."""
     script = (scripts / f"{asked.rule}.py").read_text()
-    job = replace(asked, input=named, sha256=sha256, script=script, revision=revision())
+    job = replace(asked, named=named, sha256=sha256, script=script, revision=revision())
     text = json.dumps(msgspec.to_builtins(job), sort_keys=True, allow_nan=False)
     return replace(job, digest=sha256_bytes(text.encode()), spaces=spaces)
 

@@ -40,8 +40,8 @@ Named = dict[str, str | list[str]]  # inputs of a rule
 class Job(msgspec.Struct):
     """All that a shard depends on, and where it is to go.
 
-    The first five are Snakemake's. sha256: of each path of an input; digest: of all the rest but
-    the bucket, which tells a result that is there already.
+    The first five are Snakemake's. named: the inputs by their names; sha256: of the path of each;
+    digest: of all but the bucket, which tells a result that is there already.
     """
 
     rule: str
@@ -49,7 +49,7 @@ class Job(msgspec.Struct):
     log: list[str]
     params: dict[str, object]
     wildcards: dict[str, str]
-    input: Named = {}
+    named: Named = {}
     sha256: dict[str, str] = {}
     script: str = ""
     revision: str = ""
@@ -225,7 +225,7 @@ def _script() -> None:
     for output in job.output:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
     snakemake = SimpleNamespace(
-        input=_Named(job.input),
+        input=_Named(job.named),
         output=job.output,
         params=_Named(job.params),
         wildcards=_Named(job.wildcards),
