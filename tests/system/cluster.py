@@ -18,7 +18,7 @@ import preloaded
 import pytest
 from do_double import Cloud
 from s3_server import S3
-from study_samples import numbers
+from study_samples import DIRECTORY, numbers
 from workspace import Workspace
 
 TOKEN = "dop_v1_canary0123456789abcdef"  # noqa: S105
@@ -221,7 +221,7 @@ class Fleet:
             shutil.copytree(self.workspace.root, root, symlinks=True, ignore=left_out)
             local = Workspace(root, self.workspace.home)
             local.set("  shard_size: 10", "  shard_size: 500")
-            local.run("snakemake", "populations.hdf5", "--cores", "2")
+            local.run("snakemake", f"{DIRECTORY}/background/shard-0000.hdf5", "--cores", "2")
             self._local[self.study] = numbers(local)
             shutil.rmtree(root)
         return self._local[self.study]

@@ -41,7 +41,7 @@ def fleet(head: Fleet) -> Iterator[Fleet]:
 def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet) -> None:
     fleet.another_study(SHARDS)
     local = fleet.local_run()
-    fleet.warm()
+    fleet.warm(0, 1)
     run = fleet.start("snakemake", "--profile", "do-cluster")
     node = fleet.wait(lambda: fleet.jobs("R"))[0].split()[1]
     fleet.droplets.kill(node)
@@ -50,10 +50,12 @@ def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet)
     key = f"studies/{STUDY}/background/plan.json"
     plan = fleet.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
     assert json.loads(plan) == {"injections": 10 * SHARDS, "shard_size": 10}
-    # results that somebody has removed from the bucket come again with their plan
-    fleet.another_study(SHARDS)
+    # results that somebody has removed, from the bucket too, come again with their plan
+    (fleet.workspace.output / f"studies/{STUDY}/background/shard-0001.hdf5").unlink()
+    fleet.forget()
     assert fleet.run("snakemake", "--profile", "do-cluster")
     assert fleet.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read() == plan
+    assert fleet.numbers() == local
     fleet.let_go()
     assert fleet.cloud.created == fleet.cloud.deleted
 
@@ -144,7 +146,7 @@ def test_the_same_rules_on_a_site_with_a_shared_file_system(fleet: Fleet) -> Non
     fleet.another_study(SHARDS)
     local = fleet.local_run()
     shutil.rmtree(fleet.workspace.output / "studies", ignore_errors=True)
-    fleet.warm()
+    fleet.warm(0, 1)
     fleet.run("snakemake", "--profile", "profiles/slurm")
     assert fleet.numbers() == local
     # the bank was a job, too
@@ -164,15 +166,16 @@ def test_a_site_that_keeps_no_account_of_jobs(fleet: Fleet) -> None:
     _restart_controller(fleet)
     try:
         assert "accounting storage is disabled" in fleet.run("sacct", "-j", "1", code=1)
-        fleet.warm()
-        run = fleet.start("snakemake", "--profile", "profiles/slurm", "--retries", "0")
+        fleet.warm(0)
+        shard = f"studies/{STUDY}/background/shard-0000.hdf5"
+        run = fleet.start("snakemake", shard, "--profile", "profiles/slurm", "--retries", "0")
         fleet.wait(lambda: fleet.jobs("R"))
         run.send_signal(signal.SIGSTOP)
         numbers = [job.split()[0] for job in fleet.jobs("all")]
         fleet.wait(lambda: all(_is_forgotten(fleet, number) for number in numbers), 240)
         run.send_signal(signal.SIGCONT)
         assert fleet.wait_for(run, 300) == 0
-        assert fleet.shards() == SHARDS
+        assert fleet.shards() == 1
         assert "sacct" not in fleet.said()
     finally:
         conf.write_text(before)
