@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from llama.errors import LlamaError
-from llama.fleet import job, worker
+from llama.fleet import job, slurm, worker
 from llama.fleet.head_files import number_of, override
 from llama.fleet.spaces import Place
 
@@ -128,3 +128,34 @@ def test_lines_of_ones_own_replace_those_of_slurm_conf() -> None:
     conf = override("A=1\nSuspendTime=600\n# SuspendTime=\nB=2\n", "suspendtime=8\n\nC=3\n")
     assert conf == "A=1\n# SuspendTime=\nB=2\nsuspendtime=8\nC=3\n"
     assert number_of("ResumeTimeout=60\nResumeTimeout=40\n", "ResumeTimeout") == 40
+
+
+@pytest.mark.parametrize(
+    ("squeue", "state", "on_site"),
+    [
+        ("echo RUNNING", "running", "running"),
+        ("echo TIMEOUT", "failed", "failed"),
+        ("echo COMPLETED", "success", "success"),
+        (":", "forgotten", "success"),
+        (
+            "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1",
+            "forgotten",
+            "success",
+        ),
+        ("echo 'Unable to contact slurm controller' >&2; exit 1", "running", "running"),
+    ],
+)
+def test_what_became_of_a_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, squeue: str, state: str, on_site: str
+) -> None:
+    (tmp_path / "squeue").write_text(f"#!/bin/sh\n{squeue}\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.chdir(tmp_path)
+    Path("logs").mkdir()
+    Path("logs/slurm-7.log").write_text("llama: exit code 0\n")
+    Path("logs/slurm-8.log").write_text("llama: exit code 0\nllama: exit code 1\n")
+    assert slurm.job_state("7") == state
+    assert slurm.state_on_site("7") == on_site
+    failing = "failed" if state == "forgotten" else on_site
+    assert [slurm.state_on_site(number) for number in ("8", "9")] == [failing, failing]

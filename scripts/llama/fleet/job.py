@@ -134,7 +134,7 @@ def _ship(spaces: Place, named: Named) -> dict[str, str]:
 def status(number: str) -> str:
     """Return `running`, `success` or `failed`; after the last two its files are here.
 
-    A success without its outputs is a failure.
+    A success without its outputs is a failure, one that Slurm has forgotten is known by them.
     """
     state = slurm.job_state(number)
     if state == "running":
