@@ -210,7 +210,7 @@ class Crew:
             for droplet in made:
                 new[droplet.name] = droplet
                 self._enter(droplet, study)
-            progress(len(new))
+            progress(len(made))
         if lost:
             self._without_twins(new)
         return reason, lost
@@ -235,7 +235,7 @@ class Crew:
     ) -> dict[str, str]:
         """Destroy droplets; returns the reasons, by name, of those that could not be."""
         failed = {}
-        for done, droplet in enumerate(droplets, 1):
+        for droplet in droplets:
             try:
                 self.cloud.destroy(droplet.id)
             except CloudError as error:
@@ -244,7 +244,7 @@ class Crew:
                 if self.limits.tag in droplet.tags:
                     now = time.time()
                     self.ledger.record("gone", now, id=droplet.id, name=droplet.name, why=why)
-            progress(done)
+            progress(1)
         return failed
 
     def _enter(self, droplet: Droplet, study: str | None) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from llama.errors import LlamaError, system_errors
 from llama.files import sha256_file
 from llama.fleet import transfer
+from llama.fleet.transfer import Progress, unheard
 from llama.s3 import Bucket, Keys, Remedies, Stored, make_client
 from llama.secrets import config_home, read_private
 
@@ -96,18 +97,14 @@ class Spaces(Bucket):
 
     def uploads(self) -> list[Stored]:
         """Return what `upload` has put there, oldest first; its key tells the sha256."""
-        matches = (
-            (stored, re.fullmatch(rf"{UPLOADS}/([0-9a-f]{{64}})/([^/\0]+)", stored.key))
-            for stored in self.objects(f"{UPLOADS}/")
-        )
-        found = [
-            stored._replace(sha256=match[1])
-            for stored, match in matches
-            if match and match[2] not in (".", "..")
-        ]
+        found = []
+        for stored in self.objects(f"{UPLOADS}/"):
+            match = re.fullmatch(rf"{UPLOADS}/([0-9a-f]{{64}})/([^/\0]+)", stored.key)
+            if match and match[2] not in (".", ".."):
+                found.append(stored._replace(sha256=match[1]))
         return sorted(found, key=lambda stored: (stored.modified, stored.key))
 
-    def upload(self, path: Path, progress: Callable[[int], object] = lambda done: None) -> Stored:
+    def upload(self, path: Path, progress: Progress = unheard) -> Stored:
         """Put a file under a key that holds its sha256, once, and return the object.
 
         What an upload that was interrupted has left in parts is not sent again. `progress` hears
@@ -125,7 +122,7 @@ class Spaces(Bucket):
         self,
         path: Path,
         key: str,
-        progress: Callable[[int], object] = lambda done: None,
+        progress: Progress = unheard,
         resume: bool = False,
         **notes: str,
     ) -> Stored:
@@ -140,14 +137,7 @@ class Spaces(Bucket):
             raise LlamaError(f"{path} did not arrive as it is; run the same command again")
         return found
 
-    def download(
-        self, stored: Stored, target: Path, progress: Callable[[int], object] = lambda done: None
-    ) -> None:
-        """Fetch an object to `target`, which appears when its content is right.
-
-        A download that was interrupted is taken up where it was, by one process at a time.
-        """
-        transfer.receive(self, stored, target, progress)
+    download = transfer.receive
 
     def fetch(self, key: str, target: Path) -> None:
         """Download the object called `key`."""

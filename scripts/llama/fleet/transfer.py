@@ -5,7 +5,6 @@ import contextlib
 import glob
 import hashlib
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,11 @@ _AT_ONCE = 4
 # parts of other programs, whose ETags are MD5s of MD5s: boto3 (and Snakemake), s3cmd, AWS's old
 _OTHER_PARTS = (8 << 20, 15 << 20, 5 << 20, PART)
 
-Progress = Callable[[int], object]
+Progress = Callable[[int], object]  # hears of bytes as they arrive
+
+
+def unheard(done: int) -> None:
+    """Let nobody hear how far a transfer is."""
 
 
 def send(
@@ -73,8 +76,11 @@ def send(
     bucket.ask("complete_multipart_upload", **place, MultipartUpload=told)
 
 
-def receive(bucket: Bucket, stored: Stored, target: Path, progress: Progress) -> None:
-    """Download an object beside `target`, check it, and give it that name."""
+def receive(bucket: Bucket, stored: Stored, target: Path, progress: Progress = unheard) -> None:
+    """Download an object beside `target`, check it, and give it that name.
+
+    One that was interrupted is taken up where it was, by one process at a time.
+    """
     version = hashlib.sha256(stored.etag.encode()).hexdigest()[:12]
     partial = target.with_name(f".{target.name}.{version}.part")
     remedy = "free some space or correct the permissions, then run the same command again"
@@ -111,19 +117,6 @@ def is_same(path: Path, stored: Stored) -> bool | None:
         return _etag(path, None) == digest if len(digest) == 32 else None
     sizes = (size for size in _OTHER_PARTS if -(-stored.size // size) == int(parts))
     return any(_etag(path, size) == digest for size in sizes) or None
-
-
-class Counter:
-    """Sums up bytes of several threads for one progress bar."""
-
-    def __init__(self, show: Callable[[int], object]) -> None:
-        self._show, self._done, self._lock = show, 0, threading.Lock()
-
-    def __call__(self, count: int) -> None:
-        """Count so many bytes more."""
-        with self._lock:
-            self._done += count
-            self._show(self._done)
 
 
 def _append(bucket: Bucket, stored: Stored, stream: Any, progress: Progress) -> None:
