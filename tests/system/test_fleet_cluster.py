@@ -110,13 +110,13 @@ def test_snakemake_killed_and_slurmctld_restarted(fleet: Fleet) -> None:
     fleet.another_study(SHARDS, "weighted")
     local = fleet.local_run()
     before = len(fleet.s3.requests())
-    fleet.warm()
-    run = fleet.start(*RUN)
+    fleet.warm(0, 1)
+    run = fleet.start(*RUN, forked=False)
     fleet.wait(lambda: _running(fleet))
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     os.kill(fleet.head_pid("slurmctld"), signal.SIGKILL)
-    run = fleet.start(*RUN)  # with the controller away
+    run = fleet.start(*RUN, forked=False)  # with the controller away
     time.sleep(3)
     assert "slurmctld not running" in fleet.run("llama", "fleet", "status", code=1)
     fleet.up()

@@ -124,7 +124,8 @@ def test_a_snakemake_that_is_interrupted_while_spaces_is_away_submits_nothing(fl
     fleet.another_study(SHARDS)
     fleet.forget_inputs()
     with fleet.s3.away():
-        run = fleet.start("env", "--default-signal=INT", "snakemake", "--profile", "do-cluster")
+        words = ("env", "--default-signal=INT", "snakemake", "--profile", "do-cluster")
+        run = fleet.start(*words, forked=False)
         fleet.wait(lambda: any("job submit" in words for words in _group(run.pid)))
         os.kill(run.pid, signal.SIGINT)
         fleet.wait(lambda: run.poll() is not None)
@@ -168,7 +169,8 @@ def test_a_site_that_keeps_no_account_of_jobs(fleet: Fleet) -> None:
         assert "accounting storage is disabled" in fleet.run("sacct", "-j", "1", code=1)
         fleet.warm(0)
         shard = f"studies/{STUDY}/background/shard-0000.hdf5"
-        run = fleet.start("snakemake", shard, "--profile", "profiles/slurm", "--retries", "0")
+        words = ("snakemake", shard, "--profile", "profiles/slurm", "--retries", "0")
+        run = fleet.start(*words, forked=False)
         fleet.wait(lambda: fleet.jobs("R"))
         run.send_signal(signal.SIGSTOP)
         numbers = [job.split()[0] for job in fleet.jobs("all")]

@@ -125,7 +125,6 @@ class Crew:
         offer: Offer,
         study: str = "",
         user_data: str = "",
-        vpc_uuid: str | None = None,
         patience_s: float = 180.0,
         progress: Callable[[int], object] = lambda done: None,
     ) -> Made:
@@ -147,7 +146,7 @@ class Crew:
             self.ledger.record("ordered", now, names=wanted, study=study, price_hourly_usd=price)
             what = (offer.image.id, offer.size.slug, offer.region)
             keys, tags = self.cloud.ssh_keys(), [self.limits.tag]
-            order = Order(wanted, *what, keys, tags, user_data or None, vpc_uuid)
+            order = Order(wanted, *what, keys, tags, user_data or None)
             new: dict[str, Droplet] = {}
             deadline = time.monotonic() + patience_s
             reason, lost = self._fill(order, study, new, deadline, progress)

@@ -75,7 +75,6 @@ class HeadFiles:
         about = {
             "user_data": for_workers,
             "price_hourly_usd": offer.size.price_hourly_usd,
-            "vpc_uuid": None,
             "patience_s": number_of(conf, "ResumeTimeout") / 4,
             "nodes": names,
         }
