@@ -64,7 +64,8 @@ class Fleet:
         """
         with (self.workspace.root / "run.log").open("a") as log:
             process = subprocess.Popen(
-                self._forked_words(words) if forked else words, cwd=self.workspace.clone, env=self.environment, text=True,
+                self._forked_words(words) if forked else words,
+                cwd=self.workspace.clone, env=self.environment, text=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self.started.append(process)
