@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes, sha256_file, write_json
@@ -44,22 +45,11 @@ class _Resources(msgspec.Struct):
     runtime: int | str = 600  # min
 
 
-class Properties(msgspec.Struct):
-    """What Snakemake writes of a job into its script."""
+class _Needs(msgspec.Struct):
+    """What Snakemake writes of a job into its script, besides what the job is."""
 
-    rule: str
-    output: list[str]
-    log: list[str]
-    params: dict[str, object]
-    wildcards: dict[str, str]
     threads: int
     resources: _Resources
-
-
-class _Queued(msgspec.Struct):
-    digest: str
-    outputs: list[str]
-    log: str
 
 
 class _Shipped(msgspec.Struct):
@@ -69,7 +59,7 @@ class _Shipped(msgspec.Struct):
     sha256: str
 
 
-def read(words: Sequence[str], spaces: Place | None) -> tuple[Job, Properties]:
+def read(words: Sequence[str], spaces: Place | None) -> tuple[Job, _Needs]:
     """Return the job of a job script, whose inputs `words` name as above; they are in Spaces then.
 
     Without Spaces the scheduler carries them.
@@ -83,58 +73,44 @@ def read(words: Sequence[str], spaces: Place | None) -> tuple[Job, Properties]:
     named: Named = {name: p[0] if len(p) == 1 else p for name, *p in options.file}
     named |= {name: paths for name, *paths in options.files}
     _, about, command = options.jobscript.read_text().splitlines()[:3]
-    properties = msgspec.json.decode(about.removeprefix("# properties = "), type=Properties)
+    properties = about.removeprefix("# properties = ")
+    needs = msgspec.json.decode(properties, type=_Needs)
+    asked = msgspec.json.decode(properties, type=Job)
     typed = shlex.split(command)
     scripts = Path(typed[typed.index("--snakefile") + 1]).parent / "scripts"
     if not scripts.is_dir():  # what `llama init` makes has none of its own
         scripts = own_workflow() / "scripts"
-    job = describe(properties, named, _digests(named, spaces), scripts, spaces)
-    return job, properties
+    return describe(asked, named, _digests(named, spaces), scripts, spaces), needs
 
 
 def _submit(words: Sequence[str]) -> str:
-    job, properties = read(words, read_json(SPACES))
+    job, needs = read(words, msgspec.convert(read_json(SPACES), Place))
     with script(job) as path:
         number = slurm.submit(
             [
                 *_OPTIONS,
                 f"--job-name={job.name}",
                 f"--comment={job.wildcards.get('study', '')}",
-                f"--cpus-per-task={properties.threads}",
-                f"--mem={properties.resources.mem_mb}",
-                f"--time={properties.resources.runtime}",
+                f"--cpus-per-task={needs.threads}",
+                f"--mem={needs.resources.mem_mb}",
+                f"--time={needs.resources.runtime}",
                 f"--output={os.environ.get('LLAMA_LOG_DIR', '/var/log/llama')}/%x.%j.log",
                 str(path),
             ],
             job.name,
         )
-    record = _Queued(job.digest, job.outputs, job.log)
-    write_json(JOBS / f"{number}.json", msgspec.to_builtins(record))
+    write_json(JOBS / f"{number}.json", msgspec.to_builtins(job))
     return number
 
 
 def describe(
-    properties: Properties,
-    named: Named,
-    sha256: dict[str, str],
-    scripts: Path,
-    spaces: Place | None,
+    asked: Job, named: Named, sha256: dict[str, str], scripts: Path, spaces: Place | None
 ) -> Job:
     """Return what a worker needs to know of a job; `sha256` is that of each path of an input."""
-    document: dict[str, object] = {
-        "revision": revision(),
-        "rule": properties.rule,
-        "script": (scripts / f"{properties.rule}.py").read_text(),
-        "input": named,
-        "sha256": sha256,
-        "outputs": properties.output,
-        "params": properties.params,
-        "wildcards": properties.wildcards,
-        "log": properties.log[0],
-    }
-    text = json.dumps(document, sort_keys=True, allow_nan=False)
-    document |= {"digest": sha256_bytes(text.encode()), "spaces": spaces}
-    return msgspec.convert(document, Job)
+    text = (scripts / f"{asked.rule}.py").read_text()
+    job = replace(asked, named=named, sha256=sha256, script=text, revision=revision())
+    document = json.dumps(msgspec.to_builtins(job), sort_keys=True, allow_nan=False)
+    return replace(job, digest=sha256_bytes(document.encode()), spaces=spaces)
 
 
 @contextlib.contextmanager
@@ -158,7 +134,7 @@ def script(job: Job) -> Iterator[Path]:
 
 def _digests(named: Named, spaces: Place | None) -> dict[str, str]:
     """Return the sha256 of each path; with Spaces each content is brought there once."""
-    bucket = spaces["bucket"] if spaces else None
+    bucket = spaces.bucket if spaces else None
     with locked_file(
         INPUTS.with_suffix(".lock"),
         _SHIP_WITHIN_S,
@@ -184,7 +160,7 @@ def _ship(path: Path, spaces: Place | None) -> str:
 def status(number: str) -> str:
     """Return `running`, `success` or `failed`; after the last two its files are here.
 
-    A success without its outputs is a failure.
+    A success without its outputs is a failure, one that Slurm has forgotten is known by them.
     """
     state = slurm.job_state(number)
     if state == "running":
@@ -203,19 +179,20 @@ def status(number: str) -> str:
 
 
 def _collect(number: str) -> bool:
-    job = msgspec.convert(read_json(JOBS / f"{number}.json"), _Queued)
-    spaces, came = open_place(read_json(SPACES)), True
-    for key in (job.log, *job.outputs):
+    job = msgspec.convert(read_json(JOBS / f"{number}.json"), Job)
+    spaces, came = open_place(msgspec.convert(read_json(SPACES), Place)), True
+    (log,) = job.log
+    for key in (log, *job.output):
         found = spaces.find(key)
         if found is not None and found.notes.get("job") == job.digest:
             # what lies there from before is no beginning of it
             Path(key).unlink(missing_ok=True)
             spaces.download(found, Path(key))
-            if key == job.log:
+            if key == log:
                 tell(Path(key))
-        elif key != job.log:
+        elif key != log:
             came = False
-    _put_plan(spaces, job.outputs)
+    _put_plan(spaces, job.output)
     return came
 
 

@@ -4,7 +4,6 @@ Which cluster they talk to is $SLURM_CONF's business, as when they are typed. Ru
 is `sbatch` with that patience: `python -m llama.fleet.slurm sbatch OPTIONS JOBSCRIPT`.
 """
 
-import contextlib
 import re
 import sys
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ ask, ask_patiently = SLURM.ask, SLURM.ask_patiently
 _ALIVE = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING"}
 _ALIVE |= {"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "STAGE_OUT", "RESIZING"}
 # with a requeue the same job runs again; Slurm shows the state in between for a moment only
-_UNKNOWN = "UNKNOWN"
+_VERDICTS = {"COMPLETED": "success", "": "forgotten"}
 # where a job of a site leaves what it said, in the directory of the run; its last line is ours
 _SITE_LOG = "logs/slurm-{}.log"
 _LAST_LINE = "llama: exit code "
@@ -113,45 +112,27 @@ def release_requeued() -> None:
 
 
 def job_state(number: str) -> str:
-    """Return `running`, `success` or `failed`; a controller that is away is no verdict."""
+    """Return `running`, `success`, `failed`, or `forgotten` by the controller.
+
+    One that is away is no verdict.
+    """
     try:
         found = ask("squeue", "--noheader", "--states=all", "--jobs", number, "--format=%T")
-        state = (found.split() or [_UNKNOWN])[0]
     except AwayError:
         return "running"
     except SchedulerError as error:
-        if "invalid job id" not in str(error).lower():
-            return "running"
-        state = _UNKNOWN
-    if state == _UNKNOWN:
-        state = _past_state(number)
-    if state in _ALIVE:
-        return "running"
-    return "success" if state == "COMPLETED" else "failed"
+        return "forgotten" if "invalid job id" in str(error).lower() else "running"
+    state = "".join(found.split()[:1])
+    return "running" if state in _ALIVE else _VERDICTS.get(state, "failed")
 
 
-def _past_state(number: str) -> str:
-    """Return the state of a job that the controller has forgotten.
-
-    By what the job left, by the controller's own log, or by sacct, which many sites do not have.
-    """
-    with contextlib.suppress(OSError):
-        said = Path(_SITE_LOG.format(number)).read_text(encoding="utf-8", errors="replace")
-        if code := re.search(rf"^{_LAST_LINE}(\d+)\n\Z", said, re.MULTILINE):
-            return "FAILED" if int(code[1]) else "COMPLETED"
-    try:
-        settings = ask("scontrol", "show", "config")
-        if "jobcomp/filetxt" in settings and (log := re.search(r"JobCompLoc += (/.*)", settings)):
-            lines = Path(log[1]).read_text(encoding="utf-8", errors="replace").splitlines()
-            found = [line for line in lines if line.startswith(f"JobId={number} ")]
-            state = re.search(r"JobState=(\w+)", found[-1]) if found else None
-            return state[1] if state else _UNKNOWN
-        states = ask("sacct", "-X", "-n", "-P", "-j", number, "-o", "State").split()
-    except AwayError:
-        return "RUNNING"
-    except (SchedulerError, OSError):  # nobody keeps account
-        return _UNKNOWN
-    return states[0].rstrip("+") if states else _UNKNOWN
+def state_on_site(number: str) -> str:
+    """Return the same of a job whose log ends with its exit code, so that none is forgotten."""
+    state, log = job_state(number), Path(_SITE_LOG.format(number))
+    if state == "forgotten":
+        said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        return "success" if f"\n{said}".endswith(f"\n{_LAST_LINE}0\n") else "failed"
+    return state
 
 
 def submit(words: Sequence[str], name: str = "") -> str:
@@ -181,4 +162,4 @@ def submit_to_site(words: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(answer_snakemake(sys.argv[1:], submit_to_site, job_state))
+    sys.exit(answer_snakemake(sys.argv[1:], submit_to_site, state_on_site))
