@@ -103,6 +103,7 @@ rule compute_upper_limit:
         "../envs/llama.yaml"
     params:
         search=SEARCH,
+        gps=of(NEUTRINOS.gps),
         seed=SETTINGS.background.seed,
         code=code("compute_upper_limit"),
     message:

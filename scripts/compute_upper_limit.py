@@ -10,8 +10,7 @@ from llama.study.efficiency import inject_on_map, live_fraction, upper_limit
 with logged(snakemake.log[0]):
     source, params, out = snakemake.input, snakemake.params, snakemake.output
     significance, listed = read_json(source.significance), read_json(source.neutrinos)
-    gps = read_info(Path(source.info).parent).trigger_gps
-    site = open_site(plain(source.response), params.search, observing(listed), gps)
+    site = open_site(plain(source.response), params.search, observing(listed), params.gps)
     live = live_fraction(listed, search_window(params.search).length_s)
     rows = inject_on_map(source.skymap, significance, site, params.search, params.seed, live)
     content = upper_limit(rows, significance, site, params.search, live)

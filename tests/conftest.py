@@ -77,6 +77,7 @@ _LONGEST = (
     "tests/workflow/test_study_faults.py",
     "tests/system/test_run_kill.py",
     "tests/workflow/test_canary.py",
+    "tests/workflow/test_condor.py",
     "tests/workflow/test_study_changes.py",
     # and those that mostly wait
     "tests/system/test_publish_kafka.py",
@@ -119,7 +120,7 @@ _MARKS = {
     ),
     "fleet": (
         *("tests/system/test_fleet_", "tests/system/test_spaces", "tests/system/test_do_"),
-        *("tests/unit/test_fleet_", "tests/workflow/test_fleet_"),
+        *("tests/unit/test_fleet_", "tests/workflow/test_fleet_", "tests/workflow/test_condor.py"),
     ),
     "docs": (
         "tests/workflow/test_docs.py",

@@ -29,6 +29,7 @@ PACKAGES = {
     "ssh": "openssh-client",
     "sshd": "openssh-server",
     "systemd-analyze": "systemd",
+    "unshare": "util-linux",
 }
 SLURM = ("slurmctld", "slurmd", "sbatch", "scontrol", "munged")
 SSH = ("ssh", "sshd", "ps")

@@ -16,6 +16,7 @@ CONNECTIONS = 16
 PATIENCE_S = 45.0  # of pauses, so that an outage of half a minute is waited for
 _PAGE = 1000  # what S3 lists at once
 _UNKNOWN = {"404", "NoSuchKey", "NotFound"}
+_REPLACED = {*_UNKNOWN, "412", "416", "PreconditionFailed", "InvalidRange"}  # of one that was there
 _REFUSED = {
     *("401", "403", "AccessDenied", "AccountProblem", "InvalidAccessKeyId"),
     *("SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"),
@@ -66,7 +67,6 @@ class Part(msgspec.Struct, frozen=True, rename="pascal"):
     """A part of such an upload; its ETag is the MD5, quoted."""
 
     part_number: int
-    size: int
     etag: str = msgspec.field(name="ETag")
 
 
@@ -102,16 +102,18 @@ _LISTS: dict[type, _List] = {
 
 
 class Bucket:
-    """A bucket, asked with patience; `tell` hears of the pauses."""
+    """A bucket, asked with patience; `tell` hears of the pauses, errors are sentences."""
 
     def __init__(
         self,
         client: Any,
         name: str,
+        remedies: Remedies,
         tell: Callable[[str], object] = lambda text: None,
         patience_s: float | None = None,
     ) -> None:
-        self.client, self.name, self._tell, self._patience_s = client, name, tell, patience_s
+        self.client, self.name, self._remedies = client, name, remedies
+        self._tell, self._patience_s = tell, patience_s
 
     def once(self, action: str, **options: Any) -> Any:
         """Return S3's answer to one request, such as head_object."""
@@ -119,13 +121,14 @@ class Bucket:
 
     def ask(self, action: str, **options: Any) -> Any:
         """Return S3's answer; the request may be sent several times."""
-        return self.patiently(lambda: self.once(action, **options))
+        about = options.get("Key") or options.get("Prefix", "")
+        return self.patiently(lambda: self.once(action, **options), about)
 
-    def patiently(self, call: Callable[[], T]) -> T:
+    def patiently(self, call: Callable[[], T], about: str = "") -> T:
         """Return what `call`, which may be repeated, returns; again while S3 is out of order.
 
-        Ends with the last error after `patience_s` (`PATIENCE_S`) of pauses. `tell` hears of each
-        pause from the second on.
+        Ends with the last error, as a sentence that names `about`, after `patience_s`
+        (`PATIENCE_S`) of pauses. `tell` hears of each pause from the second on.
         """
         patience_s = PATIENCE_S if self._patience_s is None else self._patience_s
 
@@ -144,18 +147,22 @@ class Bucket:
             before_sleep=pausing,
             reraise=True,
         )
-        return attempts(call)
+        with sentences(f"s3://{self.name}/{about}".rstrip("/"), self.name, self._remedies):
+            return attempts(call)
 
-    def find(self, call: Callable[[], T]) -> T | None:
+    def if_there(self, call: Callable[[], T], about: str = "") -> T | None:
         """Return what `call` returns, patiently; None if it asks for what is not there."""
         from botocore.exceptions import ClientError
 
-        try:
-            return self.patiently(call)
-        except ClientError as error:
-            if _code(error) in _UNKNOWN:
-                return None
-            raise
+        def look() -> T | None:
+            try:
+                return call()
+            except ClientError as error:
+                if _code(error) in _UNKNOWN:
+                    return None
+                raise
+
+        return self.patiently(look, about)
 
     def objects(self, prefix: str) -> Iterator[Stored]:
         """Yield the objects whose keys begin with `prefix`; a list does not tell their sha256."""
@@ -268,6 +275,8 @@ def sentences(what: str, bucket: str, remedies: Remedies) -> Iterator[None]:
             text = f"there is no bucket {bucket}; {remedies.bucket}"
         elif code in _REFUSED:
             text = f"S3 does not let us use {what} ({code}); check key and endpoint"
+        elif code in _REPLACED:
+            text = f"{what} has been replaced or removed meanwhile; run the same command again"
         else:
             text = f"S3 fails at {what} ({code}); run the same command again"
         raise LlamaError(text) from error

@@ -18,7 +18,7 @@ import preloaded
 import pytest
 from do_double import Cloud
 from s3_server import S3
-from study_samples import numbers
+from study_samples import DIRECTORY, numbers
 from workspace import Workspace
 
 TOKEN = "dop_v1_canary0123456789abcdef"  # noqa: S105
@@ -45,20 +45,27 @@ class Fleet:
 
     def run(self, *words: str, code: int | None = 0, timeout: float = 240) -> str:
         """Run a command on the head as typed in the clone, and return what it printed."""
-        path = f"{self._forked}:{self.environment['PATH']}"
         done = subprocess.run(
-            [shutil.which(words[0], path=path) or words[0], *words[1:]],
+            self._forked_words(words),
             cwd=self.workspace.clone, env=self.environment, text=True, timeout=timeout,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert code is None or done.returncode == code, self.explain(done.stdout)
         return done.stdout
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        """Start a command on the head, in a process group of its own; its words go to a file."""
+    def _forked_words(self, words: tuple[str, ...]) -> list[str]:
+        path = f"{self._forked}:{self.environment['PATH']}"
+        return [shutil.which(words[0], path=path) or words[0], *words[1:]]
+
+    def start(self, *words: str, forked: bool = True) -> "subprocess.Popen[str]":
+        """Start a command on the head, in a process group of its own; its words go to a file.
+
+        forked: with what it imports there already; none that is to be stopped or killed.
+        """
         with (self.workspace.root / "run.log").open("a") as log:
             process = subprocess.Popen(
-                words, cwd=self.workspace.clone, env=self.environment, text=True,
+                self._forked_words(words) if forked else words,
+                cwd=self.workspace.clone, env=self.environment, text=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self.started.append(process)
@@ -221,7 +228,7 @@ class Fleet:
             shutil.copytree(self.workspace.root, root, symlinks=True, ignore=left_out)
             local = Workspace(root, self.workspace.home)
             local.set("  shard_size: 10", "  shard_size: 500")
-            local.run("snakemake", "populations.hdf5", "--cores", "2")
+            local.run("snakemake", f"{DIRECTORY}/background/shard-0000.hdf5", "--cores", "2")
             self._local[self.study] = numbers(local)
             shutil.rmtree(root)
         return self._local[self.study]

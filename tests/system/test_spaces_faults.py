@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bucket_samples import PART, a_file, stored, unfinished
 from s3_faults import Fault, FaultyS3
 
 import llama.s3
+from llama.at_hand import at_hand
 from llama.errors import LlamaError
 from llama.fleet import transfer
 from llama.fleet.spaces import Spaces
@@ -59,10 +61,10 @@ def test_the_default_patience_outlasts_half_a_minute(monkeypatch: pytest.MonkeyP
 
     from botocore.exceptions import ConnectionClosedError
 
-    bucket = llama.s3.Bucket(None, "llama")
+    bucket = llama.s3.Bucket(None, "llama", llama.s3.Remedies("", "", ""))
     assert bucket.patiently(away) == "back"
     now[0] = -1000.0
-    with pytest.raises(ConnectionClosedError):
+    with pytest.raises(LlamaError, match=r"s3://llama cannot be reached \(.*closed"):
         bucket.patiently(away)
     assert -1000 + llama.s3.PATIENCE_S <= now[0] < -900
 
@@ -85,9 +87,9 @@ def test_what_changes_on_the_way_is_not_taken(spaces: FaultyS3, bucket: Spaces, 
     assert sorted(tmp_path.glob("*back*")) == []
     bucket.download(found, tmp_path / "back")
     # and with another sha256 than the caller wants
-    with pytest.raises(LlamaError, match="sha256 or MD5 differs"):
-        bucket.fetch_once(found.key, "0" * 64, tmp_path / "cache")
-    assert not list((tmp_path / "cache").rglob("a"))
+    with pytest.raises(LlamaError, match=r"a did not arrive as the job needs it"):
+        at_hand("a", "0" * 64, partial(bucket.fetch, found.key), tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("*a*"))
 
 
 def test_a_truncated_object_of_another_program(spaces: FaultyS3, bucket: Spaces, tmp_path: Path):
@@ -226,7 +228,9 @@ def test_the_jobs_of_a_machine_fetch_once(spaces: FaultyS3, bucket: Spaces, tmp_
     spaces.requests.clear()
     spaces.faults = [Fault("GET .*bank", hang_s=1.0)]
     program = PROGRAM + (
-        "path = spaces.fetch_once(sys.argv[1], sys.argv[2], Path(sys.argv[3]))\n"
+        "from functools import partial; from llama.at_hand import at_hand\n"
+        "fetch = partial(spaces.fetch, sys.argv[1])\n"
+        "path = at_hand('bank.hdf5', sys.argv[2], fetch, Path(sys.argv[3]))\n"
         "assert path.read_bytes() == Path(sys.argv[4]).read_bytes()"
     )
     words = [sys.executable, "-c", program, found.key, digest, tmp_path / "cache", path]
@@ -234,7 +238,7 @@ def test_the_jobs_of_a_machine_fetch_once(spaces: FaultyS3, bucket: Spaces, tmp_
     assert [job.wait() for job in jobs] == [0, 0, 0, 0]
     assert sum(line.startswith("GET") for line in spaces.requests) == 1
     with pytest.raises(LlamaError, match="there is no objects/none in"):
-        bucket.fetch_once("objects/none", "1" * 64, tmp_path / "cache")
+        bucket.fetch("objects/none", tmp_path / "none")
 
 
 def test_artifacts_are_read_through_bad_weather(

@@ -142,11 +142,11 @@ child.wait()
 CHILD = """\
 import os, sys, time
 from pathlib import Path
-from llama.fleet import slurm
+from llama.fleet import scheduler, slurm
 Path(sys.argv[1], "begun").touch()
 while not Path(sys.argv[1], "go").exists():
     time.sleep(0.01)
-print(slurm.answer_snakemake(["submit", "--wrap=:"], slurm.submit))
+print(scheduler.answer_snakemake(["submit", "--wrap=:"], slurm.submit, slurm.job_state))
 """
 
 

@@ -37,12 +37,12 @@ def ecsv(path, columns, rows, **meta):
 AREA = {"energy_min": "TeV", "energy_max": "TeV", "cos_zenith_min": "", "cos_zenith_max": ""}
 
 
-def write_area(directory, **meta):
+def write_area(directory, up=UP, **meta):
     """An area that is 1 m^2 for upgoing neutrinos and grows with energy, nothing from above."""
     rows = [
         (low / 1e3, high / 1e3, a, b, (a < 0) * low / 1e2)
         for low, high in itertools.pairwise(ENERGIES)
-        for a, b in itertools.pairwise(UP)
+        for a, b in itertools.pairwise(up)
     ]
     meta = {"latitude_deg": 36.0, "longitude_deg": 16.0, "name": "toy"} | meta
     ecsv(directory / "area.ecsv", {**AREA, "area": "m2"}, rows, **meta)
@@ -185,6 +185,7 @@ def test_arca_is_as_published(tmp_path, shared_data):
     ("write", "says"),
     [
         (lambda d: write_area(d, latitude_deg=400), "give latitude_deg .* and longitude_deg"),
+        (lambda d: write_area(d, up=(-0.5, 0.0, 1.0)), "are -0.5 to 1, not -1 to 1; give bins of"),
         (lambda d: write_background(d, rate=""), "rate has no unit; say one, such as 1/s"),
         (lambda d: write_background(d, rate="GeV"), "'GeV' .* not convertible"),
         (lambda d: (d / "area.ecsv").write_text("no table"), "area.ecsv cannot be read"),

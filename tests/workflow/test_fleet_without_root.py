@@ -41,7 +41,7 @@ def fleet(head: Fleet) -> Iterator[Fleet]:
 def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet) -> None:
     fleet.another_study(SHARDS)
     local = fleet.local_run()
-    fleet.warm()
+    fleet.warm(0, 1)
     run = fleet.start("snakemake", "--profile", "do-cluster")
     node = fleet.wait(lambda: fleet.jobs("R"))[0].split()[1]
     fleet.droplets.kill(node)
@@ -50,10 +50,13 @@ def test_a_study_is_the_local_one_and_a_lost_droplet_costs_nothing(fleet: Fleet)
     key = f"studies/{STUDY}/background/plan.json"
     plan = fleet.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
     assert json.loads(plan) == {"injections": 10 * SHARDS, "shard_size": 10}
-    # results that somebody has removed from the bucket come again with their plan
-    fleet.another_study(SHARDS)
-    assert fleet.run("snakemake", "--profile", "do-cluster")
+    # results that somebody has removed, from the bucket too, come again with their plan
+    shard = f"studies/{STUDY}/background/shard-0001.hdf5"
+    (fleet.workspace.output / shard).unlink()
+    fleet.forget()
+    fleet.run("snakemake", shard, "--profile", "do-cluster")
     assert fleet.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read() == plan
+    assert fleet.numbers() == local
     fleet.let_go()
     assert fleet.cloud.created == fleet.cloud.deleted
 
@@ -122,7 +125,8 @@ def test_a_snakemake_that_is_interrupted_while_spaces_is_away_submits_nothing(fl
     fleet.another_study(SHARDS)
     fleet.forget_inputs()
     with fleet.s3.away():
-        run = fleet.start("env", "--default-signal=INT", "snakemake", "--profile", "do-cluster")
+        words = ("env", "--default-signal=INT", "snakemake", "--profile", "do-cluster")
+        run = fleet.start(*words, forked=False)
         fleet.wait(lambda: any("job submit" in words for words in _group(run.pid)))
         os.kill(run.pid, signal.SIGINT)
         fleet.wait(lambda: run.poll() is not None)
@@ -144,7 +148,7 @@ def test_the_same_rules_on_a_site_with_a_shared_file_system(fleet: Fleet) -> Non
     fleet.another_study(SHARDS)
     local = fleet.local_run()
     shutil.rmtree(fleet.workspace.output / "studies", ignore_errors=True)
-    fleet.warm()
+    fleet.warm(0, 1)
     fleet.run("snakemake", "--profile", "profiles/slurm")
     assert fleet.numbers() == local
     # the bank was a job, too
@@ -164,15 +168,17 @@ def test_a_site_that_keeps_no_account_of_jobs(fleet: Fleet) -> None:
     _restart_controller(fleet)
     try:
         assert "accounting storage is disabled" in fleet.run("sacct", "-j", "1", code=1)
-        fleet.warm()
-        run = fleet.start("snakemake", "--profile", "profiles/slurm", "--retries", "0")
+        fleet.warm(0)
+        shard = f"studies/{STUDY}/background/shard-0000.hdf5"
+        words = ("snakemake", shard, "--profile", "profiles/slurm", "--retries", "0")
+        run = fleet.start(*words, forked=False)
         fleet.wait(lambda: fleet.jobs("R"))
         run.send_signal(signal.SIGSTOP)
         numbers = [job.split()[0] for job in fleet.jobs("all")]
         fleet.wait(lambda: all(_is_forgotten(fleet, number) for number in numbers), 240)
         run.send_signal(signal.SIGCONT)
         assert fleet.wait_for(run, 300) == 0
-        assert fleet.shards() == SHARDS
+        assert fleet.shards() == 1
         assert "sacct" not in fleet.said()
     finally:
         conf.write_text(before)

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Collection, Sequence
@@ -131,22 +132,23 @@ def plural(count: int, what: str) -> str:
 
 
 def counter(what: str, total: int, unit: int = 1, name: str = "") -> Callable[[int], None]:
-    """Return what shows, from two seconds on and on a terminal only, how many of `total` are done.
+    """Return what hears, from any thread, how many more of `total` are done, and shows them.
 
-    Both are shown in multiples of `unit`, which is called `name`. The line is wiped when the last
-    is done.
+    From two seconds on and on a terminal only, in multiples of `unit`, which is called `name`. The
+    line is wiped when the last is done.
     """
-    start, shown = time.monotonic(), 0.0
+    start, shown, done, alone = time.monotonic(), 0.0, 0, threading.Lock()
 
-    def show(done: int) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if sys.stderr.isatty() and now - start > 2 and (now - shown > 0.1 or done == total):
-            shown = now
-            share = f"{done / total:4.0%} " if total else ""
-            line = f"{what} {share}{done // unit:,} of {total // unit:,}{name}"
-            sys.stderr.write(f"\r{line}\x1b[K" + "\r\x1b[K" * (done == total))
-            sys.stderr.flush()
+    def show(more: int) -> None:
+        nonlocal shown, done
+        with alone:
+            done, now = done + more, time.monotonic()
+            if sys.stderr.isatty() and now - start > 2 and (now - shown > 0.1 or done == total):
+                shown = now
+                share = f"{done / total:4.0%} " if total else ""
+                line = f"{what} {share}{done // unit:,} of {total // unit:,}{name}"
+                sys.stderr.write(f"\r{line}\x1b[K" + "\r\x1b[K" * (done == total))
+                sys.stderr.flush()
 
     return show
 

@@ -17,6 +17,7 @@ from llama.fleet.crew import Crew
 from llama.fleet.head import Head, missing_packages
 from llama.fleet.head_files import HeadFiles
 from llama.fleet.hooks import cluster_directory
+from llama.fleet.scheduler import SchedulerError
 from llama.fleet.token import find_token, token_file
 from llama.layout import to_type
 from llama.running.watch import REMEDY, read_watch, watch_path
@@ -98,7 +99,7 @@ def _print_slurm(head: Head) -> set[str] | None:
     os.environ["SLURM_CONF"] = str(head.conf)
     try:
         nodes, jobs = slurm.nodes(), slurm.queue()
-    except slurm.SlurmError as error:
+    except SchedulerError as error:
         print(f"workers   NOT KNOWN: {str(error).partition(';')[0]}; see {head.directory}/log")
         return None
     _print_counts("workers", [_word(node.state) for node in nodes if not node.powered_down])
@@ -191,6 +192,6 @@ def _cancel_jobs(head: Head) -> None:
     try:
         for job in slurm.queue():
             slurm.ask("scancel", job.id)
-    except slurm.SlurmError as error:
+    except SchedulerError as error:
         say(f"jobs are left in the queue: {error}")
     time.sleep(1)  # logs of running jobs

@@ -9,7 +9,7 @@ from pathlib import Path
 from llama.cli.common import ask, counter, plural, print_table, say
 from llama.errors import LlamaError
 from llama.fleet.spaces import Spaces
-from llama.fleet.transfer import Counter, is_same
+from llama.fleet.transfer import is_same
 from llama.settings import load
 
 
@@ -24,7 +24,7 @@ def upload(options: argparse.Namespace) -> None:
     spaces = _spaces()
     for path in options.paths:
         size = path.stat().st_size if path.is_file() else 0
-        stored = spaces.upload(path, Counter(counter(path.name, size, 10**6, " MB")))
+        stored = spaces.upload(path, counter(path.name, size, 10**6, " MB"))
         print(spaces.url(stored.key))
         print(json.dumps({"key": stored.key, "sha256": stored.sha256, "size": stored.size}))
         sys.stdout.flush()
@@ -61,7 +61,6 @@ def list_or_fetch(options: argparse.Namespace) -> int:
         if target.exists() and ask(f"Replace {target}, which differs? [y/N]") != "y":
             left += 1
             continue
-        progress = Counter(counter(name, stored.size, 10**6, " MB"))
-        spaces.download(stored, target, progress)
+        spaces.download(stored, target, counter(name, stored.size, 10**6, " MB"))
         print(target)
     return 1 if left else 0

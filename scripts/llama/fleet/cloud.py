@@ -1,8 +1,4 @@
-"""DigitalOcean's account: lists that are whole, retries of what may be asked twice.
-
-python-digitalocean does neither: when a later page fails it returns the first pages as if they were
-all.
-"""
+"""DigitalOcean's account: lists that are whole, retries of what may be asked twice."""
 
 import time
 from collections.abc import Callable
@@ -25,6 +21,7 @@ from llama.fleet.records import Account, Action, Balance, Droplet, Image, Key, O
 from llama.fleet.token import refuse_token
 
 PER_CREATION = 10  # names that one order may hold
+_PER_PAGE = 200  # the most that a list gives at once
 _T = TypeVar("_T")
 
 
@@ -141,8 +138,8 @@ class Cloud:
         def walk() -> list[_T]:
             found = dict[object, _T]()
             for page in range(1, 1000):
-                # with `page` given the library does not follow `next` by itself
-                answer = self._connection.ask("GET", what, {**query, "page": page})
+                which = {**query, "page": page, "per_page": _PER_PAGE}
+                answer = self._connection.ask("GET", what, which)
                 items = part(answer, key, form)
                 total = part(part(answer, "meta", dict), "total", int)
                 found.update((getattr(item, "id", item), item) for item in items)

@@ -1,4 +1,4 @@
-"""One request to DigitalOcean. The only module that knows python-digitalocean.
+"""One request to DigitalOcean. The only module that knows python-digitalocean, in `_send`.
 
 What that library (1.17, its last release) leaves to us: time limits, and errors that tell the
 status and never show the token.
@@ -7,7 +7,7 @@ status and never show the token.
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -54,60 +54,57 @@ class NotFoundError(CloudError):
     """There is no such thing (404)."""
 
 
+def _send(token: str, verb: str, url: str, details: dict[str, object]) -> Any:
+    """Return the response to one request: status_code, headers, json().
+
+    All that is asked of the library, whose own reading of answers swallows status and errors; it
+    finds the end point in the environment. What does not come is one of requests' exceptions.
+    """
+    from digitalocean.baseapi import BaseAPI
+
+    class Library(BaseAPI):  # type: ignore[misc]
+        def get_timeout(self) -> float:
+            return ANSWER_WITHIN_S
+
+    library = Library(token=token)
+    try:
+        return library._BaseAPI__perform_request(url, verb, details)
+    finally:
+        library._session.close()
+
+
 class Connection:
     """Asks as the owner of `token`; each request once."""
 
     def __init__(self, token: str) -> None:
-        from digitalocean.baseapi import BaseAPI
-
-        class Library(BaseAPI):  # type: ignore[misc]
-            """The library's request, with a time limit and the response kept."""
-
-            last: Any = None
-
-            def get_timeout(self) -> float:
-                return ANSWER_WITHIN_S
-
-            def _BaseAPI__perform_request(self, *arguments: Any) -> Any:  # noqa: N802
-                self.last = None
-                self.last = super()._BaseAPI__perform_request(*arguments)
-                return self.last
-
         _check_end_point(os.environ.get("DIGITALOCEAN_END_POINT", ""))
-        self._make: Callable[[], Any] = lambda: Library(token=token)
         self._token = token
 
     def ask(self, verb: str, url: str, details: Mapping[str, object] | None = None) -> object:
-        """Send one request and return its JSON; every failure is a `CloudError`."""
+        """Send one request and return its JSON, None without; every failure is a `CloudError`."""
         import requests
-        from digitalocean.baseapi import Error
 
         from llama.web import no_certificates
 
-        connection = self._make()
         try:
-            answer: object = connection.get_data(url, type=verb, params=dict(details or {}))
-            return answer
+            response = _send(self._token, verb, url, dict(details or {}))
+            if response.ok:
+                return None if response.status_code == 204 else response.json()
+            problem = self._problem(response, f"{verb} {url}")
         except requests.RequestException as error:
             what = "did not answer in time" if isinstance(error, requests.Timeout) else "is away"
-            if connection.last is not None or isinstance(error, ValueError):
+            if isinstance(error, ValueError):
                 what = "gave half of an answer"
-            problem: CloudError = PassingError(f"DigitalOcean {what}; try again later")
+            problem = PassingError(f"DigitalOcean {what}; try again later")
         except OSError as error:
             problem = CloudError(no_certificates(error))
-        # the library takes errors apart without looking what they are made of
-        except (Error, LookupError, TypeError, AttributeError) as error:
-            if connection.last is None:
-                raise
-            problem = self._problem(connection.last, str(error), f"{verb} {url}")
-        finally:
-            connection._session.close()
         # `from None`: what the library says may quote the request, and tracebacks are logged
         raise problem from None
 
-    def _problem(self, response: Any, text: str, request: str) -> CloudError:
-        status = response.status_code
-        said = text.replace(self._token, "[token]")[:300] or "no reason given"
+    def _problem(self, response: Any, request: str) -> CloudError:
+        status, said = response.status_code, "no reason given"
+        with contextlib.suppress(ValueError, TypeError, LookupError):  # whatever the body is
+            said = str(response.json()["message"]).replace(self._token, "[token]")[:300] or said
         if status == 401:
             return CloudError(
                 "DigitalOcean does not know this token; make a new one on its API page and "
@@ -128,7 +125,7 @@ class Connection:
         if status == 422:
             kind = DropletLimitError if "droplet limit" in said.lower() else RefusedError
             return kind(f"DigitalOcean refuses this: {said}")
-        if status >= 500 or status < 300:
+        if status >= 500:
             return PassingError(f"DigitalOcean is out of order ({status}: {said}); try again later")
         return CloudError(f"DigitalOcean answers {status} to {request}: {said}")
 

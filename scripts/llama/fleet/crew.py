@@ -125,7 +125,6 @@ class Crew:
         offer: Offer,
         study: str = "",
         user_data: str = "",
-        vpc_uuid: str | None = None,
         patience_s: float = 180.0,
         progress: Callable[[int], object] = lambda done: None,
     ) -> Made:
@@ -147,7 +146,7 @@ class Crew:
             self.ledger.record("ordered", now, names=wanted, study=study, price_hourly_usd=price)
             what = (offer.image.id, offer.size.slug, offer.region)
             keys, tags = self.cloud.ssh_keys(), [self.limits.tag]
-            order = Order(wanted, *what, keys, tags, user_data or None, vpc_uuid)
+            order = Order(wanted, *what, keys, tags, user_data or None)
             new: dict[str, Droplet] = {}
             deadline = time.monotonic() + patience_s
             reason, lost = self._fill(order, study, new, deadline, progress)
@@ -210,7 +209,7 @@ class Crew:
             for droplet in made:
                 new[droplet.name] = droplet
                 self._enter(droplet, study)
-            progress(len(new))
+            progress(len(made))
         if lost:
             self._without_twins(new)
         return reason, lost
@@ -235,7 +234,7 @@ class Crew:
     ) -> dict[str, str]:
         """Destroy droplets; returns the reasons, by name, of those that could not be."""
         failed = {}
-        for done, droplet in enumerate(droplets, 1):
+        for droplet in droplets:
             try:
                 self.cloud.destroy(droplet.id)
             except CloudError as error:
@@ -244,7 +243,7 @@ class Crew:
                 if self.limits.tag in droplet.tags:
                     now = time.time()
                     self.ledger.record("gone", now, id=droplet.id, name=droplet.name, why=why)
-            progress(done)
+            progress(1)
         return failed
 
     def _enter(self, droplet: Droplet, study: str | None) -> None:

@@ -20,6 +20,7 @@ from llama.files import write_bytes
 from llama.fleet import slurm
 from llama.fleet.head_files import PATH
 from llama.fleet.hooks import cluster_directory
+from llama.fleet.scheduler import SchedulerError
 from llama.fleet.token import withheld
 from llama.locks import wait_until
 from llama.running.watch import begin_watch
@@ -160,7 +161,7 @@ def _wait(ready: Callable[[], bool], what: str, log: Path) -> None:
         try:
             if ready():
                 return
-        except slurm.SlurmError as error:
+        except SchedulerError as error:
             said = f" ({error})"
         if time.monotonic() > deadline:
             raise LlamaError(f"{what} does not come up{said}; see {log}")

@@ -13,6 +13,8 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import msgspec
+
 from llama.errors import LlamaError
 from llama.files import dump_json, rendered, write_bytes, write_json
 from llama.fleet.crew import Crew
@@ -73,11 +75,12 @@ class HeadFiles:
         about = {
             "user_data": for_workers,
             "price_hourly_usd": offer.size.price_hourly_usd,
-            "vpc_uuid": None,
             "patience_s": number_of(conf, "ResumeTimeout") / 4,
             "nodes": names,
         }
-        write_json(self.directory / "spaces.json", place_of(self.settings.spaces))
+        write_json(
+            self.directory / "spaces.json", msgspec.to_builtins(place_of(self.settings.spaces))
+        )
         # the munge key and the key to Spaces are in it
         self._write_secret("droplet.json", dump_json(about).encode())
         for what in ("resume", "suspend", "failed"):

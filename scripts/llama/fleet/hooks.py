@@ -80,10 +80,8 @@ class Hooks:
             if not (over := self._over_budget(time.time(), count, usd_per_hour, study)):
                 break
             count, reason = count - 1, over
-        about = self._about
-        made = self.crew.create(
-            names[:count], offer, study, about["user_data"], about["vpc_uuid"], self._patience_s
-        )
+        user_data = self._about["user_data"]
+        made = self.crew.create(names[:count], offer, study, user_data, self._patience_s)
         say(f"made {','.join(d.name for d in made.new) or 'none'}")
         return made.missing | dict.fromkeys(names[count:], reason)
 

@@ -12,19 +12,22 @@ is queued twice is computed once.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from llama.errors import LlamaError
 from llama.files import read_json, sha256_bytes, sha256_file, write_json
 from llama.fleet import slurm
+from llama.fleet.scheduler import answer_snakemake
 from llama.fleet.spaces import Place, Spaces, open_place
 from llama.fleet.worker import Job, Named, revision
 from llama.layout import own_workflow
@@ -42,33 +45,26 @@ class _Resources(msgspec.Struct):
     runtime: int | str = 600  # min
 
 
-class Properties(msgspec.Struct):
-    """What Snakemake writes of a job into its script."""
+class _Needs(msgspec.Struct):
+    """What Snakemake writes of a job into its script, besides what the job is."""
 
-    rule: str
-    output: list[str]
-    log: list[str]
-    params: dict[str, object]
-    wildcards: dict[str, str]
     threads: int
     resources: _Resources
 
 
-class _Queued(msgspec.Struct):
-    digest: str
-    outputs: list[str]
-    log: str
-
-
 class _Shipped(msgspec.Struct):
-    """An input in Spaces: date [ns], size [bytes] and inode of the file, and the bucket."""
+    """An input: date [ns], size [bytes] and inode of the file, and its bucket."""
 
     stamp: tuple[int, int, int, str | None]
     sha256: str
 
 
-def _submit(words: Sequence[str]) -> str:
-    parser = argparse.ArgumentParser(prog="llama.fleet.job submit")
+def read(words: Sequence[str], spaces: Place | None) -> tuple[Job, _Needs]:
+    """Return the job of a job script, whose inputs `words` name as above; they are in Spaces then.
+
+    Without Spaces the scheduler carries them.
+    """
+    parser = argparse.ArgumentParser(prog="submit")
     parser.add_argument("--file", nargs="+", action="append", default=[])
     parser.add_argument("--files", nargs="+", action="append", default=[])
     parser.add_argument("--jobscript", type=Path, required=True)
@@ -77,66 +73,68 @@ def _submit(words: Sequence[str]) -> str:
     named: Named = {name: p[0] if len(p) == 1 else p for name, *p in options.file}
     named |= {name: paths for name, *paths in options.files}
     _, about, command = options.jobscript.read_text().splitlines()[:3]
-    properties = msgspec.json.decode(about.removeprefix("# properties = "), type=Properties)
+    properties = about.removeprefix("# properties = ")
+    needs = msgspec.json.decode(properties, type=_Needs)
+    asked = msgspec.json.decode(properties, type=Job)
     typed = shlex.split(command)
     scripts = Path(typed[typed.index("--snakefile") + 1]).parent / "scripts"
     if not scripts.is_dir():  # what `llama init` makes has none of its own
         scripts = own_workflow() / "scripts"
-    spaces: Place = read_json(SPACES)
-    job = describe(properties, named, _ship(spaces, named), scripts, spaces)
-    name = f"{job.rule}-{job.digest[:16]}"
-    script = Path("fleet", f".{name}.sh")
-    script.write_text(_script(job), encoding="utf-8")
-    try:
+    return describe(asked, named, _digests(named, spaces), scripts, spaces), needs
+
+
+def _submit(words: Sequence[str]) -> str:
+    job, needs = read(words, msgspec.convert(read_json(SPACES), Place))
+    with script(job) as path:
         number = slurm.submit(
             [
                 *_OPTIONS,
-                f"--job-name={name}",
+                f"--job-name={job.name}",
                 f"--comment={job.wildcards.get('study', '')}",
-                f"--cpus-per-task={properties.threads}",
-                f"--mem={properties.resources.mem_mb}",
-                f"--time={properties.resources.runtime}",
+                f"--cpus-per-task={needs.threads}",
+                f"--mem={needs.resources.mem_mb}",
+                f"--time={needs.resources.runtime}",
                 f"--output={os.environ.get('LLAMA_LOG_DIR', '/var/log/llama')}/%x.%j.log",
-                str(script),
+                str(path),
             ],
-            name,
+            job.name,
         )
-    finally:
-        script.unlink(missing_ok=True)
-    record = _Queued(job.digest, job.outputs, job.log)
-    write_json(JOBS / f"{number}.json", msgspec.to_builtins(record))
+    write_json(JOBS / f"{number}.json", msgspec.to_builtins(job))
     return number
 
 
 def describe(
-    properties: Properties, named: Named, sha256: dict[str, str], scripts: Path, spaces: Place
+    asked: Job, named: Named, sha256: dict[str, str], scripts: Path, spaces: Place | None
 ) -> Job:
     """Return what a worker needs to know of a job; `sha256` is that of each path of an input."""
-    document = {
-        "revision": revision(),
-        "rule": properties.rule,
-        "script": (scripts / f"{properties.rule}.py").read_text(),
-        "input": named,
-        "sha256": sha256,
-        "outputs": properties.output,
-        "params": properties.params,
-        "wildcards": properties.wildcards,
-        "log": properties.log[0],
-    }
-    text = json.dumps(document, sort_keys=True, allow_nan=False)
-    document |= {"digest": sha256_bytes(text.encode()), "spaces": spaces}
-    return msgspec.convert(document, Job)
+    text = (scripts / f"{asked.rule}.py").read_text()
+    job = replace(asked, named=named, sha256=sha256, script=text, revision=revision())
+    document = json.dumps(msgspec.to_builtins(job), sort_keys=True, allow_nan=False)
+    return replace(job, digest=sha256_bytes(document.encode()), spaces=spaces)
 
 
-def _script(job: Job) -> str:
+@contextlib.contextmanager
+def script(job: Job) -> Iterator[Path]:
+    """Have the script that does a job there while the block lasts.
+
+    Its argument, if any, is where the job is to put what it makes; see `worker`.
+    """
     text = msgspec.json.encode(job).decode()
     # a quoted here-document takes any text but its own last line, and JSON is one line
-    worker = f"{sys.executable} -m llama.fleet.worker"
-    return f"#!/bin/sh\nexec {worker} <<'END OF JOB'\n{text}\nEND OF JOB\n"
+    worker = f"{os.environ.get('LLAMA_PYTHON', sys.executable)} -m llama.fleet.worker"
+    path = Path("fleet", f".{job.name}.sh")
+    path.parent.mkdir(exist_ok=True)
+    begin = f'#!/bin/sh\nmkdir -p "${{1:-.}}"\nexec {worker} "$@"'
+    path.write_text(f"{begin} <<'END OF JOB'\n{text}\nEND OF JOB\n", encoding="utf-8")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
-def _ship(spaces: Place, named: Named) -> dict[str, str]:
-    """Bring the inputs to Spaces, each content once; return the sha256 of each path."""
+def _digests(named: Named, spaces: Place | None) -> dict[str, str]:
+    """Return the sha256 of each path; with Spaces each content is brought there once."""
+    bucket = spaces.bucket if spaces else None
     with locked_file(
         INPUTS.with_suffix(".lock"),
         _SHIP_WITHIN_S,
@@ -147,18 +145,22 @@ def _ship(spaces: Place, named: Named) -> dict[str, str]:
         for value in named.values():
             for path in [value] if isinstance(value, str) else value:
                 about = Path(path).stat()
-                stamp = (about.st_mtime_ns, about.st_size, about.st_ino, spaces["bucket"])
+                stamp = (about.st_mtime_ns, about.st_size, about.st_ino, bucket)
                 if path not in known or known[path].stamp != stamp:
-                    known[path] = _Shipped(stamp, open_place(spaces).upload(Path(path)).sha256)
+                    known[path] = _Shipped(stamp, _ship(Path(path), spaces))
                     write_json(INPUTS, msgspec.to_builtins(known))
                 found[path] = known[path].sha256
     return found
 
 
+def _ship(path: Path, spaces: Place | None) -> str:
+    return open_place(spaces).upload(path).sha256 if spaces else sha256_file(path)
+
+
 def status(number: str) -> str:
     """Return `running`, `success` or `failed`; after the last two its files are here.
 
-    A success without its outputs is a failure.
+    A success without its outputs is a failure, one that Slurm has forgotten is known by them.
     """
     state = slurm.job_state(number)
     if state == "running":
@@ -177,19 +179,20 @@ def status(number: str) -> str:
 
 
 def _collect(number: str) -> bool:
-    job = msgspec.convert(read_json(JOBS / f"{number}.json"), _Queued)
-    spaces, came = open_place(read_json(SPACES)), True
-    for key in (job.log, *job.outputs):
+    job = msgspec.convert(read_json(JOBS / f"{number}.json"), Job)
+    spaces, came = open_place(msgspec.convert(read_json(SPACES), Place)), True
+    (log,) = job.log
+    for key in (log, *job.output):
         found = spaces.find(key)
         if found is not None and found.notes.get("job") == job.digest:
             # what lies there from before is no beginning of it
             Path(key).unlink(missing_ok=True)
             spaces.download(found, Path(key))
-            if key == job.log:
-                _tell(Path(key))
-        elif key != job.log:
+            if key == log:
+                tell(Path(key))
+        elif key != log:
             came = False
-    _put_plan(spaces, job.outputs)
+    _put_plan(spaces, job.output)
     return came
 
 
@@ -202,7 +205,7 @@ def _put_plan(spaces: Spaces, outputs: list[str]) -> None:
                 spaces.put(plan, str(plan))
 
 
-def _tell(log: Path) -> None:
+def tell(log: Path) -> None:
     """Show the last line of a job's log when it is a sentence of ours."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     if lines and re.match(r"llama: |llama\.errors\.", lines[-1]):
@@ -211,4 +214,4 @@ def _tell(log: Path) -> None:
 
 if __name__ == "__main__":
     os.umask(0o022)
-    sys.exit(slurm.answer_snakemake(sys.argv[1:], _submit, status))
+    sys.exit(answer_snakemake(sys.argv[1:], _submit, status))

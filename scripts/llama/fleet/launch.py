@@ -19,6 +19,7 @@ from llama.errors import LlamaError
 from llama.files import read_json, write_json
 from llama.fleet import slurm
 from llama.fleet.head import Head
+from llama.fleet.scheduler import SchedulerError
 from llama.fleet.spaces import Spaces, environment
 from llama.fleet.token import withheld
 from llama.layout import find_profile, find_workflow, path_variable, snakemake
@@ -238,7 +239,7 @@ def _cancel(settings: Settings, study: str) -> set[str]:
             if jobs:
                 slurm.ask("scancel", *sorted(jobs))
             found |= jobs
-    except slurm.SlurmError as error:
+    except SchedulerError as error:
         raise LlamaError(
             f"jobs of {study} may still be in the queue and bring droplets ({error}); "
             "run llama fleet up, then the same command again"

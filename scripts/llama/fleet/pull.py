@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from llama.errors import LlamaError, system_errors
 from llama.fleet.spaces import Spaces
-from llama.fleet.transfer import Counter, is_same
+from llama.fleet.transfer import is_same
 from llama.locks import only_one
 from llama.s3 import Stored, in_threads
 
@@ -44,7 +44,7 @@ def pull(
 
     Nothing is removed. `replace` is asked before files that differ are fetched over them.
     `progress` is given "compared" with the number of files, then "fetched" with that of bytes, and
-    returns what hears how many are done.
+    returns what hears, from threads, how many more are done.
     `LlamaError` when another pull is at work there, or the disk is too small.
     """
     with only_one(studies / ".pull.lock", "llama dev dv pull", "wait until it has ended"):
@@ -57,7 +57,7 @@ def pull(
                 "see llama dev dv done bg"
             )
         paths = {stored.key: _place(studies, stored.key) for stored in found}
-        compared = Counter(progress("compared", len(found)))
+        compared = progress("compared", len(found))
 
         def compare(listed: Stored) -> tuple[Stored, str]:
             stored = spaces.find(listed.key)  # a list does not tell the sha256
@@ -73,11 +73,9 @@ def pull(
             compared(1)
             return stored, state
 
-        judged = in_threads(compare, found, _AT_ONCE)
-        of_state = {
-            state: [stored for stored, its in judged if its == state]
-            for state in ("missing", "different", "same")
-        }
+        of_state: dict[str, list[Stored]] = {"missing": [], "different": [], "same": []}
+        for stored, state in in_threads(compare, found, _AT_ONCE):
+            of_state[state].append(stored)
         different = sorted(paths[stored.key] for stored in of_state["different"])
         replaced = bool(different) and replace(different)
         missing = of_state["missing"] + (of_state["different"] if replaced else [])
@@ -87,7 +85,7 @@ def pull(
                 f"the results take {size / 1e9:.1f} GB, and {studies.resolve()} has room for "
                 f"{free / 1e9:.1f} GB; pull in a directory on a larger disk"
             )
-        fetched = Counter(progress("fetched", size))
+        fetched = progress("fetched", size)
         in_threads(lambda s: spaces.download(s, paths[s.key], fetched), missing, _AT_ONCE)
         unsure = sum(is_same(paths[stored.key], stored) is None for stored in missing)
     left = [] if replaced else different

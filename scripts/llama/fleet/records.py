@@ -124,9 +124,6 @@ class Order(msgspec.Struct, frozen=True):
     ssh_keys: list[int]
     tags: list[str]
     user_data: str | None = None
-    vpc_uuid: str | None = None
-    backups: bool = False
-    monitoring: bool = False
 
 
 class Account(_Form, frozen=True):

@@ -4,19 +4,14 @@ Which cluster they talk to is $SLURM_CONF's business, as when they are typed. Ru
 is `sbatch` with that patience: `python -m llama.fleet.slurm sbatch OPTIONS JOBSCRIPT`.
 """
 
-import contextlib
-import os
 import re
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from llama.errors import LlamaError
+from llama.fleet.scheduler import AwayError, Scheduler, SchedulerError, answer_snakemake
 
-PATIENCE_S = 900.0
 _AWAY = re.compile(
     r"unable to contact slurm controller|socket timed out|connection (refused|timed out|reset)"
     r"|communication (connection|shutdown)|unexpected message|zero bytes were transmitted"
@@ -24,22 +19,21 @@ _AWAY = re.compile(
     r"munge|protocol authentication error|transport endpoint|broken pipe",
     re.IGNORECASE,
 )
+SLURM = Scheduler(
+    "Slurm's controller",
+    "install it with: apt-get install slurm-client",
+    _AWAY,
+    "see llama fleet status",
+)
+ask, ask_patiently = SLURM.ask, SLURM.ask_patiently
 # what must come to pass for a job without anybody doing something
 _ALIVE = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING"}
 _ALIVE |= {"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "STAGE_OUT", "RESIZING"}
 # with a requeue the same job runs again; Slurm shows the state in between for a moment only
-_UNKNOWN = "UNKNOWN"
+_VERDICTS = {"COMPLETED": "success", "": "forgotten"}
 # where a job of a site leaves what it said, in the directory of the run; its last line is ours
 _SITE_LOG = "logs/slurm-{}.log"
 _LAST_LINE = "llama: exit code "
-
-
-class SlurmError(LlamaError):
-    """A command of Slurm has refused."""
-
-
-class ControllerAwayError(SlurmError):
-    """The controller does not answer; whether anything was done is unknown."""
 
 
 class Node(NamedTuple):
@@ -70,48 +64,6 @@ class Job(NamedTuple):
     reason: str
     comment: str
     name: str
-
-
-def ask(*words: str) -> str:
-    """Run one of Slurm's commands once and return what it prints."""
-    try:
-        done = subprocess.run(
-            words, capture_output=True, encoding="utf-8", errors="replace", timeout=120
-        )
-    except FileNotFoundError as error:
-        raise SlurmError(
-            f"there is no {words[0]} on this machine; install it with: apt-get install slurm-client"
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise ControllerAwayError(f"Slurm's controller does not answer {words[0]}") from error
-    if done.returncode == 0:
-        return done.stdout
-    said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
-    if _AWAY.search(done.stderr):
-        raise ControllerAwayError(f"Slurm's controller is away ({said}); see llama fleet status")
-    raise SlurmError(f"{words[0]} refuses: {said}")
-
-
-def ask_patiently(
-    *words: str, patience_s: float = PATIENCE_S, before: Callable[[], str | None] = lambda: None
-) -> str:
-    """Run a command until the controller has answered; `before` may tell that it is done already.
-
-    `before` is called before each attempt; when it returns a text, that is the answer.
-    """
-    import tenacity
-
-    def attempt() -> str:
-        done = before()
-        return ask(*words) if done is None else done
-
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(ControllerAwayError),
-        wait=tenacity.wait_random_exponential(multiplier=0.5, max=15),
-        stop=tenacity.stop_after_delay(patience_s),
-        reraise=True,
-    )
-    return retrying(attempt)
 
 
 def hostnames(hostlist: str) -> list[str]:
@@ -160,63 +112,40 @@ def release_requeued() -> None:
 
 
 def job_state(number: str) -> str:
-    """Return `running`, `success` or `failed`; a controller that is away is no verdict."""
+    """Return `running`, `success`, `failed`, or `forgotten` by the controller.
+
+    One that is away is no verdict.
+    """
     try:
         found = ask("squeue", "--noheader", "--states=all", "--jobs", number, "--format=%T")
-        state = (found.split() or [_UNKNOWN])[0]
-    except ControllerAwayError:
+    except AwayError:
         return "running"
-    except SlurmError as error:
-        if "invalid job id" not in str(error).lower():
-            return "running"
-        state = _UNKNOWN
-    if state == _UNKNOWN:
-        state = _past_state(number)
-    if state in _ALIVE:
-        return "running"
-    return "success" if state == "COMPLETED" else "failed"
+    except SchedulerError as error:
+        return "forgotten" if "invalid job id" in str(error).lower() else "running"
+    state = "".join(found.split()[:1])
+    return "running" if state in _ALIVE else _VERDICTS.get(state, "failed")
 
 
-def _past_state(number: str) -> str:
-    """Return the state of a job that the controller has forgotten.
-
-    By what the job left, by the controller's own log, or by sacct, which many sites do not have.
-    """
-    with contextlib.suppress(OSError):
-        said = Path(_SITE_LOG.format(number)).read_text(encoding="utf-8", errors="replace")
-        if code := re.search(rf"^{_LAST_LINE}(\d+)\n\Z", said, re.MULTILINE):
-            return "FAILED" if int(code[1]) else "COMPLETED"
-    try:
-        settings = ask("scontrol", "show", "config")
-        if "jobcomp/filetxt" in settings and (log := re.search(r"JobCompLoc += (/.*)", settings)):
-            lines = Path(log[1]).read_text(encoding="utf-8", errors="replace").splitlines()
-            found = [line for line in lines if line.startswith(f"JobId={number} ")]
-            state = re.search(r"JobState=(\w+)", found[-1]) if found else None
-            return state[1] if state else _UNKNOWN
-        states = ask("sacct", "-X", "-n", "-P", "-j", number, "-o", "State").split()
-    except ControllerAwayError:
-        return "RUNNING"
-    except (SlurmError, OSError):  # nobody keeps account
-        return _UNKNOWN
-    return states[0].rstrip("+") if states else _UNKNOWN
+def state_on_site(number: str) -> str:
+    """Return the same of a job whose log ends with its exit code, so that none is forgotten."""
+    state, log = job_state(number), Path(_SITE_LOG.format(number))
+    if state == "forgotten":
+        said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        return "success" if f"\n{said}".endswith(f"\n{_LAST_LINE}0\n") else "failed"
+    return state
 
 
 def submit(words: Sequence[str], name: str = "") -> str:
     """Run `sbatch WORDS` and return the job's number.
 
     A job called `name`, when given, is not queued twice: one that is there already is returned.
-    `SlurmError` without a job once the Snakemake that wants it is our parent no more; the
-    profiles tell its number as LLAMA_SNAKEMAKE, since it can end before we can ask.
     """
-    parent = int(os.environ.get("LLAMA_SNAKEMAKE") or os.getppid())
 
     def there() -> str | None:
-        if os.getppid() != parent:
-            raise SlurmError("Snakemake has ended, so that its job is not submitted; run it again")
         alive = queue("--name", name) if name else []
         return alive[0].id if alive else None
 
-    answer = ask_patiently("sbatch", "--parsable", *words, before=there)
+    answer = SLURM.submit("sbatch", "--parsable", *words, there=there)
     return answer.strip().split(";")[0]
 
 
@@ -232,25 +161,5 @@ def submit_to_site(words: Sequence[str]) -> str:
     return submit([f"--output={log}", *words])
 
 
-def answer_snakemake(
-    words: Sequence[str],
-    submitted: Callable[[Sequence[str]], str] = submit_to_site,
-    state: Callable[[str], str] = job_state,
-) -> int:
-    """Print what Snakemake asks for, and return the exit code.
-
-    `words` are `submit` and what the job is, or `status` and its number. Without other functions
-    it is a job of a cluster with a shared file system.
-    """
-    try:
-        asked = words[:1] == ["status"]
-        print(state(words[1]) if asked else submitted(words[1:]))  # noqa: T201
-    except LlamaError as error:
-        sys.stderr.write(f"llama: {error}\n")
-        time.sleep(1)  # Snakemake tries again at once
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(answer_snakemake(sys.argv[1:]))
+    sys.exit(answer_snakemake(sys.argv[1:], submit_to_site, state_on_site))

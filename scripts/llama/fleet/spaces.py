@@ -6,33 +6,43 @@ Nothing here makes or deletes a bucket, or deletes an object.
 import configparser
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+import msgspec
 
 from llama.errors import LlamaError, system_errors
 from llama.files import sha256_file
 from llama.fleet import transfer
-from llama.locks import locked_file
-from llama.s3 import Bucket, Keys, Remedies, Stored, make_client, sentences
+from llama.fleet.transfer import Progress, unheard
+from llama.s3 import Bucket, Keys, Remedies, Stored, make_client
 from llama.secrets import config_home, read_private
-from llama.settings.fleet import Spaces as SpacesSettings
+
+if TYPE_CHECKING:  # jobs do not need the settings, whose import takes 0.2 s
+    from llama.settings.fleet import Spaces as SpacesSettings
 
 MARKER = ".llama"  # some programs (Snakemake's storage plugin) delete a bucket with its last object
 UPLOADS = "objects"
-_FETCH_WITHIN_S = 3600.0
 _PATIENCE_S = 900.0
 _REMEDIES = Remedies(
     "correct spaces.bucket in the settings, or make the bucket on DigitalOcean's web page",
     "see docs/fleet.md, Spaces",
     "check spaces.endpoint_url and the network",
 )
-Place = dict[str, str | None]  # which bucket it is, and the file with its keys
 
 
-class Spaces:
+class Place(msgspec.Struct, frozen=True):
+    """Which bucket it is, and the file with its keys: what jobs are told of the settings."""
+
+    bucket: str | None
+    endpoint_url: str
+    credentials_file: str
+
+
+class Spaces(Bucket):
     """The bucket of the settings, used with the keys of `credentials_file`.
 
     `tell` hears when the store is away, which is borne for pauses of `patience_s` (45 s).
@@ -40,7 +50,7 @@ class Spaces:
 
     def __init__(
         self,
-        settings: SpacesSettings,
+        settings: "SpacesSettings | Place",
         tell: Callable[[str], object] = lambda text: None,
         patience_s: float | None = None,
     ) -> None:
@@ -49,17 +59,15 @@ class Spaces:
         self._endpoint = settings.endpoint_url
         # the signature needs a region; stores that have none take any
         client = make_client(self._endpoint, read_keys(settings), "us-east-1")
-        self._bucket = Bucket(client, settings.bucket, tell, patience_s)
-        self.name = settings.bucket
+        super().__init__(client, settings.bucket, _REMEDIES, tell, patience_s)
 
     def check(self) -> None:
         """Make sure that the bucket is there and can never become empty, which would end it."""
-        with self._sentences():
-            if self._bucket.find(lambda: self._bucket.once("head_bucket")) is None:
-                raise LlamaError(f"there is no bucket {self.name}; {_REMEDIES.bucket}")
-            if self.find(MARKER) is None:
-                text = b"LLAMA keeps this object so that the bucket is never empty.\n"
-                self._bucket.ask("put_object", Key=MARKER, Body=text)
+        if self.if_there(lambda: self.once("head_bucket")) is None:
+            raise LlamaError(f"there is no bucket {self.name}; {_REMEDIES.bucket}")
+        if self.find(MARKER) is None:
+            text = b"LLAMA keeps this object so that the bucket is never empty.\n"
+            self.ask("put_object", Key=MARKER, Body=text)
 
     def url(self, key: str) -> str:
         """Return the address of an object, which asks for keys unless it is made public."""
@@ -68,8 +76,7 @@ class Spaces:
 
     def find(self, key: str) -> Stored | None:
         """Return what the store knows of an object, None if it is not there."""
-        with self._sentences(key):
-            answer = self._bucket.find(lambda: self._bucket.once("head_object", Key=key))
+        answer = self.if_there(lambda: self.once("head_object", Key=key), key)
         if answer is None:
             return None
         return Stored(
@@ -83,30 +90,21 @@ class Spaces:
 
     def signed_url(self, key: str, days: int = 7) -> str:
         """Return an address with which anybody who knows it can read one object for some days."""
-        signed = self._bucket.client.generate_presigned_url(
+        signed = self.client.generate_presigned_url(
             "get_object", {"Bucket": self.name, "Key": key}, ExpiresIn=days * 86400
         )
         return str(signed)
 
-    def objects(self, prefix: str) -> Iterator[Stored]:
-        """Yield the objects whose keys begin with `prefix`; a list does not tell their sha256."""
-        with self._sentences(prefix):
-            yield from self._bucket.objects(prefix)
-
     def uploads(self) -> list[Stored]:
         """Return what `upload` has put there, oldest first; its key tells the sha256."""
-        matches = (
-            (stored, re.fullmatch(rf"{UPLOADS}/([0-9a-f]{{64}})/([^/\0]+)", stored.key))
-            for stored in self.objects(f"{UPLOADS}/")
-        )
-        found = [
-            stored._replace(sha256=match[1])
-            for stored, match in matches
-            if match and match[2] not in (".", "..")
-        ]
+        found = []
+        for stored in self.objects(f"{UPLOADS}/"):
+            match = re.fullmatch(rf"{UPLOADS}/([0-9a-f]{{64}})/([^/\0]+)", stored.key)
+            if match and match[2] not in (".", ".."):
+                found.append(stored._replace(sha256=match[1]))
         return sorted(found, key=lambda stored: (stored.modified, stored.key))
 
-    def upload(self, path: Path, progress: Callable[[int], object] = lambda done: None) -> Stored:
+    def upload(self, path: Path, progress: Progress = unheard) -> Stored:
         """Put a file under a key that holds its sha256, once, and return the object.
 
         What an upload that was interrupted has left in parts is not sent again. `progress` hears
@@ -124,7 +122,7 @@ class Spaces:
         self,
         path: Path,
         key: str,
-        progress: Callable[[int], object] = lambda done: None,
+        progress: Progress = unheard,
         resume: bool = False,
         **notes: str,
     ) -> Stored:
@@ -133,67 +131,38 @@ class Spaces:
         resume: the key holds the sha256, so that parts of an earlier upload can be used.
         """
         notes["sha256"] = notes.get("sha256") or _digest_of(path)[0]
-        with self._sentences(key):
-            transfer.send(self._bucket, path, key, notes, progress, resume)
+        transfer.send(self, path, key, notes, progress, resume)
         found = self.find(key)
         if found is None or (found.size, found.sha256) != (path.stat().st_size, notes["sha256"]):
             raise LlamaError(f"{path} did not arrive as it is; run the same command again")
         return found
 
-    def download(
-        self, stored: Stored, target: Path, progress: Callable[[int], object] = lambda done: None
-    ) -> None:
-        """Fetch an object to `target`, which appears when its content is right.
+    download = transfer.receive
 
-        A download that was interrupted is taken up where it was, by one process at a time.
-        """
-        with self._sentences(stored.key):
-            transfer.receive(self._bucket, stored, target, progress)
-
-    def fetch_once(self, key: str, sha256: str, cache_dir: Path) -> Path:
-        """Return an object as a file in `cache_dir`, which all jobs of a machine share.
-
-        The first one fetches it, others wait for up to an hour. What is there has been checked.
-        """
-        directory = cache_dir / sha256
-        path = directory / Path(key).name
-        if path.exists():
-            return path
-        with locked_file(
-            directory / ".lock",
-            _FETCH_WITHIN_S,
-            lambda: f"another job has been fetching {path} for an hour; see what it does",
-        ):
-            if not path.exists():
-                found = self.find(key)
-                if found is None:
-                    raise LlamaError(f"there is no {key} in {self.name}; llama dev upload it")
-                self.download(found._replace(sha256=sha256), path)
-        return path
-
-    def _sentences(self, key: str = "") -> AbstractContextManager[None]:
-        name = self.name
-        return sentences(f"s3://{name}/{key}".rstrip("/"), name, _REMEDIES)
+    def fetch(self, key: str, target: Path) -> None:
+        """Download the object called `key`."""
+        found = self.find(key)
+        if found is None:
+            raise LlamaError(f"there is no {key} in {self.name}; llama dev upload it")
+        self.download(found, target)
 
 
-def place_of(settings: SpacesSettings) -> Place:
-    """Return what `open_place` takes, as JSON has it; there is no key in it."""
-    keys = {"credentials_file": str(credentials_file(settings))}
-    return settings.model_dump(mode="json") | keys
+def place_of(settings: "SpacesSettings") -> Place:
+    """Return what jobs are told; there is no key in it."""
+    return Place(settings.bucket, settings.endpoint_url, str(credentials_file(settings)))
 
 
 def open_place(place: Place) -> Spaces:
-    """Return the bucket that `place_of` tells of; it may be away for a quarter of an hour."""
-    settings = SpacesSettings.model_validate(place)
-    return Spaces(settings, lambda text: print(text, file=sys.stderr), _PATIENCE_S)  # noqa: T201
+    """Return a job's bucket; it may be away for a quarter of an hour."""
+    return Spaces(place, lambda text: print(text, file=sys.stderr), _PATIENCE_S)  # noqa: T201
 
 
-def credentials_file(settings: SpacesSettings) -> Path:
+def credentials_file(settings: "SpacesSettings | Place") -> Path:
     """Return the file with the keys."""
-    return settings.credentials_file or config_home() / "spaces-credentials"
+    return Path(settings.credentials_file or config_home() / "spaces-credentials")
 
 
-def read_keys(settings: SpacesSettings) -> Keys:
+def read_keys(settings: "SpacesSettings | Place") -> Keys:
     """Return the keys of `credentials_file`; `LlamaError`, which never shows them."""
     path = credentials_file(settings)
     missing = (
@@ -216,7 +185,7 @@ def read_keys(settings: SpacesSettings) -> Keys:
     return keys
 
 
-def environment(settings: SpacesSettings) -> dict[str, str]:
+def environment(settings: "SpacesSettings") -> dict[str, str]:
     """Return what tells boto3 in other programs where the bucket is; there is no key in it."""
     return {
         "AWS_SHARED_CREDENTIALS_FILE": str(credentials_file(settings)),

@@ -5,14 +5,13 @@ import contextlib
 import glob
 import hashlib
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from llama.errors import LlamaError, system_errors
 from llama.files import sha256_file
-from llama.s3 import Begun, Bucket, Part, Stored, in_threads
+from llama.s3 import Begun, Bucket, Part, Stored, in_threads, is_passing
 
 PART = 16 << 20  # bytes; S3 takes 10,000 parts, and none but the last below 5 MiB
 _MOST_PARTS = 10_000
@@ -20,7 +19,11 @@ _AT_ONCE = 4
 # parts of other programs, whose ETags are MD5s of MD5s: boto3 (and Snakemake), s3cmd, AWS's old
 _OTHER_PARTS = (8 << 20, 15 << 20, 5 << 20, PART)
 
-Progress = Callable[[int], object]
+Progress = Callable[[int], object]  # hears of bytes as they arrive
+
+
+def unheard(done: int) -> None:
+    """Let nobody hear how far a transfer is."""
 
 
 def send(
@@ -41,24 +44,23 @@ def send(
         return
     size = max(PART, -(-before.st_size // _MOST_PARTS // 2**20) * 2**20)
     begun = bucket.every(Begun, Prefix=key) if resume else ()
-    upload = next((one.upload_id for one in begun if one.key == key), None)
-    if upload is None:
+    place = {"Key": key, "UploadId": next((b.upload_id for b in begun if b.key == key), "")}
+    there = dict[int, str]()
+    if place["UploadId"]:
+        there = {part.part_number: part.etag.strip('"') for part in bucket.every(Part, **place)}
+    else:
         made = bucket.ask("create_multipart_upload", Key=key, Metadata=notes)
-    place = {"Key": key, "UploadId": upload or str(made["UploadId"])}
-    there = {
-        part.part_number: (part.size, part.etag.strip('"'))
-        for part in (bucket.every(Part, **place) if upload else ())
-    }
+        place["UploadId"] = made["UploadId"]
 
-    def put(number: int) -> tuple[int, str]:
+    def put(number: int) -> dict[str, Any]:
         with path.open("rb") as stream:
             stream.seek((number - 1) * size)
             content = stream.read(size)
         plain, encoded = _md5(content)
-        if there.get(number) != (len(content), plain):
+        if there.get(number) != plain:
             bucket.ask("upload_part", **place, PartNumber=number, Body=content, ContentMD5=encoded)
         progress(len(content))
-        return number, f'"{plain}"'
+        return {"PartNumber": number, "ETag": f'"{plain}"'}
 
     try:
         parts = in_threads(put, range(1, -(-before.st_size // size) + 1), _AT_ONCE)
@@ -70,12 +72,15 @@ def send(
             with contextlib.suppress(Exception):
                 bucket.once("abort_multipart_upload", **place)
         raise
-    told = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(parts)]
-    bucket.ask("complete_multipart_upload", **place, MultipartUpload={"Parts": told})
+    told = {"Parts": sorted(parts, key=lambda part: int(part["PartNumber"]))}
+    bucket.ask("complete_multipart_upload", **place, MultipartUpload=told)
 
 
-def receive(bucket: Bucket, stored: Stored, target: Path, progress: Progress) -> None:
-    """Download an object beside `target`, check it, and give it that name."""
+def receive(bucket: Bucket, stored: Stored, target: Path, progress: Progress = unheard) -> None:
+    """Download an object beside `target`, check it, and give it that name.
+
+    One that was interrupted is taken up where it was, by one process at a time.
+    """
     version = hashlib.sha256(stored.etag.encode()).hexdigest()[:12]
     partial = target.with_name(f".{target.name}.{version}.part")
     remedy = "free some space or correct the permissions, then run the same command again"
@@ -87,12 +92,10 @@ def receive(bucket: Bucket, stored: Stored, target: Path, progress: Progress) ->
                 old.unlink(missing_ok=True)
         with partial.open("ab") as stream:
             if stream.tell() > stored.size:
-                stream.truncate(0)
-            done = stream.seek(0, os.SEEK_END)
-            progress(done)
-            while done < stored.size:  # in parts: the patience is for each
-                done += _append(bucket, stored, stream, done, progress)
-            stream.flush()
+                stream.seek(stream.truncate(0))
+            progress(stream.tell())
+            while stream.tell() < stored.size:  # in parts: the patience is for each
+                bucket.patiently(lambda: _append(bucket, stored, stream, progress), stored.key)
             os.fsync(stream.fileno())
         if is_same(partial, stored) is False:
             partial.unlink()
@@ -116,45 +119,24 @@ def is_same(path: Path, stored: Stored) -> bool | None:
     return any(_etag(path, size) == digest for size in sizes) or None
 
 
-class Counter:
-    """Sums up bytes of several threads for one progress bar."""
+def _append(bucket: Bucket, stored: Stored, stream: Any, progress: Progress) -> None:
+    """Append what comes of the next part; an error if nothing does."""
+    from botocore.exceptions import BotoCoreError
 
-    def __init__(self, show: Callable[[int], object]) -> None:
-        self._show, self._done, self._lock = show, 0, threading.Lock()
-
-    def __call__(self, count: int) -> None:
-        """Count so many bytes more."""
-        with self._lock:
-            self._done += count
-            self._show(self._done)
-
-
-def _append(bucket: Bucket, stored: Stored, stream: Any, start: int, progress: Progress) -> int:
-    from botocore.exceptions import ClientError
-
-    stop, done = min(start + PART, stored.size), start
-
-    def get() -> None:
-        nonlocal done
-        wanted = f"bytes={done}-{stop - 1}"
-        answer = bucket.once("get_object", Key=stored.key, IfMatch=stored.etag, Range=wanted)
-        if answer["ContentLength"] != stop - done:
-            raise LlamaError(f"{stored.key}: the store gives other bytes than asked for")
-        for chunk in answer["Body"].iter_chunks(1 << 18):  # what has come is not asked for again
-            stream.write(chunk)
-            done += len(chunk)
-            progress(len(chunk))
-        stream.flush()  # a kill loses no whole part
-
+    start, stop = stream.tell(), min(stream.tell() + PART, stored.size)
+    wanted = f"bytes={start}-{stop - 1}"
+    answer = bucket.once("get_object", Key=stored.key, IfMatch=stored.etag, Range=wanted)
+    if answer["ContentLength"] != stop - start:
+        raise LlamaError(f"{stored.key}: the store gives other bytes than asked for")
     try:
-        bucket.patiently(get)
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (404, 412, 416):
+        for chunk in answer["Body"].iter_chunks(1 << 18):
+            stream.write(chunk)
+            progress(len(chunk))
+    except BotoCoreError as error:
+        if stream.tell() == start or not is_passing(error):
             raise
-        raise LlamaError(
-            f"{stored.key} has been replaced or removed meanwhile; run the same command again"
-        ) from error
-    return stop - start
+    finally:
+        stream.flush()  # a kill loses no whole part
 
 
 def _md5(content: bytes) -> tuple[str, str]:

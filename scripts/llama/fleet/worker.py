@@ -1,7 +1,8 @@
 """A shard as a job without a shared file system: the worker's side.
 
 Reads the job from stdin (see `llama.fleet.job`), fetches its inputs into a cache that all jobs of
-the droplet share, runs the rule's script and puts outputs and log into Spaces.
+the droplet share, runs the rule's script and puts outputs and log into Spaces. With a directory as
+argument inputs are here already, and outputs and log go there: the scheduler carries both.
 """
 
 import contextlib
@@ -21,13 +22,13 @@ from types import SimpleNamespace
 
 import msgspec
 
+from llama.at_hand import CACHE, at_hand
 from llama.errors import LlamaError
 from llama.event.provenance import code_sha256
-from llama.files import read_json, sha256_bytes
+from llama.files import read_json, sha256_bytes, sha256_file
 from llama.fleet.spaces import UPLOADS, Place, Spaces, open_place
 from llama.study.plan import progress_path
 
-CACHE = Path(os.environ.get("LLAMA_CACHE", "/var/cache/llama"))
 _FREE_BYTES = 200_000_000
 _TELL_EVERY_S = 30.0
 # what the last bit of a number may depend on, besides our own code
@@ -40,21 +41,26 @@ Named = dict[str, str | list[str]]  # inputs of a rule
 class Job(msgspec.Struct):
     """All that a shard depends on, and where it is to go.
 
-    sha256: of each path of an input; digest: of all the rest but the bucket, which tells a result
-    that is there already.
+    The first five are Snakemake's. named: the inputs by their names; sha256: of the path of each;
+    digest: of all but the bucket, which tells a result that is there already.
     """
 
-    revision: str
     rule: str
-    script: str
-    input: Named
-    sha256: dict[str, str]
-    outputs: list[str]
+    output: list[str]
+    log: list[str]
     params: dict[str, object]
     wildcards: dict[str, str]
-    log: str
-    digest: str
-    spaces: Place
+    named: Named = {}
+    sha256: dict[str, str] = {}
+    script: str = ""
+    revision: str = ""
+    digest: str = ""
+    spaces: Place | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in the scheduler's queue."""
+        return f"{self.rule}-{self.digest[:16]}"
 
 
 class UnfitError(LlamaError):
@@ -74,20 +80,44 @@ def main() -> int:
     # scancel and a droplet that powers off: the log is still put away
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
-    spaces = open_place(job.spaces)
-    number = os.environ.get("SLURM_JOB_ID", "0")
-    place = CACHE / f"job-{number}"
-    log = place / job.log
+    if job.spaces:
+        return _from_bucket(job, open_place(job.spaces))
+    return _from_here(job, Path(sys.argv[1]))
+
+
+def _from_here(job: Job, made: Path) -> int:
+    """Do a job in this directory; `made` is there already."""
+    files, code = [*job.log], 1
     try:
         _check_revision(job.revision)
-        there = [spaces.find(output) for output in job.outputs]
+        for path, sha256 in job.sha256.items():
+            if sha256_file(path) != sha256:
+                raise LlamaError(f"{path} has changed since the job was queued; run it again")
+        _run(job, Path())
+        files, code = [*job.output, *job.log], 0
+    except LlamaError as error:
+        _tell(f"llama: {socket.gethostname()}: {error}\n")
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):
+            (made / path).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, made / path)
+    return code
+
+
+def _from_bucket(job: Job, spaces: Spaces) -> int:
+    number = os.environ.get("SLURM_JOB_ID", "0")
+    place = CACHE / f"job-{number}"
+    log = place / job.log[0]
+    try:
+        _check_revision(job.revision)
+        there = [spaces.find(output) for output in job.output]
         if all(found and found.notes.get("job") == job.digest for found in there):
             return 0
         _check_space(place)
-        _tell(f"job {number}: {' '.join(job.outputs)}\n")
+        _tell(f"job {number}: {' '.join(job.output)}\n")
         _fetch(spaces, job, place)
         _run(job, place)
-        for output in job.outputs:
+        for output in job.output:
             spaces.put(place / output, output, job=job.digest)
         return 0
     except LlamaError as error:
@@ -103,7 +133,7 @@ def main() -> int:
     finally:
         with contextlib.suppress(LlamaError, OSError):
             if log.exists():
-                spaces.put(log, job.log, job=job.digest, host=socket.gethostname())
+                spaces.put(log, job.log[0], job=job.digest, host=socket.gethostname())
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -111,8 +141,8 @@ def _check_revision(wanted: str) -> None:
     if revision() != wanted:
         # its clones are no better: another droplet would cost an hour, and refuse too
         raise LlamaError(
-            f"this droplet has another LLAMA ({revision()}) than the head ({wanted}); "
-            "make its snapshot anew, then llama fleet up"
+            f"this machine has another LLAMA ({revision()}) than the head ({wanted}); "
+            "install the head's there (of droplets make the snapshot anew, then llama fleet up)"
         )
 
 
@@ -127,11 +157,12 @@ def _check_space(place: Path) -> None:
 
 
 def _fetch(spaces: Spaces, job: Job, place: Path) -> None:
-    """Put the inputs where the script expects them; each content is fetched once per droplet."""
+    """Put the inputs where the script expects them."""
     for path, sha256 in job.sha256.items():
+        name, target = Path(path).name, place / path
         try:
-            cached = spaces.fetch_once(f"{UPLOADS}/{sha256}/{Path(path).name}", sha256, CACHE)
-            target = place / path
+            fetch = functools.partial(spaces.fetch, f"{UPLOADS}/{sha256}/{name}")
+            cached = at_hand(name, sha256, fetch)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(cached, target)
         except (LlamaError, OSError) as error:
@@ -140,13 +171,13 @@ def _fetch(spaces: Spaces, job: Job, place: Path) -> None:
 
 
 def _run(job: Job, place: Path) -> None:
-    log = place / job.log
+    log = place / job.log[0]
     log.parent.mkdir(parents=True, exist_ok=True)
     (place / "job.json").write_bytes(msgspec.json.encode(job))
     command = [sys.executable, "-u", "-m", "llama.fleet.worker", "script"]
     lines = []
     with (
-        _progress_told(place, job.outputs),
+        _progress_told(place, job.output),
         subprocess.Popen(
             command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace"
         ) as script,
@@ -221,14 +252,14 @@ def _script() -> None:
     job = msgspec.json.decode(Path("job.json").read_bytes(), type=Job)
     path = Path(f"{job.rule}.py")
     path.write_text(job.script, encoding="utf-8")
-    for output in job.outputs:
+    for output in job.output:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
     snakemake = SimpleNamespace(
-        input=_Named(job.input),
-        output=job.outputs,
+        input=_Named(job.named),
+        output=job.output,
         params=_Named(job.params),
         wildcards=_Named(job.wildcards),
-        log=[job.log],
+        log=job.log,
         rule=job.rule,
     )
     runpy.run_path(str(path), init_globals={"snakemake": snakemake}, run_name="__main__")

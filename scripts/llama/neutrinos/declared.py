@@ -105,14 +105,20 @@ def _area(path: Path) -> tuple[EffectiveArea, LocalForm | None]:
     season = str(meta.get("name", path.parent.name))[:40]
     if "dec_min" in table:
         x, dec, values = _grid(path, table, _log10(path, table), ("dec_min", "dec_max"), "area")
+        _check_ends(path, dec, 90.0, "declinations")
         return EffectiveArea(season, x, dec, values), None
     pair = "cos_zenith_min", "cos_zenith_max"
     x, up, values = _grid(path, table, _log10(path, table), pair, "area")
     site = site_of(path, meta)
-    if abs(up).max() > 1:
-        raise _broken(path, "cos_zenith must be from -1 to 1")
+    _check_ends(path, up, 1.0, "values of cos_zenith")
     of_local = season, x, up, values
     return sidereal_area(*of_local, site.latitude_deg), local_form(*of_local, site)
+
+
+def _check_ends(path: Path, edges: Floats, end: float, what: str) -> None:
+    if edges[0] != -end or edges[-1] != end:
+        told = f"its {what} are {edges[0]:g} to {edges[-1]:g}, not {-end:g} to {end:g}"
+        raise _broken(path, f"{told}; give bins of area 0 where it sees nothing")
 
 
 def _superk(path: Path, sample: str) -> tuple[EffectiveArea, LocalForm]:

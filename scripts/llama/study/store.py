@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -97,27 +96,22 @@ class S3Store(Store):
         self.name = f"s3://{bucket}/{prefix}".rstrip("/")
         self._prefix = f"{prefix}/" if prefix else ""
         with sentences(self.name, bucket, _REMEDIES):
-            self._client = make_client()
-        self._bucket = Bucket(self._client, bucket)
+            self._bucket = Bucket(make_client(), bucket, _REMEDIES)
 
     def read(self, path: str) -> bytes | None:
         """Return an object's content, None when it is not there."""
-
-        def get() -> bytes:
-            answer = self._bucket.once("get_object", Key=self._prefix + path)
-            return bytes(answer["Body"].read())
-
-        with self._sentences(f"{self.name}/{path}"):
-            return self._bucket.find(get)
+        key = self._prefix + path
+        return self._bucket.if_there(
+            lambda: bytes(self._bucket.once("get_object", Key=key)["Body"].read()), key
+        )
 
     def files(self, folder: str) -> dict[str, Piece]:
         """Return every object below a folder by its path; a page is one request."""
         found = {}
-        with self._sentences(f"{self.name}/{folder}"):
-            for item in self._bucket.objects(f"{self._prefix}{folder}/"):
-                path = item.key[len(self._prefix) :]
-                if not (path.endswith("/") or ".." in path.split("/") or is_litter(path)):
-                    found[path] = Piece(path, item.size, item.modified, item.etag)
+        for item in self._bucket.objects(f"{self._prefix}{folder}/"):
+            path = item.key[len(self._prefix) :]
+            if not (path.endswith("/") or ".." in path.split("/") or is_litter(path)):
+                found[path] = Piece(path, item.size, item.modified, item.etag)
         return found
 
     def fetch(self, pieces: Sequence[Piece]) -> list[Path]:
@@ -134,29 +128,22 @@ class S3Store(Store):
         return (about.st_size, about.st_mtime) == (piece.size, piece.modified)
 
     def _download(self, piece: Piece) -> None:
-        name = f"{self.name}/{piece.path}"
-        with self._sentences(name), atomic_path(self.local(piece)) as temporary:
-            self._bucket.patiently(lambda: self._copy(piece, temporary))
+        key = self._prefix + piece.path
+        with atomic_path(self.local(piece)) as temporary:
+            self._bucket.patiently(lambda: self._copy(key, temporary), key)
             if not _is_what_was_listed(temporary, piece):
                 raise LlamaError(
-                    f"{name} did not arrive as it was listed (size or MD5); "
+                    f"{self.name}/{piece.path} did not arrive as it was listed (size or MD5); "
                     "run the same command again when nobody is writing there"
                 )
             os.utime(temporary, (piece.modified, piece.modified))
 
-    def _copy(self, piece: Piece, path: Path) -> None:
+    def _copy(self, key: str, path: Path) -> None:
         from boto3.s3.transfer import TransferConfig
 
+        alone = TransferConfig(use_threads=False)
         with path.open("wb") as stream:  # boto3 takes up a broken transfer by itself
-            self._client.download_fileobj(
-                self._bucket.name,
-                self._prefix + piece.path,
-                stream,
-                Config=TransferConfig(use_threads=False),
-            )
-
-    def _sentences(self, what: str) -> AbstractContextManager[None]:
-        return sentences(what, self._bucket.name, _REMEDIES)
+            self._bucket.once("download_fileobj", Key=key, Fileobj=stream, Config=alone)
 
 
 def _is_what_was_listed(path: Path, piece: Piece) -> bool:
