@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,6 +75,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     settings = f"[global]\nno-index = true\nfind-links = /wheels\n# {MARK}\n"
     (place / "pip.conf").write_text(settings)
     with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, place)  # gigabytes
         stack.callback(subprocess.run, ["buildah", *store, "umount", "--all"], capture_output=True)
         container = buildah("from", "scratch")
         buildah("add", "--quiet", container, str(base), "/")
