@@ -50,6 +50,11 @@ def test_the_page_of_the_method_has_the_power_that_was_measured() -> None:
     assert min(share["gain"] / share["sigma"] for share in shares) > -2
 
 
+def test_no_merge_is_half_done() -> None:
+    marked = [path.name for path in TEXTS if re.search("(?m)^(<{7}|>{7})", path.read_text())]
+    assert marked == []
+
+
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(text: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", text.read_text()):
