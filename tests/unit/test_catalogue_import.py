@@ -55,7 +55,7 @@ def test_a_release_becomes_events_that_a_second_import_leaves_as_they_are(
     write_release(Path("release"))
     assert imported("--table", "events.csv") == 0
     out, err = capsys.readouterr()
-    assert out == f"{output / RUN}\nsnakemake {RUN}/catalogue\n"
+    assert out == f"{output / RUN}\nllama snakemake {RUN}/catalogue\n"
     assert err.endswith("2 events: 2 new, 0 revised, 0 unchanged; 0 left out\n")
     info = read_info(output / RUN / FIRST)
     assert (info.alert_type, info.group, info.instruments) == ("catalogue", "CBC", [])

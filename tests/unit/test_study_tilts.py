@@ -123,17 +123,19 @@ def test_injections_are_distributed_as_plain_ones(tilted):
 
 
 def mu_left_out(_, some, *lists):
-    return tilts.densities(*lists, some.cells._replace(mean=1.0), some.tilt)[0]
+    return tilts.densities(some.draws, *lists, some.cells._replace(mean=1.0), some.tilt)[0]
 
 
 def norm_of_another_map(site, some, *lists):
     other = tilts.tilt_map(prepare("small", some.response, PARAMS), some.draws, some.cells)
-    return tilts.densities(*lists, some.cells, some.tilt._replace(norms=other.norms))[0]
+    other = some.tilt._replace(norms=other.norms)
+    return tilts.densities(some.draws, *lists, some.cells, other)[0]
 
 
 def near_norm_without_time(_, some, *lists):
     norms = some.cells.norms * (1 + some.cells.near_power)
-    return tilts.densities(*lists, some.cells._replace(norms=norms), some.tilt)[0]
+    cells = some.cells._replace(norms=norms)
+    return tilts.densities(some.draws, *lists, cells, some.tilt)[0]
 
 
 def self_pairs(_, some, counts, columns):
@@ -156,7 +158,7 @@ def self_pairs(_, some, counts, columns):
             k = cells.near[c, e, d // FINER] * time**cells.near_power / cells.norms[s, c, d]
             more += share * h * k / cells.mean**2
     ends, sums = np.cumsum(counts), np.concatenate([[0], np.cumsum(more)])
-    own, _ = tilts.densities(counts, columns, cells, tilt)
+    own, _ = tilts.densities(some.draws, counts, columns, cells, tilt)
     return 1 / (1 / own + sums[ends] - sums[ends - counts])
 
 

@@ -124,8 +124,8 @@ def test_odds_with_a_wrong_factor_are_not(site, monkeypatch):
     }
     for what, tables in wrong.items():
 
-        def of_wrong(counts, columns, _, tilt, tables=tables):
-            return densities(counts, columns, *tables(tilt))
+        def of_wrong(draws, counts, columns, _, tilt, tables=tables):
+            return densities(draws, counts, columns, *tables(tilt))
 
         monkeypatch.setattr(tilts, "densities", of_wrong)
         samples.odds, samples.weights, _ = samples.draw("weighted", 2000)

@@ -44,13 +44,13 @@ def build_bank(
     detectors see the sky that turns, None for the response as it is. A broken map is marked and
     the rest goes on; `link_banks` decides what becomes of it.
     """
-    broken = {}
-    digest = hashlib.sha256()
+    broken, digest = {}, hashlib.sha256()
+    turns = isinstance(response, Network) and bool(response.locals)
     with atomic_hdf5(path) as file:
         for index, name in enumerate(maps):
             try:
                 tiles = read_skymap(content_of(name), str(name))
-                gps = None if run is None else trigger_gps(run, tiles)
+                gps = trigger_gps(run, tiles) if run and turns else None
                 columns = _columns(tiles, response_at(response, gps), params)
             except LlamaError as error:
                 broken[index] = str(error)
