@@ -648,8 +648,8 @@ ARCHIVE: dict[str, tuple[str, dict[str, str]]] = {
 }
 STUDY: dict[str, tuple[str, dict[str, str]]] = {
     "studies/<class>/skymaps/part-<n>.hdf5": (
-        "Part of the bank of sky maps; map k of the part is in `maps/k`, with detectors that see the "
-        "sky turn with the time of its injections as attribute `gps`.",
+        "Part of the bank of sky maps; map k of the part is in `maps/k`, with detectors that see "
+        "the sky turn with the time of its injections as attribute `gps`.",
         _below("maps/<k>/", _TILES)
         | {
             "maps/<k>/weights": "w_n of each prepared tile for n = 0 to 4 neutrinos",
